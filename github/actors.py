@@ -1,0 +1,35 @@
+"""Who did it: GitHub's actors as contributors."""
+
+from typing import Any
+
+from rows import Contributor, Page
+
+Node = dict[str, Any]
+
+
+def login(actor: Node | None) -> str | None:
+    """The name as REST and the web show it: GraphQL leaves out a bot's `[bot]`. None for a deleted account."""
+    if actor is None:
+        return None
+    name: str = actor["login"]
+    if actor["__typename"] == "Bot" and not name.endswith("[bot]"):
+        return f"{name}[bot]"
+    return name
+
+
+def contributor(actor: Node | None, page: Page) -> int | None:
+    """The GitHub id of an actor, whose row joins the page. None for a deleted account, or one without an id."""
+    if actor is None:
+        return None
+    github_id = actor.get("databaseId") or (actor.get("user") or {}).get("databaseId")
+    if github_id is None:
+        return None
+    if github_id not in page.contributors:
+        page.contributors[github_id] = Contributor(
+            github_id,
+            login(actor) or "",
+            actor["avatarUrl"],
+            actor["url"],
+            actor["__typename"] == "Bot",
+        )
+    return int(github_id)

@@ -1,0 +1,141 @@
+"""The GraphQL documents in `queries/*.graphql`, each operation with just the fragments that it spreads."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from gql import GraphQLRequest
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    NameNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    VariableDefinitionNode,
+    VariableNode,
+    Visitor,
+    parse,
+    visit,
+)
+from graphql.language.visitor import IDLE
+
+_QUERIES = Path(__file__).parent / "queries"
+
+
+@cache
+def _definitions() -> tuple[dict[str, OperationDefinitionNode], dict[str, FragmentDefinitionNode]]:
+    operations: dict[str, OperationDefinitionNode] = {}
+    fragments: dict[str, FragmentDefinitionNode] = {}
+    for path in sorted(_QUERIES.glob("*.graphql")):
+        for definition in parse(path.read_text(), no_location=True).definitions:
+            if isinstance(definition, OperationDefinitionNode) and definition.name:
+                operations[definition.name.value] = definition
+            elif isinstance(definition, FragmentDefinitionNode):
+                fragments[definition.name.value] = definition
+    return operations, fragments
+
+
+def operations() -> tuple[str, ...]:
+    """The names of all operations of the project."""
+    return tuple(_definitions()[0])
+
+
+def _with_fragments(operation: OperationDefinitionNode) -> DocumentNode:
+    fragments = _definitions()[1]
+    needed: dict[str, FragmentDefinitionNode] = {}
+
+    class Collect(Visitor):
+        def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
+            name = node.name.value
+            if name not in needed:
+                needed[name] = fragments[name]
+                visit(fragments[name], self)
+
+    visit(operation, Collect())
+    return DocumentNode(definitions=(operation, *needed.values()))
+
+
+@cache
+def document(name: str) -> DocumentNode:
+    """The operation `name` with its fragments. Raises KeyError for a name that no file defines."""
+    return _with_fragments(_definitions()[0][name])
+
+
+@cache
+def aliased(name: str, count: int) -> DocumentNode:
+    """The template operation `name` with its `node` field repeated `count` times, as `n0`, `n1`, ...
+
+    The variables `id` and `after` become `id0`, `after0`, `id1`, ...; all others are shared. So one request fetches
+    pages of many parents, each from its own cursor.
+    """
+    template = _definitions()[0][name]
+
+    def numbered(node: SelectionNode, index: int) -> SelectionNode:
+        class Rename(Visitor):
+            def enter_variable(self, node: VariableNode, *_: object) -> object:
+                if node.name.value in ("id", "after"):
+                    return VariableNode(name=NameNode(value=f"{node.name.value}{index}"))
+                return IDLE
+
+        renamed = visit(node, Rename())
+        if not isinstance(renamed, FieldNode):
+            raise TypeError(f"{name} is not a template: its `node` is not a field")
+        return FieldNode(
+            alias=NameNode(value=f"n{index}"),
+            name=renamed.name,
+            arguments=renamed.arguments,
+            directives=renamed.directives,
+            selection_set=renamed.selection_set,
+        )
+
+    selections: list[SelectionNode] = []
+    for selection in template.selection_set.selections:
+        if isinstance(selection, FieldNode) and selection.name.value == "node":
+            selections.extend(numbered(selection, index) for index in range(count))
+        else:
+            selections.append(selection)
+    variables: list[VariableDefinitionNode] = []
+    for variable in template.variable_definitions or ():
+        own = variable.variable.name.value
+        names = [f"{own}{index}" for index in range(count)] if own in ("id", "after") else [own]
+        variables.extend(
+            VariableDefinitionNode(variable=VariableNode(name=NameNode(value=each)), type=variable.type)
+            for each in names
+        )
+    return _with_fragments(
+        OperationDefinitionNode(
+            operation=template.operation,
+            name=template.name,
+            directives=template.directives,
+            variable_definitions=tuple(variables),
+            selection_set=SelectionSetNode(selections=tuple(selections)),
+        )
+    )
+
+
+@cache
+def item_types(fragment: str) -> tuple[str, ...]:
+    """The `itemTypes` of a timeline: exactly the types that `fragment` selects, e.g. LABELED_EVENT for LabeledEvent."""
+    fragments = _definitions()[1]
+    names = []
+    for selection in fragments[fragment].selection_set.selections:
+        if isinstance(selection, InlineFragmentNode) and selection.type_condition:
+            names.append(selection.type_condition.name.value)
+        elif isinstance(selection, FragmentSpreadNode):
+            names.append(fragments[selection.name.value].type_condition.name.value)
+    return tuple(
+        "PULL_REQUEST_REVIEW" if name == "PullRequestReview" else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        for name in names
+        if name != "Node"
+    )
+
+
+@cache
+def text(name: str, aliases: int = 0) -> str:
+    """The text that is sent for an operation; printed once, since printing a tree costs more than a page."""
+    request = GraphQLRequest(aliased(name, aliases) if aliases else document(name), operation_name=name)
+    return str(request.payload["query"])

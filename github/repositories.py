@@ -1,0 +1,41 @@
+"""What a repository is called now, and whether it can be read: one REST request before its sweeps begin."""
+
+from typing import NamedTuple
+
+from github.client import GitHub, Gone
+
+
+class Facts(NamedTuple):
+    """A repository as GitHub has it today."""
+
+    github_id: int
+    full_name: str
+    is_private: bool
+    is_archived: bool
+    has_issues: bool
+    has_discussions: bool
+
+
+async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
+    """Looks the repository up by its GitHub id, which no rename changes; by name where the id is not known or wrong.
+
+    Raises `Gone`, or `PartOver` with code forbidden or taken_down, when GitHub does not give it.
+    """
+    if github_id:
+        try:
+            return _facts((await github.rest(f"/repositories/{github_id}")).data)
+        except Gone:
+            # The host may hold a wrong id; if the name is gone too, that is the answer.
+            pass
+    return _facts((await github.rest(f"/repos/{full_name}")).data)
+
+
+def _facts(data: dict[str, object]) -> Facts:
+    return Facts(
+        github_id=int(str(data["id"])),
+        full_name=str(data["full_name"]),
+        is_private=bool(data["private"]),
+        is_archived=bool(data.get("archived")),
+        has_issues=bool(data.get("has_issues", True)),
+        has_discussions=bool(data.get("has_discussions")),
+    )

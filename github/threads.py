@@ -1,0 +1,366 @@
+"""Reading threads (pull requests, issues) from GitHub: pages, listings, overflowing connections, comments since.
+
+Each function sends one request and returns rows with what is still to fetch. Nothing here keeps a place: callers do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from errors import PartOver, TooLarge
+from github import documents, issues, pull_requests
+from github.actors import Node
+from github.client import Answer, GitHub, Gone
+from github.timeline import add_items, add_review, add_review_comments, time
+from messages import DataType, RepositoryRef
+from rows import Page, Part, ThreadKind, Whole
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadType:
+    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows."""
+
+    kind: ThreadKind
+    page: str
+    listing: str
+    by_id: str
+    heads: str
+    timelines: str
+    item_types: tuple[str, ...]
+    connections: int
+    add: Callable[[Node, Page], int]
+    comment_routes: tuple[str, ...]
+    """REST lists of comments in which `since` shows what did not bump its thread."""
+
+
+def _type(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
+    return ThreadType(
+        kind=module.KIND,
+        page=module.PAGE,
+        listing=module.LISTING,
+        by_id=module.BY_ID,
+        heads=module.HEADS,
+        timelines=module.TIMELINES,
+        item_types=documents.item_types(module.TIMELINE_FRAGMENT),
+        connections=module.CONNECTIONS,
+        add=module.add,
+        comment_routes=comment_routes,
+    )
+
+
+THREAD_TYPES: dict[DataType, ThreadType] = {
+    "pull_requests": _type(pull_requests, ("issues/comments", "pulls/comments")),
+    "issues": _type(issues, ("issues/comments",)),
+}
+
+
+class Entry(NamedTuple):
+    """A thread as a listing shows it."""
+
+    node_id: str
+    github_id: int
+    number: int
+    updated_at: datetime
+    cursor: str
+
+
+@dataclass(slots=True)
+class Listing:
+    entries: list[Entry]
+    total: int
+    end_cursor: str | None
+    """None at the end of the list."""
+    asked_at: datetime
+
+
+@dataclass(slots=True)
+class Threads:
+    """Rows of some threads, and the parts that did not fit."""
+
+    page: Page
+    parts: list[Part] = field(default_factory=list)
+    cost: int = 0
+    seconds: float = 0.0
+    total: int = 0
+    end_cursor: str | None = None
+    last: tuple[datetime, str] | None = None
+    """(updatedAt, node id) of the page's last thread: where the cursor stands, should GitHub refuse it."""
+    gone: list[str] = field(default_factory=list)
+    """Node ids that GitHub says do not exist any more."""
+    done: list[Part] = field(default_factory=list)
+    """Parts that were asked for and are whole now."""
+    going_on: list[Part] = field(default_factory=list)
+    """Parts that were asked for and have more pages, or have to begin again; with their new cursor."""
+
+
+class CommentSince(NamedTuple):
+    """A comment of a REST list: which thread it belongs to, and how new it is."""
+
+    comment_type: str
+    github_id: int
+    number: int
+    updated_at: datetime
+
+
+async def read_page(
+    github: GitHub, kind: ThreadType, repository: RepositoryRef, first: int, after: str | None
+) -> Threads:
+    """A page of whole threads, latest updated first. Raises `TooLarge` if a node came back null."""
+    answer = await github.graphql(
+        kind.page, {**_name(repository), "first": first, "after": after, "itemTypes": kind.item_types}
+    )
+    connection = _connection(answer, repository)
+    nodes = connection["nodes"]
+    if any(node is None for node in nodes):
+        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a page of {first}")
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds, total=connection["totalCount"])
+    for node in nodes:
+        _add_thread(kind, node, threads)
+    if nodes:
+        threads.last = (time(nodes[-1]["updatedAt"]), nodes[-1]["id"])
+    info = connection["pageInfo"]
+    threads.end_cursor = info["endCursor"] if info["hasNextPage"] else None
+    return threads
+
+
+async def read_listing(
+    github: GitHub, kind: ThreadType, repository: RepositoryRef, first: int, after: str | None
+) -> Listing:
+    """Who and when of up to 100 threads, latest updated first: 1 point."""
+    answer = await github.graphql(kind.listing, {**_name(repository), "first": first, "after": after})
+    connection = _connection(answer, repository)
+    entries = [
+        Entry(
+            edge["node"]["id"],
+            int(edge["node"]["fullDatabaseId"]),
+            edge["node"]["number"],
+            time(edge["node"]["updatedAt"]),
+            edge["cursor"],
+        )
+        for edge in connection["edges"]
+        if edge and edge["node"]
+    ]
+    if len(entries) < len(connection["edges"]):
+        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a listing")
+    info = connection["pageInfo"]
+    return Listing(
+        entries, connection["totalCount"], info["endCursor"] if info["hasNextPage"] else None, answer.asked_at
+    )
+
+
+async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
+    """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
+    answer = await github.graphql(kind.by_id, {"ids": [part.node_id for part in parts], "itemTypes": kind.item_types})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    for part, node in _nodes(answer, parts, threads):
+        _add_thread(kind, node, threads)
+        threads.done.append(part)
+    return threads
+
+
+async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
+    """Threads without their timelines (parts of kind head), whose timelines are parts of their own."""
+    answer = await github.graphql(kind.heads, {"ids": [part.node_id for part in parts]})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    for part, node in _nodes(answer, parts, threads):
+        github_id = kind.add(node, threads.page)
+        threads.parts.append(Part("timeline", node["id"], node["number"], answer.asked_at, parent=github_id))
+        threads.done.append(part)
+    return threads
+
+
+async def read_timelines(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` items of each part's timeline: many parents, each at its own cursor, in one request."""
+    answer = await _aliased(github, kind.timelines, parts, {"first": first, "itemTypes": kind.item_types})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["timelineItems"]
+        parent = _parent(part)
+        before = len(threads.page.reviews)
+        part.seen.extend(add_items(connection["nodes"], parent, kind.kind, threads.page))
+        threads.parts.extend(_review_parts(threads.page, before, answer.asked_at, part.number, connection["nodes"]))
+        if _advance(part, connection["pageInfo"], connection["filteredCount"], threads) and kind.kind == "pull_request":
+            _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
+    return threads
+
+
+async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` reviews of each part's pull request, where the timeline did not show them all."""
+    answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["reviews"]
+        before = len(threads.page.reviews)
+        part.seen.extend(add_review(each, _parent(part), threads.page) for each in connection["nodes"])
+        threads.parts.extend(_review_parts(threads.page, before, answer.asked_at, part.number, connection["nodes"]))
+        _advance(part, connection["pageInfo"], connection["totalCount"], threads)
+    return threads
+
+
+async def read_review_comments(
+    github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
+) -> Threads:
+    """The comments of up to 100 reviews in one request. `pull_requests_of`: review -> pull request, GitHub ids."""
+    if any(part.cursor for part in parts):
+        answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
+    else:
+        answer = await github.graphql("ReviewComments", {"ids": [part.node_id for part in parts], "first": first})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
+    for part, node in pairs:
+        connection = node["comments"]
+        review = _parent(part)
+        part.seen.extend(add_review_comments(connection["nodes"], review, pull_requests_of[review], threads.page))
+        if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
+            threads.page.whole_reviews.append(Whole(review, part.began_at, part.seen))
+    return threads
+
+
+async def read_comments_since(github: GitHub, kind: ThreadType, path: str) -> tuple[list[CommentSince], str | None]:
+    """A page of a REST list of comments (see `comments_path`) and the path of the next one, or None."""
+    answer = await github.rest(path)
+    comments = []
+    for comment in answer.data:
+        if "pull_request_url" in comment:
+            thread, comment_type = comment["pull_request_url"], "review_comment"
+        else:
+            of_pull_request = "/pull/" in comment["html_url"]
+            if of_pull_request != (kind.kind == "pull_request"):
+                continue
+            thread, comment_type = comment["issue_url"], "issue_comment"
+        comments.append(
+            CommentSince(comment_type, comment["id"], int(thread.rpartition("/")[2]), time(comment["updated_at"]))
+        )
+    return comments, answer.next_path
+
+
+def comments_path(repository: RepositoryRef, route: str, since: datetime) -> str:
+    query = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "sort": "updated", "direction": "asc", "per_page": 100}
+    return f"/repos/{repository.full_name}/{route}?{urlencode(query)}"
+
+
+def _name(repository: RepositoryRef) -> dict[str, str]:
+    owner, _, name = repository.full_name.partition("/")
+    return {"owner": owner, "name": name}
+
+
+def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
+    repository = answer.data["repository"]
+    if repository is None:
+        raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
+    if repository["databaseId"] != wanted.github_id:
+        # Another repository took the name while we worked. A retry inspects the repository anew, by its id.
+        raise PartOver(
+            "renamed",
+            f"{wanted.full_name} is another repository now, with id {repository['databaseId']}, not {wanted.github_id}",
+            "retry the job: it finds the repository's new name",
+        )
+    connection: Node | None = repository["threads"]
+    if connection is None:
+        raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
+    return connection
+
+
+def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
+    page = threads.page
+    github_id = kind.add(node, page)
+    connection = node["timelineItems"]
+    before = len(page.reviews)
+    seen = add_items(connection["nodes"], github_id, kind.kind, page)
+    threads.parts.extend(_review_parts(page, before, page.asked_at, node["number"], connection["nodes"]))
+    part = Part("timeline", node["id"], node["number"], page.asked_at, seen=seen, parent=github_id)
+    if connection["pageInfo"]["hasNextPage"] or len(seen) != connection["filteredCount"]:
+        part.cursor = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
+        part.expected = connection["filteredCount"]
+        part.seen = seen if part.cursor else []
+        threads.parts.append(part)
+        return
+    page.whole_threads.append(Whole(github_id, page.asked_at, seen))
+    if kind.kind == "pull_request":
+        _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
+
+
+def _reviews_that_lack(part: Part, total: int, threads: Threads) -> None:
+    """The timeline is whole; if the pull request counts more reviews than it showed, they are read by themselves."""
+    shown = sum(key.startswith("r:") for key in part.seen)
+    if shown < total:
+        threads.parts.append(
+            Part("reviews", part.node_id, part.number, threads.page.asked_at, expected=total, parent=part.parent)
+        )
+        if threads.page.whole_threads and threads.page.whole_threads[-1].parent == part.parent:
+            threads.page.whole_threads.pop()
+
+
+def _review_parts(page: Page, before: int, asked_at: datetime, number: int | None, nodes: list[Node]) -> list[Part]:
+    """A part for each review just added: its comments."""
+    added = {review.github_id for review in page.reviews[before:]}
+    return [
+        Part("review_comments", node["id"], number, asked_at, parent=int(node["fullDatabaseId"]))
+        for node in nodes
+        if node.get("fullDatabaseId") and int(node["fullDatabaseId"]) in added and "submittedAt" in node
+    ]
+
+
+def _advance(part: Part, info: Node, total: int, threads: Threads) -> bool:
+    """Moves the part behind its page. True if it is whole now: as many children as the connection counts."""
+    part.expected = total
+    if info["hasNextPage"]:
+        part.cursor = info["endCursor"]
+        threads.going_on.append(part)
+        return False
+    if len(set(part.seen)) != total:
+        # Something came or went while we paged: from the start, counting as an attempt.
+        part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at
+        part.attempts += 1
+        threads.going_on.append(part)
+        return False
+    threads.done.append(part)
+    if part.kind == "timeline":
+        threads.page.whole_threads.append(Whole(_parent(part), part.began_at, part.seen))
+    return True
+
+
+def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
+    """Parts beside their nodes of `nodes(ids:)`; those that GitHub says are gone are done."""
+    return _present(parts, answer.data["nodes"], [("nodes", index) for index in range(len(parts))], answer, threads)
+
+
+def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
+    names = [f"n{index}" for index in range(len(parts))]
+    return _present(parts, [answer.data[name] for name in names], [(name,) for name in names], answer, threads)
+
+
+def _present(
+    parts: Sequence[Part],
+    nodes: Sequence[Any],
+    paths: Sequence[tuple[str | int, ...]],
+    answer: Answer,
+    threads: Threads,
+) -> list[tuple[Part, Node]]:
+    pairs = []
+    for part, node, path in zip(parts, nodes, paths, strict=True):
+        if path in answer.missing:
+            threads.gone.append(part.node_id)
+            threads.done.append(part)
+        elif not node:
+            raise TooLarge("null_node", f"GitHub left out #{part.number} of {len(parts)} asked for together")
+        else:
+            pairs.append((part, node))
+    return pairs
+
+
+async def _aliased(github: GitHub, operation: str, parts: Sequence[Part], shared: dict[str, Any]) -> Answer:
+    variables = dict(shared)
+    for index, part in enumerate(parts):
+        variables[f"id{index}"] = part.node_id
+        variables[f"after{index}"] = part.cursor
+    return await github.graphql(operation, variables, aliases=len(parts))
+
+
+def _parent(part: Part) -> int:
+    if part.parent is None:
+        raise PartOver("bug", f"a part of kind {part.kind} (#{part.number}) does not know its parent", "report it")
+    return part.parent

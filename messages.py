@@ -1,0 +1,234 @@
+"""Every message between commands, workflows and activities: small, bounded, without secrets or records.
+
+Times are timezone-aware UTC. Identifiers of jobs, workspaces and repositories are Postgres' uuids as strings.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+WORKSPACE_BACKFILL = "WorkspaceBackfillWorkflow"
+REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
+
+DataType = Literal["pull_requests", "issues"]
+DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
+
+JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
+PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
+TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})
+
+Text = Annotated[str, Field(max_length=2_000)]
+
+
+def workspace_workflow_id(workspace_id: str) -> str:
+    """Fixed by contract: one workflow per workspace, so one job of it at a time."""
+    return f"workspace-backfill-{workspace_id}"
+
+
+def repository_workflow_id(job_id: str, repository_id: str) -> str:
+    return f"repository-backfill-{job_id}-{repository_id}"
+
+
+class Message(BaseModel):
+    """Frozen; fields that a newer release added are dropped, so that a rollback can read what it wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Run(Message):
+    """Signal `run`: do this job, behind those that were asked for earlier. Its row is committed already."""
+
+    job_id: str
+
+
+class Retry(Message):
+    """Signal `retry`: do again what failed or was canceled of this job, with its cutoff. Empty selections mean all."""
+
+    job_id: str
+    repository_ids: Annotated[list[str], Field(max_length=1_000)] = []
+    data_types: list[DataType] = []
+
+
+class Cancel(Message):
+    """Signal `cancel`: stop this job, whether it runs or waits."""
+
+    job_id: str
+
+
+class WorkspaceBackfill(Message):
+    """Input of `WorkspaceBackfillWorkflow`; a run that continues as new carries its inbox and its place in the job."""
+
+    workspace_id: str
+    inbox: Annotated[list[Run | Retry], Field(max_length=1_000)] = []
+    resume: "JobPlace | None" = None
+    canceled: Annotated[list[str], Field(max_length=1_000)] = []
+
+
+class Pace(Message):
+    """How the job is driven, from the worker's settings at the job's start."""
+
+    heartbeat_timeout_seconds: float = 60
+    slice_seconds: float = 60
+    slice_pages: int = 20
+    repositories_at_once: int = 10
+
+
+class BeginJob(Message):
+    """Input of `begin_job`: a pending job, or what of an ended one is to be done again."""
+
+    job_id: str
+    retry: Retry | None = None
+
+
+class NextRepositories(Message):
+    """Input of `next_repositories`."""
+
+    job_id: str
+    after: str | None
+    limit: Annotated[int, Field(ge=1, le=1_000)]
+
+
+class FinishJob(Message):
+    """Input of `finish_job`."""
+
+    job_id: str
+    attempt: int
+    canceled: bool = False
+
+
+class JobPlan(Message):
+    """What `begin_job` answers: the job as it stands in Postgres once its progress rows exist."""
+
+    job_id: str
+    workspace_id: str
+    workspace_name: Text
+    status: JobStatus
+    retention_days: int
+    cutoff_at: datetime
+    data_types: list[DataType]
+    total_repositories: int
+    attempt: int
+    """0 for the first run, +1 with every retry: orders the mirror's writes across runs."""
+    pace: Pace
+    search_attributes: list[str] = []
+    """Those that the namespace knows."""
+
+
+class JobPlace(Message):
+    """Where a job's fan-out stands: repositories up to `after` (in the order of `next_repositories`) were started."""
+
+    plan: JobPlan
+    after: str | None = None
+
+
+class RepositoryRef(Message):
+    """A repository, by our id, by GitHub's (which a rename does not change), and by its present name."""
+
+    repository_id: str
+    github_id: int
+    full_name: str
+
+
+class RepositoryBackfill(Message):
+    """Input of `RepositoryBackfillWorkflow`."""
+
+    job_id: str
+    workspace_id: str
+    attempt: int
+    repository: RepositoryRef
+    cutoff_at: datetime
+    retention_days: int
+    data_types: list[DataType]
+    pace: Pace
+    search_attributes: list[str] = []
+    sequence: int = 0
+    """Of the last mirrored transition; a run that continues as new goes on counting."""
+
+
+class Failure(Message):
+    """Why something ended, for people and for the job's `error_details`."""
+
+    code: Annotated[str, Field(max_length=100)]
+    message: Text
+    action: Text = ""
+    error_class: Literal["retry_now", "retry_later", "part_over", "job_over", "bug"] = "part_over"
+    repository: str | None = None
+    data_type: DataType | None = None
+    cursor: Text | None = None
+    at: datetime | None = None
+
+
+class SweepSlice(Message):
+    """Input of the data activity: go on with this type of this repository, for a slice."""
+
+    job_id: str
+    repository: RepositoryRef
+    data_type: DataType
+    cutoff_at: datetime
+    pace: Pace
+
+
+class SliceResult(Message):
+    """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`."""
+
+    outcome: Literal["more", "limited", "completed", "skipped", "failed"]
+    limited_until: datetime | None = None
+    failure: Failure | None = None
+    """Set with `failed` and with `skipped` (the reason)."""
+    as_of: datetime | None = None
+    stored: dict[str, int] = {}
+    """Rows in scope that are stored, by noun: pull_requests, reviews, comments, ..."""
+    expected: int | None = None
+
+
+class TypeOutcome(Message):
+    """How one data type of one repository ended."""
+
+    data_type: DataType
+    status: PartStatus
+    failure: Failure | None = None
+    as_of: datetime | None = None
+    stored: dict[str, int] = {}
+
+
+class RepositoryOutcome(Message):
+    """Result of `RepositoryBackfillWorkflow`."""
+
+    repository: RepositoryRef
+    status: PartStatus
+    types: list[TypeOutcome] = []
+    failure: Failure | None = None
+    """Set when the repository as a whole could not be read."""
+
+
+class RepositoryScope(Message):
+    """What `inspect_repository` answers: what it is called now, and what is left to do of it."""
+
+    repository: RepositoryRef
+    data_types: list[DataType] = []
+    settled: list[TypeOutcome] = []
+    """Types that need no work in this run: completed before, skipped, or failed and not selected for the retry."""
+    limited_until: datetime | None = None
+    """Set when GitHub could not be asked before."""
+
+
+class RepositoryTransition(Message):
+    """Mirror of a repository's state; a write with a lower (attempt, sequence) than the stored one loses."""
+
+    job_id: str
+    attempt: int
+    sequence: int
+    outcome: RepositoryOutcome
+    waiting_until: datetime | None = None
+
+
+class JobOutcome(Message):
+    """What `finish_job` wrote."""
+
+    job_id: str
+    status: JobStatus
+    total_repositories: int
+    completed_repositories: int
+    failed_repositories: int
+    error_message: Text | None = None

@@ -1,0 +1,149 @@
+"""Settings from the environment and `.env`, one small class for each part of the system.
+
+A command asks for the parts it needs with `load`, before it starts anything; what is missing or wrong is a `BadInput`
+that names every setting at fault in one line and never repeats a secret's value.
+"""
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from errors import BadInput
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address")
+    return value.rstrip("/")
+
+
+def _postgres_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("postgres", "postgresql"):
+        raise ValueError("must start with postgresql://")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
+
+
+class _Part(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+
+class Log(_Part):
+    """`LOG_FORMAT`: `json` for machines, `console` for a terminal."""
+
+    log_format: Literal["json", "console"] = "json"
+
+
+class Database(_Part):
+    """`DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for migrations, LISTEN and locks."""
+
+    database_url: PostgresUrl = Field(repr=False)
+    database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
+
+    @property
+    def direct_url(self) -> str:
+        return self.database_direct_url or self.database_url
+
+
+class GitHub(_Part):
+    """Tokens, addresses and the share of every account's hourly budget that backfills may spend."""
+
+    github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    github_token: SecretStr | None = None
+    github_api_url: HttpUrl = "https://api.github.com"
+    github_graphql_url: HttpUrl | None = None
+    github_budget_share: float = Field(default=0.8, gt=0, le=1)
+
+    @field_validator("github_tokens", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _needs_a_token(self) -> "GitHub":
+        if not self.tokens:
+            raise ValueError("GITHUB_TOKENS (or GITHUB_TOKEN): missing")
+        return self
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        if self.github_tokens:
+            return tuple(token.get_secret_value() for token in self.github_tokens)
+        return (self.github_token.get_secret_value(),) if self.github_token else ()
+
+    @property
+    def graphql_url(self) -> str:
+        return self.github_graphql_url or f"{self.github_api_url}/graphql"
+
+
+class Polar(_Part):
+    """`POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys."""
+
+    polar_webhook_secret: SecretStr
+    polar_retention_products: Annotated[dict[str, int], NoDecode]
+
+    @field_validator("polar_retention_products", mode="before")
+    @classmethod
+    def _products(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            products = json.loads(value)
+        except ValueError:
+            raise ValueError('must be JSON, e.g. {"product id": 365}') from None
+        if not isinstance(products, dict) or not products:
+            raise ValueError('must be a JSON object that is not empty, e.g. {"product id": 365}')
+        for product, days in products.items():
+            if type(days) is not int or not 1 <= days <= 36_500:
+                raise ValueError(f"the days of product {product} must be a whole number from 1 to 36500")
+        return products
+
+
+class Webhook(_Part):
+    """Where `webhook.py` listens."""
+
+    host: str = "0.0.0.0"
+    port: int = Field(default=8080, ge=0, le=65_535)
+
+
+class Worker(_Part):
+    """How a worker paces its sweeps; each value reaches a workflow through its job's plan, never directly."""
+
+    heartbeat_timeout_seconds: float = Field(default=60, ge=2, le=3600)
+    slice_seconds: float = Field(default=60, gt=0, le=3600)
+    slice_pages: int = Field(default=20, ge=1, le=10_000)
+    repositories_at_once: int = Field(default=10, ge=1, le=200)
+    activities_at_once: int = Field(default=20, ge=1, le=200)
+    shutdown_seconds: float = Field(default=25, ge=0, le=3600)
+
+
+class Temporal(_Part):
+    """`TEMPORAL_*` is read by `temporalio.envconfig`; only what that library has no word for is here."""
+
+    temporal_task_queue: str = Field(default="workspace-backfill", min_length=1)
+
+
+PartT = TypeVar("PartT", bound=_Part)
+
+
+def load(part: type[PartT]) -> PartT:
+    """The settings of one part. Raises `BadInput` naming what is missing or wrong, in one line, without its value."""
+    try:
+        return part()
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            name = str(problem["loc"][0]).upper() if problem["loc"] else ""
+            text = "missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+            problems.append(f"{name}: {text}" if name else text)
+        name, _, text = "; ".join(problems).partition(": ")
+        raise BadInput(name, text) from None

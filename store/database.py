@@ -1,0 +1,88 @@
+"""The connection pool, and the one way to run statements: inside a transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+
+from errors import BadInput, RetryNow, Unreachable
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+# What passes by itself: the server restarts, a pooler drops us, two transactions get in each other's way.
+_PASSING = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for name in ("json", "jsonb"):
+        # Text, not binary: jsonb's binary form needs a version byte that the text codec spares us.
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
+
+
+class Database:
+    """A pool that is safe behind a transaction pooler (no named prepared statements, nothing outside a transaction)."""
+
+    def __init__(self, url: str, *, size: int = 10) -> None:
+        self._url = url
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and database for error texts; never the password."""
+        parts = urlsplit(self._url)
+        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+    async def __aenter__(self) -> "Database":
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url, min_size=0, max_size=self._size, statement_cache_size=0, timeout=10, init=_prepare
+            )
+            async with asyncio.timeout(10), self._pool.acquire() as connection:
+                await connection.fetchval("select 1")
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise Unreachable("database", f"Postgres at {self.address} does not answer: {error}") from error
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise Unreachable("database", f"Postgres at {self.address} refuses us: {error}") from error
+        except (ValueError, asyncpg.ClientConfigurationError) as error:
+            raise BadInput("DATABASE_URL", f"is not an address that Postgres understands: {error}") from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on any error.
+
+        Raises `RetryNow` for what passes by itself; every other error of Postgres comes through as it is.
+        """
+        if self._pool is None:
+            raise RuntimeError("the database is not open: use `async with Database(...)`")
+        try:
+            async with self._pool.acquire(timeout=30) as connection, connection.transaction():
+                yield connection
+        except _PASSING as error:
+            raise RetryNow("database", f"Postgres at {self.address}: {error or type(error).__name__}") from error
