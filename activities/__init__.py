@@ -1,0 +1,1 @@
+"""What touches the world for the workflows: GitHub through `github/`, Postgres through `store/`. Decides nothing."""

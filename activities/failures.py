@@ -1,0 +1,53 @@
+"""Errors of the taxonomy as Temporal and Postgres carry them: short, without secrets, with what a person needs."""
+
+from datetime import UTC, datetime
+
+from temporalio.exceptions import ApplicationError
+
+from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
+from messages import Failure
+
+LONGEST_TEXT = 2_000
+
+
+def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
+    """What is told of an error. One that nobody raised on purpose is a `bug`, by the name of its type."""
+    message = str(getattr(error, "message", "") or error) or type(error).__name__
+    if not isinstance(error, BackfillError):
+        return Failure(
+            code="bug",
+            message=f"{type(error).__name__}: {message}"[:LONGEST_TEXT],
+            action="this is a bug of ours: report it with this text",
+            error_class="bug",
+            repository=repository,
+            cursor=cursor,
+            at=datetime.now(UTC),
+        )
+    return Failure(
+        code=error.code,
+        message=message[:LONGEST_TEXT],
+        action=error.action[:LONGEST_TEXT],
+        error_class=(
+            "retry_now"
+            if isinstance(error, RetryNow)
+            else "retry_later"
+            if isinstance(error, RetryLater)
+            else "job_over"
+            if isinstance(error, JobOver)
+            else "part_over"
+        ),
+        repository=repository,
+        cursor=cursor,
+        at=datetime.now(UTC),
+    )
+
+
+def as_application_error(error: BackfillError) -> ApplicationError:
+    """For Temporal's retry policy: what passes is retried, the rest is final. The type is the class of the taxonomy."""
+    failure = as_failure(error)
+    return ApplicationError(
+        f"{failure.code}: {failure.message}"[:LONGEST_TEXT],
+        failure,
+        type=failure.error_class,
+        non_retryable=isinstance(error, PartOver | JobOver),
+    )

@@ -1,0 +1,117 @@
+"""The mirror's activities: a job's beginning and end, its repositories, and what each came to."""
+
+from collections.abc import Collection
+
+from temporalio import activity
+
+from activities.failures import as_application_error
+from errors import BackfillError, RetryLater
+from github.client import GitHub
+from github.repositories import inspect
+from messages import (
+    BeginJob,
+    DataType,
+    Failure,
+    FinishJob,
+    JobOutcome,
+    JobPlan,
+    NextRepositories,
+    Pace,
+    RepositoryBackfill,
+    RepositoryRef,
+    RepositoryScope,
+    RepositoryTransition,
+    TypeOutcome,
+)
+from store import repositories, transitions
+from store.database import Database
+
+
+class JobActivities:
+    """Carries the worker's connections, its pace, and the search attributes that its namespace knows."""
+
+    def __init__(self, database: Database, github: GitHub, pace: Pace, search_attributes: Collection[str]) -> None:
+        self._database = database
+        self._github = github
+        self._pace = pace
+        self._search_attributes = sorted(search_attributes)
+
+    @activity.defn(name="begin_job")
+    async def begin_job(self, job: BeginJob) -> JobPlan:
+        """The job goes in progress, its repositories are fixed, its owner is told."""
+        try:
+            async with self._database.transaction() as connection:
+                plan = await transitions.begin(connection, job.job_id, job.retry, self._pace)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+        return plan.model_copy(update={"search_attributes": self._search_attributes})
+
+    @activity.defn(name="next_repositories")
+    async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
+        """The job's next repositories that have not ended."""
+        try:
+            async with self._database.transaction() as connection:
+                return await transitions.next_repositories(connection, page.job_id, page.after, page.limit)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
+    @activity.defn(name="inspect_repository")
+    async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
+        """What the repository is called now, and which types are left to do. Raises for one that is not to be had."""
+        ref = backfill.repository
+        try:
+            try:
+                facts = await inspect(self._github, ref.github_id or None, ref.full_name)
+            except RetryLater as error:
+                return RepositoryScope(repository=ref, limited_until=error.at)
+            async with self._database.transaction() as connection:
+                await repositories.update(
+                    connection,
+                    ref.repository_id,
+                    github_id=facts.github_id,
+                    full_name=facts.full_name,
+                    is_private=facts.is_private,
+                    is_archived=facts.is_archived,
+                )
+                statuses = await transitions.type_statuses(connection, backfill.job_id, ref.repository_id)
+                if not facts.has_issues and "issues" in backfill.data_types and statuses.get("issues") != "completed":
+                    reason = Failure(
+                        code="issues_disabled",
+                        message=f"issues are switched off in {facts.full_name}",
+                        repository=facts.full_name,
+                        data_type="issues",
+                    )
+                    await transitions.skip(connection, backfill.job_id, ref.repository_id, "issues", reason)
+                    statuses["issues"] = "skipped"
+        except BackfillError as error:
+            raise as_application_error(error) from error
+        settled: list[DataType] = [
+            name for name, status in statuses.items() if status in ("completed", "skipped", "failed", "canceled")
+        ]
+        return RepositoryScope(
+            repository=RepositoryRef(
+                repository_id=ref.repository_id, github_id=facts.github_id, full_name=facts.full_name
+            ),
+            data_types=[each for each in backfill.data_types if each not in settled],
+            settled=[TypeOutcome(data_type=each, status=statuses[each]) for each in settled],
+        )
+
+    @activity.defn(name="record_repository")
+    async def record_repository(self, change: RepositoryTransition) -> None:
+        """Mirrors a repository's state."""
+        try:
+            async with self._database.transaction() as connection:
+                await transitions.record(connection, change)
+                if change.outcome.status == "completed":
+                    await repositories.synced(connection, change.outcome.repository.repository_id)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
+    @activity.defn(name="finish_job")
+    async def finish_job(self, job: FinishJob) -> JobOutcome:
+        """The job's end, from what its repositories came to."""
+        try:
+            async with self._database.transaction() as connection:
+                return await transitions.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
+        except BackfillError as error:
+            raise as_application_error(error) from error

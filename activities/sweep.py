@@ -1,0 +1,238 @@
+"""The data activity: one loop over one data type of one repository, in slices.
+
+Each turn is one request and one transaction: the rows, the place, the counts, the parts still to fetch, under the
+lease's fence. Then a heartbeat. Killed between any two instructions it goes on where the last transaction left it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+
+import structlog
+from temporalio import activity
+
+from activities.failures import as_application_error, as_failure
+from activities.position import Position
+from activities.thread_reader import ThreadReader
+from activities.turn import Reader, Turn
+from errors import BackfillError, JobOver, PartOver, RetryLater
+from github.client import GitHub
+from messages import DataType, Failure, SliceResult, SweepSlice
+from store import pages, parts, sweeps, threads
+from store.database import Database
+from store.sweeps import LeaseLostError, Sweep
+
+log = structlog.get_logger(__name__)
+
+READERS: dict[DataType, Callable[[Database, GitHub, Sweep], Reader]] = {
+    "pull_requests": ThreadReader,
+    "issues": ThreadReader,
+}
+"""A data type is one line here, and a module that reads it."""
+
+MOST_ATTEMPTS = 20
+"""Attempts in a row without one commit after which a type ends: with the retry policy's pauses about half an hour."""
+HANG = timedelta(minutes=5)
+"""Without a commit for so long the heartbeat stops: a hang is not progress."""
+
+
+class SweepActivity:
+    """Carries the worker's connections; `sweep` is the activity."""
+
+    def __init__(self, database: Database, github: GitHub) -> None:
+        self._database = database
+        self._github = github
+
+    @activity.defn(name="sweep")
+    async def sweep(self, slice_: SweepSlice) -> SliceResult:
+        """Goes on with a sweep for `pace.slice_seconds` or `pace.slice_pages`, or to its end.
+
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for what passes.
+        Told to stop (cancel, worker shutdown) it stops at the next page boundary: what was paid for is committed.
+        """
+        stop = asyncio.Event()
+        work = asyncio.create_task(self._slice(slice_, stop))
+        shutdown = asyncio.create_task(_stop_with_worker(stop))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()
+            await asyncio.wait([work])
+            raise
+        except BackfillError as error:
+            raise as_application_error(error) from error
+        finally:
+            shutdown.cancel()
+
+    async def _slice(self, slice_: SweepSlice, stop: asyncio.Event) -> SliceResult:
+        info = activity.info()
+        with structlog.contextvars.bound_contextvars(
+            workflow_id=info.workflow_id, repository=slice_.repository.full_name, data_type=slice_.data_type
+        ):
+            sweep = await sweeps.take(
+                self._database,
+                slice_.job_id,
+                slice_.repository,
+                slice_.data_type,
+                slice_.cutoff_at,
+                owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
+            )
+            return await _Slice(self._database, self._github, slice_, sweep, stop).run()
+
+
+async def _stop_with_worker(stop: asyncio.Event) -> None:
+    await activity.wait_for_worker_shutdown()
+    stop.set()
+
+
+class _Slice:
+    """One attempt's share of a sweep."""
+
+    def __init__(
+        self, database: Database, github: GitHub, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event
+    ) -> None:
+        self._database = database
+        self._pace = slice_.pace
+        self._sweep = sweep
+        self._stop = stop
+        self._reader = READERS[slice_.data_type](database, github, sweep)
+        self._position = Position.model_validate(sweep.position)
+        self._pages = 0
+        self._committed_at = monotonic()
+
+    async def run(self) -> SliceResult:
+        """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
+        if self._sweep.status not in ("pending", "in_progress"):
+            return self._result()
+        if self._sweep.attempts > MOST_ATTEMPTS:
+            return await self._end("failed", self._exhausted())
+        until = monotonic() + self._pace.slice_seconds
+        heartbeat = asyncio.create_task(self._heartbeat())
+        try:
+            while True:
+                turn = await self._reader.turn(self._position)
+                await self._commit(turn)
+                if turn.outcome is not None:
+                    return self._result()
+                if self._stop.is_set() or monotonic() >= until or self._pages >= self._pace.slice_pages:
+                    await sweeps.release(self._database, self._sweep)
+                    return self._result(outcome="more")
+        except RetryLater as error:
+            await sweeps.release(self._database, self._sweep)
+            log.info("limited", until=error.at.isoformat(), why=error.message)
+            return self._result(outcome="limited").model_copy(update={"limited_until": error.at})
+        except LeaseLostError:
+            raise
+        except (PartOver, JobOver) as error:
+            return await self._end("failed", self._failure(error))
+        except Exception as error:
+            failure = self._failure(error)
+            log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
+            await sweeps.release(self._database, self._sweep, failure=failure)
+            raise
+        finally:
+            heartbeat.cancel()
+
+    async def _commit(self, turn: Turn) -> None:
+        """Everything the turn brings, in one transaction."""
+        sweep = self._sweep
+        last = turn.outcome is not None or self._pages + 1 >= self._pace.slice_pages
+        async with self._database.transaction() as connection:
+            await sweeps.fence(connection, sweep)
+            counts = sweep.counts.copy()
+            if turn.page is not None:
+                counts += await pages.write(connection, sweep.repository, self._reader.kind, turn.page)
+            for gone in turn.gone:
+                if gone.all_but is None:
+                    await threads.mark_gone_by_node(connection, sweep.data_type, gone.asked_at, gone.node_ids)
+                else:
+                    await threads.mark_gone(
+                        connection, sweep.data_type, sweep.repository.repository_id, gone.asked_at, gone.all_but
+                    )
+            await parts.remove(connection, sweep, turn.done)
+            await parts.put(connection, sweep, turn.put)
+            for part, reason in turn.failed:
+                await parts.fail(connection, sweep, part, reason)
+            if self._pages == 0 or last:
+                # Counting costs more than adding: exact at a slice's ends, by what was new between them.
+                counts = await sweeps.count_stored(connection, sweep)
+            await sweeps.commit(
+                connection,
+                sweep,
+                position=turn.position.model_dump(mode="json", exclude_defaults=True),
+                counts=counts,
+                expected=turn.expected,
+                status=turn.outcome or "in_progress",
+                failure=turn.failure,
+                proof=turn.proof,
+                pages=1,
+                requests=turn.requests,
+                points=turn.points,
+            )
+        sweep.counts, sweep.expected = counts, turn.expected
+        sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
+        self._position = turn.position
+        self._pages += 1
+        self._committed_at = monotonic()
+
+    async def _heartbeat(self) -> None:
+        """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
+        every = min(10.0, self._pace.heartbeat_timeout_seconds / 4)
+        while monotonic() - self._committed_at < HANG.total_seconds():
+            activity.heartbeat(
+                {
+                    "position": self._position.model_dump(mode="json", exclude_defaults=True),
+                    "stored": self._sweep.counts,
+                }
+            )
+            await asyncio.sleep(every)
+        log.error("nothing committed for five minutes: heartbeat stopped")
+
+    async def _end(self, status: str, failure: Failure) -> SliceResult:
+        """The type is over for a reason that is not a page's."""
+        async with self._database.transaction() as connection:
+            await sweeps.fence(connection, self._sweep)
+            counts = await sweeps.count_stored(connection, self._sweep)
+            await sweeps.commit(
+                connection,
+                self._sweep,
+                position=self._position.model_dump(mode="json", exclude_defaults=True),
+                counts=counts,
+                expected=self._sweep.expected,
+                status=status,
+                failure=failure,
+            )
+        self._sweep.counts, self._sweep.status, self._sweep.error = counts, status, failure
+        return self._result()
+
+    def _exhausted(self) -> Failure:
+        last = self._sweep.error
+        return Failure(
+            code=last.code if last else "no_progress",
+            message=(
+                f"{self._sweep.attempts - 1} attempts in a row brought nothing; the last: "
+                + (last.message if last else "the worker was killed each time")
+            )[:2_000],
+            action=(last.action if last and last.action else "retry the job: it goes on at the committed cursor"),
+            error_class="part_over",
+            repository=self._sweep.repository.full_name,
+            data_type=self._sweep.data_type,
+            cursor=self._position.cursor,
+        )
+
+    def _failure(self, error: BaseException) -> Failure:
+        return as_failure(error, repository=self._sweep.repository.full_name, cursor=self._position.cursor).model_copy(
+            update={"data_type": self._sweep.data_type}
+        )
+
+    def _result(self, outcome: str | None = None) -> SliceResult:
+        return SliceResult.model_validate(
+            {
+                "outcome": outcome or self._sweep.status,
+                "failure": self._sweep.error if (outcome or self._sweep.status) in ("failed", "skipped") else None,
+                "as_of": self._position.as_of,
+                "stored": dict(self._sweep.counts),
+                "expected": self._sweep.expected,
+            }
+        )

@@ -1,0 +1,440 @@
+"""How a sweep over threads (pull requests, issues) goes through GitHub: what to ask next, and when it is complete.
+
+The rules are those of docs/sweep.md; numbers in comments refer to it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+
+from activities.position import Position
+from activities.turn import Gone, Turn
+from errors import RetryNow, TooLarge
+from github.client import GitHub, InvalidCursor
+from github.client import Gone as GitHubGone
+from github.threads import (
+    THREAD_TYPES,
+    Listing,
+    Threads,
+    ThreadType,
+    comments_path,
+    read_comments_since,
+    read_heads,
+    read_listing,
+    read_page,
+    read_review_comments,
+    read_reviews,
+    read_threads,
+    read_timelines,
+)
+from messages import Failure
+from rows import Part, ThreadKind
+from store import parts, threads
+from store.database import Database
+from store.sweeps import Sweep
+
+log = structlog.get_logger(__name__)
+AnswerT = TypeVar("AnswerT")
+
+CLOCK_SLACK = timedelta(minutes=5)
+"""Between what GitHub's clock says and what its lists show."""
+MOST_ROUNDS = 3
+FAST_SECONDS = 4.0
+"""An answer under it lets the next request ask for more."""
+MOST_PART_ATTEMPTS = 3
+CHILDREN = 100
+"""The most children a page of a connection holds."""
+PARENTS = 10
+"""Parents whose connections go on in one request."""
+
+
+@dataclass(slots=True)
+class _Asking:
+    """The request being made: what kind, how large, and which parts. Kept for when GitHub says it is too large."""
+
+    kind: str = "page"
+    size: int = 1
+    parts: list[Part] | None = None
+
+
+class ThreadReader:
+    """Reads one sweep. Keeps what it learns of sizes; everything else comes with the committed position."""
+
+    def __init__(self, database: Database, github: GitHub, sweep: Sweep) -> None:
+        self._database = database
+        self._github = github
+        self._sweep = sweep
+        self._type: ThreadType = THREAD_TYPES[sweep.data_type]
+        self._asking = _Asking()
+        self._requests = 0
+        # The most parents that still cost one point: 1 + connections x N <= 149.
+        self._largest = {
+            "page": min(25, 148 // self._type.connections),
+            "thread": min(25, 148 // self._type.connections),
+            "head": 25,
+            "timeline": PARENTS * CHILDREN,
+            "reviews": PARENTS * CHILDREN,
+            "review_comments": 100 * CHILDREN,
+            "listing": 100,
+        }
+
+    @property
+    def kind(self) -> ThreadKind:
+        return self._type.kind
+
+    async def turn(self, position: Position) -> Turn:
+        """The next request after `position`, smaller and smaller while GitHub says that it is too large."""
+        sizes = dict(position.sizes)
+        self._requests = 0
+        while True:
+            try:
+                turn = await self._next(position.model_copy(update={"sizes": sizes}))
+            except TooLarge as error:
+                if self._asking.size > 1:
+                    sizes[self._asking.kind] = self._asking.size // 2
+                    log.info("asking for less", kind=self._asking.kind, size=sizes[self._asking.kind], why=error.code)
+                    continue
+                turn = await self._smallest_failed(position.model_copy(update={"sizes": sizes}), error)
+            turn.requests = self._requests
+            turn.expected = self._expected(turn.position)
+            return turn
+
+    async def _next(self, position: Position) -> Turn:
+        async with self._database.transaction() as connection:
+            pending = await parts.pending(connection, self._sweep)
+        # Inside a listing only full batches are fetched; at a boundary everything must be whole before the next step.
+        part = self._due(pending, everything=position.cursor is None)
+        if part is not None:
+            return await self._fetch_parts(position, *part)
+        if position.phase == "history":
+            return await self._history(position)
+        if position.phase == "catch_up":
+            return await self._catch_up(position)
+        if position.phase == "comments":
+            return await self._comments(position)
+        return await self._verify(position)
+
+    # History
+
+    async def _history(self, position: Position) -> Turn:
+        size = self._ask("page", position)
+        try:
+            read = await self._send(
+                lambda: read_page(self._github, self._type, self._sweep.repository, size, position.cursor)
+            )
+        except InvalidCursor:
+            cursor = await self._cursor_before(position)
+            log.warning("cursor refused, found the place again", updated_at=str(position.updated_at))
+            read = await self._send(lambda: read_page(self._github, self._type, self._sweep.repository, size, cursor))
+        floor = position.floor or read.page.asked_at - CLOCK_SLACK
+        updated_at, node_id = read.last or (position.updated_at, position.node_id)
+        after = position.model_copy(
+            update={
+                "cursor": read.end_cursor,
+                "updated_at": updated_at,
+                "node_id": node_id,
+                "floor": floor,
+                "first_floor": position.first_floor or floor,
+                "total": read.total,
+                "swept": position.swept + len(read.page.pull_requests) + len(read.page.issues),
+                "sizes": self._grown(position, read.seconds),
+            }
+        )
+        crossed = updated_at is not None and updated_at < self._sweep.cutoff_at
+        if read.end_cursor is None or crossed:
+            after = after.model_copy(
+                update={"phase": "catch_up", "cursor": None, "reached_end": read.end_cursor is None}
+            )
+        return self._turn(after, read)
+
+    async def _cursor_before(self, position: Position) -> str | None:
+        """The cursor of the last thread updated after the place: what follows it is not swept, or swept again. (4)"""
+        cursor = None
+        page: str | None = None
+        place = position.updated_at
+        while place is not None:
+            listing = await self._list(position, page)
+            for entry in listing.entries:
+                if entry.updated_at <= place:
+                    return cursor
+                cursor = entry.cursor
+            if listing.end_cursor is None:
+                return cursor
+            page = listing.end_cursor
+        return cursor
+
+    # Catch-up
+
+    async def _catch_up(self, position: Position) -> Turn:
+        floor = position.floor
+        assert floor is not None, "the history fixes the floor"
+        try:
+            listing = await self._list(position, position.cursor)
+        except InvalidCursor:
+            # The round begins again from the top.
+            position = position.model_copy(update={"cursor": None, "round_began": None, "round_pages": 0})
+            listing = await self._list(position, None)
+        began = position.round_began or listing.asked_at
+        pages = position.round_pages + 1
+        recent = [entry for entry in listing.entries if entry.updated_at >= floor]
+        async with self._database.transaction() as connection:
+            stored = await threads.versions(connection, self._sweep.data_type, [entry.github_id for entry in recent])
+        changed = [
+            Part("thread", entry.node_id, entry.number, listing.asked_at)
+            for entry in recent
+            if stored.get(entry.github_id) != entry.updated_at and entry.updated_at >= self._sweep.cutoff_at
+        ]
+        over = len(recent) < len(listing.entries) or listing.end_cursor is None
+        update: dict[str, Any] = {"total": listing.total}
+        if not over:
+            update |= {"cursor": listing.end_cursor, "round_began": began, "round_pages": pages}
+        elif pages == 1 or position.round >= MOST_ROUNDS:
+            update |= {"phase": "comments", "cursor": None, "as_of": began, "round_began": None, "round_pages": 0}
+        else:
+            update |= {
+                "cursor": None,
+                "floor": began - CLOCK_SLACK,
+                "round": position.round + 1,
+                "round_began": None,
+                "round_pages": 0,
+            }
+        return Turn(position.model_copy(update=update), put=changed, points=1)
+
+    # Comments that did not bump their thread (6)
+
+    async def _comments(self, position: Position) -> Turn:
+        assert position.first_floor is not None, "the history fixes the first floor"
+        route = self._type.comment_routes[position.route]
+        path = position.cursor or comments_path(self._sweep.repository, route, position.first_floor)
+        try:
+            comments, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
+        except GitHubGone as error:
+            # Issues are switched off, and with them the list of conversation comments.
+            log.warning("no list of comments", route=route, why=error.message)
+            comments, next_path = [], None
+        numbers: set[int] = set()
+        async with self._database.transaction() as connection:
+            for comment_type in {comment.comment_type for comment in comments}:
+                of_type = [comment for comment in comments if comment.comment_type == comment_type]
+                stored = await threads.comment_versions(
+                    connection, comment_type, [comment.github_id for comment in of_type]
+                )
+                numbers |= {
+                    comment.number for comment in of_type if stored.get(comment.github_id) != comment.updated_at
+                }
+            node_ids = await threads.by_number(
+                connection, self._sweep.data_type, self._sweep.repository.repository_id, sorted(numbers)
+            )
+        put = [Part("thread", node_id, number, position.first_floor) for number, node_id in sorted(node_ids.items())]
+        if next_path is not None:
+            update: dict[str, Any] = {"cursor": next_path}
+        elif position.route + 1 < len(self._type.comment_routes):
+            update = {"cursor": None, "route": position.route + 1}
+        else:
+            update = {"cursor": None, "phase": "verify"}
+        return Turn(position.model_copy(update=update), put=put)
+
+    # Proof (7)
+
+    async def _verify(self, position: Position) -> Turn:
+        repository_id = self._sweep.repository.repository_id
+        async with self._database.transaction() as connection:
+            stored = await threads.count(connection, self._sweep.data_type, repository_id)
+            failures = await parts.failures(connection, self._sweep)
+        total = position.total or 0
+        if position.reached_end and stored < total and not position.relisted:
+            return await self._relist(position)
+        proof = {
+            "as_of": position.as_of.isoformat() if position.as_of else None,
+            "rounds": position.round,
+            "threads_stored": stored,
+            "threads_github": position.total,
+            "proved_by": "count" if position.reached_end else "unbroken pages down to the cutoff",
+            "down_to": position.updated_at.isoformat() if position.updated_at else None,
+        }
+        turn = Turn(position, outcome="completed", proof=proof)
+        if failures:
+            numbers = ", ".join(f"#{number}" for number, _ in failures[:50])
+            turn.failure = self._incomplete(
+                f"{len(failures)} of {stored} threads could not be fetched whole: {numbers}"
+                f" (the first: {failures[0][1]})"
+            )
+        elif position.reached_end and stored < total:
+            turn.failure = self._incomplete(f"GitHub counts {total} threads and {stored} could be fetched")
+        if turn.failure is not None:
+            turn.outcome = "failed"
+        return turn
+
+    async def _relist(self, position: Position) -> Turn:
+        """Every number that GitHub lists against what is stored: the missing are fetched, the unlisted are gone."""
+        listed: dict[int, Part] = {}
+        cursor: str | None = None
+        asked_at: datetime | None = None
+        while True:
+            listing = await self._list(position, cursor)
+            asked_at = asked_at or listing.asked_at
+            for entry in listing.entries:
+                listed[entry.github_id] = Part("thread", entry.node_id, entry.number, listing.asked_at)
+            cursor = listing.end_cursor
+            if cursor is None:
+                break
+        async with self._database.transaction() as connection:
+            stored = await threads.versions(connection, self._sweep.data_type, list(listed))
+        return Turn(
+            position.model_copy(update={"relisted": True, "total": len(listed)}),
+            put=[part for github_id, part in listed.items() if github_id not in stored],
+            gone=[Gone(asked_at, all_but=list(listed))],
+            points=self._requests,
+        )
+
+    # Parts
+
+    def _due(self, pending: dict[tuple[str, bool], int], *, everything: bool) -> tuple[str, bool] | None:
+        """The (kind, whether going on) of parts to fetch now, or None."""
+        for (kind, going_on), number in sorted(pending.items()):
+            enough = 100 if kind == "review_comments" and not going_on else PARENTS
+            if everything or number >= enough:
+                return kind, going_on
+        return None
+
+    async def _fetch_parts(self, position: Position, kind: str, going_on: bool) -> Turn:
+        size = self._ask(kind, position)
+        children = min(size, CHILDREN)
+        if kind in ("thread", "head"):
+            most = size
+        elif kind == "review_comments" and not going_on:
+            most = max(1, size // CHILDREN)
+        else:
+            most = min(PARENTS, max(1, size // CHILDREN))
+        async with self._database.transaction() as connection:
+            batch = await parts.take(connection, self._sweep, kind, going_on, most)
+            pull_requests = (
+                await threads.pull_requests_of(connection, [part.parent for part in batch if part.parent is not None])
+                if kind == "review_comments"
+                else {}
+            )
+        self._asking.parts = batch
+        self._asking.size = min(size, len(batch) * (1 if kind in ("thread", "head") else children))
+        # A review that vanished since takes its comments with it.
+        orphans = [part for part in batch if kind == "review_comments" and part.parent not in pull_requests]
+        if orphans:
+            return Turn(position, done=orphans)
+        try:
+            read = await self._send(lambda: self._read_parts(kind, batch, pull_requests, children))
+        except InvalidCursor:
+            for part in batch:
+                part.cursor, part.seen, part.attempts = None, [], part.attempts + 1
+            return self._judged(Turn(position, put=list(batch)))
+        after = position.model_copy(update={"sizes": self._grown(position, read.seconds)})
+        turn = self._turn(after, read)
+        turn.put.extend(read.going_on)
+        turn.done.extend(read.done)
+        return self._judged(turn)
+
+    def _read_parts(
+        self, kind: str, batch: list[Part], pull_requests: dict[int, int], children: int
+    ) -> Awaitable[Threads]:
+        if kind == "thread":
+            return read_threads(self._github, self._type, batch)
+        if kind == "head":
+            return read_heads(self._github, self._type, batch)
+        if kind == "timeline":
+            return read_timelines(self._github, self._type, batch, children)
+        if kind == "reviews":
+            return read_reviews(self._github, batch, children)
+        return read_review_comments(self._github, batch, pull_requests, children)
+
+    def _judged(self, turn: Turn) -> Turn:
+        """A part that began again too often is a failure with its number, not a reason to go on for ever."""
+        for part in [part for part in turn.put if part.attempts >= MOST_PART_ATTEMPTS]:
+            turn.put.remove(part)
+            turn.failed.append((part, f"{part.kind}: what came never agreed with GitHub's count of {part.expected}"))
+        return turn
+
+    # What cannot be had at any size (10)
+
+    async def _smallest_failed(self, position: Position, error: TooLarge) -> Turn:
+        """One thread, or one child, is too much. A listing tells whether it is this one or GitHub as a whole."""
+        kind, batch = self._asking.kind, self._asking.parts
+        if kind == "listing":
+            raise RetryNow(error.code, error.message)
+        listing = await self._list(position, position.cursor if kind == "page" else None, first=1)
+        if kind == "page":
+            if not listing.entries:
+                raise RetryNow(error.code, error.message)
+            entry = listing.entries[0]
+            after = position.model_copy(
+                update={
+                    "cursor": entry.cursor,
+                    "updated_at": entry.updated_at,
+                    "node_id": entry.node_id,
+                    "floor": position.floor or listing.asked_at - CLOCK_SLACK,
+                    "first_floor": position.first_floor or listing.asked_at - CLOCK_SLACK,
+                    "swept": position.swept + 1,
+                }
+            )
+            if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
+                after = after.model_copy(
+                    update={"phase": "catch_up", "cursor": None, "reached_end": listing.end_cursor is None}
+                )
+            return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
+        assert batch, "a request for parts has parts"
+        part = batch[0]
+        if kind == "thread":
+            return Turn(position, put=[Part("head", part.node_id, part.number, part.began_at)], done=[part])
+        part.attempts += 1
+        if part.attempts < MOST_PART_ATTEMPTS:
+            async with self._database.transaction() as connection:
+                await parts.put(connection, self._sweep, [part])
+            raise RetryNow(error.code, error.message)
+        return Turn(position, failed=[(part, f"{kind}: {error.message}")])
+
+    # Sizes, requests, turns
+
+    def _ask(self, kind: str, position: Position) -> int:
+        size = min(position.sizes.get(kind, self._largest[kind]), self._largest[kind])
+        self._asking = _Asking(kind, size)
+        return size
+
+    def _grown(self, position: Position, seconds: float) -> dict[str, int]:
+        kind = self._asking.kind
+        if kind not in position.sizes or seconds >= FAST_SECONDS:
+            return position.sizes
+        grown = min(position.sizes[kind] * 2, self._largest[kind])
+        rest = {each: size for each, size in position.sizes.items() if each != kind}
+        return rest if grown == self._largest[kind] else rest | {kind: grown}
+
+    async def _list(self, position: Position, cursor: str | None, first: int | None = None) -> Listing:
+        size = first or self._ask("listing", position)
+        return await self._send(lambda: read_listing(self._github, self._type, self._sweep.repository, size, cursor))
+
+    async def _send(self, request: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        self._requests += 1
+        return await request()
+
+    def _turn(self, position: Position, read: Threads) -> Turn:
+        gone = [Gone(read.page.asked_at, node_ids=read.gone)] if read.gone else []
+        return Turn(position, page=read.page, put=list(read.parts), gone=gone, points=read.cost)
+
+    def _expected(self, position: Position) -> int | None:
+        """Threads in scope: certain once the history is swept, before that by how far down in time we are."""
+        if position.phase != "history":
+            return position.swept
+        if not position.swept or position.updated_at is None or position.floor is None or position.total is None:
+            return position.total
+        done = (position.floor - position.updated_at) / max(
+            position.floor - self._sweep.cutoff_at, timedelta(seconds=1)
+        )
+        return min(position.total, max(position.swept, round(position.swept / max(done, 0.001))))
+
+    def _incomplete(self, message: str) -> Failure:
+        return Failure(
+            code="incomplete",
+            message=message,
+            action="retry the job: what is missing is asked for again",
+            repository=self._sweep.repository.full_name,
+            data_type=self._sweep.data_type,
+        )

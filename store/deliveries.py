@@ -1,0 +1,91 @@
+"""Webhook deliveries: kept the moment they arrive, finished when they can be."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from store.database import Connection
+
+ERROR_LENGTH = 1_000
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One that is due. `text` is the JSON that arrived; `attempts` were made before."""
+
+    webhook_id: str
+    type: str
+    received_at: datetime
+    text: str
+    attempts: int
+
+    @property
+    def payload(self) -> object:
+        """Raises `ValueError` where Postgres holds JSON that Python does not read (a number of 5,000 digits)."""
+        payload = json.loads(self.text)
+        return json.loads(payload) if isinstance(payload, str) else payload
+
+
+async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:
+    """Keeps a delivery, whose `text` is valid JSON; False if it is here already.
+
+    JSON that jsonb refuses (`\\u0000`, half a surrogate pair, numbers beyond numeric) is kept whole as a JSON string.
+    """
+    try:
+        async with connection.transaction():
+            return await _insert(connection, "$3::text::jsonb", webhook_id, event_type, text)
+    except asyncpg.DataError:
+        return await _insert(connection, "to_jsonb($3::text)", webhook_id, event_type, text)
+
+
+async def _insert(connection: Connection, payload: str, *values: str) -> bool:
+    tag: str = await connection.execute(
+        f"""
+        insert into webhook_deliveries (webhook_id, type, received_at, payload)
+        values ($1, $2, now(), {payload})
+        on conflict (webhook_id) do nothing
+        """,
+        *values,
+    )
+    return tag == "INSERT 0 1"
+
+
+async def take(connection: Connection) -> Delivery | None:
+    """The oldest delivery that is due, locked until the transaction ends; None if all are done, waiting or taken."""
+    row = await connection.fetchrow(
+        """
+        select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
+        from webhook_deliveries
+        where processed_at is null and (next_attempt_at is null or next_attempt_at <= now())
+        order by received_at, webhook_id
+        limit 1
+        for update skip locked
+        """
+    )
+    return Delivery(**dict(row)) if row else None
+
+
+async def finish(connection: Connection, webhook_id: str) -> None:
+    await connection.execute(
+        """
+        update webhook_deliveries
+        set processed_at = now(), attempts = attempts + 1, next_attempt_at = null, error = null
+        where webhook_id = $1
+        """,
+        webhook_id,
+    )
+
+
+async def postpone(connection: Connection, webhook_id: str, *, error: str, pause: timedelta) -> None:
+    """Leaves the delivery unfinished, with what stands in its way, until `pause` from now."""
+    await connection.execute(
+        """
+        update webhook_deliveries set error = $2, attempts = attempts + 1, next_attempt_at = now() + $3
+        where webhook_id = $1
+        """,
+        webhook_id,
+        error[:ERROR_LENGTH],
+        pause,
+    )

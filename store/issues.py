@@ -1,0 +1,89 @@
+"""`issues`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rows import Issue
+from store.columns import columns, json_texts
+from store.database import Connection
+
+# As in pull_requests.py: the host may hold a wrong GitHub id for a number, or the number may have passed on.
+_CORRECT_GITHUB_ID = """
+update issues t set github_id = u.github_id
+from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
+where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
+  and not exists (select from issues o where o.github_id = u.github_id)
+"""
+_FREE_NUMBERS = """
+update issues t set number = -t.number
+from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
+where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
+"""
+
+_UPSERT = """
+with written as (
+  insert into issues as t (
+    repository_id, github_id, node_id, number, title, body, state, author_id, closed_by_id, created_at, updated_at,
+    closed_at, labels, milestone, assignees, linked_prs, last_synced_at)
+  select $1, u.github_id, u.node_id, u.number, u.title, u.body, u.state, a.id, c.id, u.created_at, u.updated_at,
+    u.closed_at, u.labels::jsonb, u.milestone::jsonb, u.assignees::jsonb, u.linked_prs::jsonb, $2
+  from unnest($3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
+      $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::text[], $17::text[])
+    as u(github_id, node_id, number, title, body, state, author, closed_by, created_at, updated_at, closed_at, labels,
+      milestone, assignees, linked_prs)
+  left join contributors a on a.github_id = u.author
+  left join contributors c on c.github_id = u.closed_by
+  on conflict (github_id) do update set
+    repository_id = excluded.repository_id, node_id = excluded.node_id, number = excluded.number,
+    title = excluded.title, body = excluded.body, state = excluded.state, author_id = excluded.author_id,
+    closed_by_id = excluded.closed_by_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
+    closed_at = excluded.closed_at, labels = excluded.labels, milestone = excluded.milestone,
+    assignees = excluded.assignees, linked_prs = excluded.linked_prs, last_synced_at = excluded.last_synced_at,
+    gone_at = null
+  where (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at)
+    and (t.repository_id, t.node_id, t.number, t.title, t.body, t.state, t.author_id, t.closed_by_id, t.created_at,
+      t.updated_at, t.closed_at, t.labels, t.milestone, t.assignees, t.linked_prs, t.gone_at)
+    is distinct from (excluded.repository_id, excluded.node_id, excluded.number, excluded.title, excluded.body,
+      excluded.state, excluded.author_id, excluded.closed_by_id, excluded.created_at, excluded.updated_at,
+      excluded.closed_at, excluded.labels, excluded.milestone, excluded.assignees, excluded.linked_prs,
+      null::timestamptz)
+  returning xmax = 0 as inserted
+)
+select count(*) filter (where inserted) from written
+"""
+
+_COMMENTS_COUNT = """
+update issues i set comments_count = d.comments
+from (
+  select i.id, (select count(*) from comments c where c.issue_id = i.id)::integer as comments
+  from issues i where i.github_id = any($1::bigint[])
+) d
+where i.id = d.id and i.comments_count is distinct from d.comments
+"""
+
+
+async def write(connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue]) -> int:
+    """Writes the rows that are not older than the stored ones. Returns how many are new."""
+    if not rows:
+        return 0
+    ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
+    await connection.execute(_CORRECT_GITHUB_ID, repository_id, ids, numbers)
+    await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
+    *plain, labels, milestone, assignees, linked_prs = columns(rows)
+    inserted: int = await connection.fetchval(
+        _UPSERT,
+        repository_id,
+        asked_at,
+        *plain,
+        json_texts(labels),
+        json_texts(milestone),
+        json_texts(assignees),
+        json_texts(linked_prs),
+    )
+    return inserted
+
+
+async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
+    """Counts anew the comments of these issues."""
+    if github_ids:
+        await connection.execute(_COMMENTS_COUNT, github_ids)

@@ -1,0 +1,40 @@
+"""A page of rows into all its tables, parents before children."""
+
+from collections import Counter
+
+from messages import RepositoryRef
+from rows import Page, ThreadKind
+from store import comments, contributors, issues, pull_requests, reviews, timeline_events
+from store.database import Connection
+
+
+async def write(connection: Connection, repository: RepositoryRef, kind: ThreadKind, page: Page) -> Counter[str]:
+    """Writes the page inside the caller's transaction. Returns how many rows are new, by noun."""
+    repository_id = repository.repository_id
+    await contributors.write(connection, page.contributors.values())
+    new = Counter(
+        pull_requests=await pull_requests.write(
+            connection,
+            repository_id,
+            repository.full_name,
+            page.asked_at,
+            page.pull_requests,
+            page.requested_reviewers,
+        ),
+        issues=await issues.write(connection, repository_id, page.asked_at, page.issues),
+        reviews=await reviews.write(connection, repository_id, page.asked_at, page.reviews),
+        comments=await comments.write(connection, repository_id, page.asked_at, page.comments),
+        timeline_events=await timeline_events.write(connection, repository_id, page.events),
+    )
+    if page.whole_threads:
+        await comments.delete_absent(connection, kind, page.whole_threads)
+        await timeline_events.delete_absent(connection, kind, page.whole_threads)
+        if kind == "pull_request":
+            await reviews.delete_absent(connection, page.whole_threads)
+    if page.whole_reviews:
+        await comments.delete_absent(connection, "review", page.whole_reviews)
+    touched = {row.github_id for row in page.pull_requests} | {row.pull_request for row in page.reviews}
+    await pull_requests.derive(connection, sorted(touched))
+    of_issues = {row.github_id for row in page.issues} | {row.issue for row in page.comments if row.issue}
+    await issues.derive(connection, sorted(of_issues))
+    return +new

@@ -1,0 +1,125 @@
+"""`backfill_parts`: what a sweep knows it still has to fetch; a type is not complete while one is left."""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from rows import Part
+from store.columns import columns
+from store.database import Connection
+from store.sweeps import Sweep
+
+_PUT = """
+insert into backfill_parts as p (
+  backfill_job_id, repository_id, data_type, kind, node_id, number, began_at, cursor, expected, seen, parent_github_id,
+  attempts)
+select $1, $2, $3, u.kind, u.node_id, u.number, u.began_at, u.cursor, u.expected,
+  array(select jsonb_array_elements_text(u.seen::jsonb)), u.parent, u.attempts
+from unnest($4::text[], $5::text[], $6::integer[], $7::timestamptz[], $8::text[], $9::integer[], $10::text[],
+    $11::bigint[], $12::integer[])
+  as u(kind, node_id, number, began_at, cursor, expected, seen, parent, attempts)
+on conflict (backfill_job_id, repository_id, data_type, kind, node_id) do update set
+  number = excluded.number, began_at = excluded.began_at, cursor = excluded.cursor, expected = excluded.expected,
+  seen = excluded.seen, parent_github_id = excluded.parent_github_id, attempts = excluded.attempts, failure = null
+"""
+
+_REMOVE = """
+delete from backfill_parts p using unnest($4::text[], $5::text[]) as u(kind, node_id)
+where p.backfill_job_id = $1 and p.repository_id = $2 and p.data_type = $3
+  and p.kind = u.kind and p.node_id = u.node_id
+"""
+
+_PENDING = """
+select kind, cursor is not null as going_on, count(*) as number from backfill_parts
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
+group by 1, 2
+"""
+
+_NEXT = """
+select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts from backfill_parts
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
+  and kind = $4 and (cursor is not null) = $5
+order by number desc nulls last, node_id limit $6
+"""
+
+_FAIL = """
+update backfill_parts set failure = $6
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and kind = $4 and node_id = $5
+"""
+
+
+def _row(part: Part) -> tuple[object, ...]:
+    return (
+        part.kind,
+        part.node_id,
+        part.number,
+        part.began_at,
+        part.cursor,
+        part.expected,
+        orjson.dumps(part.seen).decode(),
+        part.parent,
+        part.attempts,
+    )
+
+
+async def put(connection: Connection, sweep: Sweep, parts: Iterable[Part]) -> None:
+    """Adds parts, or moves those that are there."""
+    rows = [_row(part) for part in {(part.kind, part.node_id): part for part in parts}.values()]
+    if rows:
+        await connection.execute(_PUT, *sweep.key, *columns(rows))
+
+
+async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) -> None:
+    """These are whole."""
+    if parts:
+        await connection.execute(_REMOVE, *sweep.key, [part.kind for part in parts], [part.node_id for part in parts])
+
+
+async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
+    """How many parts are left, by (kind, whether they stand inside a connection)."""
+    rows = await connection.fetch(_PENDING, *sweep.key)
+    return {(row["kind"], row["going_on"]): row["number"] for row in rows}
+
+
+async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
+    """Up to `limit` parts of one kind, newest threads first."""
+    rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)
+    return [
+        Part(
+            row["kind"],
+            row["node_id"],
+            row["number"],
+            row["began_at"],
+            row["cursor"],
+            row["expected"],
+            list(row["seen"]),
+            row["parent_github_id"],
+            row["attempts"],
+        )
+        for row in rows
+    ]
+
+
+async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) -> None:
+    """This part cannot be had: remembered by its thread's number, while the rest goes on."""
+    await connection.execute(_FAIL, *sweep.key, part.kind, part.node_id, {"reason": reason[:500]})
+
+
+async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
+    """(number, reason) of the parts that could not be had."""
+    rows = await connection.fetch(
+        "select distinct number, failure->>'reason' as reason from backfill_parts"
+        " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",
+        *sweep.key,
+    )
+    return [(row["number"], row["reason"]) for row in rows]
+
+
+async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
+    """Before a retry: what could not be had is asked for again."""
+    await connection.execute(
+        "update backfill_parts set failure = null, attempts = 0"
+        " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",
+        job_id,
+        repository_ids,
+    )

@@ -1,0 +1,176 @@
+"""`backfill_sweeps`: one row a job, repository and data type, with its place, its lease and its counts.
+
+The lease fences: whoever takes it makes every earlier holder's commit fail, so that an attempt that Temporal gave up on
+and its retry never both write. Its time is Postgres' own.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from errors import RetryNow
+from messages import DataType, Failure, RepositoryRef
+from store.database import Connection, Database
+
+
+class LeaseLostError(RetryNow):
+    """Another attempt holds this sweep now; this one has to stop without a trace."""
+
+    def __init__(self) -> None:
+        super().__init__("lease_lost", "another attempt goes on with this sweep")
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A sweep whose lease we hold. `position` is what the last commit left; the database is always right about it."""
+
+    job_id: str
+    repository: RepositoryRef
+    data_type: DataType
+    cutoff_at: datetime
+    token: int
+    status: str
+    attempts: int
+    """Attempts since the last commit, this one included."""
+    position: dict[str, Any]
+    counts: Counter[str] = field(default_factory=Counter)
+    expected: int | None = None
+    error: Failure | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.job_id, self.repository.repository_id, self.data_type
+
+
+_TAKE = """
+insert into backfill_sweeps as s (
+  backfill_job_id, repository_id, data_type, status, lease_token, lease_owner, leased_at, attempts, started_at)
+values ($1, $2, $3, 'in_progress', 1, $4, now(), 1, now())
+on conflict (backfill_job_id, repository_id, data_type) do update set
+  lease_token = s.lease_token + 1, lease_owner = $4, leased_at = now(), attempts = s.attempts + 1,
+  started_at = coalesce(s.started_at, now()),
+  status = case when s.status in ('pending', 'in_progress') then 'in_progress' else s.status end
+returning lease_token, status, attempts, position, counts, expected, error
+"""
+
+_FENCE = """
+select lease_token from backfill_sweeps
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3 for update
+"""
+
+_COMMIT = """
+update backfill_sweeps set
+  position = $4, counts = $5, expected = $6, status = $7, error = $8, proof = coalesce($9, proof),
+  pages = pages + $10, requests = requests + $11, points = points + $12, attempts = 0, committed_at = now(),
+  completed_at = case when $7 in ('completed', 'failed', 'skipped', 'canceled') then now() end
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3
+"""
+
+# The change against what this sweep had told before, so that two types of one repository never overwrite each other.
+_PROGRESS = """
+update workspace_backfill_progress set
+  pull_requests_count = pull_requests_count + $3, issues_count = issues_count + $4,
+  comments_count = comments_count + $5, reviews_count = reviews_count + $6
+where backfill_job_id = $1 and repository_id = $2
+"""
+
+_COUNTS: dict[DataType, str] = {
+    "pull_requests": """
+      with threads as (
+        select id from pull_requests where repository_id = $1 and updated_at >= $2 and gone_at is null)
+      select (select count(*) from threads) as pull_requests,
+        (select count(*) from reviews r join threads t on t.id = r.pull_request_id) as reviews,
+        (select count(*) from comments c join threads t on t.id = c.pull_request_id) as comments,
+        (select count(*) from issue_events e join threads t on t.id = e.pull_request_id) as timeline_events
+    """,
+    "issues": """
+      with threads as (
+        select id from issues where repository_id = $1 and updated_at >= $2 and gone_at is null)
+      select (select count(*) from threads) as issues,
+        (select count(*) from comments c join threads t on t.id = c.issue_id) as comments,
+        (select count(*) from issue_events e join threads t on t.id = e.issue_id) as timeline_events
+    """,
+}
+
+
+async def take(
+    database: Database, job_id: str, repository: RepositoryRef, data_type: DataType, cutoff_at: datetime, owner: str
+) -> Sweep:
+    """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one."""
+    async with database.transaction() as connection:
+        [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner)
+    return Sweep(
+        job_id,
+        repository,
+        data_type,
+        cutoff_at,
+        row["lease_token"],
+        row["status"],
+        row["attempts"],
+        row["position"],
+        Counter(row["counts"]),
+        row["expected"],
+        Failure.model_validate(row["error"]) if row["error"] else None,
+    )
+
+
+async def fence(connection: Connection, sweep: Sweep) -> None:
+    """First in every transaction of a sweep: raises `LeaseLostError` if another attempt took over."""
+    if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
+        raise LeaseLostError
+
+
+async def commit(
+    connection: Connection,
+    sweep: Sweep,
+    *,
+    position: Mapping[str, Any],
+    counts: Counter[str],
+    expected: int | None = None,
+    status: str = "in_progress",
+    failure: Failure | None = None,
+    proof: Mapping[str, Any] | None = None,
+    pages: int = 0,
+    requests: int = 0,
+    points: int = 0,
+) -> None:
+    """The place and the counts, in the transaction of the rows they speak of. `counts` are absolute."""
+    await connection.execute(
+        _COMMIT,
+        *sweep.key,
+        dict(position),
+        dict(counts),
+        expected,
+        status,
+        failure.model_dump(mode="json") if failure else None,
+        dict(proof) if proof else None,
+        pages,
+        requests,
+        points,
+    )
+    change = {noun: counts[noun] - sweep.counts[noun] for noun in ("pull_requests", "issues", "comments", "reviews")}
+    if any(change.values()):
+        await connection.execute(_PROGRESS, sweep.job_id, sweep.repository.repository_id, *change.values())
+
+
+async def count_stored(connection: Connection, sweep: Sweep) -> Counter[str]:
+    """Rows in scope that are stored, whoever fetched them, by noun."""
+    [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, sweep.cutoff_at)
+    return Counter(dict(row))
+
+
+async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
+    """The attempt ends between two commits: without a failure it cost nothing, with one it is remembered."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            update backfill_sweeps set lease_owner = null, error = coalesce($5, error),
+              attempts = case when $5::jsonb is null then 0 else attempts end
+            where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and lease_token = $4
+            """,
+            *sweep.key,
+            sweep.token,
+            failure.model_dump(mode="json") if failure else None,
+        )

@@ -1,0 +1,83 @@
+"""What is stored of threads: questions that a sweep asks before it believes that it is complete."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from messages import DataType
+from store.database import Connection
+
+# The data types of threads are named as their tables are.
+
+
+async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
+    """GitHub id -> updatedAt of the threads among `github_ids` that we have fetched."""
+    rows = await connection.fetch(
+        f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null",
+        github_ids,
+    )
+    return {row["github_id"]: row["updated_at"] for row in rows}
+
+
+async def by_number(
+    connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
+) -> dict[int, str]:
+    """Number -> node id of the fetched threads among `numbers`."""
+    rows = await connection.fetch(
+        f"select number, node_id from {table}"
+        " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
+        repository_id,
+        numbers,
+    )
+    return {row["number"]: row["node_id"] for row in rows}
+
+
+async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
+    """GitHub id -> updated_at of the stored comments among `github_ids`."""
+    rows = await connection.fetch(
+        "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])",
+        comment_type,
+        github_ids,
+    )
+    return {row["github_id"]: row["updated_at"] for row in rows}
+
+
+async def count(connection: Connection, table: DataType, repository_id: str) -> int:
+    """Threads of the repository that we fetched and that GitHub still has."""
+    number: int = await connection.fetchval(
+        f"select count(*) from {table} where repository_id = $1 and node_id is not null and gone_at is null",
+        repository_id,
+    )
+    return number
+
+
+async def mark_gone(
+    connection: Connection, table: DataType, repository_id: str, asked_at: datetime, listed: Sequence[int]
+) -> int:
+    """Marks stored threads, born before `asked_at`, that a whole listing does not name. Returns how many."""
+    rows = await connection.fetch(
+        f"update {table} set gone_at = $2 where repository_id = $1 and gone_at is null and created_at < $2"
+        " and node_id is not null and github_id <> all($3::bigint[]) returning 1",
+        repository_id,
+        asked_at,
+        listed,
+    )
+    return len(rows)
+
+
+async def mark_gone_by_node(
+    connection: Connection, table: DataType, asked_at: datetime, node_ids: Sequence[str]
+) -> None:
+    """GitHub said of these node ids that they do not exist."""
+    await connection.execute(
+        f"update {table} set gone_at = $1 where node_id = any($2::text[]) and gone_at is null", asked_at, node_ids
+    )
+
+
+async def pull_requests_of(connection: Connection, reviews: Sequence[int]) -> dict[int, int]:
+    """Review -> its pull request, both by GitHub id."""
+    rows = await connection.fetch(
+        "select r.github_id as review, p.github_id as pull_request from reviews r"
+        " join pull_requests p on p.id = r.pull_request_id where r.github_id = any($1::bigint[])",
+        reviews,
+    )
+    return {row["review"]: row["pull_request"] for row in rows}

@@ -1,0 +1,49 @@
+"""`issue_events`: what happened in a thread's timeline. An event is a fact: once stored it is not changed."""
+
+from collections.abc import Sequence
+
+from rows import TimelineEvent, Whole
+from store.columns import columns, json_texts
+from store.database import Connection
+
+_INSERT = """
+with written as (
+  insert into issue_events (
+    node_id, repository_id, pull_request_id, issue_id, event_type, actor_login, created_at, payload)
+  select u.node_id, $1, p.id, i.id, u.event_type, u.actor_login, u.created_at, u.payload::jsonb
+  from unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+    as u(node_id, pull_request, issue, event_type, actor_login, created_at, payload)
+  left join pull_requests p on p.github_id = u.pull_request
+  left join issues i on i.github_id = u.issue
+  on conflict (node_id) do nothing
+  returning 1
+)
+select count(*) from written
+"""
+
+_DELETE_ABSENT = """
+delete from issue_events e
+using unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at), {parents} p
+where p.github_id = w.parent and e.{reference} = p.id and e.created_at < w.began_at and e.node_id <> all($3::text[])
+"""
+_DELETE_ABSENT_OF = {
+    "pull_request": _DELETE_ABSENT.format(parents="pull_requests", reference="pull_request_id"),
+    "issue": _DELETE_ABSENT.format(parents="issues", reference="issue_id"),
+}
+
+
+async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent]) -> int:
+    """Adds the events that are not stored yet. Returns how many those are."""
+    if not rows:
+        return 0
+    *plain, payload = columns(rows)
+    inserted: int = await connection.fetchval(_INSERT, repository_id, *plain, json_texts(payload))
+    return inserted
+
+
+async def delete_absent(connection: Connection, parents: str, wholes: Sequence[Whole]) -> None:
+    """Deletes stored events of whole threads (`pull_request`, `issue`) that GitHub no longer has."""
+    seen = [key[2:] for whole in wholes for key in whole.seen if key.startswith("e:")]
+    await connection.execute(
+        _DELETE_ABSENT_OF[parents], [whole.parent for whole in wholes], [whole.began_at for whole in wholes], seen
+    )

@@ -1,0 +1,326 @@
+"""The mirror: what the workflows decided of a job and its repositories, in `workspace_backfill_jobs` and `_progress`.
+
+Writes are ordered by (attempt, transition): one that arrives late, from a killed worker or a run that was reset, finds
+a higher pair and changes nothing.
+"""
+
+from typing import Any
+
+from errors import JobOver
+from messages import (
+    DataType,
+    Failure,
+    JobOutcome,
+    JobPlan,
+    Pace,
+    PartStatus,
+    RepositoryRef,
+    RepositoryTransition,
+    Retry,
+)
+from store import parts
+from store.database import Connection
+
+LATEST_ERRORS = 100
+
+_BEGIN = """
+update workspace_backfill_jobs set
+  status = 'in_progress', started_at = case when attempt = 0 then coalesce(started_at, now()) else now() end,
+  updated_at = now()
+where id = $1 and status = 'pending'
+"""
+
+_PLAN = """
+select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
+  j.total_repositories, j.attempt
+from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
+"""
+
+_SCOPE = """
+insert into workspace_backfill_progress (backfill_job_id, repository_id)
+select $1, wr.repository_id from workspace_backfill_jobs j
+join workspace_repositories wr on wr.workspace_id = j.workspace_id
+where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j.repositories_selected))
+on conflict (backfill_job_id, repository_id) do nothing
+"""
+
+_NOTIFY = """
+insert into notifications (user_id, operation_id, operation_type, repository, status, title, message, metadata, read,
+  created_at, updated_at)
+select u.auth_user_id, j.id::text, 'backfill', null, $2, $3, $4, jsonb_build_object('workspace_id', w.id), false,
+  now(), now()
+from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id join app_users u on u.id = w.owner_id
+where j.id = $1
+"""
+
+
+async def begin(connection: Connection, job_id: str, retry: Retry | None, pace: Pace) -> JobPlan:
+    """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
+
+    Of a retry the repositories selected are pending again, and go on at their committed cursors.
+    Raises `JobOver` if there is no such job.
+    """
+    began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
+    rows = await connection.fetch(_PLAN, job_id)
+    if not rows:
+        raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
+    [job] = rows
+    if began and retry is None:
+        await connection.execute(_SCOPE, job_id)
+        await connection.execute(
+            _NOTIFY,
+            job_id,
+            "started",
+            f"Backfill of {job['name']} started",
+            f"Fetching {job['retention_days']} days of history.",
+        )
+    elif began and retry is not None:
+        await _reopen(connection, job_id, job["attempt"], retry)
+    total: int = await connection.fetchval(
+        """
+        update workspace_backfill_jobs j set total_repositories = p.total
+        from (select count(*)::integer as total from workspace_backfill_progress where backfill_job_id = $1) p
+        where j.id = $1 returning p.total
+        """,
+        job_id,
+    )
+    return JobPlan(
+        job_id=job_id,
+        workspace_id=job["workspace_id"],
+        workspace_name=job["name"],
+        status=job["status"],
+        retention_days=job["retention_days"],
+        cutoff_at=job["cutoff_at"],
+        data_types=job["backfill_types"],
+        total_repositories=total,
+        attempt=job["attempt"],
+        pace=pace,
+    )
+
+
+async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
+    """What failed, was canceled or never began of the selection is pending again, with its place kept."""
+    # A job that failed before it knew its repositories has none yet.
+    await connection.execute(_SCOPE, job_id)
+    rows = await connection.fetch(
+        """
+        update workspace_backfill_progress set
+          status = 'pending', attempt = $2, transition = 0, retry_count = retry_count + 1, completed_at = null,
+          error_message = null, metadata = metadata - 'waiting_until'
+        where backfill_job_id = $1 and status not in ('completed', 'skipped')
+          and ($3::uuid[] = '{}' or repository_id = any($3::uuid[]))
+        returning repository_id::text
+        """,
+        job_id,
+        attempt,
+        retry.repository_ids,
+    )
+    repository_ids = [row["repository_id"] for row in rows]
+    await connection.execute(
+        """
+        update backfill_sweeps set status = 'pending', attempts = 0, error = null, completed_at = null
+        where backfill_job_id = $1 and repository_id = any($2::uuid[]) and status in ('failed', 'canceled')
+          and ($3::text[] = '{}' or data_type = any($3::text[]))
+        """,
+        job_id,
+        repository_ids,
+        list(retry.data_types),
+    )
+    await parts.forgive(connection, job_id, repository_ids)
+
+
+async def next_repositories(connection: Connection, job_id: str, after: str | None, limit: int) -> list[RepositoryRef]:
+    """Pending repositories of the job behind `after` (a repository's id), in the order of their ids."""
+    rows = await connection.fetch(
+        """
+        select p.repository_id::text, coalesce(r.github_id, 0) as github_id, r.full_name
+        from workspace_backfill_progress p join repositories r on r.id = p.repository_id
+        where p.backfill_job_id = $1 and p.status in ('pending', 'in_progress')
+          and ($2::uuid is null or p.repository_id > $2)
+        order by p.repository_id limit $3
+        """,
+        job_id,
+        after,
+        limit,
+    )
+    return [RepositoryRef.model_validate(dict(row)) for row in rows]
+
+
+async def type_statuses(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, PartStatus]:
+    """How far this job is with each data type of a repository that it began."""
+    rows = await connection.fetch(
+        "select data_type, status from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
+        job_id,
+        repository_id,
+    )
+    return {row["data_type"]: row["status"] for row in rows}
+
+
+async def skip(connection: Connection, job_id: str, repository_id: str, data_type: DataType, reason: Failure) -> None:
+    """A type that does not apply, with the reason."""
+    await connection.execute(
+        """
+        insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, error, started_at, completed_at)
+        values ($1, $2, $3, 'skipped', $4, now(), now())
+        on conflict (backfill_job_id, repository_id, data_type) do update set
+          status = 'skipped', error = excluded.error, completed_at = now()
+        where backfill_sweeps.status <> 'completed'
+        """,
+        job_id,
+        repository_id,
+        data_type,
+        reason.model_dump(mode="json"),
+    )
+
+
+_RECORD = """
+update workspace_backfill_progress set
+  status = $3, attempt = $4, transition = $5,
+  data_types_completed = case when $6::text[] is null then data_types_completed else $6 end,
+  data_types_failed = case when $7::text[] is null then data_types_failed else $7 end,
+  data_types_skipped = case when $8::text[] is null then data_types_skipped else $8 end,
+  error_message = $9, started_at = coalesce(started_at, now()),
+  completed_at = case when $3 in ('completed', 'failed', 'skipped', 'canceled') then now() end,
+  metadata = case when $10::timestamptz is null then metadata - 'waiting_until'
+    else metadata || jsonb_build_object('waiting_until', $10::timestamptz) end
+where backfill_job_id = $1 and repository_id = $2 and (attempt, transition) < ($4, $5)
+"""
+
+# What of a repository was fetched before it failed counts too.
+_COUNTS = """
+update workspace_backfill_jobs j set
+  completed_repositories = p.completed, failed_repositories = p.failed, updated_at = now()
+from (
+  select count(*) filter (where status in ('completed', 'skipped'))::integer as completed,
+    count(*) filter (where status = 'failed')::integer as failed
+  from workspace_backfill_progress where backfill_job_id = $1
+) p
+where j.id = $1 and (j.completed_repositories, j.failed_repositories) is distinct from (p.completed, p.failed)
+"""
+
+_ERRORS = """
+update workspace_backfill_jobs set
+  error_details = coalesce(error_details, '[]') || $2::jsonb,
+  metadata = metadata || jsonb_build_object('errors', jsonb_path_query_array(
+    coalesce(metadata->'errors', '[]') || $2::jsonb, '$[last - 99 to last]'))
+where id = $1
+"""
+
+
+async def record(connection: Connection, change: RepositoryTransition) -> None:
+    """Writes a repository's state, its failures once, and the job's counts. A write that comes late changes nothing."""
+    outcome = change.outcome
+    repository_id = outcome.repository.repository_id
+    types = await type_statuses(connection, change.job_id, repository_id)
+    types |= {each.data_type: each.status for each in outcome.types}
+    by_status = {
+        status: sorted(name for name, its in types.items() if its == status)
+        for status in ("completed", "failed", "skipped")
+    }
+    failures = [each.failure for each in outcome.types if each.status == "failed" and each.failure]
+    if outcome.failure:
+        failures.append(outcome.failure)
+    written = await connection.execute(
+        _RECORD,
+        change.job_id,
+        repository_id,
+        outcome.status,
+        change.attempt,
+        change.sequence,
+        by_status["completed"],
+        by_status["failed"],
+        by_status["skipped"],
+        "; ".join(f"{each.data_type or 'repository'}: {each.code}: {each.message}" for each in failures)[:2_000]
+        or None,
+        change.waiting_until,
+    )
+    if written != "UPDATE 1":
+        return
+    if outcome.status == "failed":
+        details: list[dict[str, Any]] = [
+            each.model_dump(mode="json") | {"repository": outcome.repository.full_name} for each in failures
+        ]
+        await connection.execute(_ERRORS, change.job_id, details)
+    await connection.execute(_COUNTS, change.job_id)
+
+
+async def finish(connection: Connection, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
+    """The job's end, from what its repositories came to; its owner is told once. Done twice it changes nothing."""
+    rows = await connection.fetch(
+        "select attempt, status, error_message from workspace_backfill_jobs where id = $1 for update", job_id
+    )
+    if not rows:
+        raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
+    [job] = rows
+    [count] = await connection.fetch(
+        """
+        select count(*)::integer as total,
+          count(*) filter (where status in ('completed', 'skipped'))::integer as completed,
+          count(*) filter (where status = 'failed')::integer as failed,
+          (array_agg(r.full_name order by r.full_name) filter (where p.status = 'failed'))[1:5] as names
+        from workspace_backfill_progress p join repositories r on r.id = p.repository_id where backfill_job_id = $1
+        """,
+        job_id,
+    )
+    total, completed, failed = count["total"], count["completed"], count["failed"]
+    status = "canceled" if canceled else "failed" if total and failed == total else "completed"
+    message = None
+    if failed:
+        names = ", ".join(count["names"]) + (", ..." if failed > 5 else "")
+        message = f"{failed} of {total} repositories failed: {names}"
+    if job["status"] == "in_progress" and job["attempt"] == attempt:
+        if canceled:
+            await _cancel_open(connection, job_id)
+        await connection.execute(
+            """
+            update workspace_backfill_jobs set
+              status = $2, error_message = $3, total_repositories = $4, completed_repositories = $5,
+              failed_repositories = $6, completed_at = now(), estimated_completion_at = null, updated_at = now(),
+              metadata = metadata - 'waiting_until'
+            where id = $1
+            """,
+            job_id,
+            status,
+            message,
+            total,
+            completed,
+            failed,
+        )
+        if status != "canceled":
+            title = "completed" if status == "completed" and not failed else "ended with failures"
+            await connection.execute(
+                _NOTIFY,
+                job_id,
+                status,
+                f"Backfill {title if status == 'completed' else 'failed'}",
+                message or f"All {total} repositories are complete.",
+            )
+    else:
+        status, message = job["status"], job["error_message"]
+    return JobOutcome(
+        job_id=job_id,
+        status=status,
+        total_repositories=total,
+        completed_repositories=completed,
+        failed_repositories=failed,
+        error_message=message,
+    )
+
+
+async def _cancel_open(connection: Connection, job_id: str) -> None:
+    """What had not ended when the job was canceled ends with it; its cursors stay for a retry."""
+    await connection.execute(
+        """
+        update backfill_sweeps set status = 'canceled', completed_at = now(), lease_token = lease_token + 1
+        where backfill_job_id = $1 and status in ('pending', 'in_progress')
+        """,
+        job_id,
+    )
+    await connection.execute(
+        """
+        update workspace_backfill_progress set status = 'canceled', completed_at = now(),
+          metadata = metadata - 'waiting_until'
+        where backfill_job_id = $1 and status in ('pending', 'in_progress')
+        """,
+        job_id,
+    )

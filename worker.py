@@ -1,0 +1,123 @@
+"""One worker process: polls the task queue, runs workflows and activities, until it is told to stop.
+
+Run as many as there is work for. SIGTERM and SIGINT stop it at the next page boundaries; SIGKILL loses nothing either.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import logs
+import settings
+import temporal
+from activities.jobs import JobActivities
+from activities.sweep import SweepActivity
+from errors import BackfillError, BadInput
+from github.client import GitHub
+from messages import Pace
+from reconciler import Reconciler
+from store.database import Database
+from workflows.repository_backfill import RepositoryBackfillWorkflow
+from workflows.workspace_backfill import WorkspaceBackfillWorkflow
+
+log = structlog.get_logger("worker")
+
+HEARTBEAT_THROTTLE = timedelta(seconds=5)
+"""How stale the cursor that people see in Temporal may be."""
+
+
+def build(
+    client: Client,
+    database: Database,
+    github: GitHub,
+    worker: settings.Worker,
+    task_queue: str,
+    search_attributes: frozenset[str],
+) -> Worker:
+    """The worker with everything that it runs."""
+    pace = Pace(
+        heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
+        slice_seconds=worker.slice_seconds,
+        slice_pages=worker.slice_pages,
+        repositories_at_once=worker.repositories_at_once,
+    )
+    jobs = JobActivities(database, github, pace, search_attributes)
+    sweeps = SweepActivity(database, github)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow],
+        activities=[
+            jobs.begin_job,
+            jobs.next_repositories,
+            jobs.inspect_repository,
+            jobs.record_repository,
+            jobs.finish_job,
+            sweeps.sweep,
+        ],
+        max_concurrent_activities=worker.activities_at_once,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=worker.shutdown_seconds),
+    )
+
+
+async def work(stop: asyncio.Event) -> None:
+    """Loads every setting first, then connects, then works until `stop`."""
+    worker_setting = settings.load(settings.Worker)
+    task_queue = settings.load(settings.Temporal).temporal_task_queue
+    database_setting = settings.load(settings.Database)
+    github_setting = settings.load(settings.GitHub)
+    for token in github_setting.tokens:
+        logs.register_secret(token)
+    client = await temporal.connect()
+    github = GitHub(
+        github_setting.github_api_url,
+        github_setting.graphql_url,
+        github_setting.tokens,
+        github_setting.github_budget_share,
+    )
+    size = worker_setting.activities_at_once + 2
+    async with Database(database_setting.database_url, size=size) as database, github:
+        search_attributes = await temporal.register_search_attributes(client)
+        reconciler = Reconciler(database, task_queue=task_queue, client=client)
+        worker = build(client, database, github, worker_setting, task_queue, search_attributes)
+        reconciling = asyncio.create_task(reconciler.run(stop))
+        async with worker:
+            log.info("polling", task_queue=task_queue, namespace=client.namespace)
+            await stop.wait()
+            log.info("stopping")
+        await reconciling
+    log.info("stopped")
+
+
+async def _until_signal() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(stop)
+
+
+def main() -> int:
+    """The exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server cannot be reached."""
+    try:
+        logs.configure(settings.load(settings.Log).log_format)
+        asyncio.run(_until_signal())
+    except BackfillError as error:
+        print(f"worker: {' '.join(logs.redact(error.message).split())}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

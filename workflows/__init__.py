@@ -1,0 +1,1 @@
+"""What decides: which repositories run, what is tried again, when a job is over. Touches nothing but Temporal."""

@@ -1,0 +1,36 @@
+"""How activities are tried again: by the class of what went wrong, which their errors carry as type."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+FINAL = ["part_over", "job_over"]
+
+SWEEP = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=2),
+    non_retryable_error_types=FINAL,
+)
+"""Without an end of its own: attempts that bring nothing are counted in Postgres, with the lease, and end the type."""
+
+MIRROR = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=30),
+    non_retryable_error_types=FINAL,
+)
+"""A job must not be lost because Postgres is away: until it is back."""
+
+INSPECT = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=2),
+    maximum_attempts=20,
+    non_retryable_error_types=FINAL,
+)
+
+MIRROR_TIMEOUT = timedelta(seconds=30)
+INSPECT_TIMEOUT = timedelta(seconds=60)
+SLICE_TIMEOUT = timedelta(minutes=30)
+"""Far above a slice's length: the heartbeat tells of a dead worker, this only of a bug."""
