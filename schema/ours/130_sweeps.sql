@@ -1,0 +1,75 @@
+-- What the work resumes from: the place of every sweep, and what it still has to fetch.
+
+create table backfill_sweeps (
+  backfill_job_id uuid not null references workspace_backfill_jobs (id) on delete cascade,
+  repository_id uuid not null references repositories (id) on delete cascade,
+  data_type text not null,
+  status text not null default 'pending'
+    check (status in ('pending', 'in_progress', 'completed', 'failed', 'skipped', 'canceled')),
+  position jsonb not null default '{}',
+  counts jsonb not null default '{}',
+  expected integer,
+  pages integer not null default 0,
+  requests integer not null default 0,
+  points integer not null default 0,
+  attempts integer not null default 0,
+  lease_token bigint not null default 0,
+  lease_owner text,
+  leased_at timestamptz,
+  error jsonb,
+  proof jsonb,
+  started_at timestamptz,
+  committed_at timestamptz,
+  completed_at timestamptz,
+  primary key (backfill_job_id, repository_id, data_type)
+) with (
+  -- Every page updates its row: room for versions on the same block, cleaned up often.
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500
+);
+create index backfill_sweeps_repository on backfill_sweeps (repository_id);
+
+comment on table backfill_sweeps is
+  'One data type of one repository in one job. Changed only in the transaction that stores a page, by the lease''s holder.';
+comment on column backfill_sweeps.position is 'The resume point: phase, cursor, floor, ... A killed worker goes on from here.';
+comment on column backfill_sweeps.counts is 'Rows in scope that are stored, by noun.';
+comment on column backfill_sweeps.expected is 'Threads that GitHub says there are; null: not asked yet.';
+comment on column backfill_sweeps.points is 'GraphQL points that were spent.';
+comment on column backfill_sweeps.attempts is 'Failures since the last commit. Waiting for a rate limit is none.';
+comment on column backfill_sweeps.lease_token is 'Every takeover adds 1, and a commit with an older token is refused.';
+comment on column backfill_sweeps.proof is 'Why this is complete: the counts compared, and the moment it is complete as of.';
+comment on column backfill_sweeps.committed_at is 'The last page. Long ago and in progress: look at lease_owner and error.';
+
+create table backfill_parts (
+  backfill_job_id uuid not null,
+  repository_id uuid not null,
+  data_type text not null,
+  kind text not null,
+  node_id text not null,
+  number integer,
+  parent_github_id bigint,
+  cursor text,
+  expected integer,
+  seen text[] not null default '{}',
+  began_at timestamptz not null,
+  attempts integer not null default 0,
+  failure jsonb,
+  primary key (backfill_job_id, repository_id, data_type, kind, node_id),
+  foreign key (backfill_job_id, repository_id, data_type)
+    references backfill_sweeps (backfill_job_id, repository_id, data_type) on delete cascade
+) with (
+  -- A queue: rows come and go, and dead ones would be read again by every poll.
+  fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500
+);
+create index backfill_parts_queue on backfill_parts (backfill_job_id, repository_id, data_type, began_at)
+  where failure is null;
+
+comment on table backfill_parts is
+  'What a sweep has still to fetch: written with the page that needs it, deleted with the rows that fill it.';
+comment on column backfill_parts.kind is 'What is missing: thread, timeline, review_comments, reviews, ...';
+comment on column backfill_parts.node_id is 'GitHub''s node id of the parent whose part it is.';
+comment on column backfill_parts.parent_github_id is 'Of the thread, or (review_comments) of the review.';
+comment on column backfill_parts.number is 'The thread''s number, for people.';
+comment on column backfill_parts.expected is 'totalCount of the connection.';
+comment on column backfill_parts.seen is 'Children that are stored already; at the end those absent from it are deleted.';
+comment on column backfill_parts.began_at is 'GitHub''s Date when the first page of the parent was asked for.';
+comment on column backfill_parts.failure is 'Why it was given up; the sweep went on without it.';
