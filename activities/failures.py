@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
 from messages import Failure
@@ -50,4 +50,6 @@ def as_application_error(error: BackfillError) -> ApplicationError:
         failure,
         type=failure.error_class,
         non_retryable=isinstance(error, PartOver | JobOver),
+        # Raised on purpose and logged where it was: the SDK need not print its traceback.
+        category=ApplicationErrorCategory.BENIGN,
     )

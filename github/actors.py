@@ -21,7 +21,7 @@ def contributor(actor: Node | None, page: Page) -> int | None:
     """The GitHub id of an actor, whose row joins the page. None for a deleted account, or one without an id."""
     if actor is None:
         return None
-    github_id = actor.get("databaseId") or (actor.get("user") or {}).get("databaseId")
+    github_id = actor.get("databaseId")
     if github_id is None:
         return None
     if github_id not in page.contributors:

@@ -37,10 +37,13 @@ def add(node: Node, page: Page) -> int:
             labels(node),
             milestone(node),
             assignees(node),
-            [
-                {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
-                for pull in (node["closedByPullRequestsReferences"] or {"nodes": []})["nodes"]
-            ],
+            sorted(
+                (
+                    {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
+                    for pull in (node["closedByPullRequestsReferences"] or {"nodes": []})["nodes"]
+                ),
+                key=lambda pull: str(pull["url"]),
+            ),
         )
     )
     return github_id

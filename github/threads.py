@@ -182,7 +182,9 @@ async def read_timelines(github: GitHub, kind: ThreadType, parts: Sequence[Part]
         before = len(threads.page.reviews)
         part.seen.extend(add_items(connection["nodes"], parent, kind.kind, threads.page))
         threads.parts.extend(_review_parts(threads.page, before, answer.asked_at, part.number, connection["nodes"]))
-        if _advance(part, connection["pageInfo"], connection["filteredCount"], threads) and kind.kind == "pull_request":
+        # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
+        total = connection["filteredCount"] if part.cursor is None or part.expected is None else part.expected
+        if _advance(part, connection["pageInfo"], total, threads) and kind.kind == "pull_request":
             _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
     return threads
 

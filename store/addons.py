@@ -110,8 +110,8 @@ async def record(connection: Connection, buyer: Buyer, purchase: Purchase) -> Ad
             id, user_id, addon_type, addon_product_id, polar_subscription_id, last_event_at, retention_days, status,
             purchased_at, activated_at, expires_at, metadata, created_at, updated_at, subscription_id
         )
-        select $1, $2, $4, $5, $6, $7, $8, $9, coalesce($10, $7),
-               case when $9 = 'active' then coalesce($10, $7) end, $11, $12::jsonb, now(), now(),
+        select $1::uuid, $2, $4, $5, $6, $7::timestamptz, $8, $9, coalesce($10, $7),
+               case when $9 = 'active' then coalesce($10, $7) end, $11, $12, now(), now(),
                case when not exists (
                    select 1 from subscription_addons where subscription_id = $3 and addon_type = $4 and id <> $1
                ) then $3::uuid end

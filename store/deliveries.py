@@ -1,5 +1,6 @@
 """Webhook deliveries: kept the moment they arrive, finished when they can be."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,8 +25,11 @@ class Delivery:
     @property
     def payload(self) -> object:
         """Raises `ValueError` where Postgres holds JSON that Python does not read (a number of 5,000 digits)."""
-        payload = json.loads(self.text)
-        return json.loads(payload) if isinstance(payload, str) else payload
+        payload: object = json.loads(self.text)
+        if isinstance(payload, str):
+            with contextlib.suppress(ValueError):  # then a string is what was sent
+                return json.loads(payload)
+        return payload
 
 
 async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:

@@ -414,7 +414,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         places[sweep["repository_id"]].append({"data_type": sweep["data_type"], "cursor": sweep["cursor"]})
     failures = [
         failed | {"repository": each["full_name"]} | place
-        for each in repositories
+        for each in sorted(repositories, key=lambda row: row["full_name"])
         for place in places.get(each["repository_id"], [{}])
         if failed and status == "failed"
     ]

@@ -1,0 +1,109 @@
+"""A whole backfill: real Postgres, real Temporal, real workers as processes, and a stand-in for GitHub."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import pytest
+
+from sandbox.github.repositories import Repository
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from sandbox.purchase import Repository as Listed
+from sandbox.purchase import create_workspace
+from tests.conftest import RunStarter, StartWorker
+from tests.shop import connected
+
+TOKEN = "ghp_stand_in"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., StandIn]]:
+    """Starts stand-ins; each ends with the test, and says then what it could not answer."""
+    with ExitStack() as stack:
+
+        def start(world: World, **options: Any) -> StandIn:
+            stand_in: AbstractContextManager[StandIn] = StandIn(world, tokens={TOKEN: "viewer"}, **options)
+            return stack.enter_context(stand_in)
+
+        yield start
+
+
+@dataclass
+class Backfill:
+    """Starts jobs and waits for them, as an operator would."""
+
+    dsn: str
+    environment: dict[str, str]
+    run_starter: RunStarter
+    start_worker: StartWorker
+    workspaces: list[str] = field(default_factory=list)
+
+    def at(self, github: StandIn) -> None:
+        self.environment["GITHUB_API_URL"] = github.url
+
+    async def workspace(self, *repositories: Repository) -> str:
+        """A workspace with these repositories; answers its id."""
+        listed = [
+            Listed(
+                github_id=each.database_id,
+                owner=each.owner.login,
+                name=each.name,
+                is_private=each.is_private,
+                is_archived=each.is_archived,
+                has_issues=each.has_issues_enabled,
+                has_discussions=each.has_discussions_enabled,
+            )
+            for each in repositories
+        ]
+        workspace = await create_workspace(self.dsn, listed)
+        self.workspaces.append(workspace.workspace_id)
+        return workspace.workspace_id
+
+    async def start(self, workspace_id: str, *arguments: str, days: int = 10_000) -> str:
+        """Answers the job's id."""
+        ended = await self.run_starter(
+            self.environment, "start", "--workspace", workspace_id, "--retention-days", str(days), *arguments
+        )
+        assert ended.exit_code == 0, ended.stderr
+        return ended.stdout.strip()
+
+    async def until(self, condition: str, job_id: str, *, within: float = 90) -> Any:
+        """Polls Postgres until the SQL `condition` on the job's row holds; answers the row."""
+        deadline = monotonic() + within
+        async with connected(self.dsn) as connection:
+            while True:
+                row = await connection.fetchrow(
+                    f"select *, ({condition}) as holds from workspace_backfill_jobs where id = $1", job_id
+                )
+                assert row is not None, f"there is no job {job_id}"
+                if row["holds"]:
+                    return row
+                assert monotonic() < deadline, f"{job_id} is {row['status']} after {within} s, not: {condition}"
+                await asyncio.sleep(0.05)
+
+    async def ended(self, job_id: str, *, within: float = 90) -> Any:
+        return await self.until("status in ('completed', 'failed', 'canceled')", job_id, within=within)
+
+    async def completed(self, job_id: str, *, within: float = 90) -> Any:
+        """Waits, and fails with the job's errors unless it ended without one."""
+        job = await self.ended(job_id, within=within)
+        assert (job["status"], job["error_message"]) == ("completed", None), [
+            each["message"] for each in job["error_details"]
+        ]
+        return job
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with connected(self.dsn) as connection:
+            return await connection.fetch(query, *arguments)
+
+
+@pytest.fixture
+async def backfill(
+    database: str, environment: dict[str, str], run_starter: RunStarter, start_worker: StartWorker
+) -> AsyncIterator[Backfill]:
+    yield Backfill(database, environment, run_starter, start_worker)

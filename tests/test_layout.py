@@ -1,0 +1,53 @@
+"""The arrows between the modules at the top level, which import-linter cannot see (it knows only packages)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+LEAVES = {
+    "errors": set[str](),
+    "messages": set[str](),
+    "rows": set[str](),
+    "logs": set[str](),
+    "settings": {"errors"},
+    "temporal": {"errors"},
+    "reconciler": {"errors", "messages", "store", "temporal"},
+}
+"""What of the project each of them may import."""
+
+OURS = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+
+def imported(path: Path) -> set[str]:
+    """The project's own top-level names that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names & OURS
+
+
+@pytest.mark.parametrize("module", sorted(LEAVES))
+def test_a_module_imports_only_what_is_below_it(module: str) -> None:
+    assert imported(ROOT / f"{module}.py") <= LEAVES[module]
+
+
+def test_every_module_has_its_place() -> None:
+    programs = {"worker", "starter", "webhook"}
+    assert {path.stem for path in ROOT.glob("*.py")} == LEAVES.keys() | programs
+
+
+@pytest.mark.parametrize("module", ["worker", "starter", "webhook", "reconciler", "temporal", "settings", "logs"])
+def test_production_does_not_know_the_sandbox(module: str) -> None:
+    assert not imported(ROOT / f"{module}.py") & {"sandbox", "tests", "bench"}
+
+
+@pytest.mark.parametrize("package", ["github", "store", "schema"])
+def test_lower_packages_know_no_programs_and_no_settings(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        assert not imported(path) & {"worker", "starter", "webhook", "reconciler", "settings", "temporal"}, path
