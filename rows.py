@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 Json = Any
 ThreadKind = Literal["pull_request", "issue"]
+PartKind = Literal["thread", "head", "timeline", "comments", "reviews", "review_comments"]
 
 GHOST_ID = 10137
 """GitHub's own `ghost`, who stands for deleted accounts where a row must have an author."""
@@ -156,10 +157,10 @@ class Part:
     """What is still to fetch before a type is complete; a row of `backfill_parts` until then.
 
     `kind` thread: the whole thread again; head: a thread too heavy to be had whole, its timeline follows in parts;
-    timeline, reviews, review_comments: a connection of `node_id`, from `cursor` on.
+    timeline, comments, reviews, review_comments: a connection of `node_id`, from `cursor` on.
     """
 
-    kind: Literal["thread", "head", "timeline", "reviews", "review_comments"]
+    kind: PartKind
     node_id: str
     number: int | None
     began_at: datetime

@@ -1,6 +1,6 @@
 """Errors of the taxonomy as Temporal and Postgres carry them: short, without secrets, with what a person needs."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -8,6 +8,7 @@ from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
 from messages import Failure
 
 LONGEST_TEXT = 2_000
+_UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
 
 
 def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
@@ -42,14 +43,18 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
     )
 
 
-def as_application_error(error: BackfillError) -> ApplicationError:
-    """For Temporal's retry policy: what passes is retried, the rest is final. The type is the class of the taxonomy."""
+def as_application_error(error: Exception, pause: timedelta | None = None) -> ApplicationError:
+    """For Temporal's retry policy: what passes is retried, the rest is final. The type is the class of the taxonomy.
+
+    `pause` is how long to wait before the next attempt, where the policy's own interval is not meant.
+    """
     failure = as_failure(error)
     return ApplicationError(
         f"{failure.code}: {failure.message}"[:LONGEST_TEXT],
         failure,
         type=failure.error_class,
         non_retryable=isinstance(error, PartOver | JobOver),
+        next_retry_delay=pause,
         # Raised on purpose and logged where it was: the SDK need not print its traceback.
-        category=ApplicationErrorCategory.BENIGN,
+        category=ApplicationErrorCategory.BENIGN if isinstance(error, BackfillError) else _UNSPECIFIED,
     )

@@ -32,7 +32,8 @@ READERS: dict[DataType, Callable[[Database, GitHub, Sweep], Reader]] = {
 """A data type is one line here, and a module that reads it."""
 
 MOST_ATTEMPTS = 20
-"""Attempts in a row without one commit after which a type ends: with the retry policy's pauses about half an hour."""
+"""Attempts in a row without one commit after which a type ends: with their pauses about half an hour."""
+LONGEST_PAUSE = timedelta(minutes=2)
 HANG = timedelta(minutes=5)
 """Without a commit for so long the heartbeat stops: a hang is not progress."""
 
@@ -130,7 +131,9 @@ class _Slice:
             failure = self._failure(error)
             log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
             await sweeps.release(self._database, self._sweep, failure=failure)
-            raise
+            # Pauses grow with attempts that brought nothing, not with Temporal's count: that one grows with every
+            # deploy and kill, after which there is nothing to wait for.
+            raise as_application_error(error, min(timedelta(seconds=2**self._sweep.attempts), LONGEST_PAUSE)) from error
         finally:
             heartbeat.cancel()
 

@@ -21,6 +21,7 @@ from github.threads import (
     Threads,
     ThreadType,
     comments_path,
+    read_comments,
     read_comments_since,
     read_heads,
     read_listing,
@@ -31,7 +32,7 @@ from github.threads import (
     read_timelines,
 )
 from messages import Failure
-from rows import Part, ThreadKind
+from rows import Part, PartKind, ThreadKind
 from store import parts, threads
 from store.database import Database
 from store.sweeps import Sweep
@@ -76,6 +77,7 @@ class ThreadReader:
             "thread": min(25, 148 // self._type.connections),
             "head": 25,
             "timeline": PARENTS * CHILDREN,
+            "comments": PARENTS * CHILDREN,
             "reviews": PARENTS * CHILDREN,
             "review_comments": 100 * CHILDREN,
             "listing": 100,
@@ -282,7 +284,7 @@ class ThreadReader:
             if cursor is None:
                 break
         async with self._database.transaction() as connection:
-            stored = await threads.versions(connection, self._sweep.data_type, list(listed))
+            stored = await threads.known(connection, self._sweep.data_type, list(listed))
         return Turn(
             position.model_copy(update={"relisted": True, "total": len(listed)}),
             put=[part for github_id, part in listed.items() if github_id not in stored],
@@ -343,6 +345,8 @@ class ThreadReader:
             return read_heads(self._github, self._type, batch)
         if kind == "timeline":
             return read_timelines(self._github, self._type, batch, children)
+        if kind == "comments":
+            return read_comments(self._github, self._type, batch, children)
         if kind == "reviews":
             return read_reviews(self._github, batch, children)
         return read_review_comments(self._github, batch, pull_requests, children)
@@ -390,7 +394,12 @@ class ThreadReader:
             async with self._database.transaction() as connection:
                 await parts.put(connection, self._sweep, [part])
             raise RetryNow(error.code, error.message)
-        return Turn(position, failed=[(part, f"{kind}: {error.message}")])
+        lost = Turn(position, failed=[(part, f"{kind}: {error.message}")])
+        if kind == "timeline":
+            # Its events are lost to us; what has connections of its own is saved.
+            rest: list[PartKind] = ["comments", "reviews"] if self.kind == "pull_request" else ["comments"]
+            lost.put = [Part(each, part.node_id, part.number, part.began_at, parent=part.parent) for each in rest]
+        return lost
 
     # Sizes, requests, turns
 

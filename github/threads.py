@@ -202,6 +202,17 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     return threads
 
 
+async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` conversation comments of each part's thread, whose timeline cannot be had."""
+    answer = await _aliased(github, "ThreadComments", parts, {"first": first})
+    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["comments"]
+        part.seen.extend(add_items(connection["nodes"], _parent(part), kind.kind, threads.page))
+        _advance(part, connection["pageInfo"], connection["totalCount"], threads)
+    return threads
+
+
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:

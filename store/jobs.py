@@ -418,6 +418,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         for place in places.get(each["repository_id"], [{}])
         if failed and status == "failed"
     ]
+    message = f"{reason.message} ({reason.action})" if reason else None
     await connection.execute(
         """
         update workspace_backfill_jobs set
@@ -439,10 +440,26 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         """,
         job_id,
         status,
-        f"{reason.message} ({reason.action})" if reason else None,
+        message,
         CLOSED,
         failures,
     )
+    if status == "failed":
+        await connection.execute(
+            """
+            insert into notifications (
+                user_id, operation_id, operation_type, status, title, message, metadata, read, created_at, updated_at
+            )
+            select app_users.auth_user_id, job.id::text, 'backfill', 'failed',
+                   'Backfill of ' || workspaces.name || ' failed', $2,
+                   jsonb_build_object('workspace_id', workspaces.id), false, now(), now()
+            from workspace_backfill_jobs job
+            join workspaces on workspaces.id = job.workspace_id join app_users on app_users.id = workspaces.owner_id
+            where job.id = $1
+            """,
+            job_id,
+            message,
+        )
 
 
 # --- As people see it -------------------------------------------------------------------------------------------------
@@ -654,17 +671,18 @@ def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:
 
 
 def _eta(job: Any, repositories: Sequence[RepositoryView], waiting_until: datetime | None) -> datetime | None:
-    """When it ends at the pace so far; repositories not counted yet are taken to be like those that are."""
+    """When it ends at the pace so far, if what nobody has counted yet is like what was counted."""
     if job["status"] != "in_progress" or not job["started_at"] or job["attempt"]:
-        return None  # a retry is too short a piece to tell a pace from
+        return None  # a retry began with most of it done: there is no pace to tell
     parts = [part for each in repositories for part in each.types]
-    counted = [part for part in parts if part.status in DONE or part.expected is not None]
-    expected = sum(max(part.expected or 0, part.stored) for part in counted)
-    ended = [part for part in counted if part.status not in ("pending", "in_progress")]
-    stored = sum(part.stored for part in counted)
-    stored += sum(max(part.expected or 0, part.stored) - part.stored for part in ended)
-    if not stored:
+    going = [part for part in parts if part.status in ("pending", "in_progress")]
+    sizes = [max(part.expected, part.stored) for part in parts if part.expected is not None]
+    # What ended without all that was expected is not coming any more.
+    done = sum(part.stored if part in going else max(part.expected or 0, part.stored) for part in parts)
+    if not done:
         return None
-    left = expected * len(parts) / len(counted) - stored
-    eta: datetime = job["as_of"] + (job["as_of"] - job["started_at"]) * (left / stored)
+    known = sum(max(part.expected - part.stored, 0) for part in going if part.expected is not None)
+    uncounted = sum(part.expected is None for part in going)
+    left = known + uncounted * (sum(sizes) / len(sizes) if sizes else 0)
+    eta: datetime = job["as_of"] + (job["as_of"] - job["started_at"]) * (left / done)
     return max(eta, waiting_until) if waiting_until else eta

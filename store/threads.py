@@ -10,12 +10,25 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updatedAt of the threads among `github_ids` that we have fetched."""
+    """GitHub id -> updatedAt of the threads among `github_ids` that are stored as they were after that moment.
+
+    updatedAt knows whole seconds only: a thread asked for in the very second of its last change may have changed again
+    in it. Such a one is not among the answer.
+    """
     rows = await connection.fetch(
-        f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null",
+        f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
+        " and last_synced_at >= updated_at + interval '2 seconds'",
         github_ids,
     )
     return {row["github_id"]: row["updated_at"] for row in rows}
+
+
+async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
+    """Those of `github_ids` that we have fetched at all."""
+    rows = await connection.fetch(
+        f"select github_id from {table} where github_id = any($1::bigint[]) and node_id is not null", github_ids
+    )
+    return {row["github_id"] for row in rows}
 
 
 async def by_number(
@@ -32,9 +45,10 @@ async def by_number(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updated_at of the stored comments among `github_ids`."""
+    """GitHub id -> updated_at of the comments among `github_ids` that are stored as they were after that moment."""
     rows = await connection.fetch(
-        "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])",
+        "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
+        " and last_synced_at >= updated_at + interval '2 seconds'",
         comment_type,
         github_ids,
     )

@@ -6,13 +6,9 @@ from temporalio.common import RetryPolicy
 
 FINAL = ["part_over", "job_over"]
 
-SWEEP = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(minutes=2),
-    non_retryable_error_types=FINAL,
-)
-"""Without an end of its own: attempts that bring nothing are counted in Postgres, with the lease, and end the type."""
+SWEEP = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1, non_retryable_error_types=FINAL)
+"""At once after a kill. An attempt that fails says itself how long to pause; attempts that bring nothing are counted in
+Postgres, with the lease, and those end the type."""
 
 MIRROR = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),

@@ -1,0 +1,21 @@
+# One image for worker, webhook server and operator's commands: `python worker.py | webhook.py | starter.py ...`
+FROM python:3.11-slim AS install
+COPY requirements.txt ./
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin backfill
+COPY --from=install /venv /venv
+WORKDIR /app
+COPY *.py ./
+COPY activities/ activities/
+COPY github/ github/
+COPY polar/ polar/
+COPY schema/ schema/
+COPY store/ store/
+COPY workflows/ workflows/
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER backfill
+EXPOSE 8080
+CMD ["python", "worker.py"]

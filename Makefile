@@ -1,0 +1,48 @@
+# Two commands do everything on a machine with Python >= 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.PHONY: install lock check test demo bench clean
+
+install: $(INSTALLED)
+
+# The stamp is newer than what it was installed from, so a second run does nothing.
+$(INSTALLED): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "This Python has no venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing into $(VENV): about a minute"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Production's pins are a subset of the developers': the second file is compiled under the first. What is pinned stays,
+# as long as pyproject.toml allows it: `make lock UPGRADE=--upgrade` takes the newest of everything.
+lock: $(INSTALLED)
+	$(COMPILE) $(UPGRADE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	@! grep -nE '://|^ *-(i|f|-index-url|-extra-index-url|-find-links|-trusted-host)|@ *file:' requirements.txt requirements-dev.txt \
+		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+# The launcher ends the demo, in good order, also when make itself is killed.
+demo: $(INSTALLED)
+	@exec $(BIN)/python sandbox/launch.py $$PPID TERM - $(BIN)/python -m sandbox.demo
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,117 @@
+"""Finishes the deliveries that were kept: one at a time, oldest first, each in one transaction with its outcome."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from errors import BackfillError, RetryNow
+from polar import events, purchases
+from store import deliveries
+from store.database import Connection, Database
+from store.deliveries import Delivery
+
+LOOK = timedelta(seconds=1)
+"""How often deliveries are looked for that nobody announced: due again, or left by a process that ended."""
+
+FIRST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(minutes=5)
+
+log = structlog.get_logger(__name__)
+
+
+def pause(attempts: int) -> timedelta:
+    """How long a delivery waits after that many attempts: doubling, up to five minutes, for ever."""
+    return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
+
+
+class Inbox:
+    """Any number of processes may run one. `created` is called when a purchase has committed jobs."""
+
+    def __init__(self, database: Database, products: Mapping[str, int], created: Callable[[], None]) -> None:
+        self._database = database
+        self._products = products
+        self._created = created
+        self._announced = asyncio.Event()
+
+    def announce(self) -> None:
+        """A delivery was kept just now."""
+        self._announced.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop`, and leaves no delivery half done."""
+        stopped = asyncio.ensure_future(stop.wait())
+        trouble = False
+        try:
+            while not stop.is_set():
+                self._announced.clear()
+                try:
+                    while not stop.is_set() and await self.finish_one():
+                        pass
+                    trouble = False
+                except RetryNow as error:
+                    if not trouble:
+                        log.warning("deliveries wait for Postgres", error=error.message)
+                    trouble = True
+                except Exception:
+                    # The server goes on taking deliveries, which matters more than finishing them now.
+                    if not trouble:
+                        log.exception("deliveries cannot be finished")
+                    trouble = True
+                announced = asyncio.ensure_future(self._announced.wait())
+                await asyncio.wait(
+                    (stopped, announced), timeout=LOOK.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+                )
+                announced.cancel()
+        finally:
+            stopped.cancel()
+
+    async def finish_one(self) -> bool:
+        """Takes the oldest delivery that is due, if there is one. Raises `RetryNow` when Postgres does not answer."""
+        async with self._database.transaction() as connection:
+            delivery = await deliveries.take(connection)
+            if delivery is None:
+                return False
+            with structlog.contextvars.bound_contextvars(delivery=delivery.webhook_id, type=delivery.type):
+                created = await self._finish(connection, delivery)
+        if created:
+            self._created()
+        return True
+
+    async def _finish(self, connection: Connection, delivery: Delivery) -> bool:
+        try:
+            async with connection.transaction():
+                created = await self._record(connection, delivery)
+        except BackfillError as error:
+            await self._postpone(connection, delivery, str(error))
+            return False
+        except Exception as error:
+            if connection.is_closed():
+                raise
+            # A bug must not hold up the deliveries behind this one; it stays unfinished, and is attempted again.
+            log.exception("a delivery could not be read")
+            await self._postpone(connection, delivery, f"{type(error).__name__}: {error}")
+            return False
+        await deliveries.finish(connection, delivery.webhook_id)
+        return created
+
+    async def _record(self, connection: Connection, delivery: Delivery) -> bool:
+        event = events.read(delivery.payload, delivery.received_at)
+        if event is None:
+            log.info("delivery finished", meaning="none")
+            return False
+        recorded = await purchases.record(connection, event, self._products)
+        log.info(
+            "delivery finished",
+            polar_subscription=event.subscription.id,
+            addon=str(recorded.addon_id) if recorded.addon_id else None,
+            jobs=recorded.job_ids,
+            notes=recorded.notes,
+        )
+        return bool(recorded.job_ids)
+
+    async def _postpone(self, connection: Connection, delivery: Delivery, error: str) -> None:
+        wait = pause(delivery.attempts)
+        await deliveries.postpone(connection, delivery.webhook_id, error=error, pause=wait)
+        log.warning("delivery postponed", error=error, seconds=wait.total_seconds(), attempts=delivery.attempts + 1)

@@ -1,0 +1,212 @@
+"""Keeps Postgres and Temporal of one mind about jobs, whichever of them was away and whoever was killed in between.
+
+A job that was committed and never heard is signaled. A job whose workflow is gone (termination and crashes run no code)
+is signaled again if it had not begun, and ended with the reason if it had. Runs in every worker and webhook server.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+import temporal
+from errors import BadInput, RetryNow, Unreachable
+from messages import WORKSPACE_BACKFILL, Failure, Retry, WorkspaceBackfill, workspace_workflow_id
+from store import jobs
+from store.database import Connection, Database
+from store.jobs import Open, Unheard
+
+INTERVAL = timedelta(seconds=1)
+QUIET = timedelta(seconds=3)
+"""A workflow that ends and leaves its job pending is started again no more often than this."""
+ANSWER = timedelta(seconds=5)
+"""How long Temporal may take for one answer."""
+DESCRIBED_AT_ONCE = 10
+
+log = structlog.get_logger(__name__)
+
+
+async def signal(client: Client, database: Database, job: Unheard, *, usable: Collection[str], task_queue: str) -> None:
+    """Tells Temporal of a committed job, whether its workspace's workflow runs or not, and notes that it heard.
+
+    Hearing of a job twice does no harm. Raises `Unreachable` if Temporal does not answer.
+    """
+    try:
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+            WORKSPACE_BACKFILL,
+            WorkspaceBackfill(workspace_id=job.workspace_id),
+            id=workspace_workflow_id(job.workspace_id),
+            task_queue=task_queue,
+            start_signal="retry" if isinstance(job.message, Retry) else "run",
+            start_signal_args=[job.message],
+            search_attributes=temporal.attributes(
+                usable, workspace_id=job.workspace_id, status="pending", retention_days=job.retention_days
+            ),
+            static_summary=f"Backfill of {job.workspace_name}"[:200],
+            static_details=f"Workspace `{job.workspace_id}`; job `{job.job_id}` started it.",
+            rpc_timeout=ANSWER,
+        )
+    except RPCError as error:
+        raise unreachable(error) from error
+    async with database.transaction() as connection:
+        await jobs.heard(connection, job, first_run_id=handle.first_execution_run_id)
+    log.info("job signaled", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
+
+
+def unreachable(error: RPCError) -> Unreachable:
+    """What an answer of Temporal's that is none means to a person."""
+    return Unreachable("temporal_unreachable", f"Temporal: {error.status.name.lower()}: {error.message[:300]}")
+
+
+@dataclass(frozen=True)
+class Life:
+    """What Temporal says of a workspace's workflow: `end` is how it ended, None while it runs."""
+
+    first_run_id: str | None
+    end: str | None
+
+    def carries(self, job: Open) -> bool:
+        """Whether it runs, in the chain of runs that heard of the job (where both are known)."""
+        known = self.first_run_id and job.first_run_id
+        return self.end is None and (not known or self.first_run_id == job.first_run_id)
+
+
+async def describe(client: Client, workspace_id: str) -> Life:
+    """Raises `Unreachable` if Temporal does not answer."""
+    handle = client.get_workflow_handle(workspace_workflow_id(workspace_id))
+    try:
+        described = await handle.describe(rpc_timeout=ANSWER)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return Life(first_run_id=None, end="gone")
+        raise unreachable(error) from error
+    running = described.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+    end = None if running or described.status is None else described.status.name.lower()
+    return Life(first_run_id=described.raw_info.first_run_id or None, end=end)
+
+
+class Reconciler:
+    """One a process. Temporal may be away when it starts; it is looked for as long as it runs."""
+
+    def __init__(self, database: Database, *, task_queue: str, client: Client | None = None) -> None:
+        self._database = database
+        self._task_queue = task_queue
+        self._client = client
+        self._usable: frozenset[str] | None = None
+        self._hurried = asyncio.Event()
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is out of reach since the last round, None if nothing is."""
+        return self._trouble
+
+    def hurry(self) -> None:
+        """A job was committed just now."""
+        self._hurried.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop`. What is out of reach is logged once an outage, and nothing is changed meanwhile."""
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                self._hurried.clear()
+                await self._attempt()
+                hurried = asyncio.ensure_future(self._hurried.wait())
+                await asyncio.wait(
+                    (stopped, hurried), timeout=INTERVAL.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+                )
+                hurried.cancel()
+        finally:
+            stopped.cancel()
+
+    async def _attempt(self) -> None:
+        try:
+            await self.reconcile()
+        except (Unreachable, RetryNow, BadInput) as error:
+            if self._trouble is None:
+                log.warning("jobs wait for a server", error=str(error))
+            self._trouble = str(error)
+        except Exception as error:
+            # A bug here must not take the process with it: what it serves besides goes on, and this is tried again.
+            if self._trouble is None:
+                log.exception("jobs cannot be reconciled")
+            self._trouble = f"{type(error).__name__}: {error}"
+        else:
+            if self._trouble is not None:
+                log.info("jobs are reconciled again")
+            self._trouble = None
+
+    async def reconcile(self) -> None:
+        """One round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""
+        if self._client is None:
+            self._client = await temporal.connect()
+        if self._usable is None:
+            self._usable = await temporal.register_search_attributes(self._client)
+        await self._compare(self._client)
+        async with self._database.transaction() as connection:
+            waiting = await jobs.unheard(connection)
+        for job in waiting:
+            await signal(self._client, self._database, job, usable=self._usable, task_queue=self._task_queue)
+
+    async def _compare(self, client: Client) -> None:
+        async with self._database.transaction() as connection:
+            if not await jobs.reconciles_alone(connection):
+                return
+            by_workspace = defaultdict(list)
+            for job in await jobs.heard_and_open(connection, quiet=QUIET):
+                by_workspace[job.workspace_id].append(job)
+            # All answers first: rows are locked only while they are written.
+            lives = await _describe_all(client, list(by_workspace))
+            for workspace_id, life in lives.items():
+                for job in by_workspace[workspace_id]:
+                    if not life.carries(job):
+                        await _give_up(connection, job, life)
+
+
+async def _describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[str, Life]:
+    places = asyncio.Semaphore(DESCRIBED_AT_ONCE)
+
+    async def one(workspace_id: str) -> Life:
+        async with places:
+            return await describe(client, workspace_id)
+
+    lives = await asyncio.gather(*map(one, workspace_ids))
+    return dict(zip(workspace_ids, lives, strict=True))
+
+
+async def _give_up(connection: Connection, job: Open, life: Life) -> None:
+    if job.status == "pending":
+        if await jobs.forget(connection, job):
+            log.warning("a pending job lost its workflow", job=job.job_id, workflow=life.end or "replaced")
+        return
+    status = await jobs.abandon(connection, job, _reason(job, life))
+    if status:
+        log.warning("a job in progress lost its workflow", job=job.job_id, workflow=life.end or "replaced", now=status)
+
+
+_ENDS = {
+    "terminated": "was terminated in Temporal",
+    "timed_out": "timed out in Temporal",
+    "canceled": "was canceled in Temporal",
+    "failed": "failed in Temporal",
+    "completed": "ended in Temporal",
+    "gone": "is not known to Temporal any more",
+}
+
+
+def _reason(job: Open, life: Life) -> Failure:
+    how = _ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"
+    return Failure(
+        code=f"workflow_{life.end or 'replaced'}",
+        message=f"the workflow {how} while the job was in progress",
+        action=f"`starter.py retry {job.job_id}` resumes at the committed cursors",
+        error_class="job_over",
+        at=datetime.now(UTC),
+    )

@@ -1,0 +1,362 @@
+"""`make demo`: everything on this machine, from an empty directory to a backfilled workspace, and nothing left running.
+
+What is set in the environment is used instead of its embedded part: `DATABASE_URL`, `TEMPORAL_ADDRESS`,
+`OPENAI_BASE_URL`. `EXPORTS="a.json.gz b.json.gz"` (or a folder of them) has the GitHub stand-in serve these instead of
+generated repositories; `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` asks the real GitHub. `DAYS` is how much
+retention is bought. Exit codes: 0 only if the job completed and no repository failed, 1 if not, 2 bad input, 3 a server
+cannot be reached.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from errors import BackfillError, BadInput, Unreachable
+from sandbox import postgres, temporal
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.processes import Process, Processes, answers_http, written
+from sandbox.purchase import PRODUCT, Repository, Workspace, buy, create_workspace, look_up
+
+ROOT = Path(__file__).parent.parent
+GENERATED = (
+    "octo-org/handbook?pull_requests=80&issues=160&seed=1",
+    "octo-org/server?pull_requests=500&issues=400&seed=2",
+    "octo-org/website?pull_requests=240&issues=120&seed=3",
+)
+PACE = "0.3"
+"""The stand-in takes this share of the time that GitHub takes for generated repositories: progress is to be seen."""
+FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+OURS = ("DATABASE_", "TEMPORAL_", "GITHUB_", "OPENAI_", "EMBEDDING_", "POLAR_", "SUPABASE_", "BACKFILL_", "SMTP_")
+STAND_IN_TOKEN = "ghp_demo"
+WEBHOOK_SECRET = "whsec_dGhlIGRlbW8ncyBvd24gc2VjcmV0Lg=="
+COUNTS = {
+    "pull requests": "pull_requests t where t.repository_id = r.id",
+    "reviews": "reviews t where t.repository_id = r.id",
+    "review comments": "comments t where t.repository_id = r.id and comment_type = 'review_comment'",
+    "issues": "issues t where t.repository_id = r.id",
+    "comments": "comments t where t.repository_id = r.id and comment_type = 'issue_comment'",
+    "timeline events": "issue_events t where t.repository_id = r.id",
+    "discussions": "discussions t where t.repository_id = r.id",
+    "events": "github_events_cache t where t.repository_owner = r.owner and t.repository_name = r.name",
+    "embeddings": """
+      (select repository_id, embedding from pull_requests union all select repository_id, embedding from issues
+       union all select repository_id, embedding from discussions) t
+      where t.repository_id = r.id and t.embedding is not null
+    """,
+}
+"""What of a repository `r` lies in the database, by noun."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to backfill: `real` repositories of GitHub's, or the stand-in's, from `exports` or else generated."""
+
+    repositories: tuple[str, ...]
+    real: bool
+    exports: tuple[Path, ...]
+    days: int
+
+
+def wish(environment: Mapping[str, str]) -> Wish:
+    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises `BadInput` naming what is wrong."""
+    repositories = tuple(dict.fromkeys(environment.get("REPOS", "").replace(",", " ").split()))
+    for name in repositories:
+        if not FULL_NAME.fullmatch(name):
+            raise BadInput("REPOS", f"{name!r} is not of the form owner/name")
+    exports = tuple(path for word in environment.get("EXPORTS", "").split() for path in _exports(Path(word)))
+    if repositories and exports:
+        raise BadInput("EXPORTS", "the stand-in serves these, REPOS come from GitHub: choose one")
+    if repositories and not _tokens(environment):
+        raise BadInput("GITHUB_TOKEN", "missing; REPOS come from the real GitHub")
+    days = environment.get("DAYS") or ("10000" if exports else "365")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", days) or int(days) > 36_500:
+        raise BadInput("DAYS", "must be a whole number from 1 to 36500")
+    if not repositories:
+        served = tuple(_repository_of(path) for path in exports)
+        return Wish(served or tuple(each.partition("?")[0] for each in GENERATED), False, exports, int(days))
+    return Wish(repositories, True, (), int(days))
+
+
+def _tokens(environment: Mapping[str, str]) -> list[str]:
+    tokens = environment.get("GITHUB_TOKENS") or environment.get("GITHUB_TOKEN") or ""
+    return [token.strip() for token in tokens.split(",") if token.strip()]
+
+
+def _exports(path: Path) -> list[Path]:
+    found = sorted(path.glob("*.json.gz")) if path.is_dir() else [path] if path.is_file() else []
+    if not found:
+        raise BadInput("EXPORTS", f"{path} is neither an export nor a folder of them")
+    return [each.resolve() for each in found]
+
+
+def _repository_of(export: Path) -> str:
+    try:
+        with gzip.open(export) as file:
+            return str(json.load(file)["repo"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        raise BadInput("EXPORTS", f"{export} is not a repository's export") from None
+
+
+class Demo:
+    """The parts that run, and the environment that `worker.py`, `webhook.py` and `starter.py` share."""
+
+    def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str]) -> None:
+        self._processes = processes
+        self._wish = asked
+        self._given = environment
+        self._where: list[tuple[str, str]] = []
+        self._settings = {
+            "TEMPORAL_TASK_QUEUE": f"workspace-backfill-demo-{os.getpid()}",
+            "POLAR_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "POLAR_RETENTION_PRODUCTS": json.dumps({PRODUCT: asked.days}),
+            "LOG_FORMAT": "console",
+            "SHUTDOWN_SECONDS": "5",
+        }
+
+    def run(self) -> bool:
+        """Whether the job completed and no repository failed."""
+        self._databases()
+        self._github()
+        self._embeddings()
+        self._command("migrate", "starter.py", "migrate")
+        repositories = [self._look_up(name) for name in self._wish.repositories]
+        workspace = asyncio.run(create_workspace(self._settings["DATABASE_URL"], repositories))
+        self._part("worker", "worker.py")
+        port = str(free_port())
+        webhook = self._part("webhook", "webhook.py", HOST=LOOPBACK, PORT=port)
+        url = f"http://{LOOPBACK}:{port}"
+        webhook.wait_ready(answers_http(f"{url}/healthz"), within=30)
+        console.print(f"[green]✓[/] worker, and webhook server at {url}")
+        buy(url, WEBHOOK_SECRET, workspace)
+        names = ", ".join(repository.full_name for repository in repositories)
+        console.print(
+            f"[green]✓[/] Polar's signed webhook: {self._wish.days:,} days of history of {names}\n", soft_wrap=True
+        )
+        job = asyncio.run(self._job(workspace))
+        watched = self._watch(job)
+        status, rows = asyncio.run(self._stored(job))
+        self._show(job, workspace, status, rows)
+        return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
+
+    def _databases(self) -> None:
+        if self._given.get("DATABASE_URL"):
+            self._keep("DATABASE_")
+        else:
+            server = postgres.start(self._processes)
+            self._settings["DATABASE_URL"] = asyncio.run(server.create_database("workspace_backfill"))
+            psql = shutil.which("psql") or server.programs / "psql"
+            self._where.append(("Postgres", f"{psql} {self._settings['DATABASE_URL']}"))
+            console.print("[green]✓[/] Postgres 18 with pgvector")
+        if self._given.get("TEMPORAL_ADDRESS") or self._given.get("TEMPORAL_PROFILE"):
+            self._keep("TEMPORAL_")
+            self._where.append(("Temporal", f"task queue {self._settings['TEMPORAL_TASK_QUEUE']}"))
+        else:
+            dev_server = temporal.start(self._processes, web=True)
+            self._settings |= {"TEMPORAL_ADDRESS": dev_server.address, "TEMPORAL_CONFIG_FILE": os.devnull}
+            self._where.append(("Temporal's Web UI", f"{dev_server.web}/namespaces/default/workflows"))
+            console.print(f"[green]✓[/] Temporal, with its Web UI at {dev_server.web}")
+
+    def _github(self) -> None:
+        if self._wish.real:
+            self._keep("GITHUB_")
+            return
+        generated = (f"--pace={PACE}", *(f"--generate={each}" for each in GENERATED))
+        sources = [f"--export={path}" for path in self._wish.exports] or generated
+        url = self._module("github", "sandbox.github", *sources, f"--token={STAND_IN_TOKEN}")
+        self._settings |= {"GITHUB_API_URL": url, "GITHUB_TOKENS": STAND_IN_TOKEN, "GITHUB_BUDGET_SHARE": "1"}
+        console.print(f"[green]✓[/] GitHub stand-in with {len(self._wish.repositories)} repositories")
+        if _tokens(self._given):
+            console.print("  (a GitHub token is set; with REPOS=owner/name it would be used)")
+
+    def _embeddings(self) -> None:
+        if self._given.get("OPENAI_BASE_URL"):
+            self._keep("OPENAI_", "EMBEDDING_")
+            return
+        url = self._module("embeddings", "sandbox.embeddings", "--token", "sk-demo")
+        self._settings |= {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "sk-demo"}
+        console.print("[green]✓[/] embedding server")
+
+    def _keep(self, *prefixes: str) -> None:
+        self._settings |= {
+            name: value
+            for name, value in self._given.items()
+            if name.startswith(prefixes) and name not in self._settings
+        }
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in self._given.items() if not name.startswith(OURS)}
+        return inherited | self._settings
+
+    def _module(self, name: str, module: str, *arguments: str) -> str:
+        """Starts a server of the sandbox that writes its port to a file; its address."""
+        port_file = self._processes.directory / f"{name}.port"
+        command: list[str | Path] = [sys.executable, "-m", module, "--port", "0", "--port-file", port_file, *arguments]
+        server = self._processes.start(name, command, env=self._environment | {"PYTHONPATH": str(ROOT)})
+        server.wait_ready(written(port_file), within=60)
+        return f"http://{LOOPBACK}:{port_file.read_text().strip()}"
+
+    def _part(self, name: str, script: str, *arguments: str, terminal: bool = False, **settings: str) -> Process:
+        """Starts one of the product's programs, in a directory without a `.env`."""
+        command: list[str | Path] = [sys.executable, ROOT / script, *arguments]
+        return self._processes.start(name, command, env=self._environment | settings, terminal=terminal)
+
+    def _command(self, name: str, script: str, *arguments: str) -> None:
+        command = self._part(name, script, *arguments)
+        if command.wait(within=120) != 0:
+            raise Unreachable("command_failed", f"{script} {' '.join(arguments)} failed\n{command.tail()}")
+        console.print(f"[green]✓[/] {script} {' '.join(arguments)}")
+
+    def _look_up(self, full_name: str) -> Repository:
+        api = self._settings.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+        return look_up(
+            full_name, self._settings.get("GITHUB_GRAPHQL_URL") or f"{api}/graphql", _tokens(self._settings)[0]
+        )
+
+    async def _job(self, workspace: Workspace) -> str:
+        """The id of the job that the purchase made."""
+        deadline = time.monotonic() + 30
+        connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
+        try:
+            query = "select id::text from workspace_backfill_jobs where workspace_id = $1"
+            while (job := await connection.fetchval(query, workspace.workspace_id)) is None:
+                self._check_parts()
+                if time.monotonic() > deadline:
+                    raise Unreachable("no_job", f"the purchase made no job\n{self._tail('webhook')}")
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+        return str(job)
+
+    def _watch(self, job: str) -> int:
+        """Shows the progress until the job ends; the exit code of `starter.py watch`."""
+        watching = self._part("watch", "starter.py", "watch", job, terminal=True)
+        try:
+            while (code := watching.exit_code) is None:
+                self._check_parts()
+                time.sleep(0.1)
+        finally:
+            console.show_cursor()  # which it hides, and cannot bring back if it is stopped
+        return code
+
+    def _check_parts(self) -> None:
+        for part in self._processes.started:
+            if part.exit_code is not None and part.name not in ("initdb", "migrate", "watch"):
+                raise Unreachable("part_ended", f"{part.name} ended with exit code {part.exit_code}\n{part.tail()}")
+
+    def _tail(self, name: str) -> str:
+        return "\n".join(part.tail() for part in self._processes.started if part.name == name)
+
+    async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+        """The job's row; and for each of its repositories the seconds it took and what is stored of it."""
+        counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
+        connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
+        try:
+            status = await connection.fetchrow("select * from workspace_backfill_jobs where id = $1", job)
+            rows = await connection.fetch(
+                f"""
+                select r.full_name, p.status, p.error_message, {counts},
+                  p.pull_requests_count + p.issues_count as in_scope,
+                  extract(epoch from p.completed_at - p.started_at)::float as seconds
+                from workspace_backfill_progress p join repositories r on r.id = p.repository_id
+                where p.backfill_job_id = $1 order by r.full_name
+                """,
+                job,
+            )
+        finally:
+            await connection.close()
+        assert status is not None
+        return dict(status), [dict(row) for row in rows]
+
+    def _show(self, job: str, workspace: Workspace, status: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> None:
+        shown = [noun for noun in COUNTS if any(row[noun] for row in rows)]
+        table = Table(title=f"Stored by job {job} ({status['status']})", title_justify="left")
+        table.add_column("repository", no_wrap=True)
+        table.add_column("status")
+        for noun in (*shown, "seconds"):
+            table.add_column(noun, justify="right")
+        for row in rows:
+            counts = (f"{row[noun]:,}" for noun in shown)
+            table.add_row(row["full_name"], row["status"], *counts, f"{row['seconds'] or 0:.1f}")
+        if len(rows) > 1:
+            totals = (f"{sum(row[noun] for row in rows):,}" for noun in shown)
+            table.add_section()
+            table.add_row("all", status["status"], *totals)
+        if any(row["in_scope"] < row["pull requests"] + row["issues"] for row in rows):
+            table.caption = (
+                "A page that crosses the cutoff is stored whole: some of this is older than what was bought."
+            )
+            table.caption_justify = "left"
+        console.print()
+        console.print(table)
+        for row in rows:
+            if row["error_message"]:
+                console.print(f"[red]{row['full_name']}[/]: {row['error_message']}", markup=True)
+        if status["error_message"]:
+            console.print(f"[red]{status['error_message']}[/]")
+        console.print("\nWhere to look:")
+        settings_file = self._processes.directory / "settings.env"
+        settings_file.touch(mode=0o600)
+        settings_file.write_text(
+            "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self._settings.items())
+        )
+        status_command = f"(. {settings_file}; .venv/bin/python starter.py status {job})"
+        for what, where in [
+            *self._where,
+            ("Workflow", f"workspace-backfill-{workspace.workspace_id}"),
+            ("Status", status_command),
+            ("Logs", str(self._processes.directory)),
+        ]:
+            console.print(f"  {what:<18} {where}", soft_wrap=True, markup=False)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Leaves through every `finally`; a second signal does not disturb that."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    started = time.monotonic()
+    try:
+        asked = wish(os.environ)
+        with tempfile.TemporaryDirectory(prefix="workspace-backfill-demo-") as name, Processes(Path(name)) as processes:
+            completed = Demo(processes, asked, os.environ).run()
+            console.print(f"\n{'Completed' if completed else 'Failed'} after {time.monotonic() - started:.0f} s.")
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                with contextlib.suppress(EOFError):
+                    console.input("Everything stays up until you press Enter. ")
+    except BackfillError as error:
+        print(f"demo: {error.message}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 3
+    except KeyboardInterrupt:
+        print("\ndemo: stopped", file=sys.stderr)
+        return 130
+    return 0 if completed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

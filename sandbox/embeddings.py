@@ -1,0 +1,254 @@
+"""A server with OpenAI's embeddings API and a real, small model: wordllama, whose 256 values are inside its wheel.
+
+Vectors depend on the text alone. Asked for more than 256 values it adds zeros, which keeps all cosines; asked for fewer
+it cuts and normalises again, as OpenAI does. It refuses what OpenAI refuses, in the same words, except that tokens are
+the model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it alone.
+"""
+
+import argparse
+import asyncio
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy
+import numpy.typing
+import wordllama
+from aiohttp import web
+
+from sandbox.ports import LOOPBACK
+
+MOST_INPUTS = 2048
+MOST_INPUT_TOKENS = 8192
+MOST_REQUEST_TOKENS = 300_000
+MODELS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
+
+Vector = numpy.typing.NDArray[numpy.float32]
+
+
+class Model:
+    """wordllama, from the files of its own package: no network, no cache in the user's home."""
+
+    def __init__(self) -> None:
+        package = Path(wordllama.__file__).parent
+        loaded = wordllama.WordLlama.load(cache_dir=package, disable_download=True)
+        self._vectors: Vector = loaded.embedding
+        self._tokenizer = loaded.tokenizer
+        self._tokenizer.no_padding()
+
+    def tokens(self, text: str) -> list[int]:
+        """Raises `ValueError` for what is not Unicode text (a lone surrogate)."""
+        try:
+            ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        except TypeError:
+            raise ValueError("not valid Unicode") from None
+        return ids
+
+    def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
+        """Of length one, unless there is nothing in the text."""
+        known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
+        mean = self._vectors[known].mean(axis=0)[:dimensions]
+        vector = numpy.zeros(dimensions, dtype=numpy.float32)
+        vector[: len(mean)] = mean / max(float(numpy.linalg.norm(mean)), 1e-12)
+        return vector
+
+
+@dataclass(eq=False)
+class Refused(Exception):
+    """An answer that is not an embedding, in OpenAI's shape."""
+
+    status: int
+    message: str
+    kind: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> web.Response:
+        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return web.json_response({"error": error}, status=self.status, headers=self.headers)
+
+
+def rate_limited(seconds: float) -> Refused:
+    """OpenAI's 429 that passes."""
+    message = f"Rate limit reached on tokens per min (TPM). Please try again in {seconds:g}s."
+    return Refused(429, message, "tokens", "rate_limit_exceeded", headers={"retry-after": f"{seconds:g}"})
+
+
+def out_of_quota() -> Refused:
+    """OpenAI's 429 that does not pass by waiting."""
+    return Refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
+
+
+def server_error() -> Refused:
+    return Refused(500, "The server had an error while processing your request.", "server_error")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One line of the request log."""
+
+    status: int
+    texts: tuple[str, ...]
+    tokens: int
+
+
+class EmbeddingServer:
+    """Serves while its `async with` block is open; `url` is what `OPENAI_BASE_URL` wants.
+
+    `faults` are answered first, one a request; a request with a text that contains `poison` is refused as a whole.
+    """
+
+    def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:
+        self.token = token
+        self.faults: list[Refused] = []
+        self.poison: str | None = None
+        self.requests: list[Answered] = []
+        self._model = Model()
+        self._port = port
+        application = web.Application(client_max_size=64 * 2**20)
+        application.router.add_post("/v1/embeddings", self._embeddings)
+        application.router.add_get("/healthz", self._healthz)
+        self._runner = web.AppRunner(application, access_log=None)
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}/v1"
+
+    async def __aenter__(self) -> "EmbeddingServer":
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, self._port).start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _embeddings(self, request: web.Request) -> web.Response:
+        texts: tuple[str, ...] = ()
+        tokens: list[list[int]] = []
+        try:
+            self._authorize(request)
+            body = await _body(request)
+            texts = _texts(body.get("input"))
+            dimensions = _dimensions(body)
+            if self.faults:
+                raise self.faults.pop(0)
+            tokens = await asyncio.to_thread(self._tokens, texts)
+            encode = _encoding(body.get("encoding_format", "float"))
+            data = await asyncio.to_thread(
+                lambda: [encode(self._model.vector(of_text, dimensions)) for of_text in tokens]
+            )
+            response = web.json_response(
+                {
+                    "object": "list",
+                    "model": body["model"],
+                    "data": [
+                        {"object": "embedding", "index": index, "embedding": value} for index, value in enumerate(data)
+                    ],
+                    "usage": {"prompt_tokens": sum(map(len, tokens)), "total_tokens": sum(map(len, tokens))},
+                }
+            )
+        except Refused as refused:
+            response = refused.response()
+        self.requests.append(Answered(response.status, texts, sum(map(len, tokens))))
+        return response
+
+    def _authorize(self, request: web.Request) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refused(401, "You didn't provide an API key.")
+        if token != self.token:
+            raise Refused(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    def _tokens(self, texts: tuple[str, ...]) -> list[list[int]]:
+        tokens = []
+        for index, text in enumerate(texts):
+            if self.poison is not None and self.poison in text:
+                raise Refused(400, f"Invalid 'input[{index}]'.", param="input")
+            try:
+                tokens.append(self._model.tokens(text))
+            except ValueError as error:
+                raise Refused(400, f"Invalid 'input[{index}]': {error}.", param="input") from None
+            if len(tokens[-1]) > MOST_INPUT_TOKENS:
+                raise Refused(
+                    400, f"Invalid 'input[{index}]': maximum input length is {MOST_INPUT_TOKENS} tokens.", param="input"
+                )
+        total = sum(map(len, tokens))
+        if total > MOST_REQUEST_TOKENS:
+            kind = "max_tokens_per_request"
+            raise Refused(400, f"Requested {total} tokens, max {MOST_REQUEST_TOKENS} tokens per request", kind, kind)
+        return tokens
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise Refused(400, "We could not parse the JSON body of your request.") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "We could not parse the JSON body of your request.")
+    return body
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts) or not texts:
+        raise Refused(400, "'$.input' is invalid: text or a list of texts, none of them empty.", param="input")
+    if len(texts) > MOST_INPUTS:
+        message = f"Invalid 'input': array too long. Expected at most {MOST_INPUTS} elements, but got {len(texts)}."
+        raise Refused(400, message, code="array_above_max_length", param="input")
+    return tuple(texts)
+
+
+def _dimensions(body: dict[str, Any]) -> int:
+    model = body.get("model")
+    if model not in MODELS:
+        message = f"The model `{model}` does not exist or you do not have access to it."
+        raise Refused(404, message, code="model_not_found")
+    dimensions = body.get("dimensions", MODELS[model])
+    if type(dimensions) is not int or not 1 <= dimensions <= MODELS[model]:
+        message = f"Invalid value for 'dimensions' = {dimensions}. Must be from 1 to {MODELS[model]}."
+        raise Refused(400, message, param="dimensions")
+    return dimensions
+
+
+def _encoding(name: Any) -> Any:
+    """A function from a vector to what stands in the answer."""
+    if name == "float":
+        return lambda vector: [float(value) for value in vector]
+    if name == "base64":
+        return lambda vector: base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    raise Refused(400, f"Invalid value: {name!r}. Supported: 'float' and 'base64'.", param="encoding_format")
+
+
+async def _serve(port: int, port_file: Path | None, token: str) -> None:
+    async with EmbeddingServer(token, port) as server:
+        if port_file:
+            await asyncio.to_thread(port_file.write_text, str(server.port))
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.embeddings")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--port-file", type=Path)
+    parser.add_argument("--token", default="sk-sandbox")
+    arguments = parser.parse_args()
+    asyncio.run(_serve(arguments.port, arguments.port_file, arguments.token))
+
+
+if __name__ == "__main__":
+    main()

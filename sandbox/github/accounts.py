@@ -1,0 +1,104 @@
+"""Who acts on GitHub: users, bots, mannequins, organizations and teams."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.github import node_ids
+from sandbox.github.clock import Stamp
+
+if TYPE_CHECKING:
+    from sandbox.github.world import World
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Account:
+    """`typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
+
+    `login` is as GraphQL has it: REST calls the bot `dependabot` `dependabot[bot]`. What a deleted account did is
+    served without an author.
+    """
+
+    world: "World"
+    typename: str
+    database_id: int
+    login: str
+    name: str | None
+    created_at: Stamp
+    deleted: bool = False
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new(self.typename, self.database_id)
+        return node_ids.old(self.typename, self.database_id)
+
+    @property
+    def updated_at(self) -> Stamp:
+        return self.created_at
+
+    @property
+    def rest_login(self) -> str:
+        return f"{self.login}[bot]" if self.typename == "Bot" else self.login
+
+    @property
+    def resource_path(self) -> str:
+        return f"/apps/{self.login}" if self.typename == "Bot" else f"/{self.login}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def avatar_url(self) -> str:
+        return f"https://avatars.githubusercontent.com/u/{self.database_id}?v=4"
+
+    def rename(self, login: str) -> None:
+        """The old login is free at once: another account may take it. `ValueError` if the new one is taken."""
+        self.world.rename_account(self, login)
+
+    def delete(self) -> None:
+        self.world.delete_account(self)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Team:
+    typename: ClassVar[str] = "Team"
+
+    organization: Account
+    database_id: int
+    slug: str
+    name: str
+    created_at: Stamp
+    deleted: bool = False
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("Team", self.organization.database_id, self.database_id)
+        return node_ids.old("Team", self.database_id)
+
+    @property
+    def updated_at(self) -> Stamp:
+        return self.created_at
+
+    @property
+    def combined_slug(self) -> str:
+        return f"{self.organization.login}/{self.slug}"
+
+    @property
+    def resource_path(self) -> str:
+        return f"/orgs/{self.organization.login}/teams/{self.slug}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def avatar_url(self) -> str:
+        return f"https://avatars.githubusercontent.com/t/{self.database_id}?s=400&v=4"
+
+
+Reviewer = Account | Team
+
+
+def present(account: Account | None) -> Account | None:
+    """The account as GitHub shows it: none once it is deleted."""
+    return None if account is None or account.deleted else account

@@ -1,0 +1,52 @@
+"""The world's time, and the one form in which the stand-in keeps moments."""
+
+from datetime import UTC, datetime, timedelta
+
+Stamp = str
+"""A moment as GitHub writes it, `2019-11-01T20:58:13Z`: whole seconds, UTC, and so in order when compared as text."""
+
+
+def stamp(moment: datetime) -> Stamp:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(at: Stamp) -> datetime:
+    """The way back. `ValueError` if it is not ISO 8601; a moment without a zone is UTC."""
+    parsed = datetime.fromisoformat(at)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def after(at: Stamp, seconds: float) -> Stamp:
+    return stamp(moment(at) + timedelta(seconds=seconds))
+
+
+class Clock:
+    """Runs with real time, from `at` if given; `stop`ped, it moves only by `set` and `advance`."""
+
+    def __init__(self, at: datetime | None = None, *, stopped: bool = False) -> None:
+        self._offset = timedelta()
+        self._stopped: datetime | None = None
+        if stopped:
+            self._stopped = at or datetime.now(UTC)
+        elif at is not None:
+            self.set(at)
+
+    def now(self) -> datetime:
+        return self._stopped if self._stopped is not None else datetime.now(UTC) + self._offset
+
+    def stamp(self) -> Stamp:
+        return stamp(self.now())
+
+    def stop(self) -> None:
+        self._stopped = self.now()
+
+    def set(self, at: datetime) -> None:
+        if self._stopped is not None:
+            self._stopped = at
+        self._offset = at - datetime.now(UTC)
+
+    def advance(self, seconds: float) -> None:
+        step = timedelta(seconds=seconds)
+        if self._stopped is not None:
+            self._stopped += step
+        self._offset += step

@@ -1,0 +1,40 @@
+"""What resolvers know of the request they work for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import GraphQLResolveInfo
+
+from sandbox.github.accounts import Account
+from sandbox.github.clock import Stamp
+from sandbox.github.world import World
+
+
+@dataclass(slots=True, frozen=True)
+class Rate:
+    """The query's price and the account's window after it was paid: the type `RateLimit`."""
+
+    limit: int
+    cost: int
+    remaining: int
+    used: int
+    reset_at: Stamp
+    node_count: int
+
+
+@dataclass(slots=True)
+class Context:
+    """`spoilt` is asked about each thread of a page (the thread, its place, the page's size): an error means null."""
+
+    world: World
+    viewer: Account
+    new_ids: bool
+    rate: Rate
+    refused_cursors: frozenset[str] = frozenset()
+    spoilt: Callable[[Any, int, int], Exception | None] | None = None
+    connections_served: int = field(default=0)
+    nodes_served: int = field(default=0)
+
+
+Info = GraphQLResolveInfo[Context]

@@ -1,0 +1,163 @@
+"""Runs GraphQL as GitHub does: parsed, validated and priced first, answered with HTTP 200 whatever comes of it."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+
+from sandbox.github.context import Context
+from sandbox.github.pricing import Price, PricingError, price
+from sandbox.github.refusals import GitHubError, NotModelled, something_went_wrong
+from sandbox.github.schema import schema
+
+CODES = (
+    ("Cannot query field", "undefinedField"),
+    ("Unknown argument", "argumentNotAccepted"),
+    ("Unknown type", "undefinedType"),
+    ("Unknown fragment", "useAndDefineFragment"),
+    ("is never used", "useAndDefineFragment"),
+    ("is required, but it was not provided", "missingRequiredArguments"),
+    ("is not defined", "variableNotDefined"),
+    ("must not have a selection", "selectionMismatch"),
+    ("must have a selection", "selectionMismatch"),
+    ("used in position expecting type", "variableMismatch"),
+    ("cannot be spread here", "cannotSpreadFragment"),
+    ("cannot represent", "argumentLiteralsIncompatible"),
+    ("Expected value of type", "argumentLiteralsIncompatible"),
+)
+"""GitHub's `extensions.code` by what graphql-core says."""
+
+
+class Refused(Exception):
+    """The query is not run: `body` is the whole answer."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(errors[0]["message"])
+        self.body = {"errors": errors}
+
+
+@dataclass(slots=True, frozen=True)
+class Document:
+    """A valid query text; the same text is parsed and validated once."""
+
+    tree: DocumentNode
+    operations: dict[str, OperationDefinitionNode]
+    fragments: dict[str, FragmentDefinitionNode]
+
+
+@dataclass(slots=True)
+class Query:
+    """A priced query, ready to be run. `name` is its operation's, empty if it has none."""
+
+    document: Document
+    operation: OperationDefinitionNode
+    variables: dict[str, Any]
+    price: Price = field(default_factory=Price)
+
+    @property
+    def name(self) -> str:
+        return self.operation.name.value if self.operation.name else ""
+
+
+def prepare(text: str, operation_name: str | None, variables: dict[str, Any]) -> Query:
+    """`Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot."""
+    document = _document(text)
+    if isinstance(document, Refused):
+        raise Refused(document.body["errors"])
+    query = Query(document, _operation(document, operation_name), variables)
+    signatures = query.operation.variable_definitions or ()
+    coerced = get_variable_values(schema(), signatures, variables)
+    if isinstance(coerced, list):
+        raise Refused([_variable_error(error) for error in coerced])
+    try:
+        query.price = price(schema(), query.operation, document.fragments, coerced.coerced)
+    except PricingError as error:
+        raise Refused([error.entry()]) from error
+    return query
+
+
+def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
+    """The body of the answer. An exception that GitHub would not answer with is the stand-in's own fault: raised."""
+    with context.world.lock:
+        result = execute_sync(
+            schema(),
+            query.document.tree,
+            {},
+            context,
+            query.variables,
+            query.name or None,
+        )
+    assert isinstance(result, ExecutionResult)
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [_entry(error, request_id) for error in result.errors]
+    return body
+
+
+@lru_cache(maxsize=500)
+def _document(text: str) -> "Document | Refused":
+    try:
+        tree = parse(text)
+    except GraphQLSyntaxError as error:
+        return Refused([_located(error, "Parse error: " + error.message.removeprefix("Syntax Error: "), {})])
+    errors = validate(schema(), tree)
+    if errors:
+        return Refused([_validation_error(error) for error in errors])
+    operations = [each for each in tree.definitions if isinstance(each, OperationDefinitionNode)]
+    if any(each.operation is not OperationType.QUERY for each in operations):
+        raise NotModelled("mutations and subscriptions")
+    fragments = {each.name.value: each for each in tree.definitions if isinstance(each, FragmentDefinitionNode)}
+    return Document(tree, {each.name.value if each.name else "": each for each in operations}, fragments)
+
+
+def _operation(document: Document, name: str | None) -> OperationDefinitionNode:
+    operations = document.operations
+    if name:
+        if name not in operations:
+            raise Refused([{"message": f"No operation named `{name}`"}])
+        return operations[name]
+    if len(operations) != 1:
+        raise Refused([{"message": "An operation name is required"}])
+    return next(iter(operations.values()))
+
+
+def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    original = error.original_error
+    locations = [{"line": each.line, "column": each.column} for each in error.locations or ()]
+    if isinstance(original, GitHubError):
+        return original.entry(list(error.path or ()), locations)
+    if isinstance(original, Broken):
+        return {"path": list(error.path or ()), "locations": locations, "message": something_went_wrong(request_id)}
+    raise original or error
+
+
+class Broken(Exception):
+    """In the place of something that GitHub tried to answer and could not."""
+
+
+def _validation_error(error: GraphQLError) -> dict[str, Any]:
+    code = next((code for words, code in CODES if words in error.message), "invalid")
+    return _located(error, error.message, {"code": code})
+
+
+def _variable_error(error: GraphQLError) -> dict[str, Any]:
+    return _located(error, error.message, {"problems": [{"path": [], "explanation": error.message}]})
+
+
+def _located(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+    locations = [{"line": each.line, "column": each.column} for each in error.locations or ()]
+    entry: dict[str, Any] = {"path": list(error.path or ["query"]), "locations": locations, "message": message}
+    return entry | ({"extensions": extensions} if extensions else {})

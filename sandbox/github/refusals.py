@@ -1,0 +1,34 @@
+"""What GitHub answers inside HTTP 200 when it cannot or will not: one exception, shaped as an entry of `errors`."""
+
+from typing import Any
+
+
+class GitHubError(Exception):
+    """`type` is GitHub's word (`NOT_FOUND`); path and locations are added where it is raised."""
+
+    def __init__(self, type_: str, message: str) -> None:
+        super().__init__(message)
+        self.type = type_
+        self.message = message
+
+    def entry(self, path: list[str | int] | None = None, locations: Any = None) -> dict[str, Any]:
+        entry: dict[str, Any] = {"type": self.type}
+        if path is not None:
+            entry["path"] = path
+        if locations is not None:
+            entry["locations"] = locations
+        return entry | {"message": self.message}
+
+
+class NotModelled(Exception):
+    """The schema has it and the stand-in does not: never answered with a silent null."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the stand-in does not model {what}")
+
+
+def something_went_wrong(request_id: str) -> str:
+    return (
+        f"Something went wrong while executing your query on {request_id}. "
+        f"Please include `{request_id}` when reporting this issue."
+    )

@@ -1,0 +1,81 @@
+"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: becomes PROGRAM, which gets SIGNAL when process PARENT ends.
+
+However PARENT ends, SIGKILL included: the kernel sends the signal on Linux, a watchdog process elsewhere. USER is whom
+to become first, or `-`. A program of its own, not a function between fork and exec, because Python code there can
+deadlock in a process that has threads. Standard library only: it runs before anything is imported.
+"""
+
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def become(user: str) -> None:
+    entry = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
+def die_with(parent: int, number: int) -> None:
+    """Must follow `become`: a change of user clears what the kernel was told."""
+    if sys.platform == "linux":
+        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    else:
+        watch(parent, number)
+    if os.getppid() != parent:  # it ended before the kernel was told
+        os._exit(1)
+
+
+def watch(parent: int, number: int) -> None:
+    """Leaves a watchdog behind: a grandchild, so that the program never meets a child it does not know."""
+    program = os.getpid()
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    while _runs(program):
+        if not _runs(parent):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, number)
+            break
+        time.sleep(0.2)
+    os._exit(0)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def main(arguments: list[str]) -> None:
+    parent, number, user, program, *rest = arguments
+    if user != "-":
+        become(user)
+    die_with(int(parent), signal.Signals[f"SIG{number}"])
+    try:
+        os.execvp(program, [program, *rest])
+    except OSError as error:
+        sys.exit(f"{program}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

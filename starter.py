@@ -1,0 +1,473 @@
+"""The operator's commands: `python starter.py --help`.
+
+Exit codes: 0 done, 1 (`watch`, `status`) the job failed, was canceled or ended with failures, 2 bad input, 3 a server
+cannot be reached, 130 interrupted. What is wrong is one line on standard error.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import asyncpg
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import TypeAdapter
+from rich.box import SIMPLE
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+import logs
+import reconciler
+import settings
+import temporal
+from errors import BackfillError, BadInput, RetryNow, Unreachable
+from messages import Cancel, DataType, PartStatus, workspace_workflow_id
+from schema.migrate import migrate as migrate_database
+from store import jobs
+from store.database import Database
+from store.jobs import JobSummary, JobView, RepositoryView, TypeView
+
+INTERRUPTED = 130
+MOST_DAYS = 36_500
+LISTED = 50
+LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 30.0
+"""How long `watch` waits for a Postgres that went away."""
+SHOWN_AT_ONCE = 12
+
+app = App(
+    name="starter.py", help="Backfills of workspaces: start them, watch them, mend them.", result_action="return_value"
+)
+
+
+def _days(_type: Any, tokens: Sequence[Any]) -> int:
+    """A whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
+    text = tokens[0].value
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MOST_DAYS:
+        raise ValueError(f"must be a whole number from 1 to {MOST_DAYS}")
+    return int(text)
+
+
+Days = Annotated[int, Parameter(converter=_days)]
+Repositories = Annotated[tuple[str, ...], Parameter(name="--repo", negative=())]
+DataTypes = Annotated[tuple[DataType, ...], Parameter(name="--type", negative=())]
+Switch = Annotated[bool, Parameter(negative=())]
+
+
+# --- Commands ---------------------------------------------------------------------------------------------------------
+
+
+@app.command
+async def migrate(*, replace_host_keys: Switch = False) -> int:
+    """Bring the database into the shape this release needs; repeatable.
+
+    Parameters
+    ----------
+    replace_host_keys
+        Drop the host's unique (github_id) of comments, under which two kinds of comments can collide.
+    """
+    at = settings.load(settings.Database)
+    await migrate_database(at.direct_url, replace_host_keys=replace_host_keys, report=print)
+    return 0
+
+
+@app.command
+async def start(
+    *, workspace: str, retention_days: Days | None = None, repo: Repositories = (), data_type: DataTypes = ()
+) -> int:
+    """Start a backfill, print its job's id and return.
+
+    Parameters
+    ----------
+    workspace
+        Its id or slug.
+    retention_days
+        How many days back: without it as many as were bought, else as many as the workspace keeps.
+    repo
+        Only this repository of the workspace (owner/name). May be repeated.
+    data_type
+        Only this data type. May be repeated.
+    """
+    async with _temporal() as (client, usable, queue), _database() as database:
+        async with database.transaction() as connection:
+            job_id = await jobs.ask_for(
+                connection, workspace=workspace, retention_days=retention_days, repositories=repo, data_types=data_type
+            )
+        await _tell(client, database, job_id, usable, queue)
+        print(job_id)
+    return 0
+
+
+@app.command
+async def status(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /, *, json: Switch = False) -> int:
+    """Show a job, or the latest of a workspace (id or slug), with everything that is known of it.
+
+    Parameters
+    ----------
+    json
+        As JSON.
+    """
+    async with _database() as database:
+        job = await _read(database, await _find(database, reference))
+    if json:
+        print(job.model_dump_json(indent=2))
+    else:
+        console = _console()
+        console.print(*_headlines(job), sep="\n")
+        console.print(_table_of_parts(job))
+    return _exit_code(job)
+
+
+@app.command
+async def watch(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /) -> int:
+    """Show a job's progress until it has ended. Ctrl-C ends the watching, not the job."""
+    async with _database() as database:
+        job_id = await _find(database, reference)
+        console = _console()
+        show = _watch_on_screen if console.is_terminal else _watch_in_lines
+        return _exit_code(await show(console, _views(database, job_id)))
+
+
+@app.command
+async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = ()) -> int:
+    """Do again what failed or was canceled of a job that has ended: same job, same cutoff, from where it stood.
+
+    Parameters
+    ----------
+    repo
+        Only this repository of the job (owner/name). May be repeated.
+    data_type
+        Only this data type. May be repeated.
+    """
+    async with _temporal() as (client, usable, queue), _database() as database:
+        async with database.transaction() as connection:
+            job_id = await jobs.ask_again(connection, job, repositories=repo, data_types=data_type)
+        await _tell(client, database, job_id, usable, queue)
+    return 0
+
+
+@app.command
+async def cancel(job: str, /) -> int:
+    """Stop a job, whether it runs or waits for its turn. What it stored stays."""
+    async with _temporal() as (client, _, _), _database() as database:
+        async with database.transaction() as connection:
+            stopping = await jobs.ask_to_stop(connection, job)
+        if stopping.status == "pending":
+            return 0  # it is canceled, and its workflow looks before it begins it
+        workflow = client.get_workflow_handle(workspace_workflow_id(stopping.workspace_id))
+        try:
+            await workflow.signal("cancel", Cancel(job_id=stopping.id), rpc_timeout=reconciler.ANSWER)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # then the reconciler ends it, as canceled
+                raise reconciler.unreachable(error) from error
+    return 0
+
+
+@app.command(name="list")
+async def list_(*, json: Switch = False) -> int:
+    """List the latest jobs, newest first.
+
+    Parameters
+    ----------
+    json
+        As JSON.
+    """
+    async with _database() as database, database.transaction() as connection:
+        recent = await jobs.recent(connection, limit=LISTED)
+    if json:
+        print(TypeAdapter(list[JobSummary]).dump_json(recent, indent=2).decode())
+    else:
+        _console().print(_table_of_jobs(recent) if recent else "no backfills yet")
+    return 0
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[Database]:
+    async with Database(settings.load(settings.Database).database_url, size=2) as database:
+        yield database
+
+
+@asynccontextmanager
+async def _temporal() -> AsyncIterator[tuple[Client, frozenset[str], str]]:
+    """A client, the search attributes that can be used, the task queue. Bad settings are told before it is tried."""
+    settings.load(settings.Database)
+    queue = settings.load(settings.Temporal).temporal_task_queue
+    client = await temporal.connect()
+    yield client, await temporal.register_search_attributes(client), queue
+
+
+async def _tell(client: Client, database: Database, job_id: str, usable: frozenset[str], queue: str) -> None:
+    """Signals a committed job. Should Temporal go away just now, the job stands all the same, and will be heard of."""
+    async with database.transaction() as connection:
+        waiting = await jobs.unheard(connection, job_id=job_id)
+    try:
+        for job in waiting:
+            await reconciler.signal(client, database, job, usable=usable, task_queue=queue)
+    except (Unreachable, RetryNow) as error:
+        print(f"starter: job {job_id} is stored and will be signaled later: {_one_line(error)}", file=sys.stderr)
+
+
+async def _find(database: Database, reference: str) -> str:
+    async with database.transaction() as connection:
+        return await jobs.find(connection, reference)
+
+
+async def _read(database: Database, job_id: str) -> JobView:
+    async with database.transaction() as connection:
+        return await jobs.look(connection, job_id)
+
+
+def _exit_code(job: JobSummary) -> int:
+    return 1 if job.ended and not job.ended_well else 0
+
+
+async def _views(database: Database, job_id: str) -> AsyncIterator[JobView]:
+    """The job again and again, the last time when it has ended. Raises `Unreachable` if Postgres stays away."""
+    answered = time.monotonic()
+    while True:
+        try:
+            job = await _read(database, job_id)
+        except RetryNow as error:
+            if time.monotonic() - answered > PATIENCE_SECONDS:
+                raise Unreachable("database", error.message) from error
+        else:
+            answered = time.monotonic()
+            yield job
+            if job.ended:
+                return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+# --- What people see --------------------------------------------------------------------------------------------------
+
+_COLORS = {"completed": "green", "failed": "red", "canceled": "yellow", "in_progress": "cyan"}
+
+
+def _console() -> Console:
+    """Where the output is not a terminal, wide enough for a whole row."""
+    return Console(width=None if sys.stdout.isatty() else 240, markup=False, emoji=False, highlight=False)
+
+
+async def _watch_on_screen(console: Console, views: AsyncIterator[JobView]) -> JobView:
+    with Live(console=console, auto_refresh=False) as live:
+        async for job in views:
+            live.update(_screen(job), refresh=True)
+    return job
+
+
+async def _watch_in_lines(_console: Console, views: AsyncIterator[JobView]) -> JobView:
+    """One line for each thing that has changed."""
+    told: dict[str, str] = {}
+    async for job in views:
+        lines = _lines(job)
+        for about, line in lines.items():
+            if told.get(about) != line:
+                print(f"{_clock(job.as_of, seconds=True)} {about}: {line}", flush=True)
+        told = lines
+    return job
+
+
+def _lines(job: JobView) -> dict[str, str]:
+    """How everything that has begun stands, by what it is."""
+    lines = {}
+    for repository, part in _parts(job):
+        if part.status != "pending":
+            why = f": {_why(part)}" if part.error else ""
+            lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
+    for repository in job.repositories:
+        if repository.waiting_until:
+            lines[repository.full_name] = f"waiting for GitHub until {_clock(repository.waiting_until)}"
+        elif repository.status not in ("pending", "in_progress"):
+            lines[repository.full_name] = repository.status + (f": {repository.error}" if repository.error else "")
+    return lines | {f"job {job.id}": _progress(job)}
+
+
+def _headlines(job: JobView) -> list[str]:
+    lines = [
+        f"Backfill {job.id} of {job.workspace_name} ({job.workspace_slug})",
+        f"{job.retention_days} days, back to {_date(job.cutoff_at)}: {', '.join(job.data_types)}",
+        _progress(job),
+    ]
+    if job.addon:
+        until = f", until {_date(job.addon.expires_at)}" if job.addon.expires_at else ""
+        bought = f", bought {_date(job.addon.purchased_at)}" if job.addon.purchased_at else ""
+        lines.append(f"add-on: {job.addon.retention_days} days, {job.addon.status}{bought}{until}")
+    return lines
+
+
+def _progress(job: JobView) -> str:
+    """The job in one line, but for the time that is left: that changes all the time."""
+    words = [f"{job.status}{' (canceling)' if job.cancel_requested_at and not job.ended else ''}"]
+    words.append(f"{job.completed_repositories} of {job.total_repositories} repositories complete")
+    if job.failed_repositories:
+        words.append(f"{job.failed_repositories} failed")
+    if job.attempt:
+        words.append(f"retry {job.attempt}")
+    if job.waiting_until:
+        words.append(f"waiting for GitHub until {_clock(job.waiting_until)}")
+    return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")
+
+
+def _screen(job: JobView) -> RenderableType:
+    parts = _parts(job)
+    # What runs, then what failed, then what is done: at the end of a large job its failures are what is left to see.
+    order: list[PartStatus] = ["in_progress", "failed", "canceled", "completed", "skipped", "pending"]
+    shown = sorted(parts, key=lambda each: order.index(each[1].status))[:SHOWN_AT_ONCE]
+    table = Table.grid(padding=(0, 1))
+    for repository, part in shown:
+        name = f"{repository.full_name} {part.data_type}"
+        table.add_row(name, _bar(part), _amount(part), _status(part.status), _note(repository, part))
+    if len(parts) > len(shown):
+        table.add_row(f"and {len(parts) - len(shown)} more")
+    stored, expected = sum(part.stored for _, part in parts), sum(_expected(part) for _, part in parts)
+    left = f"ready about {_clock(job.eta)}" if job.eta else ""
+    total = ProgressBar(total=max(expected, 1), completed=stored, width=30)
+    table.add_row("all that was counted so far", total, f"{stored} of {expected}", _status(job.status), left)
+    return Group(*_headlines(job), table)
+
+
+def _bar(part: TypeView) -> ProgressBar:
+    done = part.status in jobs.DONE
+    counting = part.status == "in_progress" and part.expected is None
+    total = None if counting else float(max(_expected(part), 1))
+    return ProgressBar(total=total, completed=total or 0 if done else part.stored, width=30, pulse=counting)
+
+
+def _table_of_parts(job: JobView) -> Table:
+    table = Table("repository", "data type", "status", "stored", "expected", "as of", "error", box=SIMPLE)
+    for repository, part in _parts(job):
+        expected = "" if part.expected is None else str(part.expected)
+        as_of = _date(part.as_of) if part.as_of else ""
+        note = _note(repository, part)
+        table.add_row(
+            repository.full_name, part.data_type, _status(part.status), str(part.stored), expected, as_of, note
+        )
+    return table
+
+
+def _table_of_jobs(recent: Sequence[JobSummary]) -> Table:
+    table = Table("job", "workspace", "status", "days", "repositories", "failed", "asked for", "by", box=SIMPLE)
+    for job in recent:
+        table.add_row(
+            job.id,
+            job.workspace_slug,
+            _status(job.status),
+            str(job.retention_days),
+            f"{job.completed_repositories} of {job.total_repositories}",
+            str(job.failed_repositories),
+            _date(job.created_at),
+            job.requested_by or "",
+        )
+    return table
+
+
+def _parts(job: JobView) -> list[tuple[RepositoryView, TypeView]]:
+    return [(repository, part) for repository in job.repositories for part in repository.types]
+
+
+def _expected(part: TypeView) -> int:
+    return max(part.expected or 0, part.stored)
+
+
+def _amount(part: TypeView) -> str:
+    """With everything that hangs on the threads: `120 of 582, 30 reviews, 4 comments`."""
+    threads = f"{part.stored} of {part.expected}" if part.expected is not None else str(part.stored)
+    rest = [
+        f"{count} {noun.replace('_', ' ')}" for noun, count in part.counts.items() if noun != part.data_type and count
+    ]
+    return ", ".join([threads, *rest])
+
+
+def _note(repository: RepositoryView, part: TypeView) -> str:
+    """What stands in its way, or did."""
+    if part.status == "in_progress" and repository.waiting_until:
+        return f"waiting for GitHub until {_clock(repository.waiting_until)}"
+    if part.status == "failed" and not part.error:
+        return repository.error or ""
+    return _why(part)
+
+
+def _why(part: TypeView) -> str:
+    if not part.error:
+        return ""
+    return f"{part.error.code}: {part.error.message}" + (f" ({part.error.action})" if part.error.action else "")
+
+
+def _status(word: str) -> Text:
+    return Text(word, style=_COLORS.get(word, ""))
+
+
+def _clock(moment: datetime, *, seconds: bool = False) -> str:
+    return moment.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def _date(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+# --- The program ------------------------------------------------------------------------------------------------------
+
+
+async def run(arguments: Sequence[str]) -> int:
+    """One command; answers its exit code. What is wrong was written to standard error, in one line."""
+    try:
+        logs.configure(settings.load(settings.Log).log_format)
+        logging.getLogger().setLevel(logging.ERROR)  # what a command has to say it says itself
+        return await _command(arguments)
+    except CycloptsError as error:
+        return _complain(f"{_one_line(error)} (see --help)", 2)
+    except BadInput as error:
+        return _complain(error.message, 2)
+    except BackfillError as error:
+        return _complain(error.message, 3 if isinstance(error, (Unreachable, RetryNow)) else 1)
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+        return _complain(f"DATABASE_URL: {error}: the database is not of this release (starter.py migrate)", 2)
+    except asyncpg.PostgresError as error:
+        return _complain(f"Postgres refuses: {error}", 3)
+
+
+async def _command(arguments: Sequence[str]) -> int:
+    if not arguments:
+        raise BadInput("COMMAND", f"missing: one of {', '.join(sorted(name for name in app if name[0] != '-'))}")
+    command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    answer = command(*bound.args, **bound.kwargs)
+    return (await answer if inspect.isawaitable(answer) else None) or 0
+
+
+def _complain(what: str, exit_code: int) -> int:
+    print(f"starter: {_one_line(what)}", file=sys.stderr)
+    return exit_code
+
+
+def _one_line(what: object) -> str:
+    return " ".join(logs.redact(str(what)).split())
+
+
+def main() -> int:
+    """The exit code. Ctrl-C is not an error to speak of: what was committed goes on."""
+    try:
+        return asyncio.run(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
+    os._exit(code)

@@ -1,0 +1,172 @@
+"""The one place with Temporal configuration: how to connect, and which search attributes a namespace has.
+
+`attributes` and `updates` are pure and may be used in workflows: which names are usable travels there in a message.
+"""
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from errors import BadInput, Unreachable
+
+log = logging.getLogger(__name__)  # structlog cannot be imported in the workflow sandbox, and workflows import this
+
+CONNECT_SECONDS = 5.0
+REGISTERED_SECONDS = 15.0
+"""How long a new search attribute may take to reach every part of the server."""
+
+WORKSPACE_ID = SearchAttributeKey.for_keyword("WorkspaceId")
+REPOSITORY_FULL_NAME = SearchAttributeKey.for_keyword("RepositoryFullName")
+BACKFILL_STATUS = SearchAttributeKey.for_keyword("BackfillStatus")
+RETENTION_DAYS = SearchAttributeKey.for_int("RetentionDays")
+
+_TYPES = {
+    WORKSPACE_ID.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    REPOSITORY_FULL_NAME.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    BACKFILL_STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    RETENTION_DAYS.name: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+}
+
+
+async def connect() -> Client:
+    """A client as `TEMPORAL_*` and `.env` say, whose namespace exists.
+
+    Raises `BadInput` naming the setting at fault, and `Unreachable` if there is no answer within five seconds.
+    """
+    config = _connect_config()
+    address = config.setdefault("target_host", "localhost:7233")
+    namespace = config.setdefault("namespace", "default")
+    if "://" in address:
+        raise BadInput("TEMPORAL_ADDRESS", "must be host:port, without a scheme")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            client = await Client.connect(**config, data_converter=pydantic_data_converter)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except ValueError as error:
+        raise BadInput("TEMPORAL_ADDRESS", str(error)) from None
+    except TimeoutError:
+        raise _unreachable(address, f"no answer within {CONNECT_SECONDS:g} s") from None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise BadInput("TEMPORAL_NAMESPACE", f"there is no namespace {namespace} at {address}") from None
+        if error.status is RPCStatusCode.UNAUTHENTICATED:
+            raise BadInput("TEMPORAL_API_KEY", f"{address} does not accept it") from None
+        if error.status is not RPCStatusCode.PERMISSION_DENIED:  # it may well be allowed to do what matters
+            raise _unreachable(address, error.message) from None
+    except RuntimeError as error:
+        if "ParseError" in str(error):
+            raise BadInput("TEMPORAL_TLS_*", "a certificate or key cannot be read") from None
+        innermost = re.search(r'\b(?:message|error): "([^"]+)"', str(error))
+        raise _unreachable(address, innermost[1] if innermost else str(error)) from None
+    return client
+
+
+def _unreachable(address: str, why: str) -> Unreachable:
+    action = "check TEMPORAL_ADDRESS, TEMPORAL_TLS and TEMPORAL_API_KEY"
+    return Unreachable("temporal_unreachable", f"Temporal at {address} cannot be reached: {why[:300]}", action)
+
+
+def _connect_config() -> ClientConnectConfig:
+    from dotenv import dotenv_values  # here, because workflows import this module
+
+    environment = {name: value for name, value in (dotenv_values(".env") | os.environ).items() if value}
+    if environment.get("TEMPORAL_TLS", "true").lower() not in ("true", "false", "1", "0"):
+        raise BadInput("TEMPORAL_TLS", "must be true or false")  # the library would take any other word for unset
+    try:
+        return ClientConfigProfile.load(override_env_vars=environment).to_client_connect_config()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise BadInput("TEMPORAL_*", " ".join(str(error).split())[:300]) from None
+
+
+def attributes(
+    usable: Collection[str],
+    *,
+    workspace_id: str | None = None,
+    repository: str | None = None,
+    status: str | None = None,
+    retention_days: int | None = None,
+) -> TypedSearchAttributes:
+    """To start a workflow with: those given that are usable in its namespace."""
+    return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
+
+
+def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
+    """For `workflow.upsert_search_attributes`; empty if the namespace does not know the attribute."""
+    return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
+
+
+def _pairs(
+    usable: Collection[str],
+    workspace_id: str | None,
+    repository: str | None,
+    status: str | None,
+    retention_days: int | None,
+) -> Iterator[SearchAttributePair[str] | SearchAttributePair[int]]:
+    for key, text in ((WORKSPACE_ID, workspace_id), (REPOSITORY_FULL_NAME, repository), (BACKFILL_STATUS, status)):
+        if text is not None and key.name in usable:
+            yield SearchAttributePair(key, text)
+    if retention_days is not None and RETENTION_DAYS.name in usable:
+        yield SearchAttributePair(RETENTION_DAYS, retention_days)
+
+
+async def register_search_attributes(client: Client) -> frozenset[str]:
+    """Registers the search attributes that the namespace lacks and answers the names of those that can be used.
+
+    Never raises for want of one: no permission, no operator service, a limit, a name taken by another type are logged
+    and done without. Any number of processes may do this at once.
+    """
+    refused = {name: why for name in _TYPES if (why := await _refusal(client, name))}
+    for name in sorted(refused):
+        try:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: _TYPES[name]}),
+                timeout=timedelta(seconds=CONNECT_SECONDS),
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                refused[name] = error.message or error.status.name
+                continue
+        if why := await _lasting_refusal(client, name):
+            refused[name] = why
+        else:
+            del refused[name]
+    for name, why in refused.items():
+        extra = {"namespace": client.namespace, "search_attribute": name, "reason": why}
+        log.warning("search_attribute_unavailable", extra=extra)
+    return frozenset(_TYPES) - refused.keys()
+
+
+async def _lasting_refusal(client: Client, name: str) -> str | None:
+    """What `_refusal` still says of a name just registered after `REGISTERED_SECONDS`."""
+    why = None
+    for _ in range(int(REGISTERED_SECONDS / 0.2)):
+        why = await _refusal(client, name)
+        if why is None:
+            break
+        await asyncio.sleep(0.2)
+    return why
+
+
+async def _refusal(client: Client, name: str) -> str | None:
+    """Why the namespace does not take a value of our type for this attribute; None if it does.
+
+    Asked by a query, which every deployment answers, rather than by listing, which needs an operator's permission.
+    """
+    value = "0" if _TYPES[name] == IndexedValueType.INDEXED_VALUE_TYPE_INT else "'0'"
+    try:
+        await client.count_workflows(f"{name} = {value}", rpc_timeout=timedelta(seconds=CONNECT_SECONDS))
+    except RPCError as error:
+        return error.message or error.status.name
+    return None

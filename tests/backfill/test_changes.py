@@ -1,0 +1,93 @@
+"""Threads that change, appear, close and are talked about while the sweep runs: none is missed."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.repositories import Repository
+from sandbox.github.server import StandIn
+from sandbox.github.threads import PullRequest
+from sandbox.github.world import World
+from tests.backfill.conftest import Backfill
+from tests.truth import check
+
+PLAN = Plan("acme/busy", pull_requests=240, issues=250, deep_pull_requests=2, deep_threads=2, years=2)
+
+
+def change(repository: Repository, chance: random.Random) -> str:
+    """Does one thing to one thread, as people do; answers what."""
+    someone = repository.world.account(f"person-{chance.randint(1, 20)}")
+    threads = [*repository.pull_requests.values(), *repository.issues.values()]
+    thread = chance.choice(threads)
+    what = chance.choice(
+        ["edit", "comment", "silent comment", "close", "label", "review", "review comment", "issue", "pull request"]
+    )
+    if what == "edit":
+        thread.edit(title=f"{thread.title} ({chance.random():.4f})", body="changed \x00 \N{SAUROPOD}", by=someone)
+    elif what == "comment":
+        thread.comment(someone, "while you were sweeping")
+    elif what == "silent comment":
+        # GitHub sometimes adds a comment and leaves the thread's updatedAt alone.
+        thread.comment(someone, "nobody will notice", bump=False)
+    elif what == "close":
+        thread.reopen(someone) if thread.state == "CLOSED" else thread.close(someone) if not thread.closed else None
+    elif what == "label":
+        thread.label(f"label-{chance.randint(1, 9)}", someone)
+    elif what == "review" and isinstance(thread, PullRequest):
+        thread.review(someone, "APPROVED", comments=("and a word on a line",))
+    elif what == "review comment" and isinstance(thread, PullRequest) and thread.reviews:
+        review = chance.choice(thread.reviews)
+        if review.state != "PENDING":
+            review.comment(someone, "silent too", bump=False)
+    elif what == "issue":
+        repository.open_issue(someone, "new while sweeping", "body")
+    else:
+        repository.open_pull_request(someone, "new while sweeping", "body")
+    return what
+
+
+async def test_nothing_that_changes_during_the_sweep_is_missed(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world, latency=0.02)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository))
+    chance = random.Random(7)
+    done: set[str] = set()
+    # From the first page of the history to the last but one: what the catch-up must find all of.
+    while (asked := [entry.operation for entry in github.log]).count("Issues") < 9 and asked.count("PullRequests") < 9:
+        if {"PullRequests", "Issues"} <= set(asked):
+            done.add(change(repository, chance))
+        await asyncio.sleep(0.01)
+    await backfill.completed(job_id)
+    assert len(done) == 9, f"only {done}: the sweep was too fast for the test"
+    await check(backfill.dsn, repository)
+
+
+async def test_what_changes_during_the_catch_up_is_found_by_its_next_round(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """More than a listing's page of threads changes, so the round is not atomic and another one follows."""
+    world = World()
+    repository = generate(world, Plan("acme/storm", pull_requests=10, issues=230, years=1))
+    github = serve(world, latency=0.02)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository), "--type", "issues")
+    issues = list(repository.issues.values())
+    touched = 0
+    while sum(entry.operation == "IssueListing" for entry in github.log) < 2:
+        if any(entry.operation == "Issues" for entry in github.log):
+            issues[touched % len(issues)].edit(body=f"storm {touched}")
+            touched += 1
+        await asyncio.sleep(0.001)
+    await backfill.completed(job_id)
+    [sweep] = await backfill.rows("select proof from backfill_sweeps where backfill_job_id = $1", job_id)
+    assert sweep["proof"]["rounds"] > 1
+    repository.pull_requests.clear()
+    await check(backfill.dsn, repository)

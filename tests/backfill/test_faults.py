@@ -1,0 +1,263 @@
+"""What GitHub does to those who read it: each failure ends in every record stored, or in a word that says why not."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sandbox.github.faults import (
+    BadGateway,
+    Effect,
+    GatewayTimeout,
+    Headers,
+    NullNode,
+    Reset,
+    ResourceLimits,
+    SecondaryLimit,
+    ServerError,
+    SomethingWentWrong,
+    Truncated,
+)
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.limits import Limits
+from sandbox.github.repositories import Repository
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests.backfill.conftest import Backfill
+from tests.truth import check
+
+SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
+
+
+def small(**changes: object) -> tuple[World, Repository]:
+    world = World()
+    return world, generate(world, SMALL)
+
+
+async def run(backfill: Backfill, github: StandIn, repository: Repository) -> str:
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    return await backfill.start(await backfill.workspace(repository))
+
+
+PASSING: dict[str, tuple[Effect, dict[str, object]]] = {
+    "502 as HTML on large pages": (BadGateway(), {"times": 3, "page_over": 5, "kind": "graphql"}),
+    "502 as JSON": (BadGateway(json=True), {"times": 2, "kind": "graphql"}),
+    "504": (GatewayTimeout(), {"times": 2, "kind": "graphql"}),
+    "an error inside HTTP 200": (SomethingWentWrong(), {"times": 2}),
+    "resource limits with half the answer": (ResourceLimits(served=3), {"times": 2, "operation": "PullRequests"}),
+    "a node that is null in large pages": (NullNode(over=3), {"times": None, "operation": "Issues"}),
+    "500": (ServerError(), {"times": 1}),
+    "a connection reset in the middle": (Reset(), {"times": 2}),
+    "half an answer": (Truncated(), {"times": 2}),
+    "a secondary limit that says how long": (SecondaryLimit(retry_after=1), {"times": 2}),
+    "a secondary limit in HTTP 200": (SecondaryLimit(retry_after=1, status=200), {"times": 1, "kind": "graphql"}),
+    "headers that are missing": (
+        Headers(drop=("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset", "Date")),
+        {"times": None},
+    ),
+    "a reset in the past": (Headers(set={"x-ratelimit-reset": "1000000000"}), {"times": None}),
+    "an absurd reset": (Headers(set={"x-ratelimit-reset": "99999999999"}), {"times": None}),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_what_passes_costs_no_record(name: str, serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world, repository = small()
+    github = serve(world)
+    effect, how = PASSING[name]
+    fault = github.faults.add(effect, **how)
+    job_id = await run(backfill, github, repository)
+    await backfill.completed(job_id)
+    assert fault.hits > 0
+    await check(backfill.dsn, repository)
+
+
+async def test_pages_recover_their_size(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/wide", pull_requests=300, issues=0, years=2))
+    github = serve(world)
+    github.faults.add(BadGateway(), times=3, operation="PullRequests", page_over=5)
+    await backfill.completed(await run(backfill, github, repository))
+    sizes = [entry.page_size for entry in github.log if entry.operation == "PullRequests" and entry.variables["first"]]
+    firsts = [entry.variables["first"] for entry in github.log if entry.operation == "PullRequests"]
+    assert sizes
+    assert firsts[:5] == [24, 12, 6, 3, 6]
+    assert firsts[-1] == 24
+    await check(backfill.dsn, repository)
+
+
+async def test_a_refused_cursor_is_found_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world, repository = small()
+    github = serve(world)
+    refused = []
+
+    def refuse(request: object) -> None:
+        after = getattr(request, "variables", {}).get("after")
+        if after and getattr(request, "operation", "") in ("PullRequests", "Issues") and not refused:
+            refused.append(after)
+            github.faults.refuse_cursor(after)
+
+    from sandbox.github.faults import Touch
+
+    github.faults.add(Touch(refuse), times=None, kind="graphql")
+    await backfill.completed(await run(backfill, github, repository))
+    assert refused
+    await check(backfill.dsn, repository)
+
+
+async def test_a_thread_too_heavy_for_any_page_is_fetched_in_parts(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """Asked for whole it is null at every size; by itself, and its timeline by itself, it is served."""
+    world, repository = small()
+    github = serve(world)
+    number = max(repository.pull_requests)
+    github.faults.add(NullNode(number=number), times=None, operation="PullRequests")
+    github.faults.add(NullNode(number=number), times=None, operation="PullRequestsById")
+    await backfill.completed(await run(backfill, github, repository))
+    await check(backfill.dsn, repository)
+
+
+async def test_a_thread_that_cannot_be_had_is_named_and_the_rest_goes_on(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    number = min(repository.issues)
+    github.faults.add(NullNode(number=number, asking=frozenset({"timelineItems"})), times=None)
+    job_id = await run(backfill, github, repository)
+    job = await backfill.ended(job_id)
+    assert job["status"] == "failed"  # it has one repository
+    [error] = [each for each in job["error_details"] if each["data_type"] == "issues"]
+    assert error["code"] == "incomplete"
+    assert f"#{number}" in error["message"]
+    stored = await backfill.rows("select count(*) as n from issues")
+    assert stored[0]["n"] == len(repository.issues) - (0 if await _has(backfill, number) else 1)
+    github.faults.clear()
+    again = await backfill.run_starter(backfill.environment, "retry", job_id)
+    assert again.exit_code == 0, again.stderr
+    await backfill.until("status = 'completed' and attempt = 1", job_id)
+    await check(backfill.dsn, repository)
+
+
+async def _has(backfill: Backfill, number: int) -> bool:
+    return bool(await backfill.rows("select 1 from issues where number = $1", number))
+
+
+async def test_a_used_up_budget_is_waited_for_without_a_slot(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """Windows of seconds with far less than is needed: it completes, and asks nothing between share and reset."""
+    world = World()
+    repository = generate(world, Plan("acme/poor", pull_requests=120, issues=80, years=2))
+    github = serve(world, limits=Limits(graphql=10, core=50, window_seconds=4))
+    backfill.environment["GITHUB_BUDGET_SHARE"] = "0.8"
+    job_id = await run(backfill, github, repository)
+    row = await backfill.until(
+        "exists (select from workspace_backfill_progress p where p.backfill_job_id = id"
+        " and p.metadata ? 'waiting_until')",
+        job_id,
+    )
+    assert row["status"] == "in_progress"
+    status = await backfill.run_starter(backfill.environment, "status", job_id, "--json")
+    assert '"waiting_until"' in status.stdout
+    await backfill.completed(job_id, within=120)
+    assert not [entry for entry in github.log if entry.status == 200 and "RATE_LIMITED" in entry.errors]
+    await check(backfill.dsn, repository)
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [("gone", "gone"), ("forbidden", "forbidden"), ("taken_down", "taken_down")]
+)
+async def test_a_repository_that_cannot_be_had_ends_with_its_word_and_stops_no_other(
+    state: str, word: str, serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    lost = generate(world, Plan("acme/lost", pull_requests=3, issues=2))
+    lost.become(state)  # type: ignore[arg-type]
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository, lost))
+    job = await backfill.ended(job_id)
+    assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 1)
+    assert "acme/lost" in job["error_message"]
+    assert [each["code"] for each in job["error_details"]] == [word]
+    assert job["metadata"]["errors"] == job["error_details"]
+    await check(backfill.dsn, repository)
+    [notice] = await backfill.rows("select * from notifications where status = 'completed'")
+    assert "failures" in notice["title"]
+
+
+async def test_a_renamed_repository_keeps_its_row(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world, repository = small()
+    github = serve(world)
+    backfill.at(github)
+    workspace_id = await backfill.workspace(repository)
+    repository.rename("acme/grown")
+    generate(world, Plan("acme/small", pull_requests=2, issues=1))  # the old name is somebody else's now
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(await backfill.start(workspace_id))
+    rows = await backfill.rows("select github_id, full_name, owner, name from repositories")
+    assert [tuple(row) for row in rows] == [(repository.database_id, "acme/grown", "acme", "grown")]
+    await check(backfill.dsn, repository)
+
+
+async def test_issues_switched_off_are_skipped_with_the_reason(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/quiet", pull_requests=5, issues=0))
+    repository.has_issues_enabled = False
+    await backfill.completed(job_id := await run(backfill, serve(world), repository))
+    [row] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
+    assert (row["data_types_completed"], row["data_types_skipped"]) == (["pull_requests"], ["issues"])
+    [sweep] = await backfill.rows("select * from backfill_sweeps where data_type = 'issues'")
+    assert sweep["error"]["code"] == "issues_disabled"
+
+
+async def test_a_repository_without_anything_is_completed_with_nothing(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/empty", pull_requests=0, issues=0))
+    await backfill.completed(await run(backfill, serve(world), repository))
+    await check(backfill.dsn, repository)
+
+
+async def test_only_what_the_retention_reaches_is_in_scope(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/old", pull_requests=100, issues=60, years=4))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository), days=365)
+    job = await backfill.completed(job_id)
+    cutoff = job["cutoff_at"]
+    assert abs(datetime.now(UTC) - timedelta(days=365) - cutoff) < timedelta(minutes=1)
+    recent = [each for each in repository.pull_requests.values() if datetime.fromisoformat(each.updated_at) >= cutoff]
+    assert 0 < len(recent) < 100
+    stored = {row["number"] for row in await backfill.rows("select number from pull_requests")}
+    assert {each.number for each in recent} <= stored
+    assert len(stored) < 100
+    [row] = await backfill.rows("select * from workspace_backfill_progress")
+    assert row["pull_requests_count"] == len(recent)
+
+
+async def test_a_username_that_moved_to_another_account(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world, repository = small()
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id))
+    first = next(each for each in repository.issues.values() if each.author and each.author.typename == "User").author
+    assert first is not None
+    login = first.login
+    first.rename("somebody-else-now")
+    heir = world.account(login)
+    repository.open_issue(heir, "I have your name now", "hello")
+    await backfill.completed(await backfill.start(workspace_id))
+    await check(backfill.dsn, repository)

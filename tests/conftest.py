@@ -1,0 +1,249 @@
+"""What tests stand on: one Postgres and one Temporal for the session, a database and a task queue of its own per test.
+
+The programs of the project run as they do in production, as processes that a test can kill with real signals; what they
+logged is shown when the test fails.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from pydantic_settings import BaseSettings
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+import settings
+from sandbox import postgres as postgres_server
+from sandbox import temporal as temporal_server
+from sandbox.embeddings import EmbeddingServer
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.postgres import Postgres
+from sandbox.processes import Process, Processes, answers_http, launched
+from sandbox.temporal import Temporal
+
+ROOT = Path(__file__).parent.parent
+EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
+PREFIXES = ("DATABASE_", "TEMPORAL_", "GITHUB_", "OPENAI_", "EMBEDDING_", "POLAR_", "SUPABASE_", "BACKFILL_", "SMTP_")
+PARTS = [part for part in vars(settings).values() if isinstance(part, type) and issubclass(part, BaseSettings)]
+SETTINGS = {name.upper() for part in PARTS for name in part.model_fields}
+PROGRAMS = pytest.StashKey[Processes]()
+
+
+def _is_setting(name: str) -> bool:
+    return name in SETTINGS or name.startswith(PREFIXES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment_of_nobody() -> Iterator[None]:
+    """Settings that whoever runs the tests has exported do not reach them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if _is_setting(name)]:
+            patch.delenv(name)
+        patch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
+        yield
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """The session's servers. Not in pytest's own directory: only its owner may enter, and Postgres is another user."""
+    with tempfile.TemporaryDirectory(prefix="workspace-backfill-") as directory, Processes(Path(directory)) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres(processes: Processes) -> Postgres:
+    return postgres_server.start(processes)
+
+
+@pytest.fixture(scope="session")
+def temporal(processes: Processes) -> Temporal:
+    return temporal_server.start(processes)
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal: Temporal) -> Client:
+    """A client of namespace `default`."""
+    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+async def empty_database(postgres: Postgres) -> AsyncIterator[str]:
+    """DSN of a database without a table."""
+    async with _database(postgres, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(postgres: Postgres) -> str:
+    """Name of a database that `starter.py migrate` completed; nobody stays connected to it."""
+    migrate = importlib.import_module("schema.migrate").migrate
+    await migrate(await postgres.create_database("migrated"), report=lambda _line: None)
+    return "migrated"
+
+
+@pytest.fixture
+async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    """DSN of a migrated database of this test alone."""
+    async with _database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+@contextlib.asynccontextmanager
+async def _database(postgres: Postgres, template: str) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    dsn = await postgres.create_database(name, template)
+    try:
+        yield dsn
+    finally:
+        await postgres.drop_database(name)
+
+
+@pytest.fixture
+def environment(database: str, temporal: Temporal) -> dict[str, str]:
+    """The environment of a program under test. Add `GITHUB_API_URL` of a stand-in: the one here refuses connections."""
+    inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    return inherited | {
+        "DATABASE_URL": database,
+        "TEMPORAL_ADDRESS": temporal.address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "TEMPORAL_TASK_QUEUE": f"test-{uuid.uuid4().hex[:12]}",
+        "GITHUB_API_URL": f"http://{LOOPBACK}:1",
+        "GITHUB_TOKENS": "ghp_stand_in",
+        "GITHUB_BUDGET_SHARE": "1",
+        "POLAR_WEBHOOK_SECRET": "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM=",
+        "POLAR_RETENTION_PRODUCTS": '{"65248b4b-20d8-4ad0-95c2-c39f80dc4d18": 365}',
+        "LOG_FORMAT": "json",
+        "HOST": LOOPBACK,
+        "HEARTBEAT_TIMEOUT_SECONDS": "4",
+        "SHUTDOWN_SECONDS": "5",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@pytest.fixture
+def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    """Processes of this test, in a directory without a `.env`; all are gone after it."""
+    with Processes(tmp_path) as programs:
+        request.node.stash[PROGRAMS] = programs
+        yield programs
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    programs = item.stash.get(PROGRAMS, None)
+    if report.failed and programs:
+        for process in programs.started:
+            report.sections.append((f"log of {process.name} (exit code {process.exit_code})", process.tail(100)))
+    return report
+
+
+class StartWorker(Protocol):
+    """Starts `worker.py` with this environment and answers when it polls its task queue."""
+
+    async def __call__(self, environment: Mapping[str, str]) -> Process: ...
+
+
+@pytest.fixture
+def start_worker(programs: Processes, temporal_client: Client) -> StartWorker:
+    async def start(environment: Mapping[str, str]) -> Process:
+        name = f"worker-{len(programs.started)}"
+        worker = programs.start(name, [sys.executable, ROOT / "worker.py"], env=environment)
+        queue = environment["TEMPORAL_TASK_QUEUE"]
+        await worker.until_ready(lambda: _polls(temporal_client, queue, worker.pid), within=30)
+        return worker
+
+    return start
+
+
+async def _polls(client: Client, task_queue: str, pid: int) -> bool:
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        queue = TaskQueue(name=task_queue)
+        request = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queue, task_queue_type=kind)
+        described = await client.workflow_service.describe_task_queue(request)
+        if not any(poller.identity.startswith(f"{pid}@") for poller in described.pollers):
+            return False
+    return True
+
+
+class StartWebhook(Protocol):
+    """Starts `webhook.py` with this environment and answers, once it is healthy, with its address."""
+
+    async def __call__(self, environment: Mapping[str, str]) -> tuple[Process, str]: ...
+
+
+@pytest.fixture
+def start_webhook(programs: Processes) -> StartWebhook:
+    async def start(environment: Mapping[str, str]) -> tuple[Process, str]:
+        port = free_port()
+        name = f"webhook-{len(programs.started)}"
+        webhook = programs.start(name, [sys.executable, ROOT / "webhook.py"], env={**environment, "PORT": str(port)})
+        url = f"http://{LOOPBACK}:{port}"
+        await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=30)
+        return webhook, url
+
+    return start
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class RunStarter(Protocol):
+    """Runs `starter.py` with these arguments to its end, within a minute."""
+
+    async def __call__(self, environment: Mapping[str, str], *arguments: str) -> Ended: ...
+
+
+@pytest.fixture
+def run_starter(tmp_path: Path) -> RunStarter:
+    async def run(environment: Mapping[str, str], *arguments: str) -> Ended:
+        command = launched([sys.executable, ROOT / "starter.py", *arguments])
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode is not None
+        return Ended(process.returncode, stdout.decode(), stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+async def embeddings() -> AsyncIterator[EmbeddingServer]:
+    """OpenAI's embeddings for this test: `OPENAI_BASE_URL` is its `url`, `OPENAI_API_KEY` its `token`."""
+    async with EmbeddingServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def exports() -> Path:
+    """The folder of real repositories' exports, beside the checkout; without it a test is skipped, but never in CI."""
+    if not EXPORTS.is_dir():
+        reason = f"the exports are not there: {EXPORTS.relative_to(ROOT.parent)} beside the checkout"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return EXPORTS

@@ -1,0 +1,430 @@
+"""Postgres and Temporal come to one mind about jobs, whichever was away and whoever was killed in between."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+from temporalio.client import Client, WorkflowHandle
+
+import reconciler as ours
+from messages import Failure, workspace_workflow_id
+from reconciler import Reconciler
+from sandbox.ports import LOOPBACK
+from sandbox.postgres import Postgres
+from sandbox.temporal import Temporal
+from store import jobs
+from store.database import Database
+from tests import shop
+from tests.listener import heard, listening
+
+
+@dataclass
+class World:
+    """A workspace with two repositories, and a reconciler that has no loop of its own."""
+
+    database: Database
+    host: asyncpg.Connection
+    client: Client
+    reconciler: Reconciler
+    workspace_id: str
+    task_queue: str
+
+    @property
+    def workflow(self) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(workspace_workflow_id(self.workspace_id))
+
+    async def job(self, **columns: Any) -> str:
+        """A job, with columns as if something had happened to it."""
+        async with self.database.transaction() as connection:
+            job_id = await jobs.ask_for(connection, workspace=self.workspace_id)
+        for name, value in columns.items():
+            await self.host.execute(f"update workspace_backfill_jobs set {name} = $2 where id = $1", job_id, value)
+        return job_id
+
+    async def begin(self, job_id: str) -> None:
+        """As the workflow's first activity leaves it, one sweep in its middle."""
+        await self.host.execute("update workspace_backfill_jobs set status = 'in_progress' where id = $1", job_id)
+        await self.host.execute(
+            """
+            insert into workspace_backfill_progress (backfill_job_id, repository_id, status, metadata)
+            select $1, repository_id, 'in_progress', '{"waiting_until": "2026-11-23T14:05:00Z"}'
+            from workspace_repositories where workspace_id = $2
+            """,
+            job_id,
+            self.workspace_id,
+        )
+        await self.host.execute(
+            """
+            insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, position, lease_token)
+            select $1, id, 'pull_requests', 'in_progress', '{"cursor": "abc"}', 7 from repositories
+            where full_name = 'octo/a'
+            """,
+            job_id,
+        )
+
+    async def signal(self, job_id: str) -> None:
+        async with self.database.transaction() as connection:
+            [unheard] = await jobs.unheard(connection, job_id=job_id)
+        await ours.signal(self.client, self.database, unheard, usable=frozenset(), task_queue=self.task_queue)
+
+    async def look(self, job_id: str) -> dict[str, Any]:
+        [job] = await self.host.fetch("select * from workspace_backfill_jobs where id = $1", job_id)
+        return dict(job)
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    async with shop.database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+async def task_queue(temporal_client: Client) -> AsyncIterator[str]:
+    queue = f"test-{uuid.uuid4().hex[:12]}"
+    async with listening(temporal_client, queue):
+        yield queue
+
+
+@pytest.fixture
+async def world(database: str, temporal_client: Client, task_queue: str) -> AsyncIterator[World]:
+    async with Database(database) as pool, shop.emptied(database) as host:
+        workspace_id = await shop.workspace(host, await shop.buyer(host), "octo/a", "octo/b")
+        reconciler = Reconciler(pool, task_queue=task_queue, client=temporal_client)
+        yield World(pool, host, temporal_client, reconciler, workspace_id, task_queue)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ours, "QUIET", timedelta(0))
+
+
+class TestHearing:
+    """What was committed is signaled, once, in the order in which it was asked for."""
+
+    async def test_jobs_that_nobody_signaled_are_signaled_in_order(self, world: World) -> None:
+        asked = [await world.job() for _ in range(3)]
+        await world.reconciler.reconcile()
+        await world.reconciler.reconcile()
+        assert await heard(world.client, world.workspace_id) == [{"signal": "run", "job_id": each} for each in asked]
+        described = await world.workflow.describe()
+        for job_id in asked:
+            job = await world.look(job_id)
+            assert (job["status"], job["metadata"]) == ("pending", {"first_run_id": described.run_id})
+            assert job["signaled_at"]
+        assert await described.static_summary() == f"Backfill of {(await self.name(world))}"
+        attributes = {pair.key.name: pair.value for pair in described.typed_search_attributes}
+        ours_among_them = {"WorkspaceId": world.workspace_id, "RetentionDays": 30, "BackfillStatus": "pending"}
+        assert ours_among_them.items() <= attributes.items()
+
+    async def name(self, world: World) -> str:
+        name: str = await world.host.fetchval("select name from workspaces")
+        return name
+
+    async def test_a_retry_is_signaled_with_its_selection(self, world: World) -> None:
+        selection = {"repository_ids": [str(uuid.uuid4())], "data_types": ["issues"], "requested_at": "2026-11-23"}
+        job_id = await world.job(attempt=1, metadata={"retry": selection, "kept": True})
+        await world.reconciler.reconcile()
+        [signal] = await heard(world.client, world.workspace_id)
+        assert signal == {
+            "signal": "retry",
+            "job_id": job_id,
+            "repository_ids": selection["repository_ids"],
+            "data_types": ["issues"],
+        }
+        assert (await world.look(job_id))["metadata"].keys() == {"retry", "kept", "first_run_id"}
+
+    @pytest.mark.parametrize("status", ["in_progress", "completed", "failed", "canceled"])
+    async def test_only_pending_jobs_are_signaled(self, world: World, status: str) -> None:
+        await world.job(status=status)
+        async with world.database.transaction() as connection:
+            assert await jobs.unheard(connection) == []
+
+    async def test_a_workflow_that_is_gone_is_started_again_for_a_pending_job(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        before = await world.look(job_id)
+        await world.workflow.terminate("by a test")
+        await world.reconciler.reconcile()
+        assert await heard(world.client, world.workspace_id) == [{"signal": "run", "job_id": job_id}]
+        after = await world.look(job_id)
+        assert after["signaled_at"] > before["signaled_at"]
+        assert after["metadata"]["first_run_id"] == (await world.workflow.describe()).run_id
+
+    async def test_a_pending_job_that_another_workflow_was_to_do_is_told_to_the_one_that_runs(
+        self, world: World
+    ) -> None:
+        first = await world.job()
+        await world.reconciler.reconcile()
+        await world.workflow.terminate("by a test")
+        second = await world.job()
+        await world.signal(second)
+        await world.reconciler.reconcile()
+        assert [each["job_id"] for each in await heard(world.client, world.workspace_id)] == [second, first]
+
+    async def test_a_run_that_continued_as_new_still_carries_its_jobs(self, world: World) -> None:
+        waiting, running = await world.job(), await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(running)
+        first_run_id = (await world.workflow.describe()).run_id
+        await world.workflow.signal("obey", "continue")
+        await shop.eventually(lambda: changed(world, first_run_id))
+        late = await world.job()
+        await world.reconciler.reconcile()
+        await world.reconciler.reconcile()
+        assert await heard(world.client, world.workspace_id) == [{"signal": "run", "job_id": late}]
+        for job_id in (waiting, running, late):
+            assert (await world.look(job_id))["metadata"]["first_run_id"] == first_run_id
+        assert (await world.look(running))["status"] == "in_progress"
+
+    async def test_a_workflow_that_ends_without_its_job_is_not_started_again_every_second(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.workflow.terminate("by a test")
+        monkeypatch.setattr(ours, "QUIET", timedelta(seconds=60))
+        await world.reconciler.reconcile()
+        assert (await world.workflow.describe()).status is not None
+        assert (await world.look(job_id))["signaled_at"]
+        await world.host.execute("update workspace_backfill_jobs set signaled_at = now() - interval '61 s'")
+        await world.reconciler.reconcile()
+        assert await heard(world.client, world.workspace_id) == [{"signal": "run", "job_id": job_id}]
+
+
+async def changed(world: World, run_id: str) -> bool:
+    return (await world.workflow.describe()).run_id != run_id
+
+
+class TestOrphans:
+    """A job in progress whose workflow is gone ends with the reason, and so does what it was at."""
+
+    @pytest.mark.parametrize(
+        ("end", "code", "words"),
+        [
+            ("terminate", "workflow_terminated", "was terminated in Temporal"),
+            ("fail", "workflow_failed", "failed in Temporal"),
+            ("complete", "workflow_completed", "ended in Temporal"),
+            ("cancel", "workflow_canceled", "was canceled in Temporal"),
+            ("replace", "workflow_replaced", "was replaced in Temporal by another one"),
+            ("never was", "workflow_gone", "is not known to Temporal any more"),
+        ],
+    )
+    async def test_it_fails_by_name_with_everything_open(self, world: World, end: str, code: str, words: str) -> None:
+        job_id = await world.job()
+        if end != "never was":
+            await world.reconciler.reconcile()
+            await self.end(world, end)
+        await world.begin(job_id)
+        await world.reconciler.reconcile()
+
+        job = await world.look(job_id)
+        assert job["status"] == "failed"
+        assert job["error_message"] == (
+            f"the workflow {words} while the job was in progress"
+            f" (`starter.py retry {job_id}` resumes at the committed cursors)"
+        )
+        assert (job["completed_repositories"], job["failed_repositories"]) == (0, 2)
+        assert job["completed_at"]
+        assert [
+            (each["repository"], each["data_type"], each["cursor"], each["code"], each["error_class"])
+            for each in job["error_details"]
+        ] == [
+            ("octo/a", "pull_requests", "abc", code, "job_over"),
+            ("octo/b", None, None, code, "job_over"),
+        ]
+        assert job["metadata"]["errors"] == job["error_details"]
+        [told] = await shop.rows(world.host, "notifications")
+        assert (told["operation_type"], told["operation_id"], told["status"]) == ("backfill", job_id, "failed")
+        assert told["user_id"] == await world.host.fetchval("select auth_user_id from app_users")
+        assert told["message"] == job["error_message"]
+        for progress in await shop.rows(world.host, "workspace_backfill_progress"):
+            assert (progress["status"], set(progress["data_types_failed"])) == ("failed", {"pull_requests", "issues"})
+            assert progress["error_message"] == f"{code}: the workflow {words} while the job was in progress"
+            assert "waiting_until" not in progress["metadata"]
+        [sweep] = await shop.rows(world.host, "backfill_sweeps")
+        assert (sweep["status"], sweep["error"]["code"], sweep["position"]) == ("failed", code, {"cursor": "abc"})
+        assert sweep["lease_token"] == 8, "whoever still holds the lease can commit no more"
+
+    async def end(self, world: World, how: str) -> None:
+        match how:
+            case "terminate" | "replace":
+                await world.workflow.terminate("by a test")
+            case "cancel":
+                await world.workflow.cancel()
+            case _:
+                await world.workflow.signal("obey", how)
+        await shop.eventually(lambda: ended(world))
+        if how == "replace":
+            await world.signal(await world.job())
+
+    async def test_one_that_was_to_be_canceled_is_canceled(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            await jobs.ask_to_stop(connection, job_id)
+        await world.workflow.terminate("by a test")
+        await world.reconciler.reconcile()
+        job = await world.look(job_id)
+        assert (job["status"], job["error_details"]) == ("canceled", [])
+        for table in ("workspace_backfill_progress", "backfill_sweeps"):
+            assert {row["status"] for row in await shop.rows(world.host, table)} == {"canceled"}
+
+    async def test_what_had_ended_before_stays_as_it_ended(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        await world.host.execute(
+            """
+            update workspace_backfill_progress set status = 'completed', data_types_completed = '{pull_requests,issues}'
+            where repository_id = (select id from repositories where full_name = 'octo/b')
+            """
+        )
+        await world.workflow.terminate("by a test")
+        await world.reconciler.reconcile()
+        job = await world.look(job_id)
+        assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("failed", 1, 1)
+        assert [each["repository"] for each in job["error_details"]] == ["octo/a"]
+
+    async def test_a_workflow_that_wrote_its_jobs_end_and_ended_is_not_contradicted(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+        await world.host.execute("update workspace_backfill_jobs set status = 'completed'")
+        async with world.database.transaction() as connection:
+            assert await jobs.abandon(connection, seen, REASON) is None
+        assert (await world.look(job_id))["status"] == "completed"
+
+    async def test_a_job_that_was_retried_meanwhile_is_left_alone(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+        await world.host.execute("update workspace_backfill_jobs set attempt = 1")
+        async with world.database.transaction() as connection:
+            assert await jobs.abandon(connection, seen, REASON) is None
+            assert await jobs.forget(connection, replace(seen, status="pending")) is False
+
+    async def test_a_job_whose_workflow_runs_is_left_alone(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        before = await world.look(job_id)
+        await world.reconciler.reconcile()
+        assert await world.look(job_id) == before
+
+    async def test_one_process_compares_at_a_time(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        await world.workflow.terminate("by a test")
+        async with world.database.transaction() as another:
+            assert await jobs.reconciles_alone(another)
+            await world.reconciler.reconcile()
+            assert (await world.look(job_id))["status"] == "in_progress"
+        await world.reconciler.reconcile()
+        assert (await world.look(job_id))["status"] == "failed"
+
+    async def test_the_latest_hundred_failures_are_in_metadata(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        await world.host.execute(
+            """
+            update workspace_backfill_jobs set metadata = metadata || jsonb_build_object('errors',
+                (select jsonb_agg(jsonb_build_object('number', n)) from generate_series(1, 99) n))
+            """
+        )
+        await world.workflow.terminate("by a test")
+        await world.reconciler.reconcile()
+        job = await world.look(job_id)
+        assert [each.get("number") for each in job["metadata"]["errors"]] == [*range(2, 100), None, None]
+
+
+REASON = Failure(code="workflow_terminated", message="the workflow was terminated")
+
+
+async def ended(world: World) -> bool:
+    return (await ours.describe(world.client, world.workspace_id)).end is not None
+
+
+class TestTheLoop:
+    """Runs beside other things for as long as they do, whoever is away."""
+
+    @asynccontextmanager
+    async def running(self, reconciler: Reconciler) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        loop = asyncio.create_task(reconciler.run(stop))
+        yield
+        stop.set()
+        await asyncio.wait_for(loop, 6)
+
+    async def test_a_termination_is_in_the_row_within_two_seconds(self, world: World) -> None:
+        job_id = await world.job()
+        async with self.running(world.reconciler):
+            await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
+            await world.begin(job_id)
+            await world.workflow.terminate("by a test")
+            failed = "select status = 'failed' from workspace_backfill_jobs"
+            await shop.eventually(lambda: world.host.fetchval(failed), within=2)
+
+    async def test_a_job_that_was_announced_is_signaled_at_once(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ours, "INTERVAL", timedelta(seconds=60))
+        async with self.running(world.reconciler):
+            await asyncio.sleep(0.5)
+            await world.job()
+            world.reconciler.hurry()
+            await shop.eventually(
+                lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"), within=1
+            )
+
+    async def test_temporal_away_is_said_once_and_changes_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, temporal: Temporal
+    ) -> None:
+        monkeypatch.setattr(ours, "INTERVAL", timedelta(milliseconds=50))
+        monkeypatch.setenv("TEMPORAL_ADDRESS", f"{LOOPBACK}:1")
+        waiting, running = await world.job(), await world.job(metadata={"first_run_id": "before"})
+        await world.begin(running)
+        before = [await world.look(each) for each in (waiting, running)]
+        reconciler = Reconciler(world.database, task_queue=world.task_queue)
+        with structlog.testing.capture_logs() as logs:
+            async with self.running(reconciler):
+                await shop.eventually(lambda: trouble(reconciler), within=10)
+                await asyncio.sleep(0.5)
+                assert [await world.look(each) for each in (waiting, running)] == before
+                monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
+                signaled = "select count(*) from workspace_backfill_jobs where signaled_at is not null"
+                await shop.eventually(lambda: world.host.fetchval(signaled), within=10)
+            assert reconciler.trouble is None
+        assert [each["event"] for each in logs if "job" not in each] == [
+            "jobs wait for a server",
+            "jobs are reconciled again",
+        ]
+
+    async def test_a_bug_does_not_end_it(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ours, "INTERVAL", timedelta(milliseconds=50))
+        await world.host.execute("alter table workspace_backfill_jobs rename to elsewhere")
+        with structlog.testing.capture_logs() as logs:
+            async with self.running(world.reconciler):
+                await asyncio.sleep(0.4)
+                assert "UndefinedTableError" in (world.reconciler.trouble or "")
+                await world.host.execute("alter table elsewhere rename to workspace_backfill_jobs")
+                await world.job()
+                await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
+        assert [each["event"] for each in logs].count("jobs cannot be reconciled") == 1
+
+
+async def trouble(reconciler: Reconciler) -> str | None:
+    return reconciler.trouble

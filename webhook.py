@@ -1,0 +1,185 @@
+"""The HTTP server: takes Polar's webhooks in. `python webhook.py`; settings are in the README.
+
+A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
+tells Temporal.
+Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import structlog
+from aiohttp import web
+
+import logs
+import settings
+import temporal
+from errors import BackfillError, BadInput, Unreachable
+from polar import events
+from polar.inbox import Inbox
+from polar.signature import Signatures
+from reconciler import Reconciler
+from store import deliveries
+from store.database import Database
+
+LARGEST_BODY = 1024 * 1024
+KEEP_SECONDS = 5.0
+"""How long keeping a delivery may take; Polar gives us ten."""
+READY_SECONDS = 2.0
+SHUTDOWN_SECONDS = 10.0
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger("webhook")
+
+
+class PolarWebhook:
+    """`POST /webhooks/polar`: 202 means that Postgres has it."""
+
+    def __init__(self, database: Database, signatures: Signatures, inbox: Inbox) -> None:
+        self._database = database
+        self._signatures = signatures
+        self._inbox = inbox
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        refusal = self._signatures.refusal(request.headers, body, datetime.now(UTC))
+        if refusal:
+            log.warning("delivery refused", reason=refusal, remote=request.remote)
+            return _error(403, "bad_signature", refusal)
+        try:
+            text = body.decode()
+            payload = json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            return _error(400, "bad_json", "the body is not JSON")
+        webhook_id, event_type = request.headers["webhook-id"], events.type_of(payload)
+        with structlog.contextvars.bound_contextvars(delivery=webhook_id, type=event_type):
+            return await self._keep(webhook_id, event_type, text)
+
+    async def _keep(self, webhook_id: str, event_type: str, text: str) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(KEEP_SECONDS), self._database.transaction() as connection:
+                new = await deliveries.keep(connection, webhook_id=webhook_id, event_type=event_type, text=text)
+        except Exception:
+            # Whatever it was: only the answer of an error makes Polar send it again.
+            log.exception("delivery not kept")
+            return _error(503, "not_kept", "the delivery could not be stored; send it again")
+        log.info("delivery kept" if new else "delivery repeated")
+        self._inbox.announce()
+        return web.json_response({"status": "accepted"}, status=202)
+
+
+class Readiness:
+    """`GET /readyz`: 200 if Postgres answers. Temporal is told of, not asked for: deliveries are taken without it."""
+
+    def __init__(self, database: Database, reconciler: Reconciler) -> None:
+        self._database = database
+        self._reconciler = reconciler
+
+    async def get(self, _request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(READY_SECONDS), self._database.transaction() as connection:
+                await connection.execute("select 1")
+        except Exception:
+            log.exception("not ready")
+            return web.json_response({"postgres": "unreachable"}, status=503)
+        return web.json_response({"postgres": "ok", "temporal": "unreachable" if self._reconciler.trouble else "ok"})
+
+
+async def _healthy(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"status": "ok"})
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        code = error.reason.lower().replace(" ", "_")
+        return _error(error.status, code, error.reason)
+
+
+def application(database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler) -> web.Application:
+    """All routes; the loops behind them are the caller's to run."""
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
+    app.router.add_post("/webhooks/polar", PolarWebhook(database, signatures, inbox).post)
+    app.router.add_get("/healthz", _healthy)
+    app.router.add_get("/readyz", Readiness(database, reconciler).get)
+    return app
+
+
+async def serve(stop: asyncio.Event) -> None:
+    """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
+    polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
+    at, queue = settings.load(settings.Database), settings.load(settings.Temporal).temporal_task_queue
+    logs.register_secret(polar.polar_webhook_secret.get_secret_value())
+    signatures = Signatures(polar.polar_webhook_secret.get_secret_value())
+    async with Database(at.database_url) as database:
+        try:
+            client = await temporal.connect()
+        except Unreachable as error:
+            log.warning("Temporal is away; deliveries are taken all the same", error=error.message)
+            client = None
+        reconciler = Reconciler(database, task_queue=queue, client=client)
+        inbox = Inbox(database, polar.polar_retention_products, created=reconciler.hurry)
+        runner = web.AppRunner(
+            application(database, signatures, inbox, reconciler), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, listen.host, listen.port).start()
+            except OSError as error:
+                raise BadInput(
+                    "HOST, PORT", f"cannot listen on {listen.host}:{listen.port}: {error.strerror}"
+                ) from None
+            for address in runner.addresses:
+                log.info("listening", address=f"http://{address[0]}:{address[1]}")
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(inbox.run(stop))
+                loops.create_task(reconciler.run(stop))
+        finally:
+            await runner.cleanup()
+        log.info("stopped")
+
+
+async def _until_signal() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(stop)
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def main() -> int:
+    """The exit code."""
+    try:
+        logs.configure(settings.load(settings.Log).log_format)
+        asyncio.run(_until_signal())
+    except BackfillError as error:
+        print(f"webhook: {' '.join(logs.redact(error.message).split())}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
