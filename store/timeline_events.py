@@ -1,4 +1,4 @@
-"""`issue_events`: what happened in a thread's timeline. An event is a fact: once stored it is not changed."""
+"""`issue_events`: what happened in a thread's timeline. Only what GitHub retells of it changes: names, its thread."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,22 @@ from store.database import Connection
 
 _INSERT = """
 with written as (
-  insert into issue_events (
+  insert into issue_events as t (
     node_id, repository_id, pull_request_id, issue_id, event_type, actor_login, created_at, payload)
   select u.node_id, $1, p.id, i.id, u.event_type, u.actor_login, u.created_at, u.payload::jsonb
   from unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
     as u(node_id, pull_request, issue, event_type, actor_login, created_at, payload)
   left join pull_requests p on p.github_id = u.pull_request
   left join issues i on i.github_id = u.issue
-  on conflict (node_id) do nothing
-  returning 1
+  on conflict (node_id) do update set
+    repository_id = excluded.repository_id, pull_request_id = excluded.pull_request_id, issue_id = excluded.issue_id,
+    actor_login = excluded.actor_login, payload = excluded.payload
+  where (t.repository_id, t.pull_request_id, t.issue_id, t.actor_login, t.payload)
+    is distinct from (excluded.repository_id, excluded.pull_request_id, excluded.issue_id, excluded.actor_login,
+      excluded.payload)
+  returning xmax = 0 as inserted
 )
-select count(*) from written
+select count(*) filter (where inserted) from written
 """
 
 _DELETE_ABSENT = """
@@ -33,7 +38,7 @@ _DELETE_ABSENT_OF = {
 
 
 async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent]) -> int:
-    """Adds the events that are not stored yet. Returns how many those are."""
+    """Writes the events. Returns how many are new."""
     if not rows:
         return 0
     *plain, payload = columns(rows)

@@ -254,7 +254,10 @@ async def stored(dsn: str, github_id: int) -> Facts:
 async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
     repository_id = await connection.fetchval("select id from repositories where github_id = $1", github_id)
     people = "(select github_id from contributors where id = {}) as {}"
-    threads = "github_id, node_id, number, title, body, state, created_at, updated_at, closed_at, labels, assignees, milestone"
+    threads = (
+        "github_id, node_id, number, title, body, state, created_at, updated_at, closed_at, labels, assignees,"
+        " milestone"
+    )
     pulls = await connection.fetch(
         f"select {threads}, author_login, draft, merged, base_branch, head_branch, additions, deletions, changed_files,"
         f" commits, merged_at, html_url, reviewer_data, {people.format('author_id', 'author')},"

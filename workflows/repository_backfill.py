@@ -113,6 +113,7 @@ class RepositoryBackfillWorkflow:
                 await self._wait(data_type, result.limited_until)
             elif result.outcome != "more":
                 self._open.discard(data_type)
+                await self._mirror_wait()
                 return TypeOutcome(
                     data_type=data_type,
                     status="completed" if result.outcome == "completed" else _ended(result.outcome),

@@ -16,6 +16,7 @@ from sandbox.github.faults import (
     SecondaryLimit,
     ServerError,
     SomethingWentWrong,
+    Touch,
     Truncated,
 )
 from sandbox.github.generate import Plan
@@ -30,7 +31,7 @@ from tests.truth import check
 SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
 
 
-def small(**changes: object) -> tuple[World, Repository]:
+def small() -> tuple[World, Repository]:
     world = World()
     return world, generate(world, SMALL)
 
@@ -91,15 +92,13 @@ async def test_pages_recover_their_size(serve: Callable[..., StandIn], backfill:
 async def test_a_refused_cursor_is_found_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world, repository = small()
     github = serve(world)
-    refused = []
+    refused: list[str] = []
 
     def refuse(request: object) -> None:
         after = getattr(request, "variables", {}).get("after")
         if after and getattr(request, "operation", "") in ("PullRequests", "Issues") and not refused:
             refused.append(after)
             github.faults.refuse_cursor(after)
-
-    from sandbox.github.faults import Touch
 
     github.faults.add(Touch(refuse), times=None, kind="graphql")
     await backfill.completed(await run(backfill, github, repository))
@@ -146,9 +145,7 @@ async def _has(backfill: Backfill, number: int) -> bool:
     return bool(await backfill.rows("select 1 from issues where number = $1", number))
 
 
-async def test_a_used_up_budget_is_waited_for_without_a_slot(
-    serve: Callable[..., StandIn], backfill: Backfill
-) -> None:
+async def test_a_used_up_budget_is_waited_for_without_a_slot(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     """Windows of seconds with far less than is needed: it completes, and asks nothing between share and reset."""
     world = World()
     repository = generate(world, Plan("acme/poor", pull_requests=120, issues=80, years=2))
@@ -156,7 +153,7 @@ async def test_a_used_up_budget_is_waited_for_without_a_slot(
     backfill.environment["GITHUB_BUDGET_SHARE"] = "0.8"
     job_id = await run(backfill, github, repository)
     row = await backfill.until(
-        "exists (select from workspace_backfill_progress p where p.backfill_job_id = id"
+        "exists (select from workspace_backfill_progress p where p.backfill_job_id = workspace_backfill_jobs.id"
         " and p.metadata ? 'waiting_until')",
         job_id,
     )

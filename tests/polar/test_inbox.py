@@ -141,7 +141,7 @@ async def test_a_renewal_moves_the_period_and_starts_nothing(host: asyncpg.Conne
     assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 1
 
 
-async def test_more_days_are_a_job_of_their_own_and_fewer_are_none(host: asyncpg.Connection, inbox: Inbox) -> None:
+async def test_more_days_are_a_job_of_their_own_once(host: asyncpg.Connection, inbox: Inbox) -> None:
     buyer = await shop.buyer(host)
     await shop.workspace(host, buyer, "octo/a")
     for number, product in enumerate([shop.YEAR, shop.DECADE, shop.YEAR, shop.DECADE]):
@@ -155,6 +155,30 @@ async def test_more_days_are_a_job_of_their_own_and_fewer_are_none(host: asyncpg
     [addon] = await shop.rows(host, "subscription_addons")
     assert (addon["retention_days"], addon["addon_product_id"]) == (3650, shop.DECADE)
     assert await host.fetchval("select data_retention_days from workspaces") == 3650
+
+
+async def test_fewer_days_than_before_are_there_already(host: asyncpg.Connection, inbox: Inbox) -> None:
+    buyer = await shop.buyer(host)
+    await shop.workspace(host, buyer, "octo/a")
+    for number, product in enumerate([shop.DECADE, shop.YEAR]):
+        await shop.deliver(host, shop.event(buyer=buyer, product=product, at=AT + timedelta(hours=number)))
+    await finish_all(inbox)
+    [job] = await shop.rows(host, "workspace_backfill_jobs")
+    assert job["retention_days"] == 3650
+    assert await host.fetchval("select retention_days from subscription_addons") == 365
+    assert await host.fetchval("select data_retention_days from workspaces") == 3650
+
+
+@pytest.mark.parametrize("status", ["incomplete", "past_due", "canceled"])
+async def test_what_is_not_paid_for_gives_nothing(host: asyncpg.Connection, inbox: Inbox, status: str) -> None:
+    buyer = await shop.buyer(host)
+    await shop.workspace(host, buyer, "octo/a", keeps=30)
+    await shop.deliver(host, shop.event(buyer=buyer, status=status))
+    await finish_all(inbox)
+    [addon] = await shop.rows(host, "subscription_addons")
+    assert (addon["status"] == "active", addon["activated_at"]) == (False, None)
+    assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 0
+    assert await host.fetchval("select data_retention_days from workspaces") == 30
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
