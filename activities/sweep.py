@@ -145,7 +145,7 @@ class _Slice:
             await sweeps.fence(connection, sweep)
             counts = sweep.counts.copy()
             if turn.page is not None:
-                counts += await pages.write(connection, sweep.repository, self._reader.kind, turn.page)
+                counts += await pages.write(connection, sweep.repository, self._reader.kind, turn.page, sweep.cutoff_at)
             for gone in turn.gone:
                 if gone.all_but is None:
                     await threads.mark_gone_by_node(connection, sweep.data_type, gone.asked_at, gone.node_ids)
@@ -160,12 +160,15 @@ class _Slice:
             if self._pages == 0 or last:
                 # Counting costs more than adding: exact at a slice's ends, by what was new between them.
                 counts = await sweeps.count_stored(connection, sweep)
+            # Of what is stored nothing can be missing; at the end it is what there was to fetch.
+            stored = counts[sweep.data_type]
+            expected = stored if turn.outcome == "completed" else turn.expected and max(turn.expected, stored)
             await sweeps.commit(
                 connection,
                 sweep,
                 position=turn.position.model_dump(mode="json", exclude_defaults=True),
                 counts=counts,
-                expected=turn.expected,
+                expected=expected,
                 status=turn.outcome or "in_progress",
                 failure=turn.failure,
                 proof=turn.proof,
@@ -173,7 +176,7 @@ class _Slice:
                 requests=turn.requests,
                 points=turn.points,
             )
-        sweep.counts, sweep.expected = counts, turn.expected
+        sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
         self._position = turn.position
         self._pages += 1

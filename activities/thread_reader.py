@@ -132,6 +132,7 @@ class ThreadReader:
             log.warning("cursor refused, found the place again", updated_at=str(position.updated_at))
             read = await self._send(lambda: read_page(self._github, self._type, self._sweep.repository, size, cursor))
         floor = position.floor or read.page.asked_at - CLOCK_SLACK
+        moments = [row.updated_at for row in read.page.pull_requests] + [row.updated_at for row in read.page.issues]
         updated_at, node_id = read.last or (position.updated_at, position.node_id)
         after = position.model_copy(
             update={
@@ -141,7 +142,7 @@ class ThreadReader:
                 "floor": floor,
                 "first_floor": position.first_floor or floor,
                 "total": read.total,
-                "swept": position.swept + len(read.page.pull_requests) + len(read.page.issues),
+                "swept": position.swept + sum(each >= self._sweep.cutoff_at for each in moments),
                 "sizes": self._grown(position, read.seconds),
             }
         )

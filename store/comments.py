@@ -40,9 +40,11 @@ with written as (
     is distinct from (excluded.repository_id, excluded.pull_request_id, excluded.issue_id, excluded.review_id,
       excluded.in_reply_to_github_id, excluded.commenter_id, excluded.body, excluded.path, excluded.position,
       excluded.original_position, excluded.diff_hunk, excluded.commit_id, excluded.created_at, excluded.updated_at)
-  returning xmax = 0 as inserted
+  returning xmax = 0 as inserted, t.pull_request_id, t.issue_id
 )
-select count(*) filter (where inserted) from written
+select count(*) from written w
+left join pull_requests p on p.id = w.pull_request_id left join issues i on i.id = w.issue_id
+where inserted and coalesce(p.updated_at, i.updated_at) >= $18
 """
 
 # A reply may arrive before its parent: whichever of the two is written last ties them.
@@ -74,8 +76,12 @@ _DELETE_ABSENT_OF = {
 }
 
 
-async def write(connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment]) -> int:
-    """Writes the rows that are not older than the stored ones, and ties replies. Returns how many are new.
+async def write(
+    connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment], since: datetime
+) -> int:
+    """Writes the rows that are not older than the stored ones, and ties replies.
+
+    Returns how many are new, of threads updated at or after `since`.
 
     Raises `PartOver` (comment_id_collision) where a host's old key forbids a conversation comment and a review
     comment with the same number: nothing is overwritten.
@@ -83,7 +89,7 @@ async def write(connection: Connection, repository_id: str, asked_at: datetime, 
     if not rows:
         return 0
     try:
-        inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows))
+        inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows), since)
     except asyncpg.UniqueViolationError as error:
         raise PartOver(
             "comment_id_collision",

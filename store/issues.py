@@ -47,9 +47,9 @@ with written as (
       excluded.state, excluded.author_id, excluded.closed_by_id, excluded.created_at, excluded.updated_at,
       excluded.closed_at, excluded.labels, excluded.milestone, excluded.assignees, excluded.linked_prs,
       null::timestamptz)
-  returning xmax = 0 as inserted
+  returning xmax = 0 as inserted, t.updated_at
 )
-select count(*) filter (where inserted) from written
+select count(*) filter (where inserted and updated_at >= $18) from written
 """
 
 _COMMENTS_COUNT = """
@@ -62,8 +62,13 @@ where i.id = d.id and i.comments_count is distinct from d.comments
 """
 
 
-async def write(connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue]) -> int:
-    """Writes the rows that are not older than the stored ones. Returns how many are new."""
+async def write(
+    connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue], since: datetime
+) -> int:
+    """Writes the rows that are not older than the stored ones.
+
+    Returns how many are new and updated at or after `since`.
+    """
     if not rows:
         return 0
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
@@ -79,6 +84,7 @@ async def write(connection: Connection, repository_id: str, asked_at: datetime, 
         json_texts(milestone),
         json_texts(assignees),
         json_texts(linked_prs),
+        since,
     )
     return inserted
 

@@ -1,15 +1,23 @@
 """A page of rows into all its tables, parents before children."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from messages import RepositoryRef
 from rows import Page, ThreadKind
 from store import comments, contributors, issues, pull_requests, reviews, timeline_events
 from store.database import Connection
 
+EVER = datetime.min.replace(tzinfo=UTC)
 
-async def write(connection: Connection, repository: RepositoryRef, kind: ThreadKind, page: Page) -> Counter[str]:
-    """Writes the page inside the caller's transaction. Returns how many rows are new, by noun."""
+
+async def write(
+    connection: Connection, repository: RepositoryRef, kind: ThreadKind, page: Page, since: datetime = EVER
+) -> Counter[str]:
+    """Writes the page inside the caller's transaction.
+
+    Returns how many rows are new, by noun; only those of threads updated at or after `since` count.
+    """
     repository_id = repository.repository_id
     await contributors.write(connection, page.contributors.values())
     new = Counter(
@@ -20,11 +28,12 @@ async def write(connection: Connection, repository: RepositoryRef, kind: ThreadK
             page.asked_at,
             page.pull_requests,
             page.requested_reviewers,
+            since,
         ),
-        issues=await issues.write(connection, repository_id, page.asked_at, page.issues),
-        reviews=await reviews.write(connection, repository_id, page.asked_at, page.reviews),
-        comments=await comments.write(connection, repository_id, page.asked_at, page.comments),
-        timeline_events=await timeline_events.write(connection, repository_id, page.events),
+        issues=await issues.write(connection, repository_id, page.asked_at, page.issues, since),
+        reviews=await reviews.write(connection, repository_id, page.asked_at, page.reviews, since),
+        comments=await comments.write(connection, repository_id, page.asked_at, page.comments, since),
+        timeline_events=await timeline_events.write(connection, repository_id, page.events, since),
     )
     if page.whole_threads:
         await comments.delete_absent(connection, kind, page.whole_threads)

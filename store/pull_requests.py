@@ -62,9 +62,9 @@ with written as (
       excluded.deletions, excluded.changed_files, excluded.commits, excluded.created_at, excluded.updated_at,
       excluded.closed_at, excluded.merged_at, excluded.html_url, excluded.labels, excluded.milestone,
       excluded.assignees, null::timestamptz)
-  returning xmax = 0 as inserted
+  returning xmax = 0 as inserted, t.updated_at
 )
-select count(*) filter (where inserted) from written
+select count(*) filter (where inserted and updated_at >= $30) from written
 """
 
 # Only of a version that is the stored one: an older answer must not bring back a request that was taken away.
@@ -127,8 +127,12 @@ async def write(
     asked_at: datetime,
     rows: Sequence[PullRequest],
     requests: Sequence[RequestedReviewer],
+    since: datetime,
 ) -> int:
-    """Writes the rows that are not older than the stored ones, and who is asked to review. Returns how many are new."""
+    """Writes the rows that are not older than the stored ones, and who is asked to review.
+
+    Returns how many are new and updated at or after `since`.
+    """
     if not rows:
         return 0
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
@@ -147,6 +151,7 @@ async def write(
         json_texts(labels),
         json_texts(milestone),
         json_texts(assignees),
+        since,
     )
     versions = ids, [row.updated_at for row in rows]
     wanted = [list(column) for column in zip(*requests, strict=True)] or [[], [], []]

@@ -28,9 +28,9 @@ with written as (
     and (t.pull_request_id, t.repository_id, t.author_id, t.state, t.body, t.submitted_at, t.updated_at, t.commit_id)
     is distinct from (excluded.pull_request_id, excluded.repository_id, excluded.author_id, excluded.state,
       excluded.body, excluded.submitted_at, excluded.updated_at, excluded.commit_id)
-  returning xmax = 0 as inserted
+  returning xmax = 0 as inserted, t.pull_request_id
 )
-select count(*) filter (where inserted) from written
+select count(*) from written w join pull_requests p on p.id = w.pull_request_id where inserted and p.updated_at >= $11
 """
 
 # A review vanishes when it had no body of its own and its last comment is deleted; what is left of its comments
@@ -48,11 +48,16 @@ delete from reviews r using doomed d where r.id = d.id
 """
 
 
-async def write(connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Review]) -> int:
-    """Writes the rows that are not older than the stored ones. Returns how many are new."""
+async def write(
+    connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Review], since: datetime
+) -> int:
+    """Writes the rows that are not older than the stored ones.
+
+    Returns how many are new, of pull requests updated at or after `since`.
+    """
     if not rows:
         return 0
-    inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows))
+    inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows), since)
     return inserted
 
 

@@ -1,6 +1,7 @@
 """`issue_events`: what happened in a thread's timeline. Only what GitHub retells of it changes: names, its thread."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rows import TimelineEvent, Whole
 from store.columns import columns, json_texts
@@ -21,9 +22,11 @@ with written as (
   where (t.repository_id, t.pull_request_id, t.issue_id, t.actor_login, t.payload)
     is distinct from (excluded.repository_id, excluded.pull_request_id, excluded.issue_id, excluded.actor_login,
       excluded.payload)
-  returning xmax = 0 as inserted
+  returning xmax = 0 as inserted, t.pull_request_id, t.issue_id
 )
-select count(*) filter (where inserted) from written
+select count(*) from written w
+left join pull_requests p on p.id = w.pull_request_id left join issues i on i.id = w.issue_id
+where inserted and coalesce(p.updated_at, i.updated_at) >= $9
 """
 
 _DELETE_ABSENT = """
@@ -37,12 +40,12 @@ _DELETE_ABSENT_OF = {
 }
 
 
-async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent]) -> int:
-    """Writes the events. Returns how many are new."""
+async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent], since: datetime) -> int:
+    """Writes the events. Returns how many are new, of threads updated at or after `since`."""
     if not rows:
         return 0
     *plain, payload = columns(rows)
-    inserted: int = await connection.fetchval(_INSERT, repository_id, *plain, json_texts(payload))
+    inserted: int = await connection.fetchval(_INSERT, repository_id, *plain, json_texts(payload), since)
     return inserted
 
 
