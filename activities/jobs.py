@@ -10,7 +10,6 @@ from github.client import GitHub
 from github.repositories import inspect
 from messages import (
     BeginJob,
-    DataType,
     Failure,
     FinishJob,
     JobOutcome,
@@ -73,8 +72,13 @@ class JobActivities:
                     is_private=facts.is_private,
                     is_archived=facts.is_archived,
                 )
-                statuses = await transitions.type_statuses(connection, backfill.job_id, ref.repository_id)
-                if not facts.has_issues and "issues" in backfill.data_types and statuses.get("issues") != "completed":
+                begun = await transitions.begun_types(connection, backfill.job_id, ref.repository_id)
+                issues = begun.get("issues")
+                if (
+                    not facts.has_issues
+                    and "issues" in backfill.data_types
+                    and not (issues and issues.status == "completed")
+                ):
                     reason = Failure(
                         code="issues_disabled",
                         message=f"issues are switched off in {facts.full_name}",
@@ -82,18 +86,16 @@ class JobActivities:
                         data_type="issues",
                     )
                     await transitions.skip(connection, backfill.job_id, ref.repository_id, "issues", reason)
-                    statuses["issues"] = "skipped"
+                    begun["issues"] = TypeOutcome(data_type="issues", status="skipped", failure=reason)
         except BackfillError as error:
             raise as_application_error(error) from error
-        settled: list[DataType] = [
-            name for name, status in statuses.items() if status in ("completed", "skipped", "failed", "canceled")
-        ]
+        settled = [each for each in begun.values() if each.status not in ("pending", "in_progress")]
         return RepositoryScope(
             repository=RepositoryRef(
                 repository_id=ref.repository_id, github_id=facts.github_id, full_name=facts.full_name
             ),
-            data_types=[each for each in backfill.data_types if each not in settled],
-            settled=[TypeOutcome(data_type=each, status=statuses[each]) for each in settled],
+            data_types=[name for name in backfill.data_types if name not in {each.data_type for each in settled}],
+            settled=settled,
         )
 
     @activity.defn(name="record_repository")

@@ -60,6 +60,8 @@ class SweepActivity:
         except asyncio.CancelledError:
             stop.set()
             await asyncio.wait([work])
+            if not work.cancelled() and (error := work.exception()):
+                log.warning("stopped in an error", why=str(error))
             raise
         except BackfillError as error:
             raise as_application_error(error) from error
@@ -233,10 +235,14 @@ class _Slice:
         )
 
     def _result(self, outcome: str | None = None) -> SliceResult:
+        outcome, failure = outcome or self._sweep.status, self._sweep.error
+        if outcome == "canceled":
+            # From outside, while we were at it: nobody waits for this result, but it must be one.
+            outcome, failure = "failed", Failure(code="canceled", message="the job was canceled")
         return SliceResult.model_validate(
             {
-                "outcome": outcome or self._sweep.status,
-                "failure": self._sweep.error if (outcome or self._sweep.status) in ("failed", "skipped") else None,
+                "outcome": outcome,
+                "failure": failure if outcome in ("failed", "skipped") else None,
                 "as_of": self._position.as_of,
                 "stored": dict(self._sweep.counts),
                 "expected": self._sweep.expected,

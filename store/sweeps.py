@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from errors import RetryNow
+import asyncpg
+
+from errors import JobOver, RetryNow
 from messages import DataType, Failure, RepositoryRef
 from store.database import Connection, Database
 
@@ -98,9 +100,17 @@ _COUNTS: dict[DataType, str] = {
 async def take(
     database: Database, job_id: str, repository: RepositoryRef, data_type: DataType, cutoff_at: datetime, owner: str
 ) -> Sweep:
-    """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one."""
+    """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one.
+
+    Raises `JobOver` if the job or the repository was deleted.
+    """
     async with database.transaction() as connection:
-        [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner)
+        try:
+            [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise JobOver(
+                "deleted", f"job {job_id} or repository {repository.full_name} was deleted", "nothing is left to do"
+            ) from error
     return Sweep(
         job_id,
         repository,

@@ -13,10 +13,10 @@ from messages import (
     JobOutcome,
     JobPlan,
     Pace,
-    PartStatus,
     RepositoryRef,
     RepositoryTransition,
     Retry,
+    TypeOutcome,
 )
 from store import parts
 from store.database import Connection
@@ -146,14 +146,21 @@ async def next_repositories(connection: Connection, job_id: str, after: str | No
     return [RepositoryRef.model_validate(dict(row)) for row in rows]
 
 
-async def type_statuses(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, PartStatus]:
-    """How far this job is with each data type of a repository that it began."""
+async def begun_types(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, TypeOutcome]:
+    """How far this job is with each data type of a repository that it began, and why if it failed."""
     rows = await connection.fetch(
-        "select data_type, status from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
+        "select data_type, status, error from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
         job_id,
         repository_id,
     )
-    return {row["data_type"]: row["status"] for row in rows}
+    return {
+        row["data_type"]: TypeOutcome(
+            data_type=row["data_type"],
+            status=row["status"],
+            failure=Failure.model_validate(row["error"]) if row["error"] else None,
+        )
+        for row in rows
+    }
 
 
 async def skip(connection: Connection, job_id: str, repository_id: str, data_type: DataType, reason: Failure) -> None:
@@ -198,12 +205,17 @@ from (
 where j.id = $1 and (j.completed_repositories, j.failed_repositories) is distinct from (p.completed, p.failed)
 """
 
+# What a retry left as it was has been told before.
 _ERRORS = """
+with new as (
+  select coalesce(jsonb_agg(f), '[]') as failures from jsonb_array_elements($2::jsonb) f
+  where not (select coalesce(error_details, '[]') from workspace_backfill_jobs where id = $1) @> jsonb_build_array(f)
+)
 update workspace_backfill_jobs set
-  error_details = coalesce(error_details, '[]') || $2::jsonb,
+  error_details = coalesce(error_details, '[]') || failures,
   metadata = metadata || jsonb_build_object('errors', jsonb_path_query_array(
-    coalesce(metadata->'errors', '[]') || $2::jsonb, '$[last - 99 to last]'))
-where id = $1
+    coalesce(metadata->'errors', '[]') || failures, '$[last - 99 to last]'))
+from new where id = $1
 """
 
 
@@ -211,8 +223,8 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
     """Writes a repository's state, its failures once, and the job's counts. A write that comes late changes nothing."""
     outcome = change.outcome
     repository_id = outcome.repository.repository_id
-    types = await type_statuses(connection, change.job_id, repository_id)
-    types |= {each.data_type: each.status for each in outcome.types}
+    begun = await begun_types(connection, change.job_id, repository_id)
+    types = {name: its.status for name, its in begun.items()} | {each.data_type: each.status for each in outcome.types}
     by_status = {
         status: sorted(name for name, its in types.items() if its == status)
         for status in ("completed", "failed", "skipped")

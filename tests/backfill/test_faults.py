@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from sandbox.github.faults import (
     BadGateway,
+    Edited,
     Effect,
     GatewayTimeout,
     Headers,
@@ -143,6 +145,28 @@ async def test_a_thread_that_cannot_be_had_is_named_and_the_rest_goes_on(
 
 async def _has(backfill: Backfill, number: int) -> bool:
     return bool(await backfill.rows("select 1 from issues where number = $1", number))
+
+
+async def test_reviews_that_a_timeline_does_not_show_are_read_by_themselves(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """Not documented either way: whether reviews made of replies only are in a timeline. The count tells."""
+    world, repository = small()
+    github = serve(world)
+
+    def hide(content: dict[str, Any]) -> None:
+        for pull in content["data"]["repository"]["threads"]["nodes"]:
+            timeline = pull["timelineItems"]
+            reviews = [item for item in timeline["nodes"] if item["__typename"] == "PullRequestReview"]
+            if reviews and not timeline["pageInfo"]["hasNextPage"]:
+                timeline["nodes"].remove(reviews[-1])
+                timeline["filteredCount"] -= 1
+
+    fault = github.faults.add(Edited(hide), times=None, operation="PullRequests")
+    await backfill.completed(await run(backfill, github, repository))
+    assert fault.hits
+    assert "PullRequestReviews" in {entry.operation for entry in github.log}
+    await check(backfill.dsn, repository)
 
 
 async def test_a_used_up_budget_is_waited_for_without_a_slot(serve: Callable[..., StandIn], backfill: Backfill) -> None:

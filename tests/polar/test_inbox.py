@@ -32,7 +32,7 @@ async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def inbox(database: str) -> AsyncIterator[Inbox]:
-    async with Database(database, size=10) as pool:
+    async with Database(database) as pool:
         yield Inbox(pool, shop.PRODUCTS, created=lambda: None)
 
 
@@ -111,7 +111,7 @@ async def test_the_base_subscription_and_every_tier_stay_as_they_were(host: asyn
 
 
 async def test_ten_events_of_one_purchase_at_once_make_one_job_a_workspace(
-    host: asyncpg.Connection, inbox: Inbox
+    database: str, host: asyncpg.Connection
 ) -> None:
     buyer = await shop.buyer(host)
     for _ in range(3):
@@ -121,12 +121,22 @@ async def test_ten_events_of_one_purchase_at_once_make_one_job_a_workspace(
         shop.event(f"subscription.{kind}", buyer=buyer, at=AT + timedelta(milliseconds=number))
         for number, kind in enumerate(kinds)
     ]
-    await shop.deliver(host, *events)
-    await asyncio.gather(*(inbox.finish_one() for _ in events))
-    await finish_all(inbox)
+    async with Database(database, size=len(events)) as pool:
+        inbox = Inbox(pool, shop.PRODUCTS, created=lambda: None)
+        ready = asyncio.Barrier(len(events))
+
+        async def connect() -> None:
+            async with pool.transaction():
+                await ready.wait()
+
+        # Opening connections would put the events in a row.
+        await asyncio.gather(*(connect() for _ in events))
+        await shop.deliver(host, *events)
+        assert all(await asyncio.gather(*(inbox.finish_one() for _ in events)))
+    deliveries = await shop.rows(host, "webhook_deliveries")
+    assert [(each["error"], each["attempts"]) for each in deliveries] == [(None, 1)] * 10
     assert await host.fetchval("select count(*) from subscription_addons") == 1
     assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 3
-    assert await host.fetchval("select count(*) from webhook_deliveries where processed_at is null") == 0
 
 
 async def test_a_renewal_moves_the_period_and_starts_nothing(host: asyncpg.Connection, inbox: Inbox) -> None:
@@ -139,6 +149,18 @@ async def test_a_renewal_moves_the_period_and_starts_nothing(host: asyncpg.Conne
     assert (addon["expires_at"], addon["last_event_at"]) == (AT + month * 4, AT + month * 3)
     assert addon["activated_at"] == datetime(2026, 1, 1, tzinfo=UTC)
     assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 1
+
+
+async def test_new_jobs_are_announced(database: str, host: asyncpg.Connection) -> None:
+    buyer = await shop.buyer(host)
+    await shop.workspace(host, buyer, "octo/a")
+    announced = []
+    async with Database(database) as pool:
+        inbox = Inbox(pool, shop.PRODUCTS, created=lambda: announced.append(1))
+        for _ in range(3):
+            await shop.deliver(host, shop.event(buyer=buyer))
+            await finish_all(inbox)
+    assert len(announced) == 1
 
 
 async def test_more_days_are_a_job_of_their_own_once(host: asyncpg.Connection, inbox: Inbox) -> None:
@@ -415,7 +437,7 @@ class TestDeliveries:
         await shop.deliver(host, shop.event(), shop.event())
         async with shop.connected(database) as other:
             await other.execute("begin; select 1 from webhook_deliveries for update")
-            assert not await inbox.finish_one()
+            assert not await asyncio.wait_for(inbox.finish_one(), 2)
         assert await inbox.finish_one()
 
     async def test_one_that_nobody_announced_is_found(self, host: asyncpg.Connection, inbox: Inbox) -> None:
