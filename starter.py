@@ -49,7 +49,10 @@ PATIENCE_SECONDS = 30.0
 SHOWN_AT_ONCE = 12
 
 app = App(
-    name="starter.py", help="Backfills of workspaces: start them, watch them, mend them.", result_action="return_value"
+    name="starter.py",
+    help="Backfills of workspaces: start them, watch them, mend them.",
+    version_flags=(),
+    result_action="return_value",
 )
 
 
@@ -329,7 +332,7 @@ def _screen(job: JobView) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for repository, part in shown:
         name = f"{repository.full_name} {part.data_type}"
-        table.add_row(name, _bar(part), _amount(part), _status(part.status), _note(repository, part))
+        table.add_row(name, _bar(part), _threads(part), _status(part.status), _note(repository, part))
     if len(parts) > len(shown):
         table.add_row(f"and {len(parts) - len(shown)} more")
     stored, expected = sum(part.stored for _, part in parts), sum(_expected(part) for _, part in parts)
@@ -382,13 +385,16 @@ def _expected(part: TypeView) -> int:
     return max(part.expected or 0, part.stored)
 
 
+def _threads(part: TypeView) -> str:
+    return f"{part.stored} of {part.expected}" if part.expected is not None else str(part.stored)
+
+
 def _amount(part: TypeView) -> str:
     """With everything that hangs on the threads: `120 of 582, 30 reviews, 4 comments`."""
-    threads = f"{part.stored} of {part.expected}" if part.expected is not None else str(part.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in part.counts.items() if noun != part.data_type and count
     ]
-    return ", ".join([threads, *rest])
+    return ", ".join([_threads(part), *rest])
 
 
 def _note(repository: RepositoryView, part: TypeView) -> str:
@@ -435,8 +441,8 @@ async def run(arguments: Sequence[str]) -> int:
         return _complain(error.message, 3 if isinstance(error, (Unreachable, RetryNow)) else 1)
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
         return _complain(f"DATABASE_URL: {error}: the database is not of this release (starter.py migrate)", 2)
-    except asyncpg.PostgresError as error:
-        return _complain(f"Postgres refuses: {error}", 3)
+    except (asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+        return _complain(f"Postgres does not do what is asked: {error}", 3)
 
 
 async def _command(arguments: Sequence[str]) -> int:

@@ -76,7 +76,7 @@ class PolarWebhook:
 
 
 class Readiness:
-    """`GET /readyz`: 200 if Postgres answers. Temporal is told of, not asked for: deliveries are taken without it."""
+    """`GET /readyz`: 200 if deliveries can be kept. How Temporal is is told, and no reason to take none."""
 
     def __init__(self, database: Database, reconciler: Reconciler) -> None:
         self._database = database
@@ -85,10 +85,10 @@ class Readiness:
     async def get(self, _request: web.Request) -> web.StreamResponse:
         try:
             async with asyncio.timeout(READY_SECONDS), self._database.transaction() as connection:
-                await connection.execute("select 1")
+                await deliveries.ready(connection)
         except Exception:
             log.exception("not ready")
-            return web.json_response({"postgres": "unreachable"}, status=503)
+            return web.json_response({"postgres": "unavailable"}, status=503)
         return web.json_response({"postgres": "ok", "temporal": "unreachable" if self._reconciler.trouble else "ok"})
 
 

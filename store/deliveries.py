@@ -32,6 +32,11 @@ class Delivery:
         return payload
 
 
+async def ready(connection: Connection) -> None:
+    """Raises unless deliveries can be kept here: Postgres answers, and has our tables."""
+    await connection.execute("select from webhook_deliveries limit 0")
+
+
 async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:
     """Keeps a delivery, whose `text` is valid JSON; False if it is here already.
 

@@ -11,6 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 import structlog
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 import reconciler as ours
@@ -315,6 +318,16 @@ class TestOrphans:
             assert await jobs.abandon(connection, seen, REASON) is None
             assert await jobs.forget(connection, replace(seen, status="pending")) is False
 
+    async def test_a_job_that_began_meanwhile_was_heard(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        async with world.database.transaction() as connection:
+            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            assert await jobs.forget(connection, seen) is False
+        assert (await world.look(job_id))["signaled_at"]
+
     async def test_a_job_whose_workflow_runs_is_left_alone(self, world: World) -> None:
         job_id = await world.job()
         await world.reconciler.reconcile()
@@ -322,6 +335,29 @@ class TestOrphans:
         before = await world.look(job_id)
         await world.reconciler.reconcile()
         assert await world.look(job_id) == before
+
+    async def test_a_workflow_that_an_operator_has_reset_goes_on_with_its_job(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        await heard(world.client, world.workspace_id)  # so that its first task is done
+        before = await world.workflow.describe()
+        [task, *_] = [
+            event.event_id
+            for event in (await world.workflow.fetch_history()).events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        ]
+        await world.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=world.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=before.id, run_id=before.run_id),
+                workflow_task_finish_event_id=task,
+                request_id=str(uuid.uuid4()),
+            )
+        )
+        await shop.eventually(lambda: changed(world, before.run_id))
+        await world.reconciler.reconcile()
+        assert (await world.look(job_id))["status"] == "in_progress"
 
     async def test_one_process_compares_at_a_time(self, world: World) -> None:
         job_id = await world.job()

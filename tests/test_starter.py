@@ -184,6 +184,7 @@ class TestBadInput:
         [
             ("", "COMMAND: missing"),
             ("begin", '"begin"'),
+            ("--version", "--version"),
             ("strat --workspace x", '"strat"'),
             ("start", "--workspace"),
             ("start --workspace", "--workspace"),
@@ -293,6 +294,13 @@ class TestBadInput:
         assert said.exit_code == 2
         assert named in one_line(said)
         assert await operator.jobs() == 0
+
+    @pytest.mark.parametrize("line", ["--help", "-h", "start --help"])
+    async def test_to_ask_for_help_is_not_wrong(self, capsys: pytest.CaptureFixture[str], line: str) -> None:
+        assert await starter.run(line.split()) == 0
+        said = capsys.readouterr()
+        assert "--workspace" in said.out if "start" in line else "retry" in said.out
+        assert said.err == ""
 
     async def test_a_database_without_our_tables(
         self, empty_database: str, operator: Operator, monkeypatch: pytest.MonkeyPatch

@@ -282,6 +282,8 @@ class TestPostgresAway:
     ) -> None:
         await host.execute("alter table webhook_deliveries rename to elsewhere")
         assert (await post(http, url, shop.event(), webhook_id="msg_1"))[0] == 503
+        async with http.get(f"{url}/readyz") as response:
+            assert response.status == 503
         await host.execute("alter table elsewhere rename to webhook_deliveries")
         assert (await post(http, url, shop.event(), webhook_id="msg_1"))[0] == 202
 

@@ -80,6 +80,8 @@ class WorkspaceBackfillWorkflow:
 
     async def _begin(self, work: Run | Retry) -> JobPlan | None:
         """The job's plan; None if it is not to be done: ended or canceled meanwhile, or deleted."""
+        # A cancel that was meant for an earlier attempt of this job is not meant for this one.
+        self._canceled.discard(work.job_id)
         try:
             plan = await workflow.execute_activity_method(
                 JobActivities.begin_job,

@@ -1,0 +1,90 @@
+"""Runs the bench.
+
+    python -m bench [--scale 0.1] [--only pull_requests] [--json]
+
+Exit codes: 0 done, 1 a backfill was incomplete or missed an aim on requests or points, 2 bad arguments, 3 a part did
+not start or ended, 130 interrupted. Aims on time and memory are only shown.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from bench import aims, report
+from bench.stage import Case, Run, Stage
+from errors import Unreachable
+from messages import DATA_TYPES
+from sandbox import postgres, temporal
+from sandbox.processes import Processes
+
+CASES = (
+    Case("pull_requests", ("pull_requests",), 1),
+    Case("issues", ("issues",), 1),
+    Case("1x", DATA_TYPES, 1),
+    Case("10x", DATA_TYPES, 10),
+)
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench", description="What a backfill costs.")
+    names = [case.name for case in CASES]
+    parser.add_argument("--only", action="append", choices=names, help="just this case; repeat for more")
+    parser.add_argument("--scale", type=_scale, default=1.0, help="of the data; the aims are meant for 1")
+    parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
+    return parser
+
+
+def _scale(text: str) -> float:
+    scale = float(text)
+    if not 0.001 <= scale <= 100:
+        raise argparse.ArgumentTypeError("must be between 0.001 and 100")
+    return scale
+
+
+async def measure(processes: Processes, cases: Sequence[Case], progress: Console) -> dict[str, Run]:
+    """Runs of the cases, by name."""
+    stage = Stage(processes, postgres.start(processes), temporal.start(processes))
+    await stage.open()
+    runs = {}
+    for case in cases:
+        with progress.status(f"{case.name}: backfilling {round(case.scale * 1_000):,} pull requests' worth of data"):
+            runs[case.name] = await stage.run(case)
+    return runs
+
+
+def main() -> int:
+    given = arguments().parse_args()
+    cases = [
+        Case(case.name, case.data_types, case.scale * given.scale)
+        for case in CASES
+        if not given.only or case.name in given.only
+    ]
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
+            Processes(Path(name)) as processes,
+        ):
+            runs = asyncio.run(measure(processes, cases, Console(stderr=True)))
+    except Unreachable as error:
+        print(f"bench: {error.message}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    judged = aims.judged(runs)
+    if given.json:
+        print(orjson.dumps(report.document(runs, judged), option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(report.tables(runs, judged))
+    return 0 if all(aim.met for aim in judged if aim.binding) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

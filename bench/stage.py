@@ -1,0 +1,208 @@
+"""One measured job: a fresh database, a stand-in in a process of its own, a fresh worker, one backfill to its end."""
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import asyncpg
+
+from bench import census, cost, usage
+from bench.cost import Cost
+from errors import Unreachable
+from messages import TERMINAL_JOB_STATUSES, DataType
+from sandbox.demo import OURS
+from sandbox.github import World, generate
+from sandbox.github.generate import Plan
+from sandbox.github.repositories import Repository
+from sandbox.ports import LOOPBACK
+from sandbox.postgres import Postgres
+from sandbox.processes import Process, Processes, written
+from sandbox.purchase import Repository as Listed
+from sandbox.purchase import create_workspace
+from sandbox.temporal import Temporal
+from schema.migrate import migrate
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = "bench"
+NAME = "acme/rocket"
+END = "2026-11-01T00:00:00Z"
+"""When the generated history ends: fixed, so that every run reads the same one."""
+DAYS = 10_000
+"""All of it."""
+TOKEN = "ghp_bench"
+PLENTY = "1000000000"
+"""What limits cost is measured in `bench`, not the limits."""
+PATIENCE_SECONDS = 1_800.0
+TICK_SECONDS = 0.01
+"""What the system counts CPU time in."""
+SETTLED_SECONDS = 0.5
+"""After which a worker that polls is idle."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generate.measured`."""
+
+    name: str
+    data_types: tuple[DataType, ...]
+    scale: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a case came to."""
+
+    case: Case
+    pull_requests: int
+    issues: int
+    items: int
+    """Rows stored: pull requests, issues, reviews, comments, timeline events."""
+    faults: list[str]
+    """Why it does not count as complete; empty if the job completed and every row is there, once."""
+    cost: Cost
+    cpu_seconds: float
+    """Of the worker, over the job: what it used to start is taken off."""
+    wall_seconds: float
+    peak_bytes: int | None
+
+    @property
+    def threads(self) -> int:
+        return self.pull_requests + self.issues
+
+    @property
+    def items_per_cpu_second(self) -> float:
+        return self.items / max(self.cpu_seconds, TICK_SECONDS)
+
+
+class Stage:
+    """Where cases run, one after the other, on servers that somebody else starts and stops."""
+
+    def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
+        self._processes = processes
+        self._postgres = postgres
+        self._temporal = temporal
+        self._runs = 0
+
+    async def open(self) -> None:
+        """Makes the database that every case gets a copy of."""
+        await migrate(await self._postgres.create_database(TEMPLATE), report=lambda _line: None)
+
+    async def run(self, case: Case) -> Run:
+        """Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour."""
+        self._runs += 1
+        plan = generate.measured(NAME, case.scale)
+        database = f"{TEMPLATE}_{self._runs}"
+        dsn = await self._postgres.create_database(database, TEMPLATE)
+        github, url = self._stand_in(plan)
+        environment = self._environment(dsn, url)
+        worker = await self._worker(environment)
+        before = usage.of(worker.pid)
+        # The same world as the stand-in's: what must be there in the end is not asked of who serves it.
+        repository = generate.repository(World(), plan, end=END)
+        job = await self._start(dsn, environment, repository, case)
+        row = await self._ended(dsn, job, worker)
+        after = usage.of(worker.pid)
+        worker.stop()
+        wanted = census.wanted(repository, case.data_types)
+        stored = await census.stored(dsn, repository.database_id)
+        faults = [] if row["status"] == "completed" else [f"the job is {row['status']}"]
+        faults += [row["error_message"]] if row["error_message"] else []
+        run = Run(
+            case,
+            pull_requests=len(stored["pull_requests"]),
+            issues=len(stored["issues"]),
+            items=census.size(stored),
+            faults=faults + census.differences(wanted, stored),
+            cost=cost.read(url),
+            cpu_seconds=after.cpu_seconds - before.cpu_seconds,
+            wall_seconds=row["seconds"],
+            peak_bytes=after.peak_bytes,
+        )
+        github.stop()
+        await self._postgres.drop_database(database)
+        return run
+
+    def _stand_in(self, plan: Plan) -> tuple[Process, str]:
+        fields = {name: value for name, value in asdict(plan).items() if name != "name"}
+        port_file = self._processes.directory / f"bench-github-{self._runs}.port"
+        limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}")
+        world = (f"--generate={plan.name}?{urlencode(fields)}", f"--end={END}", f"--token={TOKEN}")
+        command: list[str | Path] = [sys.executable, "-m", "sandbox.github", "--port-file", port_file, *world, *limits]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        process = self._processes.start(f"bench-github-{self._runs}", command, env=environment)
+        process.wait_ready(written(port_file), within=120)
+        return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
+
+    def _environment(self, dsn: str, url: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        return inherited | {
+            "DATABASE_URL": dsn,
+            "TEMPORAL_ADDRESS": self._temporal.address,
+            "TEMPORAL_CONFIG_FILE": os.devnull,
+            "TEMPORAL_TASK_QUEUE": f"bench-{os.getpid()}-{self._runs}",
+            "GITHUB_API_URL": url,
+            "GITHUB_TOKENS": TOKEN,
+            "GITHUB_BUDGET_SHARE": "1",
+            "LOG_FORMAT": "json",
+        }
+
+    async def _worker(self, environment: dict[str, str]) -> Process:
+        """Polling, and idle."""
+        worker = self._processes.start(
+            f"bench-worker-{self._runs}", [sys.executable, ROOT / "worker.py"], env=environment
+        )
+        worker.wait_ready(lambda: '"polling"' in worker.tail(), within=60)
+        await asyncio.sleep(SETTLED_SECONDS)
+        return worker
+
+    async def _start(self, dsn: str, environment: dict[str, str], repository: Repository, case: Case) -> str:
+        """The job's id."""
+        workspace = await create_workspace(
+            dsn,
+            [
+                Listed(
+                    github_id=repository.database_id,
+                    owner=repository.owner.login,
+                    name=repository.name,
+                    is_private=repository.is_private,
+                    is_archived=repository.is_archived,
+                    has_issues=repository.has_issues_enabled,
+                    has_discussions=repository.has_discussions_enabled,
+                )
+            ],
+        )
+        command: list[str | Path] = [
+            sys.executable,
+            ROOT / "starter.py",
+            "start",
+            "--workspace",
+            workspace.workspace_id,
+        ]
+        command += ["--retention-days", str(DAYS), *(f"--type={each}" for each in case.data_types)]
+        start = self._processes.start(f"bench-start-{self._runs}", command, env=environment)
+        start.wait_ready(lambda: start.exit_code == 0, within=60)
+        return start.tail(1)
+
+    async def _ended(self, dsn: str, job: str, worker: Process) -> dict[str, Any]:
+        """The job's row, with how long it took in `seconds`."""
+        query = """
+            select status, error_message, extract(epoch from completed_at - created_at)::float as seconds
+            from workspace_backfill_jobs where id = $1
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        connection = await asyncpg.connect(dsn)
+        try:
+            while (row := await connection.fetchrow(query, job)) is None or row["status"] not in TERMINAL_JOB_STATUSES:
+                if worker.exit_code is not None:
+                    raise Unreachable("part_ended", f"the worker ended with {worker.exit_code}\n{worker.tail()}")
+                if time.monotonic() > deadline:
+                    raise Unreachable("too_slow", f"the job did not end\n{worker.tail()}")
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+        return dict(row)

@@ -1,0 +1,349 @@
+"""What people do to a job that is on its way, at the command line or in Temporal: it stops, goes on, or says why not."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NamedTuple
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+
+from messages import repository_workflow_id, workspace_workflow_id
+from sandbox.github.faults import Forbidden, Latency
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.repositories import Repository
+from sandbox.github.requests import Entry
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from sandbox.processes import Process
+from tests.backfill.conftest import Backfill
+from tests.backfill.test_kills import key
+from tests.shop import checksum, connected, eventually
+from tests.truth import check
+
+DATA = ("contributors", "pull_requests", "issues", "reviews", "comments", "issue_events", "requested_reviewers")
+MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts")
+PAGES = ("PullRequests", "Issues")
+
+
+def repositories(world: World, *names: str, pull_requests: int = 20, issues: int = 15) -> list[Repository]:
+    return [generate(world, Plan(f"acme/{name}", pull_requests, issues, years=1)) for name in names]
+
+
+class Begun(NamedTuple):
+    worker: Process
+    workspace_id: str
+    job_id: str
+
+
+async def begin(backfill: Backfill, github: StandIn, *of: Repository) -> Begun:
+    """A worker, and a job with these repositories."""
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    worker = await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(*of)
+    return Begun(worker, workspace_id, await backfill.start(workspace_id))
+
+
+async def asked(github: StandIn, number: int, *, name: str = "", operations: tuple[str, ...] = PAGES) -> None:
+    """Until each of these operations was answered `number` times (about the repository `name`)."""
+
+    async def enough() -> bool:
+        found = [
+            entry.operation for entry in list(github.log) if not name or entry.variables.get("name", name) == name
+        ]
+        return all(found.count(each) >= number for each in operations)
+
+    await eventually(enough, within=30)
+
+
+async def command(backfill: Backfill, *arguments: str) -> None:
+    ended = await backfill.run_starter(backfill.environment, *arguments)
+    assert ended.exit_code == 0, ended.stderr
+
+
+def workspace_workflow(client: Client, workspace_id: str) -> WorkflowHandle[Any, Any]:
+    return client.get_workflow_handle(workspace_workflow_id(workspace_id))
+
+
+async def repository_workflow(
+    client: Client, backfill: Backfill, job_id: str, repository: Repository
+) -> WorkflowHandle[Any, Any]:
+    return client.get_workflow_handle(repository_workflow_id(job_id, await id_of(backfill, repository)))
+
+
+async def id_of(backfill: Backfill, repository: Repository) -> str:
+    [row] = await backfill.rows("select id from repositories where github_id = $1", repository.database_id)
+    return str(row["id"])
+
+
+async def is_now(handle: WorkflowHandle[Any, Any], status: WorkflowExecutionStatus) -> None:
+    """Within the two seconds in which Temporal and Postgres agree."""
+
+    async def so() -> bool:
+        return (await handle.describe()).status is status
+
+    await eventually(so, within=2)
+
+
+async def checksums(backfill: Backfill, *tables: str) -> list[str]:
+    async with connected(backfill.dsn) as connection:
+        return await checksum(connection, tables)
+
+
+async def progress(backfill: Backfill, job_id: str) -> dict[str, Any]:
+    """The job's progress rows by repository's name."""
+    rows = await backfill.rows(
+        "select r.name, p.* from workspace_backfill_progress p join repositories r on r.id = p.repository_id"
+        " where p.backfill_job_id = $1",
+        job_id,
+    )
+    return {row["name"]: row for row in rows}
+
+
+async def statuses(backfill: Backfill, job_id: str) -> dict[str, str]:
+    return {name: row["status"] for name, row in (await progress(backfill, job_id)).items()}
+
+
+async def sweep_statuses(backfill: Backfill, job_id: str) -> set[str]:
+    rows = await backfill.rows("select status from backfill_sweeps where backfill_job_id = $1", job_id)
+    return {row["status"] for row in rows}
+
+
+def graphql(entries: list[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.kind == "graphql"]
+
+
+def assert_nothing_twice(entries: list[Entry]) -> None:
+    keys = [key(entry) for entry in graphql(entries)]
+    assert len(set(keys)) == len(keys), f"asked for again: {[each for each in keys if keys.count(each) > 1][:3]}"
+
+
+async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
+    serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
+) -> None:
+    world = World()
+    [repository] = repositories(world, "long", pull_requests=250, issues=200)
+    github = serve(world, latency=0.08)
+    worker, workspace_id, job_id = await begin(backfill, github, repository)
+    await asked(github, 2)
+    await command(backfill, "cancel", job_id)
+    job = await backfill.ended(job_id, within=10)
+    seen, left = monotonic(), await checksums(backfill, *DATA, *MIRROR)
+    child = await (await repository_workflow(temporal_client, backfill, job_id, repository)).describe()
+
+    assert job["status"] == "canceled"
+    assert child.status is WorkflowExecutionStatus.CANCELED, "the children stop first, then the job is canceled"
+    assert not child.raw_description.pending_activities
+    assert await statuses(backfill, job_id) == {"long": "canceled"}
+    for sweep in await backfill.rows("select * from backfill_sweeps"):
+        assert sweep["status"] == "canceled"
+        assert sweep["position"]["cursor"], "it was canceled in the middle"
+        assert sweep["committed_at"] < job["completed_at"]
+    workflow = workspace_workflow(temporal_client, workspace_id)
+    await is_now(workflow, WorkflowExecutionStatus.COMPLETED)
+    described = await workflow.describe()
+    assert {pair.key.name: pair.value for pair in described.typed_search_attributes}["BackfillStatus"] == "canceled"
+
+    # A worker that ends waits for its activities: whatever still ran has written by then.
+    worker.stop(within=10)
+    assert await checksums(backfill, *DATA, *MIRROR) == left
+    assert all(entry.started < seen for entry in github.log)
+
+    await command(backfill, "retry", job_id)
+    await backfill.start_worker(backfill.environment)
+    assert (await backfill.completed(job_id))["attempt"] == 1
+    assert_nothing_twice(github.log)
+    await check(backfill.dsn, repository)
+
+
+async def test_a_retry_touches_what_was_selected_and_nothing_else(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    one, two = repositories(world, "one", "two")
+    github = serve(world)
+    github.faults.add(Forbidden(), times=None, kind="graphql")
+    _, _, job_id = await begin(backfill, github, one, two)
+    job = await backfill.ended(job_id)
+    assert (job["status"], job["failed_repositories"]) == ("failed", 2)
+    assert {each["code"] for each in job["error_details"]} == {"forbidden"}
+    github.faults.clear()
+
+    async def retried(attempt: int, *selection: str) -> tuple[Any, set[tuple[str, str]]]:
+        """The job when this retry of it has ended, and which repositories were asked what."""
+        before = len(github.log)
+        await command(backfill, "retry", job_id, *selection)
+        job = await backfill.until(f"attempt = {attempt} and completed_at is not null", job_id)
+        entries = graphql(github.log[before:])
+        return job, {(entry.variables.get("name", "?"), entry.operation) for entry in entries}
+
+    two_before = (await progress(backfill, job_id))["two"]
+    job, questions = await retried(1, "--repo", "acme/one", "--type", "issues")
+    assert questions == {("one", "Issues"), ("one", "IssueListing")}
+    assert job["status"] == "failed"
+    rows = await progress(backfill, job_id)
+    assert rows["two"] == two_before
+    assert (rows["one"]["status"], rows["one"]["data_types_completed"], rows["one"]["data_types_failed"]) == (
+        "failed",
+        ["issues"],
+        ["pull_requests"],
+    )
+
+    job, questions = await retried(2, "--type", "pull_requests")
+    assert {name for name, operation in questions if operation == "PullRequests"} == {"one", "two"}
+    assert not [operation for _, operation in questions if operation.startswith("Issue")]
+    assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 1)
+    assert await statuses(backfill, job_id) == {"one": "completed", "two": "failed"}
+
+    job, questions = await retried(3)
+    assert questions == {("two", "Issues"), ("two", "IssueListing")}
+    assert (job["status"], job["error_message"], job["completed_repositories"]) == ("completed", None, 2)
+    for repository in (one, two):
+        await check(backfill.dsn, repository)
+
+
+async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_can_be_canceled(
+    serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
+) -> None:
+    world = World()
+    one, two = repositories(world, "one", "two")
+    github = serve(world, latency=0.2)
+    _, workspace_id, first = await begin(backfill, github, one, two)
+    await backfill.until("status = 'in_progress'", first)
+    second = await backfill.start(workspace_id, "--repo", "acme/one")
+    third = await backfill.start(workspace_id)
+    await command(backfill, "cancel", second)
+    rows = await backfill.rows("select id::text, status, started_at from workspace_backfill_jobs order by created_at")
+    assert [tuple(row)[:2] for row in rows] == [(first, "in_progress"), (second, "canceled"), (third, "pending")]
+    github.latency = 0
+    before, after = await backfill.completed(first), await backfill.completed(third)
+    assert before["completed_at"] <= after["started_at"]
+    [waited] = await backfill.rows("select * from workspace_backfill_jobs where id = $1", second)
+    assert (waited["status"], waited["started_at"]) == ("canceled", None)
+    assert not await progress(backfill, second)
+    told = await backfill.rows("select operation_id, status from notifications order by created_at, status desc")
+    assert [tuple(row) for row in told] == [(each, end) for each in (first, third) for end in ("started", "completed")]
+    await is_now(workspace_workflow(temporal_client, workspace_id), WorkflowExecutionStatus.COMPLETED)
+
+    # It had begun nothing: a retry of a part begins that part alone, and does not call the rest complete.
+    asked_before = len(github.log)
+    await command(backfill, "retry", third := second, "--repo", "acme/one", "--type", "issues")
+    await backfill.until("attempt = 1 and completed_at is not null", third)
+    assert {entry.operation for entry in graphql(github.log[asked_before:])} == {"Issues", "IssueListing"}
+    [row] = (await progress(backfill, second)).values()
+    assert (row["status"], row["data_types_completed"]) == ("canceled", ["issues"])
+    await command(backfill, "retry", second)
+    assert (await backfill.until("attempt = 2 and completed_at is not null", second))["status"] == "completed"
+    assert await statuses(backfill, second) == {"one": "completed"}
+
+
+async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_go_on(
+    serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
+) -> None:
+    world = World()
+    killed, stopped = repositories(world, "killed", "stopped", pull_requests=150, issues=100)
+    [other] = repositories(world, "other")
+    github = serve(world, latency=0.15)
+    worker, _, job_id = await begin(backfill, github, killed, stopped, other)
+    await asked(github, 1, name="killed")
+    await asked(github, 1, name="stopped")
+    await (await repository_workflow(temporal_client, backfill, job_id, killed)).terminate("by a test")
+    await (await repository_workflow(temporal_client, backfill, job_id, stopped)).cancel()
+    github.latency = 0.05
+    job = await backfill.ended(job_id)
+    left = await checksums(backfill, *DATA, *MIRROR)
+    assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 2)
+    assert await statuses(backfill, job_id) == {"killed": "failed", "stopped": "failed", "other": "completed"}
+    assert {each["repository"]: each["code"] for each in job["error_details"]} == {
+        "acme/killed": "workflow_ended",
+        "acme/stopped": "canceled",
+    }
+    assert "terminated" in (await progress(backfill, job_id))["killed"]["error_message"]
+    assert await sweep_statuses(backfill, job_id) == {"failed", "completed"}
+    await check(backfill.dsn, other)
+
+    # What was terminated ran on for a moment, but what it brought after the job's end is not stored.
+    worker.stop(within=10)
+    assert await checksums(backfill, *DATA, *MIRROR) == left
+    await command(backfill, "retry", job_id)
+    await backfill.start_worker(backfill.environment)
+    assert (await backfill.completed(job_id))["completed_repositories"] == 3
+    for repository in (killed, stopped):
+        await check(backfill.dsn, repository)
+
+
+async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
+    serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
+) -> None:
+    world = World()
+    [repository] = repositories(world, "long", pull_requests=150, issues=100)
+    github = serve(world, latency=0.15)
+    _, workspace_id, job_id = await begin(backfill, github, repository)
+    await asked(github, 1)
+    await workspace_workflow(temporal_client, workspace_id).terminate("by a test")
+    job = await backfill.ended(job_id, within=3)
+    assert job["status"] == "failed"
+    assert "was terminated in Temporal" in job["error_message"]
+    assert await statuses(backfill, job_id) == {"long": "failed"}
+    assert await sweep_statuses(backfill, job_id) == {"failed"}
+    stored = await checksums(backfill, *DATA)
+    github.latency = 0
+    await command(backfill, "retry", job_id)
+    assert (await backfill.completed(job_id))["attempt"] == 1
+    assert await checksums(backfill, *DATA) != stored
+    await check(backfill.dsn, repository)
+    told = await backfill.rows("select status from notifications order by created_at")
+    assert [row["status"] for row in told] == ["started", "failed", "completed"]
+
+
+async def test_a_workflow_canceled_in_temporal_cancels_its_job_and_not_those_that_wait(
+    serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
+) -> None:
+    world = World()
+    one, two = repositories(world, "one", "two", pull_requests=150, issues=100)
+    github = serve(world, latency=0.15)
+    _, workspace_id, job_id = await begin(backfill, github, one, two)
+    waiting = await backfill.start(workspace_id, "--repo", "acme/one", "--type", "issues")
+    await asked(github, 1)
+    workflow = workspace_workflow(temporal_client, workspace_id)
+    run_id = (await workflow.describe()).run_id
+    await workflow.cancel()
+    github.latency = 0
+    job = await backfill.ended(job_id)
+    assert (job["status"], job["failed_repositories"], job["error_details"]) == ("canceled", 0, [])
+    assert await statuses(backfill, job_id) == {"one": "canceled", "two": "canceled"}
+    assert await sweep_statuses(backfill, job_id) == {"canceled"}
+    await is_now(
+        temporal_client.get_workflow_handle(workflow.id, run_id=run_id), WorkflowExecutionStatus.CANCELED
+    )
+    assert (await backfill.completed(waiting))["completed_repositories"] == 1
+    told = await backfill.rows("select operation_id, status from notifications order by created_at, status desc")
+    assert [tuple(row) for row in told] == [(job_id, "started"), (waiting, "started"), (waiting, "completed")]
+
+
+async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    [repository] = repositories(world, "long", pull_requests=150, issues=100)
+    github = serve(world, latency=0.05)
+    slow = [github.faults.add(Latency(1), operation=each, when=lambda request: request.variables["after"]) for each in PAGES]
+    worker, _, job_id = await begin(backfill, github, repository)
+
+    async def in_the_middle() -> bool:
+        return all(fault.hits for fault in slow)
+
+    await eventually(in_the_middle, within=30)
+    answered = len(github.log)
+    worker.send(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, 5) == 0
+    entries = github.log[answered:]
+    assert {entry.operation for entry in graphql(entries)} <= {*PAGES}, "it finished what it had asked for"
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(job_id)
+    assert_nothing_twice(github.log)
+    await check(backfill.dsn, repository)
+    rows = await backfill.rows("select max(attempts) as attempts from backfill_sweeps")
+    assert rows[0]["attempts"] == 0

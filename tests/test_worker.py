@@ -1,0 +1,61 @@
+"""The worker as a program: every bad setting is one line and exit 2, an absent server one line and exit 3."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.ports import LOOPBACK, free_port
+from tests.conftest import ROOT, StartWorker
+
+
+async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, ROOT / "worker.py", env=environment, cwd=directory, stderr=asyncio.subprocess.PIPE
+    )
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode is not None
+    return process.returncode, stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "mysql://somewhere"),
+        ("GITHUB_TOKENS", ""),
+        ("GITHUB_API_URL", "api.github.com"),
+        ("GITHUB_BUDGET_SHARE", "7"),
+        ("GITHUB_BUDGET_SHARE", "most"),
+        ("SLICE_PAGES", "25abc"),
+        ("LOG_FORMAT", "xml"),
+        ("TEMPORAL_ADDRESS", "http://localhost:7233"),
+    ],
+)
+async def test_a_bad_setting_is_one_line_that_names_it(
+    name: str, value: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    exit_code, stderr = await run_worker(environment | {name: value}, tmp_path)
+    assert exit_code == 2
+    assert len(stderr.strip().splitlines()) == 1
+    assert name in stderr
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "TEMPORAL_ADDRESS"])
+async def test_a_server_that_does_not_answer_is_one_line_and_another_exit_code(
+    name: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    nobody = f"{LOOPBACK}:{free_port()}"
+    value = f"postgresql://someone:hunter2@{nobody}/x" if name == "DATABASE_URL" else nobody
+    exit_code, stderr = await run_worker(environment | {name: value}, tmp_path)
+    assert exit_code == 3
+    assert len(stderr.strip().splitlines()) == 1
+    assert nobody in stderr
+    assert "hunter2" not in stderr
+
+
+async def test_a_worker_told_to_stop_ends_well(environment: dict[str, str], start_worker: StartWorker) -> None:
+    worker = await start_worker(environment)
+    worker.stop(within=10)
+    assert worker.exit_code == 0
