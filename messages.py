@@ -43,7 +43,10 @@ class Run(Message):
 
 
 class Retry(Message):
-    """Signal `retry`: do again what failed or was canceled of this job, with its cutoff. Empty selections mean all."""
+    """Signal `retry`: do again what failed or was canceled of this job, with its cutoff. Empty selections mean all.
+
+    The job's row says the same in `metadata.retry`, and is what counts: a signal may arrive twice, or late.
+    """
 
     job_id: str
     repository_ids: Annotated[list[str], Field(max_length=1_000)] = []
@@ -75,10 +78,9 @@ class Pace(Message):
 
 
 class BeginJob(Message):
-    """Input of `begin_job`: a pending job, or what of an ended one is to be done again."""
+    """Input of `begin_job`. What a retry is to do again stands in the job's row."""
 
     job_id: str
-    retry: Retry | None = None
 
 
 class NextRepositories(Message):

@@ -168,6 +168,7 @@ class Reconciler:
                 for job in by_workspace[workspace_id]:
                     if not life.carries(job):
                         await _give_up(connection, job, life)
+            await jobs.estimate(connection)
 
 
 async def _describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[str, Life]:

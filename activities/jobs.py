@@ -40,7 +40,7 @@ class JobActivities:
         """The job goes in progress, its repositories are fixed, its owner is told."""
         try:
             async with self._database.transaction() as connection:
-                plan = await transitions.begin(connection, job.job_id, job.retry, self._pace)
+                plan = await transitions.begin(connection, job.job_id, self._pace)
         except BackfillError as error:
             raise as_application_error(error) from error
         return plan.model_copy(update={"search_attributes": self._search_attributes})

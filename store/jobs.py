@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from errors import BadInput
 from messages import DATA_TYPES, TERMINAL_JOB_STATUSES, DataType, Failure, JobStatus, PartStatus, Retry, Run
+from store import notifications
 from store.addons import EXTENDED_DATA_RETENTION, Addon, Buyer
 from store.database import Connection
 
@@ -373,6 +374,33 @@ async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStat
     return status
 
 
+_ESTIMATE = """
+    with known as (
+        select backfill_job_id as id, count(*) as parts,
+               sum(least(coalesce((counts ->> data_type)::int, 0), expected)) as stored,
+               sum(case when status in ('pending', 'in_progress') then expected
+                   else least(coalesce((counts ->> data_type)::int, 0), expected) end) as expected
+        from backfill_sweeps where expected is not null group by backfill_job_id
+    ), estimated as (
+        select job.id, date_trunc('second', now() + (now() - job.started_at) * greatest(
+            known.expected::float * total_repositories * cardinality(backfill_types) / known.parts / known.stored - 1, 0
+        )) as eta
+        from workspace_backfill_jobs job join known using (id)
+        where job.status = 'in_progress' and job.attempt = 0 and known.stored > 0
+    )
+    update workspace_backfill_jobs job set estimated_completion_at = eta from estimated
+    where job.id = estimated.id and job.status = 'in_progress' and estimated_completion_at is distinct from eta
+"""
+
+
+async def estimate(connection: Connection) -> None:
+    """When each job in progress ends at its pace so far; parts not counted yet are taken to be like those that are.
+
+    A retry is too short a piece to tell a pace from.
+    """
+    await connection.execute(_ESTIMATE)
+
+
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
     """Ends a job, whose row is locked, from outside its workflow; what it had not finished ends with it.
 
@@ -445,21 +473,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         failures,
     )
     if status == "failed":
-        await connection.execute(
-            """
-            insert into notifications (
-                user_id, operation_id, operation_type, status, title, message, metadata, read, created_at, updated_at
-            )
-            select app_users.auth_user_id, job.id::text, 'backfill', 'failed',
-                   'Backfill of ' || workspaces.name || ' failed', $2,
-                   jsonb_build_object('workspace_id', workspaces.id), false, now(), now()
-            from workspace_backfill_jobs job
-            join workspaces on workspaces.id = job.workspace_id join app_users on app_users.id = workspaces.owner_id
-            where job.id = $1
-            """,
-            job_id,
-            message,
-        )
+        await notifications.tell(connection, job_id, "failed", "failed", message or "")
 
 
 # --- As people see it -------------------------------------------------------------------------------------------------

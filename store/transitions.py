@@ -18,7 +18,7 @@ from messages import (
     Retry,
     TypeOutcome,
 )
-from store import parts
+from store import notifications, parts
 from store.database import Connection
 
 LATEST_ERRORS = 100
@@ -32,7 +32,7 @@ where id = $1 and status = 'pending'
 
 _PLAN = """
 select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
-  j.total_repositories, j.attempt
+  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry
 from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
 """
 
@@ -44,20 +44,11 @@ where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j
 on conflict (backfill_job_id, repository_id) do nothing
 """
 
-_NOTIFY = """
-insert into notifications (user_id, operation_id, operation_type, repository, status, title, message, metadata, read,
-  created_at, updated_at)
-select u.auth_user_id, j.id::text, 'backfill', null, $2, $3, $4, jsonb_build_object('workspace_id', w.id), false,
-  now(), now()
-from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id join app_users u on u.id = w.owner_id
-where j.id = $1
-"""
 
-
-async def begin(connection: Connection, job_id: str, retry: Retry | None, pace: Pace) -> JobPlan:
+async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
 
-    Of a retry the repositories selected are pending again, and go on at their committed cursors.
+    Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on at its committed cursors.
     Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
@@ -65,17 +56,14 @@ async def begin(connection: Connection, job_id: str, retry: Retry | None, pace: 
     if not rows:
         raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
     [job] = rows
-    if began and retry is None:
+    if began and not job["attempt"]:
         await connection.execute(_SCOPE, job_id)
-        await connection.execute(
-            _NOTIFY,
-            job_id,
-            "started",
-            f"Backfill of {job['name']} started",
-            f"Fetching {job['retention_days']} days of history.",
+        await notifications.tell(
+            connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
         )
-    elif began and retry is not None:
-        await _reopen(connection, job_id, job["attempt"], retry)
+    elif began:
+        selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
+        await _reopen(connection, job_id, job["attempt"], selection)
     total: int = await connection.fetchval(
         """
         update workspace_backfill_jobs j set total_repositories = p.total
@@ -298,14 +286,12 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             completed,
             failed,
         )
-        if status != "canceled":
-            title = "completed" if status == "completed" and not failed else "ended with failures"
-            await connection.execute(
-                _NOTIFY,
-                job_id,
-                status,
-                f"Backfill {title if status == 'completed' else 'failed'}",
-                message or f"All {total} repositories are complete.",
+        if status == "failed":
+            await notifications.tell(connection, job_id, "failed", "failed", message or "")
+        elif status == "completed":
+            what = "completed with failures" if failed else "completed"
+            await notifications.tell(
+                connection, job_id, "completed", what, message or f"All {total} repositories are complete."
             )
     else:
         status, message = job["status"], job["error_message"]

@@ -85,7 +85,7 @@ class WorkspaceBackfillWorkflow:
         try:
             plan = await workflow.execute_activity_method(
                 JobActivities.begin_job,
-                BeginJob(job_id=work.job_id, retry=work if isinstance(work, Retry) else None),
+                BeginJob(job_id=work.job_id),
                 start_to_close_timeout=retries.MIRROR_TIMEOUT,
                 retry_policy=retries.MIRROR,
                 summary=work.job_id,

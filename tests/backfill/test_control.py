@@ -13,7 +13,7 @@ from sandbox.github.faults import Forbidden, Latency
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
-from sandbox.github.requests import Entry
+from sandbox.github.requests import Entry, Request
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from sandbox.processes import Process
@@ -27,8 +27,19 @@ MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sw
 PAGES = ("PullRequests", "Issues")
 
 
-def repositories(world: World, *names: str, pull_requests: int = 20, issues: int = 15) -> list[Repository]:
-    return [generate(world, Plan(f"acme/{name}", pull_requests, issues, years=1)) for name in names]
+def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
+    """Repositories with so many pages of each type."""
+    return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=1)) for name in names]
+
+
+def slow(github: StandIn, seconds: float = 1.0, repository: str = "") -> None:
+    """From its second page on every sweep (of one repository) is slow, until the faults are cleared."""
+
+    def late(request: Request) -> bool:
+        return bool(request.variables["after"]) and repository in ("", request.variables["name"])
+
+    for operation in PAGES:
+        github.faults.add(Latency(seconds), times=None, operation=operation, when=late)
 
 
 class Begun(NamedTuple):
@@ -46,16 +57,17 @@ async def begin(backfill: Backfill, github: StandIn, *of: Repository) -> Begun:
     return Begun(worker, workspace_id, await backfill.start(workspace_id))
 
 
-async def asked(github: StandIn, number: int, *, name: str = "", operations: tuple[str, ...] = PAGES) -> None:
-    """Until each of these operations was answered `number` times (about the repository `name`)."""
+async def in_the_middle(backfill: Backfill, job_id: str, sweeps: int) -> None:
+    """Until so many sweeps of the job have stored their first page and none has stored its last."""
 
-    async def enough() -> bool:
-        found = [
-            entry.operation for entry in list(github.log) if not name or entry.variables.get("name", name) == name
-        ]
-        return all(found.count(each) >= number for each in operations)
+    async def begun() -> bool:
+        rows = await backfill.rows(
+            "select status, position ->> 'cursor' as cursor from backfill_sweeps where backfill_job_id = $1", job_id
+        )
+        assert {row["status"] for row in rows} <= {"in_progress"}, "it was too quick for the test"
+        return sum(row["cursor"] is not None for row in rows) == sweeps
 
-    await eventually(enough, within=30)
+    await eventually(begun, within=20)
 
 
 async def command(backfill: Backfill, *arguments: str) -> None:
@@ -124,10 +136,10 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    [repository] = repositories(world, "long", pull_requests=250, issues=200)
-    github = serve(world, latency=0.08)
+    [repository] = repositories(world, "long", pages=6)
+    slow(github := serve(world))
     worker, workspace_id, job_id = await begin(backfill, github, repository)
-    await asked(github, 2)
+    await in_the_middle(backfill, job_id, 2)
     await command(backfill, "cancel", job_id)
     job = await backfill.ended(job_id, within=10)
     seen, left = monotonic(), await checksums(backfill, *DATA, *MIRROR)
@@ -151,6 +163,7 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
     assert await checksums(backfill, *DATA, *MIRROR) == left
     assert all(entry.started < seen for entry in github.log)
 
+    github.faults.clear()
     await command(backfill, "retry", job_id)
     await backfill.start_worker(backfill.environment)
     assert (await backfill.completed(job_id))["attempt"] == 1
@@ -208,16 +221,16 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    one, two = repositories(world, "one", "two")
-    github = serve(world, latency=0.2)
+    one, two = repositories(world, "one", "two", pages=5)
+    slow(github := serve(world))
     _, workspace_id, first = await begin(backfill, github, one, two)
-    await backfill.until("status = 'in_progress'", first)
+    await in_the_middle(backfill, first, 4)
     second = await backfill.start(workspace_id, "--repo", "acme/one")
     third = await backfill.start(workspace_id)
     await command(backfill, "cancel", second)
     rows = await backfill.rows("select id::text, status, started_at from workspace_backfill_jobs order by created_at")
     assert [tuple(row)[:2] for row in rows] == [(first, "in_progress"), (second, "canceled"), (third, "pending")]
-    github.latency = 0
+    github.faults.clear()
     before, after = await backfill.completed(first), await backfill.completed(third)
     assert before["completed_at"] <= after["started_at"]
     [waited] = await backfill.rows("select * from workspace_backfill_jobs where id = $1", second)
@@ -243,15 +256,12 @@ async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    killed, stopped = repositories(world, "killed", "stopped", pull_requests=150, issues=100)
-    [other] = repositories(world, "other")
-    github = serve(world, latency=0.15)
+    killed, stopped, other = repositories(world, "killed", "stopped", "other", pages=4)
+    slow(github := serve(world))
     worker, _, job_id = await begin(backfill, github, killed, stopped, other)
-    await asked(github, 1, name="killed")
-    await asked(github, 1, name="stopped")
+    await in_the_middle(backfill, job_id, 6)
     await (await repository_workflow(temporal_client, backfill, job_id, killed)).terminate("by a test")
     await (await repository_workflow(temporal_client, backfill, job_id, stopped)).cancel()
-    github.latency = 0.05
     job = await backfill.ended(job_id)
     left = await checksums(backfill, *DATA, *MIRROR)
     assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 2)
@@ -260,7 +270,7 @@ async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_
         "acme/killed": "workflow_ended",
         "acme/stopped": "canceled",
     }
-    assert "terminated" in (await progress(backfill, job_id))["killed"]["error_message"]
+    assert "Terminated" in (await progress(backfill, job_id))["killed"]["error_message"]
     assert await sweep_statuses(backfill, job_id) == {"failed", "completed"}
     await check(backfill.dsn, other)
 
@@ -278,21 +288,19 @@ async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    [repository] = repositories(world, "long", pull_requests=150, issues=100)
-    github = serve(world, latency=0.15)
+    [repository] = repositories(world, "long", pages=6)
+    slow(github := serve(world))
     _, workspace_id, job_id = await begin(backfill, github, repository)
-    await asked(github, 1)
+    await in_the_middle(backfill, job_id, 2)
     await workspace_workflow(temporal_client, workspace_id).terminate("by a test")
     job = await backfill.ended(job_id, within=3)
     assert job["status"] == "failed"
     assert "was terminated in Temporal" in job["error_message"]
     assert await statuses(backfill, job_id) == {"long": "failed"}
     assert await sweep_statuses(backfill, job_id) == {"failed"}
-    stored = await checksums(backfill, *DATA)
-    github.latency = 0
+    github.faults.clear()
     await command(backfill, "retry", job_id)
     assert (await backfill.completed(job_id))["attempt"] == 1
-    assert await checksums(backfill, *DATA) != stored
     await check(backfill.dsn, repository)
     told = await backfill.rows("select status from notifications order by created_at")
     assert [row["status"] for row in told] == ["started", "failed", "completed"]
@@ -302,16 +310,16 @@ async def test_a_workflow_canceled_in_temporal_cancels_its_job_and_not_those_tha
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    one, two = repositories(world, "one", "two", pull_requests=150, issues=100)
-    github = serve(world, latency=0.15)
+    one, two = repositories(world, "one", "two", pages=6)
+    slow(github := serve(world))
     _, workspace_id, job_id = await begin(backfill, github, one, two)
     waiting = await backfill.start(workspace_id, "--repo", "acme/one", "--type", "issues")
-    await asked(github, 1)
+    await in_the_middle(backfill, job_id, 4)
     workflow = workspace_workflow(temporal_client, workspace_id)
     run_id = (await workflow.describe()).run_id
     await workflow.cancel()
-    github.latency = 0
     job = await backfill.ended(job_id)
+    github.faults.clear()
     assert (job["status"], job["failed_repositories"], job["error_details"]) == ("canceled", 0, [])
     assert await statuses(backfill, job_id) == {"one": "canceled", "two": "canceled"}
     assert await sweep_statuses(backfill, job_id) == {"canceled"}
@@ -327,23 +335,17 @@ async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    [repository] = repositories(world, "long", pull_requests=150, issues=100)
-    github = serve(world, latency=0.05)
-    slow = [github.faults.add(Latency(1), operation=each, when=lambda request: request.variables["after"]) for each in PAGES]
+    [repository] = repositories(world, "long", pages=4)
+    slow(github := serve(world))
     worker, _, job_id = await begin(backfill, github, repository)
-
-    async def in_the_middle() -> bool:
-        return all(fault.hits for fault in slow)
-
-    await eventually(in_the_middle, within=30)
+    await in_the_middle(backfill, job_id, 2)
     answered = len(github.log)
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, 5) == 0
-    entries = github.log[answered:]
-    assert {entry.operation for entry in graphql(entries)} <= {*PAGES}, "it finished what it had asked for"
+    assert await asyncio.to_thread(worker.wait, float(backfill.environment["SHUTDOWN_SECONDS"])) == 0
+    in_flight = sorted(entry.operation for entry in github.log[answered:])
+    assert in_flight == sorted(PAGES), "it finished what it had asked for, and asked nothing more"
+    github.faults.clear()
     await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     assert_nothing_twice(github.log)
     await check(backfill.dsn, repository)
-    rows = await backfill.rows("select max(attempts) as attempts from backfill_sweeps")
-    assert rows[0]["attempts"] == 0
