@@ -374,31 +374,19 @@ async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStat
     return status
 
 
-_ESTIMATE = """
-    with known as (
-        select backfill_job_id as id, count(*) as parts,
-               sum(least(coalesce((counts ->> data_type)::int, 0), expected)) as stored,
-               sum(case when status in ('pending', 'in_progress') then expected
-                   else least(coalesce((counts ->> data_type)::int, 0), expected) end) as expected
-        from backfill_sweeps where expected is not null group by backfill_job_id
-    ), estimated as (
-        select job.id, date_trunc('second', now() + (now() - job.started_at) * greatest(
-            known.expected::float * total_repositories * cardinality(backfill_types) / known.parts / known.stored - 1, 0
-        )) as eta
-        from workspace_backfill_jobs job join known using (id)
-        where job.status = 'in_progress' and job.attempt = 0 and known.stored > 0
-    )
-    update workspace_backfill_jobs job set estimated_completion_at = eta from estimated
-    where job.id = estimated.id and job.status = 'in_progress' and estimated_completion_at is distinct from eta
-"""
-
-
 async def estimate(connection: Connection) -> None:
-    """When each job in progress ends at its pace so far; parts not counted yet are taken to be like those that are.
-
-    A retry is too short a piece to tell a pace from.
-    """
-    await connection.execute(_ESTIMATE)
+    """Keeps in each job in progress when it will end, for those who read the row and not `JobView.eta`."""
+    for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
+        eta = (await read(connection, row["id"])).eta
+        await connection.execute(
+            """
+            update workspace_backfill_jobs set estimated_completion_at = date_trunc('second', $2::timestamptz)
+            where id = $1 and status = 'in_progress'
+              and estimated_completion_at is distinct from date_trunc('second', $2::timestamptz)
+            """,
+            row["id"],
+            eta,
+        )
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
@@ -558,7 +546,7 @@ _JOB = """
            job.backfill_types as data_types, job.total_repositories, job.completed_repositories,
            job.failed_repositories, job.created_at, job.started_at, job.completed_at,
            (job.metadata ->> 'cancel_requested_at')::timestamptz as cancel_requested_at, job.error_message,
-           job.estimated_completion_at, job.subscription_addon_id, job.repositories_selected, now() as as_of
+           job.subscription_addon_id, job.repositories_selected, now() as as_of
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
 
@@ -648,7 +636,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
             "addon": dict(addon) if addon else None,
             "repositories": repositories,
             "waiting_until": waiting_until,
-            "eta": job["estimated_completion_at"] or _eta(job, repositories, waiting_until),
+            "eta": _eta(job, repositories, waiting_until),
         }
     )
 
