@@ -49,7 +49,7 @@ class Retry(Message):
     """
 
     job_id: str
-    repository_ids: Annotated[list[str], Field(max_length=1_000)] = []
+    repository_ids: Annotated[list[str], Field(max_length=10_000)] = []
     data_types: list[DataType] = []
 
 

@@ -4,6 +4,7 @@ Run as many as there is work for. SIGTERM and SIGINT stop it at the next page bo
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -89,6 +90,9 @@ async def work(stop: asyncio.Event) -> None:
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
         worker = build(client, database, github, worker_setting, task_queue, search_attributes)
         reconciling = asyncio.create_task(reconciler.run(stop))
+        # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
+        gc.collect()
+        gc.freeze()
         async with worker:
             log.info("polling", task_queue=task_queue, namespace=client.namespace)
             await stop.wait()

@@ -7,15 +7,16 @@ from pydantic import Field
 
 from messages import Message
 
-Phase = Literal["history", "catch_up", "comments", "verify"]
+Phase = Literal["history", "seek", "catch_up", "comments", "verify", "relist"]
 
 
 class Position(Message):
     """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
 
-    history: whole threads from the latest updated down to the cutoff. catch_up: a listing from the top down to `floor`
+    history: whole threads from the latest updated down to the cutoff. seek: only where GitHub refused the history's
+    cursor, a listing from the top down to the place where it stood. catch_up: a listing from the top down to `floor`
     for what changed meanwhile. comments: REST lists of comments since the first floor, for those that did not bump
-    their thread. verify: counts, and every number against what is stored where a count does not agree.
+    their thread. verify: counts. relist: only where they do not agree, every thread against what is stored.
     """
 
     version: int = 1
@@ -34,10 +35,18 @@ class Position(Message):
     round_pages: int = 0
     route: int = 0
     """comments: which of the type's REST lists is being read."""
+    comments_since: datetime | None = None
+    """comments: the change from which the present page was asked for."""
     reached_end: bool = False
     """The history was swept to its very end, so that counts can be compared."""
+    seeks: int = 0
+    """How often a cursor was refused since it last worked."""
     relisted: bool = False
-    """verify: every number was listed once and what was missing was fetched."""
+    """verify: every thread was listed once and what was missing was fetched."""
+    listed: int = 0
+    """relist: threads listed so far, oldest first."""
+    born: datetime | None = None
+    """relist: when the last of them was created."""
     total: int | None = None
     """Threads that GitHub counts."""
     swept: int = 0

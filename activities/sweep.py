@@ -135,32 +135,30 @@ class _Slice:
             await sweeps.release(self._database, self._sweep, failure=failure)
             # Pauses grow with attempts that brought nothing, not with Temporal's count: that one grows with every
             # deploy and kill, after which there is nothing to wait for.
-            raise as_application_error(error, min(timedelta(seconds=2**self._sweep.attempts), LONGEST_PAUSE)) from error
+            raise as_application_error(
+                error, min(timedelta(seconds=2 ** (self._sweep.attempts - 1)), LONGEST_PAUSE)
+            ) from error
         finally:
             heartbeat.cancel()
 
     async def _commit(self, turn: Turn) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
-        last = turn.outcome is not None or self._pages + 1 >= self._pace.slice_pages
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
             counts = sweep.counts.copy()
             if turn.page is not None:
                 counts += await pages.write(connection, sweep.repository, self._reader.kind, turn.page, sweep.cutoff_at)
-            for gone in turn.gone:
-                if gone.all_but is None:
-                    await threads.mark_gone_by_node(connection, sweep.data_type, gone.asked_at, gone.node_ids)
-                else:
-                    await threads.mark_gone(
-                        connection, sweep.data_type, sweep.repository.repository_id, gone.asked_at, gone.all_but
-                    )
+            if turn.gone and turn.page is not None:
+                await threads.mark_gone(
+                    connection, sweep.data_type, sweep.repository.repository_id, turn.page.asked_at, turn.gone
+                )
             await parts.remove(connection, sweep, turn.done)
             await parts.put(connection, sweep, turn.put)
             for part, reason in turn.failed:
                 await parts.fail(connection, sweep, part, reason)
-            if self._pages == 0 or last:
-                # Counting costs more than adding: exact at a slice's ends, by what was new between them.
+            if not sweep.position or turn.outcome is not None:
+                # Counting costs more than adding: all at the first page and at the end, what is new between them.
                 counts = await sweeps.count_stored(connection, sweep)
             # Of what is stored nothing can be missing; at the end it is what there was to fetch.
             stored = counts[sweep.data_type]
@@ -181,6 +179,7 @@ class _Slice:
         sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
         self._position = turn.position
+        sweep.position = turn.position.model_dump(mode="json", exclude_defaults=True)
         self._pages += 1
         self._committed_at = monotonic()
 

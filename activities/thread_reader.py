@@ -5,16 +5,15 @@ The rules are those of docs/sweep.md; numbers in comments refer to it.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 
 from activities.position import Position
-from activities.turn import Gone, Turn
+from activities.turn import Turn
 from errors import RetryNow, TooLarge
-from github.client import GitHub, InvalidCursor
-from github.client import Gone as GitHubGone
+from github.client import GitHub, InvalidCursor, SwitchedOff
 from github.threads import (
     THREAD_TYPES,
     Listing,
@@ -33,7 +32,7 @@ from github.threads import (
 )
 from messages import Failure
 from rows import Part, PartKind, ThreadKind
-from store import parts, threads
+from store import parts, sweeps, threads
 from store.database import Database
 from store.sweeps import Sweep
 
@@ -46,6 +45,7 @@ MOST_ROUNDS = 3
 FAST_SECONDS = 4.0
 """An answer under it lets the next request ask for more."""
 MOST_PART_ATTEMPTS = 3
+MOST_SEEKS = 3
 CHILDREN = 100
 """The most children a page of a connection holds."""
 PARENTS = 10
@@ -81,6 +81,7 @@ class ThreadReader:
             "reviews": PARENTS * CHILDREN,
             "review_comments": 100 * CHILDREN,
             "listing": 100,
+            "comments_since": 100,
         }
 
     @property
@@ -113,10 +114,14 @@ class ThreadReader:
             return await self._fetch_parts(position, *part)
         if position.phase == "history":
             return await self._history(position)
+        if position.phase == "seek":
+            return await self._seek(position)
         if position.phase == "catch_up":
             return await self._catch_up(position)
         if position.phase == "comments":
             return await self._comments(position)
+        if position.phase == "relist":
+            return await self._relist(position)
         return await self._verify(position)
 
     # History
@@ -128,9 +133,10 @@ class ThreadReader:
                 lambda: read_page(self._github, self._type, self._sweep.repository, size, position.cursor)
             )
         except InvalidCursor:
-            cursor = await self._cursor_before(position)
-            log.warning("cursor refused, found the place again", updated_at=str(position.updated_at))
-            read = await self._send(lambda: read_page(self._github, self._type, self._sweep.repository, size, cursor))
+            if position.seeks >= MOST_SEEKS:
+                raise
+            log.warning("cursor refused, looking for the place", updated_at=str(position.updated_at))
+            return Turn(position.model_copy(update={"phase": "seek", "cursor": None, "seeks": position.seeks + 1}))
         floor = position.floor or read.page.asked_at - CLOCK_SLACK
         moments = [row.updated_at for row in read.page.pull_requests] + [row.updated_at for row in read.page.issues]
         updated_at, node_id = read.last or (position.updated_at, position.node_id)
@@ -139,6 +145,7 @@ class ThreadReader:
                 "cursor": read.end_cursor,
                 "updated_at": updated_at,
                 "node_id": node_id,
+                "seeks": 0,
                 "floor": floor,
                 "first_floor": position.first_floor or floor,
                 "total": read.total,
@@ -153,21 +160,16 @@ class ThreadReader:
             )
         return self._turn(after, read)
 
-    async def _cursor_before(self, position: Position) -> str | None:
-        """The cursor of the last thread updated after the place: what follows it is not swept, or swept again. (4)"""
-        cursor = None
-        page: str | None = None
-        place = position.updated_at
-        while place is not None:
-            listing = await self._list(position, page)
-            for entry in listing.entries:
-                if entry.updated_at <= place:
-                    return cursor
-                cursor = entry.cursor
-            if listing.end_cursor is None:
-                return cursor
-            page = listing.end_cursor
-        return cursor
+    async def _seek(self, position: Position) -> Turn:
+        """Down a listing to the place: behind the last thread updated after it; equals are swept again. (4)"""
+        listing = await self._list(position, position.cursor)
+        cursor = position.cursor
+        for entry in listing.entries:
+            if position.updated_at is None or entry.updated_at <= position.updated_at:
+                return Turn(position.model_copy(update={"phase": "history", "cursor": cursor}), points=1)
+            cursor = entry.cursor
+        found = "seek" if listing.end_cursor else "history"
+        return Turn(position.model_copy(update={"phase": found, "cursor": listing.end_cursor or cursor}), points=1)
 
     # Catch-up
 
@@ -210,14 +212,21 @@ class ThreadReader:
 
     async def _comments(self, position: Position) -> Turn:
         assert position.first_floor is not None, "the history fixes the first floor"
-        route = self._type.comment_routes[position.route]
-        path = position.cursor or comments_path(self._sweep.repository, route, position.first_floor)
+        route, since = self._type.comment_routes[position.route], position.first_floor
+        size = self._ask("comments_since", position)
+        since = position.comments_since or since
+        path = position.cursor
+        if path is None or "&page=" not in path:
+            path = comments_path(self._sweep.repository, route, since, size)
         try:
-            comments, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
-        except GitHubGone as error:
+            comments, latest, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
+        except SwitchedOff as error:
             # Issues are switched off, and with them the list of conversation comments.
             log.warning("no list of comments", route=route, why=error.message)
-            comments, next_path = [], None
+            comments, latest, next_path = [], None, None
+        if next_path is not None and latest is not None and latest > since:
+            # From the last change seen on, not by number: a comment that is edited moves all that follow it.
+            next_path, since = comments_path(self._sweep.repository, route, latest, size), latest
         numbers: set[int] = set()
         async with self._database.transaction() as connection:
             for comment_type in {comment.comment_type for comment in comments}:
@@ -233,11 +242,11 @@ class ThreadReader:
             )
         put = [Part("thread", node_id, number, position.first_floor) for number, node_id in sorted(node_ids.items())]
         if next_path is not None:
-            update: dict[str, Any] = {"cursor": next_path}
+            update: dict[str, Any] = {"cursor": next_path, "comments_since": since}
         elif position.route + 1 < len(self._type.comment_routes):
-            update = {"cursor": None, "route": position.route + 1}
+            update = {"cursor": None, "comments_since": None, "route": position.route + 1}
         else:
-            update = {"cursor": None, "phase": "verify"}
+            update = {"cursor": None, "comments_since": None, "phase": "verify"}
         return Turn(position.model_copy(update=update), put=put)
 
     # Proof (7)
@@ -249,7 +258,7 @@ class ThreadReader:
             failures = await parts.failures(connection, self._sweep)
         total = position.total or 0
         if position.reached_end and stored < total and not position.relisted:
-            return await self._relist(position)
+            return Turn(position.model_copy(update={"phase": "relist", "cursor": None}))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
             "rounds": position.round,
@@ -269,29 +278,39 @@ class ThreadReader:
             turn.failure = self._incomplete(f"GitHub counts {total} threads and {stored} could be fetched")
         if turn.failure is not None:
             turn.outcome = "failed"
+            # Where a retry begins: what changed since, and the counts anew.
+            floor = position.as_of - CLOCK_SLACK if position.as_of else position.floor
+            again = {"phase": "catch_up", "cursor": None, "floor": floor, "round": 1, "route": 0, "relisted": False}
+            turn.position = position.model_copy(update=again)
         return turn
 
     async def _relist(self, position: Position) -> Turn:
-        """Every number that GitHub lists against what is stored: the missing are fetched, the unlisted are gone."""
-        listed: dict[int, Part] = {}
-        cursor: str | None = None
-        asked_at: datetime | None = None
-        while True:
-            listing = await self._list(position, cursor)
-            asked_at = asked_at or listing.asked_at
-            for entry in listing.entries:
-                listed[entry.github_id] = Part("thread", entry.node_id, entry.number, listing.asked_at)
-            cursor = listing.end_cursor
-            if cursor is None:
-                break
+        """Every thread that GitHub lists, by birth, against what is stored: what is missing is fetched.
+
+        What is stored and not listed is asked for by its id: it is GitHub's answer that says whether it is gone.
+        """
+        try:
+            listing = await self._list(position, position.cursor, by_birth=True)
+        except InvalidCursor:
+            return Turn(position.model_copy(update={"cursor": None, "listed": 0, "born": None}))
+        ids = [entry.github_id for entry in listing.entries]
+        last = listing.entries[-1].created_at if listing.entries and listing.end_cursor else listing.asked_at
         async with self._database.transaction() as connection:
-            stored = await threads.known(connection, self._sweep.data_type, list(listed))
-        return Turn(
-            position.model_copy(update={"relisted": True, "total": len(listed)}),
-            put=[part for github_id, part in listed.items() if github_id not in stored],
-            gone=[Gone(asked_at, all_but=list(listed))],
-            points=self._requests,
-        )
+            known = await threads.known(connection, self._sweep.data_type, ids)
+            unlisted = await threads.unlisted(
+                connection, self._sweep.data_type, self._sweep.repository.repository_id, (position.born, last), ids
+            )
+        put = [
+            Part("thread", entry.node_id, entry.number, listing.asked_at)
+            for entry in listing.entries
+            if entry.github_id not in known
+        ]
+        put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
+        listed = position.listed + len(ids)
+        update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last}
+        if listing.end_cursor is None:
+            update = {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "listed": 0, "born": None}
+        return Turn(position.model_copy(update=update), put=put, points=1)
 
     # Parts
 
@@ -335,6 +354,10 @@ class ThreadReader:
         turn = self._turn(after, read)
         turn.put.extend(read.going_on)
         turn.done.extend(read.done)
+        if kind == "thread":
+            # Fetched whole, it needs none of the parts that an earlier fetch of it left, nor their failures.
+            leftovers: list[PartKind] = ["head", "timeline", "comments", "reviews"]
+            turn.done.extend(Part(each, part.node_id, None, part.began_at) for part in read.done for each in leftovers)
         return self._judged(turn)
 
     def _read_parts(
@@ -364,7 +387,7 @@ class ThreadReader:
     async def _smallest_failed(self, position: Position, error: TooLarge) -> Turn:
         """One thread, or one child, is too much. A listing tells whether it is this one or GitHub as a whole."""
         kind, batch = self._asking.kind, self._asking.parts
-        if kind == "listing":
+        if kind in ("listing", "comments_since"):
             raise RetryNow(error.code, error.message)
         listing = await self._list(position, position.cursor if kind == "page" else None, first=1)
         if kind == "page":
@@ -393,6 +416,7 @@ class ThreadReader:
         part.attempts += 1
         if part.attempts < MOST_PART_ATTEMPTS:
             async with self._database.transaction() as connection:
+                await sweeps.fence(connection, self._sweep)
                 await parts.put(connection, self._sweep, [part])
             raise RetryNow(error.code, error.message)
         lost = Turn(position, failed=[(part, f"{kind}: {error.message}")])
@@ -417,17 +441,20 @@ class ThreadReader:
         rest = {each: size for each, size in position.sizes.items() if each != kind}
         return rest if grown == self._largest[kind] else rest | {kind: grown}
 
-    async def _list(self, position: Position, cursor: str | None, first: int | None = None) -> Listing:
+    async def _list(
+        self, position: Position, cursor: str | None, first: int | None = None, *, by_birth: bool = False
+    ) -> Listing:
         size = first or self._ask("listing", position)
-        return await self._send(lambda: read_listing(self._github, self._type, self._sweep.repository, size, cursor))
+        return await self._send(
+            lambda: read_listing(self._github, self._type, self._sweep.repository, size, cursor, by_birth=by_birth)
+        )
 
     async def _send(self, request: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         self._requests += 1
         return await request()
 
     def _turn(self, position: Position, read: Threads) -> Turn:
-        gone = [Gone(read.page.asked_at, node_ids=read.gone)] if read.gone else []
-        return Turn(position, page=read.page, put=list(read.parts), gone=gone, points=read.cost)
+        return Turn(position, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
 
     def _expected(self, position: Position) -> int | None:
         """Threads in scope: certain once the history is swept, before that by how far down in time we are."""

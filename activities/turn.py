@@ -1,21 +1,11 @@
 """What one turn of the loop brings: one request's rows and the place after it, to be committed together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from activities.position import Position
 from messages import Failure
 from rows import Page, Part, ThreadKind
-
-
-class Gone(NamedTuple):
-    """Threads that GitHub no longer has: those named, or (`all_but`) all that a whole listing does not name."""
-
-    asked_at: datetime
-    node_ids: Sequence[str] = ()
-    all_but: list[int] | None = None
 
 
 @dataclass(slots=True)
@@ -29,7 +19,8 @@ class Turn:
     done: list[Part] = field(default_factory=list)
     failed: list[tuple[Part, str]] = field(default_factory=list)
     """Parts that cannot be had, with the reason."""
-    gone: list[Gone] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    """Node ids of threads that GitHub says it does not have (any more)."""
     expected: int | None = None
     requests: int = 0
     points: int = 0

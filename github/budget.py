@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Literal
 
-from errors import JobOver, RetryLater
+from errors import BackfillError, JobOver, RetryLater
 
 Resource = Literal["graphql", "core"]
 
@@ -20,42 +20,52 @@ SHORTEST_WAIT = 1.0
 SECONDARY_WAIT = 60.0
 """Seconds to wait at the first refusal that does not say how long; doubled with each that follows, up to 15 minutes."""
 
+DOUBT = 5.0
+"""Seconds until a token that was refused once is tried again."""
+SET_ASIDE = 60.0
+"""Seconds until a token that was refused again and again is."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """A window as GitHub told of it; in one window the largest `used` counts, since answers overtake each other."""
+
+    limit: int
+    used: int
+    resets_at: float
+
 
 @dataclass(slots=True)
 class Window:
-    """One token's budget of one resource, as last heard."""
+    """One token's budget of one resource. GitHub sometimes tells of two windows in turn: the tightest decides."""
 
-    limit: int | None = None
-    used: int = 0
-    resets_at: float = 0.0
+    heard: list[Heard] = field(default_factory=list)
     paused_until: float = 0.0
     refusals: int = 0
     in_flight: int = 0
 
-    def known(self, now: float) -> bool:
-        return self.limit is not None and now < self.resets_at
-
     def spendable(self, share: float, now: float) -> float:
-        """Points left for us before the reserve begins; infinite while nothing is known of the window."""
-        if self.limit is None or not self.known(now):
-            return float("inf")
-        return self.limit * share - self.used - self.in_flight
+        """Points left for us before the reserve begins; infinite while nothing is known."""
+        self.heard = [each for each in self.heard if now < each.resets_at]
+        return min((each.limit * share - each.used - self.in_flight for each in self.heard), default=float("inf"))
 
     def free_at(self, share: float, now: float) -> float:
-        """When a request may go out: `now`, or the moment the pause or the window ends."""
+        """When a request may go out: `now`, or the moment the pause or the last window that is used up ends."""
         at = max(now, self.paused_until)
         if self.spendable(share, now) < 1:
-            at = max(at, self.resets_at)
+            spent = [each.resets_at for each in self.heard if each.limit * share - each.used - self.in_flight < 1]
+            at = max(at, *spent)
         return at
 
 
 @dataclass(slots=True)
 class Token:
-    """A token and its windows. `refused` is set once GitHub no longer accepts it."""
+    """A token and its windows. Refused (401) it is set aside until `refused_until`, and is tried again then."""
 
     secret: str = field(repr=False)
     name: str
-    refused: bool = False
+    refused_until: float = 0.0
+    strikes: int = 0
     windows: dict[Resource, Window] = field(default_factory=lambda: {"graphql": Window(), "core": Window()})
 
 
@@ -69,11 +79,9 @@ class Budget:
     def take(self, resource: Resource) -> Token:
         """The token with most left. Raises `RetryLater` when all have to wait and `JobOver` when none is accepted."""
         now = monotonic()
-        accepted = [token for token in self._tokens if not token.refused]
+        accepted = [token for token in self._tokens if token.refused_until <= now]
         if not accepted:
-            raise JobOver(
-                "unauthorized", "GitHub accepts none of the tokens (401)", "put a valid token into GITHUB_TOKENS"
-            )
+            raise self._none_accepted(now)
         free_at = {id(token): token.windows[resource].free_at(self._share, now) for token in accepted}
         ready = [token for token in accepted if free_at[id(token)] <= now]
         if not ready:
@@ -88,35 +96,57 @@ class Budget:
         token.windows[resource].in_flight -= 1
 
     def hear(self, token: Token, resource: Resource, limit: int, used: int, seconds_to_reset: float) -> None:
-        """What an answer said of the window. Answers arrive out of order: in one window the largest `used` counts."""
-        now = monotonic()
-        window = token.windows[resource]
-        wait = min(max(seconds_to_reset, 0.0), LONGEST_WAIT)
-        if wait == 0.0:
+        """What an answer said of the window. One whose reset is past says nothing."""
+        wait = min(seconds_to_reset, LONGEST_WAIT)
+        if wait <= 0:
             return
-        same_window = window.known(now) and abs(window.resets_at - (now + wait)) < 5
-        window.used = max(window.used, used) if same_window else used
-        window.limit = limit
-        window.resets_at = now + wait
+        resets_at = monotonic() + wait
+        window = token.windows[resource]
+        for heard in window.heard:
+            if abs(heard.resets_at - resets_at) < 5:
+                heard.limit, heard.used = limit, max(heard.used, used)
+                return
+        window.heard.append(Heard(limit, used, resets_at))
 
     def accepted(self, token: Token, resource: Resource) -> None:
         """A request was answered: refusals are counted anew."""
         token.windows[resource].refusals = 0
+        token.strikes = 0
 
     def limited(self, token: Token, resource: Resource, wait: float | None) -> RetryLater:
-        """GitHub refused for now: the token rests for `wait` seconds, or for a minute and growing if it did not say."""
+        """GitHub refused for now: the token rests for `wait` seconds, or for a minute and growing if it did not say.
+
+        The error's time is when any token may go on.
+        """
+        now = monotonic()
         window = token.windows[resource]
-        window.refusals += 1
+        if now >= window.paused_until:
+            # All that were in flight together hear of one limit: it counts once.
+            window.refusals += 1
         if wait is None:
             wait = min(SECONDARY_WAIT * 2 ** (window.refusals - 1), 900.0)
         wait = min(max(wait, SHORTEST_WAIT), LONGEST_WAIT)
-        window.paused_until = max(window.paused_until, monotonic() + wait)
-        return RetryLater("rate_limited", f"GitHub limits {token.name} ({resource})", _in(wait))
+        window.paused_until = max(window.paused_until, now + wait)
+        usable = [each for each in self._tokens if each.refused_until <= now]
+        free_at = min((each.windows[resource].free_at(self._share, now) for each in usable), default=now + wait)
+        return RetryLater("rate_limited", f"GitHub limits {token.name} ({resource})", _in(free_at - now))
 
-    def refuse(self, token: Token) -> int:
-        """GitHub does not know this token (401): it is set aside. Returns how many are left."""
-        token.refused = True
-        return sum(not each.refused for each in self._tokens)
+    def refuse(self, token: Token) -> BackfillError:
+        """GitHub does not know this token (401): it is set aside. One 401 may be GitHub's mistake; two are its word."""
+        now = monotonic()
+        token.strikes += 1
+        token.refused_until = now + (DOUBT if token.strikes == 1 else SET_ASIDE)
+        if any(each.refused_until <= now for each in self._tokens):
+            return RetryLater("unauthorized", f"GitHub refuses {token.name} (401); others are left", _in(0))
+        return self._none_accepted(now)
+
+    def _none_accepted(self, now: float) -> BackfillError:
+        if all(token.strikes > 1 for token in self._tokens):
+            return JobOver(
+                "unauthorized", "GitHub accepts none of the tokens (401)", "put a valid token into GITHUB_TOKENS"
+            )
+        wait = min(token.refused_until for token in self._tokens) - now
+        return RetryLater("unauthorized", "GitHub refuses every token (401); asking once more", _in(wait))
 
 
 def _in(seconds: float) -> datetime:

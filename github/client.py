@@ -7,8 +7,9 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from math import ceil
 from time import monotonic, time
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ import aiohttp
 import orjson
 import structlog
 
-from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLarge
+from errors import BackfillError, PartOver, RetryLater, RetryNow, TooLarge
 from github import documents
 from github.budget import Budget, Resource, Token
 
@@ -36,9 +37,13 @@ class Gone(PartOver):
     """GitHub does not have it, or not for these tokens (404): a repository, or a route of it."""
 
 
+class SwitchedOff(PartOver):
+    """The repository is there, and has this switched off (410)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What GitHub said. `asked_at` is its `Date`; `missing` the paths of nodes that it says do not exist."""
+    """What GitHub said. `asked_at` is its `Date` less the time it took; `missing` are paths of nodes that are not."""
 
     data: Any
     asked_at: datetime
@@ -50,6 +55,10 @@ class Answer:
     missing: frozenset[tuple[str | int, ...]] = field(default=frozenset())
 
 
+class _ScopeMissing(PartOver):
+    """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
+
+
 class GitHub:
     """A client for one base address with a pool of tokens. Use as an async context manager."""
 
@@ -58,6 +67,7 @@ class GitHub:
         self._graphql_url = graphql_url
         self._budget = Budget(tokens, share)
         self._session: aiohttp.ClientSession | None = None
+        self._sees_teams = True
 
     async def __aenter__(self) -> "GitHub":
         self._session = aiohttp.ClientSession(
@@ -82,14 +92,26 @@ class GitHub:
     async def graphql(self, operation: str, variables: Mapping[str, Any], aliases: int = 0) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
-        Nodes that GitHub says do not exist are None in `data` and listed in `missing`; any other null that came with
-        an error raises, so that an answer that is returned is whole.
+        Nodes that GitHub says do not exist are None in `data` and listed in `missing`. A field deep inside that this
+        token may not see (a reference into a private repository) is None; any other error raises.
         """
-        body = orjson.dumps(
-            {"query": documents.text(operation, aliases), "operationName": operation, "variables": variables}
-        )
+        try:
+            return await self._graphql(operation, variables, aliases)
+        except _ScopeMissing as error:
+            if not self._sees_teams:
+                raise PartOver(
+                    "forbidden", error.message, "give the token the scopes that the message names"
+                ) from error
+            # GitHub refuses the whole query for one field. Without teams it needs no scope.
+            self._sees_teams = False
+            log.warning("requested teams are left out: no token has the scope read:org", why=error.message)
+            return await self._graphql(operation, variables, aliases)
+
+    async def _graphql(self, operation: str, variables: Mapping[str, Any], aliases: int) -> Answer:
+        query = documents.text(operation, aliases, teams=self._sees_teams)
+        body = orjson.dumps({"query": query, "operationName": operation, "variables": variables})
         status, headers, raw, seconds, token = await self._send("graphql", "POST", self._graphql_url, body)
-        asked_at = _date(headers)
+        asked_at = _asked_at(headers, seconds)
         content = _decode(raw) if status == 200 else None
         if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
             raise self._refusal(token, "graphql", status, headers, raw, operation)
@@ -97,16 +119,19 @@ class GitHub:
         missing = []
         for error in content.get("errors") or ():
             path = tuple(error.get("path") or ())
-            if error.get("type") == "NOT_FOUND" and path and path[0] != "repository":
+            hidden = error.get("type") in ("NOT_FOUND", "FORBIDDEN")
+            if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
                 missing.append(path)
-            else:
+            elif not hidden or path in ((), ("repository",), ("repository", "threads")):
                 raise self._graphql_error(token, headers, error, operation)
+            else:
+                log.info("hidden from this token", operation=operation, path=path, why=error.get("message"))
         if not isinstance(data, dict):
             raise RetryNow("bad_answer", f"GitHub answered {operation} with neither data nor an error")
         rate = data.get("rateLimit") or {}
         if rate:
             self._budget.hear(
-                token, "graphql", rate["limit"], rate["used"], (_time(rate["resetAt"]) - asked_at).total_seconds()
+                token, "graphql", rate["limit"], rate["used"], (_time(rate["resetAt"]) - _date(headers)).total_seconds()
             )
         self._budget.accepted(token, "graphql")
         return Answer(
@@ -122,7 +147,7 @@ class GitHub:
         if content is None:
             raise RetryNow("bad_answer", f"GitHub's answer to {path.partition('?')[0]} is not JSON")
         self._budget.accepted(token, "core")
-        return Answer(content, _date(headers), seconds, cost=1, next_path=self._next(headers))
+        return Answer(content, _asked_at(headers, seconds), seconds, cost=1, next_path=self._next(headers))
 
     async def _send(
         self, resource: Resource, method: str, url: str, body: bytes | None
@@ -133,7 +158,10 @@ class GitHub:
         started = monotonic()
         try:
             async with self._session.request(
-                method, url, data=body, headers={"Authorization": f"Bearer {token.secret}"}
+                method,
+                url,
+                data=body,
+                headers={"Authorization": f"Bearer {token.secret}", "Content-Type": "application/json"},
             ) as response:
                 raw = await response.read()
                 status, headers = response.status, response.headers
@@ -177,13 +205,8 @@ class GitHub:
         message = _message(raw)
         words = message.lower()
         if status == 401:
-            left = self._budget.refuse(token)
-            log.warning("token refused", token=token.name, left=left)
-            if left:
-                return RetryNow("unauthorized", f"GitHub refuses {token.name} (401); {left} left")
-            return JobOver(
-                "unauthorized", "GitHub accepts none of the tokens (401)", "put a valid token into GITHUB_TOKENS"
-            )
+            log.warning("token refused", token=token.name)
+            return self._budget.refuse(token)
         if status == 429 or (
             status == 403
             and (
@@ -198,10 +221,10 @@ class GitHub:
             return PartOver(
                 "forbidden", f"GitHub forbids {what} (403): {message}", "give the token access to the repository"
             )
-        if status in (404, 410):
-            return Gone(
-                "gone", f"GitHub has no {what} ({status}): {message}", "the repository was deleted, or is private"
-            )
+        if status == 404:
+            return Gone("gone", f"GitHub has no {what} (404): {message}", "the repository was deleted, or is private")
+        if status == 410:
+            return SwitchedOff("disabled", f"GitHub has {what} switched off (410): {message}")
         if status == 451:
             return PartOver("taken_down", f"GitHub blocks {what} for legal reasons (451): {message}")
         if status == 409:
@@ -231,7 +254,9 @@ class GitHub:
             return InvalidCursor("invalid_cursor", message)
         if kind == "NOT_FOUND":
             return Gone("gone", message, "the repository was deleted, renamed away, or is private")
-        if kind in ("FORBIDDEN", "INSUFFICIENT_SCOPES") or "saml" in words:
+        if kind == "INSUFFICIENT_SCOPES":
+            return _ScopeMissing("forbidden", message)
+        if kind == "FORBIDDEN" or "saml" in words:
             return PartOver("forbidden", message, "give the token access to the repository")
         if kind in ("SERVICE_UNAVAILABLE", "INTERNAL", "LOADING") or not kind:
             return RetryNow("github_error", f"GitHub failed at {operation}: {message}")
@@ -255,12 +280,21 @@ def _date(headers: Mapping[str, str]) -> datetime:
         return datetime.fromtimestamp(time(), UTC)
 
 
+def _asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
+    """When the question left, on GitHub's clock: its `Date` is the answer's, and what changed between is not in it."""
+    return _date(headers) - timedelta(seconds=ceil(seconds))
+
+
 def _time(value: str) -> datetime:
     return datetime.fromisoformat(value)
 
 
 def _decode(raw: bytes) -> Any:
     """Parsed JSON without what Postgres cannot hold: NUL characters and lone surrogates. None if it is not JSON."""
+    nul = b"\\u0000" in raw
+    if nul and b"\\\\u0000" not in raw:
+        # No backslash before it, so it is the character and not its spelling: gone without walking the answer.
+        raw, nul = raw.replace(b"\\u0000", b""), False
     try:
         content = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -271,7 +305,7 @@ def _decode(raw: bytes) -> Any:
         except ValueError:
             return None
         return _storable(content)
-    return _storable(content) if b"\\u0000" in raw else content
+    return _storable(content) if nul else content
 
 
 def _storable(value: Any) -> Any:

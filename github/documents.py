@@ -21,7 +21,7 @@ from graphql import (
     parse,
     visit,
 )
-from graphql.language.visitor import IDLE
+from graphql.language.visitor import IDLE, REMOVE
 
 _QUERIES = Path(__file__).parent / "queries"
 
@@ -135,7 +135,22 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 
 @cache
-def text(name: str, aliases: int = 0) -> str:
-    """The text that is sent for an operation; printed once, since printing a tree costs more than a page."""
-    request = GraphQLRequest(aliased(name, aliases) if aliases else document(name), operation_name=name)
+def text(name: str, aliases: int = 0, *, teams: bool = True) -> str:
+    """The text that is sent for an operation; printed once, since printing a tree costs more than a page.
+
+    Without `teams` nothing is asked of a Team but its type: its fields need a scope that many tokens lack.
+    """
+    whole = aliased(name, aliases) if aliases else document(name)
+    request = GraphQLRequest(whole if teams else _without_teams(whole), operation_name=name)
     return str(request.payload["query"])
+
+
+def _without_teams(whole: DocumentNode) -> DocumentNode:
+    class Drop(Visitor):
+        def enter_inline_fragment(self, node: InlineFragmentNode, *_: object) -> object:
+            return REMOVE if node.type_condition and node.type_condition.name.value == "Team" else IDLE
+
+    stripped = visit(whole, Drop())
+    if not isinstance(stripped, DocumentNode):
+        raise TypeError("a document without teams is none")
+    return stripped

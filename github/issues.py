@@ -1,7 +1,7 @@
 """Issues: their queries, and a node of them as rows."""
 
 from github.actors import Node, contributor
-from github.fields import assignees, labels, milestone
+from github.fields import assignees, labels, milestone, whole
 from github.timeline import time, time_or_none
 from rows import Issue, Page
 
@@ -19,7 +19,7 @@ CONNECTIONS = 5
 def add(node: Node, page: Page) -> int:
     """Adds the issue to the page; returns its GitHub id."""
     github_id = int(node["fullDatabaseId"])
-    closings = node["lastClosed"]["nodes"]
+    closings = whole(node["lastClosed"], "closings")
     closed = node["state"] == "CLOSED"
     page.issues.append(
         Issue(
@@ -40,7 +40,7 @@ def add(node: Node, page: Page) -> int:
             sorted(
                 (
                     {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
-                    for pull in (node["closedByPullRequestsReferences"] or {"nodes": []})["nodes"]
+                    for pull in whole(node["closedByPullRequestsReferences"], "closing pull requests")
                 ),
                 key=lambda pull: str(pull["url"]),
             ),

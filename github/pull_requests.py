@@ -1,7 +1,7 @@
 """Pull requests: their queries, and a node of them as rows."""
 
 from github.actors import Node, contributor, login
-from github.fields import assignees, labels, milestone
+from github.fields import assignees, labels, milestone, whole
 from github.timeline import time, time_or_none
 from rows import Page, PullRequest, RequestedReviewer
 
@@ -49,9 +49,9 @@ def add(node: Node, page: Page) -> int:
             assignees(node),
         )
     )
-    for request in node["reviewRequests"]["nodes"]:
+    for request in whole(node["reviewRequests"], "review requests"):
         reviewer = request["requestedReviewer"]
-        if reviewer is None:
+        if reviewer is None or (reviewer["__typename"] == "Team" and "slug" not in reviewer):
             # The account or team was deleted, or is not shown to this token: nobody can be named.
             continue
         if reviewer["__typename"] == "Team":

@@ -63,6 +63,7 @@ class Entry(NamedTuple):
     node_id: str
     github_id: int
     number: int
+    created_at: datetime
     updated_at: datetime
     cursor: str
 
@@ -127,16 +128,26 @@ async def read_page(
 
 
 async def read_listing(
-    github: GitHub, kind: ThreadType, repository: RepositoryRef, first: int, after: str | None
+    github: GitHub,
+    kind: ThreadType,
+    repository: RepositoryRef,
+    first: int,
+    after: str | None,
+    *,
+    by_birth: bool = False,
 ) -> Listing:
-    """Who and when of up to 100 threads, latest updated first: 1 point."""
-    answer = await github.graphql(kind.listing, {**_name(repository), "first": first, "after": after})
+    """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first."""
+    variables: dict[str, Any] = {**_name(repository), "first": first, "after": after}
+    if by_birth:
+        variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
+    answer = await github.graphql(kind.listing, variables)
     connection = _connection(answer, repository)
     entries = [
         Entry(
             edge["node"]["id"],
             int(edge["node"]["fullDatabaseId"]),
             edge["node"]["number"],
+            time(edge["node"]["createdAt"]),
             time(edge["node"]["updatedAt"]),
             edge["cursor"],
         )
@@ -232,26 +243,34 @@ async def read_review_comments(
     return threads
 
 
-async def read_comments_since(github: GitHub, kind: ThreadType, path: str) -> tuple[list[CommentSince], str | None]:
-    """A page of a REST list of comments (see `comments_path`) and the path of the next one, or None."""
+async def read_comments_since(
+    github: GitHub, kind: ThreadType, path: str
+) -> tuple[list[CommentSince], datetime | None, str | None]:
+    """A page of a REST list of comments (see `comments_path`).
+
+    Answers those of this kind of thread, the page's latest change, and the path of the next page, or None.
+    """
     answer = await github.rest(path)
+    latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
     comments = []
     for comment in answer.data:
         if "pull_request_url" in comment:
             thread, comment_type = comment["pull_request_url"], "review_comment"
         else:
-            of_pull_request = "/pull/" in comment["html_url"]
+            of_pull_request = comment["html_url"].partition("#")[0].rsplit("/", 2)[1] == "pull"
             if of_pull_request != (kind.kind == "pull_request"):
                 continue
             thread, comment_type = comment["issue_url"], "issue_comment"
         comments.append(
             CommentSince(comment_type, comment["id"], int(thread.rpartition("/")[2]), time(comment["updated_at"]))
         )
-    return comments, answer.next_path
+    return comments, latest, answer.next_path
 
 
-def comments_path(repository: RepositoryRef, route: str, since: datetime) -> str:
-    query = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "sort": "updated", "direction": "asc", "per_page": 100}
+def comments_path(repository: RepositoryRef, route: str, since: datetime, per_page: int) -> str:
+    """The first page of the comments updated since then, oldest change first."""
+    moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+    query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
     return f"/repos/{repository.full_name}/{route}?{urlencode(query)}"
 
 
@@ -264,7 +283,7 @@ def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
     repository = answer.data["repository"]
     if repository is None:
         raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
-    if repository["databaseId"] != wanted.github_id:
+    if repository["databaseId"] not in (None, wanted.github_id):
         # Another repository took the name while we worked. A retry inspects the repository anew, by its id.
         raise PartOver(
             "renamed",
@@ -285,7 +304,7 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
     seen = add_items(connection["nodes"], github_id, kind.kind, page)
     threads.parts.extend(_review_parts(page, before, page.asked_at, node["number"], connection["nodes"]))
     part = Part("timeline", node["id"], node["number"], page.asked_at, seen=seen, parent=github_id)
-    if connection["pageInfo"]["hasNextPage"] or len(seen) != connection["filteredCount"]:
+    if connection["pageInfo"]["hasNextPage"] or len(seen) < connection["filteredCount"]:
         part.cursor = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
         part.expected = connection["filteredCount"]
         part.seen = seen if part.cursor else []
@@ -324,8 +343,9 @@ def _advance(part: Part, info: Node, total: int, threads: Threads) -> bool:
         part.cursor = info["endCursor"]
         threads.going_on.append(part)
         return False
-    if len(set(part.seen)) != total:
-        # Something came or went while we paged: from the start, counting as an attempt.
+    if len(set(part.seen)) < total:
+        # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
+        # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
         part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at
         part.attempts += 1
         threads.going_on.append(part)

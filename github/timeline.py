@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from errors import TooLarge
 from github.actors import Node, contributor, login
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
@@ -32,6 +33,8 @@ def time_or_none(value: str | None) -> datetime | None:
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
     """Adds the items' rows to the page; returns their `seen` keys, pending reviews' too: counted, not stored."""
+    if any(node is None for node in nodes):
+        raise TooLarge("null_node", "GitHub left out an item of a timeline")
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
     for node in nodes:
@@ -102,6 +105,8 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
 
 def add_review_comments(nodes: list[Node], review: int, pull_request: int, page: Page) -> list[str]:
     """Adds a review's comments to the page; returns their `seen` keys."""
+    if any(node is None for node in nodes):
+        raise TooLarge("null_node", "GitHub left out a review comment")
     seen = []
     for node in nodes:
         github_id = int(node["fullDatabaseId"])
@@ -139,7 +144,7 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.get("__typename") == "Team":
-        return f"team:{value['slug']}"
+        return f"team:{value['slug']}" if "slug" in value else "team"
     if "login" in value:
         return login(value) if "__typename" in value else value["login"]
     if value.keys() == {"oid"}:

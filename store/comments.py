@@ -34,7 +34,8 @@ with written as (
     commenter_id = excluded.commenter_id, body = excluded.body, path = excluded.path, position = excluded.position,
     original_position = excluded.original_position, diff_hunk = excluded.diff_hunk, commit_id = excluded.commit_id,
     created_at = excluded.created_at, updated_at = excluded.updated_at, last_synced_at = excluded.last_synced_at
-  where (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at)
+  where (t.last_synced_at is null
+      or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.repository_id, t.pull_request_id, t.issue_id, t.review_id, t.in_reply_to_github_id, t.commenter_id, t.body,
       t.path, t.position, t.original_position, t.diff_hunk, t.commit_id, t.created_at, t.updated_at)
     is distinct from (excluded.repository_id, excluded.pull_request_id, excluded.issue_id, excluded.review_id,

@@ -26,6 +26,9 @@ _PASSING = (
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
 )
@@ -56,7 +59,14 @@ class Database:
     async def __aenter__(self) -> "Database":
         try:
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=0, max_size=self._size, statement_cache_size=0, timeout=10, init=_prepare
+                self._url,
+                min_size=0,
+                max_size=self._size,
+                statement_cache_size=0,
+                timeout=10,
+                # A connection that died without a word must not hold its caller for ever.
+                command_timeout=60,
+                init=_prepare,
             )
             async with asyncio.timeout(10), self._pool.acquire() as connection:
                 await connection.fetchval("select 1")

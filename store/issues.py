@@ -40,7 +40,9 @@ with written as (
     closed_at = excluded.closed_at, labels = excluded.labels, milestone = excluded.milestone,
     assignees = excluded.assignees, linked_prs = excluded.linked_prs, last_synced_at = excluded.last_synced_at,
     gone_at = null
-  where (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at)
+  -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
+  where (t.node_id is null
+      or (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.repository_id, t.node_id, t.number, t.title, t.body, t.state, t.author_id, t.closed_by_id, t.created_at,
       t.updated_at, t.closed_at, t.labels, t.milestone, t.assignees, t.linked_prs, t.gone_at)
     is distinct from (excluded.repository_id, excluded.node_id, excluded.number, excluded.title, excluded.body,

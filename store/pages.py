@@ -19,6 +19,8 @@ async def write(
     Returns how many rows are new, by noun; only those of threads updated at or after `since` count.
     """
     repository_id = repository.repository_id
+    # Two jobs, or two types, of one repository write the same rows in different orders: one after the other.
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
     await contributors.write(connection, page.contributors.values())
     new = Counter(
         pull_requests=await pull_requests.write(
@@ -42,8 +44,12 @@ async def write(
             await reviews.delete_absent(connection, page.whole_threads)
     if page.whole_reviews:
         await comments.delete_absent(connection, "review", page.whole_reviews)
-    touched = {row.github_id for row in page.pull_requests} | {row.pull_request for row in page.reviews}
-    await pull_requests.derive(connection, sorted(touched))
-    of_issues = {row.github_id for row in page.issues} | {row.issue for row in page.comments if row.issue}
-    await issues.derive(connection, sorted(of_issues))
+    wholes = {whole.parent for whole in page.whole_threads}
+    if kind == "pull_request":
+        touched = {row.github_id for row in page.pull_requests} | {row.pull_request for row in page.reviews} | wholes
+        touched |= {row.pull_request for row in page.events if row.pull_request}
+        await pull_requests.derive(connection, sorted(touched))
+    else:
+        touched = {row.github_id for row in page.issues} | {row.issue for row in page.comments if row.issue} | wholes
+        await issues.derive(connection, sorted(touched))
     return +new

@@ -51,7 +51,9 @@ with written as (
     merged_at = excluded.merged_at, html_url = excluded.html_url, labels = excluded.labels,
     milestone = excluded.milestone, assignees = excluded.assignees, last_synced_at = excluded.last_synced_at,
     gone_at = null
-  where (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at)
+  -- What we never fetched may carry a wrong updated_at: a host once set it to the moment of capture.
+  where (t.node_id is null
+      or (t.updated_at, coalesce(t.last_synced_at, '-infinity')) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.repository_id, t.repository_full_name, t.node_id, t.number, t.title, t.body, t.state, t.author_id,
       t.author_login, t.draft, t.merged, t.merged_by_id, t.base_branch, t.head_branch, t.additions, t.deletions,
       t.changed_files, t.commits, t.created_at, t.updated_at, t.closed_at, t.merged_at, t.html_url, t.labels,

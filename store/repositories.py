@@ -1,14 +1,27 @@
 """`repositories`: the host's; a rename keeps the row, and a name that passed to another repository is freed first."""
 
+from errors import PartOver
 from store.database import Connection
 
 
 async def update(
     connection: Connection, repository_id: str, *, github_id: int, full_name: str, is_private: bool, is_archived: bool
 ) -> None:
-    """Corrects what a rename, a transfer or an archiving changed; a row that is right already is not touched."""
+    """Corrects what a rename, a transfer or an archiving changed; a row that is right already is not touched.
+
+    Raises `PartOver` (duplicate) if another row is this repository: nothing is changed then.
+    """
     owner, _, name = full_name.partition("/")
-    # Whoever holds the name or the id wrongly keeps its row under a name that nobody can have.
+    other = await connection.fetchval(
+        "select full_name from repositories where github_id = $2 and id <> $1::uuid", repository_id, github_id
+    )
+    if other is not None:
+        raise PartOver(
+            "duplicate",
+            f"{full_name} (GitHub id {github_id}) is in this database twice: its history belongs to {other}",
+            f"put {other} into the workspace instead",
+        )
+    # Who holds the name is another repository, which is called otherwise by now: its own backfill will tell how.
     await connection.execute(
         """
         update repositories set full_name = 'renamed/' || id, owner = 'renamed', name = id::text
@@ -24,7 +37,6 @@ async def update(
         update repositories set github_id = $2, full_name = $3, owner = $4, name = $5, is_private = $6, is_archived = $7
         where id = $1 and (github_id, full_name, owner, name, is_private, is_archived)
           is distinct from ($2, $3, $4, $5, $6, $7)
-          and not exists (select from repositories o where o.github_id = $2 and o.id <> $1)
         """,
         repository_id,
         github_id,

@@ -23,8 +23,8 @@ with written as (
     author_id = excluded.author_id, state = excluded.state, body = excluded.body,
     submitted_at = excluded.submitted_at, updated_at = excluded.updated_at, commit_id = excluded.commit_id,
     last_synced_at = excluded.last_synced_at
-  where (coalesce(t.updated_at, '-infinity'), coalesce(t.last_synced_at, '-infinity'))
-      <= (excluded.updated_at, excluded.last_synced_at)
+  where (t.last_synced_at is null
+      or (coalesce(t.updated_at, '-infinity'), t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.pull_request_id, t.repository_id, t.author_id, t.state, t.body, t.submitted_at, t.updated_at, t.commit_id)
     is distinct from (excluded.pull_request_id, excluded.repository_id, excluded.author_id, excluded.state,
       excluded.body, excluded.submitted_at, excluded.updated_at, excluded.commit_id)
@@ -33,16 +33,20 @@ with written as (
 select count(*) from written w join pull_requests p on p.id = w.pull_request_id where inserted and p.updated_at >= $11
 """
 
-# A review vanishes when it had no body of its own and its last comment is deleted; what is left of its comments
-# belongs to no review any more.
+# A review vanishes when it had no body of its own and its last comment is deleted: what we hold of its comments is
+# gone too.
 _DELETE_ABSENT = """
 with doomed as (
-  select r.id from unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at)
+  select r.id, w.began_at from unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at)
   join pull_requests p on p.github_id = w.parent
   join reviews r on r.pull_request_id = p.id and r.submitted_at < w.began_at
   where r.github_id <> all($3::bigint[])
-), orphaned as (
-  update comments c set review_id = null from doomed d where c.review_id = d.id
+), doomed_comments as (
+  select c.id from comments c join doomed d on d.id = c.review_id where c.created_at < d.began_at
+), untied as (
+  update comments c set in_reply_to_id = null from doomed_comments d where c.in_reply_to_id = d.id
+), deleted as (
+  delete from comments c using doomed_comments d where c.id = d.id
 )
 delete from reviews r using doomed d where r.id = d.id
 """

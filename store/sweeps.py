@@ -78,6 +78,16 @@ update workspace_backfill_progress set
 where backfill_job_id = $1 and repository_id = $2
 """
 
+# In the transaction of the sweep's last page, so that nobody sees one of the two without the other.
+_TYPE_ENDED = {
+    status: f"""
+      update workspace_backfill_progress set
+        data_types_{status} = array(select distinct unnest(data_types_{status} || $3::text) order by 1)
+      where backfill_job_id = $1 and repository_id = $2
+    """
+    for status in ("completed", "failed")
+}
+
 _COUNTS: dict[DataType, str] = {
     "pull_requests": """
       with threads as (
@@ -163,6 +173,8 @@ async def commit(
     change = {noun: counts[noun] - sweep.counts[noun] for noun in ("pull_requests", "issues", "comments", "reviews")}
     if any(change.values()):
         await connection.execute(_PROGRESS, sweep.job_id, sweep.repository.repository_id, *change.values())
+    if status in _TYPE_ENDED:
+        await connection.execute(_TYPE_ENDED[status], *sweep.key)
 
 
 async def count_stored(connection: Connection, sweep: Sweep) -> Counter[str]:
@@ -172,12 +184,12 @@ async def count_stored(connection: Connection, sweep: Sweep) -> Counter[str]:
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """The attempt ends between two commits: without a failure it cost nothing, with one it is remembered."""
+    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
     async with database.transaction() as connection:
         await connection.execute(
             """
             update backfill_sweeps set lease_owner = null, error = coalesce($5, error),
-              attempts = case when $5::jsonb is null then 0 else attempts end
+              attempts = case when $5::jsonb is null then greatest(attempts - 1, 0) else attempts end
             where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and lease_token = $4
             """,
             *sweep.key,

@@ -64,26 +64,34 @@ async def count(connection: Connection, table: DataType, repository_id: str) -> 
     return number
 
 
-async def mark_gone(
-    connection: Connection, table: DataType, repository_id: str, asked_at: datetime, listed: Sequence[int]
-) -> int:
-    """Marks stored threads, born before `asked_at`, that a whole listing does not name. Returns how many."""
+async def unlisted(
+    connection: Connection,
+    table: DataType,
+    repository_id: str,
+    born: tuple[datetime | None, datetime],
+    listed: Sequence[int],
+) -> list[tuple[str, int]]:
+    """(node id, number) of fetched threads, born strictly between the two moments, that a listing does not name."""
     rows = await connection.fetch(
-        f"update {table} set gone_at = $2 where repository_id = $1 and gone_at is null and created_at < $2"
-        " and node_id is not null and github_id <> all($3::bigint[]) returning 1",
+        f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
+        " and created_at > coalesce($2::timestamptz, '-infinity') and created_at < $3 and github_id <> all($4::bigint[])",
         repository_id,
-        asked_at,
+        born[0],
+        born[1],
         listed,
     )
-    return len(rows)
+    return [(row["node_id"], row["number"]) for row in rows]
 
 
-async def mark_gone_by_node(
-    connection: Connection, table: DataType, asked_at: datetime, node_ids: Sequence[str]
+async def mark_gone(
+    connection: Connection, table: DataType, repository_id: str, asked_at: datetime, node_ids: Sequence[str]
 ) -> None:
     """GitHub said of these node ids that they do not exist."""
     await connection.execute(
-        f"update {table} set gone_at = $1 where node_id = any($2::text[]) and gone_at is null", asked_at, node_ids
+        f"update {table} set gone_at = $2 where repository_id = $1 and node_id = any($3::text[]) and gone_at is null",
+        repository_id,
+        asked_at,
+        node_ids,
     )
 
 

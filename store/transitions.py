@@ -20,6 +20,7 @@ from messages import (
 )
 from store import notifications, parts
 from store.database import Connection
+from store.jobs import CLOSED
 
 LATEST_ERRORS = 100
 
@@ -37,8 +38,8 @@ from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where 
 """
 
 _SCOPE = """
-insert into workspace_backfill_progress (backfill_job_id, repository_id)
-select $1, wr.repository_id from workspace_backfill_jobs j
+insert into workspace_backfill_progress (backfill_job_id, repository_id, status)
+select $1, wr.repository_id, $2 from workspace_backfill_jobs j
 join workspace_repositories wr on wr.workspace_id = j.workspace_id
 where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j.repositories_selected))
 on conflict (backfill_job_id, repository_id) do nothing
@@ -56,13 +57,14 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     if not rows:
         raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
     [job] = rows
+    selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
+    data_types = [each for each in job["backfill_types"] if each in (selection.data_types or job["backfill_types"])]
     if began and not job["attempt"]:
-        await connection.execute(_SCOPE, job_id)
+        await connection.execute(_SCOPE, job_id, "pending")
         await notifications.tell(
             connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
         )
     elif began:
-        selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
         await _reopen(connection, job_id, job["attempt"], selection)
     total: int = await connection.fetchval(
         """
@@ -79,17 +81,37 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         status=job["status"],
         retention_days=job["retention_days"],
         cutoff_at=job["cutoff_at"],
-        data_types=job["backfill_types"],
+        data_types=data_types,
         total_repositories=total,
         attempt=job["attempt"],
         pace=pace,
     )
 
 
+# A type that never began (its repository was gone) and is not selected stays what its repository was.
+_LEAVE = """
+insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, error, completed_at)
+select $1, p.repository_id, t.data_type, p.status, (
+    select f from jsonb_array_elements(j.error_details) with ordinality e(f, place)
+    where p.status = 'failed' and f->>'repository' = r.full_name and f->>'data_type' is null
+    order by place desc limit 1), now()
+from workspace_backfill_jobs j join workspace_backfill_progress p on p.backfill_job_id = j.id
+join repositories r on r.id = p.repository_id cross join unnest(j.backfill_types) t(data_type)
+where j.id = $1 and p.status in ('failed', 'canceled') and t.data_type <> all($3::text[])
+  and ($2::uuid[] = '{}' or p.repository_id = any($2::uuid[]))
+on conflict (backfill_job_id, repository_id, data_type) do nothing
+"""
+
+
 async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
     """What failed, was canceled or never began of the selection is pending again, with its place kept."""
-    # A job that failed before it knew its repositories has none yet.
-    await connection.execute(_SCOPE, job_id)
+    if not await connection.fetchval(
+        "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
+    ):
+        # Canceled before it began: all of it is canceled, and only what is selected is to be done.
+        await connection.execute(_SCOPE, job_id, "canceled")
+    if retry.data_types:
+        await connection.execute(_LEAVE, job_id, retry.repository_ids, list(retry.data_types))
     rows = await connection.fetch(
         """
         update workspace_backfill_progress set
@@ -181,6 +203,15 @@ update workspace_backfill_progress set
 where backfill_job_id = $1 and repository_id = $2 and (attempt, transition) < ($4, $5)
 """
 
+# A sweep that could not end itself (its workflow was terminated): whoever still works on it can write no more.
+_CLOSE = """
+update backfill_sweeps s set
+  status = 'failed', error = $6, completed_at = now(), lease_token = lease_token + 1, lease_owner = null
+from workspace_backfill_progress p
+where s.backfill_job_id = $1 and s.repository_id = $2 and s.data_type = $3 and s.status in ('pending', 'in_progress')
+  and p.backfill_job_id = $1 and p.repository_id = $2 and (p.attempt, p.transition) < ($4, $5)
+"""
+
 # What of a repository was fetched before it failed counts too.
 _COUNTS = """
 update workspace_backfill_jobs j set
@@ -211,8 +242,19 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
     """Writes a repository's state, its failures once, and the job's counts. A write that comes late changes nothing."""
     outcome = change.outcome
     repository_id = outcome.repository.repository_id
+    # Sweeps first, progress after: the order in which a page's transaction locks them.
+    await connection.execute(
+        "select from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 order by data_type for update",
+        change.job_id,
+        repository_id,
+    )
     begun = await begun_types(connection, change.job_id, repository_id)
-    types = {name: its.status for name, its in begun.items()} | {each.data_type: each.status for each in outcome.types}
+    types = {name: its.status for name, its in begun.items()} | {
+        each.data_type: each.status
+        for each in outcome.types
+        # Who failed with its repository may have been complete before.
+        if each.data_type not in begun or begun[each.data_type].status not in ("completed", "skipped")
+    }
     by_status = {
         status: sorted(name for name, its in types.items() if its == status)
         for status in ("completed", "failed", "skipped")
@@ -220,6 +262,17 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
     failures = [each.failure for each in outcome.types if each.status == "failed" and each.failure]
     if outcome.failure:
         failures.append(outcome.failure)
+    for each in outcome.types:
+        if each.status == "failed" and (reason := each.failure or outcome.failure):
+            await connection.execute(
+                _CLOSE,
+                change.job_id,
+                repository_id,
+                each.data_type,
+                change.attempt,
+                change.sequence,
+                reason.model_dump(mode="json"),
+            )
     written = await connection.execute(
         _RECORD,
         change.job_id,
@@ -257,17 +310,25 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
         select count(*)::integer as total,
           count(*) filter (where status in ('completed', 'skipped'))::integer as completed,
           count(*) filter (where status = 'failed')::integer as failed,
+          count(*) filter (where status = 'canceled')::integer as canceled,
           (array_agg(r.full_name order by r.full_name) filter (where p.status = 'failed'))[1:5] as names
         from workspace_backfill_progress p join repositories r on r.id = p.repository_id where backfill_job_id = $1
         """,
         job_id,
     )
     total, completed, failed = count["total"], count["completed"], count["failed"]
-    status = "canceled" if canceled else "failed" if total and failed == total else "completed"
-    message = None
+    # Repositories are canceled with their job; a retry of others leaves them so.
+    if canceled or (count["canceled"] and not completed):
+        status = "canceled"
+    else:
+        status = "failed" if total and failed == total else "completed"
+    messages = []
     if failed:
         names = ", ".join(count["names"]) + (", ..." if failed > 5 else "")
-        message = f"{failed} of {total} repositories failed: {names}"
+        messages.append(f"{failed} of {total} repositories failed: {names}")
+    if count["canceled"] and not canceled:
+        messages.append(f"{count['canceled']} of {total} repositories stay canceled")
+    message = "; ".join(messages) or None
     if job["status"] == "in_progress" and job["attempt"] == attempt:
         if canceled:
             await _cancel_open(connection, job_id)
@@ -317,8 +378,9 @@ async def _cancel_open(connection: Connection, job_id: str) -> None:
     await connection.execute(
         """
         update workspace_backfill_progress set status = 'canceled', completed_at = now(),
-          metadata = metadata - 'waiting_until'
+          transition = $2, metadata = metadata - 'waiting_until'
         where backfill_job_id = $1 and status in ('pending', 'in_progress')
         """,
         job_id,
+        CLOSED,
     )

@@ -72,7 +72,9 @@ class RepositoryBackfillWorkflow:
                 outcomes.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
         if None in ended:
             workflow.continue_as_new(backfill.model_copy(update={"sequence": self._sequence}))
-        status: PartStatus = "failed" if any(each.status == "failed" for each in outcomes) else "completed"
+        ended_as = {each.status for each in outcomes}
+        # Canceled are types that were so before, and that the retry which we are leaves as they were.
+        status: PartStatus = "failed" if "failed" in ended_as else "canceled" if "canceled" in ended_as else "completed"
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _inspect(self) -> RepositoryScope:
@@ -99,6 +101,9 @@ class RepositoryBackfillWorkflow:
             pace=pace,
         )
         while not workflow.info().is_continue_as_new_suggested():
+            if workflow.cancellation_reason() is not None:
+                # A slice that ended by itself while it was being canceled has swallowed the cancellation.
+                raise asyncio.CancelledError
             result = await workflow.execute_activity_method(
                 SweepActivity.sweep,
                 slice_,

@@ -3,7 +3,13 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     import temporal
@@ -100,11 +106,15 @@ class WorkspaceBackfillWorkflow:
     async def _job(self, place: JobPlace) -> None:
         """Runs a job to its end. Continues as new in the middle once the history is long: drained, with its place."""
         self._plan = plan = place.plan
+        self._ended = {"completed": 0, "failed": 0}
         self._upsert("in_progress")
         try:
             after = await self._fan_out(plan, place.after)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                raise
             # The workflow itself is being canceled, from Temporal: so is its job.
+            self._canceled.add(plan.job_id)
             await self._stop_children()
             await self._finish(canceled=True)
             raise
@@ -175,9 +185,10 @@ class WorkspaceBackfillWorkflow:
                 ),
             )
         except FailureError as error:
-            if plan.job_id in self._canceled or not isinstance(error, ChildWorkflowError):
+            if plan.job_id in self._canceled or not isinstance(error, ChildWorkflowError | WorkflowAlreadyStartedError):
                 raise
-            # It was terminated, or canceled alone, or has a bug: it could not say so itself.
+            # It was terminated, or canceled alone, or has a bug: it could not say so itself. Or an earlier attempt's
+            # has not ended yet.
             return await self._record_lost(plan, repository, error)
 
     async def _record_lost(self, plan: JobPlan, repository: RepositoryRef, error: FailureError) -> RepositoryOutcome:

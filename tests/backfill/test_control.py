@@ -1,4 +1,4 @@
-"""What people do to a job that is on its way, at the command line or in Temporal: it stops, goes on, or says why not."""
+"""What people do to a job on its way, at the command line or in Temporal: it stops, goes on, or says why not."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from messages import repository_workflow_id, workspace_workflow_id
-from sandbox.github.faults import Forbidden, Latency
+from sandbox.github.faults import Fault, Forbidden, Latency
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
@@ -32,14 +32,13 @@ def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
     return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=1)) for name in names]
 
 
-def slow(github: StandIn, seconds: float = 1.0, repository: str = "") -> None:
-    """From its second page on every sweep (of one repository) is slow, until the faults are cleared."""
+def slow(github: StandIn, seconds: float = 1.0) -> list[Fault]:
+    """From its second page on every sweep is slow, until the faults are cleared."""
 
     def late(request: Request) -> bool:
-        return bool(request.variables["after"]) and repository in ("", request.variables["name"])
+        return bool(request.variables["after"])
 
-    for operation in PAGES:
-        github.faults.add(Latency(seconds), times=None, operation=operation, when=late)
+    return [github.faults.add(Latency(seconds), times=None, operation=each, when=late) for each in PAGES]
 
 
 class Begun(NamedTuple):
@@ -257,11 +256,12 @@ async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_
 ) -> None:
     world = World()
     killed, stopped, other = repositories(world, "killed", "stopped", "other", pages=4)
-    slow(github := serve(world))
+    slow(github := serve(world), 2)
     worker, _, job_id = await begin(backfill, github, killed, stopped, other)
     await in_the_middle(backfill, job_id, 6)
     await (await repository_workflow(temporal_client, backfill, job_id, killed)).terminate("by a test")
     await (await repository_workflow(temporal_client, backfill, job_id, stopped)).cancel()
+    github.faults.clear()
     job = await backfill.ended(job_id)
     left = await checksums(backfill, *DATA, *MIRROR)
     assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 2)
@@ -323,9 +323,7 @@ async def test_a_workflow_canceled_in_temporal_cancels_its_job_and_not_those_tha
     assert (job["status"], job["failed_repositories"], job["error_details"]) == ("canceled", 0, [])
     assert await statuses(backfill, job_id) == {"one": "canceled", "two": "canceled"}
     assert await sweep_statuses(backfill, job_id) == {"canceled"}
-    await is_now(
-        temporal_client.get_workflow_handle(workflow.id, run_id=run_id), WorkflowExecutionStatus.CANCELED
-    )
+    await is_now(temporal_client.get_workflow_handle(workflow.id, run_id=run_id), WorkflowExecutionStatus.CANCELED)
     assert (await backfill.completed(waiting))["completed_repositories"] == 1
     told = await backfill.rows("select operation_id, status from notifications order by created_at, status desc")
     assert [tuple(row) for row in told] == [(job_id, "started"), (waiting, "started"), (waiting, "completed")]
@@ -336,9 +334,13 @@ async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=4)
-    slow(github := serve(world))
+    pages = slow(github := serve(world))
     worker, _, job_id = await begin(backfill, github, repository)
-    await in_the_middle(backfill, job_id, 2)
+
+    async def being_asked() -> bool:
+        return all(page.hits for page in pages)
+
+    await eventually(being_asked, within=20)
     answered = len(github.log)
     worker.send(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, float(backfill.environment["SHUTDOWN_SECONDS"])) == 0
