@@ -50,7 +50,9 @@ class Position(Message):
     total: int | None = None
     """Threads that GitHub counts."""
     swept: int = 0
-    """Threads that the history brought so far."""
+    """Threads in scope that the history brought so far."""
+    seen: int = 0
+    """Threads that the history showed, in scope or not, and those that the catch-up found changed."""
     sizes: dict[str, int] = Field(default_factory=dict)
     """What fits into one request, by kind; learned from GitHub's refusals."""
     as_of: datetime | None = None

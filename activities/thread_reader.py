@@ -150,6 +150,7 @@ class ThreadReader:
                 "first_floor": position.first_floor or floor,
                 "total": read.total,
                 "swept": position.swept + sum(each >= self._sweep.cutoff_at for each in moments),
+                "seen": position.seen + len(moments),
                 "sizes": self._grown(position, read.seconds),
             }
         )
@@ -193,7 +194,7 @@ class ThreadReader:
             if stored.get(entry.github_id) != entry.updated_at and entry.updated_at >= self._sweep.cutoff_at
         ]
         over = len(recent) < len(listing.entries) or listing.end_cursor is None
-        update: dict[str, Any] = {"total": listing.total}
+        update: dict[str, Any] = {"total": listing.total, "seen": position.seen + len(changed)}
         if not over:
             update |= {"cursor": listing.end_cursor, "round_began": began, "round_pages": pages}
         elif pages == 1 or position.round >= MOST_ROUNDS:
@@ -257,7 +258,8 @@ class ThreadReader:
             stored = await threads.count(connection, self._sweep.data_type, repository_id)
             failures = await parts.failures(connection, self._sweep)
         total = position.total or 0
-        if position.reached_end and stored < total and not position.relisted:
+        # Rows of threads that GitHub deleted would hide as many that no page showed: what was seen must suffice too.
+        if position.reached_end and min(stored, position.seen) < total and not position.relisted:
             return Turn(position.model_copy(update={"phase": "relist", "cursor": None}))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
@@ -402,6 +404,7 @@ class ThreadReader:
                     "floor": position.floor or listing.asked_at - CLOCK_SLACK,
                     "first_floor": position.first_floor or listing.asked_at - CLOCK_SLACK,
                     "swept": position.swept + 1,
+                    "seen": position.seen + 1,
                 }
             )
             if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:

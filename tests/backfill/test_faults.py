@@ -1,12 +1,15 @@
 """What GitHub does to those who read it: each failure ends in every record stored, or in a word that says why not."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from sandbox.github.accounts import Team
 from sandbox.github.faults import (
+    BadCredentials,
     BadGateway,
     Edited,
     Effect,
@@ -23,11 +26,13 @@ from sandbox.github.faults import (
 )
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Limits
+from sandbox.github.limits import Budget, Limits
 from sandbox.github.repositories import Repository
+from sandbox.github.requests import Reply, Request, json_reply
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
+from tests.shop import connected
 from tests.truth import check
 
 SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
@@ -281,4 +286,136 @@ async def test_a_username_that_moved_to_another_account(serve: Callable[..., Sta
     heir = world.account(login)
     repository.open_issue(heir, "I have your name now", "hello")
     await backfill.completed(await backfill.start(workspace_id))
+    await check(backfill.dsn, repository)
+
+
+COMMENTS: dict[str, Any] = {"kind": "rest", "path": "*/comments?*"}
+
+
+@pytest.mark.parametrize("pages", ["1", "20"])
+async def test_a_list_of_comments_that_fails_is_asked_again(
+    pages: str, serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    backfill.environment["SLICE_PAGES"] = pages
+    fault = github.faults.add(BadGateway(), times=3, **COMMENTS)
+    await backfill.completed(await run(backfill, github, repository))
+    assert fault.hits == 3
+    asked = [entry for entry in github.log if "/comments?" in entry.path]
+    assert len(asked) == 3 + 3, "two lists for pull requests, one for issues, and what failed"
+    await check(backfill.dsn, repository)
+
+
+async def test_a_thread_that_no_page_showed_is_found_by_the_count(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    hidden = sorted(repository.issues)[5]
+
+    def hide(content: dict[str, Any]) -> None:
+        threads = content["data"]["repository"]["threads"]
+        threads["nodes"] = [node for node in threads["nodes"] if node["number"] != hidden]
+
+    github.faults.add(Edited(hide), times=None, operation="Issues")
+    job_id = await run(backfill, github, repository)
+    await backfill.completed(job_id)
+    [listing] = [entry for entry in github.log if entry.variables.get("orderBy")]
+    assert listing.operation == "IssueListing"
+    await check(backfill.dsn, repository)
+
+
+async def test_what_github_deleted_is_marked_gone_when_the_counts_are_compared(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id))
+    deleted, hidden = sorted(repository.issues)[2], sorted(repository.issues)[9]
+    repository.issue(deleted).delete()
+    for number in sorted(repository.issues)[10:14]:
+        repository.open_issue(world.account("new"), f"like #{number}")
+
+    def hide(content: dict[str, Any]) -> None:
+        threads = content["data"]["repository"]["threads"]
+        threads["nodes"] = [node for node in threads["nodes"] if node["number"] != hidden]
+
+    async with connected(backfill.dsn) as connection:
+        await connection.execute("update issues set node_id = null where number = $1", hidden)
+    github.faults.add(Edited(hide), times=None, operation="Issues")
+    await backfill.completed(await backfill.start(workspace_id))
+    rows = await backfill.rows("select number from issues where gone_at is not null")
+    assert [row["number"] for row in rows] == [deleted]
+    await check(backfill.dsn, repository)
+
+
+@dataclass
+class TeamsNeedAScope(Effect):
+    """GitHub refuses a whole query, statically, for one field that needs read:org."""
+
+    def instead(self, request: Request, budget: Budget) -> Reply | None:  # noqa: ARG002
+        if b"on Team" not in request.body:
+            return None
+        error = {"type": "INSUFFICIENT_SCOPES", "message": "Your token has not been granted the required scopes."}
+        return json_reply(200, {"errors": [error]})
+
+
+async def test_a_token_without_read_org_fetches_all_but_the_teams(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    github.faults.add(TeamsNeedAScope(), times=None, kind="graphql")
+    await backfill.completed(await run(backfill, github, repository))
+    with repository.changed():
+        for pull in repository.pull_requests.values():
+            pull.review_requests = [each for each in pull.review_requests if not isinstance(each.reviewer, Team)]
+    await check(backfill.dsn, repository)
+
+
+async def test_one_401_is_not_believed(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world, repository = small()
+    github = serve(world)
+    github.faults.add(BadCredentials(), times=1, kind="graphql")
+    await backfill.completed(await run(backfill, github, repository))
+    await check(backfill.dsn, repository)
+
+
+async def test_without_a_valid_token_the_job_fails_and_says_so(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    github.refuse_token("ghp_stand_in")
+    job = await backfill.ended(await run(backfill, github, repository))
+    assert job["status"] == "failed"
+    assert {each["code"] for each in job["error_details"]} == {"unauthorized"}
+    assert "GITHUB_TOKENS" in job["error_details"][0]["action"]
+
+
+async def test_a_reference_that_the_token_may_not_see_ends_nothing(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world, repository = small()
+    github = serve(world)
+    hidden: list[list[Any]] = []
+
+    def hide(content: dict[str, Any]) -> None:
+        for place, node in enumerate(content["data"]["repository"]["threads"]["nodes"]):
+            for index, item in enumerate(node["timelineItems"]["nodes"]):
+                if item["__typename"] == "CrossReferencedEvent":
+                    item["source"] = None
+                    path = ["repository", "threads", "nodes", place, "timelineItems", "nodes", index, "source"]
+                    error = {"type": "FORBIDDEN", "path": path, "message": "Resource protected by SAML enforcement."}
+                    content.setdefault("errors", []).append(error)
+                    hidden.append(path)
+
+    github.faults.add(Edited(hide), times=None, operation="Issues")
+    github.faults.add(Edited(hide), times=None, operation="PullRequests")
+    await backfill.completed(await run(backfill, github, repository))
+    assert hidden
     await check(backfill.dsn, repository)
