@@ -52,7 +52,7 @@ class Position(Message):
     swept: int = 0
     """Threads in scope that the history brought so far."""
     seen: int = 0
-    """Threads that the history showed, in scope or not, and those that the catch-up found changed."""
+    """Threads that the history showed, in scope or not, and those that only the catch-up did."""
     sizes: dict[str, int] = Field(default_factory=dict)
     """What fits into one request, by kind; learned from GitHub's refusals."""
     as_of: datetime | None = None

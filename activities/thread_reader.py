@@ -187,14 +187,16 @@ class ThreadReader:
         pages = position.round_pages + 1
         recent = [entry for entry in listing.entries if entry.updated_at >= floor]
         async with self._database.transaction() as connection:
-            stored = await threads.versions(connection, self._sweep.data_type, [entry.github_id for entry in recent])
+            ids = [entry.github_id for entry in recent]
+            stored = await threads.versions(connection, self._sweep.data_type, ids)
+            known = await threads.known(connection, self._sweep.data_type, ids)
         changed = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
             for entry in recent
             if stored.get(entry.github_id) != entry.updated_at and entry.updated_at >= self._sweep.cutoff_at
         ]
         over = len(recent) < len(listing.entries) or listing.end_cursor is None
-        update: dict[str, Any] = {"total": listing.total, "seen": position.seen + len(changed)}
+        update: dict[str, Any] = {"total": listing.total, "seen": position.seen + len(set(ids) - known)}
         if not over:
             update |= {"cursor": listing.end_cursor, "round_began": began, "round_pages": pages}
         elif pages == 1 or position.round >= MOST_ROUNDS:

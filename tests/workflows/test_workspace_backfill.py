@@ -50,7 +50,7 @@ from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
 TEST_SERVER = Path(sys.prefix) / "bin" / "temporal-test-server"
 AT_ONCE = 10
-EARLY = 300
+EARLY = 200
 """Events of history after which the server suggests to continue as new; in production thousands."""
 DONE = SliceResult(outcome="completed")
 MORE = SliceResult(outcome="more")
@@ -155,12 +155,12 @@ class Pretence:
     async def worked(self, client: Client, repository: type = RepositoryBackfillWorkflow) -> AsyncIterator[str]:
         """A worker with these activities; its task queue."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
-        every = [self.begin_job, self.next_repositories, self.inspect_repository, self.record_repository]
+        every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
         async with Worker(
             client,
             task_queue=queue,
             workflows=[WorkspaceBackfillWorkflow, repository],
-            activities=[*every, self.finish_job, self.sweep],
+            activities=[*every, self.record_repository, self.finish_job, self.sweep],
         ):
             yield queue
 
@@ -201,26 +201,37 @@ class Instant:
         return RepositoryOutcome(repository=backfill.repository, status="completed")
 
 
-async def test_a_long_job_goes_on_in_new_runs_and_loses_neither_a_repository_nor_a_signal(hasty: Client) -> None:
-    pretence = Pretence(repositories(450))
-    async with pretence.worked(hasty, Instant) as queue:
-        job_id = uuid.uuid4().hex
-        workflow_id = (await start(hasty, queue, job_id)).id
-        handle = hasty.get_workflow_handle(workflow_id)
+async def test_a_long_job_goes_on_in_new_runs_and_loses_neither_a_repository_nor_a_signal(
+    skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The time-skipping server never suggests it.
+    long: Callable[[workflow.Info], bool] = lambda info: info.get_current_history_length() > EARLY
+    monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", long)
+    await goes_on_in_new_runs(skipping.client, Pretence(repositories(450)), least_runs=5)
+
+
+async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client) -> None:
+    await goes_on_in_new_runs(hasty, Pretence(repositories(60)), least_runs=3)
+
+
+async def goes_on_in_new_runs(client: Client, pretence: Pretence, *, least_runs: int) -> None:
+    async with pretence.worked(client, Instant) as queue:
+        workflow_id = (await start(client, queue, "job")).id
+        handle = client.get_workflow_handle(workflow_id)
         # All the time, so that some arrive just when a run gives way to the next.
-        sent = []
+        sent: list[str] = []
         while not pretence.finished:
-            sent.append(uuid.uuid4().hex)
+            sent.append(f"job {len(sent)}")
             await handle.signal("run", Run(job_id=sent[-1]))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.03)
         await handle.result()
-        runs = await runs_of(hasty, workflow_id, handle)
-    assert len(runs) > 3, "it never continued as new"
+        runs = await runs_of(client, workflow_id, handle)
+    assert len(runs) >= least_runs, "it hardly ever continued as new"
     initiated = [each for run in runs for each in run.initiated]
-    assert initiated == [repository_workflow_id(job_id, each.repository_id) for each in pretence.repositories]
+    assert initiated == [repository_workflow_id("job", each.repository_id) for each in pretence.repositories]
     assert max(run.most_open for run in runs) == AT_ONCE
     assert [run.left_open for run in runs] == [0] * len(runs), "a run that gives way has awaited its children"
-    assert pretence.begun == [job_id, *sent]
+    assert pretence.begun == ["job", *sent]
     assert [each.job_id for each in pretence.finished] == pretence.begun
 
 
