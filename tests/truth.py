@@ -273,7 +273,7 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
     reviews = await connection.fetch(
         f"select r.github_id, p.number as pull_request, {people.format('r.author_id', 'author')}, r.state, r.body,"
         " r.submitted_at, r.updated_at, r.commit_id from reviews r join pull_requests p on p.id = r.pull_request_id"
-        " where r.repository_id = $1",
+        " where r.repository_id = $1 and p.gone_at is null",
         repository_id,
     )
     comments = await connection.fetch(
@@ -282,18 +282,18 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
         " c.original_position, c.diff_hunk, c.commit_id, r.github_id as review, parent.github_id as in_reply_to"
         " from comments c left join pull_requests p on p.id = c.pull_request_id left join issues i on i.id = c.issue_id"
         " left join reviews r on r.id = c.review_id left join comments parent on parent.id = c.in_reply_to_id"
-        " where c.repository_id = $1",
+        " where c.repository_id = $1 and coalesce(p.gone_at, i.gone_at) is null",
         repository_id,
     )
     events = await connection.fetch(
         "select e.node_id, p.number as pull_request, i.number as issue, e.event_type, e.actor_login, e.created_at,"
         " e.payload from issue_events e left join pull_requests p on p.id = e.pull_request_id"
-        " left join issues i on i.id = e.issue_id where e.repository_id = $1",
+        " left join issues i on i.id = e.issue_id where e.repository_id = $1 and coalesce(p.gone_at, i.gone_at) is null",
         repository_id,
     )
     requests = await connection.fetch(
         "select p.number, r.username, r.avatar_url, r.requested_at from requested_reviewers r"
-        " join pull_requests p on p.id = r.pull_request_id where p.repository_id = $1",
+        " join pull_requests p on p.id = r.pull_request_id where p.repository_id = $1 and p.gone_at is null",
         repository_id,
     )
     contributors = await connection.fetch("select github_id, username, is_bot from contributors")
