@@ -15,7 +15,8 @@ COPY polar/ polar/
 COPY schema/ schema/
 COPY store/ store/
 COPY workflows/ workflows/
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Pages come and go by the hundred kilobytes: given back at once, they leave no holes in glibc's heap.
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_MMAP_THRESHOLD_=131072
 USER backfill
 EXPOSE 8080
 CMD ["python", "worker.py"]

@@ -288,7 +288,8 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
     events = await connection.fetch(
         "select e.node_id, p.number as pull_request, i.number as issue, e.event_type, e.actor_login, e.created_at,"
         " e.payload from issue_events e left join pull_requests p on p.id = e.pull_request_id"
-        " left join issues i on i.id = e.issue_id where e.repository_id = $1 and coalesce(p.gone_at, i.gone_at) is null",
+        " left join issues i on i.id = e.issue_id"
+        " where e.repository_id = $1 and coalesce(p.gone_at, i.gone_at) is null",
         repository_id,
     )
     requests = await connection.fetch(
