@@ -74,7 +74,8 @@ async def unlisted(
     """(node id, number) of fetched threads, born strictly between the two moments, that a listing does not name."""
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
-        " and created_at > coalesce($2::timestamptz, '-infinity') and created_at < $3 and github_id <> all($4::bigint[])",
+        " and created_at > coalesce($2::timestamptz, '-infinity') and created_at < $3"
+        " and github_id <> all($4::bigint[])",
         repository_id,
         born[0],
         born[1],

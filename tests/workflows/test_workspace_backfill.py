@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -50,7 +50,7 @@ from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
 TEST_SERVER = Path(sys.prefix) / "bin" / "temporal-test-server"
 AT_ONCE = 10
-EARLY = 200
+EARLY = 100
 """Events of history after which the server suggests to continue as new; in production thousands."""
 DONE = SliceResult(outcome="completed")
 MORE = SliceResult(outcome="more")
@@ -204,35 +204,48 @@ class Instant:
 async def test_a_long_job_goes_on_in_new_runs_and_loses_neither_a_repository_nor_a_signal(
     skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def long(info: workflow.Info) -> bool:
+        return info.get_current_history_length() > EARLY
+
     # The time-skipping server never suggests it.
-    long: Callable[[workflow.Info], bool] = lambda info: info.get_current_history_length() > EARLY
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", long)
-    await goes_on_in_new_runs(skipping.client, Pretence(repositories(450)), least_runs=5)
+    assert await goes_on_in_new_runs(skipping.client, Pretence(repositories(450)), monkeypatch) > 10
 
 
-async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client) -> None:
-    await goes_on_in_new_runs(hasty, Pretence(repositories(60)), least_runs=3)
+async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await goes_on_in_new_runs(hasty, Pretence(repositories(60)), monkeypatch) > 2
 
 
-async def goes_on_in_new_runs(client: Client, pretence: Pretence, *, least_runs: int) -> None:
+async def goes_on_in_new_runs(client: Client, pretence: Pretence, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Answers in how many."""
+    asked_for: dict[str, str] = {}
+    loop, give_way = asyncio.get_running_loop(), workflow.continue_as_new
+
+    def overtaken(*arguments: Any, **keywords: Any) -> NoReturn:
+        """Somebody asks for another job at the very moment in which a run gives way to the next."""
+        info = workflow.info()
+        if info.run_id not in asked_for:
+            asked_for[info.run_id] = f"job {len(asked_for)}"
+            job = Run(job_id=asked_for[info.run_id])
+            signal = client.get_workflow_handle(info.workflow_id).signal("run", job)
+            asyncio.run_coroutine_threadsafe(signal, loop).result(timeout=1)
+        give_way(*arguments, **keywords)
+
+    monkeypatch.setattr(workflow, "continue_as_new", overtaken)
     async with pretence.worked(client, Instant) as queue:
-        workflow_id = (await start(client, queue, "job")).id
+        workflow_id = (await start(client, queue, "the job")).id
         handle = client.get_workflow_handle(workflow_id)
-        # All the time, so that some arrive just when a run gives way to the next.
-        sent: list[str] = []
-        while not pretence.finished:
-            sent.append(f"job {len(sent)}")
-            await handle.signal("run", Run(job_id=sent[-1]))
-            await asyncio.sleep(0.03)
-        await handle.result()
+        await asyncio.wait_for(handle.result(), 60)
         runs = await runs_of(client, workflow_id, handle)
-    assert len(runs) >= least_runs, "it hardly ever continued as new"
     initiated = [each for run in runs for each in run.initiated]
-    assert initiated == [repository_workflow_id("job", each.repository_id) for each in pretence.repositories]
+    assert initiated == [repository_workflow_id("the job", each.repository_id) for each in pretence.repositories]
     assert max(run.most_open for run in runs) == AT_ONCE
     assert [run.left_open for run in runs] == [0] * len(runs), "a run that gives way has awaited its children"
-    assert pretence.begun == ["job", *sent]
+    assert len(asked_for) == len(runs) - 1
+    assert [run.overtaken for run in runs] == [1] * len(asked_for) + [0], "each decision had to be made again"
+    assert pretence.begun == ["the job", *asked_for.values()]
     assert [each.job_id for each in pretence.finished] == pretence.begun
+    return len(runs)
 
 
 @dataclass
@@ -242,6 +255,8 @@ class OneRun:
     initiated: list[str] = field(default_factory=list)
     most_open: int = 0
     left_open: int = 0
+    overtaken: int = 0
+    """Decisions that a signal overtook, so that they had to be made again."""
 
 
 async def runs_of(client: Client, workflow_id: str, handle: WorkflowHandle[Any, Any]) -> list[OneRun]:
@@ -257,6 +272,9 @@ async def runs_of(client: Client, workflow_id: str, handle: WorkflowHandle[Any, 
                 run.most_open = max(run.most_open, run.left_open)
             elif event.event_type is EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
                 run.left_open -= 1
+            elif event.event_type is EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                cause = event.workflow_task_failed_event_attributes.cause
+                run.overtaken += cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
             elif event.event_type is EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
                 next_run_id = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
         runs.append(run)
