@@ -136,7 +136,7 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=6)
-    slow(github := serve(world))
+    slow(github := serve(world), 1.5)
     worker, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await command(backfill, "cancel", job_id)
@@ -220,12 +220,12 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    one, two = repositories(world, "one", "two", pages=5)
-    slow(github := serve(world))
+    one, two = repositories(world, "one", "two", pages=4)
+    slow(github := serve(world), 2)
     _, workspace_id, first = await begin(backfill, github, one, two)
     await in_the_middle(backfill, first, 4)
-    second = await backfill.start(workspace_id, "--repo", "acme/one")
-    third = await backfill.start(workspace_id)
+    second = await backfill.start(workspace_id)
+    third = await backfill.start(workspace_id, "--repo", "acme/two", "--type", "issues")
     await command(backfill, "cancel", second)
     rows = await backfill.rows("select id::text, status, started_at from workspace_backfill_jobs order by created_at")
     assert [tuple(row)[:2] for row in rows] == [(first, "in_progress"), (second, "canceled"), (third, "pending")]
@@ -239,16 +239,19 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
     assert [tuple(row) for row in told] == [(each, end) for each in (first, third) for end in ("started", "completed")]
     await is_now(workspace_workflow(temporal_client, workspace_id), WorkflowExecutionStatus.COMPLETED)
 
-    # It had begun nothing: a retry of a part begins that part alone, and does not call the rest complete.
+    # It had begun nothing. A retry of a part begins that part alone, and does not call the rest complete.
     asked_before = len(github.log)
-    await command(backfill, "retry", third := second, "--repo", "acme/one", "--type", "issues")
-    await backfill.until("attempt = 1 and completed_at is not null", third)
+    await command(backfill, "retry", second, "--repo", "acme/one", "--type", "issues")
+    job = await backfill.until("attempt = 1 and completed_at is not null", second)
     assert {entry.operation for entry in graphql(github.log[asked_before:])} == {"Issues", "IssueListing"}
-    [row] = (await progress(backfill, second)).values()
-    assert (row["status"], row["data_types_completed"]) == ("canceled", ["issues"])
-    await command(backfill, "retry", second)
-    assert (await backfill.until("attempt = 2 and completed_at is not null", second))["status"] == "completed"
-    assert await statuses(backfill, second) == {"one": "completed"}
+    assert (job["status"], job["error_message"]) == ("canceled", "2 of 2 repositories stay canceled")
+    rows_of = await progress(backfill, second)
+    assert {name: row["status"] for name, row in rows_of.items()} == {"one": "canceled", "two": "canceled"}
+    assert rows_of["one"]["data_types_completed"] == ["issues"]
+    await command(backfill, "retry", second, "--repo", "acme/one")
+    job = await backfill.until("attempt = 2 and completed_at is not null", second)
+    assert (job["status"], job["error_message"]) == ("completed", "1 of 2 repositories stay canceled")
+    assert await statuses(backfill, second) == {"one": "completed", "two": "canceled"}
 
 
 async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_go_on(
@@ -293,7 +296,7 @@ async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
     _, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await workspace_workflow(temporal_client, workspace_id).terminate("by a test")
-    job = await backfill.ended(job_id, within=3)
+    job = await backfill.ended(job_id, within=4)
     assert job["status"] == "failed"
     assert "was terminated in Temporal" in job["error_message"]
     assert await statuses(backfill, job_id) == {"long": "failed"}

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -97,7 +96,6 @@ class Pretence:
     recorded: list[RepositoryTransition] = field(default_factory=list)
     sweeps: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     """(repository, data type, attempt, when) of each call."""
-    attempts: Counter[str] = field(default_factory=Counter)
     listing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @activity.defn(name="begin_job")
@@ -113,7 +111,7 @@ class Pretence:
             data_types=["pull_requests", "issues"],
             total_repositories=len(self.repositories),
             attempt=self.begun.count(job.job_id) - 1,
-            pace=Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=5),
+            pace=Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=1),
         )
 
     @activity.defn(name="next_repositories")
@@ -284,7 +282,7 @@ async def runs_of(client: Client, workflow_id: str, handle: WorkflowHandle[Any, 
 
 async def test_a_repository_with_a_long_history_goes_on_in_a_new_run(hasty: Client) -> None:
     async def in_many_slices(_slice: SweepSlice, call: int) -> SliceResult:
-        return MORE if call < 40 else DONE
+        return MORE if call < 25 else DONE
 
     pretence = Pretence(repositories(1), in_many_slices)
     async with pretence.worked(hasty) as queue:

@@ -1,0 +1,182 @@
+"""Records the histories that `test_replay.py` replays: `.venv/bin/python -m tests.workflows.record` from the root.
+
+A real run: a purchase's job of two repositories, of which the second waits for a rate limit; then a job that is
+canceled in its middle, retried, and done. Run it when the workflows' shape changes, beside the old histories:
+what production started under them must still replay.
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+
+from messages import repository_workflow_id, workspace_workflow_id
+from sandbox import postgres as postgres_server
+from sandbox import temporal as temporal_server
+from sandbox.github.faults import Latency, SecondaryLimit
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.repositories import Repository
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from sandbox.processes import Processes
+from sandbox.purchase import Repository as Listed
+from sandbox.purchase import create_workspace
+from schema.migrate import migrate
+from temporal import connect
+
+ROOT = Path(__file__).parents[2]
+HISTORIES = Path(__file__).with_name("histories")
+TOKEN = "ghp_stand_in"
+SLICE_PAGES = 3
+"""So that a few pages are several slices."""
+
+
+class Recorder:
+    def __init__(self, client: Client, connection: asyncpg.Connection, environment: dict[str, str]) -> None:
+        self._client = client
+        self._connection = connection
+        self._environment = environment
+
+    async def starter(self, *arguments: str) -> str:
+        command = [sys.executable, str(ROOT / "starter.py"), *arguments]
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment, stdout=asyncio.subprocess.PIPE, cwd=tempfile.gettempdir()
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            sys.exit(f"starter.py {arguments[0]} ended with {process.returncode}")
+        return output.decode().strip()
+
+    async def status(self, job_id: str) -> str:
+        status: str = await self._connection.fetchval(
+            "select status || ' ' || attempt from workspace_backfill_jobs where id = $1", job_id
+        )
+        return status
+
+    async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
+        deadline = time.monotonic() + 60
+        while not await true():
+            if time.monotonic() > deadline:
+                sys.exit("it takes too long")
+            await asyncio.sleep(0.05)
+
+    async def save(self, name: str, workflow_id: str) -> None:
+        """A line an event, without what tells where it was recorded, and by which worker."""
+        history = await self._client.get_workflow_handle(workflow_id).fetch_history()
+        events = [json.dumps(scrubbed(each), separators=(",", ":")) for each in json.loads(history.to_json())["events"]]
+        text = f'{{"workflow_id": "{workflow_id}", "events": [\n' + ",\n".join(events) + "\n]}\n"
+        (HISTORIES / f"{name}.json").write_text(text)
+        print(f"{name}: {len(events)} events, {len(text)} characters")
+
+
+def scrubbed(value: Any) -> Any:
+    """Processes and machines are named `5873@host` in identities and in the names of sticky queues."""
+    if isinstance(value, dict):
+        return {name: scrubbed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(each) for each in value]
+    return "worker" if isinstance(value, str) and re.match(r"\d+@", value) else value
+
+
+async def record(processes: Processes, github: StandIn, repositories: list[Repository]) -> None:
+    postgres, temporal = postgres_server.start(processes), temporal_server.start(processes)
+    dsn = await postgres.create_database("recorded")
+    await migrate(dsn, report=lambda _line: None)
+    environment = os.environ | {
+        "DATABASE_URL": dsn,
+        "TEMPORAL_ADDRESS": temporal.address,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "GITHUB_API_URL": github.url,
+        "GITHUB_TOKENS": TOKEN,
+        "GITHUB_BUDGET_SHARE": "1",
+        "HEARTBEAT_TIMEOUT_SECONDS": "2",
+        "SLICE_PAGES": str(SLICE_PAGES),
+    }
+    os.environ.update(environment)
+    processes.start("worker", [sys.executable, ROOT / "worker.py"], env=environment)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await record_with(Recorder(await connect(), connection, environment), dsn, github, repositories)
+    finally:
+        await connection.close()
+
+
+async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositories: list[Repository]) -> None:
+    listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, False) for each in repositories]
+    [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
+    limit = github.faults.add(
+        SecondaryLimit(retry_after=2), times=2, kind="graphql", when=lambda it: it.variables.get("name") == "two"
+    )
+    job = await recorder.starter("start", "--workspace", workspace.workspace_id, "--retention-days", "10000")
+
+    async def completed() -> bool:
+        return await recorder.status(job) == "completed 0"
+
+    await recorder.until(completed)
+    assert limit.hits == 2
+    await recorder.save("workspace", workspace_workflow_id(workspace.workspace_id))
+    for repository in repositories:
+        repository_id = await id_of(dsn, repository)
+        await recorder.save(f"repository-{repository.name}", repository_workflow_id(job, repository_id))
+
+    slow = github.faults.add(Latency(1), times=None, kind="graphql")
+    canceled = await recorder.starter("start", "--workspace", second.workspace_id, "--retention-days", "10000")
+
+    async def being_read() -> bool:
+        return slow.hits > 1
+
+    await recorder.until(being_read)
+    await recorder.starter("cancel", canceled)
+
+    async def stopped() -> bool:
+        return await recorder.status(canceled) == "canceled 0"
+
+    await recorder.until(stopped)
+    await recorder.save("workspace-canceled", workspace_workflow_id(second.workspace_id))
+    repository_id = await id_of(dsn, repositories[0])
+    await recorder.save("repository-canceled", repository_workflow_id(canceled, repository_id))
+    github.faults.clear()
+    await recorder.starter("retry", canceled, "--type", "issues")
+
+    async def retried() -> bool:
+        return await recorder.status(canceled) == "canceled 1"
+
+    await recorder.until(retried)
+    await recorder.save("workspace-retried", workspace_workflow_id(second.workspace_id))
+    await recorder.save("repository-retried", repository_workflow_id(canceled, repository_id))
+
+
+async def id_of(dsn: str, repository: Repository) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return str(
+            await connection.fetchval("select id from repositories where github_id = $1", repository.database_id)
+        )
+    finally:
+        await connection.close()
+
+
+def main() -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    world = World()
+    repositories = [generate(world, Plan(f"acme/{name}", pull_requests=30, issues=20)) for name in ("one", "two")]
+    with (
+        tempfile.TemporaryDirectory(prefix="recording-") as directory,
+        Processes(Path(directory)) as processes,
+        StandIn(world, tokens={TOKEN: "viewer"}) as github,
+    ):
+        asyncio.run(record(processes, github, repositories))
+
+
+if __name__ == "__main__":
+    main()
