@@ -5,12 +5,15 @@ is a contributor's GitHub id, or None for a deleted account. Field order is the 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 
 Json = Any
-ThreadKind = Literal["pull_request", "issue"]
-PartKind = Literal["thread", "head", "timeline", "comments", "reviews", "review_comments"]
+ThreadKind = Literal["pull_request", "issue", "discussion"]
+ThreadTable = Literal["pull_requests", "issues", "discussions"]
+PartKind = Literal["thread", "head", "timeline", "comments", "reviews", "review_comments", "replies", "embedding"]
+EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
+"""Where an event of the feed was read. A row without one was stored by the host."""
 
 GHOST_ID = 10137
 """GitHub's own `ghost`, who stands for deleted accounts where a row must have an author."""
@@ -117,15 +120,92 @@ class TimelineEvent(NamedTuple):
     payload: Json
 
 
+class Discussion(NamedTuple):
+    github_id: int
+    node_id: str
+    number: int
+    title: str
+    body: str | None
+    url: str
+    category_id: str | None
+    category_name: str | None
+    category_description: str | None
+    category_emoji: str | None
+    author: int | None
+    author_login: str | None
+    is_answered: bool
+    answer_id: str | None
+    answer_chosen_at: datetime | None
+    answer_chosen_by: str | None
+    upvote_count: int
+    comment_count: int
+    locked: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class DiscussionComment(NamedTuple):
+    """A comment of `discussion`, or a reply to its comment `parent`."""
+
+    github_id: int
+    node_id: str
+    discussion: int
+    parent: int | None
+    author: int | None
+    author_login: str | None
+    body: str
+    is_answer: bool
+    upvote_count: int
+    reply_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class FeedEvent(NamedTuple):
+    """Something that happened in a repository: a star, a fork, a push, ... A row of `github_events_cache`.
+
+    `event_id` is `{event_type}_{id}` with the id that the events API gives, else made of what happened, always the
+    same. `happening` is what tells two events of one type, actor and time apart (`#12 opened`, a release's id, a
+    push's `ref before after`), the same from whichever source; empty where nothing can (a star).
+    """
+
+    event_id: str
+    event_type: str
+    happening: str
+    actor_login: str
+    created_at: datetime
+    payload: Json
+    source: EventSource
+
+
+class StarDay(NamedTuple):
+    """Stars given on a day (UTC), where GitHub shows counts but not who gave them."""
+
+    day: date
+    stars: int
+
+
+class Embedding(NamedTuple):
+    """What a text means, to a model: for the thread `github_id` of `table`. `content_hash` is of text and model."""
+
+    table: ThreadTable
+    github_id: int
+    content_hash: str
+    model: str
+    vector: list[float]
+
+
 @dataclass(slots=True)
 class Page:
-    """Everything one answer of GitHub brings to Postgres; written in one transaction.
+    """Everything one answer brings to Postgres; written in one transaction.
 
     `asked_at` is GitHub's `Date` of the answer: of two equally old versions of a row the one asked for later wins.
+    `kind` is of the threads, where there are any.
     `whole_*` name the parents whose children are all here, counted: stored children that are absent were deleted.
     """
 
     asked_at: datetime
+    kind: ThreadKind | None = None
     contributors: dict[int, Contributor] = field(default_factory=dict)
     pull_requests: list[PullRequest] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -133,18 +213,21 @@ class Page:
     reviews: list[Review] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     events: list[TimelineEvent] = field(default_factory=list)
+    discussions: list[Discussion] = field(default_factory=list)
+    discussion_comments: list[DiscussionComment] = field(default_factory=list)
+    feed: list[FeedEvent] = field(default_factory=list)
+    star_days: list[StarDay] = field(default_factory=list)
+    embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.pull_requests) + len(self.issues) + len(self.reviews) + len(self.comments) + len(self.events)
 
 
 class Whole(NamedTuple):
     """A parent (thread or review, by GitHub id) with the ids of all its children, as `seen` keys.
 
-    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id. `began_at` is when the
-    first of them was asked for: a child born before it that is not among them no longer exists.
+    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, `d:` + a discussion
+    comment's GitHub id. `began_at` is when the first of them was asked for: a child born before it that is not among
+    them no longer exists.
     """
 
     parent: int
@@ -157,7 +240,8 @@ class Part:
     """What is still to fetch before a type is complete; a row of `backfill_parts` until then.
 
     `kind` thread: the whole thread again; head: a thread too heavy to be had whole, its timeline follows in parts;
-    timeline, comments, reviews, review_comments: a connection of `node_id`, from `cursor` on.
+    timeline, comments, reviews, review_comments, replies: a connection of `node_id`, from `cursor` on; embedding: the
+    vector of `node_id`'s text.
     """
 
     kind: PartKind
@@ -168,5 +252,5 @@ class Part:
     expected: int | None = None
     seen: list[str] = field(default_factory=list)
     parent: int | None = None
-    """GitHub id of the thread (timeline, reviews) or of the review (review_comments), where it is known."""
+    """GitHub id of the thread (timeline, reviews, ...), the review (review_comments) or the comment (replies)."""
     attempts: int = 0

@@ -14,6 +14,7 @@ from sandbox.github.accounts import Account, Team
 from sandbox.github.clock import Stamp, after
 from sandbox.github.connections import Key, Page, page
 from sandbox.github.context import Context, Info
+from sandbox.github.discussions import Discussion, DiscussionComment
 from sandbox.github.refusals import GitHubError, NotModelled
 from sandbox.github.repositories import ORDERS, Repository
 from sandbox.github.threads import (
@@ -375,10 +376,45 @@ def threads(where: str, source: Repository, kind: Any, info: Info, args: dict[st
 
 @field("Repository.discussions")
 def discussions(source: Repository, info: Info, **args: Any) -> Page:
-    """Switched off they are an empty list; switched on they are not modelled yet."""
-    if source.has_discussions_enabled:
-        raise NotModelled("Repository.discussions")
-    return serve(info, [], by_id, args)
+    """Switched off they are an empty list, whatever there was."""
+    if args.get("answered") is not None or args.get("states"):
+        raise NotModelled("Repository.discussions by answer or state")
+    order = args.get("orderBy") or {"field": "UPDATED_AT", "direction": "DESC"}
+    by: Any = order["field"].lower()
+    items = source.ordered("discussions", by) if source.has_discussions_enabled else []
+    if category_id := args.get("categoryId"):
+        category = info.context.world.node(category_id)
+        if category is None or category.typename != "DiscussionCategory":
+            raise GitHubError("NOT_FOUND", f"Could not resolve to a node with the global id of '{category_id}'.")
+        items = [each for each in items if each.category is category]
+    served = serve(info, items, ORDERS[by], args, descending=order["direction"] == "DESC")
+    served.shown = spoil(info, served.nodes)
+    return served
+
+
+@field("Repository.discussion")
+def discussion(source: Repository, info: Info, **args: Any) -> Discussion:
+    found = source.discussions.get(args["number"]) if source.has_discussions_enabled else None
+    if found is None:
+        raise GitHubError("NOT_FOUND", f"Could not resolve to a Discussion with the number of {args['number']}.")
+    return one(info, found)
+
+
+@field("Repository.discussionCategories")
+def discussion_categories(source: Repository, info: Info, **args: Any) -> Page:
+    refuse_arguments("Repository.discussionCategories", args, "filterByAssignable")
+    return serve(info, list(source.discussion_categories.values()), by_id, args)
+
+
+@field("Discussion.comments")
+def discussion_comments(source: Discussion, info: Info, **args: Any) -> Page:
+    """Of the first level, counted too."""
+    return serve(info, source.comments, ORDERS["created_at"], args)
+
+
+@field("DiscussionComment.replies")
+def replies(source: DiscussionComment, info: Info, **args: Any) -> Page:
+    return serve(info, source.replies, ORDERS["created_at"], args)
 
 
 @field("Repository.labels")
@@ -724,7 +760,9 @@ event_field(
 )
 
 constant(False, *(f"{each}.createdViaEmail" for each in ("Issue", "PullRequest", "IssueComment", "PullRequestReview")))
-constant(False, "PullRequestReviewComment.createdViaEmail")
+constant(False, "PullRequestReviewComment.createdViaEmail", "Discussion.createdViaEmail")
+constant(False, "DiscussionComment.createdViaEmail", "DiscussionComment.isMinimized")
+constant(None, "DiscussionComment.minimizedReason")
 constant(False, *(f"{each}.isMinimized" for each in ("IssueComment", "PullRequestReview", "PullRequestReviewComment")))
 constant(None, *(f"{each}.minimizedReason" for each in ("IssueComment", "PullRequestReview")))
 constant(None, "PullRequestReviewComment.minimizedReason", "Issue.parent", "Mannequin.claimant", "Mannequin.email")

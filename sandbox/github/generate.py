@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from sandbox.github.accounts import Account
 from sandbox.github.clock import Stamp, after, moment
+from sandbox.github.discussions import CATEGORIES, Discussion, DiscussionComment
 from sandbox.github.repositories import Repository, created
 from sandbox.github.threads import (
     Commit,
@@ -74,6 +75,17 @@ class Plan:
     """The share of texts with a NUL character in them."""
     years: float = 3.0
     seed: int = 1
+    discussions: int = 0
+    discussion_comments: float = 3.0
+    """Of the first level, a discussion."""
+    discussion_replies: float = 2.0
+    """A discussion."""
+    deep_discussions: int = 0
+    """So many have `deep_comments` comments."""
+    deep_replies: int = 0
+    """So many of their comments have `deep_comments` replies."""
+    answers: float = 0.7
+    """The share of the discussions with comments, of those in a category that knows answers, that have one."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -112,6 +124,14 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
     """Adds it, its threads' dates spread over the plan's years before `end` (now). `ValueError` if the name exists."""
     with world.lock:
         return _Generator(world, plan, end or world.clock.stamp()).repository()
+
+
+def add_discussions(to: Repository, plan: Plan) -> None:
+    """Switches them on, if the plan has any, and adds the plan's to any repository (an export's too), numbered from its
+    next number on and dated from its creation to its `updated_at`. Those who opened its threads write them."""
+    if plan.discussions:
+        with to.changed():
+            _Discussions(to, plan).add()
 
 
 class _Generator:
@@ -155,6 +175,7 @@ class _Generator:
             if each.merge_commit_oid and each.merged_at
         ]
         self.repo.revision += 1
+        add_discussions(self.repo, plan)
         return self.repo
 
     # --- threads
@@ -428,3 +449,85 @@ class _Generator:
         if chance < self.plan.nuls + self.plan.long_bodies:
             return (self.sentence(50) + "\n") * 300
         return self.sentence(self.dice.randrange(3, 60))
+
+
+class _Discussions(_Generator):
+    """Has dice of its own: threads are the same whether there are discussions or not."""
+
+    def __init__(self, repo: Repository, plan: Plan) -> None:
+        super().__init__(repo.world, plan, repo.updated_at)
+        self.dice = Random(f"discussions of {repo.name_with_owner} {plan.seed}")
+        self.repo = repo
+        self.start = repo.created_at
+        self.span = (moment(self.end) - moment(self.start)).total_seconds()
+        openers = {each.account for each in (*repo.pull_requests.values(), *repo.issues.values())}
+        users = {each for each in openers if each is not None and each.typename == "User"}
+        self.people = sorted(users, key=lambda each: each.database_id)
+        if not users:
+            self.people = [self.world.account(f"{repo.owner.login}-dev{number}") for number in range(plan.people)]
+        self.bots = [self.world.account(login, "Bot") for login in BOTS]
+
+    def add(self) -> None:
+        plan = self.plan
+        self.repo.has_discussions_enabled = True
+        first = self.repo.next_number()
+        made = [self.discussion(first + place, place) for place in range(plan.discussions)]
+        total = round(plan.discussion_comments * len(made))
+        deep = self.spread(made, total, plan.deep_discussions, plan.deep_comments)
+        comments = [self.discussion_comment(each, None) for each in deep]
+        total = round(plan.discussion_replies * len(made))
+        for each in self.spread(comments, total, plan.deep_replies, plan.deep_comments):
+            self.discussion_comment(each.discussion, each)
+        for before, each in zip([None, *made], made, strict=False):
+            self.settle(each, before)
+
+    def discussion(self, number: int, place: int) -> Discussion:
+        dice = self.dice
+        at = after(self.start, self.span * (place + dice.random()) / (self.plan.discussions + 1))
+        discussion = Discussion(
+            self.identify("Discussion"),
+            self.somebody(),
+            "NONE",
+            self.text(),
+            at,
+            at,
+            repo=self.repo,
+            number=number,
+            title=self.sentence(6),
+            category=self.repo.discussion_category(dice.choice(list(CATEGORIES))),
+            locked=dice.random() < 0.03,
+            upvote_count=dice.randrange(1, 30),
+            modern=self.repo.modern,
+        )
+        self.repo.add_discussion(discussion)
+        return discussion
+
+    def discussion_comment(self, discussion: Discussion, to: DiscussionComment | None) -> DiscussionComment:
+        at = self.later((to or discussion).created_at, days=40)
+        comment = DiscussionComment(
+            self.identify("DiscussionComment"),
+            self.somebody(),
+            "NONE",
+            self.text(),
+            at,
+            at,
+            discussion=discussion,
+            reply_to=to,
+            upvote_count=self.dice.randrange(1, 9),
+            modern=discussion.modern,
+        )
+        discussion.add(comment)
+        return comment
+
+    def settle(self, discussion: Discussion, before: Discussion | None) -> None:
+        """Its answer, a comment or a reply, and when the last thing happened; a few share a second with another."""
+        written = list(discussion.children())
+        moments = [discussion.created_at, *(each.created_at for each in written)]
+        if written and discussion.category.is_answerable and self.dice.random() < self.plan.answers:
+            discussion.answer = self.dice.choice(written)
+            discussion.answer_chosen_at = self.later(discussion.answer.created_at, days=5)
+            discussion.answer_chosen_by_account = self.somebody()
+            moments.append(discussion.answer_chosen_at)
+        discussion.updated_at = max(moments)
+        if before is not None and before.updated_at >= discussion.updated_at and self.dice.random() < 0.05:
+            discussion.updated_at = before.updated_at

@@ -1,4 +1,4 @@
-"""A repository: its threads, its lists in the orders GitHub serves, and the states it can be in."""
+"""A repository: its threads and discussions, its lists in the orders GitHub serves, and the states it can be in."""
 
 from bisect import insort
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account
 from sandbox.github.clock import Stamp
+from sandbox.github.discussions import ANSWERABLE, CATEGORIES, Discussion, DiscussionCategory
 from sandbox.github.threads import (
     Commit,
     Issue,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sandbox.github.world import World
 
 State = Literal["here", "gone", "forbidden", "taken_down"]
-Listing = Literal["pull_requests", "issues", "issue_comments", "review_comments"]
+Listing = Literal["pull_requests", "issues", "discussions", "issue_comments", "review_comments"]
 Order = Literal["created_at", "updated_at"]
 ORDERS: dict[Order, Callable[[Any], tuple[Stamp, int]]] = {
     "created_at": attrgetter("created_at", "database_id"),
@@ -59,6 +60,9 @@ class Repository:
     modern: bool = False
     pull_requests: dict[int, PullRequest] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
+    discussions: dict[int, Discussion] = field(default_factory=dict)
+    discussion_categories: dict[str, DiscussionCategory] = field(default_factory=dict)
+    """By name."""
     labels: dict[str, Label] = field(default_factory=dict)
     milestones: dict[int, Milestone] = field(default_factory=dict)
     issue_comments: dict[int, IssueComment] = field(default_factory=dict)
@@ -126,6 +130,9 @@ class Repository:
     def issue(self, number: int) -> Issue:
         return self.issues[number]
 
+    def discussion(self, number: int) -> Discussion:
+        return self.discussions[number]
+
     def thread(self, number: int) -> Thread:
         """`KeyError` if there is neither a pull request nor an issue of that number."""
         return self.pull_requests.get(number) or self.issues[number]
@@ -148,11 +155,15 @@ class Repository:
             "reviews": len(reviews),
             "review_comments": sum(len(review.comments) for review in reviews),
             "comments": len(self.issue_comments),
+            "discussions": len(self.discussions),
+            "discussion_comments": sum(1 for each in self.discussions.values() for _ in each.children()),
             "issue_events": sum(len(each.events) for each in [*pulls, *self.issues.values()]),
         }
 
     def next_number(self) -> int:
-        return max(self.pull_requests.keys() | self.issues.keys() | self.moved.keys() | self.deleted, default=0) + 1
+        """Pull requests, issues and discussions share their numbers."""
+        used = self.pull_requests.keys() | self.issues.keys() | self.discussions.keys()
+        return max(used | self.moved.keys() | self.deleted, default=0) + 1
 
     def label(self, name: str, color: str = "ededed", description: str | None = None) -> Label:
         """The label of that name, made if there is none."""
@@ -192,6 +203,38 @@ class Repository:
             self.add_pull_request(pull_request)
             return pull_request
 
+    def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
+        """The category of that name, made if there is none; `answerable`, unless told, is Q&A alone."""
+        with self.changed():
+            if name not in self.discussion_categories:
+                category = DiscussionCategory(
+                    self,
+                    self.world.next_id("DiscussionCategory"),
+                    name,
+                    f"All about {name}" if name in CATEGORIES else None,
+                    CATEGORIES.get(name, ":hash:"),
+                    name in ANSWERABLE if answerable is None else answerable,
+                    self.created_at,
+                    self.created_at,
+                )
+                self.discussion_categories[name] = category
+                self.world.remember(category)
+            return self.discussion_categories[name]
+
+    def open_discussion(
+        self, author: Account | None, title: str, body: str = "", *, category: str = "General", **fields: Any
+    ) -> Discussion:
+        """A new discussion, now; `category` is a name. `fields` are any of `Discussion`'s. `ValueError` where
+        discussions are switched off."""
+        if not self.has_discussions_enabled:
+            raise ValueError(f"{self.name_with_owner} has no discussions")
+        with self.changed():
+            given = self._thread("Discussion", author, title, body, fields)
+            del given["state"]
+            discussion = Discussion(category=self.discussion_category(category), **given)
+            self.add_discussion(discussion)
+            return discussion
+
     def _thread(
         self, typename: str, author: Account | None, title: str, body: str, fields: dict[str, Any]
     ) -> dict[str, Any]:
@@ -217,6 +260,12 @@ class Repository:
     def add_pull_request(self, pull_request: PullRequest) -> None:
         self.pull_requests[pull_request.number] = pull_request
         self._add(pull_request)
+
+    def add_discussion(self, discussion: Discussion) -> None:
+        self.discussions[discussion.number] = discussion
+        self.world.remember(discussion)
+        for comment in discussion.children():
+            self.world.remember(comment)
 
     def _add(self, thread: Thread) -> None:
         self.world.remember(thread)
@@ -263,5 +312,7 @@ class Repository:
         with self.changed():
             for thread in [*self.pull_requests.values(), *self.issues.values()]:
                 self.drop(thread)
+            for discussion in [*self.discussions.values()]:
+                discussion.delete()
             self.commits.clear()
             self.is_empty = True

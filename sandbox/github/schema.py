@@ -25,6 +25,7 @@ from sandbox.github.accounts import Account, Team
 from sandbox.github.clock import moment, stamp
 from sandbox.github.connections import Edge, Page
 from sandbox.github.context import Info, Rate
+from sandbox.github.discussions import Discussion, DiscussionCategory, DiscussionComment
 from sandbox.github.fields import GitActor, Ref, ReviewThread
 from sandbox.github.refusals import NotModelled
 from sandbox.github.repositories import Repository
@@ -49,6 +50,9 @@ UNMODELLED = "unmodelled"
 MODELS: dict[str, type[Any]] = {
     "Bot": Account,
     "Commit": Commit,
+    "Discussion": Discussion,
+    "DiscussionCategory": DiscussionCategory,
+    "DiscussionComment": DiscussionComment,
     "EnterpriseUserAccount": Account,
     "GitActor": GitActor,
     "Issue": Issue,

@@ -135,6 +135,8 @@ def test_the_numbers_of_mls(loaded: dict[str, Repository]) -> None:
         "reviews": 1_370,
         "review_comments": 1_720,
         "comments": 1_435,
+        "discussions": 0,
+        "discussion_comments": 0,
     }
     assert 2_500 < counts["issue_events"] < 6_000
 

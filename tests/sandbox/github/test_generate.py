@@ -44,6 +44,8 @@ def test_the_measured_shape() -> None:
         "reviews": 4_361,
         "review_comments": 4_343,
         "comments": 3_849,
+        "discussions": 0,
+        "discussion_comments": 0,
         "issue_events": 7_544,
     }
     assert sum(len(pull.reviews) == 120 for pull in made.pull_requests.values()) == 20
