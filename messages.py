@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 WORKSPACE_BACKFILL = "WorkspaceBackfillWorkflow"
 REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
 
-DataType = Literal["pull_requests", "issues"]
-DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
+DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
+DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
+THREADS: frozenset[DataType] = frozenset({"pull_requests", "issues", "discussions"})
+"""The types whose rows are threads; what is made of stored threads (feed events, embeddings) is whole after them."""
 
 JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
 PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
@@ -169,19 +171,28 @@ class SweepSlice(Message):
     data_type: DataType
     cutoff_at: datetime
     pace: Pace
+    threads_ended: bool = True
+    """No thread of this repository is being fetched any more in this run: what is made of threads can be finished."""
 
 
 class SliceResult(Message):
-    """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`."""
+    """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`.
 
-    outcome: Literal["more", "limited", "completed", "skipped", "failed"]
+    `waiting`: all is done that can be until more threads are stored. `busy`: another job is at this type of this
+    repository; when it has ended, what it brought need not be fetched again.
+    """
+
+    outcome: Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
     limited_until: datetime | None = None
+    limited_why: Text = ""
     failure: Failure | None = None
     """Set with `failed` and with `skipped` (the reason)."""
     as_of: datetime | None = None
     stored: dict[str, int] = {}
     """Rows in scope that are stored, by noun: pull_requests, reviews, comments, ..."""
     expected: int | None = None
+    notes: list[Text] = []
+    """What GitHub refuses of a type that is complete otherwise."""
 
 
 class TypeOutcome(Message):

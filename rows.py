@@ -133,7 +133,8 @@ class Discussion(NamedTuple):
     category_emoji: str | None
     author: int | None
     author_login: str | None
-    is_answered: bool
+    is_answered: bool | None
+    """None where the category knows no answers."""
     answer_id: str | None
     answer_chosen_at: datetime | None
     answer_chosen_by: str | None
@@ -220,6 +221,13 @@ class Page:
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)
+    whole_comments: list["Whole"] = field(default_factory=list)
+    """Comments of discussions, with the ids of their replies."""
+
+    @property
+    def changes(self) -> list[datetime]:
+        """When each of the page's threads was updated."""
+        return [row.updated_at for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
 
 class Whole(NamedTuple):

@@ -19,6 +19,7 @@ import settings
 import temporal
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
+from activities.turn import Sources
 from errors import BackfillError, BadInput
 from github.client import GitHub
 from messages import Pace
@@ -49,7 +50,7 @@ def build(
         repositories_at_once=worker.repositories_at_once,
     )
     jobs = JobActivities(database, github, pace, search_attributes)
-    sweeps = SweepActivity(database, github)
+    sweeps = SweepActivity(Sources(database, github))
     return Worker(
         client,
         task_queue=task_queue,

@@ -7,9 +7,10 @@ from temporalio import activity
 from activities.failures import as_application_error
 from errors import BackfillError, RetryLater
 from github.client import GitHub
-from github.repositories import inspect
+from github.repositories import Facts, inspect
 from messages import (
     BeginJob,
+    DataType,
     Failure,
     FinishJob,
     JobOutcome,
@@ -71,22 +72,15 @@ class JobActivities:
                     full_name=facts.full_name,
                     is_private=facts.is_private,
                     is_archived=facts.is_archived,
+                    has_issues=facts.has_issues,
+                    has_discussions=facts.has_discussions,
                 )
                 begun = await transitions.begun_types(connection, backfill.job_id, ref.repository_id)
-                issues = begun.get("issues")
-                if (
-                    not facts.has_issues
-                    and "issues" in backfill.data_types
-                    and not (issues and issues.status == "completed")
-                ):
-                    reason = Failure(
-                        code="issues_disabled",
-                        message=f"issues are switched off in {facts.full_name}",
-                        repository=facts.full_name,
-                        data_type="issues",
-                    )
-                    await transitions.skip(connection, backfill.job_id, ref.repository_id, "issues", reason)
-                    begun["issues"] = TypeOutcome(data_type="issues", status="skipped", failure=reason)
+                for data_type, reason in self._inapplicable(facts).items():
+                    known = begun.get(data_type)
+                    if data_type in backfill.data_types and not (known and known.status == "completed"):
+                        await transitions.skip(connection, backfill.job_id, ref.repository_id, data_type, reason)
+                        begun[data_type] = TypeOutcome(data_type=data_type, status="skipped", failure=reason)
         except BackfillError as error:
             raise as_application_error(error) from error
         settled = [each for each in begun.values() if each.status not in ("pending", "in_progress")]
@@ -97,6 +91,20 @@ class JobActivities:
             data_types=[name for name in backfill.data_types if name not in {each.data_type for each in settled}],
             settled=settled,
         )
+
+    def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
+        """The types that there is nothing to fetch of, and why."""
+        switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
+        return {
+            data_type: Failure(
+                code=f"{data_type}_disabled",
+                message=f"{data_type} are switched off in {facts.full_name}",
+                repository=facts.full_name,
+                data_type=data_type,
+            )
+            for data_type, on in switched.items()
+            if not on
+        }
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:

@@ -1,4 +1,4 @@
-"""Where a sweep stands: one versioned model, committed with the rows it speaks of and repeated in the heartbeat."""
+"""Where a sweep stands: versioned models, committed with the rows they speak of and repeated in the heartbeat."""
 
 from datetime import datetime
 from typing import Literal
@@ -11,24 +11,44 @@ Phase = Literal["history", "seek", "catch_up", "comments", "verify", "relist"]
 
 
 class Position(Message):
+    """What every sweep's resume point has; each reader adds its own."""
+
+    version: int = 1
+    cursor: str | None = None
+    """Where the present list goes on; None at its beginning."""
+    sizes: dict[str, int] = Field(default_factory=dict)
+    """What fits into one request, by kind; learned from refusals."""
+    as_of: datetime | None = None
+    """Every change up to it is stored."""
+
+
+class ThreadPosition(Position):
     """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
 
     history: whole threads from the latest updated down to the cutoff. seek: only where GitHub refused the history's
     cursor, a listing from the top down to the place where it stood. catch_up: a listing from the top down to `floor`
     for what changed meanwhile. comments: REST lists of comments since the first floor, for those that did not bump
     their thread. verify: counts. relist: only where they do not agree, every thread against what is stored.
+
+    `cursor` is of the connection, of the listing, or (comments) the path of the REST page.
     """
 
-    version: int = 1
     phase: Phase = "history"
-    cursor: str | None = None
-    """Of the connection, of the listing, or (comments) the path of the REST page; None at a phase's beginning."""
+    below: str | None = None
+    """The history's cursor where it crossed the cutoff: a longer retention goes on from there."""
     updated_at: datetime | None = None
     """Of the thread where the history's cursor stands: where to go on should GitHub refuse the cursor."""
     node_id: str | None = None
     floor: datetime | None = None
     """Everything updated before it is swept; what was updated since is the catch-up's."""
     first_floor: datetime | None = None
+    """From here on comments are looked for that did not bump their thread."""
+    comments_as_of: datetime | None = None
+    """Every comment up to it is stored, whether it bumped its thread or not."""
+    low: datetime | None = None
+    """Down to here it was complete when this sweep began; None: it began with nothing."""
+    inherited_as_of: datetime | None = None
+    """What this sweep went on from was complete as of this moment; None: it began with nothing."""
     round: int = 1
     round_began: datetime | None = None
     """catch_up: when its first page was asked for; None before."""
@@ -53,7 +73,3 @@ class Position(Message):
     """Threads in scope that the history brought so far."""
     seen: int = 0
     """Threads that the history showed, in scope or not, and those that only the catch-up did."""
-    sizes: dict[str, int] = Field(default_factory=dict)
-    """What fits into one request, by kind; learned from GitHub's refusals."""
-    as_of: datetime | None = None
-    """Every change up to it is stored."""

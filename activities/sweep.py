@@ -5,29 +5,32 @@ lease's fence. Then a heartbeat. Killed between any two instructions it goes on 
 """
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic
+from typing import Any, Protocol
 
 import structlog
 from temporalio import activity
 
 from activities.failures import as_application_error, as_failure
-from activities.position import Position
 from activities.thread_reader import ThreadReader
-from activities.turn import Reader, Turn
+from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
-from github.client import GitHub
 from messages import DataType, Failure, SliceResult, SweepSlice
-from store import pages, parts, sweeps, threads
-from store.database import Database
+from store import coverage, pages, parts, sweeps, threads
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
 
-READERS: dict[DataType, Callable[[Database, GitHub, Sweep], Reader]] = {
+
+class _MakeReader(Protocol):
+    def __call__(self, sources: Sources, sweep: Sweep) -> Reader[Any]: ...
+
+
+READERS: dict[DataType, _MakeReader] = {
     "pull_requests": ThreadReader,
     "issues": ThreadReader,
+    "discussions": ThreadReader,
 }
 """A data type is one line here, and a module that reads it."""
 
@@ -41,9 +44,8 @@ HANG = timedelta(minutes=5)
 class SweepActivity:
     """Carries the worker's connections; `sweep` is the activity."""
 
-    def __init__(self, database: Database, github: GitHub) -> None:
-        self._database = database
-        self._github = github
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     @activity.defn(name="sweep")
     async def sweep(self, slice_: SweepSlice) -> SliceResult:
@@ -74,14 +76,14 @@ class SweepActivity:
             workflow_id=info.workflow_id, repository=slice_.repository.full_name, data_type=slice_.data_type
         ):
             sweep = await sweeps.take(
-                self._database,
+                self._sources.database,
                 slice_.job_id,
                 slice_.repository,
                 slice_.data_type,
                 slice_.cutoff_at,
                 owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
             )
-            return await _Slice(self._database, self._github, slice_, sweep, stop).run()
+            return await _Slice(self._sources, slice_, sweep, stop).run()
 
 
 async def _stop_with_worker(stop: asyncio.Event) -> None:
@@ -92,15 +94,14 @@ async def _stop_with_worker(stop: asyncio.Event) -> None:
 class _Slice:
     """One attempt's share of a sweep."""
 
-    def __init__(
-        self, database: Database, github: GitHub, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event
-    ) -> None:
-        self._database = database
+    def __init__(self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event) -> None:
+        self._database = sources.database
         self._pace = slice_.pace
+        self._threads_ended = slice_.threads_ended
         self._sweep = sweep
         self._stop = stop
-        self._reader = READERS[slice_.data_type](database, github, sweep)
-        self._position = Position.model_validate(sweep.position)
+        self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
+        self._position = self._reader.positions.model_validate(sweep.position)
         self._pages = 0
         self._committed_at = monotonic()
 
@@ -110,21 +111,31 @@ class _Slice:
             return self._result()
         if self._sweep.attempts > MOST_ATTEMPTS:
             return await self._end("failed", self._exhausted())
+        if await self._removed():
+            return await self._end("skipped", self._left())
+        if not self._sweep.position and await self._another_is_at_it():
+            await sweeps.release(self._database, self._sweep)
+            return self._result(outcome="busy")
         until = monotonic() + self._pace.slice_seconds
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
             while True:
-                turn = await self._reader.turn(self._position)
+                turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
                 await self._commit(turn)
                 if turn.outcome is not None:
                     return self._result()
+                if turn.waiting:
+                    await sweeps.release(self._database, self._sweep)
+                    return self._result(outcome="waiting")
                 if self._stop.is_set() or monotonic() >= until or self._pages >= self._pace.slice_pages:
                     await sweeps.release(self._database, self._sweep)
                     return self._result(outcome="more")
         except RetryLater as error:
             await sweeps.release(self._database, self._sweep)
             log.info("limited", until=error.at.isoformat(), why=error.message)
-            return self._result(outcome="limited").model_copy(update={"limited_until": error.at})
+            return self._result(outcome="limited").model_copy(
+                update={"limited_until": error.at, "limited_why": error.message}
+            )
         except LeaseLostError:
             raise
         except (PartOver, JobOver) as error:
@@ -141,14 +152,23 @@ class _Slice:
         finally:
             heartbeat.cancel()
 
-    async def _commit(self, turn: Turn) -> None:
+    async def _removed(self) -> bool:
+        async with self._database.transaction() as connection:
+            return await sweeps.is_removed(connection, self._sweep)
+
+    async def _another_is_at_it(self) -> bool:
+        """Whether an earlier job's sweep of the same is alive: what it will have covered need not be paid for again."""
+        async with self._database.transaction() as connection:
+            return await sweeps.is_behind_another(connection, self._sweep, HANG)
+
+    async def _commit(self, turn: Turn[Any]) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
             counts = sweep.counts.copy()
             if turn.page is not None:
-                counts += await pages.write(connection, sweep.repository, self._reader.kind, turn.page, sweep.cutoff_at)
+                counts += await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
             if turn.gone and turn.page is not None:
                 await threads.mark_gone(
                     connection, sweep.data_type, sweep.repository.repository_id, turn.page.asked_at, turn.gone
@@ -176,6 +196,8 @@ class _Slice:
                 requests=turn.requests,
                 points=turn.points,
             )
+            if turn.coverage is not None:
+                await coverage.write(connection, sweep, turn.coverage)
         sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
         self._position = turn.position
@@ -226,6 +248,16 @@ class _Slice:
             repository=self._sweep.repository.full_name,
             data_type=self._sweep.data_type,
             cursor=self._position.cursor,
+        )
+
+    def _left(self) -> Failure:
+        name = self._sweep.repository.full_name
+        return Failure(
+            code="removed",
+            message=f"{name} was removed from the workspace",
+            action="add it to the workspace again to have it backfilled",
+            repository=name,
+            data_type=self._sweep.data_type,
         )
 
     def _failure(self, error: BaseException) -> Failure:

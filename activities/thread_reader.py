@@ -5,15 +5,15 @@ The rules are those of docs/sweep.md; numbers in comments refer to it.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from activities.position import Position
-from activities.turn import Turn
+from activities.position import ThreadPosition
+from activities.turn import Sources, Turn
 from errors import RetryNow, TooLarge
-from github.client import GitHub, InvalidCursor, SwitchedOff
+from github.client import InvalidCursor, SwitchedOff
 from github.threads import (
     THREAD_TYPES,
     Listing,
@@ -23,17 +23,18 @@ from github.threads import (
     read_comments,
     read_comments_since,
     read_heads,
+    read_items,
     read_listing,
     read_page,
+    read_replies,
     read_review_comments,
     read_reviews,
     read_threads,
-    read_timelines,
 )
 from messages import Failure
-from rows import Part, PartKind, ThreadKind
-from store import parts, sweeps, threads
-from store.database import Database
+from rows import Part, PartKind
+from store import coverage, parts, sweeps, threads
+from store.coverage import BEGINNING, Coverage
 from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ AnswerT = TypeVar("AnswerT")
 CLOCK_SLACK = timedelta(minutes=5)
 """Between what GitHub's clock says and what its lists show."""
 MOST_ROUNDS = 3
+COMMENTS_LAG = timedelta(hours=1)
+"""For so long what another job heard of comments that did not bump their thread is recent enough."""
 FAST_SECONDS = 4.0
 """An answer under it lets the next request ask for more."""
 MOST_PART_ATTEMPTS = 3
@@ -64,9 +67,11 @@ class _Asking:
 class ThreadReader:
     """Reads one sweep. Keeps what it learns of sizes; everything else comes with the committed position."""
 
-    def __init__(self, database: Database, github: GitHub, sweep: Sweep) -> None:
-        self._database = database
-        self._github = github
+    positions = ThreadPosition
+
+    def __init__(self, sources: Sources, sweep: Sweep) -> None:
+        self._database = sources.database
+        self._github = sources.github
         self._sweep = sweep
         self._type: ThreadType = THREAD_TYPES[sweep.data_type]
         self._asking = _Asking()
@@ -80,16 +85,15 @@ class ThreadReader:
             "comments": PARENTS * CHILDREN,
             "reviews": PARENTS * CHILDREN,
             "review_comments": 100 * CHILDREN,
+            "replies": PARENTS * CHILDREN,
             "listing": 100,
             "comments_since": 100,
         }
 
-    @property
-    def kind(self) -> ThreadKind:
-        return self._type.kind
-
-    async def turn(self, position: Position) -> Turn:
+    async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
         """The next request after `position`, smaller and smaller while GitHub says that it is too large."""
+        if position.floor is None:
+            position = await self._begin(position)
         sizes = dict(position.sizes)
         self._requests = 0
         while True:
@@ -105,7 +109,7 @@ class ThreadReader:
             turn.expected = self._expected(turn.position)
             return turn
 
-    async def _next(self, position: Position) -> Turn:
+    async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         async with self._database.transaction() as connection:
             pending = await parts.pending(connection, self._sweep)
         # Inside a listing only full batches are fetched; at a boundary everything must be whole before the next step.
@@ -124,9 +128,45 @@ class ThreadReader:
             return await self._relist(position)
         return await self._verify(position)
 
+    async def _begin(self, position: ThreadPosition) -> ThreadPosition:
+        """Where to begin: behind what other jobs have covered, if anything."""
+        async with self._database.transaction() as connection:
+            covered = await coverage.read(connection, self._sweep.repository.repository_id, self._sweep.data_type)
+            if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
+                return position
+            counts = await sweeps.count_stored(connection, self._sweep)
+        left = ThreadPosition.model_validate(covered.position)
+        comments_as_of = left.comments_as_of or covered.as_of
+        deep_enough = left.reached_end or covered.low <= self._sweep.cutoff_at
+        return position.model_copy(
+            update={
+                "phase": "catch_up" if deep_enough else "history",
+                "cursor": None if deep_enough else left.below,
+                "below": left.below,
+                "updated_at": left.updated_at,
+                "node_id": left.node_id,
+                "reached_end": left.reached_end,
+                "total": left.total,
+                "seen": left.seen,
+                "swept": counts[self._sweep.data_type],
+                "sizes": left.sizes,
+                "floor": covered.as_of - CLOCK_SLACK,
+                "first_floor": comments_as_of - CLOCK_SLACK,
+                "comments_as_of": comments_as_of,
+                "low": covered.low,
+                "inherited_as_of": covered.as_of,
+            }
+        )
+
+    def _asks_for_comments(self, position: ThreadPosition, now: datetime) -> bool:
+        """Whether the REST lists of comments are worth their requests: not moments after another job read them."""
+        if not self._type.comment_routes:
+            return False
+        return position.comments_as_of is None or now - position.comments_as_of > COMMENTS_LAG
+
     # History
 
-    async def _history(self, position: Position) -> Turn:
+    async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         size = self._ask("page", position)
         try:
             read = await self._send(
@@ -138,7 +178,7 @@ class ThreadReader:
             log.warning("cursor refused, looking for the place", updated_at=str(position.updated_at))
             return Turn(position.model_copy(update={"phase": "seek", "cursor": None, "seeks": position.seeks + 1}))
         floor = position.floor or read.page.asked_at - CLOCK_SLACK
-        moments = [row.updated_at for row in read.page.pull_requests] + [row.updated_at for row in read.page.issues]
+        moments = read.page.changes
         updated_at, node_id = read.last or (position.updated_at, position.node_id)
         after = position.model_copy(
             update={
@@ -157,11 +197,16 @@ class ThreadReader:
         crossed = updated_at is not None and updated_at < self._sweep.cutoff_at
         if read.end_cursor is None or crossed:
             after = after.model_copy(
-                update={"phase": "catch_up", "cursor": None, "reached_end": read.end_cursor is None}
+                update={
+                    "phase": "catch_up",
+                    "cursor": None,
+                    "below": read.end_cursor,
+                    "reached_end": read.end_cursor is None,
+                }
             )
         return self._turn(after, read)
 
-    async def _seek(self, position: Position) -> Turn:
+    async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Down a listing to the place: behind the last thread updated after it; equals are swept again. (4)"""
         listing = await self._list(position, position.cursor)
         cursor = position.cursor
@@ -174,7 +219,7 @@ class ThreadReader:
 
     # Catch-up
 
-    async def _catch_up(self, position: Position) -> Turn:
+    async def _catch_up(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         floor = position.floor
         assert floor is not None, "the history fixes the floor"
         try:
@@ -190,10 +235,19 @@ class ThreadReader:
             ids = [entry.github_id for entry in recent]
             stored = await threads.versions(connection, self._sweep.data_type, ids)
             known = await threads.known(connection, self._sweep.data_type, ids)
+            counted = await threads.otherwise_commented(
+                connection,
+                self._sweep.data_type,
+                {entry.github_id: entry.comments for entry in listing.entries if entry.comments is not None},
+            )
         changed = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
-            for entry in recent
-            if stored.get(entry.github_id) != entry.updated_at and entry.updated_at >= self._sweep.cutoff_at
+            for entry in listing.entries
+            if entry.updated_at >= self._sweep.cutoff_at
+            and (
+                (entry.updated_at >= floor and stored.get(entry.github_id) != entry.updated_at)
+                or entry.github_id in counted
+            )
         ]
         over = len(recent) < len(listing.entries) or listing.end_cursor is None
         update: dict[str, Any] = {"total": listing.total, "seen": position.seen + len(set(ids) - known)}
@@ -201,6 +255,8 @@ class ThreadReader:
             update |= {"cursor": listing.end_cursor, "round_began": began, "round_pages": pages}
         elif pages == 1 or position.round >= MOST_ROUNDS:
             update |= {"phase": "comments", "cursor": None, "as_of": began, "round_began": None, "round_pages": 0}
+            if not self._asks_for_comments(position, began):
+                update["phase"] = "verify"
         else:
             update |= {
                 "cursor": None,
@@ -213,7 +269,7 @@ class ThreadReader:
 
     # Comments that did not bump their thread (6)
 
-    async def _comments(self, position: Position) -> Turn:
+    async def _comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         assert position.first_floor is not None, "the history fixes the first floor"
         route, since = self._type.comment_routes[position.route], position.first_floor
         size = self._ask("comments_since", position)
@@ -249,12 +305,18 @@ class ThreadReader:
         elif position.route + 1 < len(self._type.comment_routes):
             update = {"cursor": None, "comments_since": None, "route": position.route + 1}
         else:
-            update = {"cursor": None, "comments_since": None, "phase": "verify"}
+            update = {
+                "cursor": None,
+                "comments_since": None,
+                "phase": "verify",
+                "comments_as_of": position.as_of,
+                "route": 0,
+            }
         return Turn(position.model_copy(update=update), put=put)
 
     # Proof (7)
 
-    async def _verify(self, position: Position) -> Turn:
+    async def _verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         repository_id = self._sweep.repository.repository_id
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, repository_id)
@@ -271,6 +333,10 @@ class ThreadReader:
             "proved_by": "count" if position.reached_end else "unbroken pages down to the cutoff",
             "down_to": position.updated_at.isoformat() if position.updated_at else None,
         }
+        if self._type.comment_routes and position.comments_as_of:
+            proof["comments_as_of"] = position.comments_as_of.isoformat()
+        if position.inherited_as_of:
+            proof["inherited_as_of"] = position.inherited_as_of.isoformat()
         turn = Turn(position, outcome="completed", proof=proof)
         if failures:
             numbers = ", ".join(f"#{number}" for number, _ in failures[:50])
@@ -286,9 +352,30 @@ class ThreadReader:
             floor = position.as_of - CLOCK_SLACK if position.as_of else position.floor
             again = {"phase": "catch_up", "cursor": None, "floor": floor, "round": 1, "route": 0, "relisted": False}
             turn.position = position.model_copy(update=again)
+        elif position.as_of is not None:
+            turn.coverage = Coverage(
+                BEGINNING
+                if position.reached_end
+                else min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at),
+                position.as_of,
+                position.model_dump(
+                    mode="json",
+                    include={
+                        "below",
+                        "updated_at",
+                        "node_id",
+                        "reached_end",
+                        "total",
+                        "seen",
+                        "sizes",
+                        "comments_as_of",
+                    },
+                    exclude_defaults=True,
+                ),
+            )
         return turn
 
-    async def _relist(self, position: Position) -> Turn:
+    async def _relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Every thread that GitHub lists, by birth, against what is stored: what is missing is fetched.
 
         What is stored and not listed is asked for by its id: it is GitHub's answer that says whether it is gone.
@@ -326,7 +413,7 @@ class ThreadReader:
                 return kind, going_on
         return None
 
-    async def _fetch_parts(self, position: Position, kind: str, going_on: bool) -> Turn:
+    async def _fetch_parts(self, position: ThreadPosition, kind: str, going_on: bool) -> Turn[ThreadPosition]:
         size = self._ask(kind, position)
         children = min(size, CHILDREN)
         if kind in ("thread", "head"):
@@ -342,6 +429,9 @@ class ThreadReader:
                 if kind == "review_comments"
                 else {}
             )
+        if kind == self._type.part and self._type.nested:
+            # Each child's own connection is priced too: as many as cost one point.
+            children = max(1, min(children, 148 // len(batch) - 1))
         self._asking.parts = batch
         self._asking.size = min(size, len(batch) * (1 if kind in ("thread", "head") else children))
         # A review that vanished since takes its comments with it.
@@ -371,15 +461,17 @@ class ThreadReader:
             return read_threads(self._github, self._type, batch)
         if kind == "head":
             return read_heads(self._github, self._type, batch)
-        if kind == "timeline":
-            return read_timelines(self._github, self._type, batch, children)
+        if kind == self._type.part:
+            return read_items(self._github, self._type, batch, children)
         if kind == "comments":
             return read_comments(self._github, self._type, batch, children)
         if kind == "reviews":
             return read_reviews(self._github, batch, children)
+        if kind == "replies":
+            return read_replies(self._github, batch, children)
         return read_review_comments(self._github, batch, pull_requests, children)
 
-    def _judged(self, turn: Turn) -> Turn:
+    def _judged(self, turn: Turn[ThreadPosition]) -> Turn[ThreadPosition]:
         """A part that began again too often is a failure with its number, not a reason to go on for ever."""
         for part in [part for part in turn.put if part.attempts >= MOST_PART_ATTEMPTS]:
             turn.put.remove(part)
@@ -388,7 +480,7 @@ class ThreadReader:
 
     # What cannot be had at any size (10)
 
-    async def _smallest_failed(self, position: Position, error: TooLarge) -> Turn:
+    async def _smallest_failed(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
         """One thread, or one child, is too much. A listing tells whether it is this one or GitHub as a whole."""
         kind, batch = self._asking.kind, self._asking.parts
         if kind in ("listing", "comments_since"):
@@ -410,8 +502,9 @@ class ThreadReader:
                 }
             )
             if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
+                below = entry.cursor if listing.end_cursor else None
                 after = after.model_copy(
-                    update={"phase": "catch_up", "cursor": None, "reached_end": listing.end_cursor is None}
+                    update={"phase": "catch_up", "cursor": None, "below": below, "reached_end": below is None}
                 )
             return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
         assert batch, "a request for parts has parts"
@@ -427,18 +520,18 @@ class ThreadReader:
         lost = Turn(position, failed=[(part, f"{kind}: {error.message}")])
         if kind == "timeline":
             # Its events are lost to us; what has connections of its own is saved.
-            rest: list[PartKind] = ["comments", "reviews"] if self.kind == "pull_request" else ["comments"]
+            rest: list[PartKind] = ["comments", "reviews"] if self._type.kind == "pull_request" else ["comments"]
             lost.put = [Part(each, part.node_id, part.number, part.began_at, parent=part.parent) for each in rest]
         return lost
 
     # Sizes, requests, turns
 
-    def _ask(self, kind: str, position: Position) -> int:
+    def _ask(self, kind: str, position: ThreadPosition) -> int:
         size = min(position.sizes.get(kind, self._largest[kind]), self._largest[kind])
         self._asking = _Asking(kind, size)
         return size
 
-    def _grown(self, position: Position, seconds: float) -> dict[str, int]:
+    def _grown(self, position: ThreadPosition, seconds: float) -> dict[str, int]:
         kind = self._asking.kind
         if kind not in position.sizes or seconds >= FAST_SECONDS:
             return position.sizes
@@ -447,7 +540,7 @@ class ThreadReader:
         return rest if grown == self._largest[kind] else rest | {kind: grown}
 
     async def _list(
-        self, position: Position, cursor: str | None, first: int | None = None, *, by_birth: bool = False
+        self, position: ThreadPosition, cursor: str | None, first: int | None = None, *, by_birth: bool = False
     ) -> Listing:
         size = first or self._ask("listing", position)
         return await self._send(
@@ -458,10 +551,10 @@ class ThreadReader:
         self._requests += 1
         return await request()
 
-    def _turn(self, position: Position, read: Threads) -> Turn:
+    def _turn(self, position: ThreadPosition, read: Threads) -> Turn[ThreadPosition]:
         return Turn(position, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
 
-    def _expected(self, position: Position) -> int | None:
+    def _expected(self, position: ThreadPosition) -> int | None:
         """Threads in scope: certain once the history is swept, before that by how far down in time we are."""
         if position.phase != "history":
             return position.swept

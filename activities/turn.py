@@ -1,18 +1,31 @@
 """What one turn of the loop brings: one request's rows and the place after it, to be committed together."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from activities.position import Position
+from github.client import GitHub
 from messages import Failure
-from rows import Page, Part, ThreadKind
+from rows import Page, Part
+from store.coverage import Coverage
+from store.database import Database
+
+PositionT = TypeVar("PositionT", bound=Position)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The worker's connections to everything that is read or written."""
+
+    database: Database
+    github: GitHub
 
 
 @dataclass(slots=True)
-class Turn:
+class Turn(Generic[PositionT]):
     """To commit in one transaction. With an `outcome` it is the sweep's last."""
 
-    position: Position
+    position: PositionT
     page: Page | None = None
     put: list[Part] = field(default_factory=list)
     """Parts found, or moved on."""
@@ -24,17 +37,26 @@ class Turn:
     expected: int | None = None
     requests: int = 0
     points: int = 0
-    outcome: Literal["completed", "failed"] | None = None
+    waiting: bool = False
+    """Nothing is left to do until more threads are stored."""
+    outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
+    """With `failed`, and with `skipped`: why."""
     proof: dict[str, Any] | None = None
+    coverage: Coverage | None = None
+    """With `completed`: what need not be fetched again."""
 
 
-class Reader(Protocol):
-    """One data type's way through GitHub. `turn` sends requests and writes nothing."""
+class Reader(Protocol[PositionT]):
+    """One data type's way through its sources."""
 
-    @property
-    def kind(self) -> ThreadKind: ...
+    positions: type[PositionT]
+    """What this reader's resume points are made of."""
 
-    async def turn(self, position: Position) -> Turn:
-        """The next turn after `position`, which is committed. Raises the classes of the taxonomy."""
+    async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
+        """The next turn after `position`, which is committed. Sends requests and writes nothing.
+
+        `threads_ended`: whether all threads of the repository that this run fetches are stored. Raises the classes of
+        the taxonomy.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Reading threads (pull requests, issues) from GitHub: pages, listings, overflowing connections, comments since.
+"""Reading threads (pull requests, issues, discussions): pages, listings, overflowing connections, comments since.
 
 Each function sends one request and returns rows with what is still to fetch. Nothing here keeps a place: callers do.
 """
@@ -11,49 +11,86 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from errors import PartOver, TooLarge
-from github import documents, issues, pull_requests
+from github import discussions, documents, issues, pull_requests
 from github.actors import Node
 from github.client import Answer, GitHub, Gone
-from github.timeline import add_items, add_review, add_review_comments, time
+from github.node_ids import database_id
+from github.timeline import add_items as add_timeline
+from github.timeline import add_review, add_review_comments, time
 from messages import DataType, RepositoryRef
-from rows import Page, Part, ThreadKind, Whole
+from rows import Page, Part, PartKind, ThreadKind, Whole
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadType:
-    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows."""
+    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows.
+
+    What hangs on a thread is in one connection of it (`items`): its timeline, or a discussion's comments.
+    """
 
     kind: ThreadKind
     page: str
     listing: str
     by_id: str
     heads: str
-    timelines: str
+    rest: str
+    """The template that goes on with `items` of many threads."""
+    items: str
+    count: str
+    """The field of `items` that counts it."""
+    part: PartKind
+    """What the rest of `items` is called as a part."""
     item_types: tuple[str, ...]
     connections: int
+    nested: bool
+    """Whether each item has a connection of its own in the same request, which its price counts."""
     add: Callable[[Node, Page], int]
     comment_routes: tuple[str, ...]
     """REST lists of comments in which `since` shows what did not bump its thread."""
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        return {"itemTypes": self.item_types} if self.item_types else {}
 
-def _type(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
+
+def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
     return ThreadType(
         kind=module.KIND,
         page=module.PAGE,
         listing=module.LISTING,
         by_id=module.BY_ID,
         heads=module.HEADS,
-        timelines=module.TIMELINES,
+        rest=module.TIMELINES,
+        items="timelineItems",
+        count="filteredCount",
+        part="timeline",
         item_types=documents.item_types(module.TIMELINE_FRAGMENT),
         connections=module.CONNECTIONS,
+        nested=False,
         add=module.add,
         comment_routes=comment_routes,
     )
 
 
 THREAD_TYPES: dict[DataType, ThreadType] = {
-    "pull_requests": _type(pull_requests, ("issues/comments", "pulls/comments")),
-    "issues": _type(issues, ("issues/comments",)),
+    "pull_requests": _with_timeline(pull_requests, ("issues/comments", "pulls/comments")),
+    "issues": _with_timeline(issues, ("issues/comments",)),
+    "discussions": ThreadType(
+        kind="discussion",
+        page=discussions.PAGE,
+        listing=discussions.LISTING,
+        by_id=discussions.BY_ID,
+        heads=discussions.HEADS,
+        rest=discussions.COMMENTS,
+        items="comments",
+        count="totalCount",
+        part="comments",
+        item_types=(),
+        connections=discussions.CONNECTIONS,
+        nested=True,
+        add=discussions.add,
+        comment_routes=(),
+    ),
 }
 
 
@@ -66,6 +103,8 @@ class Entry(NamedTuple):
     created_at: datetime
     updated_at: datetime
     cursor: str
+    comments: int | None
+    """How many there are, where the listing tells: they do not always bump their thread."""
 
 
 @dataclass(slots=True)
@@ -110,14 +149,13 @@ async def read_page(
     github: GitHub, kind: ThreadType, repository: RepositoryRef, first: int, after: str | None
 ) -> Threads:
     """A page of whole threads, latest updated first. Raises `TooLarge` if a node came back null."""
-    answer = await github.graphql(
-        kind.page, {**_name(repository), "first": first, "after": after, "itemTypes": kind.item_types}
-    )
+    answer = await github.graphql(kind.page, {**_name(repository), "first": first, "after": after, **kind.variables})
     connection = _connection(answer, repository)
     nodes = connection["nodes"]
     if any(node is None for node in nodes):
         raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a page of {first}")
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds, total=connection["totalCount"])
+    threads = _threads(answer, kind)
+    threads.total = connection["totalCount"]
     for node in nodes:
         _add_thread(kind, node, threads)
     if nodes:
@@ -145,11 +183,12 @@ async def read_listing(
     entries = [
         Entry(
             edge["node"]["id"],
-            int(edge["node"]["fullDatabaseId"]),
+            database_id(edge["node"]),
             edge["node"]["number"],
             time(edge["node"]["createdAt"]),
             time(edge["node"]["updatedAt"]),
             edge["cursor"],
+            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
         )
         for edge in connection["edges"]
         if edge and edge["node"]
@@ -164,8 +203,8 @@ async def read_listing(
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
-    answer = await github.graphql(kind.by_id, {"ids": [part.node_id for part in parts], "itemTypes": kind.item_types})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    answer = await github.graphql(kind.by_id, {"ids": [part.node_id for part in parts], **kind.variables})
+    threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         _add_thread(kind, node, threads)
         threads.done.append(part)
@@ -173,42 +212,41 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Threads without their timelines (parts of kind head), whose timelines are parts of their own."""
+    """Threads without what hangs on them (parts of kind head), which is parts of its own."""
     answer = await github.graphql(kind.heads, {"ids": [part.node_id for part in parts]})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         github_id = kind.add(node, threads.page)
-        threads.parts.append(Part("timeline", node["id"], node["number"], answer.asked_at, parent=github_id))
+        threads.parts.append(Part(kind.part, node["id"], node["number"], answer.asked_at, parent=github_id))
         threads.done.append(part)
     return threads
 
 
-async def read_timelines(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` items of each part's timeline: many parents, each at its own cursor, in one request."""
-    answer = await _aliased(github, kind.timelines, parts, {"first": first, "itemTypes": kind.item_types})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` items of each part's thread: many parents, each at its own cursor, in one request."""
+    answer = await _aliased(github, kind.rest, parts, {"first": first, **kind.variables})
+    threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
-        connection = node["timelineItems"]
-        parent = _parent(part)
-        before = len(threads.page.reviews)
-        part.seen.extend(add_items(connection["nodes"], parent, kind.kind, threads.page))
-        threads.parts.extend(_review_parts(threads.page, before, answer.asked_at, part.number, connection["nodes"]))
+        connection = node[kind.items]
+        part.seen.extend(_add_items(kind, connection["nodes"], _parent(part), part.number, threads))
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
-        total = connection["filteredCount"] if part.cursor is None or part.expected is None else part.expected
-        if _advance(part, connection["pageInfo"], total, threads) and kind.kind == "pull_request":
-            _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
+        total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
+        if _advance(part, connection["pageInfo"], total, threads):
+            threads.page.whole_threads.append(Whole(_parent(part), part.began_at, part.seen))
+            if kind.kind == "pull_request":
+                _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
     return threads
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
     """The next `first` reviews of each part's pull request, where the timeline did not show them all."""
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    threads = _threads(answer, THREAD_TYPES["pull_requests"])
     for part, node in _aliases(answer, parts, threads):
         connection = node["reviews"]
         before = len(threads.page.reviews)
         part.seen.extend(add_review(each, _parent(part), threads.page) for each in connection["nodes"])
-        threads.parts.extend(_review_parts(threads.page, before, answer.asked_at, part.number, connection["nodes"]))
+        threads.parts.extend(_review_parts(threads.page, before, part.number, connection["nodes"]))
         _advance(part, connection["pageInfo"], connection["totalCount"], threads)
     return threads
 
@@ -216,10 +254,10 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
     """The next `first` conversation comments of each part's thread, whose timeline cannot be had."""
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node["comments"]
-        part.seen.extend(add_items(connection["nodes"], _parent(part), kind.kind, threads.page))
+        part.seen.extend(add_timeline(connection["nodes"], _parent(part), kind.kind, threads.page))
         _advance(part, connection["pageInfo"], connection["totalCount"], threads)
     return threads
 
@@ -232,7 +270,7 @@ async def read_review_comments(
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
     else:
         answer = await github.graphql("ReviewComments", {"ids": [part.node_id for part in parts], "first": first})
-    threads = Threads(Page(answer.asked_at), cost=answer.cost, seconds=answer.seconds)
+    threads = _threads(answer, THREAD_TYPES["pull_requests"])
     pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
     for part, node in pairs:
         connection = node["comments"]
@@ -240,6 +278,19 @@ async def read_review_comments(
         part.seen.extend(add_review_comments(connection["nodes"], review, pull_requests_of[review], threads.page))
         if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
             threads.page.whole_reviews.append(Whole(review, part.began_at, part.seen))
+    return threads
+
+
+async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` replies to each part's comment of a discussion."""
+    answer = await _aliased(github, "DiscussionReplies", parts, {"first": first})
+    threads = _threads(answer, THREAD_TYPES["discussions"])
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["replies"]
+        discussion = database_id(node["discussion"])
+        part.seen.extend(discussions.add_replies(connection["nodes"], discussion, _parent(part), threads.page))
+        if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
+            threads.page.whole_comments.append(Whole(_parent(part), part.began_at, part.seen))
     return threads
 
 
@@ -296,17 +347,32 @@ def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
     return connection
 
 
+def _threads(answer: Answer, kind: ThreadType) -> Threads:
+    return Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
+
+
+def _add_items(kind: ThreadType, nodes: list[Node], thread: int, number: int | None, threads: Threads) -> list[str]:
+    """Adds what hangs on a thread to the page, and the parts of it that did not fit; returns the `seen` keys."""
+    page = threads.page
+    if kind.kind == "discussion":
+        seen, rest = discussions.add_comments(nodes, thread, number, page)
+        threads.parts.extend(rest)
+        return seen
+    before = len(page.reviews)
+    seen = add_timeline(nodes, thread, kind.kind, page)
+    threads.parts.extend(_review_parts(page, before, number, nodes))
+    return seen
+
+
 def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
     page = threads.page
     github_id = kind.add(node, page)
-    connection = node["timelineItems"]
-    before = len(page.reviews)
-    seen = add_items(connection["nodes"], github_id, kind.kind, page)
-    threads.parts.extend(_review_parts(page, before, page.asked_at, node["number"], connection["nodes"]))
-    part = Part("timeline", node["id"], node["number"], page.asked_at, seen=seen, parent=github_id)
-    if connection["pageInfo"]["hasNextPage"] or len(seen) < connection["filteredCount"]:
+    connection = node[kind.items]
+    seen = _add_items(kind, connection["nodes"], github_id, node["number"], threads)
+    part = Part(kind.part, node["id"], node["number"], page.asked_at, seen=seen, parent=github_id)
+    if connection["pageInfo"]["hasNextPage"] or len(seen) < connection[kind.count]:
         part.cursor = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
-        part.expected = connection["filteredCount"]
+        part.expected = connection[kind.count]
         part.seen = seen if part.cursor else []
         threads.parts.append(part)
         return
@@ -326,11 +392,11 @@ def _reviews_that_lack(part: Part, total: int, threads: Threads) -> None:
             threads.page.whole_threads.pop()
 
 
-def _review_parts(page: Page, before: int, asked_at: datetime, number: int | None, nodes: list[Node]) -> list[Part]:
+def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
     """A part for each review just added: its comments."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
-        Part("review_comments", node["id"], number, asked_at, parent=int(node["fullDatabaseId"]))
+        Part("review_comments", node["id"], number, page.asked_at, parent=int(node["fullDatabaseId"]))
         for node in nodes
         if node.get("fullDatabaseId") and int(node["fullDatabaseId"]) in added and "submittedAt" in node
     ]
@@ -351,8 +417,6 @@ def _advance(part: Part, info: Node, total: int, threads: Threads) -> bool:
         threads.going_on.append(part)
         return False
     threads.done.append(part)
-    if part.kind == "timeline":
-        threads.page.whole_threads.append(Whole(_parent(part), part.began_at, part.seen))
     return True
 
 

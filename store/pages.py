@@ -4,16 +4,23 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from messages import RepositoryRef
-from rows import Page, ThreadKind
-from store import comments, contributors, issues, pull_requests, reviews, timeline_events
+from rows import Page
+from store import (
+    comments,
+    contributors,
+    discussion_comments,
+    discussions,
+    issues,
+    pull_requests,
+    reviews,
+    timeline_events,
+)
 from store.database import Connection
 
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
-async def write(
-    connection: Connection, repository: RepositoryRef, kind: ThreadKind, page: Page, since: datetime = EVER
-) -> Counter[str]:
+async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
     """Writes the page inside the caller's transaction.
 
     Returns how many rows are new, by noun; only those of threads updated at or after `since` count.
@@ -36,20 +43,34 @@ async def write(
         reviews=await reviews.write(connection, repository_id, page.asked_at, page.reviews, since),
         comments=await comments.write(connection, repository_id, page.asked_at, page.comments, since),
         timeline_events=await timeline_events.write(connection, repository_id, page.events, since),
+        discussions=await discussions.write(connection, repository_id, page.asked_at, page.discussions, since),
     )
-    if page.whole_threads:
-        await comments.delete_absent(connection, kind, page.whole_threads)
-        await timeline_events.delete_absent(connection, kind, page.whole_threads)
-        if kind == "pull_request":
+    new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
+    await _delete_absent(connection, page)
+    await _derive(connection, page)
+    return +new
+
+
+async def _delete_absent(connection: Connection, page: Page) -> None:
+    if page.whole_threads and page.kind == "discussion":
+        await discussion_comments.delete_absent(connection, page.whole_threads)
+    elif page.whole_threads and page.kind is not None:
+        await comments.delete_absent(connection, page.kind, page.whole_threads)
+        await timeline_events.delete_absent(connection, page.kind, page.whole_threads)
+        if page.kind == "pull_request":
             await reviews.delete_absent(connection, page.whole_threads)
     if page.whole_reviews:
         await comments.delete_absent(connection, "review", page.whole_reviews)
+    if page.whole_comments:
+        await discussion_comments.delete_absent_replies(connection, page.whole_comments)
+
+
+async def _derive(connection: Connection, page: Page) -> None:
     wholes = {whole.parent for whole in page.whole_threads}
-    if kind == "pull_request":
+    if page.kind == "pull_request":
         touched = {row.github_id for row in page.pull_requests} | {row.pull_request for row in page.reviews} | wholes
         touched |= {row.pull_request for row in page.events if row.pull_request}
         await pull_requests.derive(connection, sorted(touched))
-    else:
+    elif page.kind == "issue":
         touched = {row.github_id for row in page.issues} | {row.issue for row in page.comments if row.issue} | wholes
         await issues.derive(connection, sorted(touched))
-    return +new

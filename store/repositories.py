@@ -5,7 +5,15 @@ from store.database import Connection
 
 
 async def update(
-    connection: Connection, repository_id: str, *, github_id: int, full_name: str, is_private: bool, is_archived: bool
+    connection: Connection,
+    repository_id: str,
+    *,
+    github_id: int,
+    full_name: str,
+    is_private: bool,
+    is_archived: bool,
+    has_issues: bool,
+    has_discussions: bool,
 ) -> None:
     """Corrects what a rename, a transfer or an archiving changed; a row that is right already is not touched.
 
@@ -34,9 +42,10 @@ async def update(
     )
     await connection.execute(
         """
-        update repositories set github_id = $2, full_name = $3, owner = $4, name = $5, is_private = $6, is_archived = $7
-        where id = $1 and (github_id, full_name, owner, name, is_private, is_archived)
-          is distinct from ($2, $3, $4, $5, $6, $7)
+        update repositories set github_id = $2, full_name = $3, owner = $4, name = $5, is_private = $6,
+          is_archived = $7, has_issues = $8, has_discussions = $9
+        where id = $1 and (github_id, full_name, owner, name, is_private, is_archived, has_issues, has_discussions)
+          is distinct from ($2, $3, $4, $5, $6, $7, $8, $9)
         """,
         repository_id,
         github_id,
@@ -45,6 +54,8 @@ async def update(
         name,
         is_private,
         is_archived,
+        has_issues,
+        has_discussions,
     )
 
 

@@ -7,7 +7,7 @@ and its retry never both write. Its time is Postgres' own.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -74,9 +74,13 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3
 _PROGRESS = """
 update workspace_backfill_progress set
   pull_requests_count = pull_requests_count + $3, issues_count = issues_count + $4,
-  comments_count = comments_count + $5, reviews_count = reviews_count + $6
+  discussions_count = discussions_count + $5, comments_count = comments_count + $6,
+  reviews_count = reviews_count + $7, events_count = events_count + $8, embeddings_count = embeddings_count + $9
 where backfill_job_id = $1 and repository_id = $2
 """
+
+_NOUNS = ("pull_requests", "issues", "discussions", "comments", "reviews", "events", "embeddings")
+"""Those that `_PROGRESS` takes, in its order."""
 
 # In the transaction of the sweep's last page, so that nobody sees one of the two without the other.
 _TYPE_ENDED = {
@@ -85,7 +89,7 @@ _TYPE_ENDED = {
         data_types_{status} = array(select distinct unnest(data_types_{status} || $3::text) order by 1)
       where backfill_job_id = $1 and repository_id = $2
     """
-    for status in ("completed", "failed")
+    for status in ("completed", "failed", "skipped")
 }
 
 _COUNTS: dict[DataType, str] = {
@@ -103,6 +107,12 @@ _COUNTS: dict[DataType, str] = {
       select (select count(*) from threads) as issues,
         (select count(*) from comments c join threads t on t.id = c.issue_id) as comments,
         (select count(*) from issue_events e join threads t on t.id = e.issue_id) as timeline_events
+    """,
+    "discussions": """
+      with threads as (
+        select id from discussions where repository_id = $1 and updated_at >= $2 and gone_at is null)
+      select (select count(*) from threads) as discussions,
+        (select count(*) from discussion_comments c join threads t on t.id = c.discussion_id) as comments
     """,
 }
 
@@ -134,6 +144,44 @@ async def take(
         row["expected"],
         Failure.model_validate(row["error"]) if row["error"] else None,
     )
+
+
+async def is_removed(connection: Connection, sweep: Sweep) -> bool:
+    """Whether the repository no longer belongs to the job's workspace."""
+    removed: bool = await connection.fetchval(
+        """
+        select not exists (
+          select from workspace_backfill_jobs j join workspace_repositories r on r.workspace_id = j.workspace_id
+          where j.id = $1 and r.repository_id = $2
+        )
+        """,
+        sweep.job_id,
+        sweep.repository.repository_id,
+    )
+    return removed
+
+
+# Alive is who committed a moment ago, or waits for GitHub as anyone would have to.
+_BEHIND = """
+select exists (
+  select from backfill_sweeps mine join backfill_sweeps other
+    on other.repository_id = mine.repository_id and other.data_type = mine.data_type
+    and other.backfill_job_id <> mine.backfill_job_id
+  join workspace_backfill_progress p
+    on p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id
+  where mine.backfill_job_id = $1 and mine.repository_id = $2 and mine.data_type = $3
+    and other.status = 'in_progress'
+    and (other.started_at, other.backfill_job_id) < (mine.started_at, mine.backfill_job_id)
+    and greatest(other.committed_at, other.leased_at, (p.metadata ->> 'waiting_until')::timestamptz)
+      > now() - $4::interval
+)
+"""
+
+
+async def is_behind_another(connection: Connection, sweep: Sweep, patience: timedelta) -> bool:
+    """Whether another job began the same type of the same repository earlier, and gave a sign of life since."""
+    behind: bool = await connection.fetchval(_BEHIND, *sweep.key, patience)
+    return behind
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
@@ -170,7 +218,7 @@ async def commit(
         requests,
         points,
     )
-    change = {noun: counts[noun] - sweep.counts[noun] for noun in ("pull_requests", "issues", "comments", "reviews")}
+    change = {noun: counts[noun] - sweep.counts[noun] for noun in _NOUNS}
     if any(change.values()):
         await connection.execute(_PROGRESS, sweep.job_id, sweep.repository.repository_id, *change.values())
     if status in _TYPE_ENDED:

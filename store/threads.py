@@ -1,6 +1,6 @@
 """What is stored of threads: questions that a sweep asks before it believes that it is complete."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from messages import DataType
@@ -27,6 +27,23 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
     """Those of `github_ids` that we have fetched at all."""
     rows = await connection.fetch(
         f"select github_id from {table} where github_id = any($1::bigint[]) and node_id is not null", github_ids
+    )
+    return {row["github_id"] for row in rows}
+
+
+async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
+    """Those fetched threads, of GitHub id -> number of comments, that had another number when they were fetched.
+
+    Only discussions keep GitHub's number.
+    """
+    if not counts:
+        return set()
+    rows = await connection.fetch(
+        f"select t.github_id from unnest($1::bigint[], $2::integer[]) as u(github_id, comments)"
+        f" join {table} t on t.github_id = u.github_id"
+        " where t.node_id is not null and t.comment_count is distinct from u.comments",
+        list(counts),
+        list(counts.values()),
     )
     return {row["github_id"] for row in rows}
 

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from sandbox.github.accounts import Account, Team, present
+from sandbox.github.discussions import Discussion, DiscussionComment
 from sandbox.github.repositories import Repository
 from sandbox.github.threads import Issue, PullRequest, Review, ReviewComment, Thread, TimelineEvent
 
@@ -29,7 +30,10 @@ def expected(repository: Repository, since: datetime | None = None) -> Facts:
     """Everything of the threads updated at or after `since`."""
     facts: Facts = {
         name: {}
-        for name in ("pull_requests", "issues", "reviews", "comments", "events", "requested_reviewers", "contributors")
+        for name in (
+            *("pull_requests", "issues", "reviews", "comments", "events", "requested_reviewers", "contributors"),
+            *("discussions", "discussion_comments"),
+        )
     }
     with repository.world.still():
         for thread in [*repository.pull_requests.values(), *repository.issues.values()]:
@@ -37,6 +41,9 @@ def expected(repository: Repository, since: datetime | None = None) -> Facts:
             assert updated_at is not None
             if since is None or updated_at >= since:
                 _thread(thread, facts)
+        for discussion in repository.discussions.values() if repository.has_discussions_enabled else ():
+            if since is None or discussion.updated_at >= since.strftime("%Y-%m-%dT%H:%M:%SZ"):
+                _discussion(discussion, facts)
     return facts
 
 
@@ -179,6 +186,53 @@ def _review_comment(comment: ReviewComment, number: int, facts: Facts) -> dict[s
     }
 
 
+def _discussion(discussion: Discussion, facts: Facts) -> None:
+    category, answer = discussion.category, discussion.answer
+    facts["discussions"][discussion.number] = {
+        "id": discussion.node_id(True),
+        "github_id": discussion.database_id,
+        "title": stored_text(discussion.title),
+        "body": stored_text(discussion.body),
+        "url": discussion.url,
+        "category_id": category.node_id(True),
+        "category_name": category.name,
+        "category_description": category.description,
+        "category_emoji": category.emoji,
+        "author_id": _known(discussion.account, facts),
+        "author_login": _login(discussion.account),
+        "is_answered": (answer is not None) if category.is_answerable else None,
+        "answer_id": answer and answer.node_id(True),
+        "answer_chosen_at": moment(discussion.answer_chosen_at),
+        "answer_chosen_by": _login(discussion.answer_chosen_by_account),
+        "upvote_count": discussion.upvote_count,
+        "comment_count": len(discussion.comments),
+        "locked": discussion.locked,
+        "created_at": moment(discussion.created_at),
+        "updated_at": moment(discussion.updated_at),
+    }
+    for comment in discussion.comments:
+        _discussion_comment(comment, None, facts)
+        for reply in comment.replies:
+            _discussion_comment(reply, comment, facts)
+
+
+def _discussion_comment(comment: DiscussionComment, parent: DiscussionComment | None, facts: Facts) -> None:
+    account = None if comment.deleted_at else comment.account
+    facts["discussion_comments"][comment.database_id] = {
+        "id": comment.node_id(True),
+        "discussion_number": comment.discussion.number,
+        "parent_comment_id": parent.node_id(True) if parent else None,
+        "author_id": _known(account, facts),
+        "author_login": _login(account),
+        "body": stored_text(comment.body),
+        "is_answer": comment is comment.discussion.answer,
+        "upvote_count": comment.upvote_count,
+        "reply_count": len(comment.replies),
+        "created_at": moment(comment.created_at),
+        "updated_at": moment(comment.updated_at),
+    }
+
+
 def _reviewer(reviewer: Account | Team) -> str:
     return f"team:{reviewer.slug}" if isinstance(reviewer, Team) else reviewer.rest_login
 
@@ -298,6 +352,19 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
         repository_id,
     )
     contributors = await connection.fetch("select github_id, username, is_bot from contributors")
+    discussions = await connection.fetch(
+        "select id, github_id, number, title, body, url, category_id, category_name, category_description,"
+        " category_emoji, author_id, author_login, is_answered, answer_id, answer_chosen_at, answer_chosen_by,"
+        " upvote_count, comment_count, locked, created_at, updated_at from discussions"
+        " where repository_id = $1 and gone_at is null",
+        repository_id,
+    )
+    discussion_comments = await connection.fetch(
+        "select c.github_id, c.id, discussion_number, parent_comment_id, c.author_id, c.author_login, c.body,"
+        " is_answer, c.upvote_count, reply_count, c.created_at, c.updated_at from discussion_comments c"
+        " join discussions d on d.id = c.discussion_id where d.repository_id = $1 and d.gone_at is null",
+        repository_id,
+    )
     return {
         "pull_requests": {row["number"]: _pull(dict(row)) for row in pulls},
         "issues": {row["number"]: _issue(dict(row)) for row in issues},
@@ -311,6 +378,8 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
             (row["number"], row["username"]): _without(dict(row), "number", "username") for row in requests
         },
         "contributors": {row["github_id"]: (row["username"], row["is_bot"]) for row in contributors},
+        "discussions": {row["number"]: _without(dict(row), "number") for row in discussions},
+        "discussion_comments": {row["github_id"]: _without(dict(row), "github_id") for row in discussion_comments},
     }
 
 

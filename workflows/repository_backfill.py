@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -12,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.sweep import SweepActivity
     from messages import (
         REPOSITORY_BACKFILL,
+        THREADS,
         DataType,
         Failure,
         PartStatus,
@@ -25,6 +27,9 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import retries
 
+BUSY_SECONDS = (2, 5, 10, 30)
+"""How long to wait, time after time, for another job that is at the same type of this repository."""
+
 
 @workflow.defn(name=REPOSITORY_BACKFILL)
 class RepositoryBackfillWorkflow:
@@ -37,7 +42,11 @@ class RepositoryBackfillWorkflow:
         self._sequence = backfill.sequence
         self._told: dict[str, str] = {}
         self._waiting: dict[str, datetime] = {}
-        self._open: set[str] = set()
+        self._open: set[DataType] = set()
+        self._idle: set[DataType] = set()
+        """Types that wait for threads to be stored."""
+        self._thread_slices = 0
+        """How many slices of threads have ended: with each there may be something new to make of them."""
         self._mirrored_wait: datetime | None = None
 
     @workflow.run
@@ -74,7 +83,13 @@ class RepositoryBackfillWorkflow:
             workflow.continue_as_new(backfill.model_copy(update={"sequence": self._sequence}))
         ended_as = {each.status for each in outcomes}
         # Canceled are types that were so before, and that the retry which we are leaves as they were.
-        status: PartStatus = "failed" if "failed" in ended_as else "canceled" if "canceled" in ended_as else "completed"
+        status: PartStatus = "completed"
+        if "failed" in ended_as:
+            status = "failed"
+        elif "canceled" in ended_as:
+            status = "canceled"
+        elif ended_as == {"skipped"}:
+            status = "skipped"
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _inspect(self) -> RepositoryScope:
@@ -88,25 +103,41 @@ class RepositoryBackfillWorkflow:
             )
             if scope.limited_until is None:
                 return scope
-            await self._wait("repository", scope.limited_until)
+            await self._wait("repository", scope.limited_until, "GitHub's budget is used up")
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | None:
         """Runs one type to its end. None: this run's history is long enough, and the type goes on in the next."""
+        try:
+            outcome = await self._slices(data_type)
+        except BaseException:
+            self._open.discard(data_type)
+            raise
+        if outcome is not None:
+            self._open.discard(data_type)
+            await self._mirror_wait()
+        return outcome
+
+    def _threads_ended(self) -> bool:
+        return not self._open & THREADS
+
+    async def _slices(self, data_type: DataType) -> TypeOutcome | None:
         pace = self._backfill.pace
-        slice_ = SweepSlice(
-            job_id=self._backfill.job_id,
-            repository=self._repository,
-            data_type=data_type,
-            cutoff_at=self._backfill.cutoff_at,
-            pace=pace,
-        )
+        busy = 0
         while not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:
                 # A slice that ended by itself while it was being canceled has swallowed the cancellation.
                 raise asyncio.CancelledError
+            seen = self._thread_slices
             result = await workflow.execute_activity_method(
                 SweepActivity.sweep,
-                slice_,
+                SweepSlice(
+                    job_id=self._backfill.job_id,
+                    repository=self._repository,
+                    data_type=data_type,
+                    cutoff_at=self._backfill.cutoff_at,
+                    pace=pace,
+                    threads_ended=(threads_ended := self._threads_ended()),
+                ),
                 start_to_close_timeout=retries.SLICE_TIMEOUT,
                 heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
                 retry_policy=retries.SWEEP,
@@ -114,11 +145,21 @@ class RepositoryBackfillWorkflow:
                 summary=f"{data_type} of {self._repository.full_name}",
             )
             self._tell(data_type, result)
+            if data_type in THREADS:
+                self._thread_slices += 1
             if result.outcome == "limited" and result.limited_until is not None:
-                await self._wait(data_type, result.limited_until)
-            elif result.outcome != "more":
-                self._open.discard(data_type)
+                await self._wait(data_type, result.limited_until, result.limited_why)
+            elif result.outcome == "waiting":
+                self._idle.add(data_type)
                 await self._mirror_wait()
+                # Nothing falls between: both were read before the slice was asked for.
+                await workflow.wait_condition(partial(self._may_go_on, seen, threads_ended))
+                self._idle.discard(data_type)
+                await self._mirror_wait()
+            elif result.outcome == "busy":
+                busy = min(busy + 1, len(BUSY_SECONDS))
+                await workflow.sleep(BUSY_SECONDS[busy - 1], summary=f"{data_type}: another job is at it")
+            elif result.outcome != "more":
                 return TypeOutcome(
                     data_type=data_type,
                     status="completed" if result.outcome == "completed" else _ended(result.outcome),
@@ -128,19 +169,27 @@ class RepositoryBackfillWorkflow:
                 )
         return None
 
-    async def _wait(self, what: str, until: datetime) -> None:
-        """Sleeps until GitHub can be asked again, without a slot, and says so."""
+    def _may_go_on(self, thread_slices: int, threads_ended: bool) -> bool:
+        """Whether there may be threads that were not stored when so many slices of them had ended."""
+        return (
+            self._thread_slices != thread_slices
+            or self._threads_ended() != threads_ended
+            or workflow.info().is_continue_as_new_suggested()
+        )
+
+    async def _wait(self, what: str, until: datetime, why: str) -> None:
+        """Sleeps until it can be asked for again, without a slot, and says so."""
         self._waiting[what] = until
         await self._mirror_wait()
         # Spread: all who wait for one reset must not ask in the same instant.
         pause = max(until - workflow.now(), timedelta(0)) + timedelta(seconds=workflow.random().uniform(0, 1))
-        await workflow.sleep(pause, summary=f"{what}: waiting for GitHub until {until:%H:%M:%S} UTC")
+        await workflow.sleep(pause, summary=f"{what}: waiting until {until:%H:%M:%S} UTC: {why}"[:200])
         del self._waiting[what]
         await self._mirror_wait()
 
     async def _mirror_wait(self) -> None:
         """The repository waits when nothing of it can go on."""
-        all_wait = bool(self._waiting) and self._open <= self._waiting.keys()
+        all_wait = bool(self._waiting) and self._open - self._idle <= self._waiting.keys()
         until = min(self._waiting.values()) if all_wait else None
         if until != self._mirrored_wait:
             self._mirrored_wait = until

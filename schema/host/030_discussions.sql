@@ -24,12 +24,16 @@ create table discussions (
   created_at timestamptz not null,
   updated_at timestamptz not null,
   synced_at timestamptz,
+  node_id text,                       -- ours, and the next two: GitHub's present one; null where we never fetched it
+  last_synced_at timestamptz,         -- GitHub's Date when it was asked for
+  gone_at timestamptz,                -- since then GitHub no longer lists it
   embedding vector(384),
   embedding_model text,               -- ours
   embedding_generated_at timestamptz,
   content_hash text,
   unique (repository_id, number)
 );
+create index discussions_sweep on discussions (repository_id, updated_at);
 
 create table discussion_comments (
   id text primary key,
@@ -45,5 +49,9 @@ create table discussion_comments (
   reply_count integer,
   created_at timestamptz not null,
   updated_at timestamptz not null,
-  synced_at timestamptz
+  synced_at timestamptz,
+  last_synced_at timestamptz          -- ours: GitHub's Date when it was asked for
 );
+create index discussion_comments_discussion on discussion_comments (discussion_id);
+create index discussion_comments_parent on discussion_comments (parent_comment_id)
+  where parent_comment_id is not null;

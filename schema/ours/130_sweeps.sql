@@ -73,3 +73,23 @@ comment on column backfill_parts.expected is 'totalCount of the connection.';
 comment on column backfill_parts.seen is 'Children that are stored already; at the end those absent from it are deleted.';
 comment on column backfill_parts.began_at is 'GitHub''s Date when the first page of the parent was asked for.';
 comment on column backfill_parts.failure is 'Why it was given up; the sweep went on without it.';
+
+create table backfill_coverage (
+  repository_id uuid not null references repositories (id) on delete cascade,
+  data_type text not null,
+  plan_version integer not null,
+  low timestamptz not null,
+  as_of timestamptz not null,
+  position jsonb not null default '{}',
+  swept_by uuid references workspace_backfill_jobs (id) on delete set null,
+  primary key (repository_id, data_type)
+);
+create index backfill_coverage_swept_by on backfill_coverage (swept_by);
+
+comment on table backfill_coverage is
+  'What of which repository and type is stored whole, whichever job paid for it: the next job fetches only the rest.';
+comment on column backfill_coverage.plan_version is 'What was fetched. A plan that fetches more takes nothing over.';
+comment on column backfill_coverage.low is 'Down to here, -infinity for all of it: what changed since is stored.';
+comment on column backfill_coverage.as_of is 'As it was at this moment.';
+comment on column backfill_coverage.position is 'Cursors to go on from below low, and what was counted.';
+comment on column backfill_coverage.swept_by is 'The job that ended it last.';

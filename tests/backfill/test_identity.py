@@ -195,7 +195,7 @@ async def store(database: str) -> AsyncIterator[tuple[Database, RepositoryRef]]:
 async def write(store: tuple[Database, RepositoryRef], of: Page) -> None:
     pool, repository = store
     async with pool.transaction() as connection:
-        await pages.write(connection, repository, "pull_request", of)
+        await pages.write(connection, repository, of)
 
 
 LATER = NOW + timedelta(hours=1)
@@ -284,7 +284,7 @@ async def commit(pool: Database, sweep: Sweep, of: Page, *, cursor: str) -> None
     """A page's transaction, as the activity makes it but for the fence, which is also the commit's."""
     async with pool.transaction() as connection:
         await sweeps.fence(connection, sweep)
-        counts = sweep.counts + await pages.write(connection, sweep.repository, "pull_request", of)
+        counts = sweep.counts + await pages.write(connection, sweep.repository, of)
         await sweeps.commit(connection, sweep, position={"cursor": cursor}, counts=counts)
     sweep.counts = counts
 

@@ -31,10 +31,10 @@ discussions: id, github_id bigint, repository_id uuid, number integer, title, bo
   category_description, category_emoji, author_id bigint, author_login, is_answered boolean, answer_id,
   answer_chosen_at timestamptz, answer_chosen_by, upvote_count integer, comment_count integer, locked boolean,
   created_at timestamptz, updated_at timestamptz, embedding vector(384), embedding_model,
-  embedding_generated_at timestamptz, content_hash
+  embedding_generated_at timestamptz, content_hash, node_id, last_synced_at timestamptz, gone_at timestamptz
 discussion_comments: id, github_id bigint, discussion_id, discussion_number integer, parent_comment_id,
   author_id bigint, author_login, body, is_answer boolean, upvote_count integer, reply_count integer,
-  created_at timestamptz, updated_at timestamptz
+  created_at timestamptz, updated_at timestamptz, last_synced_at timestamptz
 github_events_cache: event_id, event_type, actor_login, repository_owner, repository_name, payload jsonb,
   created_at timestamptz, processed boolean, is_privileged boolean
 notifications: user_id uuid, operation_id, operation_type, repository, status, title, message, metadata jsonb,
@@ -61,6 +61,8 @@ backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, po
   completed_at timestamptz
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
+backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
+  position jsonb, swept_by uuid
 """
 
 KEYS = """
@@ -85,6 +87,7 @@ repository_star_history: repository_id, day
 webhook_deliveries: webhook_id
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
+backfill_coverage: repository_id, data_type
 """
 
 

@@ -1,0 +1,67 @@
+"""`backfill_coverage`: what of which repository and type was swept, and as of when: nobody pays for it again."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from messages import DataType
+from store.database import Connection
+from store.sweeps import Sweep
+
+PLAN_VERSION = 1
+"""What a sweep fetches. A version that fetches more inherits nothing: add 1 then."""
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""`low` of what was swept to its very end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Everything of the type that changed in [`low`, `as_of`] is stored as it was at `as_of`.
+
+    `position` is what its reader goes on from, below `low` and above `as_of`.
+    """
+
+    low: datetime
+    as_of: datetime
+    position: dict[str, Any]
+
+
+async def read(connection: Connection, repository_id: str, data_type: DataType) -> Coverage | None:
+    """What sweeps of this version of the plan have covered."""
+    row = await connection.fetchrow(
+        """
+        select low, as_of, position from backfill_coverage
+        where repository_id = $1 and data_type = $2 and plan_version = $3
+        """,
+        repository_id,
+        data_type,
+        PLAN_VERSION,
+    )
+    return Coverage(_finite(row["low"]), row["as_of"], row["position"]) if row else None
+
+
+async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> None:
+    """What a sweep that is complete covers, in the transaction that completes it. The latest to end is right."""
+    await connection.execute(
+        """
+        insert into backfill_coverage (repository_id, data_type, plan_version, low, as_of, position, swept_by)
+        values ($1, $2, $3, case when $4::timestamptz = $8 then '-infinity' else $4 end, $5, $6, $7)
+        on conflict (repository_id, data_type) do update set
+          plan_version = excluded.plan_version, low = excluded.low, as_of = excluded.as_of,
+          position = excluded.position, swept_by = excluded.swept_by
+        """,
+        sweep.repository.repository_id,
+        sweep.data_type,
+        PLAN_VERSION,
+        coverage.low,
+        coverage.as_of,
+        coverage.position,
+        sweep.job_id,
+        BEGINNING,
+    )
+
+
+def _finite(moment: datetime) -> datetime:
+    """asyncpg reads -infinity as the smallest datetime, without a timezone."""
+    return moment if moment.tzinfo else BEGINNING

@@ -1,0 +1,95 @@
+"""`discussion_comments`: comments of discussions and the replies to them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rows import DiscussionComment, Whole
+from store.columns import columns
+from store.database import Connection
+
+_CORRECT_GITHUB_ID = """
+update discussion_comments t set github_id = u.github_id
+from unnest($1::bigint[], $2::text[]) as u(github_id, node_id)
+where t.id = u.node_id and t.github_id <> u.github_id
+  and not exists (select from discussion_comments o where o.github_id = u.github_id)
+"""
+
+_UPSERT = """
+with written as (
+  insert into discussion_comments as t (
+    github_id, id, discussion_id, discussion_number, parent_comment_id, author_id, author_login, body, is_answer,
+    upvote_count, reply_count, created_at, updated_at, synced_at, last_synced_at)
+  select u.github_id, u.node_id, d.id, d.number, p.id, u.author, u.author_login, u.body, u.is_answer, u.upvote_count,
+    u.reply_count, u.created_at, u.updated_at, $1, $1
+  from unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::boolean[],
+      $10::integer[], $11::integer[], $12::timestamptz[], $13::timestamptz[])
+    as u(github_id, node_id, discussion, parent, author, author_login, body, is_answer, upvote_count, reply_count,
+      created_at, updated_at)
+  join discussions d on d.github_id = u.discussion
+  left join discussion_comments p on p.github_id = u.parent
+  on conflict (github_id) do update set
+    discussion_id = excluded.discussion_id, discussion_number = excluded.discussion_number,
+    parent_comment_id = excluded.parent_comment_id, author_id = excluded.author_id,
+    author_login = excluded.author_login, body = excluded.body, is_answer = excluded.is_answer,
+    upvote_count = excluded.upvote_count, reply_count = excluded.reply_count, created_at = excluded.created_at,
+    updated_at = excluded.updated_at, synced_at = excluded.synced_at, last_synced_at = excluded.last_synced_at
+  where (t.last_synced_at is null
+      or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
+    and (t.discussion_id, t.discussion_number, t.parent_comment_id, t.author_id, t.author_login, t.body, t.is_answer,
+      t.upvote_count, t.reply_count, t.created_at, t.updated_at)
+    is distinct from (excluded.discussion_id, excluded.discussion_number, excluded.parent_comment_id,
+      excluded.author_id, excluded.author_login, excluded.body, excluded.is_answer, excluded.upvote_count,
+      excluded.reply_count, excluded.created_at, excluded.updated_at)
+  returning xmax = 0 as inserted, t.discussion_id
+)
+select count(*) from written w join discussions d on d.id = w.discussion_id where inserted and d.updated_at >= $14
+"""
+
+_DELETE_ABSENT = """
+with doomed as (
+  select c.id from unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at)
+  join discussions d on d.github_id = w.parent
+  join discussion_comments c on c.discussion_id = d.id and c.parent_comment_id is null and c.created_at < w.began_at
+  where c.github_id <> all($3::bigint[])
+), replies as (
+  delete from discussion_comments c using doomed d where c.parent_comment_id = d.id
+)
+delete from discussion_comments c using doomed d where c.id = d.id
+"""
+
+_DELETE_ABSENT_REPLIES = """
+delete from discussion_comments c
+using unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at), discussion_comments p
+where p.github_id = w.parent and c.parent_comment_id = p.id and c.created_at < w.began_at
+  and c.github_id <> all($3::bigint[])
+"""
+
+
+async def write(connection: Connection, asked_at: datetime, rows: Sequence[DiscussionComment], since: datetime) -> int:
+    """Writes the rows that are not older than the stored ones, comments before the replies to them.
+
+    Returns how many are new, of discussions updated at or after `since`.
+    """
+    if not rows:
+        return 0
+    await connection.execute(_CORRECT_GITHUB_ID, [row.github_id for row in rows], [row.node_id for row in rows])
+    inserted = 0
+    for level in ([row for row in rows if row.parent is None], [row for row in rows if row.parent is not None]):
+        if level:
+            inserted += await connection.fetchval(_UPSERT, asked_at, *columns(level), since)
+    return inserted
+
+
+async def delete_absent(connection: Connection, discussions: Sequence[Whole]) -> None:
+    """Deletes stored comments of whole discussions that GitHub no longer has, and the replies to them."""
+    await connection.execute(_DELETE_ABSENT, *_wholes(discussions))
+
+
+async def delete_absent_replies(connection: Connection, comments: Sequence[Whole]) -> None:
+    """Deletes stored replies to whole comments that GitHub no longer has."""
+    await connection.execute(_DELETE_ABSENT_REPLIES, *_wholes(comments))
+
+
+def _wholes(wholes: Sequence[Whole]) -> tuple[list[int], list[datetime], list[int]]:
+    seen = [int(key[2:]) for whole in wholes for key in whole.seen]
+    return [whole.parent for whole in wholes], [whole.began_at for whole in wholes], seen
