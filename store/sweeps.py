@@ -114,6 +114,11 @@ _COUNTS: dict[DataType, str] = {
       select (select count(*) from threads) as discussions,
         (select count(*) from discussion_comments c join threads t on t.id = c.discussion_id) as comments
     """,
+    "events": """
+      select count(*) as events from github_events_cache e
+      join repositories r on r.owner = e.repository_owner and r.name = e.repository_name
+      where r.id = $1 and e.created_at >= $2
+    """,
 }
 
 
