@@ -21,14 +21,14 @@ from store.database import Connection, Database
 _IDENTITY = (
     "coalesce(s.payload ->> 'head', s.payload ->> 'after', s.payload #>> '{forkee,id}', s.payload #>> '{release,id}')"
 )
-# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through all
-# of a repository's rows each time, and does where it has not counted them yet.
+# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through
+# all of a repository's rows each time, and does where it has not counted them yet.
 _KIND = "s.event_type || ' ' || s.repository_owner || '/' || s.repository_name = {} || ' ' || $1 || '/' || $2"
 _PUSHES = _KIND.format("'PushEvent'")
 
 # Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
-# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice under
-# two ids, so two rows of one source are two happenings.
+# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
+# under two ids, so two rows of one source are two happenings.
 _CANDIDATES = f"""
 with incoming as materialized (
   select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
@@ -109,7 +109,7 @@ _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class Chain(NamedTuple):
-    """A push that is stored: the branch was at `before`, and then at `head`."""
+    """A push that is stored: the branch was at `before` (empty or zeros: nowhere), and then at `head`."""
 
     head: str
     before: str
@@ -195,7 +195,8 @@ where {_IDENTITY} = any($4::text[]) and payload ->> 'ref' = $3 and {_PUSHES}
 # `offset 0`, here and above: each by the index. Of tables whose rows it has not counted yet Postgres thinks too little.
 _BROUGHT = f"""
   select s.payload ->> 'before' as before from github_events_cache s
-  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]' offset 0
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]'
+    and s.payload ->> 'before' <> all($5::text[]) offset 0
 """
 
 # From commit to commit along the stored pushes of a branch, to those that none of them brought.
@@ -215,10 +216,12 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
     return [Chain(row["head"], row["before"] or "") for row in found]
 
 
-async def unexplained(connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str]) -> list[str]:
+async def unexplained(
+    connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
+) -> list[str]:
     """The commits that one comes to from `oids` along stored pushes of the branch, and that no push is known to have
-    brought. More than one where a branch was forced."""
-    return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids)]
+    brought. More than one where a branch was forced. `gone` are commits that lead nowhere: GitHub forgot them."""
+    return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
@@ -248,8 +251,8 @@ async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, st
 
 # --- What threads tell ------------------------------------------------------------------------------------------------
 
-# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing (the
-# host stored the thread without), the thread knows its last one.
+# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing
+# (the host stored the thread without), the thread knows its last one.
 _OF_THREADS = """
 with threads as materialized (
   select t.id, t.github_id, t.number, t.title, t.created_at, t.closed_at, {merged} as merged,

@@ -51,6 +51,8 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     )
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
     await star_history.write(connection, repository_id, page.star_days)
+    if page.threads_told:
+        await feed.complete(connection, repository)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new

@@ -449,7 +449,8 @@ insert into pull_requests (
   github_id, repository_id, repository_full_name, number, title, state, head_branch, author_id, author_login, merged,
   merged_by_id, created_at, updated_at, closed_at, merged_at)
 select 100 + n, '{repository}', 'octo/hello', n, 'Title ' || n, 'merged', 'topic', a.id, a.username, n > 1, a.id,
-  '2026-03-01T10:00:00Z', '2026-03-02T10:00:00Z', '2026-03-02T10:00:00Z', case when n > 1 then '2026-03-02T10:00:00Z'::timestamptz end
+  '2026-03-01T10:00:00Z', '2026-03-02T10:00:00Z', '2026-03-02T10:00:00Z',
+  case when n > 1 then '2026-03-02T10:00:00Z'::timestamptz end
 from generate_series(1, 3) n, contributors a where a.github_id = 1;
 insert into issues (github_id, repository_id, number, title, state, author_id, created_at, updated_at)
 select 204, '{repository}', 4, 'Broken', 'open', null, '2025-01-01T10:00:00Z', '2026-03-02T10:00:00Z';
