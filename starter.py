@@ -288,7 +288,7 @@ def _lines(job: JobView) -> dict[str, str]:
     lines = {}
     for repository, part in _parts(job):
         if part.status != "pending":
-            why = f": {_why(part)}" if part.error else ""
+            why = f": {_why(part)}" if _why(part) else ""
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
@@ -350,7 +350,7 @@ def _bar(part: TypeView) -> ProgressBar:
 
 
 def _table_of_parts(job: JobView) -> Table:
-    table = Table("repository", "data type", "status", "stored", "expected", "as of", "error", box=SIMPLE)
+    table = Table("repository", "data type", "status", "stored", "expected", "as of", "error or note", box=SIMPLE)
     for repository, part in _parts(job):
         expected = "" if part.expected is None else str(part.expected)
         as_of = _date(part.as_of) if part.as_of else ""
@@ -408,7 +408,7 @@ def _note(repository: RepositoryView, part: TypeView) -> str:
 
 def _why(part: TypeView) -> str:
     if not part.error:
-        return ""
+        return "; ".join(part.notes)
     return f"{part.error.code}: {part.error.message}" + (f" ({part.error.action})" if part.error.action else "")
 
 

@@ -17,7 +17,6 @@ from errors import PartOver, TooLarge
 from github import events
 from github.client import InvalidCursor
 from github.events import Happenings, History, Refused
-from messages import Failure
 from rows import Page
 from store import coverage, feed
 from store.coverage import BEGINNING, Coverage
@@ -35,6 +34,7 @@ EVENTS_LAG = timedelta(days=1)
 """An event shows up to hours after it happened."""
 _SMALLER = {100: 50, 50: 25, 25: 5, 5: 1}
 """Each divides the one before, so that numbered pages go on where larger ones ended."""
+AGAIN = 97
 _NUMBERED = frozenset({"releases", "events"})
 MOST_RESTARTS = 3
 THREADS_A_TURN = 500
@@ -66,9 +66,9 @@ class EventReader:
             try:
                 turn = await self._next(source, here, threads_ended)
             except TooLarge as error:
-                if source is None or source == "star_history" or self._size not in _SMALLER:
+                if source is None or source == "star_history" or self._size == 1:
                     raise
-                sizes[source] = _SMALLER[self._size]
+                sizes[source] = _SMALLER.get(self._size, 50)
                 log.info("asking for less", kind=source, size=sizes[source], why=error.code)
                 continue
             turn.requests = self._requests
@@ -100,7 +100,9 @@ class EventReader:
             if place.cursor is None or place.restarts >= MOST_RESTARTS:
                 raise
             log.warning("cursor refused, reading from the top", source=source)
-            return Turn(_with(position, source, place, cursor=None, until=None, restarts=place.restarts + 1))
+            # In pages of another length, so that none ends where that cursor stands.
+            again = position.model_copy(update={"sizes": position.sizes | {source: AGAIN}})
+            return Turn(_with(again, source, place, cursor=None, until=None, restarts=place.restarts + 1))
         except PartOver as error:
             if error.code != "empty":
                 raise
@@ -187,7 +189,6 @@ class EventReader:
         place = place.model_copy(
             update={
                 "as_of": place.as_of or asked_at,
-                "holes": place.holes + read.holes,
                 "hidden": place.hidden + read.hidden,
                 "oldest": min(place.oldest or read.oldest, read.oldest)
                 if source == "star_history" and read.oldest
@@ -354,21 +355,6 @@ class EventReader:
         if position.inherited_as_of:
             proof["inherited_as_of"] = position.inherited_as_of.isoformat()
         turn = Turn(position, outcome="completed", proof=proof, notes=proof["notes"])
-        holes = {source: place.holes for source, place in position.places.items() if place.holes}
-        if holes:
-            turn.outcome = "failed"
-            turn.failure = Failure(
-                code="incomplete",
-                message="GitHub failed to give "
-                + ", ".join(f"{number} of the {name}" for name, number in holes.items()),
-                action="retry the job: these lists are read again",
-                repository=self._repository.full_name,
-                data_type=self._sweep.data_type,
-            )
-            again = {source: EventPlace() for source in (*holes, "events", "threads")}
-            reset = {"places": position.places | again, "table": "pull_requests", "number": 0}
-            turn.position = position.model_copy(update=reset)
-            return turn
         lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
         whole = all(place.reached_end for place in lists if place.status == "complete")
         low = min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at)
@@ -415,7 +401,8 @@ def _notes(position: EventPosition) -> list[str]:
     """What GitHub refused, for people."""
     notes = []
     stars, history = position.places["stargazers"], position.places["star_history"]
-    for source, place in position.places.items():
+    for source in SOURCES:
+        place = position.places[source]
         if source == "stargazers" and place.status == "skipped" and history.status == "complete":
             notes.append(f"stars: counts only: {stars.reason}")
         elif place.status == "skipped":

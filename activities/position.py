@@ -97,8 +97,8 @@ class EventPlace(Message):
     """When the first page was asked for."""
     restarts: int = 0
     """How often GitHub refused the cursor."""
-    holes: int = 0
     hidden: int = 0
+    """Things that these tokens may not see."""
     oids: list[str] | None = None
     """history: commits from which it goes on; None: not begun."""
     bottom: list[str] = Field(default_factory=list)

@@ -39,8 +39,6 @@ class Happenings:
     """Where the list goes on; None at its end."""
     oldest: datetime | None = None
     """Down to here the list was read."""
-    holes: int = 0
-    """Things that GitHub failed to give."""
     hidden: int = 0
     """Things that these tokens may not see."""
     seconds: float = 0.0
@@ -79,10 +77,10 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
     answer = await github.graphql("Stargazers", _named(repository) | {"first": first, "after": after})
     found = _repository(answer, "stargazers", repository)
     connection = found["stargazers"]
-    edges, holes, hidden = _present(answer, "stargazers", connection["edges"], first)
+    edges, hidden = _present(answer, "stargazers", connection["edges"])
     if after is None and not connection["edges"] and found["stargazerCount"] > 0:
         raise Refused("forbidden", f"GitHub shows none of the {found['stargazerCount']} stargazers to these tokens")
-    read = _read(answer, connection, holes, hidden)
+    read = _read(answer, connection, hidden)
     for edge in edges:
         user, at = edge["node"], _time(edge["starredAt"])
         number = database_id(user)
@@ -111,8 +109,8 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
     """Forks that are still there. Who made one for an organization, only the events API tells."""
     answer = await github.graphql("Forks", _named(repository) | {"first": first, "after": after})
     found = _repository(answer, "forks", repository)
-    nodes, holes, hidden = _present(answer, "forks", found["forks"]["nodes"], first)
-    read = _read(answer, found["forks"], holes, hidden)
+    nodes, hidden = _present(answer, "forks", found["forks"]["nodes"])
+    read = _read(answer, found["forks"], hidden)
     reference = found["defaultBranchRef"]
     if reference is not None and reference["target"] is not None:
         read.branch, read.head = reference["name"], reference["target"]["oid"]
@@ -337,22 +335,20 @@ def _next(answer: Answer, size: int, offset: int) -> str | None:
     return str(offset + size) if answer.next_path else None
 
 
-def _present(answer: Answer, field_: str, things: list[Node | None], first: int) -> tuple[list[Node], int, int]:
-    """Those that came, how many did not, and how many may not. Raises `TooLarge` while less can be asked for."""
+def _present(answer: Answer, field_: str, things: list[Node | None]) -> tuple[list[Node], int]:
+    """Those that came, and how many may not be seen. Raises `TooLarge` if one is missing without a reason."""
     present = [each for each in things if each is not None]
     hidden = sum(path[:2] == ("repository", field_) and len(path) > 2 for path in answer.refused)
-    holes = max(0, len(things) - len(present) - hidden)
-    if holes and first > 1:
+    if len(present) + hidden < len(things):
         raise TooLarge("null_node", f"GitHub left out one of the {field_}")
-    return present, holes, hidden
+    return present, hidden
 
 
-def _read(answer: Answer, connection: Node, holes: int, hidden: int) -> Happenings:
+def _read(answer: Answer, connection: Node, hidden: int) -> Happenings:
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),
         info["endCursor"] if info["hasNextPage"] else None,
-        holes=holes,
         hidden=hidden,
         seconds=answer.seconds,
         cost=answer.cost,

@@ -43,18 +43,18 @@ with incoming as materialized (
     as u(event_id, event_type, actor_login, created_at, payload, source, place)
 ), known as (
   -- The host keeps some ids without their type.
-  select u.place, s.tableoid, s.ctid, -1::float as apart, s.processed
+  select u.place, s.tableoid, s.ctid, -1::float as apart
   from incoming u join github_events_cache s
     on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
   where u.source = 'events' and s.repository_owner = $1 and s.repository_name = $2
   union all
-  select u.place, s.tableoid, s.ctid, -1, s.processed
+  select u.place, s.tableoid, s.ctid, -1
   from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
   where u.source <> 'events'
 ), near as (
-  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at)), s.processed
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
-    select s.tableoid, s.ctid, s.created_at, s.processed, s.source, s.actor_login,
+    select s.tableoid, s.ctid, s.created_at, s.source, s.actor_login,
       event_happening(s.event_type, s.payload) as happening
     from github_events_cache s
     where s.repository_owner = $1 and s.repository_name = $2 and s.event_type = u.event_type
@@ -71,9 +71,9 @@ with incoming as materialized (
   end
 ), same as (
   -- A fork is made once and a release published once. What a history tells of a push is when its commit was made.
-  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at)), s.processed
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
-    select s.tableoid, s.ctid, s.created_at, s.processed, s.source, s.event_type, s.payload from github_events_cache s
+    select s.tableoid, s.ctid, s.created_at, s.source, s.event_type, s.payload from github_events_cache s
     where {_IDENTITY} = u.identity and {_KIND.format("u.event_type")} offset 0
   ) s
   where event_happening(s.event_type, s.payload) = u.happening and s.source is distinct from u.source and (
@@ -82,7 +82,7 @@ with incoming as materialized (
   )
 )
 select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, tableoid::bigint as tableoid,
-  ctid::text as ctid, apart, coalesce(processed, false) as processed
+  ctid::text as ctid, apart
 from (table known union all table near union all table same) pairs
 order by apart, place, tableoid, ctid
 """
@@ -96,13 +96,6 @@ from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $
   as u(event_id, event_type, actor_login, created_at, payload, source)
 on conflict (event_id, created_at) do nothing
 returning created_at
-"""
-
-# The host's purge takes what is older than 90 days and processed; what history was bought for stays.
-_KEEP = """
-update github_events_cache e set processed = false
-from unnest($1::bigint[], $2::text[]) as k(tableoid, ctid)
-where e.tableoid = k.tableoid::oid and e.ctid = k.ctid::tid and e.processed
 """
 
 _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
@@ -150,16 +143,11 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
     name = _names(repository)
     taken: set[tuple[int, str]] = set()
     there: set[int] = set()
-    kept: list[tuple[int, str]] = []
     for pair in await connection.fetch(_CANDIDATES, *name, *_columns(rows)):
         stored = pair["tableoid"], pair["ctid"]
         if pair["place"] not in there and stored not in taken:
             there.add(pair["place"])
             taken.add(stored)
-            if pair["processed"]:
-                kept.append(stored)
-    if kept:
-        await connection.execute(_KEEP, *columns(kept))
     new = [row for place, row in enumerate(rows) if place not in there]
     if not new:
         return 0
@@ -199,6 +187,13 @@ _BROUGHT = f"""
     and s.payload ->> 'before' <> all($5::text[]) offset 0
 """
 
+# The branch's first commit, as its history told.
+_BEGAN = f"""
+  select from github_events_cache s
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' !~ '[^0]'
+    and s.source = 'history' offset 0
+"""
+
 # From commit to commit along the stored pushes of a branch, to those that none of them brought.
 _ENDS = f"""
 with recursive chain(oid) as (
@@ -206,7 +201,7 @@ with recursive chain(oid) as (
   union
   select p.before from chain c cross join lateral ({_BROUGHT}) p
 )
-select oid from chain c where not exists ({_BROUGHT}) order by oid
+select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) order by oid
 """
 
 
@@ -360,7 +355,16 @@ _COMPLETIONS = (
 )
 
 
-async def complete(connection: Connection, repository: RepositoryRef) -> None:
-    """Gives our own rows of the events API what GitHub left out of them and the stored threads know."""
+# The host's purge takes what is older than 90 days and processed; what history was bought for stays, whoever stored it.
+_KEEP = """
+update github_events_cache set processed = false
+where repository_owner = $1 and repository_name = $2 and created_at >= $3 and processed
+"""
+
+
+async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
+    """Gives our own rows of the events API what GitHub left out of them and the stored threads know, and keeps what the
+    host stored since then from its purge."""
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)
+    await connection.execute(_KEEP, *_names(repository), since)

@@ -468,7 +468,11 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
 
 
 class TypeView(_Row):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored."""
+    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored.
+
+    `notes` is what GitHub refuses of a type that is complete otherwise, in words; `sources` tells of each source of
+    events (rows.EventSource) `status`, `rows`, `as_of` and, where it was skipped, the `reason`.
+    """
 
     data_type: str
     status: PartStatus
@@ -477,6 +481,8 @@ class TypeView(_Row):
     counts: dict[str, int]
     as_of: datetime | None
     error: Failure | None
+    notes: list[str]
+    sources: dict[str, dict[str, Any]]
 
 
 class RepositoryView(_Row):
@@ -573,7 +579,8 @@ _REPOSITORIES = """
     from scope join repositories on repositories.id = scope.repository_id
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
-            'status', status, 'counts', counts, 'expected', expected, 'as_of', proof ->> 'as_of', 'error', error
+            'status', status, 'counts', counts, 'expected', expected, 'as_of', proof ->> 'as_of', 'error', error,
+            'notes', proof -> 'notes', 'sources', proof -> 'sources'
         )) as by_type
         from backfill_sweeps
         where backfill_job_id = $1 and backfill_sweeps.repository_id = scope.repository_id
@@ -652,6 +659,8 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "counts": counts,
         "as_of": sweep.get("as_of"),
         "error": sweep.get("error"),
+        "notes": sweep.get("notes") or [],
+        "sources": sweep.get("sources") or {},
     }
 
 

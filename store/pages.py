@@ -52,7 +52,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
     await star_history.write(connection, repository_id, page.star_days)
     if page.threads_told:
-        await feed.complete(connection, repository)
+        await feed.complete(connection, repository, since)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new

@@ -37,9 +37,7 @@ async def test_every_discussion_is_stored_whole(serve: Callable[..., StandIn], b
     repository.issues.clear()
     await check(backfill.dsn, repository)
     counts = repository.counts()
-    [progress] = await backfill.rows(
-        "select * from workspace_backfill_progress where backfill_job_id = $1", job_id
-    )
+    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
     assert progress["discussions_count"] == counts["discussions"]
     assert progress["comments_count"] == counts["discussion_comments"]
     assert progress["data_types_completed"] == ["discussions"]
