@@ -89,7 +89,12 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
 
 @app.command
 async def start(
-    *, workspace: str, retention_days: Days | None = None, repo: Repositories = (), data_type: DataTypes = ()
+    *,
+    workspace: str,
+    retention_days: Days | None = None,
+    repo: Repositories = (),
+    data_type: DataTypes = (),
+    fresh: Switch = False,
 ) -> int:
     """Start a backfill, print its job's id and return.
 
@@ -103,11 +108,18 @@ async def start(
         Only this repository of the workspace (owner/name). May be repeated.
     data_type
         Only this data type. May be repeated.
+    fresh
+        Fetch everything again, also what earlier jobs have covered.
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
             job_id = await jobs.ask_for(
-                connection, workspace=workspace, retention_days=retention_days, repositories=repo, data_types=data_type
+                connection,
+                workspace=workspace,
+                retention_days=retention_days,
+                repositories=repo,
+                data_types=data_type,
+                fresh=fresh,
             )
         await _tell(client, database, job_id, usable, queue)
         print(job_id)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from messages import DataType
 from store.database import Connection
 from store.sweeps import Sweep
 
@@ -27,16 +26,18 @@ class Coverage:
     position: dict[str, Any]
 
 
-async def read(connection: Connection, repository_id: str, data_type: DataType) -> Coverage | None:
-    """What sweeps of this version of the plan have covered."""
+async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
+    """What sweeps of this version of the plan have covered of the same; nothing for a job that is to begin afresh."""
     row = await connection.fetchrow(
         """
         select low, as_of, position from backfill_coverage
         where repository_id = $1 and data_type = $2 and plan_version = $3
+          and not exists (select from workspace_backfill_jobs where id = $4 and metadata ? 'fresh')
         """,
-        repository_id,
-        data_type,
+        sweep.repository.repository_id,
+        sweep.data_type,
         PLAN_VERSION,
+        sweep.job_id,
     )
     return Coverage(_finite(row["low"]), row["as_of"], row["position"]) if row else None
 

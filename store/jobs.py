@@ -39,9 +39,12 @@ async def ask_for(
     retention_days: int | None = None,
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
+    fresh: bool = False,
     requested_by: str = "operator",
 ) -> str:
     """A job of its own for a workspace (its id or slug). Answers its id.
+
+    `fresh`: what other jobs have covered is fetched again.
 
     Without `retention_days` it is for what the workspace's owner bought, else for what the workspace keeps anyway;
     without repositories (by full name) for all, without types for all. Raises `BadInput` for what it does not know.
@@ -56,11 +59,11 @@ async def ask_for(
         """
         insert into workspace_backfill_jobs (
             workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
-            repositories_selected, requested_by, total_repositories, created_at, updated_at
+            repositories_selected, requested_by, total_repositories, created_at, updated_at, metadata
         )
         select $1, $2, $3, $4::int, now() - make_interval(hours => 24 * $4::int), $5, $6::uuid[], $7, coalesce(
             cardinality($6::uuid[]), (select count(*) from workspace_repositories where workspace_id = $1)
-        ), now(), now()
+        ), now(), now(), $8
         returning id
         """,
         workspace_id,
@@ -70,6 +73,7 @@ async def ask_for(
         [each for each in DATA_TYPES if each in (data_types or DATA_TYPES)],
         selected,
         requested_by,
+        {"fresh": True} if fresh else {},
     )
     return str(job_id)
 

@@ -17,7 +17,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 import reconciler as ours
-from messages import Failure, workspace_workflow_id
+from messages import DATA_TYPES, Failure, workspace_workflow_id
 from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
@@ -248,7 +248,7 @@ class TestOrphans:
         assert told["user_id"] == await world.host.fetchval("select auth_user_id from app_users")
         assert told["message"] == job["error_message"]
         for progress in await shop.rows(world.host, "workspace_backfill_progress"):
-            assert (progress["status"], set(progress["data_types_failed"])) == ("failed", {"pull_requests", "issues"})
+            assert (progress["status"], set(progress["data_types_failed"])) == ("failed", set(DATA_TYPES))
             assert progress["error_message"] == f"{code}: the workflow {words} while the job was in progress"
             assert "waiting_until" not in progress["metadata"]
         [sweep] = await shop.rows(world.host, "backfill_sweeps")

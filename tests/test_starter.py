@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import reconciler
 import starter
 from errors import Unreachable
-from messages import workspace_workflow_id
+from messages import DATA_TYPES, workspace_workflow_id
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
@@ -166,6 +166,9 @@ async def operator(
         buyer = await shop.buyer(host)
         workspace_id = await shop.workspace(host, buyer, "octo/a", "Octo/B", slug="acme", keeps=30)
         yield Operator(capsys, host, temporal_client, buyer, workspace_id, task_queue, environment)
+
+
+TWO_TYPES = ("--type", "pull_requests", "--type", "issues")
 
 
 def one_line(said: Said) -> str:
@@ -322,7 +325,7 @@ class TestStart:
         assert said.out == f"{job['id']}\n"
         assert (job["status"], job["requested_by"], job["attempt"]) == ("pending", "operator", 0)
         assert (job["retention_days"], job["cutoff_at"]) == (30, job["created_at"] - timedelta(days=30))
-        assert job["backfill_types"] == ["pull_requests", "issues"]
+        assert job["backfill_types"] == list(DATA_TYPES)
         assert (job["total_repositories"], job["repositories_selected"], job["purchase_key"]) == (2, None, None)
         assert job["signaled_at"]
         assert await operator.heard() == [{"signal": "run", "job_id": str(job["id"])}]
@@ -389,7 +392,7 @@ class TestRetry:
     """The same job again: pending, as its next attempt, with what to do again written down before it is signaled."""
 
     async def failed(self, operator: Operator, **columns: Any) -> uuid.UUID:
-        job_id: uuid.UUID = (await operator.start())["id"]
+        job_id: uuid.UUID = (await operator.start(*TWO_TYPES))["id"]
         await operator.sweep(
             job_id,
             "octo/a",
@@ -579,7 +582,7 @@ class TestStatus:
             """,
             operator.buyer.auth_user_id,
         )
-        job_id = (await operator.start())["id"]
+        job_id = (await operator.start(*TWO_TYPES))["id"]
         began = datetime.now(UTC) - timedelta(minutes=10)
         await operator.set(job_id, status="in_progress", started_at=began, completed_repositories=0)
         await operator.sweep(
@@ -673,7 +676,7 @@ class TestStatus:
         }
 
     async def test_before_it_began_the_repositories_are_those_it_will_begin_with(self, operator: Operator) -> None:
-        await operator.start()
+        await operator.start(*TWO_TYPES)
         job = json.loads((await operator("status", "acme", "--json")).out)
         assert [(each["full_name"], each["status"]) for each in job["repositories"]] == [
             ("Octo/B", "pending"),

@@ -50,7 +50,7 @@ comment on column workspace_backfill_jobs.failed_repositories is
   'Repositories of which at least one data type failed. The job is failed only if this is all of them.';
 comment on column workspace_backfill_jobs.error_details is 'Every failure: repository, data type, class, message, cursor.';
 comment on column workspace_backfill_jobs.metadata is
-  'paused_at (the job is paused), errors (the latest 100 failures), as_of and the proofs of completeness.';
+  'paused_at (the job is paused), fresh (what is covered is fetched again), errors (the latest 100 failures), as_of and the proofs of completeness.';
 
 create table workspace_backfill_progress (
   id uuid primary key default gen_random_uuid(),

@@ -285,7 +285,7 @@ async def test_a_username_that_moved_to_another_account(serve: Callable[..., Sta
     first.rename("somebody-else-now")
     heir = world.account(login)
     repository.open_issue(heir, "I have your name now", "hello")
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, "--fresh"))
     await check(backfill.dsn, repository)
 
 
@@ -347,7 +347,7 @@ async def test_what_github_deleted_is_marked_gone_when_the_counts_are_compared(
     async with connected(backfill.dsn) as connection:
         await connection.execute("update issues set node_id = null where number = $1", hidden)
     github.faults.add(Edited(hide), times=None, operation="Issues")
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, "--fresh"))
     rows = await backfill.rows("select number from issues where gone_at is not null")
     assert [row["number"] for row in rows] == [deleted]
     await check(backfill.dsn, repository)
