@@ -558,6 +558,7 @@ class TestCancel:
 
 
 AS_OF = "2026-11-23T12:00:00Z"
+PROOF = {"as_of": AS_OF, "proved_by": "count", "threads_stored": 100, "threads_github": 100}
 GONE = {
     "code": "gone",
     "message": "octo/b is gone [404]",
@@ -593,7 +594,7 @@ class TestStatus:
                 "status": "completed",
                 "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                 "expected": 100,
-                "proof": {"as_of": AS_OF},
+                "proof": PROOF,
             },
             issues={"status": "in_progress", "counts": {"issues": 50, "comments": 0}, "expected": 200},
         )
@@ -642,6 +643,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        untold["proof"] = None
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -662,6 +664,7 @@ class TestStatus:
                     "expected": 100,
                     "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                     "as_of": AS_OF,
+                    "proof": PROOF,
                     "error": None,
                 },
                 untold
@@ -682,7 +685,15 @@ class TestStatus:
             ("Octo/B", "pending"),
             ("octo/a", "pending"),
         ]
-        pending = {"status": "pending", "stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        pending: dict[str, Any] = {
+            "status": "pending",
+            "stored": 0,
+            "expected": None,
+            "counts": {},
+            "as_of": None,
+            "error": None,
+        }
+        pending["proof"] = None
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
@@ -702,6 +713,7 @@ class TestStatus:
         assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
         [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
         assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
+        assert done.endswith(" proved by count: 100 of GitHub's 100")
 
     @pytest.mark.parametrize(
         ("columns", "exit_code"),

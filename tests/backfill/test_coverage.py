@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sandbox.github.faults import Latency
 from sandbox.github.generate import Plan
@@ -67,6 +67,12 @@ async def test_a_second_workspace_costs_one_request_a_type(serve: Callable[..., 
         "PullRequestListing",
     ]
     [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job["id"])
+    proofs = job["metadata"]["proofs"]["acme/old"]
+    assert proofs.keys() == {*THREADS}
+    for proof in proofs.values():
+        assert (proof["proved_by"], proof["threads_stored"]) == ("count", proof["threads_github"])
+    assert job["metadata"]["as_of"] == {each: proofs[each]["as_of"] for each in THREADS}
+    assert datetime.fromisoformat(min(job["metadata"]["as_of"].values())) >= job["created_at"] - timedelta(seconds=2)
     counts = repository.counts()
     assert progress["pull_requests_count"] == counts["pull_requests"]
     assert progress["issues_count"] == counts["issues"]
