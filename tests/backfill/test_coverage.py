@@ -13,7 +13,7 @@ from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.shop import eventually
-from tests.truth import check
+from tests.truth import check, differences, expected, stored
 
 PLAN = Plan("acme/old", pull_requests=120, issues=120, deep_threads=2, discussions=80, deep_discussions=1, years=4)
 THREADS = (*PULLS_AND_ISSUES, "discussions")
@@ -152,6 +152,31 @@ async def test_a_plan_that_fetches_more_takes_nothing_over(serve: Callable[..., 
     await backfill.completed(await backfill.start(workspace_id))
     assert set(threads_shown(github.log).values()) == {2}
     assert len(threads_shown(github.log)) == pages
+
+
+async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    """The host may purge what is older than a workspace keeps; bought again, all of it must come back."""
+    world = World()
+    repository = generate(world, Plan("acme/small", 30, 30, years=2))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id, days=365))
+    await backfill.rows(
+        "with oldest as (select id from pull_requests where updated_at < now() - interval '60 days')"
+        " delete from pull_requests using oldest where pull_requests.id = oldest.id"
+    )
+    await backfill.rows("delete from comments where issue_id in (select id from issues order by updated_at limit 10)")
+    job = await backfill.completed(await backfill.start(workspace_id, days=365))
+    found = [
+        line
+        for line in differences(
+            expected(repository, job["cutoff_at"]), await stored(backfill.dsn, repository.database_id), limit=1000
+        )
+        if line.endswith("missing") or "wanted" in line
+    ]
+    assert not found
 
 
 async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., StandIn], backfill: Backfill) -> None:
