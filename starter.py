@@ -33,7 +33,8 @@ import logs
 import reconciler
 import settings
 import temporal
-from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, Unreachable
+from embedding.batches import TEXT_TOKENS
+from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
@@ -268,19 +269,29 @@ _AT_FAULT = {
 async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
     """Raises `BadInput` for what a setting is to blame for, `Unreachable` for every other refusal."""
     # Here and not above: no other command needs openai's package, which takes half a second.
-    from embedding.batches import Limits, fill
     from embedding.client import Embedder
+    from embedding.tokens import cut
 
     logs.register_secret(key)
     at = setting.openai_base_url, setting.embedding_model, setting.embedding_dimensions
     try:
         async with Embedder(key, *at) as embedder:
-            [vector] = await embedder.embed(fill([text], Limits()).texts)
+            tokens = TEXT_TOKENS
+            while True:
+                text, tokens = cut(text, tokens)
+                try:
+                    [vector] = await embedder.embed([text])
+                except TooLarge:
+                    # As this server counts.
+                    if tokens < 2:
+                        raise
+                    tokens //= 2
+                else:
+                    return vector
     except (RetryLater, RetryNow, PartOver) as error:
         if error.code in _AT_FAULT:
             raise BadInput(_AT_FAULT[error.code], error.message) from error
         raise Unreachable(error.code, f"{error.message} ({error.action})" if error.action else error.message) from error
-    return vector
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from types import TracebackType
 
 import openai
@@ -21,7 +22,7 @@ LONGEST_MESSAGE = 500
 _TOO_LONG = re.compile(
     r"maximum (?:input|context) length|maximum sequence length|input is too long|input length exceeds", re.IGNORECASE
 )
-_TOO_LARGE = re.compile(r"max(?:imum)?[_ ]tokens[_ ]per[_ ]request|array too long|request too large", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"tokens[_ ]per[_ ]request|array too long|request too large", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _TRY_AGAIN = re.compile(r"try again in ((?:[0-9.]+(?:ms|s|m|h))+)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -55,6 +56,8 @@ class Embedder:
             answer = await self._client.embeddings.create(
                 model=self.model, input=list(texts), dimensions=self.dimensions
             )
+            vectors = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+            whole = len(vectors) == len(texts) and all(map(math.isfinite, chain.from_iterable(vectors)))
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
         except openai.APITimeoutError as error:
@@ -65,8 +68,7 @@ class Embedder:
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, KeyError) as error:
             # What its package makes of an answer that is none: HTML of a proxy, half a body.
             raise RetryNow("openai_answer", f"{self._base_url} did not answer with embeddings: {error}") from error
-        vectors = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
-        if len(vectors) != len(texts) or not all(map(math.isfinite, (value for each in vectors for value in each))):
+        if not whole:
             raise RetryNow("openai_answer", f"{len(vectors)} vectors came for {len(texts)} texts, or not of numbers")
         if wrong := next((len(each) for each in vectors if len(each) != self.dimensions), None):
             raise self._no_such_dimensions(f"its vectors have {wrong} values")

