@@ -3,6 +3,22 @@
 from errors import PartOver
 from store.database import Connection
 
+# What is stored under the old name, of which nothing else will tell: a rename bumps no thread.
+_RENAMED = (
+    """
+    update pull_requests set repository_full_name = $2, html_url = replace(html_url, $3, $4)
+    where repository_id = $1 and (repository_full_name <> $2 or html_url like '%' || $3 || '%')
+    """,
+    """
+    update issues set linked_prs = replace(linked_prs::text, $3, $4)::jsonb
+    where repository_id = $1 and $2::text is not null and linked_prs::text like '%' || $3 || '%'
+    """,
+    """
+    update discussions set url = replace(url, $3, $4)
+    where repository_id = $1 and $2::text is not null and url like '%' || $3 || '%'
+    """,
+)
+
 
 async def update(
     connection: Connection,
@@ -40,6 +56,7 @@ async def update(
         owner,
         name,
     )
+    former = await connection.fetchval("select full_name from repositories where id = $1", repository_id)
     await connection.execute(
         """
         update repositories set github_id = $2, full_name = $3, owner = $4, name = $5, is_private = $6,
@@ -57,6 +74,9 @@ async def update(
         has_issues,
         has_discussions,
     )
+    if former != full_name:
+        for statement in _RENAMED:
+            await connection.execute(statement, repository_id, full_name, f"/{former}/", f"/{full_name}/")
 
 
 async def synced(connection: Connection, repository_id: str) -> None:

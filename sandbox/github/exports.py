@@ -15,10 +15,11 @@ import orjson
 
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account
+from sandbox.github.chance import spread
 from sandbox.github.clock import Stamp, after, moment
+from sandbox.github.commits import Commit
 from sandbox.github.repositories import Repository, created
 from sandbox.github.threads import (
-    Commit,
     Issue,
     IssueComment,
     Milestone,
@@ -29,7 +30,7 @@ from sandbox.github.threads import (
     Thread,
     TimelineEvent,
 )
-from sandbox.github.world import World, spread
+from sandbox.github.world import World
 
 APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})
 """Logins that are bots on GitHub; an export does not say."""
@@ -393,17 +394,22 @@ class _Export:
                 event.data["closer"] = pull_request
 
     def _commit_history(self) -> None:
+        """One commit a merge, each on top of the one before."""
+        git, head = self.repository.git, None
         merged = [each for each in self.repository.pull_requests.values() if each.merged_at and each.merge_commit_oid]
-        for pull_request in sorted(merged, key=lambda each: each.merged_at or "", reverse=True):
-            self.repository.commits.append(
-                Commit(
-                    self.repository,
-                    pull_request.merge_commit_oid or "",
-                    f"{pull_request.title} (#{pull_request.number})",
-                    pull_request.merged_at or "",
-                    pull_request.merged_by_account,
-                )
+        for pull_request in sorted(merged, key=lambda each: each.merged_at or ""):
+            oid = pull_request.merge_commit_oid or ""
+            if oid in git.commits:
+                continue
+            head = Commit(
+                self.repository,
+                oid,
+                f"{pull_request.title} (#{pull_request.number})",
+                pull_request.merged_at or "",
+                pull_request.merged_by_account,
+                parents=(head,) if head else (),
             )
+            git.branches[self.repository.default_branch] = git.add(head)
 
     def _event(
         self, thread: Thread, dice: Random, typename: str, actor: Account | None, at: Stamp, **data: Any

@@ -12,13 +12,13 @@ from typing import Any, ClassVar, TypeVar
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account, Team
 from sandbox.github.clock import Stamp, after
+from sandbox.github.commits import Commit
 from sandbox.github.connections import Key, Page, page
 from sandbox.github.context import Context, Info
 from sandbox.github.discussions import Discussion, DiscussionComment
 from sandbox.github.refusals import GitHubError, NotModelled
 from sandbox.github.repositories import ORDERS, Repository
 from sandbox.github.threads import (
-    Commit,
     Issue,
     PullRequest,
     PullRequestCommit,
@@ -51,18 +51,12 @@ class Ref:
 
 @dataclass(slots=True, eq=False)
 class GitActor:
-    """Who a commit says wrote it."""
+    """Who a commit says wrote it; `user` if GitHub knows them."""
 
+    name: str | None
+    email: str | None
     user: Account | None
     date: Stamp
-
-    @property
-    def name(self) -> str | None:
-        return self.user.login if self.user else None
-
-    @property
-    def email(self) -> str | None:
-        return f"{self.user.login}@users.noreply.github.com" if self.user else None
 
 
 @dataclass(slots=True, eq=False)
@@ -452,28 +446,6 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
     return source.milestones.get(args["number"])
 
 
-@field("Repository.defaultBranchRef")
-def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
-    if source.is_empty:
-        return None
-    head = source.commits[0] if source.commits else Commit(source, source.world.oid(f"root of {source.database_id}"))
-    return Ref(source, source.default_branch, head)
-
-
-@field("Commit.history")
-def history(source: Commit, info: Info, **args: Any) -> Page:
-    refuse_arguments("Commit.history", args, "author", "path")
-    since, until = args.get("since") or "", args.get("until") or "9999"
-    commits = source.repository.commits
-    oldest_first = [each for each in reversed(commits) if since <= each.committed_date <= until]
-    return serve(info, oldest_first, lambda each: (each.committed_date, each.oid), args, descending=True)
-
-
-@field("Commit.author", "Commit.committer")
-def commit_author(source: Commit, _info: Info) -> GitActor:
-    return GitActor(source.author_account, source.authored_date)
-
-
 # --- issues and pull requests
 
 
@@ -630,7 +602,7 @@ def head_repository_owner(source: PullRequest, _info: Info) -> Account | None:
 
 @field("PullRequest.baseRef")
 def base_ref(source: PullRequest, _info: Info) -> Ref:
-    return Ref(source.repository, source.base_ref_name, Commit(source.repository, source.base_ref_oid))
+    return Ref(source.repository, source.base_ref_name, source.repository.git.commit(source.base_ref_oid))
 
 
 @field("PullRequest.headRef")
@@ -639,7 +611,7 @@ def head_ref(source: PullRequest, _info: Info) -> Ref | None:
     gone = any(event.typename == "HeadRefDeletedEvent" for event in source.events)
     if gone or source.head_repository is None:
         return None
-    return Ref(source.head_repository, source.head_ref_name, Commit(source.head_repository, source.head_ref_oid))
+    return Ref(source.head_repository, source.head_ref_name, source.head_repository.git.commit(source.head_ref_oid))
 
 
 @field("IssueComment.issue")
@@ -677,7 +649,7 @@ def data_field(key: str, otherwise: Any = None) -> Callable[[TimelineEvent], Any
 
 
 def commit_field(key: str) -> Callable[[TimelineEvent], Commit | None]:
-    return lambda event: Commit(event.repository, event.data[key]) if event.data.get(key) else None
+    return lambda event: event.repository.git.commit(event.data[key]) if event.data.get(key) else None
 
 
 def the_thread(event: TimelineEvent) -> Thread:

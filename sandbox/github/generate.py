@@ -12,11 +12,13 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from sandbox.github.accounts import Account
+from sandbox.github.chance import spread
 from sandbox.github.clock import Stamp, after, moment
+from sandbox.github.commits import Commit
 from sandbox.github.discussions import CATEGORIES, Discussion, DiscussionComment
+from sandbox.github.generate_events import Happenings
 from sandbox.github.repositories import Repository, created
 from sandbox.github.threads import (
-    Commit,
     Issue,
     IssueComment,
     PullRequest,
@@ -26,7 +28,7 @@ from sandbox.github.threads import (
     Thread,
     TimelineEvent,
 )
-from sandbox.github.world import World, spread
+from sandbox.github.world import World
 
 TEXT = r"""
 the a of to in sweep page cursor budget lease worker token retry merge branch review thread label commit parser cache
@@ -86,6 +88,12 @@ class Plan:
     """So many of their comments have `deep_comments` replies."""
     answers: float = 0.7
     """The share of the discussions with comments, of those in a category that knows answers, that have one."""
+    stars: int = 0
+    forks: int = 0
+    releases: int = 0
+    """That are shown; there is one draft, too."""
+    pushes: int = 0
+    """Beside the merges, which are pushes too as soon as there are any."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -134,6 +142,14 @@ def add_discussions(to: Repository, plan: Plan) -> None:
             _Discussions(to, plan).add()
 
 
+def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
+    """Adds the plan's stars, forks, pushes and releases to any repository (an export's too), over the plan's years
+    before `end` (now), some in its last month."""
+    if plan.stars or plan.forks or plan.pushes or plan.releases:
+        with to.changed():
+            Happenings(to, plan, end or to.world.clock.stamp()).add()
+
+
 class _Generator:
     def __init__(self, world: World, plan: Plan, end: Stamp) -> None:
         self.world = world
@@ -169,14 +185,21 @@ class _Generator:
         self.add_events(threads)
         for thread in threads:
             self.finish(thread)
-        self.repo.commits = [
-            Commit(self.repo, each.merge_commit_oid, each.title, each.merged_at, each.merged_by_account)
-            for each in sorted(pulls, key=lambda each: each.merged_at or "", reverse=True)
-            if each.merge_commit_oid and each.merged_at
-        ]
+        self.add_commits(pulls)
         self.repo.revision += 1
         add_discussions(self.repo, plan)
+        add_events(self.repo, plan, end=self.end)
         return self.repo
+
+    def add_commits(self, pulls: list[PullRequest]) -> None:
+        """One commit a merge, each on top of the one before."""
+        git, head = self.repo.git, None
+        for pull in sorted(pulls, key=lambda each: each.merged_at or ""):
+            if pull.merge_commit_oid and pull.merged_at:
+                parents = (head,) if head else ()
+                by = pull.merged_by_account
+                head = Commit(self.repo, pull.merge_commit_oid, pull.title, pull.merged_at, by, parents=parents)
+                git.branches[self.repo.default_branch] = git.add(head)
 
     # --- threads
 

@@ -21,6 +21,7 @@ PREFIXES = {
     "Repository": "R",
     "Commit": "C",
     "Ref": "REF",
+    "Push": "PSH",
     "Label": "LA",
     "Milestone": "MI",
     "Release": "RE",

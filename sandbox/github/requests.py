@@ -13,7 +13,8 @@ from sandbox.github.clock import Stamp
 if TYPE_CHECKING:
     from sandbox.github.faults import Effect
 
-Kind = Literal["graphql", "rest"]
+Kind = Literal["graphql", "rest", "archive"]
+"""`archive` is GH Archive, which is not GitHub: it asks for no token and has no limits."""
 DOCUMENTATION = "https://docs.github.com/rest"
 
 

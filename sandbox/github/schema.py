@@ -23,14 +23,16 @@ from graphql.utilities import value_from_ast_untyped
 from sandbox.github import fields
 from sandbox.github.accounts import Account, Team
 from sandbox.github.clock import moment, stamp
+from sandbox.github.commits import Commit
 from sandbox.github.connections import Edge, Page
 from sandbox.github.context import Info, Rate
 from sandbox.github.discussions import Discussion, DiscussionCategory, DiscussionComment
+from sandbox.github.events import Release
 from sandbox.github.fields import GitActor, Ref, ReviewThread
+from sandbox.github.fields_events import HistoryPage
 from sandbox.github.refusals import NotModelled
 from sandbox.github.repositories import Repository
 from sandbox.github.threads import (
-    Commit,
     Issue,
     IssueComment,
     Label,
@@ -50,6 +52,7 @@ UNMODELLED = "unmodelled"
 MODELS: dict[str, type[Any]] = {
     "Bot": Account,
     "Commit": Commit,
+    "CommitHistoryConnection": HistoryPage,
     "Discussion": Discussion,
     "DiscussionCategory": DiscussionCategory,
     "DiscussionComment": DiscussionComment,
@@ -69,6 +72,7 @@ MODELS: dict[str, type[Any]] = {
     "PullRequestReviewThread": ReviewThread,
     "RateLimit": Rate,
     "Ref": Ref,
+    "Release": Release,
     "Repository": Repository,
     "ReviewRequest": ReviewRequest,
     "Team": Team,
@@ -143,9 +147,11 @@ def is_connection(type_: Any) -> bool:
 
 
 def _model(name: str) -> type[Any] | None:
+    if name in MODELS:
+        return MODELS[name]
     if name.endswith("Connection"):
         return Page
-    return Edge if name.endswith("Edge") else MODELS.get(name)
+    return Edge if name.endswith("Edge") else None
 
 
 def _bind(type_: GraphQLObjectType, name: str, field: GraphQLField, model: type[Any] | None) -> None:

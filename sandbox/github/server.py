@@ -19,6 +19,8 @@ from sandbox.github.world import World
 
 LARGEST_REQUEST = 2**20
 CONTROL = "/_stand-in/"
+ARCHIVE = "/archive/"
+"""GH Archive's hours, `/archive/2026-03-01-9.json.gz`, served beside GitHub."""
 GRAPHQL = ("/graphql", "/api/graphql")
 DROPPED = web.ResponseKey("dropped", tuple[str, ...])
 
@@ -109,6 +111,8 @@ class StandIn(Service):
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         kind: Any = "graphql" if incoming.path in GRAPHQL else "rest"
+        if incoming.path.startswith(ARCHIVE):
+            kind = "archive"
         body = await incoming.read()
         reply = await self.answer(Request(kind, incoming.method, incoming.path_qs, incoming.headers, body))
         half = reply.body[: len(reply.body) // 2]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from sandbox.github import execution, rest
+from sandbox.github import archive, execution, rest
 from sandbox.github.context import Context, Rate
 from sandbox.github.execution import Query, Refused
 from sandbox.github.faults import (
@@ -104,6 +104,8 @@ class Service:
         return reply
 
     async def _answer(self, request: Request, started: float) -> Reply:
+        if request.kind == "archive":
+            return await self._archive(request)
         reply = self._refuse(request)
         if reply is not None:
             return self._signed(request, reply)
@@ -131,6 +133,21 @@ class Service:
                 await (asyncio.sleep(pause) if pause < inf else asyncio.Event().wait())
         finally:
             budget.running -= 1
+        return reply
+
+    async def _archive(self, request: Request) -> Reply:
+        effects = self.faults.meeting(request)
+        request.effects = tuple(effects)
+        instead = (effect.instead(request, self.budget("")) for effect in effects)
+        reply = next((each for each in instead if each is not None), None)
+        if reply is None:
+            content = archive.hour(self.world, request.path.partition("?")[0].rpartition("/")[2])
+            reply = Reply(404, b"") if content is None else Reply(200, content, {"Content-Type": "application/gzip"})
+        for effect in effects:
+            reply = effect.afterwards(request, reply)
+        pause = self.latency + sum(effect.seconds for effect in effects)
+        if pause > 0:
+            await (asyncio.sleep(pause) if pause < inf else asyncio.Event().wait())
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account, Reviewer, present
 from sandbox.github.clock import Stamp
+from sandbox.github.commits import Commit
 
 if TYPE_CHECKING:
     from sandbox.github.repositories import Repository
@@ -79,56 +80,6 @@ class Milestone:
     @property
     def url(self) -> str:
         return f"https://github.com{self.resource_path}"
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Commit:
-    """Known by its oid alone unless it is in a repository's history."""
-
-    typename: ClassVar[str] = "Commit"
-
-    repository: "Repository"
-    oid: str
-    message: str = ""
-    authored_date: Stamp = "1970-01-01T00:00:00Z"
-    author_account: Account | None = None
-
-    def node_id(self, new: bool) -> str:
-        if new:
-            return node_ids.new("Commit", self.repository.database_id, self.oid)
-        return node_ids.old("Commit", f"{self.repository.database_id}:{self.oid}")
-
-    @property
-    def abbreviated_oid(self) -> str:
-        return self.oid[:7]
-
-    @property
-    def committed_date(self) -> Stamp:
-        return self.authored_date
-
-    @property
-    def message_headline(self) -> str:
-        return self.message.partition("\n")[0]
-
-    @property
-    def message_body(self) -> str:
-        return self.message.partition("\n")[2].lstrip("\n")
-
-    @property
-    def resource_path(self) -> str:
-        return f"{self.repository.resource_path}/commit/{self.oid}"
-
-    @property
-    def url(self) -> str:
-        return f"https://github.com{self.resource_path}"
-
-    @property
-    def commit_resource_path(self) -> str:
-        return self.resource_path
-
-    @property
-    def commit_url(self) -> str:
-        return self.url
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -320,11 +271,11 @@ class ReviewComment(Written):
 
     @property
     def commit(self) -> Commit:
-        return Commit(self.repository, self.original_oid if self.position is None else self.review.oid)
+        return self.repository.git.commit(self.original_oid if self.position is None else self.review.oid)
 
     @property
     def original_commit(self) -> Commit:
-        return Commit(self.repository, self.original_oid)
+        return self.repository.git.commit(self.original_oid)
 
     @property
     def outdated(self) -> bool:
@@ -389,7 +340,7 @@ class Review(Written):
 
     @property
     def commit(self) -> Commit:
-        return Commit(self.repository, self.oid)
+        return self.repository.git.commit(self.oid)
 
     @property
     def resource_path(self) -> str:
@@ -663,7 +614,7 @@ class PullRequest(Thread):
 
     @property
     def merge_commit(self) -> Commit | None:
-        return Commit(self.repo, self.merge_commit_oid) if self.merge_commit_oid else None
+        return self.repo.git.commit(self.merge_commit_oid) if self.merge_commit_oid else None
 
     @property
     def base_repository(self) -> "Repository":
@@ -682,13 +633,15 @@ class PullRequest(Thread):
         yield from self.review_comments()
         yield from self.review_requests
 
-    def merge(self, by: Account | None = None) -> None:
+    def merge(self, by: Account | None = None, *, queued: bool = False) -> None:
+        """`queued`: by a merge queue."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.closed_at, self.merged_at, self.merged_by_account = "MERGED", now, now, by
             self.merge_commit_oid = self.world.oid(f"merge of {self.url} at {now}")
             self.event("MergedEvent", by, oid=self.merge_commit_oid, merge_ref_name=self.base_ref_name)
             self.event("ClosedEvent", by)
+            self.repo.land(self, by, now, queued=queued)
             for issue in self.closes:
                 if not issue.closed:
                     issue.close(by, closer=self)

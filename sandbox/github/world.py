@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account, Team
+from sandbox.github.chance import spread
 from sandbox.github.clock import Clock, Stamp
 from sandbox.github.repositories import Repository
 
@@ -41,6 +42,8 @@ class World:
         self._names: dict[str, Repository] = {}
         self._former: dict[str, Repository] = {}
         self._nodes: dict[str, dict[int, Any]] = {}
+        self.archive_gaps: set[str] = set()
+        """Hours that GH Archive lost, as it names them (`2026-03-01-9`)."""
         self.shows_pending_reviews = False
         """Whether others than its author see a pending review, as GitHub sometimes lets them."""
         self.ghost = Account(self, "User", GHOST, "ghost", "Deleted user", "2008-05-13T06:14:25Z")
@@ -137,6 +140,7 @@ class World:
             self.forget(account)
             for repository in self.repositories.values():
                 with repository.changed():
+                    repository.lose(account)
                     for thread in [*repository.pull_requests.values(), *repository.issues.values()]:
                         if account in thread.assignees:
                             thread.assignees.remove(account)
@@ -173,8 +177,3 @@ class World:
     def oid(of: str) -> str:
         """A commit's name, always the same for the same text."""
         return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()
-
-
-def spread(text: str, below: int) -> int:
-    """A number in [0, below), always the same for the same text."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) % below

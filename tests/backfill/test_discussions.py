@@ -31,15 +31,13 @@ async def test_every_discussion_is_stored_whole(serve: Callable[..., StandIn], b
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
-    job_id = await backfill.start(workspace_id, "--type", "discussions")
+    job_id = await backfill.start(workspace_id, types=("discussions",))
     await backfill.completed(job_id)
     repository.pull_requests.clear()
     repository.issues.clear()
     await check(backfill.dsn, repository)
     counts = repository.counts()
-    [progress] = await backfill.rows(
-        "select * from workspace_backfill_progress where backfill_job_id = $1", job_id
-    )
+    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
     assert progress["discussions_count"] == counts["discussions"]
     assert progress["comments_count"] == counts["discussion_comments"]
     assert progress["data_types_completed"] == ["discussions"]

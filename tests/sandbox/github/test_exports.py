@@ -137,6 +137,10 @@ def test_the_numbers_of_mls(loaded: dict[str, Repository]) -> None:
         "comments": 1_435,
         "discussions": 0,
         "discussion_comments": 0,
+        "stars": 0,
+        "forks": 0,
+        "releases": 0,
+        "pushes": 0,
     }
     assert 2_500 < counts["issue_events"] < 6_000
 

@@ -47,6 +47,10 @@ def test_the_measured_shape() -> None:
         "discussions": 0,
         "discussion_comments": 0,
         "issue_events": 7_544,
+        "stars": 0,
+        "forks": 0,
+        "releases": 0,
+        "pushes": 0,
     }
     assert sum(len(pull.reviews) == 120 for pull in made.pull_requests.values()) == 20
     assert sum(len(thread.comments) == 130 for thread in threads(made)) == 7
@@ -87,7 +91,7 @@ def test_dates_are_before_the_end_and_in_order() -> None:
 def test_plans_are_parsed() -> None:
     assert Plan.parse("o/n") == Plan("o/n")
     assert Plan.parse("o/n?pull_requests=3&issues=0&reviews=1.5&seed=9") == Plan("o/n", 3, 0, 1.5, seed=9)
-    for wrong in ("n", "o/n?stars=3", "o/n?issues=many", "o/n?issues", "a/b/c"):
+    for wrong in ("n", "o/n?moons=3", "o/n?issues=many", "o/n?issues", "a/b/c"):
         with pytest.raises(ValueError, match=r".+"):
             Plan.parse(wrong)
 

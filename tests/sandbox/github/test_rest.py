@@ -196,7 +196,7 @@ def test_an_etag_is_free_for_the_same_token(world: World, repository: Repository
 
 
 def test_unknown_routes_are_said_and_not_answered(client: Any) -> None:
-    reply = client.get("/repos/octo/hello/events")
+    reply = client.get("/repos/octo/hello/subscribers")
     assert reply.status == 501
-    assert reply.json["message"] == "NotModelled: the stand-in does not model GET /repos/octo/hello/events"
+    assert reply.json["message"] == "NotModelled: the stand-in does not model GET /repos/octo/hello/subscribers"
     assert isinstance(client.github.failures.pop(), NotModelled)

@@ -150,7 +150,7 @@ def test_as_a_process(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--generate", "octo"), "is not owner/name"),
-        (("--generate", "octo/n?stars=1"), "'stars' is none of"),
+        (("--generate", "octo/n?moons=1"), "'moons' is none of"),
         (("--export", "nowhere.json.gz"), "nowhere.json.gz"),
         (("--end", "tomorrow"), "tomorrow"),
         (("--port", "x"), "--port"),
