@@ -119,6 +119,7 @@ class EmbeddingReader:
             return Turn(position.model_copy(update={"between": True}))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
+            "proved_by": "every text in scope, by its hash, against its vector's",
             "threads": scope.threads,
             "embedded": scope.with_text - scope.due - len(failures),
             "without_text": scope.threads - scope.with_text,

@@ -68,7 +68,7 @@ async def swept(serve: Callable[..., StandIn], backfill: Backfill, plan: Plan = 
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
-    job_id = await backfill.start(workspace_id)
+    job_id = await backfill.start(workspace_id, types=())
     await backfill.ended(job_id)
     return repository, workspace_id, job_id
 
@@ -96,7 +96,7 @@ async def test_every_thread_is_embedded_once_and_a_second_job_pays_for_nothing(
     assert (sweep["expected"], sweep["points"]) == (90, 0)
 
     bought = len(embeddings.requests)
-    again = await backfill.start(workspace_id)
+    again = await backfill.start(workspace_id, types=())
     await backfill.completed(again)
     assert len(embeddings.requests) == bought
     assert await stored(backfill) == threads
@@ -116,7 +116,7 @@ async def test_a_changed_text_is_embedded_again_and_only_that(
     renamed.edit(title="Proxies break the handshake", by=someone)
     closed.comment(someone, "It does.")
     pull.edit(body="", by=someone)
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, types=()))
     await check(backfill.dsn, repository)
     changed = {("issues", edited.number), ("issues", renamed.number), ("pull_requests", pull.number)}
     after = {(each["table"], each["number"]): each for each in await stored(backfill)}
@@ -150,7 +150,7 @@ async def test_what_the_host_embedded_otherwise_is_embedded_again(
             "update issues set embedding = null, node_id = null, updated_at = '1999-01-01'"
             " where number = (select min(number) from issues)"
         )
-    await backfill.completed(await backfill.start(workspace_id, "--type", "embeddings"))
+    await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
     wanted = Counter(text_of(each) for each in before if (each["table"], each["number"]) in numbers)
     assert paid(embeddings.requests) == wanted
     after = [each for each in await stored(backfill) if (each["table"], each["number"]) in numbers]
@@ -166,7 +166,7 @@ async def test_another_model_embeds_everything_again(
     embeddings.requests.clear()
     backfill.environment["EMBEDDING_MODEL"] = "text-embedding-3-large"
     await backfill.start_worker(backfill.environment)
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, types=()))
     threads = await stored(backfill)
     assert paid(embeddings.requests) == Counter(map(text_of, threads))
     assert {each["embedding_model"] for each in threads} == {"text-embedding-3-large"}
@@ -251,7 +251,7 @@ async def test_a_text_that_is_too_long_is_cut(
     longer.edit(body="Verschlüsselungsverfahren für Gruppennachrichten 漢字 " * 700, by=someone)
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository))
+    job_id = await backfill.start(await backfill.workspace(repository), types=())
     await backfill.completed(job_id)
     threads = await stored(backfill)
     sent = paid(embeddings.requests)
@@ -265,7 +265,7 @@ async def test_a_text_that_is_too_long_is_cut(
     [worker] = workers(programs)
     assert "maximum input length" in worker.tail(10_000)
     bought = len(embeddings.requests)
-    await backfill.completed(await backfill.start(backfill.workspaces[0]))
+    await backfill.completed(await backfill.start(backfill.workspaces[0], types=()))
     assert len(embeddings.requests) == bought, "the hash is of the whole text, however it was cut"
 
 
@@ -279,7 +279,7 @@ async def test_a_poisoned_text_fails_alone_by_its_number_and_a_retry_asks_for_it
     embeddings.poison = "arsenic"
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository))
+    job_id = await backfill.start(await backfill.workspace(repository), types=())
     job = await backfill.ended(job_id)
     assert job["status"] == "failed"
     async with connected(backfill.dsn) as connection:
@@ -317,7 +317,7 @@ async def test_without_a_key_it_is_skipped_with_the_reason(
     said = await backfill.run_starter(backfill.environment, "status", workspace_id)
     assert "OPENAI_API_KEY is not set" in said.stdout
     # By itself it is no failure either.
-    await backfill.completed(await backfill.start(workspace_id, "--type", "embeddings"))
+    await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
 
 
 async def test_threads_are_embedded_while_others_are_still_fetched(
@@ -329,7 +329,7 @@ async def test_threads_are_embedded_while_others_are_still_fetched(
     backfill.at(github)
     backfill.environment["SLICE_PAGES"] = "3"
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository))
+    job_id = await backfill.start(await backfill.workspace(repository), types=())
     await backfill.completed(job_id)
     assert embeddings.requests[0].started < max(each.started for each in github.log if each.kind == "graphql")
     early = paid(each for each in embeddings.requests if each.started < github.log[-1].started)
@@ -347,7 +347,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
-    await backfill.completed(await backfill.start(workspace_id, "--type", "issues"))
+    await backfill.completed(await backfill.start(workspace_id, types=["issues"]))
     lost: list[Sequence[str]] = []
 
     async def kill(texts: Sequence[str]) -> None:
@@ -359,7 +359,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
             worker.wait(within=5)
 
     embeddings.meanwhile = kill
-    job_id = await backfill.start(workspace_id, "--type", "embeddings")
+    job_id = await backfill.start(workspace_id, types=["embeddings"])
     for number in (1, 2, 3):
 
         async def killed(number: int = number) -> bool:
@@ -384,7 +384,7 @@ async def test_a_text_that_changes_while_it_is_embedded_does_not_get_the_old_vec
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
-    await backfill.completed(await backfill.start(workspace_id, "--type", "issues"))
+    await backfill.completed(await backfill.start(workspace_id, types=["issues"]))
 
     async def change(_texts: Sequence[str]) -> None:
         embeddings.meanwhile = None
@@ -392,7 +392,7 @@ async def test_a_text_that_changes_while_it_is_embedded_does_not_get_the_old_vec
             await connection.execute("update issues set body = 'by the host, in the middle' where number = 1")
 
     embeddings.meanwhile = change
-    await backfill.completed(await backfill.start(workspace_id, "--type", "embeddings"))
+    await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
     assert [len(each.texts) for each in embeddings.requests] == [5, 1]
     model = Model()
     for thread in await stored(backfill):
