@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import chain
 from types import TracebackType
+from urllib.parse import urlsplit
 
 import openai
 
@@ -34,7 +35,8 @@ class Embedder:
     def __init__(self, api_key: str, base_url: str, model: str, dimensions: int) -> None:
         self.model = model
         self.dimensions = dimensions
-        self._base_url = base_url
+        parts = urlsplit(base_url)
+        self._address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         # Its own retries would neither be counted nor seen.
         self._client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=TIMEOUT_SECONDS)
 
@@ -61,13 +63,13 @@ class Embedder:
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
         except openai.APITimeoutError as error:
-            raise RetryNow("openai_timeout", f"{self._base_url} did not answer within {TIMEOUT_SECONDS:g} s") from error
+            raise RetryNow("openai_timeout", f"{self._address} did not answer within {TIMEOUT_SECONDS:g} s") from error
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            raise RetryNow("openai_unreachable", f"{self._base_url} cannot be reached: {cause}") from error
+            raise RetryNow("openai_unreachable", f"{self._address} cannot be reached: {cause}") from error
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, KeyError) as error:
             # What its package makes of an answer that is none: HTML of a proxy, half a body.
-            raise RetryNow("openai_answer", f"{self._base_url} did not answer with embeddings: {error}") from error
+            raise RetryNow("openai_answer", f"{self._address} did not answer with embeddings: {error}") from error
         if not whole:
             raise RetryNow("openai_answer", f"{len(vectors)} vectors came for {len(texts)} texts, or not of numbers")
         if wrong := next((len(each) for each in vectors if len(each) != self.dimensions), None):
@@ -83,6 +85,9 @@ class Embedder:
                 # More at once than the account may have in a minute: waiting would not help.
                 return TooLarge("openai_too_large", message)
             return RetryLater("openai_rate_limit", message, _not_before(error.response.headers, message))
+        if status == 401:
+            # OpenAI's own words show parts of the key.
+            message = f"{self._address} does not accept OPENAI_API_KEY"
         if status in (401, 403):
             return PartOver(
                 "openai_unauthorized", message, "set an OPENAI_API_KEY that may use EMBEDDING_MODEL, then retry"
