@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from embedding.tokens import cut
 
-MOST_TEXTS = 256
-"""Of the 2,048 that OpenAI takes: what one kill can cost stays small, and what a request costs is spread already."""
+MOST_TEXTS = 128
+"""Of the 2,048 that OpenAI takes: what one kill can cost stays small, and so does the time for which a batch's
+transaction keeps other writers of the repository waiting (pgvector's index takes some milliseconds a vector)."""
 MOST_TOKENS = 100_000
-"""Of the 300,000 that OpenAI takes, for the same reason, and because small accounts get 1,000,000 a minute."""
+"""Of the 300,000 that OpenAI takes: small accounts get 1,000,000 a minute."""
 TEXT_TOKENS = 8_191
 """The most that OpenAI's models take of one text."""
 

@@ -386,14 +386,21 @@ async def test_a_text_that_changes_while_it_is_embedded_does_not_get_the_old_vec
     workspace_id = await backfill.workspace(repository)
     await backfill.completed(await backfill.start(workspace_id, types=["issues"]))
 
+    stored_between: list[list[int]] = []
+
     async def change(_texts: Sequence[str]) -> None:
-        embeddings.meanwhile = None
+        embeddings.meanwhile = look
         async with connected(backfill.dsn) as connection:
             await connection.execute("update issues set body = 'by the host, in the middle' where number = 1")
+
+    async def look(_texts: Sequence[str]) -> None:
+        rows = await backfill.rows("select number from issues where embedding is not null order by 1")
+        stored_between.append([row["number"] for row in rows])
 
     embeddings.meanwhile = change
     await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
     assert [len(each.texts) for each in embeddings.requests] == [5, 1]
+    assert stored_between == [[2, 3, 4, 5]]
     model = Model()
     for thread in await stored(backfill):
         assert_vector(thread, model)
