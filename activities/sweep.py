@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 from temporalio import activity
 
+from activities.embedding_reader import EmbeddingReader
 from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
@@ -31,6 +32,7 @@ READERS: dict[DataType, _MakeReader] = {
     "pull_requests": ThreadReader,
     "issues": ThreadReader,
     "discussions": ThreadReader,
+    "embeddings": EmbeddingReader,
 }
 """A data type is one line here, and a module that reads it."""
 

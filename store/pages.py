@@ -10,6 +10,7 @@ from store import (
     contributors,
     discussion_comments,
     discussions,
+    embeddings,
     issues,
     pull_requests,
     reviews,
@@ -46,6 +47,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
         discussions=await discussions.write(connection, repository_id, page.asked_at, page.discussions, since),
     )
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
+    new["embeddings"] = await embeddings.write(connection, page.embeddings, since)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new
