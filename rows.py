@@ -166,13 +166,11 @@ class FeedEvent(NamedTuple):
     """Something that happened in a repository: a star, a fork, a push, ... A row of `github_events_cache`.
 
     `event_id` is `{event_type}_{id}` with the id that the events API gives, else made of what happened, always the
-    same. `happening` is what tells two events of one type, actor and time apart (`#12 opened`, a release's id, a
-    push's `ref before after`), the same from whichever source; empty where nothing can (a star).
+    same. `payload` is in the shape of the host's contract, and GitHub's own for types that it does not name.
     """
 
     event_id: str
     event_type: str
-    happening: str
     actor_login: str
     created_at: datetime
     payload: Json
@@ -218,6 +216,8 @@ class Page:
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
+    threads_told: bool = False
+    """All stored threads have told the feed their part: what its events lack of them can be completed."""
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)

@@ -397,7 +397,7 @@ def _lines(job: JobView) -> dict[str, str]:
     lines = {}
     for repository, part in _parts(job):
         if part.status != "pending":
-            why = f": {_why(part)}" if part.error else ""
+            why = f": {_why(part)}" if _why(part) else ""
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
@@ -521,7 +521,7 @@ def _note(repository: RepositoryView, part: TypeView) -> str:
     if part.status == "failed" and not part.error:
         return repository.error or ""
     if part.status == "completed" and part.proof:
-        return _proof(part.proof)
+        return "; ".join(filter(None, [_proof(part.proof), *part.notes]))
     return _why(part)
 
 

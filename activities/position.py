@@ -97,3 +97,51 @@ class EmbeddingPosition(Position):
     """Up to here goes the batch that was refused: until then smaller ones are sent."""
     cut: int = 0
     """Texts that were longer than what the model takes."""
+
+
+EventSourceName = Literal["stargazers", "star_history", "forks", "releases", "activity", "history", "events", "threads"]
+
+
+class EventPlace(Message):
+    """Where one source of events stands. Lists are newest first."""
+
+    status: Literal["open", "complete", "skipped"] = "open"
+    reason: str = ""
+    """skipped: in GitHub's words."""
+    cursor: str | None = None
+    until: datetime | None = None
+    """Down to here what is new is read, because an earlier sweep went on from there; None: down to the cutoff."""
+    below: str | None = None
+    """The cursor where the cutoff was crossed: a longer retention goes on from there."""
+    reached_end: bool = False
+    """There is nothing below."""
+    oldest: datetime | None = None
+    """star_history: the earliest week that was read."""
+    as_of: datetime | None = None
+    """When the first page was asked for."""
+    restarts: int = 0
+    """How often GitHub refused the cursor."""
+    hidden: int = 0
+    """Things that these tokens may not see."""
+    oids: list[str] | None = None
+    """history: commits from which it goes on; None: not begun."""
+    bottom: list[str] = Field(default_factory=list)
+    """history: commits from which on there is nothing in scope."""
+    gone: list[str] = Field(default_factory=list)
+    """history: commits that pushes name and GitHub no longer has."""
+
+
+class EventPosition(Position):
+    """The resume point of the events of a repository: each of its sources by itself, one after the other."""
+
+    places: dict[EventSourceName, EventPlace] = Field(default_factory=dict)
+    fresh: bool = False
+    """An earlier sweep ended moments ago: what is new is asked for once, and only what is below its low is read."""
+    branch: str | None = None
+    """The default branch, and its head before its pushes were read."""
+    head: str | None = None
+    low: datetime | None = None
+    inherited_as_of: datetime | None = None
+    table: Literal["pull_requests", "issues"] = "pull_requests"
+    number: int = 0
+    """threads: those up to this number, of this table, have told their part."""

@@ -49,6 +49,8 @@ class Turn(Generic[PositionT]):
     failure: Failure | None = None
     """With `failed`, and with `skipped`: why."""
     proof: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    """With an outcome: what GitHub refuses of it."""
     coverage: Coverage | None = None
     """With `completed`: what need not be fetched again."""
 

@@ -11,9 +11,11 @@ from store import (
     discussion_comments,
     discussions,
     embeddings,
+    feed,
     issues,
     pull_requests,
     reviews,
+    star_history,
     timeline_events,
 )
 from store.database import Connection
@@ -24,7 +26,8 @@ EVER = datetime.min.replace(tzinfo=UTC)
 async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
     """Writes the page inside the caller's transaction.
 
-    Returns how many rows are new, by noun; only those of threads updated at or after `since` count.
+    Returns how many rows are new, by noun; only those of threads updated, and events created, at or after `since`
+    count. The months of the events have their partitions already (`feed.ensure_months`).
     """
     repository_id = repository.repository_id
     # Two jobs, or two types, of one repository write the same rows in different orders: one after the other.
@@ -45,9 +48,13 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
         comments=await comments.write(connection, repository_id, page.asked_at, page.comments, since),
         timeline_events=await timeline_events.write(connection, repository_id, page.events, since),
         discussions=await discussions.write(connection, repository_id, page.asked_at, page.discussions, since),
+        events=await feed.write(connection, repository, page.feed, since),
     )
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
     new["embeddings"] = await embeddings.write(connection, page.embeddings, since)
+    await star_history.write(connection, repository_id, page.star_days)
+    if page.threads_told:
+        await feed.complete(connection, repository, since)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new

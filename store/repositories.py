@@ -1,6 +1,10 @@
-"""`repositories`: the host's; a rename keeps the row, and a name that passed to another repository is freed first."""
+"""`repositories`: the host's; a rename keeps the row, and a name that passed to another repository is freed first.
+
+Events are kept by a repository's name, so they are carried along.
+"""
 
 from errors import PartOver
+from store import feed
 from store.database import Connection
 
 # What is stored under the old name, of which nothing else will tell: a rename bumps no thread.
@@ -48,17 +52,23 @@ async def update(
             f"put {other} into the workspace instead",
         )
     # Who holds the name is another repository, which is called otherwise by now: its own backfill will tell how.
-    await connection.execute(
+    for holder in await connection.fetch(
         """
         update repositories set full_name = 'renamed/' || id, owner = 'renamed', name = id::text
         where (full_name = $2 or (owner = $3 and name = $4)) and id <> $1::uuid
+        returning name
         """,
         repository_id,
         full_name,
         owner,
         name,
+    ):
+        await feed.carry(connection, (owner, name), ("renamed", holder["name"]))
+    before = await connection.fetchrow(
+        "select owner, name, full_name from repositories where id = $1 for update", repository_id
     )
-    former = await connection.fetchval("select full_name from repositories where id = $1", repository_id)
+    if before is not None and (before["owner"], before["name"]) != (owner, name):
+        await feed.carry(connection, (before["owner"], before["name"]), (owner, name))
     await connection.execute(
         """
         update repositories set github_id = $2, full_name = $3, owner = $4, name = $5, is_private = $6,
@@ -76,9 +86,9 @@ async def update(
         has_issues,
         has_discussions,
     )
-    if former != full_name:
+    if before is not None and before["full_name"] != full_name:
         for statement in _RENAMED:
-            await connection.execute(statement, repository_id, full_name, former)
+            await connection.execute(statement, repository_id, full_name, before["full_name"])
 
 
 async def synced(connection: Connection, repository_id: str) -> None:

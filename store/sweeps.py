@@ -125,6 +125,11 @@ _COUNTS: dict[DataType, str] = {
         select count(embedding) from discussions where repository_id = $1 and updated_at >= $2 and gone_at is null
       ) tables
     """,
+    "events": """
+      select count(*) as events from github_events_cache e
+      join repositories r on r.owner = e.repository_owner and r.name = e.repository_name
+      where r.id = $1 and e.created_at >= $2
+    """,
 }
 
 

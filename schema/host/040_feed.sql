@@ -10,9 +10,16 @@ create table github_events_cache (
   payload jsonb not null,
   created_at timestamptz not null,
   processed boolean default false,
-  is_privileged boolean default false
+  is_privileged boolean default false,
+  source text                         -- ours: where we read it (rows.EventSource); null: the host stored it
 ) partition by range (created_at);
 create unique index github_events_cache_event on github_events_cache (event_id, created_at);
+-- What may be the same happening: by its moment, or, of what happens once, by what it is of.
+create index github_events_cache_moment
+  on github_events_cache (repository_owner, repository_name, event_type, created_at);
+create index github_events_cache_identity on github_events_cache (
+  (coalesce(payload ->> 'head', payload ->> 'after', payload #>> '{forkee,id}', payload #>> '{release,id}'))
+);
 
 create table notifications (
   id uuid primary key default gen_random_uuid(),

@@ -36,7 +36,7 @@ discussion_comments: id, github_id bigint, discussion_id, discussion_number inte
   author_id bigint, author_login, body, is_answer boolean, upvote_count integer, reply_count integer,
   created_at timestamptz, updated_at timestamptz, last_synced_at timestamptz
 github_events_cache: event_id, event_type, actor_login, repository_owner, repository_name, payload jsonb,
-  created_at timestamptz, processed boolean, is_privileged boolean
+  created_at timestamptz, processed boolean, is_privileged boolean, source
 notifications: user_id uuid, operation_id, operation_type, repository, status, title, message, metadata jsonb,
   read boolean
 subscription_addons: id uuid, subscription_id uuid, user_id uuid, addon_type, addon_product_id, polar_subscription_id,

@@ -1,0 +1,370 @@
+"""`github_events_cache`: what happened in a repository. One happening is one row, whoever told of it first.
+
+Nothing that is stored is told otherwise later: a row is added, or it is there already. Sources of one happening give it
+different ids and moments that are seconds apart, so what comes is matched against what is stored, under the lock that
+`pages.write` holds.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import asyncpg
+
+from errors import PartOver, RetryNow
+from messages import RepositoryRef
+from rows import EventSource, FeedEvent
+from store.columns import columns, json_texts
+from store.database import Connection, Database
+
+_IDENTITY = (
+    "coalesce(s.payload ->> 'head', s.payload ->> 'after', s.payload #>> '{forkee,id}', s.payload #>> '{release,id}')"
+)
+# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through
+# all of a repository's rows each time, and does where it has not counted them yet.
+_KIND = "s.event_type || ' ' || s.repository_owner || '/' || s.repository_name = {} || ' ' || $1 || '/' || $2"
+_PUSHES = _KIND.format("'PushEvent'")
+
+# Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
+# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
+# under two ids, so two rows of one source are two happenings.
+_CANDIDATES = f"""
+with incoming as materialized (
+  select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
+    {_IDENTITY.replace("s.payload", "u.payload::jsonb")} as identity,
+    case
+      when event_type = 'PushEvent' then interval '10 minutes'
+      when event_type in ('WatchEvent', 'ForkEvent') or event_happening(u.event_type, u.payload::jsonb) <> ''
+        then interval '60 seconds'
+      else interval '2 seconds'
+    end as within
+  from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[]) with ordinality
+    as u(event_id, event_type, actor_login, created_at, payload, source, place)
+), known as (
+  -- The host keeps some ids without their type.
+  select u.place, s.tableoid, s.ctid, -1::float as apart
+  from incoming u join github_events_cache s
+    on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
+  where u.source = 'events' and s.repository_owner = $1 and s.repository_name = $2
+  union all
+  select u.place, s.tableoid, s.ctid, -1
+  from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
+  where u.source <> 'events'
+), near as (
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
+  from incoming u cross join lateral (
+    select s.tableoid, s.ctid, s.created_at, s.source, s.actor_login,
+      event_happening(s.event_type, s.payload) as happening
+    from github_events_cache s
+    where s.repository_owner = $1 and s.repository_name = $2 and s.event_type = u.event_type
+      and s.created_at between u.created_at - u.within and u.created_at + u.within
+    offset 0
+  ) s
+  where s.source is distinct from u.source and case
+    when u.happening = '' or s.happening = '' then
+      lower(s.actor_login) = lower(u.actor_login) and (
+        u.event_type in ('WatchEvent', 'ForkEvent')
+        or s.created_at between u.created_at - interval '2 seconds' and u.created_at + interval '2 seconds'
+      )
+    else s.happening = u.happening
+  end
+), same as (
+  -- A fork is made once and a release published once. What a history tells of a push is when its commit was made.
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
+  from incoming u cross join lateral (
+    select s.tableoid, s.ctid, s.created_at, s.source, s.event_type, s.payload from github_events_cache s
+    where {_IDENTITY} = u.identity and {_KIND.format("u.event_type")} offset 0
+  ) s
+  where event_happening(s.event_type, s.payload) = u.happening and s.source is distinct from u.source and (
+    u.event_type in ('ForkEvent', 'ReleaseEvent')
+    or u.event_type = 'PushEvent' and 'history' in (u.source, s.source)
+  )
+)
+select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, tableoid::bigint as tableoid,
+  ctid::text as ctid, apart
+from (table known union all table near union all table same) pairs
+order by apart, place, tableoid, ctid
+"""
+
+_INSERT = """
+insert into github_events_cache (
+  repository_owner, repository_name, event_id, event_type, actor_login, created_at, payload, source,
+  processed, is_privileged)
+select $1, $2, u.event_id, u.event_type, u.actor_login, u.created_at, u.payload::jsonb, u.source, false, false
+from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[])
+  as u(event_id, event_type, actor_login, created_at, payload, source)
+on conflict (event_id, created_at) do nothing
+returning created_at
+"""
+
+_ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
+
+
+class Chain(NamedTuple):
+    """A push that is stored: the branch was at `before` (empty or zeros: nowhere), and then at `head`."""
+
+    head: str
+    before: str
+
+
+async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
+    """Makes the partitions that the rows need, each once a process, in transactions of their own.
+
+    Raises `PartOver` (no_partition) where the role may not.
+    """
+    known = _ensured.setdefault(database, set())
+    for month in sorted({row.created_at.astimezone(UTC).date().replace(day=1) for row in rows} - known):
+        try:
+            async with database.transaction() as connection:
+                await connection.execute("select github_events_cache_ensure_month($1)", month)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise PartOver(
+                "no_partition",
+                f"github_events_cache has no partition for {month:%Y-%m}, and this role may not make one: {error}",
+                "let the role of DATABASE_URL own github_events_cache and create in its schema, or make a default"
+                " partition, then retry the job",
+            ) from error
+        except (asyncpg.InvalidObjectDefinitionError, asyncpg.DuplicateTableError) as error:
+            # The host made it in the same moment.
+            raise RetryNow("partition_race", f"somebody else makes the partition of {month:%Y-%m}: {error}") from error
+        known.add(month)
+
+
+async def write(connection: Connection, repository: RepositoryRef, rows: Sequence[FeedEvent], since: datetime) -> int:
+    """Adds what is not there yet. Returns how many are new, of those created at or after `since`.
+
+    Each stored row stands for one of those that come, the one nearest to it: closed, reopened and closed within a
+    minute are two closings.
+    """
+    rows = list({(row.event_id, row.source != "events" and row.created_at): row for row in rows}.values())
+    if not rows:
+        return 0
+    name = _names(repository)
+    taken: set[tuple[int, str]] = set()
+    there: set[int] = set()
+    for pair in await connection.fetch(_CANDIDATES, *name, *_columns(rows)):
+        stored = pair["tableoid"], pair["ctid"]
+        if pair["place"] not in there and stored not in taken:
+            there.add(pair["place"])
+            taken.add(stored)
+    new = [row for place, row in enumerate(rows) if place not in there]
+    if not new:
+        return 0
+    try:
+        inserted = await connection.fetch(_INSERT, *name, *_columns(new))
+    except asyncpg.CheckViolationError as error:
+        if "no partition" not in str(error):
+            raise
+        # Somebody dropped it since we looked.
+        _ensured.clear()
+        raise RetryNow("no_partition", str(error)) from error
+    return sum(row["created_at"] >= since for row in inserted)
+
+
+def _columns(rows: Sequence[FeedEvent]) -> list[list[str | datetime | None]]:
+    event_ids, types, actors, moments, payloads, sources = columns(rows)
+    return [event_ids, types, actors, moments, json_texts(payloads), sources]
+
+
+def _names(repository: RepositoryRef) -> tuple[str, str]:
+    owner, _, name = repository.full_name.partition("/")
+    return owner, name
+
+
+# --- What is stored already -------------------------------------------------------------------------------------------
+
+_PUSHED = f"""
+select distinct coalesce(payload ->> 'head', payload ->> 'after') as head, payload ->> 'before' as before
+from github_events_cache s
+where {_IDENTITY} = any($4::text[]) and payload ->> 'ref' = $3 and {_PUSHES}
+"""
+
+# `offset 0`, here and above: each by the index. Of tables whose rows it has not counted yet Postgres thinks too little.
+_BROUGHT = f"""
+  select s.payload ->> 'before' as before from github_events_cache s
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]'
+    and s.payload ->> 'before' <> all($5::text[]) offset 0
+"""
+
+# The branch's first commit, as its history told.
+_BEGAN = f"""
+  select from github_events_cache s
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' !~ '[^0]'
+    and s.source = 'history' offset 0
+"""
+
+# From commit to commit along the stored pushes of a branch, to those that none of them brought.
+_ENDS = f"""
+with recursive chain(oid) as (
+  select unnest($4::text[])
+  union
+  select p.before from chain c cross join lateral ({_BROUGHT}) p
+)
+select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) order by oid
+"""
+
+
+async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[Chain]:
+    """The stored pushes of a branch that left it at one of these commits."""
+    found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
+    return [Chain(row["head"], row["before"] or "") for row in found]
+
+
+async def unexplained(
+    connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
+) -> list[str]:
+    """The commits that one comes to from `oids` along stored pushes of the branch, and that no push is known to have
+    brought. More than one where a branch was forced. `gone` are commits that lead nowhere: GitHub forgot them."""
+    return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
+
+
+async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
+    """Rows created at or after `since`, by where they came from; `host` for those that the host stored."""
+    found = await connection.fetch(
+        """
+        select coalesce(source, 'host') as source, count(*) as rows from github_events_cache
+        where repository_owner = $1 and repository_name = $2 and created_at >= $3 group by 1
+        """,
+        *_names(repository),
+        since,
+    )
+    return {row["source"]: row["rows"] for row in found}
+
+
+async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, str]) -> None:
+    """A repository has a new name (owner, name), and its events with it."""
+    await connection.execute(
+        """
+        update github_events_cache set repository_owner = $3, repository_name = $4
+        where repository_owner = $1 and repository_name = $2
+        """,
+        *old,
+        *new,
+    )
+
+
+# --- What threads tell ------------------------------------------------------------------------------------------------
+
+# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing
+# (the host stored the thread without), the thread knows its last one.
+_OF_THREADS = """
+with threads as materialized (
+  select t.id, t.github_id, t.number, t.title, t.created_at, t.closed_at, {merged} as merged,
+    coalesce({author_login}, 'ghost') as login, coalesce(a.github_id, 10137) as author,
+    (select username from contributors where id = t.{closer}) as closer
+  from {table} t left join contributors a on a.id = t.author_id
+  where t.repository_id = $1 and t.updated_at >= $2 and t.gone_at is null and t.number > $3
+  order by t.number limit $4
+), timeline as (
+  select t.id, e.event_type, e.created_at, coalesce(e.actor_login, 'ghost') as actor,
+    row_number() over (partition by t.id, e.event_type order by e.created_at desc, e.node_id desc) = 1 as last
+  from threads t join issue_events e on e.{reference} = t.id and e.event_type in ('closed', 'reopened')
+), happenings as (
+  select id, 'opened' as action, created_at as at, login as actor, false as merged from threads
+  union all
+  select e.id, e.event_type, e.created_at, e.actor, e.event_type = 'closed' and e.last and t.merged
+  from timeline e join threads t using (id)
+  union all
+  select t.id, 'closed', t.closed_at, coalesce(t.closer, 'ghost'), t.merged from threads t
+  where t.closed_at is not null and not exists (
+    select from timeline e
+    where e.id = t.id and e.event_type = 'closed' and e.created_at > t.closed_at - interval '60 seconds'
+  )
+)
+select t.github_id, t.number, t.title, t.login, t.author, t.created_at, h.action, h.at, h.actor, h.merged
+from threads t left join happenings h on h.id = t.id and h.at >= $2
+order by t.number, h.at
+"""
+_OF = {
+    "pull_requests": _OF_THREADS.format(
+        table="pull_requests",
+        reference="pull_request_id",
+        merged="coalesce(t.merged, false)",
+        author_login="t.author_login, a.username",
+        closer="merged_by_id",
+    ),
+    "issues": _OF_THREADS.format(
+        table="issues", reference="issue_id", merged="false", author_login="a.username", closer="closed_by_id"
+    ),
+}
+
+
+async def of_threads(
+    connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
+) -> tuple[list[FeedEvent], int | None]:
+    """What the next `limit` stored threads of `table` (pull_requests, issues), by number, tell was opened, closed and
+    reopened since then; and the last one's number, None at the end."""
+    found = await connection.fetch(_OF[table], repository_id, since, after, limit)
+    rows = [_of_thread(table, row) for row in found if row["action"]]
+    numbers = {row["number"] for row in found}
+    return rows, max(numbers) if len(numbers) == limit else None
+
+
+def _of_thread(table: str, row: asyncpg.Record) -> FeedEvent:
+    event_type, word = ("PullRequestEvent", "pull_request") if table == "pull_requests" else ("IssuesEvent", "issue")
+    thread = {
+        "id": row["github_id"],
+        "number": row["number"],
+        "title": row["title"],
+        "user": {"login": row["login"], "id": row["author"]},
+        "state": "closed" if row["action"] == "closed" else "open",
+        "created_at": _as_github(row["created_at"]),
+        "updated_at": _as_github(row["at"]),
+    }
+    payload: dict[str, Any] = {"action": row["action"], word: thread}
+    if table == "pull_requests":
+        payload["number"] = row["number"]
+        thread["merged"] = row["merged"]
+    source: EventSource = "threads"
+    event_id = f"{event_type}_{row['github_id']}_{row['action']}_{int(row['at'].timestamp())}"
+    return FeedEvent(event_id, event_type, row["actor"], row["at"], payload, source)
+
+
+def _as_github(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# GitHub's own payloads lack a title, an author and a state since October 2025.
+_COMPLETE = """
+update github_events_cache e set payload = jsonb_set(e.payload, '{{{word}}}', jsonb_strip_nulls(jsonb_build_object(
+  'id', t.github_id, 'number', t.number, 'title', t.title,
+  'created_at', to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+  'updated_at', to_char(e.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+  'user', jsonb_build_object('login', coalesce({login}, 'ghost'), 'id', coalesce(a.github_id, 10137)),
+  'state', case when e.payload ->> 'action' = 'closed' then 'closed'
+    when e.payload ->> 'action' in ('opened', 'reopened') or t.closed_at is null or t.closed_at > e.created_at
+      then 'open' else 'closed' end
+  {more}
+)) || jsonb_strip_nulls(e.payload -> '{word}'))
+from {table} t left join contributors a on a.id = t.author_id
+where e.repository_owner = $1 and e.repository_name = $2 and e.event_type = '{event_type}' and e.source = 'events'
+  and e.payload #>> '{{{word},title}}' is null
+  and t.repository_id = $3 and t.number = (e.payload #>> '{{{word},number}}')::int and t.gone_at is null
+"""
+_COMPLETIONS = (
+    _COMPLETE.format(
+        word="pull_request",
+        table="pull_requests",
+        event_type="PullRequestEvent",
+        login="t.author_login, a.username",
+        more=", 'merged', coalesce(t.merged_at <= e.created_at + interval '60 seconds'"
+        " and e.payload ->> 'action' not in ('opened', 'reopened'), false)",
+    ),
+    _COMPLETE.format(word="issue", table="issues", event_type="IssuesEvent", login="a.username", more=""),
+)
+
+
+# The host's purge takes what is older than 90 days and processed; what history was bought for stays, whoever stored it.
+_KEEP = """
+update github_events_cache set processed = false
+where repository_owner = $1 and repository_name = $2 and created_at >= $3 and processed
+"""
+
+
+async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
+    """Gives our own rows of the events API what GitHub left out of them and the stored threads know, and keeps what the
+    host stored since then from its purge."""
+    for statement in _COMPLETIONS:
+        await connection.execute(statement, *_names(repository), repository.repository_id)
+    await connection.execute(_KEEP, *_names(repository), since)
