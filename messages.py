@@ -12,7 +12,7 @@ WORKSPACE_BACKFILL = "WorkspaceBackfillWorkflow"
 REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
 
 DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
-DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
+DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events", "embeddings")
 THREADS: frozenset[DataType] = frozenset({"pull_requests", "issues", "discussions"})
 """The types whose rows are threads; what is made of stored threads (feed events, embeddings) is whole after them."""
 

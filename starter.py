@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
@@ -33,16 +33,20 @@ import logs
 import reconciler
 import settings
 import temporal
-from errors import BackfillError, BadInput, RetryNow, Unreachable
+from embedding.batches import TEXT_TOKENS
+from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
+from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
-from store import jobs
+from store import embeddings, jobs
 from store.database import Database
+from store.embeddings import Hit
 from store.jobs import JobSummary, JobView, RepositoryView, TypeView
 
 INTERRUPTED = 130
 MOST_DAYS = 36_500
 LISTED = 50
+MOST_HITS = 1_000
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
 """How long `watch` waits for a Postgres that went away."""
@@ -56,17 +60,23 @@ app = App(
 )
 
 
-def _days(_type: Any, tokens: Sequence[Any]) -> int:
-    """A whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
-    text = tokens[0].value
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MOST_DAYS:
-        raise ValueError(f"must be a whole number from 1 to {MOST_DAYS}")
-    return int(text)
+def _whole(most: int) -> Callable[[Any, Sequence[Any]], int]:
+    """Reads a whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
+
+    def read(_type: Any, tokens: Sequence[Any]) -> int:
+        text = tokens[0].value
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+            raise ValueError(f"must be a whole number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
-Days = Annotated[int, Parameter(converter=_days)]
+Days = Annotated[int, Parameter(converter=_whole(MOST_DAYS))]
+Number = Annotated[int, Parameter(converter=_whole(MOST_HITS))]
 Repositories = Annotated[tuple[str, ...], Parameter(name="--repo", negative=())]
 DataTypes = Annotated[tuple[DataType, ...], Parameter(name="--type", negative=())]
+ThreadTypes = Annotated[tuple[ThreadTable, ...], Parameter(name="--type", negative=())]
 Switch = Annotated[bool, Parameter(negative=())]
 
 
@@ -83,13 +93,23 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
         Drop the host's unique (github_id) of comments, under which two kinds of comments can collide.
     """
     at = settings.load(settings.Database)
-    await migrate_database(at.direct_url, replace_host_keys=replace_host_keys, report=print)
+    await migrate_database(
+        at.direct_url,
+        replace_host_keys=replace_host_keys,
+        embedding_dimensions=settings.load(settings.Embeddings).embedding_dimensions,
+        report=print,
+    )
     return 0
 
 
 @app.command
 async def start(
-    *, workspace: str, retention_days: Days | None = None, repo: Repositories = (), data_type: DataTypes = ()
+    *,
+    workspace: str,
+    retention_days: Days | None = None,
+    repo: Repositories = (),
+    data_type: DataTypes = (),
+    fresh: Switch = False,
 ) -> int:
     """Start a backfill, print its job's id and return.
 
@@ -103,11 +123,18 @@ async def start(
         Only this repository of the workspace (owner/name). May be repeated.
     data_type
         Only this data type. May be repeated.
+    fresh
+        Fetch everything again, also what earlier jobs have covered.
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
             job_id = await jobs.ask_for(
-                connection, workspace=workspace, retention_days=retention_days, repositories=repo, data_types=data_type
+                connection,
+                workspace=workspace,
+                retention_days=retention_days,
+                repositories=repo,
+                data_types=data_type,
+                fresh=fresh,
             )
         await _tell(client, database, job_id, usable, queue)
         print(job_id)
@@ -195,6 +222,88 @@ async def list_(*, json: Switch = False) -> int:
     else:
         _console().print(_table_of_jobs(recent) if recent else "no backfills yet")
     return 0
+
+
+@app.command
+async def search(
+    text: str, /, *, workspace: str, limit: Number = 10, thread_type: ThreadTypes = (), json: Switch = False
+) -> int:
+    """Show the threads of a workspace whose meaning is nearest to a text, nearest first.
+
+    Parameters
+    ----------
+    text
+        In anybody's words; it goes to the same model as the threads did.
+    workspace
+        Its id or slug.
+    limit
+        How many.
+    thread_type
+        Only this type. May be repeated.
+    json
+        As JSON.
+    """
+    setting = settings.load(settings.Embeddings)
+    if not text.strip():
+        raise BadInput("TEXT", "is empty")
+    if setting.key is None:
+        raise BadInput("OPENAI_API_KEY", "missing: the text has to be embedded as the threads were")
+    async with _database() as database:
+        async with database.transaction() as connection:
+            await embeddings.check_dimensions(connection, setting.embedding_dimensions)
+            await embeddings.find_workspace(connection, workspace)
+        vector = await _embedded(text, setting, setting.key)
+        async with database.transaction() as connection:
+            hits = await embeddings.nearest(
+                connection,
+                workspace=workspace,
+                model=setting.embedding_model,
+                vector=vector,
+                limit=limit,
+                tables=thread_type or embeddings.TABLES,
+            )
+    if json:
+        print(TypeAdapter(list[Hit]).dump_json(hits, indent=2).decode())
+    else:
+        nothing = f"nothing is embedded yet with {setting.embedding_model}"
+        _console().print(_table_of_hits(hits) if hits else nothing)
+    return 0
+
+
+_AT_FAULT = {
+    "openai_unauthorized": "OPENAI_API_KEY",
+    "openai_not_found": "EMBEDDING_MODEL",
+    "openai_dimensions": "EMBEDDING_DIMENSIONS",
+}
+"""The setting to blame, by what the server says."""
+
+
+async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
+    """Raises `BadInput` for what a setting is to blame for, `Unreachable` for every other refusal."""
+    # Here and not above: no other command needs openai's package, which takes half a second.
+    from embedding.client import Embedder
+    from embedding.tokens import cut
+
+    logs.register_secret(key)
+    at = setting.openai_base_url, setting.embedding_model, setting.embedding_dimensions
+    try:
+        async with Embedder(key, *at) as embedder:
+            tokens = TEXT_TOKENS
+            while True:
+                text, tokens = cut(text, tokens)
+                try:
+                    [vector] = await embedder.embed([text])
+                except TooLarge:
+                    # As this server counts.
+                    if tokens < 2:
+                        raise
+                    tokens //= 2
+                else:
+                    return vector
+    except (RetryLater, RetryNow, PartOver) as error:
+        if error.code in _AT_FAULT:
+            raise BadInput(_AT_FAULT[error.code], error.message) from error
+        raise Unreachable(error.code, f"{error.message} ({error.action})" if error.action else error.message) from error
 
 
 @asynccontextmanager
@@ -292,7 +401,7 @@ def _lines(job: JobView) -> dict[str, str]:
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
-            lines[repository.full_name] = f"waiting for GitHub until {_clock(repository.waiting_until)}"
+            lines[repository.full_name] = f"waiting for a rate limit until {_clock(repository.waiting_until)}"
         elif repository.status not in ("pending", "in_progress"):
             lines[repository.full_name] = repository.status + (f": {repository.error}" if repository.error else "")
     return lines | {f"job {job.id}": _progress(job)}
@@ -320,7 +429,7 @@ def _progress(job: JobView) -> str:
     if job.attempt:
         words.append(f"retry {job.attempt}")
     if job.waiting_until:
-        words.append(f"waiting for GitHub until {_clock(job.waiting_until)}")
+        words.append(f"waiting for a rate limit until {_clock(job.waiting_until)}")
     return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")
 
 
@@ -350,7 +459,7 @@ def _bar(part: TypeView) -> ProgressBar:
 
 
 def _table_of_parts(job: JobView) -> Table:
-    table = Table("repository", "data type", "status", "stored", "expected", "as of", "error or note", box=SIMPLE)
+    table = Table("repository", "data type", "status", "stored", "expected", "as of", "why", box=SIMPLE)
     for repository, part in _parts(job):
         expected = "" if part.expected is None else str(part.expected)
         as_of = _date(part.as_of) if part.as_of else ""
@@ -377,6 +486,14 @@ def _table_of_jobs(recent: Sequence[JobSummary]) -> Table:
     return table
 
 
+def _table_of_hits(hits: Sequence[Hit]) -> Table:
+    table = Table("", "score", "type", "thread", "title", "url", box=SIMPLE)
+    for rank, hit in enumerate(hits, 1):
+        kind = hit.table.removesuffix("s").replace("_", " ")
+        table.add_row(str(rank), f"{hit.score:.3f}", kind, f"{hit.repository}#{hit.number}", hit.title, hit.url)
+    return table
+
+
 def _parts(job: JobView) -> list[tuple[RepositoryView, TypeView]]:
     return [(repository, part) for repository in job.repositories for part in repository.types]
 
@@ -400,15 +517,25 @@ def _amount(part: TypeView) -> str:
 def _note(repository: RepositoryView, part: TypeView) -> str:
     """What stands in its way, or did."""
     if part.status == "in_progress" and repository.waiting_until:
-        return f"waiting for GitHub until {_clock(repository.waiting_until)}"
+        return f"waiting for a rate limit until {_clock(repository.waiting_until)}"
     if part.status == "failed" and not part.error:
         return repository.error or ""
+    if part.status == "completed" and part.proof:
+        return "; ".join(filter(None, [_proof(part.proof), *part.notes]))
     return _why(part)
+
+
+def _proof(proof: dict[str, Any]) -> str:
+    """Why a type is complete, in a few words."""
+    by = str(proof.get("proved_by", ""))
+    if "threads_github" in proof and by == "count":
+        return f"proved by count: {proof['threads_stored']} of GitHub's {proof['threads_github']}"
+    return f"proved by {by}" if by else ""
 
 
 def _why(part: TypeView) -> str:
     if not part.error:
-        return "; ".join(part.notes)
+        return ""
     return f"{part.error.code}: {part.error.message}" + (f" ({part.error.action})" if part.error.action else "")
 
 

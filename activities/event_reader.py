@@ -114,7 +114,7 @@ class EventReader:
     async def _begin(self, position: EventPosition) -> EventPosition:
         """Where to begin: behind what other jobs have covered, if anything."""
         async with self._database.transaction() as connection:
-            covered = await coverage.read(connection, self._repository.repository_id, self._sweep.data_type)
+            covered = await coverage.read(connection, self._sweep)
         if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
             return position.model_copy(update={"places": {source: EventPlace() for source in SOURCES}})
         left = EventPosition.model_validate(covered.position)
@@ -347,6 +347,7 @@ class EventReader:
         assert as_of is not None, "something was read"
         proof: dict[str, Any] = {
             "as_of": as_of.isoformat(),
+            "proved_by": "each source read to below the cutoff",
             "sources": {source: self._told(position, source, stored) for source in SOURCES},
             "notes": _notes(position),
         }

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from messages import Message
+from rows import ThreadTable
 
 Phase = Literal["history", "seek", "catch_up", "comments", "verify", "relist"]
 
@@ -73,6 +74,29 @@ class ThreadPosition(Position):
     """Threads in scope that the history brought so far."""
     seen: int = 0
     """Threads that the history showed, in scope or not, and those that only the catch-up did."""
+
+
+class EmbeddingPosition(Position):
+    """The resume point of a sweep over stored threads: a place in a pass over all of them, by table and number.
+
+    `sizes`: `texts` and `tokens` of a request, `text_tokens` of each text. `as_of`: when a pass over everything began.
+    """
+
+    between: bool = True
+    """A new pass is to begin."""
+    table: ThreadTable = "pull_requests"
+    number: int | None = None
+    """The pass goes on behind it; None: at the table's beginning."""
+    whole: bool = False
+    """This pass compares every text with its vector's hash; else it only looks for threads without a vector."""
+    passes: int = 0
+    whole_passes: int = 0
+    threads: int | None = None
+    """In scope when the pass began."""
+    suspect: tuple[ThreadTable, int] | None = None
+    """Up to here goes the batch that was refused: until then smaller ones are sent."""
+    cut: int = 0
+    """Texts that were longer than what the model takes."""
 
 
 EventSourceName = Literal["stargazers", "star_history", "forks", "releases", "activity", "history", "events", "threads"]

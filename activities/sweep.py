@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 from temporalio import activity
 
+from activities.embedding_reader import EmbeddingReader
 from activities.event_reader import EventReader
 from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
@@ -33,6 +34,7 @@ READERS: dict[DataType, _MakeReader] = {
     "issues": ThreadReader,
     "discussions": ThreadReader,
     "events": EventReader,
+    "embeddings": EmbeddingReader,
 }
 """A data type is one line here, and a module that reads it."""
 

@@ -7,6 +7,24 @@ from errors import PartOver
 from store import feed
 from store.database import Connection
 
+# What is stored under the old name, of which nothing else will tell: a rename bumps no thread.
+_RENAMED = (
+    r"""
+    update pull_requests set repository_full_name = $2,
+      html_url = regexp_replace(html_url, '/[^/]+/[^/]+/pull/', '/' || $2 || '/pull/')
+    where repository_id = $1 and $3::text is not null
+      and (repository_full_name <> $2 or html_url not like '%/' || $2 || '/pull/%')
+    """,
+    """
+    update issues set linked_prs = replace(linked_prs::text, '/' || $3 || '/pull/', '/' || $2 || '/pull/')::jsonb
+    where repository_id = $1 and linked_prs::text like '%/' || $3 || '/pull/%'
+    """,
+    """
+    update discussions set url = regexp_replace(url, '/[^/]+/[^/]+/discussions/', '/' || $2 || '/discussions/')
+    where repository_id = $1 and $3::text is not null and url not like '%/' || $2 || '/discussions/%'
+    """,
+)
+
 
 async def update(
     connection: Connection,
@@ -46,7 +64,9 @@ async def update(
         name,
     ):
         await feed.carry(connection, (owner, name), ("renamed", holder["name"]))
-    before = await connection.fetchrow("select owner, name from repositories where id = $1 for update", repository_id)
+    before = await connection.fetchrow(
+        "select owner, name, full_name from repositories where id = $1 for update", repository_id
+    )
     if before is not None and (before["owner"], before["name"]) != (owner, name):
         await feed.carry(connection, (before["owner"], before["name"]), (owner, name))
     await connection.execute(
@@ -66,6 +86,9 @@ async def update(
         has_issues,
         has_discussions,
     )
+    if before is not None and before["full_name"] != full_name:
+        for statement in _RENAMED:
+            await connection.execute(statement, repository_id, full_name, before["full_name"])
 
 
 async def synced(connection: Connection, repository_id: str) -> None:

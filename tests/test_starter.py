@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import reconciler
 import starter
 from errors import Unreachable
-from messages import workspace_workflow_id
+from messages import DATA_TYPES, workspace_workflow_id
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
@@ -166,6 +166,9 @@ async def operator(
         buyer = await shop.buyer(host)
         workspace_id = await shop.workspace(host, buyer, "octo/a", "Octo/B", slug="acme", keeps=30)
         yield Operator(capsys, host, temporal_client, buyer, workspace_id, task_queue, environment)
+
+
+TWO_TYPES = ("--type", "pull_requests", "--type", "issues")
 
 
 def one_line(said: Said) -> str:
@@ -322,7 +325,7 @@ class TestStart:
         assert said.out == f"{job['id']}\n"
         assert (job["status"], job["requested_by"], job["attempt"]) == ("pending", "operator", 0)
         assert (job["retention_days"], job["cutoff_at"]) == (30, job["created_at"] - timedelta(days=30))
-        assert job["backfill_types"] == ["pull_requests", "issues"]
+        assert job["backfill_types"] == list(DATA_TYPES)
         assert (job["total_repositories"], job["repositories_selected"], job["purchase_key"]) == (2, None, None)
         assert job["signaled_at"]
         assert await operator.heard() == [{"signal": "run", "job_id": str(job["id"])}]
@@ -389,7 +392,7 @@ class TestRetry:
     """The same job again: pending, as its next attempt, with what to do again written down before it is signaled."""
 
     async def failed(self, operator: Operator, **columns: Any) -> uuid.UUID:
-        job_id: uuid.UUID = (await operator.start())["id"]
+        job_id: uuid.UUID = (await operator.start(*TWO_TYPES))["id"]
         await operator.sweep(
             job_id,
             "octo/a",
@@ -555,6 +558,7 @@ class TestCancel:
 
 
 AS_OF = "2026-11-23T12:00:00Z"
+PROOF = {"as_of": AS_OF, "proved_by": "count", "threads_stored": 100, "threads_github": 100}
 GONE = {
     "code": "gone",
     "message": "octo/b is gone [404]",
@@ -579,7 +583,7 @@ class TestStatus:
             """,
             operator.buyer.auth_user_id,
         )
-        job_id = (await operator.start())["id"]
+        job_id = (await operator.start(*TWO_TYPES))["id"]
         began = datetime.now(UTC) - timedelta(minutes=10)
         await operator.set(job_id, status="in_progress", started_at=began, completed_repositories=0)
         await operator.sweep(
@@ -590,7 +594,7 @@ class TestStatus:
                 "status": "completed",
                 "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                 "expected": 100,
-                "proof": {"as_of": AS_OF},
+                "proof": PROOF,
             },
             issues={"status": "in_progress", "counts": {"issues": 50, "comments": 0}, "expected": 200},
         )
@@ -639,6 +643,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        untold["proof"] = None
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -659,6 +664,7 @@ class TestStatus:
                     "expected": 100,
                     "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                     "as_of": AS_OF,
+                    "proof": PROOF,
                     "error": None,
                 },
                 untold
@@ -673,13 +679,21 @@ class TestStatus:
         }
 
     async def test_before_it_began_the_repositories_are_those_it_will_begin_with(self, operator: Operator) -> None:
-        await operator.start()
+        await operator.start(*TWO_TYPES)
         job = json.loads((await operator("status", "acme", "--json")).out)
         assert [(each["full_name"], each["status"]) for each in job["repositories"]] == [
             ("Octo/B", "pending"),
             ("octo/a", "pending"),
         ]
-        pending = {"status": "pending", "stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        pending: dict[str, Any] = {
+            "status": "pending",
+            "stored": 0,
+            "expected": None,
+            "counts": {},
+            "as_of": None,
+            "error": None,
+        }
+        pending["proof"] = None
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
@@ -693,12 +707,13 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
         assert lines[0] == f"Backfill {job_id} of acme (acme)"
         assert lines[1].endswith(": pull_requests, issues")
-        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for GitHub until ")
+        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for a rate limit until ")
         assert lines[3].startswith("add-on: 365 days, active, bought 2026-11-01")
         assert "Octo/B pull_requests failed 0" in lines
         assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
         [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
         assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
+        assert done.endswith(" proved by count: 100 of GitHub's 100")
 
     @pytest.mark.parametrize(
         ("columns", "exit_code"),
@@ -777,7 +792,7 @@ class TestWatch:
         limited = datetime.now(UTC) + timedelta(minutes=5)
         await operator.sweep(job_id, "octo/a", waiting_until=limited, issues=issues)
         clock = limited.astimezone().strftime("%H:%M")
-        await shop.eventually(lambda: said(f"octo/a: waiting for GitHub until {clock}"))
+        await shop.eventually(lambda: said(f"octo/a: waiting for a rate limit until {clock}"))
         await operator.sweep(job_id, "octo/a", "failed", issues=issues | {"status": "failed", "error": GONE})
         await operator.set(job_id, status="completed", failed_repositories=1, error_message="1 of 2 failed: octo/a")
         assert await asyncio.wait_for(watching, 5) == 1
@@ -830,7 +845,7 @@ class TestWatch:
         for words in (
             "octo/a issues",
             "50 of 200",
-            "waiting for GitHub until",
+            "waiting for a rate limit until",
             "ready about",
             "Octo/B issues",
             "gone:",

@@ -215,7 +215,7 @@ async def test_stargazers_that_are_not_shown_are_counted(how: Refusal, serve: Se
     [view] = [each for each in orjson.loads(ended.stdout)["repositories"][0]["types"] if each["data_type"] == "events"]
     assert view["status"] == "completed"
     assert view["notes"][0].startswith("stars: counts only: GitHub ")
-    assert view["sources"]["stargazers"]["reason"]
+    assert view["proof"]["sources"]["stargazers"]["reason"]
 
     # More days of counts, from where they ended; and who gave the stars, once GitHub shows it.
     asked = len(github.log)
