@@ -85,6 +85,8 @@ class EventReader:
         if source is None:
             return await self._end(position)
         if source == "threads":
+            if position.as_of is None:
+                raise PartOver("forbidden", "GitHub shows none of the events: " + "; ".join(_notes(position)))
             return await self._threads(position) if threads_ended else Turn(position, waiting=True)
         if source == "history":
             return await self._history(position)

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from messages import DataType
 from sandbox.github.clock import stamp
 from sandbox.github.faults import BadGateway, Effect, Forbidden, NullNode, ServerError, Touch
 from sandbox.github.generate import Plan
@@ -36,6 +37,7 @@ PLAN = Plan(
     pushes=300,
     ghosts=0.1,
 )
+TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
 OPERATIONS = ("Stargazers", "Forks", "CommitHistory")
 ROUTES = ("events", "activity", "releases", "stargazers/history")
 Serve = Callable[..., StandIn]
@@ -67,8 +69,15 @@ async def begun(serve: Serve, backfill: Backfill, repository: Repository, **opti
     return github, await backfill.workspace(repository)
 
 
-async def run(backfill: Backfill, workspace_id: str, *arguments: str, days: int = 10_000, within: float = 90) -> str:
-    job_id = await backfill.start(workspace_id, *arguments, days=days)
+async def run(
+    backfill: Backfill,
+    workspace_id: str,
+    *,
+    days: int = 10_000,
+    within: float = 90,
+    types: Sequence[DataType] = TYPES,
+) -> str:
+    job_id = await backfill.start(workspace_id, days=days, types=types)
     await backfill.completed(job_id, within=within)
     return job_id
 
@@ -198,6 +207,52 @@ async def test_what_happened_since_is_read_from_every_source(serve: Serve, backf
     assert pushes["number"] == 120
 
 
+async def test_a_cutoff_inside_the_year_of_activity(serve: Serve, backfill: Backfill) -> None:
+    """No commit is asked for then, until more days are bought."""
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id, days=100)
+    await check_feed(backfill.dsn, repository, ago(100))
+    assert "CommitHistory" not in map(route, github.log)
+    await run(backfill, workspace_id, days=3_650)
+    await check_feed(backfill.dsn, repository)
+    assert "CommitHistory" in map(route, github.log)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_a_branch_that_was_forced(forgotten: bool, serve: Serve, backfill: Backfill) -> None:
+    """What it was before leads to what was before that, or, where GitHub has forgotten it, its new head does."""
+    repository = generate(World(), Plan("acme/forced", pull_requests=3, issues=1, pushes=60, years=3))
+    mona = repository.world.account("mona")
+    year_ago, lately = stamp(ago(400)), stamp(ago(10))
+    repository.git.activity[:] = [each for each in repository.git.activity if each.timestamp < year_ago]
+    repository.git.branches[repository.default_branch] = repository.git.commits[
+        next(each.after for each in reversed(repository.git.activity) if each.branch == repository.default_branch)
+    ]
+    repository.push(mona, commits=3, at=year_ago)
+    forced = repository.push(mona, at=lately, force=True)
+    if forgotten:
+        del repository.git.commits[forced.before]
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id)
+    rows = await backfill.rows(
+        "select payload ->> 'head' as head from github_events_cache where source in ('activity', 'history')"
+    )
+    chain, here = set(), repository.git.commits[forced.after]
+    while here.parents:
+        chain.add(here.oid)
+        here = here.parents[0]
+    assert chain <= {row["head"] for row in rows}
+    if not forgotten:
+        await check_feed(backfill.dsn, repository)
+    before = await versions(backfill)
+    asked = len(github.log)
+    repository.world.clock.advance(7_200)
+    await run(backfill, workspace_id)
+    assert await versions(backfill) == before
+    assert "CommitHistory" not in map(route, github.log[asked:])
+
+
 @pytest.mark.parametrize("how", ["forbidden", "not_found", "empty"])
 async def test_stargazers_that_are_not_shown_are_counted(how: Refusal, serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
@@ -273,7 +328,7 @@ async def test_forty_five_thousand_stars(serve: Serve, backfill: Backfill) -> No
     """REST would end at 40,000."""
     repository = generate(World(), Plan("acme/famous", pull_requests=2, issues=1, stars=45_000, years=5))
     github, workspace_id = await begun(serve, backfill, repository)
-    await run(backfill, workspace_id, "--type", "events", within=240)
+    await run(backfill, workspace_id, types=("events",), within=240)
     [stars] = await backfill.rows("select count(*) as number from github_events_cache where source = 'stargazers'")
     assert stars["number"] == 45_000
     asked = of_events(github.log)
@@ -335,7 +390,7 @@ async def test_kills_lose_nothing_and_ask_for_nothing_again(serve: Serve, backfi
     backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
     moments = random.Random(20261124)
     worker = await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository))
+    job_id = await backfill.start(await backfill.workspace(repository), types=TYPES)
     for _ in range(KILLS):
         await until_asked(github, len(of_events(github.log)) + moments.randint(1, 2))
         await asyncio.sleep(moments.uniform(0, 0.05))
@@ -426,5 +481,5 @@ async def test_events_of_a_repository_that_is_forbidden(serve: Serve, backfill: 
     repository = generate(World(), PLAN)
     github, workspace_id = await begun(serve, backfill, repository)
     github.faults.add(Forbidden(), times=None, kind="rest", path="*/repositories/*")
-    job = await backfill.ended(await backfill.start(workspace_id))
+    job = await backfill.ended(await backfill.start(workspace_id, types=TYPES))
     assert job["status"] == "failed"
