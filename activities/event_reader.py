@@ -233,7 +233,7 @@ class EventReader:
             # for twice, none is left out.
             as_of = position.as_of or position.inherited_as_of
             assert as_of is not None, "something was read"
-            cursor = str(max(0, (as_of - place.oldest) // WEEK))
+            cursor = str(max(0, (as_of - place.oldest) // WEEK + 1))
         return place.model_copy(update={"cursor": cursor, "until": None})
 
     def _is_stale(self, position: EventPosition, asked_at: datetime) -> bool:

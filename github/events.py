@@ -161,7 +161,8 @@ async def read_activity(github: GitHub, repository: RepositoryRef, size: int, af
         raise
     read = Happenings(Page(answer.asked_at), seconds=answer.seconds)
     if answer.next_path:
-        [read.cursor] = parse_qs(urlsplit(answer.next_path).query)["after"]
+        # Only the cursor: the link names the repository as it is called today.
+        read.cursor = parse_qs(urlsplit(answer.next_path).query)["after"][0]
     for activity in answer.data:
         event = _activity(activity, repository)
         if event is not None:
