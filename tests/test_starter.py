@@ -643,7 +643,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
-        untold["proof"] = None
+        untold |= {"proof": None, "notes": []}
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -665,6 +665,7 @@ class TestStatus:
                     "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                     "as_of": AS_OF,
                     "proof": PROOF,
+                    "notes": [],
                     "error": None,
                 },
                 untold
@@ -693,7 +694,7 @@ class TestStatus:
             "as_of": None,
             "error": None,
         }
-        pending["proof"] = None
+        pending |= {"proof": None, "notes": []}
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
