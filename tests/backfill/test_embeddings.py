@@ -91,7 +91,7 @@ async def test_every_thread_is_embedded_once_and_a_second_job_pays_for_nothing(
     await check(backfill.dsn, repository)
     [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
     assert progress["embeddings_count"] == 90
-    assert progress["data_types_completed"] == ["discussions", "embeddings", "issues", "pull_requests"]
+    assert progress["data_types_completed"] == ["discussions", "embeddings", "events", "issues", "pull_requests"]
     sweep = await sweep_of(backfill, job_id)
     assert (sweep["expected"], sweep["points"]) == (90, 0)
 
