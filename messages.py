@@ -183,6 +183,7 @@ class SliceResult(Message):
     """
 
     outcome: Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
+    waiting_for: Literal["more_threads", "all_threads"] | None = None
     limited_until: datetime | None = None
     limited_why: Text = ""
     failure: Failure | None = None

@@ -71,7 +71,7 @@ class EmbeddingReader:
                 turn = await self._end_pass(position)
             else:
                 position = position.model_copy(update={"between": True})
-                turn = None if threads_ended else Turn(position, waiting=True)
+                turn = None if threads_ended else Turn(position, waiting="more_threads")
         turn.requests = self._requests
         turn.expected = turn.position.threads
         return turn

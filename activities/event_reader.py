@@ -87,7 +87,7 @@ class EventReader:
         if source == "threads":
             if position.as_of is None:
                 raise PartOver("forbidden", "GitHub shows none of the events: " + "; ".join(_notes(position)))
-            return await self._threads(position) if threads_ended else Turn(position, waiting=True)
+            return await self._threads(position) if threads_ended else Turn(position, waiting="all_threads")
         if source == "history":
             return await self._history(position)
         place = position.places[source]

@@ -131,7 +131,7 @@ class _Slice:
                     return self._result()
                 if turn.waiting:
                     await sweeps.release(self._database, self._sweep)
-                    return self._result(outcome="waiting")
+                    return self._result(outcome="waiting").model_copy(update={"waiting_for": turn.waiting})
                 if self._stop.is_set() or monotonic() >= until or self._pages >= self._pace.slice_pages:
                     await sweeps.release(self._database, self._sweep)
                     return self._result(outcome="more")

@@ -43,8 +43,8 @@ class Turn(Generic[PositionT]):
     expected: int | None = None
     requests: int = 0
     points: int = 0
-    waiting: bool = False
-    """Nothing is left to do until more threads are stored."""
+    waiting: Literal["more_threads", "all_threads"] | None = None
+    """Nothing is left to do until more threads are stored, or until all are."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
     """With `failed`, and with `skipped`: why."""

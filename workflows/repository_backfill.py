@@ -153,7 +153,8 @@ class RepositoryBackfillWorkflow:
                 self._idle.add(data_type)
                 await self._mirror_wait()
                 # Nothing falls between: both were read before the slice was asked for.
-                await workflow.wait_condition(partial(self._may_go_on, seen, threads_ended))
+                slices = seen if result.waiting_for == "more_threads" else None
+                await workflow.wait_condition(partial(self._may_go_on, slices, threads_ended))
                 self._idle.discard(data_type)
                 await self._mirror_wait()
             elif result.outcome == "busy":
@@ -169,10 +170,10 @@ class RepositoryBackfillWorkflow:
                 )
         return None
 
-    def _may_go_on(self, thread_slices: int, threads_ended: bool) -> bool:
-        """Whether there may be threads that were not stored when so many slices of them had ended."""
+    def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
+        """Whether there may be threads that were not stored when so many slices had ended, or whether all are now."""
         return (
-            self._thread_slices != thread_slices
+            thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
             or workflow.info().is_continue_as_new_suggested()
         )

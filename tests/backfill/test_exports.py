@@ -3,17 +3,21 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from sandbox.embeddings import EmbeddingServer
 from sandbox.github import exports as github_exports
-from sandbox.github import node_ids
+from sandbox.github import generate, node_ids
+from sandbox.github.generate import Plan
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
+from tests.backfill.test_identity import all_rows
 from tests.shop import connected
 from tests.truth import check
 
@@ -137,14 +141,21 @@ async def stored_threads(connection: asyncpg.Connection, full_name: str) -> dict
 
 
 async def test_real_repositories_are_stored_record_by_record(
-    exports: Path, serve: Callable[..., StandIn], backfill: Backfill
+    exports: Path, serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
 ) -> None:
+    """With discussions and events that are generated beside them; everything twice changes no row."""
     world = World()
     repositories = [github_exports.load(world, path) for path in exports_in(exports)]
+    for repository in repositories:
+        plan = Plan(repository.name_with_owner, discussions=40, deep_discussions=1, deep_replies=1)
+        generate.add_discussions(repository, plan)
+        generate.add_events(repository, replace(plan, stars=150, forks=40, releases=20, pushes=120))
+    backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(*repositories))
-    job = await backfill.completed(job_id)
+    workspace_id = await backfill.workspace(*repositories)
+    job_id = await backfill.start(workspace_id, types=())
+    job = await backfill.completed(job_id, within=150)
     assert job["completed_repositories"] == 3
     async with connected(backfill.dsn) as connection:
         for path in exports_in(exports):
@@ -176,7 +187,19 @@ async def test_real_repositories_are_stored_record_by_record(
     assert mls["pull_requests_count"] == 582
     assert mls["issues_count"] == 303
     assert mls["reviews_count"] == 1_370
-    assert mls["comments_count"] == 1_720 + 1_435
+    [generated] = [each for each in repositories if each.name == "mls-protocol"]
+    counts = generated.counts()
+    assert mls["comments_count"] == 1_720 + 1_435 + counts["discussion_comments"]
+    assert mls["discussions_count"] == 40
+    assert mls["events_count"] > 582 + 303 + 150 + 40 + 20
+    assert mls["embeddings_count"] == 582 + 303 + 40
+
+    before, paid = await all_rows(backfill.dsn), len(embeddings.requests)
+    for arguments in ((), ("--fresh",)):
+        again = await backfill.start(workspace_id, *arguments, types=())
+        await backfill.completed(again, within=150)
+        assert await all_rows(backfill.dsn) == before
+    assert len(embeddings.requests) == paid
 
 
 def test_an_export_is_what_the_test_takes_it_for(exports: Path) -> None:
