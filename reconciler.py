@@ -1,7 +1,8 @@
 """Keeps Postgres and Temporal of one mind about jobs, whichever of them was away and whoever was killed in between.
 
 A job that was committed and never heard is signaled. A job whose workflow is gone (termination and crashes run no code)
-is signaled again if it had not begun, and ended with the reason if it had. Runs in every worker and webhook server.
+is signaled again if it had not begun, and ended with the reason if it had. A repository that was added to a workspace
+with the add-on gets a job. Runs in every worker and webhook server.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -25,6 +27,8 @@ from store.jobs import Open, Unheard
 INTERVAL = timedelta(seconds=1)
 QUIET = timedelta(seconds=3)
 """A workflow that ends and leaves its job pending is started again no more often than this."""
+ADDED = timedelta(seconds=5)
+"""How often repositories are looked for that were added to workspaces."""
 ANSWER = timedelta(seconds=5)
 """How long Temporal may take for one answer."""
 DESCRIBED_AT_ONCE = 10
@@ -101,6 +105,7 @@ class Reconciler:
         self._usable: frozenset[str] | None = None
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
+        self._added_at = -ADDED.total_seconds()
 
     @property
     def trouble(self) -> str | None:
@@ -169,6 +174,10 @@ class Reconciler:
                     if not life.carries(job):
                         await _give_up(connection, job, life)
             await jobs.estimate(connection)
+            if monotonic() - self._added_at >= ADDED.total_seconds():
+                for job_id in await jobs.create_added(connection):
+                    log.info("repositories were added to a workspace", job=job_id)
+                self._added_at = monotonic()
 
 
 async def _describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[str, Life]:

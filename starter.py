@@ -89,7 +89,12 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
 
 @app.command
 async def start(
-    *, workspace: str, retention_days: Days | None = None, repo: Repositories = (), data_type: DataTypes = ()
+    *,
+    workspace: str,
+    retention_days: Days | None = None,
+    repo: Repositories = (),
+    data_type: DataTypes = (),
+    fresh: Switch = False,
 ) -> int:
     """Start a backfill, print its job's id and return.
 
@@ -103,11 +108,18 @@ async def start(
         Only this repository of the workspace (owner/name). May be repeated.
     data_type
         Only this data type. May be repeated.
+    fresh
+        Fetch everything again, also what earlier jobs have covered.
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
             job_id = await jobs.ask_for(
-                connection, workspace=workspace, retention_days=retention_days, repositories=repo, data_types=data_type
+                connection,
+                workspace=workspace,
+                retention_days=retention_days,
+                repositories=repo,
+                data_types=data_type,
+                fresh=fresh,
             )
         await _tell(client, database, job_id, usable, queue)
         print(job_id)
@@ -350,7 +362,7 @@ def _bar(part: TypeView) -> ProgressBar:
 
 
 def _table_of_parts(job: JobView) -> Table:
-    table = Table("repository", "data type", "status", "stored", "expected", "as of", "error", box=SIMPLE)
+    table = Table("repository", "data type", "status", "stored", "expected", "as of", "why", box=SIMPLE)
     for repository, part in _parts(job):
         expected = "" if part.expected is None else str(part.expected)
         as_of = _date(part.as_of) if part.as_of else ""
@@ -403,7 +415,17 @@ def _note(repository: RepositoryView, part: TypeView) -> str:
         return f"waiting for GitHub until {_clock(repository.waiting_until)}"
     if part.status == "failed" and not part.error:
         return repository.error or ""
+    if part.status == "completed" and part.proof:
+        return _proof(part.proof)
     return _why(part)
+
+
+def _proof(proof: dict[str, Any]) -> str:
+    """Why a type is complete, in a few words."""
+    by = str(proof.get("proved_by", ""))
+    if "threads_github" in proof and by == "count":
+        return f"proved by count: {proof['threads_stored']} of GitHub's {proof['threads_github']}"
+    return f"proved by {by}" if by else ""
 
 
 def _why(part: TypeView) -> str:

@@ -131,7 +131,7 @@ class ThreadReader:
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
         """Where to begin: behind what other jobs have covered, if anything."""
         async with self._database.transaction() as connection:
-            covered = await coverage.read(connection, self._sweep.repository.repository_id, self._sweep.data_type)
+            covered = await coverage.read(connection, self._sweep)
             if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
                 return position
             counts = await sweeps.count_stored(connection, self._sweep)
@@ -323,7 +323,9 @@ class ThreadReader:
             failures = await parts.failures(connection, self._sweep)
         total = position.total or 0
         # Rows of threads that GitHub deleted would hide as many that no page showed: what was seen must suffice too.
-        if position.reached_end and min(stored, position.seen) < total and not position.relisted:
+        # Where more is stored than GitHub has, something was deleted: what it was shows in the same list.
+        enough = min(stored, position.seen) >= total and stored <= total
+        if position.reached_end and not enough and not position.relisted:
             return Turn(position.model_copy(update={"phase": "relist", "cursor": None}))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
@@ -400,7 +402,8 @@ class ThreadReader:
         listed = position.listed + len(ids)
         update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last}
         if listing.end_cursor is None:
-            update = {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "listed": 0, "born": None}
+            update = {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
+            update |= {"listed": 0, "born": None}
         return Turn(position.model_copy(update=update), put=put, points=1)
 
     # Parts

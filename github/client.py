@@ -256,6 +256,8 @@ class GitHub:
             return Gone("gone", message, "the repository was deleted, renamed away, or is private")
         if kind == "INSUFFICIENT_SCOPES":
             return _ScopeMissing("forbidden", message)
+        if "access blocked" in words:
+            return PartOver("taken_down", message)
         if kind == "FORBIDDEN" or "saml" in words:
             return PartOver("forbidden", message, "give the token access to the repository")
         if kind in ("SERVICE_UNAVAILABLE", "INTERNAL", "LOADING") or not kind:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from messages import DataType
+import structlog
+
 from store.database import Connection
-from store.sweeps import Sweep
+from store.sweeps import Sweep, count_stored
+
+log = structlog.get_logger(__name__)
 
 PLAN_VERSION = 1
 """What a sweep fetches. A version that fetches more inherits nothing: add 1 then."""
@@ -27,29 +30,41 @@ class Coverage:
     position: dict[str, Any]
 
 
-async def read(connection: Connection, repository_id: str, data_type: DataType) -> Coverage | None:
-    """What sweeps of this version of the plan have covered."""
+async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
+    """What sweeps of this version of the plan have covered of the same; nothing for a job that is to begin afresh.
+
+    Nothing either if fewer rows are left than there were: somebody deleted some, so what is covered is not there.
+    """
     row = await connection.fetchrow(
         """
-        select low, as_of, position from backfill_coverage
+        select low, as_of, position, counts from backfill_coverage
         where repository_id = $1 and data_type = $2 and plan_version = $3
+          and not exists (select from workspace_backfill_jobs where id = $4 and metadata ? 'fresh')
         """,
-        repository_id,
-        data_type,
+        sweep.repository.repository_id,
+        sweep.data_type,
         PLAN_VERSION,
+        sweep.job_id,
     )
-    return Coverage(_finite(row["low"]), row["as_of"], row["position"]) if row else None
+    if row is None:
+        return None
+    covered = Coverage(_finite(row["low"]), row["as_of"], row["position"])
+    left = await count_stored(connection, sweep, since=covered.low)
+    if short := {noun: (number, left[noun]) for noun, number in row["counts"].items() if left[noun] < number}:
+        log.warning("what was covered is no longer there: fetched again", was_and_is=short)
+        return None
+    return covered
 
 
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> None:
     """What a sweep that is complete covers, in the transaction that completes it. The latest to end is right."""
     await connection.execute(
         """
-        insert into backfill_coverage (repository_id, data_type, plan_version, low, as_of, position, swept_by)
-        values ($1, $2, $3, case when $4::timestamptz = $8 then '-infinity' else $4 end, $5, $6, $7)
+        insert into backfill_coverage (repository_id, data_type, plan_version, low, as_of, position, swept_by, counts)
+        values ($1, $2, $3, case when $4::timestamptz = $8 then '-infinity' else $4 end, $5, $6, $7, $9)
         on conflict (repository_id, data_type) do update set
           plan_version = excluded.plan_version, low = excluded.low, as_of = excluded.as_of,
-          position = excluded.position, swept_by = excluded.swept_by
+          position = excluded.position, swept_by = excluded.swept_by, counts = excluded.counts
         """,
         sweep.repository.repository_id,
         sweep.data_type,
@@ -59,6 +74,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> Non
         coverage.position,
         sweep.job_id,
         BEGINNING,
+        dict(await count_stored(connection, sweep, since=coverage.low)),
     )
 
 

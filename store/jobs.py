@@ -39,9 +39,12 @@ async def ask_for(
     retention_days: int | None = None,
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
+    fresh: bool = False,
     requested_by: str = "operator",
 ) -> str:
     """A job of its own for a workspace (its id or slug). Answers its id.
+
+    `fresh`: what other jobs have covered is fetched again.
 
     Without `retention_days` it is for what the workspace's owner bought, else for what the workspace keeps anyway;
     without repositories (by full name) for all, without types for all. Raises `BadInput` for what it does not know.
@@ -56,11 +59,11 @@ async def ask_for(
         """
         insert into workspace_backfill_jobs (
             workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
-            repositories_selected, requested_by, total_repositories, created_at, updated_at
+            repositories_selected, requested_by, total_repositories, created_at, updated_at, metadata
         )
         select $1, $2, $3, $4::int, now() - make_interval(hours => 24 * $4::int), $5, $6::uuid[], $7, coalesce(
             cardinality($6::uuid[]), (select count(*) from workspace_repositories where workspace_id = $1)
-        ), now(), now()
+        ), now(), now(), $8
         returning id
         """,
         workspace_id,
@@ -70,6 +73,7 @@ async def ask_for(
         [each for each in DATA_TYPES if each in (data_types or DATA_TYPES)],
         selected,
         requested_by,
+        {"fresh": True} if fresh else {},
     )
     return str(job_id)
 
@@ -149,6 +153,58 @@ async def create_bought(connection: Connection, buyer: Buyer, addon: Addon, *, p
         addon.retention_days,
         list(DATA_TYPES),
         purchase_key,
+    )
+    return tuple(str(row["id"]) for row in rows)
+
+
+async def create_added(connection: Connection) -> tuple[str, ...]:
+    """A job for what was added to a workspace after its owner bought retention: the new repositories alone.
+
+    A repository that is in no job for as many days, begun or to begin, was added; so was one that had been removed.
+    """
+    rows = await connection.fetch(
+        """
+        with bought as (
+            select distinct on (workspaces.id) workspaces.id as workspace_id, addon.id as addon_id,
+                   addon.retention_days as days
+            from subscription_addons addon
+            join app_users on app_users.auth_user_id = addon.user_id
+            join workspaces on workspaces.owner_id = app_users.id and coalesce(workspaces.is_active, true)
+            where addon.addon_type = $1 and addon.status = 'active' and addon.retention_days is not null
+              and exists (
+                  select from workspace_backfill_jobs
+                  where workspace_id = workspaces.id and subscription_addon_id = addon.id and purchase_key is not null
+              )
+            order by workspaces.id, addon.retention_days desc
+        ), added as (
+            select bought.workspace_id, addon_id, days,
+                   array_agg(repository_id order by repository_id) as repository_ids
+            from bought join workspace_repositories listed on listed.workspace_id = bought.workspace_id
+            where not exists (
+                select from workspace_backfill_jobs job
+                where job.workspace_id = bought.workspace_id and job.retention_days >= days and (
+                    exists (
+                        select from workspace_backfill_progress
+                        where backfill_job_id = job.id and repository_id = listed.repository_id and status <> 'skipped'
+                    )
+                    or (job.status = 'pending' and job.attempt = 0 and (
+                        repositories_selected is null or listed.repository_id = any(repositories_selected)
+                    ))
+                )
+            )
+            group by 1, 2, 3
+        )
+        insert into workspace_backfill_jobs (
+            workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
+            repositories_selected, requested_by, total_repositories, created_at, updated_at
+        )
+        select workspace_id, $1, addon_id, days, now() - make_interval(hours => 24 * days), $2, repository_ids,
+               'reconciler', cardinality(repository_ids), now(), now()
+        from added
+        returning id
+        """,
+        EXTENDED_DATA_RETENTION,
+        list(DATA_TYPES),
     )
     return tuple(str(row["id"]) for row in rows)
 
@@ -476,6 +532,8 @@ class TypeView(_Row):
     expected: int | None
     counts: dict[str, int]
     as_of: datetime | None
+    proof: dict[str, Any] | None
+    """Why it is complete: what was compared, and the numbers."""
     error: Failure | None
 
 
@@ -573,7 +631,7 @@ _REPOSITORIES = """
     from scope join repositories on repositories.id = scope.repository_id
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
-            'status', status, 'counts', counts, 'expected', expected, 'as_of', proof ->> 'as_of', 'error', error
+            'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error
         )) as by_type
         from backfill_sweeps
         where backfill_job_id = $1 and backfill_sweeps.repository_id = scope.repository_id
@@ -650,7 +708,8 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "stored": counts.get(data_type, 0),
         "expected": sweep.get("expected"),
         "counts": counts,
-        "as_of": sweep.get("as_of"),
+        "as_of": (sweep.get("proof") or {}).get("as_of"),
+        "proof": sweep.get("proof"),
         "error": sweep.get("error"),
     }
 

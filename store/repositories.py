@@ -7,6 +7,22 @@ from errors import PartOver
 from store import feed
 from store.database import Connection
 
+# What is stored under the old name, of which nothing else will tell: a rename bumps no thread.
+_RENAMED = (
+    """
+    update pull_requests set repository_full_name = $2, html_url = replace(html_url, $3, $4)
+    where repository_id = $1 and (repository_full_name <> $2 or html_url like '%' || $3 || '%')
+    """,
+    """
+    update issues set linked_prs = replace(linked_prs::text, $3, $4)::jsonb
+    where repository_id = $1 and $2::text is not null and linked_prs::text like '%' || $3 || '%'
+    """,
+    """
+    update discussions set url = replace(url, $3, $4)
+    where repository_id = $1 and $2::text is not null and url like '%' || $3 || '%'
+    """,
+)
+
 
 async def update(
     connection: Connection,
@@ -46,7 +62,9 @@ async def update(
         name,
     ):
         await feed.carry(connection, (owner, name), ("renamed", holder["name"]))
-    before = await connection.fetchrow("select owner, name from repositories where id = $1 for update", repository_id)
+    before = await connection.fetchrow(
+        "select owner, name, full_name from repositories where id = $1 for update", repository_id
+    )
     if before is not None and (before["owner"], before["name"]) != (owner, name):
         await feed.carry(connection, (before["owner"], before["name"]), (owner, name))
     await connection.execute(
@@ -66,6 +84,9 @@ async def update(
         has_issues,
         has_discussions,
     )
+    if before is not None and before["full_name"] != full_name:
+        for statement in _RENAMED:
+            await connection.execute(statement, repository_id, full_name, f"/{before['full_name']}/", f"/{full_name}/")
 
 
 async def synced(connection: Connection, repository_id: str) -> None:

@@ -230,9 +230,10 @@ async def commit(
         await connection.execute(_TYPE_ENDED[status], *sweep.key)
 
 
-async def count_stored(connection: Connection, sweep: Sweep) -> Counter[str]:
-    """Rows in scope that are stored, whoever fetched them, by noun."""
-    [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, sweep.cutoff_at)
+async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
+    """Rows in scope (or since another moment than the cutoff) that are stored, whoever fetched them, by noun."""
+    since = since or sweep.cutoff_at
+    [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
     return Counter(dict(row))
 
 

@@ -337,7 +337,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             update workspace_backfill_jobs set
               status = $2, error_message = $3, total_repositories = $4, completed_repositories = $5,
               failed_repositories = $6, completed_at = now(), estimated_completion_at = null, updated_at = now(),
-              metadata = metadata - 'waiting_until'
+              metadata = (metadata - 'waiting_until') || $7
             where id = $1
             """,
             job_id,
@@ -346,6 +346,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             total,
             completed,
             failed,
+            await _proofs(connection, job_id),
         )
         if status == "failed":
             await notifications.tell(connection, job_id, "failed", "failed", message or "")
@@ -364,6 +365,24 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
         failed_repositories=failed,
         error_message=message,
     )
+
+
+async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
+    """For the job's metadata: `proofs` by repository and type, `as_of` by type, the earliest of its repositories."""
+    rows = await connection.fetch(
+        """
+        select r.full_name, s.data_type, s.proof from backfill_sweeps s join repositories r on r.id = s.repository_id
+        where s.backfill_job_id = $1 and s.proof is not null order by r.full_name, s.data_type
+        """,
+        job_id,
+    )
+    proofs: dict[str, dict[str, Any]] = {}
+    as_of: dict[str, str] = {}
+    for row in rows:
+        proofs.setdefault(row["full_name"], {})[row["data_type"]] = row["proof"]
+        if moment := row["proof"].get("as_of"):
+            as_of[row["data_type"]] = min(moment, as_of.get(row["data_type"], moment))
+    return {"proofs": proofs, "as_of": as_of}
 
 
 async def _cancel_open(connection: Connection, job_id: str) -> None:

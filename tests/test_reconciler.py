@@ -17,12 +17,12 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 import reconciler as ours
-from messages import Failure, workspace_workflow_id
+from messages import DATA_TYPES, Failure, workspace_workflow_id
 from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from store import jobs
+from store import addons, jobs
 from store.database import Database
 from tests import shop
 from tests.listener import heard, listening
@@ -248,7 +248,7 @@ class TestOrphans:
         assert told["user_id"] == await world.host.fetchval("select auth_user_id from app_users")
         assert told["message"] == job["error_message"]
         for progress in await shop.rows(world.host, "workspace_backfill_progress"):
-            assert (progress["status"], set(progress["data_types_failed"])) == ("failed", {"pull_requests", "issues"})
+            assert (progress["status"], set(progress["data_types_failed"])) == ("failed", set(DATA_TYPES))
             assert progress["error_message"] == f"{code}: the workflow {words} while the job was in progress"
             assert "waiting_until" not in progress["metadata"]
         [sweep] = await shop.rows(world.host, "backfill_sweeps")
@@ -392,6 +392,102 @@ REASON = Failure(code="workflow_terminated", message="the workflow was terminate
 
 async def ended(world: World) -> bool:
     return (await ours.describe(world.client, world.workspace_id)).end is not None
+
+
+class TestMembership:
+    """What is added to a workspace whose owner bought retention is fetched too, once, and alone."""
+
+    @pytest.fixture
+    async def bought(self, world: World) -> asyncpg.Record:
+        """A purchase of 365 days whose job has begun with both repositories."""
+        buyer = await world.host.fetchrow(
+            "select u.auth_user_id, u.id as app_user_id, s.id as subscription_id from app_users u"
+            " join subscriptions s on s.user_id = u.auth_user_id"
+        )
+        addon = await world.host.fetchrow(
+            """
+            insert into subscription_addons (user_id, addon_type, retention_days, status, polar_subscription_id)
+            values ($1, 'extended_data_retention', 365, 'active', 'p') returning id, retention_days, status
+            """,
+            buyer and buyer["auth_user_id"],
+        )
+        assert buyer is not None and addon is not None
+        async with world.database.transaction() as connection:
+            [job_id] = await jobs.create_bought(
+                connection, addons.Buyer(**dict(buyer)), addons.Addon(**dict(addon)), purchase_key="p:365"
+            )
+        await world.begin(job_id)
+        return addon
+
+    async def add(self, world: World, full_name: str) -> uuid.UUID:
+        repository_id: uuid.UUID = await world.host.fetchval(
+            "insert into repositories (github_id, owner, name, full_name) values (99, 'octo', 'c', $1) returning id",
+            full_name,
+        )
+        await world.host.execute(
+            "insert into workspace_repositories (workspace_id, repository_id) values ($1, $2)",
+            world.workspace_id,
+            repository_id,
+        )
+        return repository_id
+
+    async def end(self, world: World, job_id: uuid.UUID, repository_id: uuid.UUID, status: str) -> None:
+        await world.host.execute(
+            "insert into workspace_backfill_progress (backfill_job_id, repository_id, status) values ($1, $2, $3)",
+            job_id,
+            repository_id,
+            status,
+        )
+
+    async def added(self, world: World) -> list[Any]:
+        async with world.database.transaction() as connection:
+            await jobs.create_added(connection)
+        rows = await shop.rows(world.host, "workspace_backfill_jobs", "created_at")
+        return [row for row in rows if row["requested_by"] == "reconciler"]
+
+    @pytest.mark.usefixtures("bought")
+    async def test_nothing_was_added(self, world: World) -> None:
+        assert await self.added(world) == []
+
+    async def test_it_gets_a_job_of_its_own(self, world: World, bought: asyncpg.Record) -> None:
+        repository_id = await self.add(world, "octo/c")
+        [job] = await self.added(world)
+        assert (job["repositories_selected"], job["total_repositories"]) == ([repository_id], 1)
+        assert (job["retention_days"], job["subscription_addon_id"]) == (365, bought["id"])
+        assert (job["status"], job["backfill_types"], job["purchase_key"]) == ("pending", list(DATA_TYPES), None)
+        assert job["cutoff_at"] == job["created_at"] - timedelta(days=365)
+        assert len(await self.added(world)) == 1, "once"
+        await self.end(world, job["id"], repository_id, "failed")
+        await world.host.execute("update workspace_backfill_jobs set status = 'failed' where id = $1", job["id"])
+        assert len(await self.added(world)) == 1, "what failed is to be retried, not bought again"
+
+    @pytest.mark.usefixtures("bought")
+    async def test_a_job_that_has_not_begun_will_take_it_along(self, world: World) -> None:
+        await world.host.execute("update workspace_backfill_jobs set status = 'pending'")
+        await self.add(world, "octo/c")
+        assert await self.added(world) == []
+
+    @pytest.mark.usefixtures("bought")
+    async def test_what_was_removed_and_added_again_is_fetched(self, world: World) -> None:
+        repository_id = await self.add(world, "octo/c")
+        [job] = await self.added(world)
+        await self.end(world, job["id"], repository_id, "skipped")
+        await world.host.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job["id"])
+        assert len(await self.added(world)) == 2
+
+    @pytest.mark.usefixtures("bought")
+    @pytest.mark.parametrize("status", ["canceled", "expired", "inactive"])
+    async def test_not_for_what_is_no_longer_paid_for(self, world: World, status: str) -> None:
+        await world.host.execute("update subscription_addons set status = $1", status)
+        await self.add(world, "octo/c")
+        assert await self.added(world) == []
+
+    @pytest.mark.usefixtures("bought")
+    async def test_the_reconciler_looks(self, world: World) -> None:
+        await self.add(world, "octo/c")
+        await world.reconciler.reconcile()
+        rows = await shop.rows(world.host, "workspace_backfill_jobs")
+        assert sorted(row["requested_by"] for row in rows) == ["purchase", "reconciler"]
 
 
 class TestTheLoop:

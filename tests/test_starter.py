@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import reconciler
 import starter
 from errors import Unreachable
-from messages import workspace_workflow_id
+from messages import DATA_TYPES, workspace_workflow_id
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
@@ -166,6 +166,9 @@ async def operator(
         buyer = await shop.buyer(host)
         workspace_id = await shop.workspace(host, buyer, "octo/a", "Octo/B", slug="acme", keeps=30)
         yield Operator(capsys, host, temporal_client, buyer, workspace_id, task_queue, environment)
+
+
+TWO_TYPES = ("--type", "pull_requests", "--type", "issues")
 
 
 def one_line(said: Said) -> str:
@@ -322,7 +325,7 @@ class TestStart:
         assert said.out == f"{job['id']}\n"
         assert (job["status"], job["requested_by"], job["attempt"]) == ("pending", "operator", 0)
         assert (job["retention_days"], job["cutoff_at"]) == (30, job["created_at"] - timedelta(days=30))
-        assert job["backfill_types"] == ["pull_requests", "issues"]
+        assert job["backfill_types"] == list(DATA_TYPES)
         assert (job["total_repositories"], job["repositories_selected"], job["purchase_key"]) == (2, None, None)
         assert job["signaled_at"]
         assert await operator.heard() == [{"signal": "run", "job_id": str(job["id"])}]
@@ -389,7 +392,7 @@ class TestRetry:
     """The same job again: pending, as its next attempt, with what to do again written down before it is signaled."""
 
     async def failed(self, operator: Operator, **columns: Any) -> uuid.UUID:
-        job_id: uuid.UUID = (await operator.start())["id"]
+        job_id: uuid.UUID = (await operator.start(*TWO_TYPES))["id"]
         await operator.sweep(
             job_id,
             "octo/a",
@@ -555,6 +558,7 @@ class TestCancel:
 
 
 AS_OF = "2026-11-23T12:00:00Z"
+PROOF = {"as_of": AS_OF, "proved_by": "count", "threads_stored": 100, "threads_github": 100}
 GONE = {
     "code": "gone",
     "message": "octo/b is gone [404]",
@@ -579,7 +583,7 @@ class TestStatus:
             """,
             operator.buyer.auth_user_id,
         )
-        job_id = (await operator.start())["id"]
+        job_id = (await operator.start(*TWO_TYPES))["id"]
         began = datetime.now(UTC) - timedelta(minutes=10)
         await operator.set(job_id, status="in_progress", started_at=began, completed_repositories=0)
         await operator.sweep(
@@ -590,7 +594,7 @@ class TestStatus:
                 "status": "completed",
                 "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                 "expected": 100,
-                "proof": {"as_of": AS_OF},
+                "proof": PROOF,
             },
             issues={"status": "in_progress", "counts": {"issues": 50, "comments": 0}, "expected": 200},
         )
@@ -639,6 +643,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        untold["proof"] = None
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -659,6 +664,7 @@ class TestStatus:
                     "expected": 100,
                     "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                     "as_of": AS_OF,
+                    "proof": PROOF,
                     "error": None,
                 },
                 untold
@@ -673,13 +679,21 @@ class TestStatus:
         }
 
     async def test_before_it_began_the_repositories_are_those_it_will_begin_with(self, operator: Operator) -> None:
-        await operator.start()
+        await operator.start(*TWO_TYPES)
         job = json.loads((await operator("status", "acme", "--json")).out)
         assert [(each["full_name"], each["status"]) for each in job["repositories"]] == [
             ("Octo/B", "pending"),
             ("octo/a", "pending"),
         ]
-        pending = {"status": "pending", "stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
+        pending: dict[str, Any] = {
+            "status": "pending",
+            "stored": 0,
+            "expected": None,
+            "counts": {},
+            "as_of": None,
+            "error": None,
+        }
+        pending["proof"] = None
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
@@ -699,6 +713,7 @@ class TestStatus:
         assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
         [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
         assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
+        assert done.endswith(" proved by count: 100 of GitHub's 100")
 
     @pytest.mark.parametrize(
         ("columns", "exit_code"),

@@ -68,8 +68,7 @@ def _watch(_call: Call, event: Event) -> dict[str, Any]:
 
 def _fork(call: Call, event: Event) -> dict[str, Any]:
     fork = event.source
-    forkee = repository_shape(call, fork) | {"stargazers_count": fork.stargazer_count, "forks_count": fork.fork_count}
-    return {"action": event.action, "forkee": forkee | {"public": not fork.is_private}}
+    return {"action": event.action, "forkee": repository_shape(call, fork) | {"public": not fork.is_private}}
 
 
 def _push(_call: Call, event: Event) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def forks(source: Repository, info: Info, **args: Any) -> Page:
     order = args.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
     if order["field"] != "CREATED_AT":
         raise NotModelled(f"Repository.forks by {order['field']}")
-    served = serve(info, source.ordered("forks"), ORDERS["created_at"], args, descending=order["direction"] == "DESC")
+    served = serve(info, source.shown_forks(), ORDERS["created_at"], args, descending=order["direction"] == "DESC")
     return spoilt(info, served)
 
 
@@ -82,7 +82,7 @@ def releases(source: Repository, info: Info, **args: Any) -> Page:
     order = args.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
     if order["field"] != "CREATED_AT":
         raise NotModelled(f"Repository.releases by {order['field']}")
-    shown = source.kept("shown releases", source.shown_releases)
+    shown = source.shown_releases()
     return spoilt(info, serve(info, shown, ORDERS["created_at"], args, descending=order["direction"] == "DESC"))
 
 

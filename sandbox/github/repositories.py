@@ -194,11 +194,15 @@ class Repository:
 
     @property
     def fork_count(self) -> int:
-        return len(self.forks)
+        return len(self.shown_forks())
+
+    def shown_forks(self) -> "list[Repository]":
+        """By creation, those that are still there."""
+        return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def shown_releases(self) -> list[Release]:
         """By creation, without drafts: those are for people with push rights only."""
-        return [each for each in self.ordered("releases") if not each.is_draft]
+        return self.kept("shown releases", lambda: [each for each in self.ordered("releases") if not each.is_draft])
 
     def counts(self) -> dict[str, int]:
         """How many of each there are, by the contract's nouns. Pending reviews and drafts of releases are not counted,
@@ -419,8 +423,9 @@ class Repository:
         with self.changed():
             if account.database_id in self.stars:
                 self.unstar(account)
-            for number in [number for number, fork in self.forks.items() if fork.owner_account is account]:
-                self.forks.pop(number).state = "gone"
+            for fork in self.forks.values():
+                if fork.owner_account is account:
+                    fork.become("gone")
 
     def _thread(
         self, typename: str, author: Account | None, title: str, body: str, fields: dict[str, Any]
@@ -491,8 +496,11 @@ class Repository:
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
+        """Of a fork that is gone its origin's events still tell."""
         with self.changed():
             self.state = state
+            if self.parent is not None:
+                self.parent.revision += 1
 
     def empty(self) -> None:
         """No commit, no thread, nothing but its stars and forks, which hang on no commit."""

@@ -142,7 +142,7 @@ def forks(call: Call, owner: str, name: str) -> Reply:
     sort = _one_of(call, "sort", ("newest", "oldest", "stargazers", "watchers"), "newest")
     if sort not in ("newest", "oldest"):
         raise NotModelled(f"forks by {sort}")
-    shown = found.ordered("forks")
+    shown = found.shown_forks()
     return listed(call, shown[::-1] if sort == "newest" else shown, lambda fork: repository_shape(call, fork))
 
 

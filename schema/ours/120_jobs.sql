@@ -9,7 +9,7 @@ create table workspace_backfill_jobs (
   cutoff_at timestamptz not null,
   backfill_types text[] not null,
   repositories_selected uuid[],
-  requested_by text check (requested_by in ('purchase', 'operator', 'api')),
+  requested_by text check (requested_by in ('purchase', 'operator', 'api', 'reconciler')),
   purchase_key text,
   status text not null default 'pending'
     check (status in ('pending', 'in_progress', 'completed', 'failed', 'canceled')),
@@ -50,7 +50,8 @@ comment on column workspace_backfill_jobs.failed_repositories is
   'Repositories of which at least one data type failed. The job is failed only if this is all of them.';
 comment on column workspace_backfill_jobs.error_details is 'Every failure: repository, data type, class, message, cursor.';
 comment on column workspace_backfill_jobs.metadata is
-  'paused_at (the job is paused), errors (the latest 100 failures), as_of and the proofs of completeness.';
+  'paused_at (the job is paused), fresh (what is covered is fetched again), errors (the latest 100 failures), as_of by
+   data type and the proofs of completeness by repository and type.';
 
 create table workspace_backfill_progress (
   id uuid primary key default gen_random_uuid(),

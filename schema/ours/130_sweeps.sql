@@ -81,6 +81,7 @@ create table backfill_coverage (
   low timestamptz not null,
   as_of timestamptz not null,
   position jsonb not null default '{}',
+  counts jsonb not null default '{}',
   swept_by uuid references workspace_backfill_jobs (id) on delete set null,
   primary key (repository_id, data_type)
 );
@@ -92,4 +93,6 @@ comment on column backfill_coverage.plan_version is 'What was fetched. A plan th
 comment on column backfill_coverage.low is 'Down to here, -infinity for all of it: what changed since is stored.';
 comment on column backfill_coverage.as_of is 'As it was at this moment.';
 comment on column backfill_coverage.position is 'Cursors to go on from below low, and what was counted.';
+comment on column backfill_coverage.counts is
+  'Rows from low on, by noun, when it was swept: with fewer left it covers nothing any more.';
 comment on column backfill_coverage.swept_by is 'The job that ended it last.';

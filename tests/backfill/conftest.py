@@ -1,7 +1,7 @@
 """A whole backfill: real Postgres, real Temporal, real workers as processes, and a stand-in for GitHub."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from messages import DataType
 from sandbox.github.repositories import Repository
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
@@ -19,6 +20,7 @@ from tests.conftest import RunStarter, StartWorker
 from tests.shop import connected
 
 TOKEN = "ghp_stand_in"
+PULLS_AND_ISSUES: tuple[DataType, ...] = ("pull_requests", "issues")
 
 
 @pytest.fixture
@@ -64,10 +66,16 @@ class Backfill:
         self.workspaces.append(workspace.workspace_id)
         return workspace.workspace_id
 
-    async def start(self, workspace_id: str, *arguments: str, days: int = 10_000) -> str:
-        """Answers the job's id."""
+    async def start(
+        self, workspace_id: str, *arguments: str, days: int = 10_000, types: Sequence[DataType] = PULLS_AND_ISSUES
+    ) -> str:
+        """Answers the job's id. Types are those that most of these tests are about; `()` is all."""
+        of_types = [argument for each in types for argument in ("--type", each)]
         ended = await self.run_starter(
-            self.environment, "start", "--workspace", workspace_id, "--retention-days", str(days), *arguments
+            self.environment,
+            *("start", "--workspace", workspace_id, "--retention-days", str(days)),
+            *of_types,
+            *arguments,
         )
         assert ended.exit_code == 0, ended.stderr
         return ended.stdout.strip()

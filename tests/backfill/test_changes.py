@@ -78,7 +78,7 @@ async def test_what_changes_during_the_catch_up_is_found_by_its_next_round(
     github = serve(world, latency=0.02)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository), "--type", "issues")
+    job_id = await backfill.start(await backfill.workspace(repository), types=("issues",))
     issues = list(repository.issues.values())
     touched = 0
     while sum(entry.operation == "IssueListing" for entry in github.log) < 2:

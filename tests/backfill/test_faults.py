@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from messages import THREADS
 from sandbox.github.accounts import Team
 from sandbox.github.faults import (
     BadCredentials,
@@ -27,7 +28,7 @@ from sandbox.github.faults import (
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.limits import Budget, Limits
-from sandbox.github.repositories import Repository
+from sandbox.github.repositories import Repository, State
 from sandbox.github.requests import Reply, Request, json_reply
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
@@ -217,6 +218,52 @@ async def test_a_repository_that_cannot_be_had_ends_with_its_word_and_stops_no_o
     assert "failures" in notice["title"]
 
 
+@pytest.mark.parametrize("state", ["gone", "forbidden", "taken_down"])
+async def test_a_repository_that_goes_while_it_is_read_ends_with_its_word(
+    state: State, serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    kept = generate(world, Plan("acme/small", 30, 20))
+    lost = generate(world, Plan("acme/lost", pull_requests=60, issues=60, discussions=60))
+    github = serve(world)
+    backfill.at(github)
+    lose = Touch(lambda _: lost.become(state))
+    for operation in ("PullRequests", "Issues", "Discussions"):
+        github.faults.add(lose, operation=operation, when=lambda it: bool(it.variables["after"]))
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(kept, lost)
+    job = await backfill.ended(await backfill.start(workspace_id, types=sorted(THREADS)))
+    assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 1, 1)
+    told = [(each["repository"], each["code"]) for each in job["error_details"]]
+    assert set(told) == {("acme/lost", state)}
+    assert len(told) > 1, "each type that was on its way says so"
+    await check(backfill.dsn, kept)
+
+
+async def test_a_repository_that_is_transferred_and_archived_while_it_is_read_goes_on(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/small", pull_requests=60, issues=60))
+    github = serve(world)
+
+    def transfer(_: Request) -> None:
+        repository.rename("elsewhere/grown")
+        repository.is_archived = True
+
+    github.faults.add(Touch(transfer), operation="Issues", when=lambda it: bool(it.variables["after"]))
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id))
+    # The next job inspects it and finds the new name, under which nothing has to be fetched again.
+    await backfill.completed(await backfill.start(workspace_id))
+    await check(backfill.dsn, repository)
+    rows = await backfill.rows("select distinct repository_full_name from pull_requests")
+    assert [row["repository_full_name"] for row in rows] == ["elsewhere/grown"]
+    assert not [entry for entry in github.log if entry.operation.endswith("ById")]
+
+
 async def test_a_renamed_repository_keeps_its_row(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world, repository = small()
     github = serve(world)
@@ -285,7 +332,7 @@ async def test_a_username_that_moved_to_another_account(serve: Callable[..., Sta
     first.rename("somebody-else-now")
     heir = world.account(login)
     repository.open_issue(heir, "I have your name now", "hello")
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, "--fresh"))
     await check(backfill.dsn, repository)
 
 
@@ -347,7 +394,7 @@ async def test_what_github_deleted_is_marked_gone_when_the_counts_are_compared(
     async with connected(backfill.dsn) as connection:
         await connection.execute("update issues set node_id = null where number = $1", hidden)
     github.faults.add(Edited(hide), times=None, operation="Issues")
-    await backfill.completed(await backfill.start(workspace_id))
+    await backfill.completed(await backfill.start(workspace_id, "--fresh"))
     rows = await backfill.rows("select number from issues where gone_at is not null")
     assert [row["number"] for row in rows] == [deleted]
     await check(backfill.dsn, repository)

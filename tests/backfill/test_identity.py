@@ -20,7 +20,10 @@ from tests.backfill.conftest import Backfill
 from tests.shop import connected
 from tests.truth import check
 
-OURS = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts", "notifications")
+OURS = (
+    *("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts"),
+    *("backfill_coverage", "notifications"),
+)
 CHANGES_BY_DESIGN = {"repositories": ("last_synced_at",)}
 
 
@@ -55,8 +58,9 @@ async def test_a_second_job_changes_no_row_and_a_third_takes_out_what_is_gone(
     assert {"pull_requests", "issues", "comments", "reviews", "issue_events", "requested_reviewers"} <= {
         name for name, checksum in before.items() if checksum
     }
-    await backfill.completed(await backfill.start(workspace_id))
-    assert await all_rows(backfill.dsn) == before
+    for arguments in ((), ("--fresh",)):
+        await backfill.completed(await backfill.start(workspace_id, *arguments))
+        assert await all_rows(backfill.dsn) == before
 
     someone = world.account("somebody")
     parent = next(each.reply_to for each in repository.review_comments.values() if each.reply_to)

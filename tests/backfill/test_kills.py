@@ -73,7 +73,7 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
 
     # Undisturbed, over the same rows: nothing differs, so nothing is written, and no request is saved by having died.
     before = await stored(backfill.dsn, repository.database_id)
-    again = await backfill.start(workspace_id)
+    again = await backfill.start(workspace_id, "--fresh")
     await backfill.completed(again)
     assert await stored(backfill.dsn, repository.database_id) == before
     undisturbed = len(github.log) - len(disturbed)

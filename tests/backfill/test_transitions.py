@@ -103,7 +103,7 @@ async def job(database: str) -> AsyncIterator[Job]:
     async with Database(database) as pool, shop.connected(database) as host:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "o/one", "o/two")
         async with pool.transaction() as connection:
-            job_id = await jobs.ask_for(connection, workspace=workspace_id)
+            job_id = await jobs.ask_for(connection, workspace=workspace_id, data_types=("pull_requests", "issues"))
             plan = await transitions.begin(connection, job_id, Pace())
             repositories = await transitions.next_repositories(connection, job_id, None, 10)
         repositories.sort(key=lambda each: each.full_name)

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from messages import DATA_TYPES
 from polar.inbox import LONGEST_PAUSE, Inbox, pause
 from sandbox.postgres import Postgres
 from store.database import Database
@@ -79,7 +80,7 @@ async def test_a_purchase_makes_an_addon_and_a_job_for_each_workspace(host: asyn
                 "subscription_addon_id": addon["id"],
                 "retention_days": 365,
                 "cutoff_at": job["created_at"] - timedelta(days=365),
-                "backfill_types": ["pull_requests", "issues"],
+                "backfill_types": list(DATA_TYPES),
                 "status": "pending",
                 "purchase_key": "polar-subscription:365",
                 "requested_by": "purchase",

@@ -62,7 +62,7 @@ backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, po
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
-  position jsonb, swept_by uuid
+  position jsonb, swept_by uuid, counts jsonb
 """
 
 KEYS = """

@@ -46,6 +46,15 @@ def test_an_hour(client: Any, repository: Repository, world: World) -> None:
     assert sum(name.startswith("elsewhere/") for name in names) == 10, "of repositories nobody asked for"
 
 
+def test_an_event_is_in_one_hour(client: Any, repository: Repository, world: World) -> None:
+    for number in range(60):
+        repository.star(world.account(f"gazer-{number}"), after("2026-02-20T08:59:40Z", number // 2))
+    found = [
+        event["id"] for event in hours(client, "2026-02-20-8", "2026-02-20-9") if event["repo"]["name"][:4] == "octo"
+    ]
+    assert len(found) == len(set(found)) == 60
+
+
 def test_it_forgets_nothing(client: Any, repository: Repository, world: World) -> None:
     ann, at = world.account("leaver"), "2026-01-10T05:30:00Z"
     repository.star(ann, at)

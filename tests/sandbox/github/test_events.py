@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.github import Clock, World
+from sandbox.github import Clock, World, events
 from sandbox.github.clock import after, moment
 from sandbox.github.faults import BadGateway, Latency, NullNode, ServerError
 from sandbox.github.repositories import Repository
@@ -242,6 +242,9 @@ def test_forks(client: Any, repository: Repository, world: World) -> None:
     event = next(each for each in told(client, "ForkEvent") if each["payload"]["forkee"]["id"] == second.database_id)
     assert event["actor"]["login"] == "ann", "who made it, not whose it is"
     assert event["payload"]["forkee"]["owner"]["login"] == "guild"
+    third.become("gone")
+    assert (repository.fork_count, len(told(client, "ForkEvent"))) == (2, 3)
+    assert client.get("/repos/octo/hello").json["forks_count"] == 2
     ann.delete()
     assert (repository.fork_count, first.state) == (1, "gone")
     assert told(client, "ForkEvent") == []
@@ -335,8 +338,8 @@ def test_events_of_threads(client: Any, repository: Repository, world: World) ->
     pull.merge(bob)
     repository.has_discussions_enabled = True
     repository.open_discussion(ann, "Talk")
-    events = [event for event in told(client) if event["created_at"] >= "2026-03"]
-    assert sorted((event["type"], event["payload"].get("action", "")) for event in events) == [
+    lately = [event for event in told(client) if event["created_at"] >= "2026-03"]
+    assert sorted((event["type"], event["payload"].get("action", "")) for event in lately) == [
         ("DiscussionEvent", "created"),
         ("IssuesEvent", "assigned"),
         ("IssuesEvent", "closed"),
@@ -346,7 +349,7 @@ def test_events_of_threads(client: Any, repository: Repository, world: World) ->
         ("PullRequestReviewEvent", "created"),
         ("PushEvent", ""),
     ]
-    by_kind = {(event["type"], event["payload"].get("action")): event["payload"] for event in events}
+    by_kind = {(event["type"], event["payload"].get("action")): event["payload"] for event in lately}
     assert by_kind["IssuesEvent", "assigned"]["assignee"]["login"] == "ann"
     assert by_kind["IssuesEvent", "closed"]["issue"]["number"] == 6
     side = {"id": repository.database_id, "url": f"{client.github.url}/repos/octo/hello", "name": "hello"}
@@ -408,6 +411,14 @@ def test_no_more_than_three_hundred(client: Any, repository: Repository, world: 
         )
     assert client.get(f"{EVENTS}?per_page=100&page=3").status == 200
     assert client.get(EVENTS).headers["X-Poll-Interval"] == "60"
+
+
+def test_the_newest_three_hundred_of_a_crowd(client: Any, repository: Repository, world: World) -> None:
+    """By their own moments, not by those of what happened."""
+    for number in range(400):
+        repository.star(world.account(f"gazer-{number}"), after(NOW, -(number // 8) - 10))
+    everything = sorted(events.between(repository, after(NOW, -3_600), NOW), key=events.order, reverse=True)
+    assert [event["id"] for event in told(client)] == [str(event.id) for event in everything[:300]]
 
 
 def test_no_older_than_thirty_days(client: Any, repository: Repository, world: World, clock: Clock) -> None:

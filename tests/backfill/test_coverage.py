@@ -1,0 +1,206 @@
+"""What one job has paid for no other pays for again: longer retentions, other workspaces, jobs side by side."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sandbox.github.faults import Latency
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.requests import Entry
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
+from tests.shop import eventually
+from tests.truth import check, differences, expected, stored
+
+PLAN = Plan("acme/old", pull_requests=120, issues=120, deep_threads=2, discussions=80, deep_discussions=1, years=4)
+THREADS = (*PULLS_AND_ISSUES, "discussions")
+PAGES = ("PullRequests", "Issues", "Discussions")
+
+
+def threads_shown(entries: list[Entry]) -> Counter[tuple[str, str | None]]:
+    """How often each page of whole threads was asked for."""
+    return Counter((entry.operation, entry.after) for entry in entries if entry.operation in PAGES)
+
+
+def questions(entries: list[Entry]) -> list[tuple[str, str]]:
+    """Operation, or REST route, of every request that was about more than what the repository is called now."""
+    asked = [(entry.operation or entry.path.partition("?")[0].rpartition("/")[2], entry.path) for entry in entries]
+    return [each for each in asked if not each[1].startswith("/repositories/") or each[1].count("/") > 2]
+
+
+async def test_a_longer_retention_pays_for_no_page_twice(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    first = await backfill.completed(await backfill.start(workspace_id, days=365, types=THREADS))
+    asked = len(github.log)
+    assert await backfill.rows("select 1 from issues where updated_at >= $1", first["cutoff_at"])
+    await backfill.completed(await backfill.start(workspace_id, days=3650, types=THREADS))
+    shown = threads_shown(github.log)
+    assert shown.most_common(1)[0][1] == 1, shown
+    # All pages of both, as if the longer had been bought at once, and one listing a type for what changed meanwhile.
+    second = questions(github.log[asked:])
+    listings = Counter(operation for operation, _ in second if operation.endswith("Listing"))
+    assert listings == {"PullRequestListing": 1, "IssueListing": 1, "DiscussionListing": 1}
+    await check(backfill.dsn, repository)
+
+
+async def test_a_second_workspace_costs_one_request_a_type(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(await backfill.start(await backfill.workspace(repository), types=THREADS))
+    asked = len(github.log)
+    other = await backfill.workspace(repository)
+    job = await backfill.completed(await backfill.start(other, types=THREADS))
+    assert sorted(operation for operation, _ in questions(github.log[asked:])) == [
+        "DiscussionListing",
+        "IssueListing",
+        "PullRequestListing",
+    ]
+    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job["id"])
+    proofs = job["metadata"]["proofs"]["acme/old"]
+    assert proofs.keys() == {*THREADS}
+    for proof in proofs.values():
+        assert (proof["proved_by"], proof["threads_stored"]) == ("count", proof["threads_github"])
+    assert job["metadata"]["as_of"] == {each: proofs[each]["as_of"] for each in THREADS}
+    assert datetime.fromisoformat(min(job["metadata"]["as_of"].values())) >= job["created_at"] - timedelta(seconds=2)
+    counts = repository.counts()
+    assert progress["pull_requests_count"] == counts["pull_requests"]
+    assert progress["issues_count"] == counts["issues"]
+    assert progress["discussions_count"] == counts["discussions"]
+
+
+async def test_what_changed_since_is_fetched_and_nothing_else(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id, types=THREADS))
+    asked = len(github.log)
+    someone = world.account("somebody")
+    old = min(repository.issues.values(), key=lambda issue: issue.updated_at)
+    old.comment(someone, "still broken")
+    repository.open_pull_request(someone, "a fix")
+    silent = min(repository.discussions.values(), key=lambda discussion: discussion.updated_at)
+    silent.comment(someone, "nobody is told", bump=False)
+    newest = max(repository.discussions.values(), key=lambda discussion: discussion.updated_at)
+    newest.comment(someone, "nor of this", bump=False)
+    gone = max(repository.issues.values(), key=lambda issue: issue.created_at)
+    gone.delete()
+    await backfill.completed(await backfill.start(workspace_id, types=THREADS))
+    assert not threads_shown(github.log[asked:])
+    await check(backfill.dsn, repository)
+
+
+async def test_comments_without_a_bump_are_looked_for_once_the_last_look_is_an_hour_old(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/quiet", pull_requests=60, issues=120, years=4))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id))
+    issue = min(repository.issues.values(), key=lambda issue: issue.updated_at)
+    issue.comment(world.account("somebody"), "nobody is told", bump=False)
+    await backfill.completed(await backfill.start(workspace_id))
+    [sweep] = await backfill.rows(
+        "select proof from backfill_sweeps where data_type = 'issues' order by completed_at desc limit 1"
+    )
+    assert datetime.fromisoformat(sweep["proof"]["comments_as_of"]) < datetime.fromisoformat(sweep["proof"]["as_of"])
+    await backfill.rows(
+        "update backfill_coverage set position = position || jsonb_build_object('comments_as_of',"
+        " (position->>'comments_as_of')::timestamptz - interval '61 minutes')"
+    )
+    asked = len(github.log)
+    await backfill.completed(await backfill.start(workspace_id))
+    assert sorted(operation for operation, _ in questions(github.log[asked:])) == [
+        "IssueListing",
+        "IssuesById",
+        "PullRequestListing",
+        "comments",
+        "comments",
+        "comments",
+    ]
+    await check(backfill.dsn, repository)
+
+
+async def test_a_plan_that_fetches_more_takes_nothing_over(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/small", 30, 30))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id))
+    pages = len(threads_shown(github.log))
+    await backfill.rows("update backfill_coverage set plan_version = plan_version - 1")
+    await backfill.completed(await backfill.start(workspace_id))
+    assert set(threads_shown(github.log).values()) == {2}
+    assert len(threads_shown(github.log)) == pages
+
+
+async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    """The host may purge what is older than a workspace keeps; bought again, all of it must come back."""
+    world = World()
+    repository = generate(world, Plan("acme/small", 30, 30, years=2))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id, days=365))
+    await backfill.rows(
+        "with oldest as (select id from pull_requests where updated_at < now() - interval '60 days')"
+        " delete from pull_requests using oldest where pull_requests.id = oldest.id"
+    )
+    await backfill.rows("delete from comments where issue_id in (select id from issues order by updated_at limit 10)")
+    job = await backfill.completed(await backfill.start(workspace_id, days=365))
+    found = [
+        line
+        for line in differences(
+            expected(repository, job["cutoff_at"]), await stored(backfill.dsn, repository.database_id), limit=1000
+        )
+        if line.endswith("missing") or "wanted" in line
+    ]
+    assert not found
+
+
+async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world)
+    github.faults.add(Latency(0.5), times=None, kind="graphql")
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    first = await backfill.start(await backfill.workspace(repository), types=THREADS)
+
+    async def begun() -> bool:
+        return len({operation for operation, _ in threads_shown(github.log)}) == len(PAGES)
+
+    await eventually(begun, within=20)
+    second = await backfill.start(await backfill.workspace(repository), days=3_000, types=THREADS)
+
+    async def waits() -> bool:
+        rows = await backfill.rows("select 1 from backfill_sweeps where backfill_job_id = $1", second)
+        return len(rows) == len(THREADS)
+
+    await eventually(waits, within=20)
+    github.faults.clear()
+    one, other = await asyncio.gather(backfill.completed(first), backfill.completed(second))
+    assert set(threads_shown(github.log).values()) == {1}
+    assert one["completed_at"] <= other["completed_at"]
+    await check(backfill.dsn, repository)
