@@ -220,16 +220,13 @@ class _Scan:
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
         """A file may be several gzip files, one behind the other, with zeros between them."""
-        more = True
-        while chunk or more:
+        while chunk:
             if self._inflate.eof:
                 chunk = chunk.lstrip(b"\0")
                 if not chunk:
                     return
                 self._inflate = zlib.decompressobj(wbits=31)
             piece = self._inflate.decompress(chunk, PIECE)
-            # With the input all taken there may still be something to come out.
-            more = len(piece) == PIECE
             chunk = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
             if piece:
                 yield piece
