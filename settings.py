@@ -85,6 +85,12 @@ class GitHub(_Part):
         return self.github_graphql_url or f"{self.github_api_url}/graphql"
 
 
+class Archive(_Part):
+    """`GH_ARCHIVE_URL` is where GH Archive's hourly files are; without it nothing of it is read."""
+
+    gh_archive_url: HttpUrl | None = None
+
+
 class Polar(_Part):
     """`POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys."""
 

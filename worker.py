@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from datetime import timedelta
 
 import structlog
@@ -17,14 +18,17 @@ from temporalio.worker import Worker
 import logs
 import settings
 import temporal
+from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
 from errors import BackfillError, BadInput
+from github.archive import Archive
 from github.client import GitHub
 from messages import Pace
 from reconciler import Reconciler
 from store.database import Database
+from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -38,6 +42,7 @@ def build(
     client: Client,
     database: Database,
     github: GitHub,
+    archive: Archive | None,
     worker: settings.Worker,
     task_queue: str,
     search_attributes: frozenset[str],
@@ -51,10 +56,11 @@ def build(
     )
     jobs = JobActivities(database, github, pace, search_attributes)
     sweeps = SweepActivity(Sources(database, github))
+    archives = ArchiveActivities(database, archive, pace, search_attributes)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow],
+        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
         activities=[
             jobs.begin_job,
             jobs.next_repositories,
@@ -62,6 +68,9 @@ def build(
             jobs.record_repository,
             jobs.finish_job,
             sweeps.sweep,
+            archives.begin_archive,
+            archives.read_archive,
+            archives.end_archive,
         ],
         max_concurrent_activities=worker.activities_at_once,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -76,6 +85,7 @@ async def work(stop: asyncio.Event) -> None:
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)
     github_setting = settings.load(settings.GitHub)
+    archive_url = settings.load(settings.Archive).gh_archive_url
     for token in github_setting.tokens:
         logs.register_secret(token)
     client = await temporal.connect()
@@ -86,10 +96,11 @@ async def work(stop: asyncio.Event) -> None:
         github_setting.github_budget_share,
     )
     size = worker_setting.activities_at_once + 2
-    async with Database(database_setting.database_url, size=size) as database, github:
+    archive = Archive(archive_url) if archive_url else None
+    async with Database(database_setting.database_url, size=size) as database, github, archive or nullcontext():
         search_attributes = await temporal.register_search_attributes(client)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
-        worker = build(client, database, github, worker_setting, task_queue, search_attributes)
+        worker = build(client, database, github, archive, worker_setting, task_queue, search_attributes)
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
         gc.collect()
