@@ -1,8 +1,8 @@
 """Keeps Postgres and Temporal of one mind about jobs, whichever of them was away and whoever was killed in between.
 
 A job that was committed and never heard is signaled. A job whose workflow is gone (termination and crashes run no code)
-is signaled again if it had not begun, and ended with the reason if it had; so is a reading of GH Archive. A repository that was added to a workspace
-with the add-on gets a job. Runs in every worker and webhook server.
+is signaled again if it had not begun, and ended with the reason if it had; so is a reading of GH Archive. A repository
+that was added to a workspace with the add-on gets a job. Runs in every worker and webhook server.
 """
 
 import asyncio
@@ -239,10 +239,11 @@ class Reconciler:
                     task_queue=self._task_queue,
                 )
             elif life.end is not None:
+                since = f"{read.next_hour.astimezone(UTC):%Y-%m-%dT%H}"
                 failure = Failure(
                     code=f"workflow_{life.end}",
                     message=f"the workflow {_ENDS.get(life.end, life.end)} before the reading was over",
-                    action=f"what is stored stays: read again with --since {read.next_hour.astimezone(UTC):%Y-%m-%dT%H}",
+                    action=f"what is stored stays: read again with --since {since}",
                     error_class="job_over",
                     at=datetime.now(UTC),
                 )

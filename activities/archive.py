@@ -170,6 +170,10 @@ class _Slice:
         """The next hour, None if the archive lacks it. Raises `_DroppedError` as soon as it is not wanted any more."""
         async with self._database.transaction() as connection:
             known = await archive_reads.repositories(connection, self._read)
+        if not known:
+            raise PartOver(
+                "removed", "none of its repositories belongs to the workspace any more", "nothing is left to do"
+            )
         types = self._read.event_types
         wanted = Wanted(frozenset(each.github_id for each in known), frozenset(types) if types is not None else None)
         download = asyncio.create_task(archive.read(self._read.next_hour, wanted, self._moved))

@@ -119,7 +119,6 @@ class Read:
     status: JobStatus
     attempts: int
     """Attempts since the last commit, this one included."""
-    repository_ids: list[str]
     event_types: list[str] | None
     first_hour: datetime
     last_hour: datetime
@@ -162,8 +161,8 @@ async def take(database: Database, read_id: str, owner: str) -> Read:
             update archive_reads set lease_token = lease_token + 1, lease_owner = $2, leased_at = now(),
               attempts = attempts + 1
             where id = $1
-            returning lease_token, status, attempts, repository_ids::text[], event_types, first_hour, last_hour,
-              next_hour, hours_missing, lines_malformed, events_stored, bytes_read, error
+            returning lease_token, status, attempts, event_types, first_hour, last_hour, next_hour, hours_missing,
+              lines_malformed, events_stored, bytes_read, error
             """,
             read_id,
             owner,
@@ -182,17 +181,20 @@ def _deleted(read_id: str) -> JobOver:
 async def repositories(
     connection: Connection, read: Read, github_ids: Collection[int] | None = None
 ) -> list[RepositoryRef]:
-    """Those that are asked for and still there, by their present names; only these, if given.
+    """Those that are asked for and still of the workspace, by their present names; only these, if given.
 
     Until the transaction ends none of them gets another name: its events would stay under the old one.
     """
     rows = await connection.fetch(
         """
-        select id::text, github_id, full_name from repositories
-        where id = any($1::uuid[]) and github_id is not null and ($2::bigint[] is null or github_id = any($2))
-        order by id for key share
+        select r.id::text, r.github_id, r.full_name
+        from archive_reads a join workspace_repositories w on w.workspace_id = a.workspace_id
+        join repositories r on r.id = w.repository_id
+        where a.id = $1 and r.id = any(a.repository_ids) and r.github_id is not null
+          and ($2::bigint[] is null or r.github_id = any($2))
+        order by r.id for key share of r
         """,
-        read.repository_ids,
+        read.id,
         None if github_ids is None else list(github_ids),
     )
     return [
