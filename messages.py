@@ -292,6 +292,7 @@ class ArchiveProgress(Message):
     next_hour: datetime
     """Every hour before it is stored."""
     hours_missing: int = 0
+    hours_damaged: int = 0
     lines_malformed: int = 0
     events_stored: int = 0
     bytes_read: int = 0

@@ -267,7 +267,7 @@ async def archive(
     """
     url = settings.load(settings.Archive).gh_archive_url
     if url is None:
-        raise BadInput("GH_ARCHIVE_URL", "missing: GH Archive is read only where its address is set (README, Settings)")
+        raise BadInput("GH_ARCHIVE_URL", "missing: GH Archive is not read unless its address is set")
     first, last = _hours(since, until)
     async with AsyncExitStack() as stack:
         # Before anything is asked of the archive: whatever is wrong is said at once.
@@ -462,6 +462,8 @@ def _table_of_archive(view: ArchiveView) -> RenderableType:
     table.add_row(
         "next", f"{view.next_hour.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if view.hours_read < view.hours_total else ""
     )
+    if view.hours_damaged:
+        table.add_row("damaged", f"{view.hours_damaged} hours, of which was stored what could be read")
     table.add_row("events stored", str(view.events_stored))
     table.add_row("malformed lines", str(view.lines_malformed))
     table.add_row("downloaded", _size(view.bytes_read))

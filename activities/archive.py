@@ -16,13 +16,16 @@ from temporalio import activity
 from activities.failures import as_application_error, as_failure
 from activities.sweep import HANG, LONGEST_PAUSE, MOST_ATTEMPTS
 from errors import BackfillError, JobOver, PartOver, RetryLater
-from github.archive import Archive, Hour, Wanted, name_of
+from github.archive import Archive, Damaged, Hour, Wanted, name_of
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure, Pace
 from rows import Page
 from store import archive_reads, feed, pages
 from store.archive_reads import Read
 from store.database import Database
 from store.sweeps import LeaseLostError
+
+DAMAGED_ATTEMPTS = 6
+"""Found damaged at the same byte so often, over half a minute, a file is damaged where it is kept."""
 
 log = structlog.get_logger(__name__)
 
@@ -138,8 +141,14 @@ class _Slice:
         try:
             while True:
                 started = monotonic()
-                hour = await self._download(self._archive)
-                await self._commit(hour, started)
+                damage = None
+                try:
+                    hour = await self._download(self._archive)
+                except Damaged as error:
+                    if not self._is_kept_so(error):
+                        raise
+                    hour, damage = error.hour, error
+                await self._commit(hour, started, damage)
                 if self._read.is_read:
                     return self._ended()
                 if self._stop.is_set() or monotonic() >= until or self._hours >= self._pace.slice_pages:
@@ -192,7 +201,13 @@ class _Slice:
         self._downloaded = downloaded
         self._moved_at = monotonic()
 
-    async def _commit(self, hour: Hour | None, started: float) -> None:
+    def _is_kept_so(self, damage: Damaged) -> bool:
+        """Whether the file will never be whole. Where nothing was ever read it may as well be no archive at all."""
+        last = self._read.error
+        same = last is not None and last.message == damage.message
+        return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
+
+    async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
         """Everything the hour brings, in one transaction."""
         read, name = self._read, name_of(self._read.next_hour)
         events = hour.events if hour is not None else {}
@@ -207,6 +222,7 @@ class _Slice:
                 connection,
                 read,
                 missing=hour is None,
+                damaged=damage is not None,
                 malformed=hour.malformed if hour is not None else 0,
                 stored=stored,
                 length=hour.length if hour is not None else 0,
@@ -214,6 +230,8 @@ class _Slice:
             )
         self._hours += 1
         self._moved(0)
+        if damage is not None:
+            log.warning("a file of the archive is damaged, and was read as far as it goes", why=damage.message)
         if hour is None:
             log.warning("the archive lacks an hour", hour=name)
         elif hour.malformed:
@@ -273,6 +291,7 @@ class _Slice:
             outcome=outcome,
             next_hour=self._read.next_hour,
             hours_missing=self._read.hours_missing,
+            hours_damaged=self._read.hours_damaged,
             lines_malformed=self._read.lines_malformed,
             events_stored=self._read.events_stored,
             bytes_read=self._read.bytes_read,

@@ -1,6 +1,6 @@
 """GH Archive: the public events of all of GitHub, an hour a file, as the API told them when they happened.
 
-A file is gzip of lines of JSON, today often 100 MB and more, so it is read as it comes: unpacked piece by piece, and a
+A file is gzip of lines of JSON, tens to a hundred MB today, so it is read as it comes: unpacked piece by piece, and a
 line is parsed only if its beginning does not say that it is not wanted. It is not GitHub: no token is sent, and no
 budget used. Format and names: https://www.gharchive.org.
 """
@@ -90,6 +90,17 @@ class Hour:
     """In bytes, as downloaded."""
 
 
+class Damaged(RetryNow):
+    """The file is no gzip, or ends in its middle: on its way here, or where it is kept. Some are (gharchive.org#225).
+
+    `hour` has what was read before the damage.
+    """
+
+    def __init__(self, code: str, message: str, hour: Hour) -> None:
+        super().__init__(code, message)
+        self.hour = hour
+
+
 class Archive:
     """A client for one base address. Use as an async context manager."""
 
@@ -130,8 +141,8 @@ class Archive:
     async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
         """The wanted events of the hour that begins at `at`; None if the archive lacks it.
 
-        `progress` hears of the bytes downloaded so far. Raises `RetryNow` for what passes (5xx, timeouts, a file cut
-        short), `RetryLater` for a limit, `PartOver` for an address that is not an archive's.
+        `progress` hears of the bytes downloaded so far. Raises `RetryNow` for what passes (5xx, timeouts), `Damaged`
+        for what may, `RetryLater` for a limit, `PartOver` for an address that is not an archive's.
         """
         scan = _Scan(wanted)
         try:
@@ -147,9 +158,11 @@ class Archive:
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._broken(error) from error
         except zlib.error as error:
-            raise RetryNow("bad_gzip", f"GH Archive's {name_of(at)} is damaged: {error}") from error
+            why = f"GH Archive's {name_of(at)} is damaged within {scan.hour.length} bytes: {error}"
+            raise Damaged("bad_gzip", why, scan.hour) from error
         except EOFError as error:
-            raise RetryNow("cut_short", f"GH Archive's {name_of(at)} ends in its middle") from error
+            why = f"GH Archive's {name_of(at)} ends in its middle, after {scan.hour.length} bytes"
+            raise Damaged("cut_short", why, scan.hour) from error
         return scan.hour
 
     def _open(self) -> aiohttp.ClientSession:

@@ -124,6 +124,7 @@ class Read:
     last_hour: datetime
     next_hour: datetime
     hours_missing: int
+    hours_damaged: int
     lines_malformed: int
     events_stored: int
     bytes_read: int
@@ -162,7 +163,7 @@ async def take(database: Database, read_id: str, owner: str) -> Read:
               attempts = attempts + 1
             where id = $1
             returning lease_token, status, attempts, event_types, first_hour, last_hour, next_hour, hours_missing,
-              lines_malformed, events_stored, bytes_read, error
+              hours_damaged, lines_malformed, events_stored, bytes_read, error
             """,
             read_id,
             owner,
@@ -212,19 +213,31 @@ async def fence(connection: Connection, read: Read) -> None:
 
 
 async def commit(
-    connection: Connection, read: Read, *, missing: bool, malformed: int, stored: int, length: int, seconds: float
+    connection: Connection,
+    read: Read,
+    *,
+    missing: bool,
+    damaged: bool,
+    malformed: int,
+    stored: int,
+    length: int,
+    seconds: float,
 ) -> Read:
-    """The hour at `read.next_hour` is stored, or is not there. Answers the reading as it stands then."""
+    """The hour at `read.next_hour` is stored, is not there, or is stored as far as it can be read.
+
+    Answers the reading as it stands then.
+    """
     [row] = await connection.fetch(
         """
         update archive_reads set
           next_hour = next_hour + interval '1 hour', hours_missing = hours_missing + $2,
           lines_malformed = lines_malformed + $3, events_stored = events_stored + $4, bytes_read = bytes_read + $5,
-          seconds_read = seconds_read + $6, attempts = 0, error = null, committed_at = now(),
+          seconds_read = seconds_read + $6, hours_damaged = hours_damaged + $7,
+          attempts = 0, error = null, committed_at = now(),
           status = case when status = 'in_progress' and next_hour >= last_hour then 'completed' else status end,
           completed_at = case when next_hour >= last_hour then now() else completed_at end
         where id = $1
-        returning status, attempts, next_hour, hours_missing, lines_malformed, events_stored, bytes_read
+        returning status, attempts, next_hour, hours_missing, hours_damaged, lines_malformed, events_stored, bytes_read
         """,
         read.id,
         int(missing),
@@ -232,6 +245,7 @@ async def commit(
         stored,
         length,
         seconds,
+        int(damaged),
     )
     return _with(read, row)
 
@@ -319,6 +333,7 @@ class ArchiveView(BaseModel):
     hours_read: int
     """The missing ones among them."""
     hours_missing: int
+    hours_damaged: int
     lines_malformed: int
     events_stored: int
     bytes_read: int

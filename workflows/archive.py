@@ -102,11 +102,12 @@ class ArchiveWorkflow:
             return
         read, total = (progress.next_hour - plan.first_hour) // HOUR, (plan.last_hour - plan.first_hour) // HOUR + 1
         why = f"\n\n{progress.failure.code}: {progress.failure.message}" if progress.failure else ""
+        damaged = f", {progress.hours_damaged} damaged" if progress.hours_damaged else ""
         malformed = f", {progress.lines_malformed} malformed lines" if progress.lines_malformed else ""
         workflow.set_current_details(
             f"GH Archive for {plan.workspace_name}, {plan.repositories} repositories: **{progress.outcome}**\n\n"
             f"{read} of {total} hours, up to {progress.next_hour:%Y-%m-%d %H:%M} UTC;"
-            f" {progress.hours_missing} of them missing{malformed}.\n\n"
+            f" {progress.hours_missing} of them missing{damaged}{malformed}.\n\n"
             f"{progress.events_stored} events stored, {progress.bytes_read / 1e6:.1f} MB read.{why}"
         )
 

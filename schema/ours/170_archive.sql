@@ -9,6 +9,7 @@ create table archive_reads (
   last_hour timestamptz not null,
   next_hour timestamptz not null,
   hours_missing integer not null default 0,
+  hours_damaged integer not null default 0,
   lines_malformed integer not null default 0,
   events_stored integer not null default 0,
   bytes_read bigint not null default 0,
@@ -41,6 +42,8 @@ comment on column archive_reads.last_hour is 'The last hour that is read.';
 comment on column archive_reads.next_hour is
   'The resume point: every hour before it is stored. A killed worker goes on from here; after last_hour: all is read.';
 comment on column archive_reads.hours_missing is 'Hours that the archive lacks. The worker''s log names them.';
+comment on column archive_reads.hours_damaged is
+  'Hours whose file is damaged where the archive keeps it: what could be read of them is stored. The log names them.';
 comment on column archive_reads.lines_malformed is 'Lines of the archive that are no event; they were left out.';
 comment on column archive_reads.events_stored is 'Rows that are new in github_events_cache; what was there is not counted.';
 comment on column archive_reads.bytes_read is 'Downloaded, of hours that are stored.';

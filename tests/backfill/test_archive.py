@@ -368,6 +368,23 @@ async def test_a_kill_loses_and_doubles_nothing_and_asks_again_only_for_what_was
     assert len(stored) == len(scene.expected) == row["events_stored"]
 
 
+async def test_an_attempt_that_was_overtaken_stores_nothing(scene: Scene) -> None:
+    scene.github.faults.add(Latency(2), kind="archive", when=lambda it: it.method == "GET" and it.path == path(1))
+    await scene.backfill.start_worker(scene.backfill.environment)
+    read_id = await scene.start()
+
+    async def in_the_second() -> bool:
+        return bool((await scene.row(read_id))["next_hour"] == hour(1))
+
+    await eventually(in_the_second, within=30)
+    await scene.backfill.rows(
+        "update archive_reads set lease_token = lease_token + 1 where id = $1", uuid.UUID(read_id)
+    )
+    row = await scene.completed(read_id)
+    assert row["events_stored"] == len(scene.expected)
+    assert scene.asked() == Counter([*(path(number) for number in range(HOURS)), path(1)])
+
+
 async def test_what_passes_is_tried_again(scene: Scene) -> None:
     for effect, number in ((BadGateway(), 1), (Truncated(), 2), (Reset(), 3), (ServerError(429), 4)):
         scene.github.faults.add(
@@ -419,6 +436,43 @@ async def test_a_server_that_does_not_recover_ends_it_with_words(scene: Scene, t
     scene.github.faults.clear()
     row = await scene.completed(await scene.start(first=2, hours=HOURS - 2))
     assert len(await scene.ids()) == len(scene.expected)
+
+
+async def test_a_file_that_is_damaged_where_it_is_kept_does_not_end_it(scene: Scene) -> None:
+    scene.github.faults.add(
+        Truncated(), times=None, kind="archive", when=lambda it: it.method == "GET" and it.path == path(2)
+    )
+    await scene.backfill.start_worker(scene.backfill.environment)
+    read_id = await scene.start()
+
+    async def failing() -> bool:
+        return bool((await scene.row(read_id))["attempts"])
+
+    await eventually(failing, within=30)
+    # As after half a minute of it.
+    await scene.backfill.rows("update archive_reads set attempts = 5 where id = $1", uuid.UUID(read_id))
+    row = await scene.completed(read_id)
+    assert (row["hours_damaged"], row["hours_missing"]) == (1, 0)
+    assert len(scene.expected) - 3 <= row["events_stored"] == len(await scene.ids()) < len(scene.expected)
+    shown = await scene.backfill.run_starter(scene.backfill.environment, "archive-status", read_id)
+    assert "1 hours, of which was stored what could be read" in shown.stdout
+
+
+async def test_what_is_no_archive_is_not_taken_for_damaged(scene: Scene) -> None:
+    scene.github.faults.add(Truncated(), times=None, kind="archive", when=lambda it: it.method == "GET")
+    await scene.backfill.start_worker(scene.backfill.environment)
+    read_id = await scene.start()
+    await eventually(lambda: asked_for(scene, 0), within=20)
+    await scene.backfill.rows("update archive_reads set attempts = 6 where id = $1", uuid.UUID(read_id))
+
+    async def tried_again() -> bool:
+        row = await scene.row(read_id)
+        return row["attempts"] != 6 and row["lease_owner"] is None
+
+    await eventually(tried_again, within=20)
+    row = await scene.row(read_id)
+    assert (row["status"], row["attempts"], row["next_hour"]) == ("in_progress", 7, hour(0))
+    assert (row["error"]["code"], row["hours_damaged"]) == ("cut_short", 0)
 
 
 async def test_an_address_that_refuses_ends_it_at_once(scene: Scene) -> None:

@@ -43,7 +43,7 @@ async def commit(database: Database, read: Read, stored: int = 1) -> Read:
     async with database.transaction() as connection:
         await archive_reads.fence(connection, read)
         return await archive_reads.commit(
-            connection, read, missing=False, malformed=0, stored=stored, length=10, seconds=1.0
+            connection, read, missing=False, damaged=False, malformed=0, stored=stored, length=10, seconds=1.0
         )
 
 
