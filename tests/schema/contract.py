@@ -65,9 +65,9 @@ backfill_coverage: repository_id uuid, data_type, plan_version integer, low time
   position jsonb, swept_by uuid, counts jsonb
 archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,
   last_hour timestamptz, next_hour timestamptz, hours_missing integer, hours_damaged integer, lines_malformed integer,
-  events_stored integer, bytes_read bigint, seconds_read double precision, status, error jsonb, attempts integer, lease_token bigint,
-  lease_owner, leased_at timestamptz, created_at timestamptz, started_at timestamptz, committed_at timestamptz,
-  completed_at timestamptz
+  events_stored integer, bytes_read bigint, seconds_read double precision, status, error jsonb, attempts integer,
+  lease_token bigint, lease_owner, leased_at timestamptz, created_at timestamptz, started_at timestamptz,
+  committed_at timestamptz, completed_at timestamptz
 """
 
 KEYS = """
