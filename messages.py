@@ -13,7 +13,7 @@ REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
 ARCHIVE = "ArchiveWorkflow"
 
 DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
-DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
+DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events", "embeddings")
 THREADS: frozenset[DataType] = frozenset({"pull_requests", "issues", "discussions"})
 """The types whose rows are threads; what is made of stored threads (feed events, embeddings) is whole after them."""
 

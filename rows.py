@@ -216,6 +216,8 @@ class Page:
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
+    threads_told: bool = False
+    """All stored threads have told the feed their part: what its events lack of them can be completed."""
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)

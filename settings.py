@@ -91,6 +91,23 @@ class Archive(_Part):
     gh_archive_url: HttpUrl | None = None
 
 
+class Embeddings(_Part):
+    """OpenAI, or a server that speaks like it. Without a key nothing is embedded.
+
+    `EMBEDDING_DIMENSIONS` is what the column has; pgvector's index takes 2,000.
+    """
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: HttpUrl = "https://api.openai.com/v1"
+    embedding_model: str = Field(default="text-embedding-3-small", min_length=1, max_length=200)
+    embedding_dimensions: int = Field(default=384, ge=1, le=2_000)
+
+    @property
+    def key(self) -> str | None:
+        """None if it is missing or blank."""
+        return (self.openai_api_key.get_secret_value().strip() or None) if self.openai_api_key else None
+
+
 class Polar(_Part):
     """`POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys."""
 

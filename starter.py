@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -33,18 +33,22 @@ import logs
 import reconciler
 import settings
 import temporal
-from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, Unreachable
+from embedding.batches import TEXT_TOKENS
+from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
 from github.archive import EVENT_TYPES, FIRST_HOUR, Archive, name_of
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
+from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
-from store import archive_reads, jobs
+from store import archive_reads, embeddings, jobs
 from store.archive_reads import ArchiveView
 from store.database import Database
+from store.embeddings import Hit
 from store.jobs import JobSummary, JobView, RepositoryView, TypeView
 
 INTERRUPTED = 130
 MOST_DAYS = 36_500
 LISTED = 50
+MOST_HITS = 1_000
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
 """How long `watch` waits for a Postgres that went away."""
@@ -62,17 +66,23 @@ app = App(
 )
 
 
-def _days(_type: Any, tokens: Sequence[Any]) -> int:
-    """A whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
-    text = tokens[0].value
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MOST_DAYS:
-        raise ValueError(f"must be a whole number from 1 to {MOST_DAYS}")
-    return int(text)
+def _whole(most: int) -> Callable[[Any, Sequence[Any]], int]:
+    """Reads a whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
+
+    def read(_type: Any, tokens: Sequence[Any]) -> int:
+        text = tokens[0].value
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+            raise ValueError(f"must be a whole number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
-Days = Annotated[int, Parameter(converter=_days)]
+Days = Annotated[int, Parameter(converter=_whole(MOST_DAYS))]
+Number = Annotated[int, Parameter(converter=_whole(MOST_HITS))]
 Repositories = Annotated[tuple[str, ...], Parameter(name="--repo", negative=())]
 DataTypes = Annotated[tuple[DataType, ...], Parameter(name="--type", negative=())]
+ThreadTypes = Annotated[tuple[ThreadTable, ...], Parameter(name="--type", negative=())]
 
 
 def _moment(_type: Any, tokens: Sequence[Any]) -> datetime:
@@ -112,7 +122,12 @@ async def migrate(*, replace_host_keys: Switch = False) -> int:
         Drop the host's unique (github_id) of comments, under which two kinds of comments can collide.
     """
     at = settings.load(settings.Database)
-    await migrate_database(at.direct_url, replace_host_keys=replace_host_keys, report=print)
+    await migrate_database(
+        at.direct_url,
+        replace_host_keys=replace_host_keys,
+        embedding_dimensions=settings.load(settings.Embeddings).embedding_dimensions,
+        report=print,
+    )
     return 0
 
 
@@ -325,6 +340,88 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
     return 1 if view.status in ("failed", "canceled") else 0
 
 
+@app.command
+async def search(
+    text: str, /, *, workspace: str, limit: Number = 10, thread_type: ThreadTypes = (), json: Switch = False
+) -> int:
+    """Show the threads of a workspace whose meaning is nearest to a text, nearest first.
+
+    Parameters
+    ----------
+    text
+        In anybody's words; it goes to the same model as the threads did.
+    workspace
+        Its id or slug.
+    limit
+        How many.
+    thread_type
+        Only this type. May be repeated.
+    json
+        As JSON.
+    """
+    setting = settings.load(settings.Embeddings)
+    if not text.strip():
+        raise BadInput("TEXT", "is empty")
+    if setting.key is None:
+        raise BadInput("OPENAI_API_KEY", "missing: the text has to be embedded as the threads were")
+    async with _database() as database:
+        async with database.transaction() as connection:
+            await embeddings.check_dimensions(connection, setting.embedding_dimensions)
+            await embeddings.find_workspace(connection, workspace)
+        vector = await _embedded(text, setting, setting.key)
+        async with database.transaction() as connection:
+            hits = await embeddings.nearest(
+                connection,
+                workspace=workspace,
+                model=setting.embedding_model,
+                vector=vector,
+                limit=limit,
+                tables=thread_type or embeddings.TABLES,
+            )
+    if json:
+        print(TypeAdapter(list[Hit]).dump_json(hits, indent=2).decode())
+    else:
+        nothing = f"nothing is embedded yet with {setting.embedding_model}"
+        _console().print(_table_of_hits(hits) if hits else nothing)
+    return 0
+
+
+_AT_FAULT = {
+    "openai_unauthorized": "OPENAI_API_KEY",
+    "openai_not_found": "EMBEDDING_MODEL",
+    "openai_dimensions": "EMBEDDING_DIMENSIONS",
+}
+"""The setting to blame, by what the server says."""
+
+
+async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
+    """Raises `BadInput` for what a setting is to blame for, `Unreachable` for every other refusal."""
+    # Here and not above: no other command needs openai's package, which takes half a second.
+    from embedding.client import Embedder
+    from embedding.tokens import cut
+
+    logs.register_secret(key)
+    at = setting.openai_base_url, setting.embedding_model, setting.embedding_dimensions
+    try:
+        async with Embedder(key, *at) as embedder:
+            tokens = TEXT_TOKENS
+            while True:
+                text, tokens = cut(text, tokens)
+                try:
+                    [vector] = await embedder.embed([text])
+                except TooLarge:
+                    # As this server counts.
+                    if tokens < 2:
+                        raise
+                    tokens //= 2
+                else:
+                    return vector
+    except (RetryLater, RetryNow, PartOver) as error:
+        if error.code in _AT_FAULT:
+            raise BadInput(_AT_FAULT[error.code], error.message) from error
+        raise Unreachable(error.code, f"{error.message} ({error.action})" if error.action else error.message) from error
+
+
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
     async with Database(settings.load(settings.Database).database_url, size=2) as database:
@@ -509,11 +606,11 @@ def _lines(job: JobView) -> dict[str, str]:
     lines = {}
     for repository, part in _parts(job):
         if part.status != "pending":
-            why = f": {_why(part)}" if part.error else ""
+            why = f": {_why(part)}" if _why(part) else ""
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
-            lines[repository.full_name] = f"waiting for GitHub until {_clock(repository.waiting_until)}"
+            lines[repository.full_name] = f"waiting for a rate limit until {_clock(repository.waiting_until)}"
         elif repository.status not in ("pending", "in_progress"):
             lines[repository.full_name] = repository.status + (f": {repository.error}" if repository.error else "")
     return lines | {f"job {job.id}": _progress(job)}
@@ -541,7 +638,7 @@ def _progress(job: JobView) -> str:
     if job.attempt:
         words.append(f"retry {job.attempt}")
     if job.waiting_until:
-        words.append(f"waiting for GitHub until {_clock(job.waiting_until)}")
+        words.append(f"waiting for a rate limit until {_clock(job.waiting_until)}")
     return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")
 
 
@@ -598,6 +695,14 @@ def _table_of_jobs(recent: Sequence[JobSummary]) -> Table:
     return table
 
 
+def _table_of_hits(hits: Sequence[Hit]) -> Table:
+    table = Table("", "score", "type", "thread", "title", "url", box=SIMPLE)
+    for rank, hit in enumerate(hits, 1):
+        kind = hit.table.removesuffix("s").replace("_", " ")
+        table.add_row(str(rank), f"{hit.score:.3f}", kind, f"{hit.repository}#{hit.number}", hit.title, hit.url)
+    return table
+
+
 def _parts(job: JobView) -> list[tuple[RepositoryView, TypeView]]:
     return [(repository, part) for repository in job.repositories for part in repository.types]
 
@@ -621,11 +726,11 @@ def _amount(part: TypeView) -> str:
 def _note(repository: RepositoryView, part: TypeView) -> str:
     """What stands in its way, or did."""
     if part.status == "in_progress" and repository.waiting_until:
-        return f"waiting for GitHub until {_clock(repository.waiting_until)}"
+        return f"waiting for a rate limit until {_clock(repository.waiting_until)}"
     if part.status == "failed" and not part.error:
         return repository.error or ""
     if part.status == "completed" and part.proof:
-        return _proof(part.proof)
+        return "; ".join(filter(None, [_proof(part.proof), *part.notes]))
     return _why(part)
 
 

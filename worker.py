@@ -8,8 +8,9 @@ import gc
 import os
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from temporalio.client import Client
@@ -27,10 +28,14 @@ from github.archive import Archive
 from github.client import GitHub
 from messages import Pace
 from reconciler import Reconciler
+from store import embeddings
 from store.database import Database
 from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
+
+if TYPE_CHECKING:
+    from embedding.client import Embedder
 
 log = structlog.get_logger("worker")
 
@@ -42,6 +47,7 @@ def build(
     client: Client,
     database: Database,
     github: GitHub,
+    embedder: "Embedder | None",
     archive: Archive | None,
     worker: settings.Worker,
     task_queue: str,
@@ -54,8 +60,8 @@ def build(
         slice_pages=worker.slice_pages,
         repositories_at_once=worker.repositories_at_once,
     )
-    jobs = JobActivities(database, github, pace, search_attributes)
-    sweeps = SweepActivity(Sources(database, github))
+    jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
+    sweeps = SweepActivity(Sources(database, github, embedder))
     archives = ArchiveActivities(database, archive, pace, search_attributes)
     return Worker(
         client,
@@ -85,9 +91,11 @@ async def work(stop: asyncio.Event) -> None:
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)
     github_setting = settings.load(settings.GitHub)
+    embeddings_setting = settings.load(settings.Embeddings)
     archive_url = settings.load(settings.Archive).gh_archive_url
     for token in github_setting.tokens:
         logs.register_secret(token)
+    logs.register_secret(embeddings_setting.key or "")
     client = await temporal.connect()
     github = GitHub(
         github_setting.github_api_url,
@@ -96,11 +104,16 @@ async def work(stop: asyncio.Event) -> None:
         github_setting.github_budget_share,
     )
     size = worker_setting.activities_at_once + 2
-    archive = Archive(archive_url) if archive_url else None
-    async with Database(database_setting.database_url, size=size) as database, github, archive or nullcontext():
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
+        async with database.transaction() as connection:
+            await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
+        await stack.enter_async_context(github)
+        archive = await stack.enter_async_context(Archive(archive_url)) if archive_url else None
+        embedder = await _embedder(stack, embeddings_setting)
         search_attributes = await temporal.register_search_attributes(client)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
-        worker = build(client, database, github, archive, worker_setting, task_queue, search_attributes)
+        worker = build(client, database, github, embedder, archive, worker_setting, task_queue, search_attributes)
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
         gc.collect()
@@ -111,6 +124,18 @@ async def work(stop: asyncio.Event) -> None:
             log.info("stopping")
         await reconciling
     log.info("stopped")
+
+
+async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Embedder | None":
+    if setting.key is None:
+        log.warning("OPENAI_API_KEY is not set: embeddings are skipped")
+        return None
+    # Here and not above: openai's package takes half a second, and memory, that others need not spend.
+    from embedding.client import Embedder
+
+    return await stack.enter_async_context(
+        Embedder(setting.key, setting.openai_base_url, setting.embedding_model, setting.embedding_dimensions)
+    )
 
 
 async def _until_signal() -> None:

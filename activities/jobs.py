@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from temporalio import activity
 
+from activities.embedding_reader import without_key
 from activities.failures import as_application_error
 from errors import BackfillError, RetryLater
 from github.client import GitHub
@@ -28,13 +29,17 @@ from store.database import Database
 
 
 class JobActivities:
-    """Carries the worker's connections, its pace, and the search attributes that its namespace knows."""
+    """Carries the worker's connections, its pace, the search attributes that its namespace knows, and whether it can
+    embed."""
 
-    def __init__(self, database: Database, github: GitHub, pace: Pace, search_attributes: Collection[str]) -> None:
+    def __init__(
+        self, database: Database, github: GitHub, pace: Pace, search_attributes: Collection[str], *, embeds: bool
+    ) -> None:
         self._database = database
         self._github = github
         self._pace = pace
         self._search_attributes = sorted(search_attributes)
+        self._embeds = embeds
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
@@ -95,7 +100,7 @@ class JobActivities:
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
         """The types that there is nothing to fetch of, and why."""
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
-        return {
+        inapplicable = {
             data_type: Failure(
                 code=f"{data_type}_disabled",
                 message=f"{data_type} are switched off in {facts.full_name}",
@@ -105,6 +110,9 @@ class JobActivities:
             for data_type, on in switched.items()
             if not on
         }
+        if not self._embeds:
+            inapplicable["embeddings"] = without_key(facts.full_name)
+        return inapplicable
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:

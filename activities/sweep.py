@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import structlog
 from temporalio import activity
 
+from activities.embedding_reader import EmbeddingReader
+from activities.event_reader import EventReader
 from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, SliceResult, SweepSlice
-from store import coverage, pages, parts, sweeps, threads
+from store import coverage, feed, pages, parts, sweeps, threads
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,8 @@ READERS: dict[DataType, _MakeReader] = {
     "pull_requests": ThreadReader,
     "issues": ThreadReader,
     "discussions": ThreadReader,
+    "events": EventReader,
+    "embeddings": EmbeddingReader,
 }
 """A data type is one line here, and a module that reads it."""
 
@@ -102,6 +106,7 @@ class _Slice:
         self._stop = stop
         self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
         self._position = self._reader.positions.model_validate(sweep.position)
+        self._notes: list[str] = []
         self._pages = 0
         self._committed_at = monotonic()
 
@@ -164,6 +169,8 @@ class _Slice:
     async def _commit(self, turn: Turn[Any]) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
+        if turn.page is not None and turn.page.feed:
+            await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
             counts = sweep.counts.copy()
@@ -200,6 +207,7 @@ class _Slice:
                 await coverage.write(connection, sweep, turn.coverage)
         sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
+        self._notes = turn.notes
         self._position = turn.position
         sweep.position = turn.position.model_dump(mode="json", exclude_defaults=True)
         self._pages += 1
@@ -277,5 +285,6 @@ class _Slice:
                 "as_of": self._position.as_of,
                 "stored": dict(self._sweep.counts),
                 "expected": self._sweep.expected,
+                "notes": [note[:2_000] for note in self._notes],
             }
         )

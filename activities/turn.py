@@ -1,7 +1,7 @@
 """What one turn of the loop brings: one request's rows and the place after it, to be committed together."""
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from activities.position import Position
 from github.client import GitHub
@@ -9,6 +9,10 @@ from messages import Failure
 from rows import Page, Part
 from store.coverage import Coverage
 from store.database import Database
+
+if TYPE_CHECKING:
+    # Its package takes half a second to import: only who has a key does.
+    from embedding.client import Embedder
 
 PositionT = TypeVar("PositionT", bound=Position)
 
@@ -19,6 +23,8 @@ class Sources:
 
     database: Database
     github: GitHub
+    embedder: "Embedder | None" = None
+    """None: there is no key."""
 
 
 @dataclass(slots=True)
@@ -43,6 +49,8 @@ class Turn(Generic[PositionT]):
     failure: Failure | None = None
     """With `failed`, and with `skipped`: why."""
     proof: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    """With an outcome: what GitHub refuses of it."""
     coverage: Coverage | None = None
     """With `completed`: what need not be fetched again."""
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -29,6 +30,7 @@ CASES = (
     Case("issues", ("issues",), 1),
     Case("1x", DATA_TYPES, 1),
     Case("10x", DATA_TYPES, 10),
+    Case("embeddings", ("embeddings",), 1, after=("pull_requests", "issues")),
 )
 
 
@@ -62,9 +64,7 @@ async def measure(processes: Processes, cases: Sequence[Case], progress: Console
 def main() -> int:
     given = arguments().parse_args()
     cases = [
-        Case(case.name, case.data_types, case.scale * given.scale)
-        for case in CASES
-        if not given.only or case.name in given.only
+        replace(case, scale=case.scale * given.scale) for case in CASES if not given.only or case.name in given.only
     ]
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:

@@ -9,6 +9,9 @@ REQUESTS = 100
 POINTS = 100
 ITEMS_PER_CPU_SECOND = 3_000
 PEAK_MB = 200
+EMBEDDINGS_PER_SECOND = 200
+"""Of a server that answers at once: what is ours of it."""
+EMBEDDINGS_PER_REQUEST = 100
 GROWTH = 1.25
 """How many times the memory ten times the data may take and still be called flat."""
 
@@ -52,6 +55,11 @@ def judged(runs: Mapping[str, Run]) -> list[Aim]:
             aims.append(Aim(f"{name}: items per CPU second", speed, ITEMS_PER_CPU_SECOND, at_least=True))
             if run.peak_bytes is not None:
                 aims.append(Aim(f"{name}: peak memory, MB", run.peak_bytes / 1e6, PEAK_MB))
+    if run := runs.get("embeddings"):
+        per_request = run.embeddings / max(run.embedding_requests, 1)
+        aims.append(Aim("embeddings per request", per_request, EMBEDDINGS_PER_REQUEST, at_least=True, binding=True))
+        per_second = run.embeddings / max(run.wall_seconds, 0.001)
+        aims.append(Aim("embeddings per second", per_second, EMBEDDINGS_PER_SECOND, at_least=True))
     if (small := runs.get("1x")) and (large := runs.get("10x")) and small.peak_bytes and large.peak_bytes:
         aims.append(Aim("peak memory, 10x to 1x", large.peak_bytes / small.peak_bytes, GROWTH))
     return aims

@@ -24,6 +24,17 @@ class Cost:
     def requests(self) -> int:
         return self.graphql + self.rest
 
+    def __sub__(self, before: "Cost") -> "Cost":
+        """What was asked since."""
+        operations = Counter(self.operations)
+        operations.subtract(before.operations)
+        return Cost(
+            self.graphql - before.graphql,
+            self.rest - before.rest,
+            self.points - before.points,
+            dict((+operations).most_common()),
+        )
+
 
 def read(url: str) -> Cost:
     """Of all requests to the stand-in at `url` so far. Raises `OSError` if it does not answer."""

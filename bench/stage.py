@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ class Case:
     name: str
     data_types: tuple[DataType, ...]
     scale: float
+    after: tuple[DataType, ...] = ()
+    """What a job before it fetches, unmeasured."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Run:
     """Of the worker, over the job: what it used to start is taken off."""
     wall_seconds: float
     peak_bytes: int | None
+    embeddings: int = 0
+    embedding_requests: int = 0
 
     @property
     def threads(self) -> int:
@@ -99,16 +104,20 @@ class Stage:
         database = f"{TEMPLATE}_{self._runs}"
         dsn = await self._postgres.create_database(database, TEMPLATE)
         github, url = self._stand_in(plan)
-        environment = self._environment(dsn, url)
+        openai, openai_url = self._server("embeddings", "sandbox.embeddings", f"--token={TOKEN}")
+        environment = self._environment(dsn, url) | {"OPENAI_BASE_URL": f"{openai_url}/v1", "OPENAI_API_KEY": TOKEN}
         worker = await self._worker(environment)
-        before = usage.of(worker.pid)
         # The same world as the stand-in's: what must be there in the end is not asked of who serves it.
         repository = generate.repository(World(), plan, end=END)
-        job = await self._start(dsn, environment, repository, case)
+        workspace = await self._workspace(dsn, repository)
+        if case.after:
+            await self._ended(dsn, await self._start(environment, workspace, case.after), worker)
+        before, spent = usage.of(worker.pid), cost.read(url)
+        job = await self._start(environment, workspace, case.data_types)
         row = await self._ended(dsn, job, worker)
         after = usage.of(worker.pid)
         worker.stop()
-        wanted = census.wanted(repository, case.data_types)
+        wanted = census.wanted(repository, {*case.data_types, *case.after})
         stored = await census.stored(dsn, repository.database_id)
         faults = [] if row["status"] == "completed" else [f"the job is {row['status']}"]
         faults += [row["error_message"]] if row["error_message"] else []
@@ -118,23 +127,31 @@ class Stage:
             issues=len(stored["issues"]),
             items=census.size(stored),
             faults=faults + census.differences(wanted, stored),
-            cost=cost.read(url),
+            cost=cost.read(url) - spent,
             cpu_seconds=after.cpu_seconds - before.cpu_seconds,
             wall_seconds=row["seconds"],
             peak_bytes=after.peak_bytes,
+            embeddings=row["embeddings"],
+            embedding_requests=row["embedding_requests"],
         )
+        if "embeddings" in case.data_types and run.embeddings != run.threads:
+            run.faults.append(f"embeddings: {run.embeddings:,} of {run.threads:,} threads")
         github.stop()
+        openai.stop()
         await self._postgres.drop_database(database)
         return run
 
     def _stand_in(self, plan: Plan) -> tuple[Process, str]:
         fields = {name: value for name, value in asdict(plan).items() if name != "name"}
-        port_file = self._processes.directory / f"bench-github-{self._runs}.port"
         limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}")
         world = (f"--generate={plan.name}?{urlencode(fields)}", f"--end={END}", f"--token={TOKEN}")
-        command: list[str | Path] = [sys.executable, "-m", "sandbox.github", "--port-file", port_file, *world, *limits]
+        return self._server("github", "sandbox.github", *world, *limits)
+
+    def _server(self, name: str, module: str, *arguments: str) -> tuple[Process, str]:
+        port_file = self._processes.directory / f"bench-{name}-{self._runs}.port"
+        command: list[str | Path] = [sys.executable, "-m", module, "--port-file", port_file, *arguments]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        process = self._processes.start(f"bench-github-{self._runs}", command, env=environment)
+        process = self._processes.start(f"bench-{name}-{self._runs}", command, env=environment)
         process.wait_ready(written(port_file), within=120)
         return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 
@@ -160,8 +177,8 @@ class Stage:
         await asyncio.sleep(SETTLED_SECONDS)
         return worker
 
-    async def _start(self, dsn: str, environment: dict[str, str], repository: Repository, case: Case) -> str:
-        """The job's id."""
+    async def _workspace(self, dsn: str, repository: Repository) -> str:
+        """The id of one with this repository."""
         workspace = await create_workspace(
             dsn,
             [
@@ -176,23 +193,24 @@ class Stage:
                 )
             ],
         )
-        command: list[str | Path] = [
-            sys.executable,
-            ROOT / "starter.py",
-            "start",
-            "--workspace",
-            workspace.workspace_id,
-        ]
-        command += ["--retention-days", str(DAYS), *(f"--type={each}" for each in case.data_types)]
+        return workspace.workspace_id
+
+    async def _start(self, environment: dict[str, str], workspace_id: str, data_types: Sequence[DataType]) -> str:
+        """The job's id."""
+        command: list[str | Path] = [sys.executable, ROOT / "starter.py", "start", "--workspace", workspace_id]
+        command += ["--retention-days", str(DAYS), *(f"--type={each}" for each in data_types)]
         start = self._processes.start(f"bench-start-{self._runs}", command, env=environment)
         start.wait_ready(lambda: start.exit_code == 0, within=60)
         return start.tail(1)
 
     async def _ended(self, dsn: str, job: str, worker: Process) -> dict[str, Any]:
-        """The job's row, with how long it took in `seconds`."""
+        """How the job ended, how long it took in `seconds`, and what it embedded."""
         query = """
-            select status, error_message, extract(epoch from completed_at - created_at)::float as seconds
-            from workspace_backfill_jobs where id = $1
+            select j.status, j.error_message, extract(epoch from j.completed_at - j.created_at)::float as seconds,
+              coalesce((s.counts ->> 'embeddings')::integer, 0) as embeddings,
+              coalesce(s.requests, 0) as embedding_requests
+            from workspace_backfill_jobs j
+            left join backfill_sweeps s on s.backfill_job_id = j.id and s.data_type = 'embeddings' where j.id = $1
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         connection = await asyncpg.connect(dsn)

@@ -18,6 +18,7 @@ import aiohttp
 
 from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.client import USER_AGENT, decode
+from github.events import GHOST, payload_of
 from rows import FeedEvent
 
 FIRST_HOUR = datetime(2015, 1, 1, tzinfo=UTC)
@@ -54,7 +55,6 @@ LONGEST_LINE = 2**24
 _BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d+),')
 # What no JSON can have inside it: two events in one line.
 _SEAM = b'}{"id":'
-GHOST = "ghost"
 
 
 class Wanted(NamedTuple):
@@ -294,14 +294,11 @@ def _repository_of(content: Any) -> int:
 
 
 def _feed_event(content: dict[str, Any]) -> FeedEvent:
-    event_type, payload, actor = content["type"], content["payload"], content.get("actor") or {}
-    if not isinstance(payload, dict) or not isinstance(event_type, str):
+    event_type, actor = content["type"], content.get("actor") or {}
+    if not isinstance(content["payload"], dict) or not isinstance(event_type, str):
         raise TypeError
     at = datetime.fromisoformat(content["created_at"])
     if at.tzinfo is None:
         raise ValueError
-    login = actor.get("login") or GHOST
-    if event_type in ("WatchEvent", "ForkEvent"):
-        # The host's screens look for them in the payload.
-        payload = payload | {"actor": {"login": login, "avatar_url": actor.get("avatar_url")}}
-    return FeedEvent(f"{event_type}_{content['id']}", event_type, login, at, payload, "archive")
+    payload = payload_of(content | {"actor": actor or None})
+    return FeedEvent(f"{event_type}_{content['id']}", event_type, actor.get("login") or GHOST, at, payload, "archive")

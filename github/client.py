@@ -53,6 +53,9 @@ class Answer:
     next_path: str | None = None
     """REST: path and query of the next page, from the `Link` header."""
     missing: frozenset[tuple[str | int, ...]] = field(default=frozenset())
+    refused: Mapping[tuple[str | int, ...], str] = field(default_factory=dict)
+    """Paths of fields that these tokens may not see, with GitHub's words. A field that cannot be null takes what is
+    above it along, up to the whole repository."""
 
 
 class _ScopeMissing(PartOver):
@@ -116,7 +119,7 @@ class GitHub:
         if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
             raise self._refusal(token, "graphql", status, headers, raw, operation)
         data = content.get("data")
-        missing = []
+        missing, refused = [], {}
         for error in content.get("errors") or ():
             path = tuple(error.get("path") or ())
             hidden = error.get("type") in ("NOT_FOUND", "FORBIDDEN")
@@ -125,6 +128,7 @@ class GitHub:
             elif not hidden or path in ((), ("repository",), ("repository", "threads")):
                 raise self._graphql_error(token, headers, error, operation)
             else:
+                refused[path] = str(error.get("message") or error.get("type"))[:500]
                 log.info("hidden from this token", operation=operation, path=path, why=error.get("message"))
         if not isinstance(data, dict):
             raise RetryNow("bad_answer", f"GitHub answered {operation} with neither data nor an error")
@@ -135,7 +139,13 @@ class GitHub:
             )
         self._budget.accepted(token, "graphql")
         return Answer(
-            data, asked_at, seconds, rate.get("cost", 0), rate.get("nodeCount", 0), missing=frozenset(missing)
+            data,
+            asked_at,
+            seconds,
+            rate.get("cost", 0),
+            rate.get("nodeCount", 0),
+            missing=frozenset(missing),
+            refused=refused,
         )
 
     async def rest(self, path: str) -> Answer:

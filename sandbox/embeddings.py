@@ -8,7 +8,8 @@ the model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token
 import argparse
 import asyncio
 import base64
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -94,18 +95,22 @@ class Answered:
     status: int
     texts: tuple[str, ...]
     tokens: int
+    started: float
+    """`time.monotonic()` when it came."""
 
 
 class EmbeddingServer:
     """Serves while its `async with` block is open; `url` is what `OPENAI_BASE_URL` wants.
 
     `faults` are answered first, one a request; a request with a text that contains `poison` is refused as a whole.
+    `meanwhile` is awaited before an answer, with its texts.
     """
 
     def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:
         self.token = token
         self.faults: list[Refused] = []
         self.poison: str | None = None
+        self.meanwhile: Callable[[Sequence[str]], Awaitable[None]] | None = None
         self.requests: list[Answered] = []
         self._model = Model()
         self._port = port
@@ -137,6 +142,7 @@ class EmbeddingServer:
         return web.json_response({"status": "ok"})
 
     async def _embeddings(self, request: web.Request) -> web.Response:
+        started = time.monotonic()
         texts: tuple[str, ...] = ()
         tokens: list[list[int]] = []
         try:
@@ -146,6 +152,8 @@ class EmbeddingServer:
             dimensions = _dimensions(body)
             if self.faults:
                 raise self.faults.pop(0)
+            if self.meanwhile is not None:
+                await self.meanwhile(texts)
             tokens = await asyncio.to_thread(self._tokens, texts)
             encode = _encoding(body.get("encoding_format", "float"))
             data = await asyncio.to_thread(
@@ -163,7 +171,7 @@ class EmbeddingServer:
             )
         except Refused as refused:
             response = refused.response()
-        self.requests.append(Answered(response.status, texts, sum(map(len, tokens))))
+        self.requests.append(Answered(response.status, texts, sum(map(len, tokens)), started))
         return response
 
     def _authorize(self, request: web.Request) -> None:

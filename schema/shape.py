@@ -134,9 +134,16 @@ class Index(_Fact):
     using: str
     constraint: str | None
 
+    @property
+    def operators(self) -> str:
+        """Method, keys and what compares them: an index by another distance finds nothing for a query by this one."""
+        return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
+
     def serves_as(self, wanted: "Index") -> bool:
         """Whether nothing is gained by making `wanted` where this one is."""
         if not self.usable or self.using.split()[0] != wanted.using.split()[0]:
+            return False
+        if self.using.split()[0] != "btree" and self.operators != wanted.operators:
             return False
         if wanted.unique:
             same = (set(self.keys), self.predicate, self.nulls_distinct)

@@ -21,8 +21,8 @@ from store.database import Connection, Database
 _IDENTITY = (
     "coalesce(s.payload ->> 'head', s.payload ->> 'after', s.payload #>> '{forkee,id}', s.payload #>> '{release,id}')"
 )
-# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through all
-# of a repository's rows each time, and does where it has not counted them yet.
+# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through
+# all of a repository's rows each time, and does where it has not counted them yet.
 _KIND = "s.event_type || ' ' || s.repository_owner || '/' || s.repository_name = {} || ' ' || $1 || '/' || $2"
 _PUSHES = _KIND.format("'PushEvent'")
 # GH Archive keeps what the events API told, under the same ids: they are one source.
@@ -31,8 +31,8 @@ _NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
 """Sources whose events have GitHub's ids."""
 
 # Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
-# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice under
-# two ids, so two rows of one source are two happenings.
+# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
+# under two ids, so two rows of one source are two happenings.
 _CANDIDATES = f"""
 with incoming as materialized (
   select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
@@ -47,18 +47,18 @@ with incoming as materialized (
     as u(event_id, event_type, actor_login, created_at, payload, source, place)
 ), known as (
   -- The host keeps some ids without their type.
-  select u.place, s.tableoid, s.ctid, -1::float as apart, s.processed
+  select u.place, s.tableoid, s.ctid, -1::float as apart
   from incoming u join github_events_cache s
     on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
   where u.source in ('events', 'archive') and s.repository_owner = $1 and s.repository_name = $2
   union all
-  select u.place, s.tableoid, s.ctid, -1, s.processed
+  select u.place, s.tableoid, s.ctid, -1
   from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
   where u.source not in ('events', 'archive')
 ), near as (
-  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at)), s.processed
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
-    select s.tableoid, s.ctid, s.created_at, s.processed, s.source, s.actor_login,
+    select s.tableoid, s.ctid, s.created_at, s.source, s.actor_login,
       event_happening(s.event_type, s.payload) as happening
     from github_events_cache s
     where s.repository_owner = $1 and s.repository_name = $2 and s.event_type = u.event_type
@@ -75,9 +75,9 @@ with incoming as materialized (
   end
 ), same as (
   -- A fork is made once and a release published once. What a history tells of a push is when its commit was made.
-  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at)), s.processed
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
-    select s.tableoid, s.ctid, s.created_at, s.processed, s.source, s.event_type, s.payload from github_events_cache s
+    select s.tableoid, s.ctid, s.created_at, s.source, s.event_type, s.payload from github_events_cache s
     where {_IDENTITY} = u.identity and {_KIND.format("u.event_type")} offset 0
   ) s
   where event_happening(s.event_type, s.payload) = u.happening and {_ANOTHER} and (
@@ -86,7 +86,7 @@ with incoming as materialized (
   )
 )
 select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, tableoid::bigint as tableoid,
-  ctid::text as ctid, apart, coalesce(processed, false) as processed
+  ctid::text as ctid, apart
 from (table known union all table near union all table same) pairs
 order by apart, place, tableoid, ctid
 """
@@ -102,18 +102,11 @@ on conflict (event_id, created_at) do nothing
 returning created_at
 """
 
-# The host's purge takes what is older than 90 days and processed; what history was bought for stays.
-_KEEP = """
-update github_events_cache e set processed = false
-from unnest($1::bigint[], $2::text[]) as k(tableoid, ctid)
-where e.tableoid = k.tableoid::oid and e.ctid = k.ctid::tid and e.processed
-"""
-
 _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class Chain(NamedTuple):
-    """A push that is stored: the branch was at `before`, and then at `head`."""
+    """A push that is stored: the branch was at `before` (empty or zeros: nowhere), and then at `head`."""
 
     head: str
     before: str
@@ -154,16 +147,11 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
     name = _names(repository)
     taken: set[tuple[int, str]] = set()
     there: set[int] = set()
-    kept: list[tuple[int, str]] = []
     for pair in await connection.fetch(_CANDIDATES, *name, *_columns(rows)):
         stored = pair["tableoid"], pair["ctid"]
         if pair["place"] not in there and stored not in taken:
             there.add(pair["place"])
             taken.add(stored)
-            if pair["processed"]:
-                kept.append(stored)
-    if kept:
-        await connection.execute(_KEEP, *columns(kept))
     new = [row for place, row in enumerate(rows) if place not in there]
     if not new:
         return 0
@@ -199,7 +187,15 @@ where {_IDENTITY} = any($4::text[]) and payload ->> 'ref' = $3 and {_PUSHES}
 # `offset 0`, here and above: each by the index. Of tables whose rows it has not counted yet Postgres thinks too little.
 _BROUGHT = f"""
   select s.payload ->> 'before' as before from github_events_cache s
-  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]' offset 0
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]'
+    and s.payload ->> 'before' <> all($5::text[]) offset 0
+"""
+
+# The branch's first commit, as its history told.
+_BEGAN = f"""
+  select from github_events_cache s
+  where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' !~ '[^0]'
+    and s.source = 'history' offset 0
 """
 
 # From commit to commit along the stored pushes of a branch, to those that none of them brought.
@@ -209,7 +205,7 @@ with recursive chain(oid) as (
   union
   select p.before from chain c cross join lateral ({_BROUGHT}) p
 )
-select oid from chain c where not exists ({_BROUGHT}) order by oid
+select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) order by oid
 """
 
 
@@ -219,10 +215,12 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
     return [Chain(row["head"], row["before"] or "") for row in found]
 
 
-async def unexplained(connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str]) -> list[str]:
+async def unexplained(
+    connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
+) -> list[str]:
     """The commits that one comes to from `oids` along stored pushes of the branch, and that no push is known to have
-    brought. More than one where a branch was forced."""
-    return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids)]
+    brought. More than one where a branch was forced. `gone` are commits that lead nowhere: GitHub forgot them."""
+    return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
@@ -252,8 +250,8 @@ async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, st
 
 # --- What threads tell ------------------------------------------------------------------------------------------------
 
-# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing (the
-# host stored the thread without), the thread knows its last one.
+# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing
+# (the host stored the thread without), the thread knows its last one.
 _OF_THREADS = """
 with threads as materialized (
   select t.id, t.github_id, t.number, t.title, t.created_at, t.closed_at, {merged} as merged,
@@ -361,7 +359,16 @@ _COMPLETIONS = (
 )
 
 
-async def complete(connection: Connection, repository: RepositoryRef) -> None:
-    """Gives our own rows of the events API what GitHub left out of them and the stored threads know."""
+# The host's purge takes what is older than 90 days and processed; what history was bought for stays, whoever stored it.
+_KEEP = """
+update github_events_cache set processed = false
+where repository_owner = $1 and repository_name = $2 and created_at >= $3 and processed
+"""
+
+
+async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
+    """Gives our own rows of the events API what GitHub left out of them and the stored threads know, and keeps what the
+    host stored since then from its purge."""
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)
+    await connection.execute(_KEEP, *_names(repository), since)

@@ -524,7 +524,11 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
 
 
 class TypeView(_Row):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored."""
+    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored.
+
+    `notes` is what GitHub refuses of a type that is complete otherwise, in words; `proof.sources` tells of each source
+    of events (rows.EventSource) `status`, `rows`, `as_of` and, where it was skipped, the `reason`.
+    """
 
     data_type: str
     status: PartStatus
@@ -535,6 +539,7 @@ class TypeView(_Row):
     proof: dict[str, Any] | None
     """Why it is complete: what was compared, and the numbers."""
     error: Failure | None
+    notes: list[str]
 
 
 class RepositoryView(_Row):
@@ -711,6 +716,7 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "as_of": (sweep.get("proof") or {}).get("as_of"),
         "proof": sweep.get("proof"),
         "error": sweep.get("error"),
+        "notes": (sweep.get("proof") or {}).get("notes") or [],
     }
 
 

@@ -10,6 +10,7 @@ from store import (
     contributors,
     discussion_comments,
     discussions,
+    embeddings,
     feed,
     issues,
     pull_requests,
@@ -50,7 +51,10 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
         events=await feed.write(connection, repository, page.feed, since),
     )
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
+    new["embeddings"] = await embeddings.write(connection, page.embeddings, since)
     await star_history.write(connection, repository_id, page.star_days)
+    if page.threads_told:
+        await feed.complete(connection, repository, since)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new

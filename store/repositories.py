@@ -9,17 +9,19 @@ from store.database import Connection
 
 # What is stored under the old name, of which nothing else will tell: a rename bumps no thread.
 _RENAMED = (
-    """
-    update pull_requests set repository_full_name = $2, html_url = replace(html_url, $3, $4)
-    where repository_id = $1 and (repository_full_name <> $2 or html_url like '%' || $3 || '%')
+    r"""
+    update pull_requests set repository_full_name = $2,
+      html_url = regexp_replace(html_url, '/[^/]+/[^/]+/pull/', '/' || $2 || '/pull/')
+    where repository_id = $1 and $3::text is not null
+      and (repository_full_name <> $2 or html_url not like '%/' || $2 || '/pull/%')
     """,
     """
-    update issues set linked_prs = replace(linked_prs::text, $3, $4)::jsonb
-    where repository_id = $1 and $2::text is not null and linked_prs::text like '%' || $3 || '%'
+    update issues set linked_prs = replace(linked_prs::text, '/' || $3 || '/pull/', '/' || $2 || '/pull/')::jsonb
+    where repository_id = $1 and linked_prs::text like '%/' || $3 || '/pull/%'
     """,
     """
-    update discussions set url = replace(url, $3, $4)
-    where repository_id = $1 and $2::text is not null and url like '%' || $3 || '%'
+    update discussions set url = regexp_replace(url, '/[^/]+/[^/]+/discussions/', '/' || $2 || '/discussions/')
+    where repository_id = $1 and $3::text is not null and url not like '%/' || $2 || '/discussions/%'
     """,
 )
 
@@ -86,7 +88,7 @@ async def update(
     )
     if before is not None and before["full_name"] != full_name:
         for statement in _RENAMED:
-            await connection.execute(statement, repository_id, full_name, f"/{before['full_name']}/", f"/{full_name}/")
+            await connection.execute(statement, repository_id, full_name, before["full_name"])
 
 
 async def synced(connection: Connection, repository_id: str) -> None:

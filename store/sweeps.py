@@ -114,6 +114,17 @@ _COUNTS: dict[DataType, str] = {
       select (select count(*) from threads) as discussions,
         (select count(*) from discussion_comments c join threads t on t.id = c.discussion_id) as comments
     """,
+    # Threads that have a vector, current or not: what is replaced is there all the time.
+    "embeddings": """
+      select sum(number)::integer as embeddings from (
+        select count(embedding) as number from pull_requests
+        where repository_id = $1 and updated_at >= $2 and gone_at is null
+        union all
+        select count(embedding) from issues where repository_id = $1 and updated_at >= $2 and gone_at is null
+        union all
+        select count(embedding) from discussions where repository_id = $1 and updated_at >= $2 and gone_at is null
+      ) tables
+    """,
     "events": """
       select count(*) as events from github_events_cache e
       join repositories r on r.owner = e.repository_owner and r.name = e.repository_name

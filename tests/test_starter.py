@@ -643,7 +643,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
-        untold["proof"] = None
+        untold |= {"proof": None, "notes": []}
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -665,6 +665,7 @@ class TestStatus:
                     "counts": {"pull_requests": 100, "reviews": 30, "comments": 4},
                     "as_of": AS_OF,
                     "proof": PROOF,
+                    "notes": [],
                     "error": None,
                 },
                 untold
@@ -693,7 +694,7 @@ class TestStatus:
             "as_of": None,
             "error": None,
         }
-        pending["proof"] = None
+        pending |= {"proof": None, "notes": []}
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
@@ -707,7 +708,7 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
         assert lines[0] == f"Backfill {job_id} of acme (acme)"
         assert lines[1].endswith(": pull_requests, issues")
-        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for GitHub until ")
+        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for a rate limit until ")
         assert lines[3].startswith("add-on: 365 days, active, bought 2026-11-01")
         assert "Octo/B pull_requests failed 0" in lines
         assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
@@ -792,7 +793,7 @@ class TestWatch:
         limited = datetime.now(UTC) + timedelta(minutes=5)
         await operator.sweep(job_id, "octo/a", waiting_until=limited, issues=issues)
         clock = limited.astimezone().strftime("%H:%M")
-        await shop.eventually(lambda: said(f"octo/a: waiting for GitHub until {clock}"))
+        await shop.eventually(lambda: said(f"octo/a: waiting for a rate limit until {clock}"))
         await operator.sweep(job_id, "octo/a", "failed", issues=issues | {"status": "failed", "error": GONE})
         await operator.set(job_id, status="completed", failed_repositories=1, error_message="1 of 2 failed: octo/a")
         assert await asyncio.wait_for(watching, 5) == 1
@@ -845,7 +846,7 @@ class TestWatch:
         for words in (
             "octo/a issues",
             "50 of 200",
-            "waiting for GitHub until",
+            "waiting for a rate limit until",
             "ready about",
             "Octo/B issues",
             "gone:",

@@ -30,6 +30,10 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
         ("GITHUB_BUDGET_SHARE", "most"),
         ("GH_ARCHIVE_URL", "data.gharchive.org"),
         ("SLICE_PAGES", "25abc"),
+        ("OPENAI_BASE_URL", "api.openai.com"),
+        ("EMBEDDING_DIMENSIONS", "384.5"),
+        ("EMBEDDING_DIMENSIONS", "1536"),  # not the column's
+        ("EMBEDDING_DIMENSIONS", "3072"),  # more than pgvector's index takes
         ("LOG_FORMAT", "xml"),
         ("TEMPORAL_ADDRESS", "http://localhost:7233"),
     ],

@@ -1,15 +1,18 @@
 """What the stand-in's world says Postgres must hold of a repository, and what it holds: two equal dictionaries."""
 
 import json
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
+from messages import DATA_TYPES, DataType
 from sandbox.github.accounts import Account, Team, present
 from sandbox.github.discussions import Discussion, DiscussionComment
 from sandbox.github.repositories import Repository
 from sandbox.github.threads import Issue, PullRequest, Review, ReviewComment, Thread, TimelineEvent
+from tests import feed_truth
 
 GHOST = 10137
 UNTOLD = {"MentionedEvent", "SubscribedEvent", "UnsubscribedEvent"}
@@ -365,7 +368,18 @@ async def _stored(connection: asyncpg.Connection, github_id: int) -> Facts:
         " join discussions d on d.id = c.discussion_id where d.repository_id = $1 and d.gone_at is null",
         repository_id,
     )
+    feed = await connection.fetch(
+        "select e.event_id, e.event_type, e.actor_login, e.created_at, e.payload, e.source, e.processed,"
+        " e.is_privileged from github_events_cache e join repositories r on r.owner = e.repository_owner"
+        " and r.name = e.repository_name where r.id = $1",
+        repository_id,
+    )
+    stars = await connection.fetch(
+        "select day, stars from repository_star_history where repository_id = $1", repository_id
+    )
     return {
+        "feed": {(row["event_id"], row["created_at"]): dict(row) for row in feed},
+        "star_history": {row["day"]: row["stars"] for row in stars},
         "pull_requests": {row["number"]: _pull(dict(row)) for row in pulls},
         "issues": {row["number"]: _issue(dict(row)) for row in issues},
         "reviews": {row["github_id"]: _without(dict(row), "github_id") for row in reviews},
@@ -431,7 +445,76 @@ def differences(wanted: Facts, found: Facts, limit: int = 10) -> list[str]:
     return lines[:limit]
 
 
-async def check(dsn: str, repository: Repository, since: datetime | None = None) -> None:
-    """Fails with the first differences."""
-    found = differences(expected(repository, since), await stored(dsn, repository.database_id))
-    assert not found, "\n".join(found)
+async def check(
+    dsn: str,
+    repository: Repository,
+    since: datetime | None = None,
+    *,
+    data_types: Collection[DataType] = DATA_TYPES,
+) -> None:
+    """Fails with the first differences. The feed is compared up to the moment that it is complete as of, if it is."""
+    held = await stored(dsn, repository.database_id)
+    found = differences(expected(repository, since), held)
+    if "events" in data_types:
+        found += await _feed_differences(dsn, repository, since, held, data_types)
+    assert not found, "\n".join(found[:20])
+
+
+async def check_feed(
+    dsn: str,
+    repository: Repository,
+    since: datetime | None = None,
+    *,
+    data_types: Collection[DataType] = DATA_TYPES,
+) -> None:
+    """As `check`, of the events alone."""
+    held = await stored(dsn, repository.database_id)
+    assert held["feed"], "there are no events"
+    found = await _feed_differences(dsn, repository, since, held, data_types)
+    assert not found, "\n".join(found[:20])
+
+
+async def _feed_differences(
+    dsn: str, repository: Repository, since: datetime | None, held: Facts, data_types: Collection[DataType]
+) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        as_of = await connection.fetchval(
+            "select as_of from backfill_coverage c join repositories r on r.id = c.repository_id"
+            " where r.github_id = $1 and data_type = 'events'",
+            repository.database_id,
+        )
+    finally:
+        await connection.close()
+    if as_of is None:
+        return []
+    threads = {"pull_requests", "issues"} <= set(data_types)
+    told = {"threads": threads, "as_of": f"{as_of:%Y-%m-%dT%H:%M:%SZ}"}
+    rows = [row | told for row in held["feed"].values()]
+    return [
+        *feed_truth.differences(repository, since, as_of, rows, threads=threads),
+        *_star_differences(repository, since, as_of, held["star_history"]),
+    ]
+
+
+def _star_differences(
+    repository: Repository, since: datetime | None, as_of: datetime, found: dict[Any, Any]
+) -> list[str]:
+    """Days with their stars, where GitHub does not show who gave them; none where it does."""
+    world = repository.world
+    with world.still():
+        if repository.shows_stargazers_to(world.account("viewer")):
+            return [f"star_history: {day} is too much" for day in found]
+        wanted: dict[Any, int] = {}
+        for star in repository.stars.values():
+            day = datetime.fromisoformat(star.starred_at).date()
+            wanted[day] = wanted.get(day, 0) + 1
+    last, first = as_of.date(), since.date() if since else min([*wanted, as_of.date()])
+    day, lines = first, []
+    while day < last:
+        if day not in found and (since or wanted.get(day)):
+            lines.append(f"star_history: {day} is missing")
+        elif found.get(day, 0) != wanted.get(day, 0):
+            lines.append(f"star_history: {day}: {found[day]}, not {wanted.get(day, 0)}")
+        day += timedelta(days=1)
+    return lines + [f"star_history: {day} is to come" for day in found if day > datetime.now(as_of.tzinfo).date()]

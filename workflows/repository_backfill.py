@@ -221,6 +221,7 @@ class RepositoryBackfillWorkflow:
     def _tell(self, data_type: str, result: SliceResult) -> None:
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         end = f": {result.failure.code}: {result.failure.message}" if result.failure else ""
+        end += "".join(f"; {note}" for note in result.notes)
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
         self._told[data_type] = f"- **{data_type}** {result.outcome}{as_of}: {stored or 'nothing yet'}{end}"
         workflow.set_current_details("\n".join(self._told[each] for each in sorted(self._told)))

@@ -45,10 +45,11 @@ create table pull_requests (
   embedding vector(384),
   embedding_model text,               -- ours
   embedding_generated_at timestamptz,
-  content_hash text,
+  content_hash text,                  -- see embedding_hash()
   unique (repository_id, number)
 );
 create index pull_requests_sweep on pull_requests (repository_id, updated_at);
+create index pull_requests_embedding on pull_requests using hnsw (embedding vector_cosine_ops);
 
 create table reviews (
   id uuid primary key default gen_random_uuid(),
@@ -98,10 +99,11 @@ create table issues (
   embedding vector(384),
   embedding_model text,               -- ours
   embedding_generated_at timestamptz,
-  content_hash text,
+  content_hash text,                  -- see embedding_hash()
   unique (repository_id, number)
 );
 create index issues_sweep on issues (repository_id, updated_at);
+create index issues_embedding on issues using hnsw (embedding vector_cosine_ops);
 
 create table comments (
   id uuid primary key default gen_random_uuid(),

@@ -30,10 +30,11 @@ create table discussions (
   embedding vector(384),
   embedding_model text,               -- ours
   embedding_generated_at timestamptz,
-  content_hash text,
+  content_hash text,                  -- see embedding_hash()
   unique (repository_id, number)
 );
 create index discussions_sweep on discussions (repository_id, updated_at);
+create index discussions_embedding on discussions using hnsw (embedding vector_cosine_ops);
 
 create table discussion_comments (
   id text primary key,

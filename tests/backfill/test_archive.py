@@ -417,7 +417,8 @@ async def test_a_server_that_does_not_recover_ends_it_with_words(scene: Scene, t
     read_id = await scene.start()
 
     async def failing() -> bool:
-        return bool((await scene.row(read_id))["attempts"])
+        row = await scene.row(read_id)
+        return bool(row["attempts"] and row["error"])
 
     await eventually(failing, within=30)
     # As after half an hour of it.
@@ -446,7 +447,8 @@ async def test_a_file_that_is_damaged_where_it_is_kept_does_not_end_it(scene: Sc
     read_id = await scene.start()
 
     async def failing() -> bool:
-        return bool((await scene.row(read_id))["attempts"])
+        row = await scene.row(read_id)
+        return bool(row["attempts"] and row["error"])
 
     await eventually(failing, within=30)
     # As after half a minute of it.

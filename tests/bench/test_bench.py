@@ -38,6 +38,7 @@ async def test_a_small_backfill_is_measured(processes: Processes, postgres: Post
     assert run.cost.points >= run.cost.graphql
     assert 0 < run.cpu_seconds < 60
     assert run.wall_seconds > 0
+    assert (run.embeddings, run.embedding_requests > 0) == (30, True)
     assert run.peak_bytes is None or 20e6 < run.peak_bytes < 1e9
 
 

@@ -84,16 +84,17 @@ def test_whose_it_is_and_what_type_it_has_decides() -> None:
     assert scanned(content).lines == len(lines)
 
 
-def test_a_star_and_a_fork_say_in_their_payload_who_it_was() -> None:
+def test_payloads_have_the_shapes_of_the_hosts_screens() -> None:
     wanted = Wanted(frozenset({77}), frozenset({"WatchEvent", "ForkEvent"}))
-    fork = line(2, event_type="ForkEvent", payload={"forkee": {"id": 9}})
+    forkee = {"id": 9, "name": "f", "full_name": "mona/f", "owner": {"login": "mona", "id": 1}}
+    fork = line(2, event_type="ForkEvent", payload={"forkee": forkee | {"stargazers_count": 0}})
     hour = scanned(
         gzip.compress(line(1, event_type="WatchEvent", payload={"action": "started"}) + b"\n" + fork), wanted
     )
     who = {"login": "mona", "avatar_url": "https://a/1"}
     assert [row.payload for row in hour.events[77]] == [
         {"action": "started", "actor": who},
-        {"forkee": {"id": 9}, "actor": who},
+        {"forkee": forkee, "actor": who},
     ]
 
 

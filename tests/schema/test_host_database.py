@@ -297,3 +297,25 @@ async def test_two_at_once_wait_for_each_other(host_database: str) -> None:
     assert shorter[0] == "another migration runs: waiting for its end"
     assert shorter[-1] == "nothing to do"
     assert "created index comments_comment_type_github_id_key on comments" in longer
+
+
+async def test_an_index_for_the_nearest_vectors_is_made_unless_the_host_has_one(
+    host_database: str, connect: Open
+) -> None:
+    connection = await connect(host_database)
+    await connection.execute(
+        """
+        create index meaning on pull_requests using hnsw (embedding vector_cosine_ops) with (m = 24);
+        create index distance on issues using hnsw (embedding vector_l2_ops);
+        create index few on discussions using hnsw (embedding vector_cosine_ops) where number > 5
+        """
+    )
+    lines: list[str] = []
+    await migrate(host_database, report=lines.append)
+    assert [line for line in lines if "_embedding" in line] == [
+        "created index issues_embedding on issues",
+        "created index discussions_embedding on discussions",
+    ]
+    again: list[str] = []
+    await migrate(host_database, report=again.append)
+    assert again[-1] == "nothing to do"

@@ -244,13 +244,15 @@ async def test_another_repository_of_the_same_happenings(stored: Feed) -> None:
 
 async def test_the_purge_takes_nothing_that_was_asked_for(stored: Feed) -> None:
     await stored.host(event("events", "WatchEvent_1", "mona", seconds(2)), processed=True)
-    await stored.host(event("events", "WatchEvent_2", "gone", seconds(2)), processed=True)
+    await stored.host(event("events", "WatchEvent_2", "mona", seconds(-999_999)), processed=True)
     await stored.write(WATCH, FORK)
+    async with stored.database.transaction() as connection:
+        await pages.write(connection, REPOSITORY, Page(AT, threads_told=True), since=AT)
     async with connected(stored.dsn) as connection:
         await connection.execute(
             "delete from github_events_cache where processed and created_at < $1", AT + timedelta(days=90)
         )
-    assert await stored.ids() == ["ForkEvent_fork_9", "WatchEvent_1"]
+    assert await stored.ids() == ["ForkEvent_fork_9", "WatchEvent_1"], "what is older was not asked for"
 
 
 async def test_days_of_stars_are_corrected(stored: Feed) -> None:
@@ -286,6 +288,9 @@ async def test_a_chain_of_pushes_leads_to_what_none_of_them_brought(stored: Feed
 
     assert await ends("d") == ["b"], "what created the branch says nothing of what was before"
     assert await ends("x") == ["x"]
+    await stored.write(push("history", "0", "y", seconds(0), before="0" * 40, ref="topic"))
+    async with stored.database.transaction() as connection:
+        assert not await feed.unexplained(connection, REPOSITORY, "refs/heads/topic", ["x"]), "down to the first commit"
     await stored.write(
         push("activity", "5", "c", seconds(5), before="q"), push("activity", "6", "q", seconds(4), before="c")
     )
@@ -457,7 +462,8 @@ insert into pull_requests (
   github_id, repository_id, repository_full_name, number, title, state, head_branch, author_id, author_login, merged,
   merged_by_id, created_at, updated_at, closed_at, merged_at)
 select 100 + n, '{repository}', 'octo/hello', n, 'Title ' || n, 'merged', 'topic', a.id, a.username, n > 1, a.id,
-  '2026-03-01T10:00:00Z', '2026-03-02T10:00:00Z', '2026-03-02T10:00:00Z', case when n > 1 then '2026-03-02T10:00:00Z'::timestamptz end
+  '2026-03-01T10:00:00Z', '2026-03-02T10:00:00Z', '2026-03-02T10:00:00Z',
+  case when n > 1 then '2026-03-02T10:00:00Z'::timestamptz end
 from generate_series(1, 3) n, contributors a where a.github_id = 1;
 insert into issues (github_id, repository_id, number, title, state, author_id, created_at, updated_at)
 select 204, '{repository}', 4, 'Broken', 'open', null, '2025-01-01T10:00:00Z', '2026-03-02T10:00:00Z';
@@ -537,7 +543,7 @@ async def test_what_github_left_out_of_an_event_comes_from_its_thread(stored: Fe
     await stored.write(event("events", "IssuesEvent_2", "mona", at, label))
     for _ in range(2):
         async with stored.database.transaction() as connection:
-            await feed.complete(connection, REPOSITORY)
+            await feed.complete(connection, REPOSITORY, AT)
     rows = await stored.rows("select event_id, payload, xmin::text from github_events_cache order by event_type")
     assert rows[0]["payload"] == label
     assert rows[1]["payload"]["pull_request"] == {

@@ -1,0 +1,24 @@
+"""Texts cut by tokens of cl100k_base, which OpenAI's embedding models count in; its vocabulary is inside the wheel."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import splintr
+
+
+@cache
+def _vocabulary() -> "splintr.AnyTokenizer":
+    # Some 25 MB: only who embeds has them.
+    import splintr
+
+    return splintr.Tokenizer.from_pretrained("cl100k_base")
+
+
+def cut(text: str, most: int) -> tuple[str, int]:
+    """The beginning of `text` of at most `most` tokens, whole characters, and how many tokens it has."""
+    vocabulary = _vocabulary()
+    tokens = vocabulary.encode_ordinary(text)
+    if len(tokens) <= most:
+        return text, len(tokens)
+    return vocabulary.decode_bytes(tokens[:most]).decode("utf-8", "ignore"), most

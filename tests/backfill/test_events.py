@@ -1,0 +1,430 @@
+"""The feed: every happening once, whichever source told it, back to the cutoff."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import orjson
+import pytest
+
+from sandbox.github.clock import stamp
+from sandbox.github.faults import BadGateway, Effect, Forbidden, NullNode, ServerError, Touch
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.limits import Budget
+from sandbox.github.repositories import Refusal, Repository
+from sandbox.github.requests import Entry, Reply, Request, message_reply
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests.backfill.conftest import Backfill
+from tests.shop import connected
+from tests.truth import check, check_feed
+
+PLAN = Plan(
+    "acme/rocket",
+    pull_requests=40,
+    issues=30,
+    discussions=5,
+    stars=250,
+    forks=120,
+    releases=105,
+    pushes=300,
+    ghosts=0.1,
+)
+OPERATIONS = ("Stargazers", "Forks", "CommitHistory")
+ROUTES = ("events", "activity", "releases", "stargazers/history")
+Serve = Callable[..., StandIn]
+
+
+def ago(days: float) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def route(entry: Entry) -> str:
+    path = entry.path.partition("?")[0]
+    return next((each for each in ROUTES if path.endswith(f"/{each}") and entry.kind == "rest"), entry.operation)
+
+
+def of_events(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if route(entry) in (*OPERATIONS, *ROUTES)]
+
+
+def page(entry: Entry) -> bytes:
+    """What was asked for, but not since when."""
+    variables = {name: value for name, value in entry.variables.items() if name != "since"}
+    return orjson.dumps([entry.operation, entry.path, variables], option=orjson.OPT_SORT_KEYS)
+
+
+async def begun(serve: Serve, backfill: Backfill, repository: Repository, **options: Any) -> tuple[StandIn, str]:
+    github = serve(repository.world, **options)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    return github, await backfill.workspace(repository)
+
+
+async def run(backfill: Backfill, workspace_id: str, *arguments: str, days: int = 10_000, within: float = 90) -> str:
+    job_id = await backfill.start(workspace_id, *arguments, days=days)
+    await backfill.completed(job_id, within=within)
+    return job_id
+
+
+async def versions(backfill: Backfill) -> list[tuple[Any, ...]]:
+    return [
+        tuple(row)
+        for table in ("github_events_cache", "repository_star_history")
+        for row in await backfill.rows(f"select xmin::text, ctid::text, tableoid::text from {table} order by 1, 2, 3")
+    ]
+
+
+async def proof(backfill: Backfill, job_id: str) -> dict[str, Any]:
+    [row] = await backfill.rows(
+        "select proof from backfill_sweeps where backfill_job_id = $1 and data_type = 'events'", job_id
+    )
+    found: dict[str, Any] = row["proof"]
+    return found
+
+
+async def test_every_happening_is_one_row(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    _, workspace_id = await begun(serve, backfill, repository)
+    job_id = await run(backfill, workspace_id)
+    await check(backfill.dsn, repository)
+    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
+    [rows] = await backfill.rows("select count(*) as number from github_events_cache")
+    assert progress["events_count"] == rows["number"]
+    assert progress["data_types_completed"] == ["discussions", "events", "issues", "pull_requests"]
+    told = await proof(backfill, job_id)
+    assert {source: each["status"] for source, each in told["sources"].items()} == dict.fromkeys(
+        ("stargazers", "star_history", "forks", "releases", "activity", "history", "events", "threads"), "complete"
+    )
+    assert sum(each["rows"] for each in told["sources"].values()) == rows["number"]
+    assert told["notes"] == []
+    kinds = {
+        (row["source"], row["event_type"])
+        for row in await backfill.rows("select distinct source, event_type from github_events_cache")
+    }
+    assert {
+        ("stargazers", "WatchEvent"),
+        ("events", "WatchEvent"),  # taken back since
+        ("forks", "ForkEvent"),
+        ("releases", "ReleaseEvent"),
+        ("activity", "PushEvent"),
+        ("activity", "CreateEvent"),
+        ("activity", "DeleteEvent"),
+        ("history", "PushEvent"),
+        ("threads", "PullRequestEvent"),
+        ("threads", "IssuesEvent"),
+    } <= kinds
+
+    before = await versions(backfill)
+    await run(backfill, workspace_id)
+    assert await versions(backfill) == before, "a second run changes no row"
+
+
+async def test_a_second_workspace_costs_one_request(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id, days=365)
+    asked = len(github.log)
+    star = repository.star(repository.world.account("late"))
+    await run(backfill, await backfill.workspace(repository), days=365)
+    [entry] = of_events(github.log[asked:])
+    assert route(entry) == "events"
+    [row] = await backfill.rows("select source from github_events_cache where actor_login = 'late'")
+    assert row["source"] == "events"
+    assert star.account.login == "late"
+    await check_feed(backfill.dsn, repository, ago(365))
+
+
+async def test_more_days_cost_no_page_twice(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id, days=365)
+    await check_feed(backfill.dsn, repository, ago(365))
+    first = of_events(github.log)
+    asked = len(github.log)
+    job_id = await run(backfill, workspace_id, days=3_650)
+    await check_feed(backfill.dsn, repository)
+    second = of_events(github.log[asked:])
+    # The one request that asks for what is new since.
+    assert Counter(map(page, first)) & Counter(map(page, second)) == Counter(
+        page(entry) for entry in second if route(entry) == "events" and entry.path.endswith("page=1")
+    )
+    assert Counter(map(route, second))["events"] == 1
+    assert {route(entry) for entry in second} >= {"Stargazers", "CommitHistory"}
+    asked = len(github.log)
+    await run(backfill, workspace_id, days=3_650)
+    assert len(of_events(github.log[asked:])) == 1
+    assert (await proof(backfill, job_id))["inherited_as_of"]
+
+
+async def test_what_happened_since_is_read_from_every_source(serve: Serve, backfill: Backfill) -> None:
+    """A day later, by GitHub's clock, one request is not enough."""
+    repository = generate(World(), PLAN)
+    world = repository.world
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id, days=3_650)
+    asked = len(github.log)
+    world.clock.advance(86_400)
+    somebody = world.account("somebody")
+    for number in range(120):
+        repository.star(world.account(f"crowd-{number}"))
+        repository.push(somebody, commits=2)
+    repository.fork(somebody)
+    draft = repository.release(somebody, "v100", is_draft=True, at=stamp(ago(300)))
+    draft.publish()
+    repository.create_branch(somebody, "new")
+    # More than the events API shows.
+    for number in range(320):
+        repository.add_event("GollumEvent", world.account(f"writer-{number}"))
+    world.clock.advance(3_600)
+    await run(backfill, workspace_id, days=3_650)
+    assert Counter(map(route, of_events(github.log[asked:]))) == {
+        "events": 4,  # the first told that an hour was over
+        "Stargazers": 2,
+        "Forks": 1,
+        "releases": 2,
+        "activity": 2,
+    }
+    await check_feed(backfill.dsn, repository)
+    [pushes] = await backfill.rows(
+        "select count(*) as number from github_events_cache where actor_login = 'somebody' and event_type = 'PushEvent'"
+    )
+    assert pushes["number"] == 120
+
+
+@pytest.mark.parametrize("how", ["forbidden", "not_found", "empty"])
+async def test_stargazers_that_are_not_shown_are_counted(how: Refusal, serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    repository.stargazers_refusal = how
+    github, workspace_id = await begun(serve, backfill, repository)
+    job_id = await run(backfill, workspace_id, days=365)
+    await check_feed(backfill.dsn, repository, ago(365))
+    assert await backfill.rows("select from repository_star_history where stars > 0")
+    told = await proof(backfill, job_id)
+    assert told["sources"]["stargazers"]["status"] == "skipped"
+    assert told["sources"]["star_history"]["status"] == "complete"
+    ended = await backfill.run_starter(backfill.environment, "status", job_id)
+    assert "counts only" in ended.stdout
+    ended = await backfill.run_starter(backfill.environment, "status", job_id, "--json")
+    [view] = [each for each in orjson.loads(ended.stdout)["repositories"][0]["types"] if each["data_type"] == "events"]
+    assert view["status"] == "completed"
+    assert view["notes"][0].startswith("stars: counts only: GitHub ")
+    assert view["proof"]["sources"]["stargazers"]["reason"]
+
+    # More days of counts, from where they ended; and who gave the stars, once GitHub shows it.
+    asked = len(github.log)
+    await run(backfill, workspace_id, days=3_650)
+    await check_feed(backfill.dsn, repository)
+    paths = [entry.path for entry in github.log[asked:] if route(entry) == "stargazers/history"]
+    assert [path.rpartition("=")[2] for path in paths] == ["3", "4", "5", "6"][: len(paths)]
+    assert "Stargazers" not in map(route, github.log[asked:])
+    repository.stargazers_refusal = None
+    repository.world.clock.advance(7_200)
+    job_id = await run(backfill, workspace_id, days=3_650)
+    [people] = await backfill.rows("select count(*) as number from github_events_cache where event_type = 'WatchEvent'")
+    assert people["number"] >= len(repository.stars)
+    assert (await proof(backfill, job_id))["notes"] == []
+
+
+class Denied(Effect):
+    """403 or 404 for a route that is there."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def instead(self, request: Request, budget: Budget) -> Reply:  # noqa: ARG002
+        return message_reply(self.status, "Not Found" if self.status == 404 else "Resource not accessible")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_what_else_is_refused_is_said_and_never_nothing(status: int, serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    for denied in ("releases", "activity"):
+        github.faults.add(Denied(status), times=None, path=f"*/{denied}*")
+    job_id = await run(backfill, workspace_id)
+    told = await proof(backfill, job_id)
+    assert [note.partition(":")[0] for note in told["notes"]] == ["releases", "activity"]
+    assert told["sources"]["releases"]["status"] == "skipped"
+    # Without activity the commits tell of every push.
+    [pushes] = await backfill.rows("select count(*) as number from github_events_cache where source = 'history'")
+    assert pushes["number"] > 300
+
+
+async def test_an_empty_repository_has_no_events(serve: Serve, backfill: Backfill) -> None:
+    repository = World().add_repository("acme/empty")
+    repository.empty()
+    _, workspace_id = await begun(serve, backfill, repository)
+    job_id = await run(backfill, workspace_id)
+    [sweep] = await backfill.rows(
+        "select * from backfill_sweeps where backfill_job_id = $1 and data_type = 'events'", job_id
+    )
+    assert (sweep["status"], sweep["counts"]) == ("completed", {"events": 0})
+    assert not await backfill.rows("select from github_events_cache")
+
+
+async def test_forty_five_thousand_stars(serve: Serve, backfill: Backfill) -> None:
+    """REST would end at 40,000."""
+    repository = generate(World(), Plan("acme/famous", pull_requests=2, issues=1, stars=45_000, years=5))
+    github, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id, "--type", "events", within=240)
+    [stars] = await backfill.rows("select count(*) as number from github_events_cache where source = 'stargazers'")
+    assert stars["number"] == 45_000
+    asked = of_events(github.log)
+    assert sum(entry.cost for entry in asked if route(entry) == "Stargazers") <= 451
+    await check_feed(backfill.dsn, repository, data_types=["events"])
+
+
+PASSING: dict[str, tuple[Effect, dict[str, Any]]] = {
+    "502 of large pages": (BadGateway(), {"times": 4, "page_over": 30}),
+    "502 of lists": (BadGateway(), {"times": 2, "kind": "rest", "path": "*/releases*"}),
+    "500": (ServerError(), {"times": 2}),
+    "a star that is null in large pages": (NullNode(over=10), {"times": 3, "operation": "Stargazers"}),
+    "a commit that is null in large pages": (NullNode(over=10), {"times": 2, "operation": "CommitHistory"}),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_what_passes_costs_no_event(name: str, serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    effect, how = PASSING[name]
+    fault = github.faults.add(effect, **how)
+    await run(backfill, workspace_id)
+    assert fault.hits > 0
+    await check_feed(backfill.dsn, repository)
+
+
+async def test_a_refused_cursor_costs_no_event(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    refused: list[str] = []
+
+    def refuse(request: Request) -> None:
+        cursor = request.variables.get("after")
+        if cursor and request.operation in ("Stargazers", "Forks") and not refused:
+            refused.append(str(cursor))
+            github.faults.refuse_cursor(str(cursor))
+
+    github.faults.add(Touch(refuse), times=None, kind="graphql")
+    await run(backfill, workspace_id)
+    assert refused
+    await check_feed(backfill.dsn, repository)
+
+
+KILLS = 8
+
+
+async def until_asked(github: StandIn, number: int, within: float = 40) -> None:
+    """Or until there is nothing more to ask for."""
+    deadline = monotonic() + within
+    while len(of_events(github.log)) < number and monotonic() < deadline:  # noqa: ASYNC110 (in another thread)
+        await asyncio.sleep(0.005)
+
+
+async def test_kills_lose_nothing_and_ask_for_nothing_again(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github = serve(repository.world, latency=0.01)
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    moments = random.Random(20261124)
+    worker = await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository))
+    for _ in range(KILLS):
+        await until_asked(github, len(of_events(github.log)) + moments.randint(1, 2))
+        await asyncio.sleep(moments.uniform(0, 0.05))
+        worker.send(signal.SIGKILL)
+        worker.wait(within=5)
+        worker = await backfill.start_worker(backfill.environment)
+    await backfill.completed(job_id)
+    await check_feed(backfill.dsn, repository)
+    again = Counter(map(page, of_events(github.log)))
+    assert sum(number - 1 for number in again.values()) <= KILLS
+
+
+async def test_what_the_host_stored_before_is_not_doubled(serve: Serve, backfill: Backfill) -> None:
+    """Under bare ids, and seconds off, as its webhook did; some of it would be purged tonight."""
+    repository = generate(World(), PLAN)
+    _, workspace_id = await begun(serve, backfill, repository)
+    dice = random.Random(1)
+    await run(backfill, workspace_id)
+    told = await backfill.rows("select * from github_events_cache order by event_id")
+    chosen = dice.sample(told, 300)
+    async with connected(backfill.dsn) as connection:
+        await connection.execute("truncate github_events_cache, backfill_coverage")
+        await connection.executemany(
+            """
+            insert into github_events_cache (
+              event_id, event_type, actor_login, created_at, payload, repository_owner, repository_name, processed)
+            values ($1, $2, $3, $4, $5, 'acme', 'rocket', $6)
+            """,
+            [
+                (
+                    row["event_id"].partition("_")[2] if row["source"] == "events" else str(number),
+                    row["event_type"],
+                    row["actor_login"].upper() if row["event_type"] == "WatchEvent" else row["actor_login"],
+                    row["created_at"] + timedelta(seconds=dice.uniform(-2, 2)),
+                    row["payload"],
+                    dice.random() < 0.5,
+                )
+                for number, row in enumerate(chosen)
+            ],
+        )
+    await run(backfill, workspace_id)
+    [rows] = await backfill.rows("select count(*) as number from github_events_cache")
+    assert rows["number"] == len(told)
+    async with connected(backfill.dsn) as connection:
+        await connection.execute(
+            "delete from github_events_cache where processed and created_at < now() - interval '90 days'"
+        )
+    [rows] = await backfill.rows("select count(*) as number from github_events_cache")
+    assert rows["number"] == len(told), "the purge took what was paid for"
+
+
+async def test_a_rename_between_two_runs(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    _, workspace_id = await begun(serve, backfill, repository)
+    await run(backfill, workspace_id)
+    [before] = await backfill.rows("select count(*) as number from github_events_cache")
+    repository.rename("hub/spaceship")
+    await run(backfill, workspace_id)
+    names = await backfill.rows(
+        "select repository_owner, repository_name, count(*) as number from github_events_cache group by 1, 2"
+    )
+    assert [tuple(row) for row in names] == [("hub", "spaceship", before["number"])]
+    await check_feed(backfill.dsn, repository)
+
+
+async def test_events_wait_for_the_threads_that_they_are_told_from(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), Plan("acme/slow", pull_requests=120, issues=60, stars=5))
+    github = serve(repository.world)
+    # Threads take long, the rest is read at once.
+    github.faults.add(Slow(0.3), times=None, operation="PullRequests")
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    await run(backfill, await backfill.workspace(repository))
+    ended = {
+        row["data_type"]: row["completed_at"]
+        for row in await backfill.rows("select data_type, completed_at from backfill_sweeps")
+    }
+    assert max(ended.values()) == ended["events"]
+    await check_feed(backfill.dsn, repository)
+
+
+class Slow(Effect):
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+async def test_events_of_a_repository_that_is_forbidden(serve: Serve, backfill: Backfill) -> None:
+    repository = generate(World(), PLAN)
+    github, workspace_id = await begun(serve, backfill, repository)
+    github.faults.add(Forbidden(), times=None, kind="rest", path="*/repositories/*")
+    job = await backfill.ended(await backfill.start(workspace_id))
+    assert job["status"] == "failed"
