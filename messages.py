@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 WORKSPACE_BACKFILL = "WorkspaceBackfillWorkflow"
 REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
+ARCHIVE = "ArchiveWorkflow"
 
 DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events", "embeddings")
@@ -30,6 +31,10 @@ def workspace_workflow_id(workspace_id: str) -> str:
 
 def repository_workflow_id(job_id: str, repository_id: str) -> str:
     return f"repository-backfill-{job_id}-{repository_id}"
+
+
+def archive_workflow_id(read_id: str) -> str:
+    return f"archive-{read_id}"
 
 
 class Message(BaseModel):
@@ -246,3 +251,60 @@ class JobOutcome(Message):
     completed_repositories: int
     failed_repositories: int
     error_message: Text | None = None
+
+
+# --- GH Archive -------------------------------------------------------------------------------------------------------
+
+
+class ArchiveRead(Message):
+    """Input of `ArchiveWorkflow`: a reading whose row is committed; a run that continues as new carries its plan."""
+
+    read_id: str
+    plan: "ArchivePlan | None" = None
+
+
+class ArchivePlan(Message):
+    """What `begin_archive` answers. Hours are their beginnings."""
+
+    read_id: str
+    workspace_id: str
+    workspace_name: Text
+    status: JobStatus
+    repositories: int
+    first_hour: datetime
+    last_hour: datetime
+    pace: Pace
+    search_attributes: list[str] = []
+    """Those that the namespace knows."""
+
+
+class ArchiveSlice(Message):
+    """Input of `read_archive`: go on for a slice, of at most `pace.slice_pages` hours."""
+
+    read_id: str
+    pace: Pace
+
+
+class ArchiveProgress(Message):
+    """How a slice ended, and result of `ArchiveWorkflow`. `more`: run the next one. `limited`: not before
+    `limited_until`. The rest is how the reading ended."""
+
+    outcome: Literal["more", "limited", "completed", "failed", "canceled"]
+    next_hour: datetime
+    """Every hour before it is stored."""
+    hours_missing: int = 0
+    hours_damaged: int = 0
+    lines_malformed: int = 0
+    events_stored: int = 0
+    bytes_read: int = 0
+    limited_until: datetime | None = None
+    failure: Failure | None = None
+    """With `failed`."""
+
+
+class EndArchive(Message):
+    """Input of `end_archive`: the reading ends before its last hour."""
+
+    read_id: str
+    status: Literal["failed", "canceled"]
+    failure: Failure | None = None

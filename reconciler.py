@@ -1,8 +1,8 @@
 """Keeps Postgres and Temporal of one mind about jobs, whichever of them was away and whoever was killed in between.
 
 A job that was committed and never heard is signaled. A job whose workflow is gone (termination and crashes run no code)
-is signaled again if it had not begun, and ended with the reason if it had. A repository that was added to a workspace
-with the add-on gets a job. Runs in every worker and webhook server.
+is signaled again if it had not begun, and ended with the reason if it had; so is a reading of GH Archive. A repository
+that was added to a workspace with the add-on gets a job. Runs in every worker and webhook server.
 """
 
 import asyncio
@@ -11,16 +11,27 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 import temporal
 from errors import BadInput, RetryNow, Unreachable
-from messages import WORKSPACE_BACKFILL, Failure, Retry, WorkspaceBackfill, workspace_workflow_id
-from store import jobs
+from messages import (
+    ARCHIVE,
+    WORKSPACE_BACKFILL,
+    ArchiveRead,
+    Failure,
+    Retry,
+    WorkspaceBackfill,
+    archive_workflow_id,
+    workspace_workflow_id,
+)
+from store import archive_reads, jobs
 from store.database import Connection, Database
 from store.jobs import Open, Unheard
 
@@ -63,6 +74,35 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
     log.info("job signaled", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
 
 
+async def start_archive(
+    client: Client,
+    read_id: str,
+    workspace_id: str,
+    workspace_name: str,
+    *,
+    usable: Collection[str],
+    task_queue: str,
+) -> None:
+    """Starts a committed reading of GH Archive; one that was started before stays. Raises `Unreachable`."""
+    try:
+        await client.start_workflow(
+            ARCHIVE,
+            ArchiveRead(read_id=read_id),
+            id=archive_workflow_id(read_id),
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=temporal.attributes(usable, workspace_id=workspace_id, status="pending"),
+            static_summary=f"GH Archive for {workspace_name}"[:200],
+            static_details=f"Workspace `{workspace_id}`; `starter.py archive-status {read_id}` shows more.",
+            rpc_timeout=ANSWER,
+        )
+    except WorkflowAlreadyStartedError:
+        return
+    except RPCError as error:
+        raise unreachable(error) from error
+    log.info("reading of the archive started", read=read_id, workspace=workspace_id)
+
+
 def unreachable(error: RPCError) -> Unreachable:
     """What an answer of Temporal's that is none means to a person."""
     return Unreachable("temporal_unreachable", f"Temporal: {error.status.name.lower()}: {error.message[:300]}")
@@ -83,7 +123,11 @@ class Life:
 
 async def describe(client: Client, workspace_id: str) -> Life:
     """Raises `Unreachable` if Temporal does not answer."""
-    handle = client.get_workflow_handle(workspace_workflow_id(workspace_id))
+    return await _life(client, workspace_workflow_id(workspace_id))
+
+
+async def _life(client: Client, workflow_id: str) -> Life:
+    handle = client.get_workflow_handle(workflow_id)
     try:
         described = await handle.describe(rpc_timeout=ANSWER)
     except RPCError as error:
@@ -173,11 +217,39 @@ class Reconciler:
                 for job in by_workspace[workspace_id]:
                     if not life.carries(job):
                         await _give_up(connection, job, life)
+            await self._compare_archive(client, connection)
             await jobs.estimate(connection)
             if monotonic() - self._added_at >= ADDED.total_seconds():
                 for job_id in await jobs.create_added(connection):
                     log.info("repositories were added to a workspace", job=job_id)
                 self._added_at = monotonic()
+
+    async def _compare_archive(self, client: Client, connection: Connection) -> None:
+        """A reading whose workflow never was is started; one whose workflow is gone has failed."""
+        for read in await archive_reads.silent(connection, quiet=QUIET):
+            life = await _life(client, archive_workflow_id(read.id))
+            if life.end == "gone" and read.status == "pending":
+                usable = self._usable or ()
+                await start_archive(
+                    client,
+                    read.id,
+                    read.workspace_id,
+                    read.workspace_name,
+                    usable=usable,
+                    task_queue=self._task_queue,
+                )
+            elif life.end is not None:
+                since = f"{read.next_hour.astimezone(UTC):%Y-%m-%dT%H}"
+                failure = Failure(
+                    code=f"workflow_{life.end}",
+                    message=f"the workflow {_ENDS.get(life.end, life.end)} before the reading was over",
+                    action=f"what is stored stays: read again with --since {since}",
+                    error_class="job_over",
+                    at=datetime.now(UTC),
+                )
+                status: Literal["failed", "canceled"] = "canceled" if life.end == "canceled" else "failed"
+                await archive_reads.end(connection, read.id, status, failure)
+                log.warning("a reading of the archive lost its workflow", read=read.id, workflow=life.end)
 
 
 async def _describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[str, Life]:

@@ -85,6 +85,12 @@ class GitHub(_Part):
         return self.github_graphql_url or f"{self.github_api_url}/graphql"
 
 
+class Archive(_Part):
+    """`GH_ARCHIVE_URL` is where GH Archive's hourly files are; without it nothing of it is read."""
+
+    gh_archive_url: HttpUrl | None = None
+
+
 class Embeddings(_Part):
     """OpenAI, or a server that speaks like it. Without a key nothing is embedded.
 

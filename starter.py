@@ -13,8 +13,8 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import asyncpg
@@ -35,10 +35,12 @@ import settings
 import temporal
 from embedding.batches import TEXT_TOKENS
 from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
+from github.archive import EVENT_TYPES, FIRST_HOUR, Archive, name_of
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
-from store import embeddings, jobs
+from store import archive_reads, embeddings, jobs
+from store.archive_reads import ArchiveView
 from store.database import Database
 from store.embeddings import Hit
 from store.jobs import JobSummary, JobView, RepositoryView, TypeView
@@ -51,6 +53,10 @@ LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 30.0
 """How long `watch` waits for a Postgres that went away."""
 SHOWN_AT_ONCE = 12
+SAMPLES = 8
+"""Files of the archive whose sizes are asked for, to estimate all of them."""
+ASSUMED_BYTES_PER_SECOND = 20e6
+"""Downloaded, until a reading has shown how fast it goes: unpacking alone was measured at 40 to 80 MB/s on one core."""
 
 app = App(
     name="starter.py",
@@ -77,6 +83,29 @@ Number = Annotated[int, Parameter(converter=_whole(MOST_HITS))]
 Repositories = Annotated[tuple[str, ...], Parameter(name="--repo", negative=())]
 DataTypes = Annotated[tuple[DataType, ...], Parameter(name="--type", negative=())]
 ThreadTypes = Annotated[tuple[ThreadTable, ...], Parameter(name="--type", negative=())]
+
+
+def _moment(_type: Any, tokens: Sequence[Any]) -> datetime:
+    """A date or a moment in ISO 8601; without a zone it is UTC."""
+    text = tokens[0].value
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or not re.match(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError("must be a date or an hour, as 2025-01-31 or 2025-01-31T09")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _event_type(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
+    names = tuple(token.value for token in tokens)
+    if unknown := [name for name in names if name not in EVENT_TYPES]:
+        raise ValueError(f"{', '.join(unknown)} is none of {', '.join(EVENT_TYPES)}")
+    return names
+
+
+Moment = Annotated[datetime, Parameter(converter=_moment)]
+EventTypes = Annotated[tuple[str, ...], Parameter(name="--event-type", negative=(), converter=_event_type)]
 Switch = Annotated[bool, Parameter(negative=())]
 
 
@@ -225,6 +254,93 @@ async def list_(*, json: Switch = False) -> int:
 
 
 @app.command
+async def archive(
+    *,
+    workspace: str,
+    since: Moment,
+    until: Moment,
+    repo: Repositories = (),
+    event_type: EventTypes = (),
+    yes: Switch = False,
+) -> int:
+    """Say what it costs to fill event types from GH Archive that GitHub no longer tells; with --yes, do it.
+
+    Parameters
+    ----------
+    workspace
+        Its id or slug.
+    since
+        From this date or hour on (UTC): 2025-01-31 or 2025-01-31T09.
+    until
+        Up to this date or hour, which is not read.
+    repo
+        Only this repository of the workspace (owner/name). May be repeated.
+    event_type
+        Only this type of events. Without it, all that no other source gives. May be repeated.
+    yes
+        Start it, print the reading's id and return.
+    """
+    url = settings.load(settings.Archive).gh_archive_url
+    if url is None:
+        raise BadInput("GH_ARCHIVE_URL", "missing: GH Archive is not read unless its address is set")
+    first, last = _hours(since, until)
+    async with AsyncExitStack() as stack:
+        # Before anything is asked of the archive: whatever is wrong is said at once.
+        connected = await stack.enter_async_context(_temporal()) if yes else None
+        database = await stack.enter_async_context(_database())
+        async with database.transaction() as connection:
+            scope = await archive_reads.scope(connection, workspace, repo)
+            rate = await archive_reads.bytes_per_second(connection)
+        cost = await _archive_cost(url, first, last, rate)
+        types = ", ".join(sorted(set(event_type))) or "all event types that no other source gives"
+        names = ", ".join(each.full_name for each in scope.repositories[:LISTED])
+        more = len(scope.repositories) - LISTED
+        lines = [
+            f"GH Archive for {scope.workspace_name}: {types}",
+            f"of {names}" + (f" and {more} more" if more > 0 else ""),
+            *(f"not of {name}: its GitHub id is not known" for name in scope.unnumbered),
+            *cost,
+        ]
+        print(*lines, sep="\n", file=sys.stderr if yes else sys.stdout)
+        if connected is None:
+            print("nothing was read; run again with --yes to read it")
+            return 0
+        client, usable, queue = connected
+        async with database.transaction() as connection:
+            read_id = await archive_reads.ask_for(
+                connection, scope, event_types=event_type, first_hour=first, last_hour=last
+            )
+        try:
+            await reconciler.start_archive(
+                client, read_id, scope.workspace_id, scope.workspace_name, usable=usable, task_queue=queue
+            )
+        except Unreachable as error:
+            print(
+                f"starter: reading {read_id} is stored and will be started later: {_one_line(error)}", file=sys.stderr
+            )
+        print(read_id)
+    return 0
+
+
+@app.command(name="archive-status")
+async def archive_status(read: str, /, *, json: Switch = False) -> int:
+    """Show how far a reading of GH Archive is.
+
+    Parameters
+    ----------
+    json
+        As JSON.
+    """
+    async with _database() as database, database.transaction() as connection:
+        view = await archive_reads.look(connection, read)
+    if json:
+        print(view.model_dump_json(indent=2))
+    else:
+        _console().print(_table_of_archive(view))
+    return 1 if view.status in ("failed", "canceled") else 0
+
+
+@app.command
 async def search(
     text: str, /, *, workspace: str, limit: Number = 10, thread_type: ThreadTypes = (), json: Switch = False
 ) -> int:
@@ -361,6 +477,99 @@ async def _views(database: Database, job_id: str) -> AsyncIterator[JobView]:
             if job.ended:
                 return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+# --- GH Archive -------------------------------------------------------------------------------------------------------
+
+
+def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """The first and the last whole hour of a range. Raises `BadInput` where there is none that the archive can have."""
+    first = -(-since.timestamp() // 3_600)
+    end = until.timestamp() // 3_600
+    if first < FIRST_HOUR.timestamp() / 3_600:
+        raise BadInput("--since", f"must be {FIRST_HOUR:%Y-%m-%d} or later: before, GH Archive's events have no ids")
+    if end > time.time() // 3_600:
+        raise BadInput("--until", "must not be later than the last full hour: the archive has only what is over")
+    if first >= end:
+        raise BadInput("--until", "must be a whole hour or more after --since")
+    return datetime.fromtimestamp(first * 3_600, UTC), datetime.fromtimestamp((end - 1) * 3_600, UTC)
+
+
+async def _archive_cost(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
+    """What it takes to read these hours, in words; asks for the sizes of a few files, spread over the range."""
+    total = (last - first) // archive_reads.HOUR + 1
+    count = min(total, SAMPLES)
+    places = [round(number * (total - 1) / max(count - 1, 1)) for number in range(count)]
+    async with Archive(url) as client:
+        try:
+            sizes = await asyncio.gather(*(client.size(first + place * archive_reads.HOUR) for place in places))
+        except (PartOver, RetryLater) as error:
+            raise BadInput("GH_ARCHIVE_URL", error.message) from error
+    there = [each for each in sizes if each.there]
+    if not there:
+        raise BadInput(
+            "GH_ARCHIVE_URL",
+            f"{url} has none of the {count} hours that were looked for, the first of them {name_of(first)}",
+        )
+    end = last + archive_reads.HOUR
+    lines = [f"{total} hours, each a file: {first:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, from {url}"]
+    lengths = [each.length for each in there if each.length is not None]
+    if len(lengths) < len(there):
+        lines.append("how many bytes that is the server does not say")
+    else:
+        size = sum(lengths) / count * total
+        of = f"the sizes of {count} of the files" if count < total else "the sizes of all files"
+        lines.append(f"about {_size(size)} to download (an estimate by {of}), nothing of it kept on disk")
+        pace = rate or ASSUMED_BYTES_PER_SECOND
+        why = "as fast as the latest readings" if rate else "assumed, as nothing was read yet"
+        lines.append(f"about {_duration(size / pace)} at {_size(pace)}/s ({why})")
+    if missing := count - len(there):
+        lines.append(f"{missing} of the {count} files looked for {'is' if missing == 1 else 'are'} missing")
+    return [*lines, "no GitHub budget is used"]
+
+
+def _size(number: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1_000:
+            return f"{number:.3g} {unit}"
+        number /= 1_000
+    return f"{number:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3_600:.0f} h"
+
+
+def _table_of_archive(view: ArchiveView) -> RenderableType:
+    end = view.last_hour + archive_reads.HOUR
+    table = Table.grid(padding=(0, 2))
+    table.add_row("reading", view.id)
+    table.add_row("workspace", view.workspace_name)
+    table.add_row("status", _status(view.status))
+    table.add_row("repositories", ", ".join(view.repositories[:LISTED]) or "none is left")
+    table.add_row("event types", ", ".join(view.event_types or ()) or "all that no other source gives")
+    table.add_row(
+        "hours", f"{view.first_hour.astimezone(UTC):%Y-%m-%d %H:%M} to {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    )
+    table.add_row(
+        "read", f"{view.hours_read} of {view.hours_total}, {view.hours_missing} of them missing in the archive"
+    )
+    table.add_row(
+        "next", f"{view.next_hour.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if view.hours_read < view.hours_total else ""
+    )
+    if view.hours_damaged:
+        table.add_row("damaged", f"{view.hours_damaged} hours, of which was stored what could be read")
+    table.add_row("events stored", str(view.events_stored))
+    table.add_row("malformed lines", str(view.lines_malformed))
+    table.add_row("downloaded", _size(view.bytes_read))
+    if view.committed_at:
+        table.add_row("last hour stored", f"{view.committed_at.astimezone():%Y-%m-%d %H:%M:%S}")
+    if view.error:
+        action = f" ({view.error.action})" if view.error.action else ""
+        table.add_row("why", f"{view.error.code}: {view.error.message}{action}")
+    return table
 
 
 # --- What people see --------------------------------------------------------------------------------------------------

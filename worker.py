@@ -19,15 +19,18 @@ from temporalio.worker import Worker
 import logs
 import settings
 import temporal
+from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
 from errors import BackfillError, BadInput
+from github.archive import Archive
 from github.client import GitHub
 from messages import Pace
 from reconciler import Reconciler
 from store import embeddings
 from store.database import Database
+from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -45,6 +48,7 @@ def build(
     database: Database,
     github: GitHub,
     embedder: "Embedder | None",
+    archive: Archive | None,
     worker: settings.Worker,
     task_queue: str,
     search_attributes: frozenset[str],
@@ -58,10 +62,11 @@ def build(
     )
     jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
     sweeps = SweepActivity(Sources(database, github, embedder))
+    archives = ArchiveActivities(database, archive, pace, search_attributes)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow],
+        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
         activities=[
             jobs.begin_job,
             jobs.next_repositories,
@@ -69,6 +74,9 @@ def build(
             jobs.record_repository,
             jobs.finish_job,
             sweeps.sweep,
+            archives.begin_archive,
+            archives.read_archive,
+            archives.end_archive,
         ],
         max_concurrent_activities=worker.activities_at_once,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -84,6 +92,7 @@ async def work(stop: asyncio.Event) -> None:
     database_setting = settings.load(settings.Database)
     github_setting = settings.load(settings.GitHub)
     embeddings_setting = settings.load(settings.Embeddings)
+    archive_url = settings.load(settings.Archive).gh_archive_url
     for token in github_setting.tokens:
         logs.register_secret(token)
     logs.register_secret(embeddings_setting.key or "")
@@ -100,10 +109,11 @@ async def work(stop: asyncio.Event) -> None:
         async with database.transaction() as connection:
             await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
         await stack.enter_async_context(github)
+        archive = await stack.enter_async_context(Archive(archive_url)) if archive_url else None
         embedder = await _embedder(stack, embeddings_setting)
         search_attributes = await temporal.register_search_attributes(client)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
-        worker = build(client, database, github, embedder, worker_setting, task_queue, search_attributes)
+        worker = build(client, database, github, embedder, archive, worker_setting, task_queue, search_attributes)
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
         gc.collect()

@@ -115,7 +115,7 @@ class GitHub:
         body = orjson.dumps({"query": query, "operationName": operation, "variables": variables})
         status, headers, raw, seconds, token = await self._send("graphql", "POST", self._graphql_url, body)
         asked_at = _asked_at(headers, seconds)
-        content = _decode(raw) if status == 200 else None
+        content = decode(raw) if status == 200 else None
         if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
             raise self._refusal(token, "graphql", status, headers, raw, operation)
         data = content.get("data")
@@ -153,7 +153,7 @@ class GitHub:
         status, headers, raw, seconds, token = await self._send("core", "GET", f"{self._api_url}{path}", None)
         if status != 200:
             raise self._refusal(token, "core", status, headers, raw, path.partition("?")[0])
-        content = _decode(raw)
+        content = decode(raw)
         if content is None:
             raise RetryNow("bad_answer", f"GitHub's answer to {path.partition('?')[0]} is not JSON")
         self._budget.accepted(token, "core")
@@ -301,7 +301,7 @@ def _time(value: str) -> datetime:
     return datetime.fromisoformat(value)
 
 
-def _decode(raw: bytes) -> Any:
+def decode(raw: bytes) -> Any:
     """Parsed JSON without what Postgres cannot hold: NUL characters and lone surrogates. None if it is not JSON."""
     nul = b"\\u0000" in raw
     if nul and b"\\\\u0000" not in raw:

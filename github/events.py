@@ -235,13 +235,19 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
     read = Happenings(Page(answer.asked_at), _next(answer, size, offset), seconds=answer.seconds)
     for event in answer.data:
         at, event_type, actor = _time(event["created_at"]), event["type"], event["actor"]
-        payload = _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
+        payload = payload_of(event)
         login = (actor or {}).get("login") or GHOST
         read.page.feed.append(FeedEvent(f"{event_type}_{event['id']}", event_type, login, at, payload, "events"))
     return _reaching(read)
 
 
 # --- GitHub's payloads in the host's shapes: trimmed since October 2025, and fuller than its screens read before
+
+
+def payload_of(event: Node) -> Json:
+    """The payload of an event as the API tells it, or told it once. Raises `KeyError` for what is no event."""
+    event_type = event["type"]
+    return _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
 
 
 def _watch(event: Node) -> Json:

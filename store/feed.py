@@ -25,6 +25,10 @@ _IDENTITY = (
 # all of a repository's rows each time, and does where it has not counted them yet.
 _KIND = "s.event_type || ' ' || s.repository_owner || '/' || s.repository_name = {} || ' ' || $1 || '/' || $2"
 _PUSHES = _KIND.format("'PushEvent'")
+# GH Archive keeps what the events API told, under the same ids: they are one source.
+_ANOTHER = "replace(s.source, 'archive', 'events') is distinct from replace(u.source, 'archive', 'events')"
+_NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
+"""Sources whose events have GitHub's ids."""
 
 # Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
 # they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
@@ -46,11 +50,11 @@ with incoming as materialized (
   select u.place, s.tableoid, s.ctid, -1::float as apart
   from incoming u join github_events_cache s
     on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
-  where u.source = 'events' and s.repository_owner = $1 and s.repository_name = $2
+  where u.source in ('events', 'archive') and s.repository_owner = $1 and s.repository_name = $2
   union all
   select u.place, s.tableoid, s.ctid, -1
   from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
-  where u.source <> 'events'
+  where u.source not in ('events', 'archive')
 ), near as (
   select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
@@ -61,7 +65,7 @@ with incoming as materialized (
       and s.created_at between u.created_at - u.within and u.created_at + u.within
     offset 0
   ) s
-  where s.source is distinct from u.source and case
+  where {_ANOTHER} and case
     when u.happening = '' or s.happening = '' then
       lower(s.actor_login) = lower(u.actor_login) and (
         u.event_type in ('WatchEvent', 'ForkEvent')
@@ -76,7 +80,7 @@ with incoming as materialized (
     select s.tableoid, s.ctid, s.created_at, s.source, s.event_type, s.payload from github_events_cache s
     where {_IDENTITY} = u.identity and {_KIND.format("u.event_type")} offset 0
   ) s
-  where event_happening(s.event_type, s.payload) = u.happening and s.source is distinct from u.source and (
+  where event_happening(s.event_type, s.payload) = u.happening and {_ANOTHER} and (
     u.event_type in ('ForkEvent', 'ReleaseEvent')
     or u.event_type = 'PushEvent' and 'history' in (u.source, s.source)
   )
@@ -137,7 +141,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
     Each stored row stands for one of those that come, the one nearest to it: closed, reopened and closed within a
     minute are two closings.
     """
-    rows = list({(row.event_id, row.source != "events" and row.created_at): row for row in rows}.values())
+    rows = list({(row.event_id, row.source not in _NUMBERED and row.created_at): row for row in rows}.values())
     if not rows:
         return 0
     name = _names(repository)

@@ -66,6 +66,7 @@ class Entry:
     sequence: int
     at: Stamp
     kind: Kind
+    method: str
     operation: str
     variables: dict[str, Any]
     path: str

@@ -277,6 +277,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
         sequence=sequence,
         at=at,
         kind=request.kind,
+        method=request.method,
         operation=request.operation,
         variables=request.variables,
         path=request.path,
@@ -290,7 +291,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
         fault=" ".join(type(effect).__name__ for effect in request.effects),
         seconds=time.monotonic() - started,
         github_seconds=reply.github_seconds if reply else 0,
-        size=len(reply.body) if reply else 0,
+        size=len(reply.body) if reply and request.method != "HEAD" else 0,
         started=started,
     )
 

@@ -63,6 +63,11 @@ backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
   position jsonb, swept_by uuid, counts jsonb
+archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,
+  last_hour timestamptz, next_hour timestamptz, hours_missing integer, hours_damaged integer, lines_malformed integer,
+  events_stored integer, bytes_read bigint, seconds_read double precision, status, error jsonb, attempts integer,
+  lease_token bigint, lease_owner, leased_at timestamptz, created_at timestamptz, started_at timestamptz,
+  committed_at timestamptz, completed_at timestamptz
 """
 
 KEYS = """
@@ -88,6 +93,7 @@ webhook_deliveries: webhook_id
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
 backfill_coverage: repository_id, data_type
+archive_reads: id
 """
 
 

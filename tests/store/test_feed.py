@@ -102,6 +102,13 @@ SAME: dict[str, tuple[FeedEvent, FeedEvent]] = {
         WIKI,
         event("events", "4", "mona", seconds(900))._replace(event_type="GollumEvent"),
     ),
+    "what the archive has of it": (WIKI, event("archive", "GollumEvent_4", "mona", AT)),
+    "the archive's of a bare id": (
+        event("archive", "GollumEvent_4", "mona", AT),
+        event("events", "4", "mona", seconds(900))._replace(event_type="GollumEvent"),
+    ),
+    "the archive's star": (WATCH, event("archive", "WatchEvent_11", "mona", seconds(59))),
+    "the archive's push": (push("activity", "77_a", "bb", AT), push("archive", "14", "bb", seconds(9), "77")),
     "a star by its giver, in other letters": (WATCH, event("events", "WatchEvent_11", "mona", seconds(59))),
     "a fork, whenever": (FORK, event("events", "ForkEvent_12", "org", seconds(9_000), {"forkee": {"id": 9}})),
     "a fork that says nothing of itself": (FORK, event("events", "ForkEvent_12", "mona", seconds(40))),
@@ -142,6 +149,7 @@ OTHER: dict[str, tuple[FeedEvent, FeedEvent]] = {
     "the reopening": (closing("threads", "50_closed_1", AT), closing("events", "17", AT, "reopened")),
     "anything else seconds later": (WIKI, event("threads", "GollumEvent_19", "mona", seconds(3))),
     "what the same source tells twice": (WIKI, event("events", "GollumEvent_20", "mona", AT)),
+    "what the API and the archive tell under two ids": (WIKI, event("archive", "GollumEvent_20", "mona", seconds(1))),
     "another type's bare id": (WIKI, event("events", "4", "mona", seconds(900))._replace(event_type="MemberEvent")),
 }
 

@@ -1,8 +1,9 @@
 """Records the histories that `test_replay.py` replays: `.venv/bin/python -m tests.workflows.record` from the root.
 
 A real run: a purchase's job of two repositories, of which the second waits for a rate limit; then a job that is
-canceled in its middle, retried, and done. Run it when the workflows' shape changes, beside the old histories:
-what production started under them must still replay.
+canceled in its middle, retried, and done; then two readings of GH Archive, of which the second is canceled. With
+`archive` as argument only these. Run it when the workflows' shape changes, beside the old histories: what production
+started under them must still replay.
 """
 
 import asyncio
@@ -19,10 +20,10 @@ from typing import Any
 import asyncpg
 from temporalio.client import Client
 
-from messages import repository_workflow_id, workspace_workflow_id
+from messages import archive_workflow_id, repository_workflow_id, workspace_workflow_id
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
-from sandbox.github.faults import Latency, SecondaryLimit
+from sandbox.github.faults import Headers, Latency, SecondaryLimit, ServerError
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
@@ -30,7 +31,7 @@ from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from sandbox.processes import Processes
 from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
+from sandbox.purchase import Workspace, create_workspace
 from schema.migrate import migrate
 from temporal import connect
 
@@ -62,6 +63,13 @@ class Recorder:
             "select status || ' ' || attempt from workspace_backfill_jobs where id = $1", job_id
         )
         return status
+
+    async def reading(self, read_id: str) -> str:
+        status: str = await self._connection.fetchval("select status from archive_reads where id = $1", read_id)
+        return status
+
+    async def cancel(self, workflow_id: str) -> None:
+        await self._client.get_workflow_handle(workflow_id).cancel()
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + 60
@@ -99,6 +107,7 @@ async def record(processes: Processes, github: StandIn, repositories: list[Repos
         "GITHUB_API_URL": github.url,
         "GITHUB_TOKENS": TOKEN,
         "GITHUB_BUDGET_SHARE": "1",
+        "GH_ARCHIVE_URL": f"{github.url}/archive",
         "HEARTBEAT_TIMEOUT_SECONDS": "2",
         "SLICE_PAGES": str(SLICE_PAGES),
     }
@@ -114,6 +123,19 @@ async def record(processes: Processes, github: StandIn, repositories: list[Repos
 async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositories: list[Repository]) -> None:
     listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, False) for each in repositories]
     [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
+    if sys.argv[1:] != ["archive"]:
+        await record_backfills(recorder, dsn, github, repositories, workspace, second)
+    await record_archive(recorder, workspace.workspace_id, github)
+
+
+async def record_backfills(
+    recorder: Recorder,
+    dsn: str,
+    github: StandIn,
+    repositories: list[Repository],
+    workspace: Workspace,
+    second: Workspace,
+) -> None:
     limit = github.faults.add(
         SecondaryLimit(retry_after=2), times=2, kind="graphql", when=lambda it: it.variables.get("name") == "two"
     )
@@ -154,6 +176,37 @@ async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositorie
     await recorder.until(retried)
     await recorder.save("workspace-retried", workspace_workflow_id(second.workspace_id))
     await recorder.save("repository-retried", repository_workflow_id(canceled, repository_id))
+
+
+async def record_archive(recorder: Recorder, workspace_id: str, github: StandIn) -> None:
+    """Readings of GH Archive: seven hours in three slices, of which one meets a limit, and one that is canceled."""
+    limit = github.faults.add(
+        Headers(set={"Retry-After": "2"}), kind="archive", when=lambda it: it.method == "GET" and "-05-4" in it.path
+    )
+    github.faults.add(ServerError(429), kind="archive", when=lambda it: it.method == "GET" and "-05-4" in it.path)
+    asked = ("archive", "--workspace", workspace_id, "--since", "2026-01-05", "--yes", "--until")
+    read = await recorder.starter(*asked, "2026-01-05T07")
+
+    async def read_to_the_end() -> bool:
+        return await recorder.reading(read) == "completed"
+
+    await recorder.until(read_to_the_end)
+    assert limit.hits == 1
+    await recorder.save("archive", archive_workflow_id(read))
+    slow = github.faults.add(Latency(30), times=None, kind="archive", when=lambda it: it.method == "GET")
+    canceled = await recorder.starter(*asked, "2026-01-05T03")
+
+    async def being_read() -> bool:
+        return slow.hits > 0
+
+    await recorder.until(being_read)
+    await recorder.cancel(archive_workflow_id(canceled))
+
+    async def stopped() -> bool:
+        return await recorder.reading(canceled) == "canceled"
+
+    await recorder.until(stopped)
+    await recorder.save("archive-canceled", archive_workflow_id(canceled))
 
 
 async def id_of(dsn: str, repository: Repository) -> str:

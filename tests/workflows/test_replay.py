@@ -15,6 +15,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -34,12 +35,12 @@ def replayer(*workflows: type) -> Replayer:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_recorded_history_replays(name: str) -> None:
-    await replayer(WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow).replay_workflow(read(name))
+    await replayer(WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow).replay_workflow(read(name))
 
 
 def test_the_histories_are_of_every_kind() -> None:
     assert {"workspace", "workspace-canceled", "workspace-retried", "repository-one", "repository-two"} <= {*NAMES}
-    assert "repository-canceled" in NAMES
+    assert {"repository-canceled", "archive", "archive-canceled"} <= {*NAMES}
 
 
 @workflow.defn(name="RepositoryBackfillWorkflow", sandboxed=False)

@@ -96,6 +96,20 @@ def test_hours_that_are_not_there(client: Any, name: str) -> None:
     assert archive.hour(client.github.world, "2026-03-01-11") is not None
 
 
+def test_an_hours_size_is_told_without_the_hour(client: Any, repository: Repository) -> None:
+    assert repository.name_with_owner == "octo/hello"
+    asked = client.send("HEAD", "/archive/2026-02-01-0.json.gz")
+    whole = client.get("/archive/2026-02-01-0.json.gz")
+    assert (asked.status, asked.body) == (200, b"")
+    assert int(asked.headers["Content-Length"]) == len(whole.body) > 0
+    assert client.send("HEAD", "/archive/2026-03-01-12.json.gz").status == 404
+    assert [(entry.method, entry.size) for entry in client.github.log] == [
+        ("HEAD", 0),
+        ("GET", len(whole.body)),
+        ("HEAD", 0),
+    ]
+
+
 def test_hours_are_lost_and_logged(client: Any, world: World, clock: Clock) -> None:
     world.archive_gaps.add("2026-02-01-5")
     fault = client.github.faults.add(BadGateway(), kind="archive")

@@ -1,0 +1,308 @@
+"""Reading GH Archive: hour after hour, in slices.
+
+An hour is one download and one transaction: its rows and the next hour, under the lease's fence. Killed between any two
+instructions it goes on with the hour that was not committed.
+"""
+
+import asyncio
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Literal
+
+import structlog
+from temporalio import activity
+
+from activities.failures import as_application_error, as_failure
+from activities.sweep import HANG, LONGEST_PAUSE, MOST_ATTEMPTS
+from errors import BackfillError, JobOver, PartOver, RetryLater
+from github.archive import Archive, Damaged, Hour, Wanted, name_of
+from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure, Pace
+from rows import Page
+from store import archive_reads, feed, pages
+from store.archive_reads import Read
+from store.database import Database
+from store.sweeps import LeaseLostError
+
+DAMAGED_ATTEMPTS = 6
+"""Found damaged at the same byte so often, over half a minute, a file is damaged where it is kept."""
+
+log = structlog.get_logger(__name__)
+
+
+class ArchiveActivities:
+    """Carries the worker's connections, its pace, and the search attributes that its namespace knows.
+
+    `archive` is None where the worker has no setting for it.
+    """
+
+    def __init__(
+        self, database: Database, archive: Archive | None, pace: Pace, search_attributes: Collection[str]
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._pace = pace
+        self._search_attributes = sorted(search_attributes)
+
+    @activity.defn(name="begin_archive")
+    async def begin_archive(self, read: ArchiveRead) -> ArchivePlan:
+        """The reading goes in progress."""
+        try:
+            async with self._database.transaction() as connection:
+                plan = await archive_reads.begin(connection, read.read_id, self._pace)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+        return plan.model_copy(update={"search_attributes": self._search_attributes})
+
+    @activity.defn(name="read_archive")
+    async def read_archive(self, slice_: ArchiveSlice) -> ArchiveProgress:
+        """Goes on with a reading for `pace.slice_seconds` or `pace.slice_pages` hours, or to its end.
+
+        Raises a retryable ApplicationError for what passes. When the worker stops it ends with the hour that it reads;
+        canceled it drops that hour, unless it is being stored.
+        """
+        stop, drop = asyncio.Event(), asyncio.Event()
+        work = asyncio.create_task(self._slice(slice_, stop, drop))
+        shutdown = asyncio.create_task(_stop_with_worker(stop))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stop.set()
+            drop.set()
+            await asyncio.wait([work])
+            if not work.cancelled() and (error := work.exception()):
+                log.warning("stopped in an error", why=str(error))
+            raise
+        except BackfillError as error:
+            raise as_application_error(error) from error
+        finally:
+            shutdown.cancel()
+
+    async def _slice(self, slice_: ArchiveSlice, stop: asyncio.Event, drop: asyncio.Event) -> ArchiveProgress:
+        info = activity.info()
+        with structlog.contextvars.bound_contextvars(workflow_id=info.workflow_id):
+            read = await archive_reads.take(
+                self._database, slice_.read_id, owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
+            )
+            return await _Slice(self._database, self._archive, slice_.pace, read, stop, drop).run()
+
+    @activity.defn(name="end_archive")
+    async def end_archive(self, ending: EndArchive) -> None:
+        """The reading ends before its last hour."""
+        try:
+            async with self._database.transaction() as connection:
+                await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
+
+async def _stop_with_worker(stop: asyncio.Event) -> None:
+    await activity.wait_for_worker_shutdown()
+    stop.set()
+
+
+class _DroppedError(Exception):
+    """The hour that was being read is not wanted any more."""
+
+
+class _Slice:
+    """One attempt's share of a reading."""
+
+    def __init__(
+        self,
+        database: Database,
+        archive: Archive | None,
+        pace: Pace,
+        read: Read,
+        stop: asyncio.Event,
+        drop: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._pace = pace
+        self._read = read
+        self._stop = stop
+        self._drop = drop
+        self._hours = 0
+        self._downloaded = 0
+        """Bytes of the present hour."""
+        self._moved_at = monotonic()
+
+    async def run(self) -> ArchiveProgress:
+        """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
+        if self._read.status not in ("pending", "in_progress"):
+            return self._ended()
+        if self._archive is None:
+            return await self._fail(_off())
+        if self._read.attempts > MOST_ATTEMPTS:
+            return await self._fail(self._exhausted())
+        until = monotonic() + self._pace.slice_seconds
+        heartbeat = asyncio.create_task(self._heartbeat())
+        try:
+            while True:
+                started = monotonic()
+                damage = None
+                try:
+                    hour = await self._download(self._archive)
+                except Damaged as error:
+                    if not self._is_kept_so(error):
+                        raise
+                    hour, damage = error.hour, error
+                await self._commit(hour, started, damage)
+                if self._read.is_read:
+                    return self._ended()
+                if self._stop.is_set() or monotonic() >= until or self._hours >= self._pace.slice_pages:
+                    await archive_reads.release(self._database, self._read)
+                    return self._result("more")
+        except _DroppedError:
+            await archive_reads.release(self._database, self._read)
+            return self._result("more")
+        except RetryLater as error:
+            await archive_reads.release(self._database, self._read)
+            log.info("limited", until=error.at.isoformat(), why=error.message)
+            return self._result("limited").model_copy(update={"limited_until": error.at})
+        except LeaseLostError:
+            raise
+        except (PartOver, JobOver) as error:
+            return await self._fail(self._failure(error))
+        except Exception as error:
+            failure = self._failure(error)
+            log.warning("attempt failed", attempts=self._read.attempts, code=failure.code, why=failure.message)
+            await archive_reads.release(self._database, self._read, failure=failure)
+            raise as_application_error(
+                error, min(timedelta(seconds=2 ** (self._read.attempts - 1)), LONGEST_PAUSE)
+            ) from error
+        finally:
+            heartbeat.cancel()
+
+    async def _download(self, archive: Archive) -> Hour | None:
+        """The next hour, None if the archive lacks it. Raises `_DroppedError` as soon as it is not wanted any more."""
+        async with self._database.transaction() as connection:
+            known = await archive_reads.repositories(connection, self._read)
+        if not known:
+            raise PartOver(
+                "removed", "none of its repositories belongs to the workspace any more", "nothing is left to do"
+            )
+        types = self._read.event_types
+        wanted = Wanted(frozenset(each.github_id for each in known), frozenset(types) if types is not None else None)
+        download = asyncio.create_task(archive.read(self._read.next_hour, wanted, self._moved))
+        dropped = asyncio.create_task(self._drop.wait())
+        try:
+            await asyncio.wait((download, dropped), return_when=asyncio.FIRST_COMPLETED)
+            if not download.done():
+                raise _DroppedError
+            return download.result()
+        finally:
+            download.cancel()
+            dropped.cancel()
+            await asyncio.wait((download, dropped))
+
+    def _moved(self, downloaded: int) -> None:
+        self._downloaded = downloaded
+        self._moved_at = monotonic()
+
+    def _is_kept_so(self, damage: Damaged) -> bool:
+        """Whether the file will never be whole. Where nothing was ever read it may as well be no archive at all."""
+        last = self._read.error
+        same = last is not None and last.message == damage.message
+        return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
+
+    async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
+        """Everything the hour brings, in one transaction."""
+        read, name = self._read, name_of(self._read.next_hour)
+        events = hour.events if hour is not None else {}
+        await feed.ensure_months(self._database, (row for rows in events.values() for row in rows))
+        async with self._database.transaction() as connection:
+            await archive_reads.fence(connection, read)
+            stored = 0
+            for repository in await archive_reads.repositories(connection, read, events.keys()):
+                page = Page(datetime.now(UTC), feed=events[repository.github_id])
+                stored += (await pages.write(connection, repository, page))["events"]
+            self._read = await archive_reads.commit(
+                connection,
+                read,
+                missing=hour is None,
+                damaged=damage is not None,
+                malformed=hour.malformed if hour is not None else 0,
+                stored=stored,
+                length=hour.length if hour is not None else 0,
+                seconds=monotonic() - started,
+            )
+        self._hours += 1
+        self._moved(0)
+        if damage is not None:
+            log.warning("a file of the archive is damaged, and was read as far as it goes", why=damage.message)
+        if hour is None:
+            log.warning("the archive lacks an hour", hour=name)
+        elif hour.malformed:
+            log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
+
+    async def _heartbeat(self) -> None:
+        """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
+        every = min(10.0, self._pace.heartbeat_timeout_seconds / 4)
+        while monotonic() - self._moved_at < HANG.total_seconds():
+            activity.heartbeat(
+                {
+                    "next_hour": self._read.next_hour.isoformat(),
+                    "downloaded": self._downloaded,
+                    "events_stored": self._read.events_stored,
+                }
+            )
+            await asyncio.sleep(every)
+        log.error("nothing came for five minutes: heartbeat stopped")
+
+    async def _fail(self, failure: Failure) -> ArchiveProgress:
+        async with self._database.transaction() as connection:
+            await archive_reads.fence(connection, self._read)
+            await archive_reads.end(connection, self._read.id, "failed", failure)
+        self._read.status, self._read.error = "failed", failure
+        log.error("the reading failed", code=failure.code, why=failure.message)
+        return self._ended()
+
+    def _exhausted(self) -> Failure:
+        last = self._read.error
+        return Failure(
+            code=last.code if last else "no_progress",
+            message=(
+                f"{self._read.attempts - 1} attempts in a row brought nothing; the last: "
+                + (last.message if last else "the worker was killed each time")
+            )[:2_000],
+            action=self._again(),
+            cursor=self._read.next_hour.isoformat(),
+            at=datetime.now(UTC),
+        )
+
+    def _failure(self, error: BaseException) -> Failure:
+        failure = as_failure(error, cursor=self._read.next_hour.isoformat())
+        return failure if failure.action else failure.model_copy(update={"action": self._again()})
+
+    def _again(self) -> str:
+        return f"what is stored stays: read again with --since {self._read.next_hour.astimezone(UTC):%Y-%m-%dT%H}"
+
+    def _ended(self) -> ArchiveProgress:
+        ends: dict[str, Literal["completed", "failed", "canceled"]] = {
+            "completed": "completed",
+            "canceled": "canceled",
+        }
+        return self._result(ends.get(self._read.status, "failed"))
+
+    def _result(self, outcome: Literal["more", "limited", "completed", "failed", "canceled"]) -> ArchiveProgress:
+        return ArchiveProgress(
+            outcome=outcome,
+            next_hour=self._read.next_hour,
+            hours_missing=self._read.hours_missing,
+            hours_damaged=self._read.hours_damaged,
+            lines_malformed=self._read.lines_malformed,
+            events_stored=self._read.events_stored,
+            bytes_read=self._read.bytes_read,
+            failure=self._read.error if outcome == "failed" else None,
+        )
+
+
+def _off() -> Failure:
+    return Failure(
+        code="no_archive",
+        message="GH_ARCHIVE_URL: missing: this worker reads no archive",
+        action="set GH_ARCHIVE_URL for every worker, then ask for the reading again",
+        at=datetime.now(UTC),
+    )

@@ -1,0 +1,375 @@
+"""`archive_reads`: readings of GH Archive, with their place, their lease and their counts.
+
+As of a sweep (`store/sweeps.py`): whoever takes the lease makes every earlier holder's commit fail, and the place is
+committed with the rows of the hour before it.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from errors import BadInput, JobOver
+from messages import ArchivePlan, Failure, JobStatus, Pace, RepositoryRef
+from store.database import Connection, Database
+from store.sweeps import LeaseLostError
+
+HOUR = timedelta(hours=1)
+
+# --- Coming to be -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What of a workspace can be looked for in the archive."""
+
+    workspace_id: str
+    workspace_name: str
+    repositories: list[RepositoryRef]
+    unnumbered: list[str]
+    """Names of repositories whose GitHub id is not known (yet): their events could not be told from others'."""
+
+
+async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
+    """The repositories of a workspace (its id or slug); only those of these names, if there are any.
+
+    Raises `BadInput` for what it does not know, and if there is nothing to look for.
+    """
+    rows = await connection.fetch(
+        """
+        with found as (
+          select id, name from workspaces where id = $1 or slug = $2 order by id = $1 desc nulls last limit 1
+        )
+        select found.id as workspace_id, found.name as workspace_name, r.id, r.github_id, r.full_name
+        from found left join workspace_repositories w on w.workspace_id = found.id
+        left join repositories r on r.id = w.repository_id
+        order by r.full_name
+        """,
+        _uuid(workspace),
+        workspace,
+    )
+    if not rows:
+        raise BadInput("--workspace", f"there is no workspace {workspace}")
+    listed = {row["full_name"].lower(): row for row in rows if row["id"]}
+    if missing := [name for name in repositories if name.lower() not in listed]:
+        raise BadInput("--repo", f"{', '.join(missing)} is not a repository of this workspace")
+    chosen = [listed[name.lower()] for name in dict.fromkeys(repositories)] if repositories else [*listed.values()]
+    found = Scope(
+        str(rows[0]["workspace_id"]),
+        rows[0]["workspace_name"],
+        [
+            RepositoryRef(repository_id=str(row["id"]), github_id=row["github_id"], full_name=row["full_name"])
+            for row in chosen
+            if row["github_id"]
+        ],
+        [row["full_name"] for row in chosen if not row["github_id"]],
+    )
+    if not found.repositories:
+        raise BadInput("--repo" if repositories else "--workspace", "has no repository whose GitHub id is known")
+    return found
+
+
+async def ask_for(
+    connection: Connection,
+    wanted: Scope,
+    *,
+    event_types: Sequence[str],
+    first_hour: datetime,
+    last_hour: datetime,
+) -> str:
+    """A reading of the hours from one to another, both included. Answers its id."""
+    read_id = await connection.fetchval(
+        """
+        insert into archive_reads (workspace_id, repository_ids, event_types, first_hour, last_hour, next_hour)
+        values ($1, $2, $3, $4, $5, $4) returning id
+        """,
+        UUID(wanted.workspace_id),
+        [UUID(each.repository_id) for each in wanted.repositories],
+        sorted(set(event_types)) or None,
+        first_hour,
+        last_hour,
+    )
+    return str(read_id)
+
+
+async def bytes_per_second(connection: Connection) -> float | None:
+    """How fast the latest readings went; None if there was none."""
+    rate: float | None = await connection.fetchval(
+        """
+        select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
+          select bytes_read, seconds_read from archive_reads where bytes_read > 0 order by created_at desc limit 5
+        ) latest
+        """
+    )
+    return rate
+
+
+# --- Being read -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Read:
+    """A reading whose lease we hold, as the last commit left it."""
+
+    id: str
+    token: int
+    status: JobStatus
+    attempts: int
+    """Attempts since the last commit, this one included."""
+    event_types: list[str] | None
+    first_hour: datetime
+    last_hour: datetime
+    next_hour: datetime
+    hours_missing: int
+    hours_damaged: int
+    lines_malformed: int
+    events_stored: int
+    bytes_read: int
+    error: Failure | None
+
+    @property
+    def is_read(self) -> bool:
+        return self.next_hour > self.last_hour
+
+
+async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
+    """A pending reading goes in progress; done twice it changes nothing. Raises `JobOver` if there is none."""
+    await connection.execute(
+        "update archive_reads set status = 'in_progress', started_at = now() where id = $1 and status = 'pending'",
+        read_id,
+    )
+    rows = await connection.fetch(
+        """
+        select a.workspace_id::text, w.name as workspace_name, a.status, cardinality(a.repository_ids) as repositories,
+          a.first_hour, a.last_hour
+        from archive_reads a join workspaces w on w.id = a.workspace_id where a.id = $1
+        """,
+        read_id,
+    )
+    if not rows:
+        raise _deleted(read_id)
+    return ArchivePlan(read_id=read_id, pace=pace, **rows[0])
+
+
+async def take(database: Database, read_id: str, owner: str) -> Read:
+    """Takes the lease at once, whoever holds it. Raises `JobOver` if the reading was deleted."""
+    async with database.transaction() as connection:
+        rows = await connection.fetch(
+            """
+            update archive_reads set lease_token = lease_token + 1, lease_owner = $2, leased_at = now(),
+              attempts = attempts + 1
+            where id = $1
+            returning lease_token, status, attempts, event_types, first_hour, last_hour, next_hour, hours_missing,
+              hours_damaged, lines_malformed, events_stored, bytes_read, error
+            """,
+            read_id,
+            owner,
+        )
+    if not rows:
+        raise _deleted(read_id)
+    fields = dict(rows[0])
+    token, error = fields.pop("lease_token"), fields.pop("error")
+    return Read(id=read_id, token=token, error=Failure.model_validate(error) if error else None, **fields)
+
+
+def _deleted(read_id: str) -> JobOver:
+    return JobOver("deleted", f"reading {read_id} of GH Archive was deleted", "nothing is left to do")
+
+
+async def repositories(
+    connection: Connection, read: Read, github_ids: Collection[int] | None = None
+) -> list[RepositoryRef]:
+    """Those that are asked for and still of the workspace, by their present names; only these, if given.
+
+    Until the transaction ends none of them gets another name: its events would stay under the old one.
+    """
+    rows = await connection.fetch(
+        """
+        select r.id::text, r.github_id, r.full_name
+        from archive_reads a join workspace_repositories w on w.workspace_id = a.workspace_id
+        join repositories r on r.id = w.repository_id
+        where a.id = $1 and r.id = any(a.repository_ids) and r.github_id is not null
+          and ($2::bigint[] is null or r.github_id = any($2))
+        order by r.id for key share of r
+        """,
+        read.id,
+        None if github_ids is None else list(github_ids),
+    )
+    return [
+        RepositoryRef(repository_id=row["id"], github_id=row["github_id"], full_name=row["full_name"]) for row in rows
+    ]
+
+
+async def fence(connection: Connection, read: Read) -> None:
+    """First in every transaction that stores: raises `LeaseLostError` if another attempt took over."""
+    if (
+        await connection.fetchval("select lease_token from archive_reads where id = $1 for update", read.id)
+        != read.token
+    ):
+        raise LeaseLostError
+
+
+async def commit(
+    connection: Connection,
+    read: Read,
+    *,
+    missing: bool,
+    damaged: bool,
+    malformed: int,
+    stored: int,
+    length: int,
+    seconds: float,
+) -> Read:
+    """The hour at `read.next_hour` is stored, is not there, or is stored as far as it can be read.
+
+    Answers the reading as it stands then.
+    """
+    [row] = await connection.fetch(
+        """
+        update archive_reads set
+          next_hour = next_hour + interval '1 hour', hours_missing = hours_missing + $2,
+          lines_malformed = lines_malformed + $3, events_stored = events_stored + $4, bytes_read = bytes_read + $5,
+          seconds_read = seconds_read + $6, hours_damaged = hours_damaged + $7,
+          attempts = 0, error = null, committed_at = now(),
+          status = case when status = 'in_progress' and next_hour >= last_hour then 'completed' else status end,
+          completed_at = case when next_hour >= last_hour then now() else completed_at end
+        where id = $1
+        returning status, attempts, next_hour, hours_missing, hours_damaged, lines_malformed, events_stored, bytes_read
+        """,
+        read.id,
+        int(missing),
+        malformed,
+        stored,
+        length,
+        seconds,
+        int(damaged),
+    )
+    return _with(read, row)
+
+
+def _with(read: Read, row: Any) -> Read:
+    fields = {name: getattr(read, name) for name in Read.__slots__}
+    return Read(**fields | {"error": None} | dict(row))
+
+
+async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
+    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            update archive_reads set lease_owner = null, error = coalesce($3, error),
+              attempts = case when $3::jsonb is null then greatest(attempts - 1, 0) else attempts end
+            where id = $1 and lease_token = $2
+            """,
+            read.id,
+            read.token,
+            failure.model_dump(mode="json") if failure else None,
+        )
+
+
+async def end(
+    connection: Connection, read_id: str, status: Literal["failed", "canceled"], failure: Failure | None = None
+) -> None:
+    """Ends a reading before its last hour, and whoever still reads. One that has ended stays as it is."""
+    await connection.execute(
+        """
+        update archive_reads set status = $2, error = coalesce($3, error), completed_at = now(), lease_owner = null,
+          lease_token = lease_token + 1
+        where id = $1 and status in ('pending', 'in_progress')
+        """,
+        read_id,
+        status,
+        failure.model_dump(mode="json") if failure else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A reading that has not ended, and of which nothing was heard lately."""
+
+    id: str
+    workspace_id: str
+    workspace_name: str
+    status: JobStatus
+    next_hour: datetime
+
+
+async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
+    """Those that have not ended and were neither asked for nor taken up, nor stored an hour, for so long."""
+    rows = await connection.fetch(
+        """
+        select a.id::text, a.workspace_id::text, w.name as workspace_name, a.status, a.next_hour
+        from archive_reads a join workspaces w on w.id = a.workspace_id
+        where a.status in ('pending', 'in_progress')
+          and greatest(a.created_at, a.started_at, a.leased_at, a.committed_at) < now() - $1::interval
+        order by a.created_at
+        """,
+        quiet,
+    )
+    return [Silent(**row) for row in rows]
+
+
+# --- What people see --------------------------------------------------------------------------------------------------
+
+
+class ArchiveView(BaseModel):
+    """A reading as it stands. Hours are their beginnings."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    workspace_id: str
+    workspace_name: str
+    repositories: list[str]
+    event_types: list[str] | None
+    status: JobStatus
+    first_hour: datetime
+    last_hour: datetime
+    next_hour: datetime
+    hours_total: int
+    hours_read: int
+    """The missing ones among them."""
+    hours_missing: int
+    hours_damaged: int
+    lines_malformed: int
+    events_stored: int
+    bytes_read: int
+    seconds_read: float
+    attempts: int
+    error: Failure | None
+    created_at: datetime
+    started_at: datetime | None
+    committed_at: datetime | None
+    completed_at: datetime | None
+
+
+async def look(connection: Connection, read_id: str) -> ArchiveView:
+    """Raises `BadInput` if there is none."""
+    rows = await connection.fetch(
+        """
+        select a.*, w.name as workspace_name, array(
+          select full_name from repositories where id = any(a.repository_ids) order by full_name
+        ) as repositories
+        from archive_reads a join workspaces w on w.id = a.workspace_id where a.id = $1
+        """,
+        _uuid(read_id),
+    )
+    if not rows:
+        raise BadInput("READ", f"there is no reading {read_id}")
+    row = dict(rows[0])
+    return ArchiveView.model_validate(
+        row
+        | {"id": str(row["id"]), "workspace_id": str(row["workspace_id"])}
+        | {"hours_total": (row["last_hour"] - row["first_hour"]) // HOUR + 1}
+        | {"hours_read": (row["next_hour"] - row["first_hour"]) // HOUR}
+    )
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
