@@ -11,7 +11,7 @@ from github.threads import THREAD_TYPES
 from messages import Pace, RepositoryOutcome, RepositoryRef, RepositoryScope, RepositoryTransition, TypeOutcome
 from sandbox.github.clock import Clock
 from sandbox.github.discussions import Discussion
-from sandbox.github.faults import Effect
+from sandbox.github.faults import Effect, GatewayTimeout
 from sandbox.github.generate import repository as generate
 from sandbox.github.limits import Budget
 from sandbox.github.repositories import Repository
@@ -78,14 +78,23 @@ class Play:
         self._asked: Counter[Asked] = Counter()
         self._excused: Counter[Asked] = Counter()
         self._cursors_refused = False
+        self._killed_asking = False
 
     def __enter__(self) -> "Play":
         self.github.__enter__()
-        self.github.faults.add(_Stage(self), times=None)
+        self._switch_on()
         return self
 
     def __exit__(self, *how: Any) -> None:
         self.github.__exit__(*how)
+
+    def _switch_on(self) -> None:
+        self.github.faults.add(_Stage(self), times=None)
+        if self.scenario.most_threads:
+            self.github.faults.add(GatewayTimeout(), times=None, kind="graphql", when=self._is_too_large)
+
+    def _is_too_large(self, request: Request) -> bool:
+        return request.operation in PAGES and request.variables["first"] > self.scenario.most_threads
 
     # In the stand-in's thread
 
@@ -112,6 +121,7 @@ class Play:
         elif isinstance(step, Kill):
             assert self._life is not None
             self._life.kill()
+            self._killed_asking = True
         elif step.fault == "a refused cursor":
             if not self._last[1]:
                 return
@@ -183,7 +193,7 @@ class Play:
             self._perform(step, None)
         self._steps = []
         self.github.faults.clear()
-        self.github.faults.add(_Stage(self), times=None)
+        self._switch_on()
         if not job.fresh:
             self._asked.update(
                 (entry.operation, entry.after)
@@ -208,6 +218,7 @@ class Play:
         inspected = False
         while True:
             self._living.clear()
+            self._killed_asking = False
             orders = Orders(
                 dsn=self.dsn,
                 github_url=self.github.url,
@@ -241,18 +252,17 @@ class Play:
                     case Crashed():
                         raise AssertionError(told.text)
             if self._life.killed:
-                if orders.death is None or orders.death.where == "before commit" or self._killed_at_a_request():
+                in_flight = self._killed_asking or (orders.death and orders.death.where == "before commit")
+                if in_flight:
                     self._excused[self._last] += 1
-                self.happened.append(f"killed after request {self._requests} ({orders.death})")
+                how = "killed asking" if self._killed_asking else f"died by {orders.death}"
+                self.happened.append(f"{how}, after request {self._requests}")
             elif limited:
                 self.repository.world.clock.advance(3_601)
             elif inspected and all(each in outcomes for each in scope.data_types):
                 return list(outcomes.values())
             else:
                 raise AssertionError("a life ended without a word")
-
-    def _killed_at_a_request(self) -> bool:
-        return bool(self.happened) and "where='request'" in self.happened[-1]
 
     def _judge(self, outcomes: list[TypeOutcome], job: Job) -> None:
         """A failure must have been caused."""

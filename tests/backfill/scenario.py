@@ -98,6 +98,8 @@ class Scenario(_Brief):
     jobs: tuple[Job, ...] = (Job(),)
     tick: int = 1
     slice_pages: int = 20
+    most_threads: int = 0
+    """GitHub gives up on larger pages, if it is not 0: short histories have many pages then."""
     settle: int = 7_200
     """The seconds before the last job, in which nothing happens any more."""
     ends_fresh: bool = False
@@ -484,7 +486,7 @@ FAULTS: dict[str, Callable[[], tuple[Effect, dict[str, object]]]] = {
 
 
 def plans() -> st.SearchStrategy[Plan]:
-    sizes = st.integers(0, 60)
+    sizes = st.integers(0, 12) | st.integers(0, 60)
     deep = st.sampled_from((0, 0, 0, 1, 2))
     return st.builds(
         Plan,
@@ -512,22 +514,22 @@ def plans() -> st.SearchStrategy[Plan]:
     )
 
 
-def steps() -> st.SearchStrategy[Step]:
-    at = st.integers(1, 30)
-    return st.one_of(
-        st.builds(Do, at=at, what=st.sampled_from(list(ACTIONS)), pick=st.integers(0, 100_000)),
-        st.builds(Do, at=at, what=st.sampled_from(list(ACTIONS)), pick=st.integers(0, 100_000)),
-        st.builds(Break, at=at, fault=st.sampled_from(list(FAULTS)), times=st.integers(1, 4)),
+def jobs() -> st.SearchStrategy[Job]:
+    at, pick = st.integers(1, 25), st.integers(0, 100_000)
+    done: st.SearchStrategy[Step] = st.builds(Do, at=at, what=st.sampled_from(list(ACTIONS)), pick=pick)
+    broken: st.SearchStrategy[Step] = st.builds(
+        Break, at=at, fault=st.sampled_from(list(FAULTS)), times=st.integers(1, 4)
+    )
+    killed: st.SearchStrategy[Step] = st.one_of(
         st.builds(Kill, at=at),
         st.builds(Kill, at=st.integers(1, 60), where=st.sampled_from(("before commit", "after commit"))),
     )
-
-
-def jobs() -> st.SearchStrategy[Job]:
     return st.builds(
-        Job,
+        lambda does, breaks, kills, **how: Job(steps=(*does, *breaks, *kills), **how),
+        does=st.lists(done, max_size=8),
+        breaks=st.lists(broken, max_size=2),
+        kills=st.lists(killed, max_size=3),
         days=st.sampled_from((EVER, 365, 100, 30)),
-        steps=st.lists(steps(), max_size=8).map(tuple),
         pause=st.sampled_from((7_200, 600, 0)),
         fresh=st.sampled_from((False, False, False, True)),
     )
@@ -537,9 +539,10 @@ def scenarios() -> st.SearchStrategy[Scenario]:
     return st.builds(
         Scenario,
         plan=plans(),
-        jobs=st.lists(jobs(), min_size=1, max_size=3).map(tuple),
+        jobs=st.lists(jobs(), min_size=1, max_size=2).map(tuple),
         tick=st.sampled_from((1, 0, 3, 90)),
         slice_pages=st.sampled_from((20, 1, 3)),
+        most_threads=st.sampled_from((0, 0, 6, 3)),
         settle=st.sampled_from((7_200, 600)),
         ends_fresh=st.booleans(),
     )

@@ -28,13 +28,14 @@ ThreadKey = tuple[str, int]
 Spot = tuple[str, Any, str | None]
 """Table, key, and the field, or None: the row may be missing, or still be there."""
 
+OF_THREADS = ("pull_requests", "issues", "discussions")
 OF = {"pull_request": "pull_requests", "issue": "issues"}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def thread_of(table: str, key: Any, row: Mapping[str, Any]) -> ThreadKey:
     """The thread that a row of `truth.Facts` belongs to."""
-    if table in ("pull_requests", "issues", "discussions"):
+    if table in OF_THREADS:
         return table, key
     if table == "reviews":
         return "pull_requests", row["pull_request"]
@@ -63,12 +64,18 @@ class Watch:
         self._facts = expected(repository)
         self._served: dict[ThreadKey, int] = {}
         """With the number of its comments at that moment."""
-        self._touched: dict[ThreadKey, datetime] = {}
+        self._told: dict[Spot, datetime] = {}
+        """When GitHub began to show it."""
+        self._moved: dict[ThreadKey, list[tuple[datetime, datetime]]] = defaultdict(list)
+        """When the thread's updatedAt changed, and to what."""
         self._blind: dict[ThreadKey, set[Spot]] = defaultdict(set)
         self._counted: dict[ThreadKey, set[Spot]] = defaultdict(set)
         self._quiet: dict[ThreadKey, dict[Spot, datetime]] = defaultdict(dict)
         self._lost: set[ThreadKey] = set()
-        self._names: dict[int, set[str]] = defaultdict(set)
+        self._renamed: set[int] = set()
+        for table in OF_THREADS:
+            for number, row in self._facts[table].items():
+                self._moved[table, number].append((LONG_AGO, row["updated_at"]))
 
     def served(self, thread: Thread | Discussion) -> None:
         """GitHub answers with the whole thread: there is nothing of it now that was not seen."""
@@ -88,15 +95,16 @@ class Watch:
             changes[thread].add(spot)
         for number, (name, _) in before["contributors"].items():
             if after["contributors"].get(number, (name,))[0] != name:
-                self._names[number].add(name)
+                self._renamed.add(number)
         for thread, spots in changes.items():
-            self._touched[thread] = now
+            self._told |= dict.fromkeys(spots, now)
             row = after[thread[0]].get(thread[1])
             if row is None:
                 self._lost.add(thread)
             elif row["updated_at"] == now:
+                self._moved[thread].append((now, now))
                 for each in (self._blind, self._counted, self._quiet):
-                    each.pop(thread, None)
+                    self._told |= dict.fromkeys(each.pop(thread, ()), now)
             elif thread in self._served:
                 self._keep(thread, spots, after, now)
 
@@ -104,6 +112,7 @@ class Watch:
         """A change that did not move the thread's updatedAt."""
         if ("discussions", thread[1], "comment_count") in spots:
             self._counted[thread] |= spots
+            self._told |= dict.fromkeys(self._counted[thread], now)
             return
         new = {key for key, row in after["comments"].items() if row["updated_at"] == now}
         listed = {spot for spot in spots if spot[0] == "comments" and spot[1] in new}
@@ -121,13 +130,15 @@ class Watch:
             for thread in self._served
             for spot in self._excused(thread, wanted, since, proofs.get(thread[0], Proof()))
         }
+        there = {(table, number) for table in OF_THREADS for number in found[table]}
+        excused |= {spot for spot, at in self._told.items() if at > self._as_of(spot, wanted, found, proofs)}
         for table in wanted:
             if table == "contributors":
                 self._reconcile_names(wanted, found)
                 continue
             for key in wanted[table].keys() | found[table].keys():
                 thread = thread_of(table, key, wanted[table].get(key) or found[table][key])
-                if (table, key, None) in excused or self._out_of_scope(thread, found, since, proofs):
+                if (table, key, None) in excused or self._out_of_scope(thread, there, since, proofs):
                     wanted[table].pop(key, None)
                     found[table].pop(key, None)
                 elif key in wanted[table] and key in found[table]:
@@ -139,31 +150,37 @@ class Watch:
     @property
     def blind(self) -> bool:
         """Whether there is anything that a sweep that begins afresh would find, and no other."""
-        return any(self._blind.values()) or any(self._counted.values()) or bool(self._names)
+        return any(self._blind.values()) or any(self._counted.values()) or bool(self._renamed)
 
     def _excused(self, thread: ThreadKey, wanted: Facts, since: datetime, proof: Proof) -> Iterator[Spot]:
         yield from self._blind.get(thread, ())
-        yield from (spot for spot, at in self._quiet.get(thread, {}).items() if at > proof.comments_as_of)
         row = wanted[thread[0]].get(thread[1])
-        # Gone and come are the same number; and what lies below the cutoff is not fetched for a number.
-        if row and (row["updated_at"] < since or row.get("comment_count") == self._served[thread]):
+        # Below the cutoff nothing is promised of what another job stored there.
+        below = row is not None and row["updated_at"] < since
+        yield from (spot for spot, at in self._quiet.get(thread, {}).items() if below or at > proof.comments_as_of)
+        # Gone and come are the same number.
+        if below or (row and row.get("comment_count") == self._served[thread]):
             yield from self._counted.get(thread, ())
 
-    def _out_of_scope(self, thread: ThreadKey, found: Facts, since: datetime, proofs: Mapping[str, Proof]) -> bool:
-        table, number = thread
-        proof = proofs.get(table, Proof())
-        if self._touched.get(thread, LONG_AGO) > proof.as_of:
-            return True
-        row = self._facts[table].get(number)
-        if row is None:
+    def _as_of(self, spot: Spot, wanted: Facts, found: Facts, proofs: Mapping[str, Proof]) -> datetime:
+        table, key, _ = spot
+        row = wanted[table].get(key) or found[table].get(key)
+        return proofs.get(thread_of(table, key, row)[0], Proof()).as_of if row else LONG_AGO
+
+    def _out_of_scope(
+        self, thread: ThreadKey, there: set[ThreadKey], since: datetime, proofs: Mapping[str, Proof]
+    ) -> bool:
+        proof = proofs.get(thread[0], Proof())
+        if thread in there:
             return thread in self._lost and not proof.by_count
-        return row["updated_at"] < since and number not in found[table]
+        moved = [updated_at for at, updated_at in self._moved[thread] if at <= proof.as_of]
+        return not moved or moved[-1] < since
 
     def _reconcile_names(self, wanted: Facts, found: Facts) -> None:
         """Of contributors, every row's own author proves that they are there: what is compared is what they are called,
         where they have not changed their name."""
         for number in list(wanted["contributors"]):
-            if number not in found["contributors"] or number in self._names:
+            if number not in found["contributors"] or number in self._renamed:
                 del wanted["contributors"][number]
 
 
