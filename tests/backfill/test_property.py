@@ -13,13 +13,30 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from sandbox.github.generate import Plan
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.backfill.play import Play, Played
-from tests.backfill.scenario import Job, Scenario, scenarios
+from tests.backfill.scenario import NAME, Do, Job, Scenario, scenarios
 from tests.backfill.test_identity import all_rows
 from tests.shop import database as module_database
 from tests.shop import emptied
+
+FOUND = {
+    "a silent comment, while another repository takes the name": Scenario(
+        Plan(NAME, pull_requests=3, issues=3, people=3),
+        jobs=(
+            Job(
+                steps=(
+                    *(Do(3, "comment silently", pick) for pick in range(3)),
+                    Do(5, "take over repository name"),
+                )
+            ),
+        ),
+        tick=90,
+    ),
+}
+"""Each lost a row once."""
 
 PROFILES = {
     "quick": settings(max_examples=25, derandomize=True, database=None),
@@ -84,3 +101,8 @@ async def _agrees(it: Play, played: Played, when: str) -> None:
 @given(scenario=scenarios())
 async def test_whatever_happens_postgres_agrees_with_github(scenario: Scenario, dsn: str) -> None:
     await play(scenario, dsn)
+
+
+@pytest.mark.parametrize("name", FOUND)
+async def test_what_was_lost_once_is_not_lost_again(name: str, dsn: str) -> None:
+    await play(FOUND[name], dsn)
