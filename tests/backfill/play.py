@@ -194,7 +194,10 @@ class Play:
         self._steps = []
         self.github.faults.clear()
         self._switch_on()
-        if not job.fresh:
+        if job.fresh:
+            # What others had covered counts no more.
+            self._asked.clear()
+        else:
             self._asked.update(
                 (entry.operation, entry.after)
                 for entry in self.github.log[begun:]

@@ -205,6 +205,13 @@ def flood(repo: Repository, choice: Choice) -> None:
 
 
 @action
+def flood_with_reviews(repo: Repository, choice: Choice) -> None:
+    pull, someone = _pull(repo, choice), _someone(repo, choice)
+    for number in range(101):
+        pull.review(someone, "COMMENTED", f"flood {number}", comments=("on a line",))
+
+
+@action
 def edit_comment(repo: Repository, choice: Choice) -> None:
     choice.of(_latest(list(repo.issue_comments.values()))).edit("edited comment")
 
@@ -349,6 +356,24 @@ def open_issue(repo: Repository, choice: Choice) -> None:
 
 
 @action
+def open_many_issues(repo: Repository, choice: Choice) -> None:
+    """More than a listing's page, in one second."""
+    someone = _someone(repo, choice)
+    for number in range(101):
+        repo.open_issue(someone, f"issue {number} of many")
+
+
+@action
+def edit_all(repo: Repository, choice: Choice) -> None:
+    """As when a label is put on everything."""
+    someone = _someone(repo, choice)
+    for thread in [*repo.pull_requests.values(), *repo.issues.values()]:
+        thread.label("of all", someone)
+    for discussion in repo.discussions.values():
+        discussion.edit(body="edited with all")
+
+
+@action
 def open_pull_request(repo: Repository, choice: Choice) -> None:
     repo.open_pull_request(_someone(repo, choice), "a new pull request", "body")
 
@@ -388,6 +413,15 @@ def comment_on_discussion(repo: Repository, choice: Choice) -> None:
 def reply_in_discussion(repo: Repository, choice: Choice) -> None:
     bump, comment = choice.of((True, False)), _discussion_comment(repo, choice)
     (comment.reply_to or comment).reply(_someone(repo, choice), "a reply", bump=bump)
+
+
+@action
+def flood_discussion(repo: Repository, choice: Choice) -> None:
+    """A page and more of comments, and of replies to the first of them."""
+    discussion, someone = _discussion(repo, choice), _someone(repo, choice)
+    first = [discussion.comment(someone, f"flood {number}") for number in range(101)][0]
+    for number in range(101):
+        first.reply(someone, f"flood {number}")
 
 
 @action
