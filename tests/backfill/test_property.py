@@ -35,6 +35,10 @@ FOUND = {
         ),
         tick=90,
     ),
+    "one is deleted of many that were born in the second in which a page of a listing ends": Scenario(
+        Plan(NAME, pull_requests=0, issues=5, people=3),
+        jobs=(Job(steps=(Do(1, "open many issues"),)), Job(steps=(Do(1, "delete thread", 50),))),
+    ),
 }
 """Each lost a row once."""
 
