@@ -157,7 +157,9 @@ def _issue(repo: Repository, choice: Choice) -> Issue:
 
 
 def _review(repo: Repository, choice: Choice) -> Review:
-    return choice.of(choice.of(_latest([each for each in repo.pull_requests.values() if each.reviews])).reviews)
+    """A submitted one: nobody but its author can do anything with a draft."""
+    pulls = _latest(list(repo.pull_requests.values()))
+    return choice.of([each for pull in pulls for each in pull.reviews if each.state != "PENDING"])
 
 
 def _discussion(repo: Repository, choice: Choice) -> Discussion:
@@ -293,7 +295,9 @@ def review_comment(repo: Repository, choice: Choice) -> None:
 
 @action
 def reply_to_review_comment(repo: Repository, choice: Choice) -> None:
-    root = choice.of(_latest([each for each in repo.review_comments.values() if each.reply_to is None]))
+    root = choice.of(
+        _latest([each for each in repo.review_comments.values() if each.reply_to is None and each.state == "SUBMITTED"])
+    )
     root.review.comment(_someone(repo, choice), "a reply", reply_to=root, bump=choice.of((True, False)))
 
 
@@ -419,9 +423,9 @@ def reply_in_discussion(repo: Repository, choice: Choice) -> None:
 def flood_discussion(repo: Repository, choice: Choice) -> None:
     """A page and more of comments, and of replies to the first of them."""
     discussion, someone = _discussion(repo, choice), _someone(repo, choice)
-    first = [discussion.comment(someone, f"flood {number}") for number in range(101)][0]
+    comments = [discussion.comment(someone, f"flood {number}") for number in range(101)]
     for number in range(101):
-        first.reply(someone, f"flood {number}")
+        comments[0].reply(someone, f"flood {number}")
 
 
 @action
