@@ -319,10 +319,13 @@ async def read_comments_since(
 
 
 def comments_path(repository: RepositoryRef, route: str, since: datetime, per_page: int) -> str:
-    """The first page of the comments updated since then, oldest change first."""
+    """The first page of the comments updated since then, oldest change first.
+
+    By the repository's id: REST does not say whose comments it lists, and another repository may have taken the name.
+    """
     moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
     query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
-    return f"/repos/{repository.full_name}/{route}?{urlencode(query)}"
+    return f"/repositories/{repository.github_id}/{route}?{urlencode(query)}"
 
 
 def _name(repository: RepositoryRef) -> dict[str, str]:

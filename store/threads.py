@@ -88,10 +88,13 @@ async def unlisted(
     born: tuple[datetime | None, datetime],
     listed: Sequence[int],
 ) -> list[tuple[str, int]]:
-    """(node id, number) of fetched threads, born strictly between the two moments, that a listing does not name."""
+    """(node id, number) of fetched threads that a page of a listing by birth does not name.
+
+    `born`: from the last of the page before on, whose second may have seen more than one born, to before its own last.
+    """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
-        " and created_at > coalesce($2::timestamptz, '-infinity') and created_at < $3"
+        " and created_at >= coalesce($2::timestamptz, '-infinity') and created_at < $3"
         " and github_id <> all($4::bigint[])",
         repository_id,
         born[0],
