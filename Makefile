@@ -34,7 +34,7 @@ check: $(INSTALLED)
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # The launcher ends the demo, in good order, also when make itself is killed.
 demo: $(INSTALLED)

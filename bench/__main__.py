@@ -25,9 +25,13 @@ from messages import DATA_TYPES
 from sandbox import postgres, temporal
 from sandbox.processes import Processes
 
+DISCUSSIONS = {"discussions": 1_000, "deep_discussions": 5, "deep_replies": 3}
+EVENTS = {"stars": 1_000, "forks": 1_000, "releases": 1_000, "pushes": 1_000}
 CASES = (
     Case("pull_requests", ("pull_requests",), 1),
     Case("issues", ("issues",), 1),
+    Case("discussions", ("discussions",), 1, beside=DISCUSSIONS),
+    Case("events", ("events",), 1, beside=EVENTS),
     Case("1x", DATA_TYPES, 1),
     Case("10x", DATA_TYPES, 10),
     Case("embeddings", ("embeddings",), 1, after=("pull_requests", "issues")),

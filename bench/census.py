@@ -19,6 +19,11 @@ STORED = {
     "reviews": "select github_id::text from reviews where repository_id = $1",
     "comments": "select comment_type || ' ' || github_id from comments where repository_id = $1",
     "timeline_events": "select node_id from issue_events where repository_id = $1",
+    "discussions": "select github_id::text from discussions where repository_id = $1",
+    "discussion_comments": """
+        select c.github_id::text from discussion_comments c join discussions d on d.id = discussion_id
+        where repository_id = $1
+    """,
 }
 
 
@@ -29,6 +34,9 @@ def wanted(repository: Repository, data_types: Collection[DataType]) -> Census:
     issues = repository.issues.values() if "issues" in data_types else ()
     census["pull_requests"] = {str(pull.database_id) for pull in pulls}
     census["issues"] = {str(issue.database_id) for issue in issues}
+    for discussion in repository.discussions.values() if "discussions" in data_types else ():
+        census["discussions"].add(str(discussion.database_id))
+        census["discussion_comments"] |= {str(comment.database_id) for comment in discussion.children()}
     for thread in (*pulls, *issues):
         census["comments"] |= {f"issue_comment {comment.database_id}" for comment in thread.comments}
         census["timeline_events"] |= {event.node_id(True) for event in thread.events if event.typename not in UNTOLD}
@@ -46,6 +54,29 @@ async def stored(dsn: str, github_id: int) -> Census:
         return {noun: {row[0] for row in await connection.fetch(query, repository)} for noun, query in STORED.items()}
     finally:
         await connection.close()
+
+
+async def told(dsn: str, repository: Repository) -> dict[str, tuple[int, int]]:
+    """Of the kinds of events that the world counts: how many are stored, and how many there must be at least.
+
+    A star that was taken back is an event still.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "select event_type, count(*) as number from github_events_cache"
+            " where repository_owner || '/' || repository_name = $1 group by 1",
+            repository.name_with_owner,
+        )
+    finally:
+        await connection.close()
+    stored = {row["event_type"]: row["number"] for row in rows}
+    there = {
+        "WatchEvent": len(repository.stars),
+        "ForkEvent": len(repository.shown_forks()),
+        "ReleaseEvent": len(repository.shown_releases()),
+    }
+    return {kind: (stored.get(kind, 0), number) for kind, number in there.items()}
 
 
 def differences(wanted: Census, stored: Census) -> list[str]:

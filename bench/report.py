@@ -14,7 +14,7 @@ from bench.aims import Aim, per_thousand
 from bench.stage import Run
 
 COLUMNS = ("", "threads", "items", "requests*", "REST*", "points*", "CPU s", "items/CPU s", "wall s", "peak MB")
-CAPTION = "* REST ones included; per 1,000 pull requests with all that hangs on them, else per 1,000 issues"
+CAPTION = "* REST ones included; per 1,000 pull requests, issues, discussions (with all that hangs on them) or events"
 
 
 def tables(runs: Mapping[str, Run], aims: Sequence[Aim]) -> RenderableType:
@@ -27,7 +27,7 @@ def _costs(runs: Mapping[str, Run]) -> Table:
     for name in COLUMNS:
         table.add_column(name, justify="right" if name else "left")
     for run in runs.values():
-        of = run.pull_requests or run.issues
+        of, _ = run.measured
         cost = run.cost
         table.add_row(
             run.case.name,

@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -54,6 +54,13 @@ class Case:
     scale: float
     after: tuple[DataType, ...] = ()
     """What a job before it fetches, unmeasured."""
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """Of what else there is how much at scale 1, by field of `generate.Plan`."""
+
+    @property
+    def plan(self) -> Plan:
+        beside = {name: round(number * self.scale) for name, number in self.beside.items()}
+        return Plan(**(asdict(generate.measured(NAME, self.scale)) | beside))
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Run:
     pull_requests: int
     issues: int
     items: int
-    """Rows stored: pull requests, issues, reviews, comments, timeline events."""
+    """Rows stored, but for events of the feed and embeddings."""
     faults: list[str]
     """Why it does not count as complete; empty if the job completed and every row is there, once."""
     cost: Cost
@@ -72,12 +79,22 @@ class Run:
     """Of the worker, over the job: what it used to start is taken off."""
     wall_seconds: float
     peak_bytes: int | None
+    discussions: int = 0
+    events: int = 0
     embeddings: int = 0
     embedding_requests: int = 0
 
     @property
     def threads(self) -> int:
-        return self.pull_requests + self.issues
+        return self.pull_requests + self.issues + self.discussions
+
+    @property
+    def measured(self) -> tuple[int, str]:
+        """The things of which a thousand are counted, and what they are called."""
+        for noun in ("pull_requests", "issues", "discussions", "events"):
+            if number := getattr(self, noun):
+                return number, noun.replace("_", " ")
+        return 0, "threads"
 
     @property
     def items_per_cpu_second(self) -> float:
@@ -100,7 +117,7 @@ class Stage:
     async def run(self, case: Case) -> Run:
         """Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour."""
         self._runs += 1
-        plan = generate.measured(NAME, case.scale)
+        plan = case.plan
         database = f"{TEMPLATE}_{self._runs}"
         dsn = await self._postgres.create_database(database, TEMPLATE)
         github, url = self._stand_in(plan)
@@ -125,6 +142,8 @@ class Stage:
             case,
             pull_requests=len(stored["pull_requests"]),
             issues=len(stored["issues"]),
+            discussions=len(stored["discussions"]),
+            events=row["events"],
             items=census.size(stored),
             faults=faults + census.differences(wanted, stored),
             cost=cost.read(url) - spent,
@@ -134,6 +153,9 @@ class Stage:
             embeddings=row["embeddings"],
             embedding_requests=row["embedding_requests"],
         )
+        if "events" in case.data_types:
+            told = await census.told(dsn, repository)
+            run.faults.extend(f"{kind}: {is_} of {should}" for kind, (is_, should) in told.items() if is_ < should)
         if "embeddings" in case.data_types and run.embeddings != run.threads:
             run.faults.append(f"embeddings: {run.embeddings:,} of {run.threads:,} threads")
         github.stop()
@@ -208,7 +230,10 @@ class Stage:
         query = """
             select j.status, j.error_message, extract(epoch from j.completed_at - j.created_at)::float as seconds,
               coalesce((s.counts ->> 'embeddings')::integer, 0) as embeddings,
-              coalesce(s.requests, 0) as embedding_requests
+              coalesce(s.requests, 0) as embedding_requests,
+              (
+                select sum(events_count)::integer from workspace_backfill_progress where backfill_job_id = j.id
+              ) as events
             from workspace_backfill_jobs j
             left join backfill_sweeps s on s.backfill_job_id = j.id and s.data_type = 'embeddings' where j.id = $1
         """

@@ -37,9 +37,9 @@ from sandbox.purchase import PRODUCT, Repository, Workspace, buy, create_workspa
 
 ROOT = Path(__file__).parent.parent
 GENERATED = (
-    "octo-org/handbook?pull_requests=80&issues=160&seed=1",
-    "octo-org/server?pull_requests=500&issues=400&seed=2",
-    "octo-org/website?pull_requests=240&issues=120&seed=3",
+    "octo-org/handbook?pull_requests=80&issues=160&discussions=60&stars=300&forks=40&releases=5&pushes=150&seed=1",
+    "octo-org/server?pull_requests=500&issues=400&discussions=120&stars=2000&forks=300&releases=60&pushes=400&seed=2",
+    "octo-org/website?pull_requests=240&issues=120&stars=150&forks=20&releases=10&pushes=200&seed=3",
 )
 PACE = "0.3"
 """The stand-in takes this share of the time that GitHub takes for generated repositories: progress is to be seen."""
@@ -55,6 +55,9 @@ COUNTS = {
     "comments": "comments t where t.repository_id = r.id and comment_type = 'issue_comment'",
     "timeline events": "issue_events t where t.repository_id = r.id",
     "discussions": "discussions t where t.repository_id = r.id",
+    "replies": """
+      discussion_comments t join discussions d on d.id = t.discussion_id where d.repository_id = r.id
+    """,
     "events": "github_events_cache t where t.repository_owner = r.owner and t.repository_name = r.name",
     "embeddings": """
       (select repository_id, embedding from pull_requests union all select repository_id, embedding from issues
