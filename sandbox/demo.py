@@ -55,7 +55,7 @@ COUNTS = {
     "comments": "comments t where t.repository_id = r.id and comment_type = 'issue_comment'",
     "timeline events": "issue_events t where t.repository_id = r.id",
     "discussions": "discussions t where t.repository_id = r.id",
-    "replies": """
+    "discussion comments": """
       discussion_comments t join discussions d on d.id = t.discussion_id where d.repository_id = r.id
     """,
     "events": "github_events_cache t where t.repository_owner = r.owner and t.repository_name = r.name",
@@ -66,6 +66,9 @@ COUNTS = {
     """,
 }
 """What of a repository `r` lies in the database, by noun."""
+
+MOST_COLUMNS = 4
+"""Repositories that the table has room for; all are in the last column, and in `starter.py status`."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -294,17 +297,14 @@ class Demo:
     def _show(self, job: str, workspace: Workspace, status: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> None:
         shown = [noun for noun in COUNTS if any(row[noun] for row in rows)]
         table = Table(title=f"Stored by job {job} ({status['status']})", title_justify="left")
-        table.add_column("repository", no_wrap=True)
-        table.add_column("status")
-        for noun in (*shown, "seconds"):
-            table.add_column(noun, justify="right")
-        for row in rows:
-            counts = (f"{row[noun]:,}" for noun in shown)
-            table.add_row(row["full_name"], row["status"], *counts, f"{row['seconds'] or 0:.1f}")
-        if len(rows) > 1:
-            totals = (f"{sum(row[noun] for row in rows):,}" for noun in shown)
-            table.add_section()
-            table.add_row("all", status["status"], *totals)
+        table.add_column("")
+        columns = [*rows[:MOST_COLUMNS], *([_total(rows, shown)] if len(rows) > 1 else [])]
+        for row in columns:
+            table.add_column(row["full_name"], justify="right", no_wrap=True)
+        table.add_row("status", *(row["status"] for row in columns))
+        for noun in shown:
+            table.add_row(noun, *(f"{row[noun]:,}" for row in columns))
+        table.add_row("seconds", *("" if row["seconds"] is None else f"{row['seconds']:.1f}" for row in columns))
         if any(row["in_scope"] < row["pull requests"] + row["issues"] for row in rows):
             table.caption = (
                 "A page that crosses the cutoff is stored whole: some of this is older than what was bought."
@@ -331,6 +331,11 @@ class Demo:
             ("Logs", str(self._processes.directory)),
         ]:
             console.print(f"  {what:<18} {where}", soft_wrap=True, markup=False)
+
+
+def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
+    totals = {noun: sum(row[noun] for row in rows) for noun in shown}
+    return {"full_name": f"all {len(rows)}", "status": "", "seconds": None} | totals
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
