@@ -3,8 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from messages import DATA_TYPES
+from sandbox.embeddings import EmbeddingServer
 from sandbox.github.faults import Latency
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
@@ -12,6 +15,7 @@ from sandbox.github.requests import Entry
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
+from tests.backfill.test_identity import all_rows
 from tests.shop import eventually
 from tests.truth import check, differences, expected, stored
 
@@ -77,6 +81,36 @@ async def test_a_second_workspace_costs_one_request_a_type(serve: Callable[..., 
     assert progress["pull_requests_count"] == counts["pull_requests"]
     assert progress["issues_count"] == counts["issues"]
     assert progress["discussions_count"] == counts["discussions"]
+
+
+async def test_all_five_types_of_a_second_workspace_cost_at_most_one_request_each(
+    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+) -> None:
+    world = World()
+    repository = generate(world, replace(PLAN, stars=150, forks=20, releases=5, pushes=60))
+    github = serve(world)
+    backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(await backfill.start(await backfill.workspace(repository), types=()))
+    await check(backfill.dsn, repository)
+    before = await all_rows(backfill.dsn)
+    asked, embedded = len(github.log), len(embeddings.requests)
+    job = await backfill.completed(await backfill.start(await backfill.workspace(repository), types=()))
+    assert sorted(operation for operation, _ in questions(github.log[asked:])) == [
+        "DiscussionListing",
+        "IssueListing",
+        "PullRequestListing",
+        "events",
+    ]
+    assert len(embeddings.requests) == embedded
+    # A workspace more, and its owner; of GitHub's rows none.
+    rows = await all_rows(backfill.dsn)
+    other = {name for name, checksum in rows.items() if checksum != before[name]}
+    assert other <= {"app_users", "subscriptions", "workspaces", "workspace_members", "workspace_repositories"}
+    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job["id"])
+    assert progress["data_types_completed"] == sorted(DATA_TYPES)
+    assert progress["embeddings_count"] == PLAN.pull_requests + PLAN.issues + PLAN.discussions
 
 
 async def test_what_changed_since_is_fetched_and_nothing_else(
