@@ -52,12 +52,20 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
     left = await count_stored(connection, sweep, since=covered.low)
     if short := {noun: (number, left[noun]) for noun, number in row["counts"].items() if left[noun] < number}:
         log.warning("what was covered is no longer there: fetched again", was_and_is=short)
+        await connection.execute(
+            "delete from backfill_coverage where repository_id = $1 and data_type = $2",
+            sweep.repository.repository_id,
+            sweep.data_type,
+        )
         return None
     return covered
 
 
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> None:
-    """What a sweep that is complete covers, in the transaction that completes it. The latest to end is right."""
+    """What a sweep that is complete covers, in the transaction that completes it.
+
+    The latest to end is right, but for one that covers less: what a longer retention paid for stays remembered.
+    """
     await connection.execute(
         """
         insert into backfill_coverage (repository_id, data_type, plan_version, low, as_of, position, swept_by, counts)
@@ -65,6 +73,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> Non
         on conflict (repository_id, data_type) do update set
           plan_version = excluded.plan_version, low = excluded.low, as_of = excluded.as_of,
           position = excluded.position, swept_by = excluded.swept_by, counts = excluded.counts
+        where excluded.low <= backfill_coverage.low or excluded.plan_version <> backfill_coverage.plan_version
         """,
         sweep.repository.repository_id,
         sweep.data_type,

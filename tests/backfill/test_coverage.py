@@ -188,6 +188,27 @@ async def test_a_plan_that_fetches_more_takes_nothing_over(serve: Callable[..., 
     assert len(threads_shown(github.log)) == pages
 
 
+async def test_a_short_retention_does_not_forget_what_a_longer_one_covers(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/old", pull_requests=0, issues=200, years=4))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id, days=3650, types=("issues",)))
+    pages = len(threads_shown(github.log))
+    # As if that had been two months ago: 30 days are then cheaper alone than with all that changed since.
+    await backfill.rows("update backfill_coverage set as_of = as_of - interval '60 days'")
+    await backfill.completed(await backfill.start(workspace_id, days=30, types=("issues",)))
+    asked = len(github.log)
+    assert pages > 5 > sum(threads_shown(github.log).values()) - pages > 0
+    await backfill.completed(await backfill.start(workspace_id, days=3650, types=("issues",)))
+    assert not threads_shown(github.log[asked:])
+    await check(backfill.dsn, repository)
+
+
 async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     """The host may purge what is older than a workspace keeps; bought again, all of it must come back."""
     world = World()
