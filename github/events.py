@@ -14,6 +14,7 @@ from errors import PartOver, TooLarge
 from github.actors import Node
 from github.client import Answer, GitHub, Gone, InvalidCursor, SwitchedOff
 from github.node_ids import database_id
+from github.repositories import check_identity
 from messages import RepositoryRef
 from rows import EventSource, FeedEvent, Json, Page, StarDay
 
@@ -318,13 +319,15 @@ def _repository(answer: Answer, field_: str, repository: RepositoryRef) -> Node:
         raise Refused("forbidden", f"GitHub does not show the {field_} of {repository.full_name}: {refusal}")
     if found is None:
         raise Gone("gone", f"GitHub has no {repository.full_name}", "the repository was deleted, or is private")
+    check_identity(found, repository)
     return found
 
 
 async def _rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
     """Raises `Refused` for a route that GitHub denies to these tokens: the repository itself was found before."""
     try:
-        return await github.rest(f"/repos/{repository.full_name}/{route}?{urlencode(query)}")
+        # By id: the name may be another repository's by now.
+        return await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
     except (Gone, SwitchedOff) as error:
         raise Refused(error.code, error.message) from error
     except PartOver as error:

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
+from errors import PartOver
+from github.actors import Node
 from github.client import GitHub, Gone
+from messages import RepositoryRef
 
 
 class Facts(NamedTuple):
@@ -28,6 +31,19 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
             # The host may hold a wrong id; if the name is gone too, that is the answer.
             pass
     return _facts((await github.rest(f"/repos/{full_name}")).data)
+
+
+def check_identity(found: Node, wanted: RepositoryRef) -> None:
+    """Raises `PartOver` (renamed) if another repository took the name while we worked: its rows are none of this one's.
+
+    A retry inspects the repository anew, by its id.
+    """
+    if found["databaseId"] not in (None, wanted.github_id):
+        raise PartOver(
+            "renamed",
+            f"{wanted.full_name} is another repository now, with id {found['databaseId']}, not {wanted.github_id}",
+            "retry the job: it finds the repository's new name",
+        )
 
 
 def _facts(data: dict[str, object]) -> Facts:

@@ -15,6 +15,7 @@ from github import discussions, documents, issues, pull_requests
 from github.actors import Node
 from github.client import Answer, GitHub, Gone
 from github.node_ids import database_id
+from github.repositories import check_identity
 from github.timeline import add_items as add_timeline
 from github.timeline import add_review, add_review_comments, time
 from messages import DataType, RepositoryRef
@@ -337,13 +338,7 @@ def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
     repository = answer.data["repository"]
     if repository is None:
         raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
-    if repository["databaseId"] not in (None, wanted.github_id):
-        # Another repository took the name while we worked. A retry inspects the repository anew, by its id.
-        raise PartOver(
-            "renamed",
-            f"{wanted.full_name} is another repository now, with id {repository['databaseId']}, not {wanted.github_id}",
-            "retry the job: it finds the repository's new name",
-        )
+    check_identity(repository, wanted)
     connection: Node | None = repository["threads"]
     if connection is None:
         raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")

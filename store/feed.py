@@ -342,7 +342,8 @@ update github_events_cache e set payload = jsonb_set(e.payload, '{{{word}}}', js
   {more}
 )) || jsonb_strip_nulls(e.payload -> '{word}'))
 from {table} t left join contributors a on a.id = t.author_id
-where e.repository_owner = $1 and e.repository_name = $2 and e.event_type = '{event_type}' and e.source in ('events', 'archive')
+where e.repository_owner = $1 and e.repository_name = $2 and e.event_type = '{event_type}'
+  and e.source in ('events', 'archive')
   and e.payload #>> '{{{word},title}}' is null
   and t.repository_id = $3 and t.number = (e.payload #>> '{{{word},number}}')::int and t.gone_at is null
 """

@@ -443,6 +443,29 @@ async def test_what_the_host_stored_before_is_not_doubled(serve: Serve, backfill
     assert rows["number"] == len(told), "the purge took what was paid for"
 
 
+async def test_a_name_that_passes_to_another_repository_brings_none_of_its_events(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/small", 3, 3, stars=120, forks=120, releases=5, pushes=20))
+    github = serve(world)
+
+    def take_over(_: Request) -> None:
+        repository.rename("acme/moved")
+        generate(world, Plan("acme/small", 2, 2, stars=30, forks=30, releases=30, pushes=30, seed=9))
+
+    github.faults.add(Touch(take_over), operation="Forks")
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository), types=("events",))
+    job = await backfill.ended(job_id)
+    assert [each["code"] for each in job["error_details"]] == ["renamed"]
+    said = await backfill.run_starter(backfill.environment, "retry", job_id)
+    assert said.exit_code == 0, said.stderr
+    await backfill.until("status = 'completed' and attempt = 1", job_id)
+    await check_feed(backfill.dsn, repository, data_types=["events"])
+
+
 async def test_a_rename_between_two_runs(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     _, workspace_id = await begun(serve, backfill, repository)
