@@ -35,7 +35,6 @@ import settings
 import temporal
 from embedding.batches import TEXT_TOKENS
 from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
-from github.archive import EVENT_TYPES, FIRST_HOUR, Archive, name_of
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
@@ -99,8 +98,10 @@ def _moment(_type: Any, tokens: Sequence[Any]) -> datetime:
 
 def _event_type(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
     names = tuple(token.value for token in tokens)
-    if unknown := [name for name in names if name not in EVENT_TYPES]:
-        raise ValueError(f"{', '.join(unknown)} is none of {', '.join(EVENT_TYPES)}")
+    from github import archive as github  # here and below: no other command waits for GitHub's client to be loaded
+
+    if unknown := [name for name in names if name not in github.EVENT_TYPES]:
+        raise ValueError(f"{', '.join(unknown)} is none of {', '.join(github.EVENT_TYPES)}")
     return names
 
 
@@ -484,6 +485,8 @@ async def _views(database: Database, job_id: str) -> AsyncIterator[JobView]:
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     """The first and the last whole hour of a range. Raises `BadInput` where there is none that the archive can have."""
+    from github.archive import FIRST_HOUR
+
     first = -(-since.timestamp() // 3_600)
     end = until.timestamp() // 3_600
     if first < FIRST_HOUR.timestamp() / 3_600:
@@ -497,6 +500,8 @@ def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
 
 async def _archive_cost(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
     """What it takes to read these hours, in words; asks for the sizes of a few files, spread over the range."""
+    from github.archive import Archive, name_of
+
     total = (last - first) // archive_reads.HOUR + 1
     count = min(total, SAMPLES)
     places = [round(number * (total - 1) / max(count - 1, 1)) for number in range(count)]
