@@ -1,9 +1,10 @@
 """Records the histories that `test_replay.py` replays: `.venv/bin/python -m tests.workflows.record` from the root.
 
-A real run: a purchase's job of two repositories, of which the second waits for a rate limit; then a job that is
-canceled in its middle, retried, and done; then two readings of GH Archive, of which the second is canceled. With
-`archive` as argument only these. Run it when the workflows' shape changes, beside the old histories: what production
-started under them must still replay.
+A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
+another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
+at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. Run it when
+the workflows' shape changes, with the next `EDITION`, beside the old histories: what production started under them must
+still replay.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from temporalio.client import Client
 from messages import archive_workflow_id, repository_workflow_id, workspace_workflow_id
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
+from sandbox.embeddings import EmbeddingServer
 from sandbox.github.faults import Headers, Latency, SecondaryLimit, ServerError
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
@@ -38,6 +40,8 @@ from temporal import connect
 ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).with_name("histories")
 TOKEN = "ghp_stand_in"
+EDITION = 2
+"""1 knew pull requests and issues alone."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
@@ -83,7 +87,7 @@ class Recorder:
         history = await self._client.get_workflow_handle(workflow_id).fetch_history()
         events = [json.dumps(scrubbed(each), separators=(",", ":")) for each in json.loads(history.to_json())["events"]]
         text = f'{{"workflow_id": "{workflow_id}", "events": [\n' + ",\n".join(events) + "\n]}\n"
-        (HISTORIES / f"{name}.json").write_text(text)
+        (HISTORIES / f"{name}-{EDITION}.json").write_text(text)
         print(f"{name}: {len(events)} events, {len(text)} characters")
 
 
@@ -94,6 +98,12 @@ def scrubbed(value: Any) -> Any:
     if isinstance(value, list):
         return [scrubbed(each) for each in value]
     return "worker" if isinstance(value, str) and re.match(r"\d+@", value) else value
+
+
+async def record_all(processes: Processes, github: StandIn, repositories: list[Repository]) -> None:
+    async with EmbeddingServer() as embeddings:
+        os.environ |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
+        await record(processes, github, repositories)
 
 
 async def record(processes: Processes, github: StandIn, repositories: list[Repository]) -> None:
@@ -121,7 +131,7 @@ async def record(processes: Processes, github: StandIn, repositories: list[Repos
 
 
 async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositories: list[Repository]) -> None:
-    listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, False) for each in repositories]
+    listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, True) for each in repositories]
     [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
     if sys.argv[1:] != ["archive"]:
         await record_backfills(recorder, dsn, github, repositories, workspace, second)
@@ -152,7 +162,8 @@ async def record_backfills(
         await recorder.save(f"repository-{repository.name}", repository_workflow_id(job, repository_id))
 
     slow = github.faults.add(Latency(1), times=None, kind="graphql")
-    canceled = await recorder.starter("start", "--workspace", second.workspace_id, "--retention-days", "10000")
+    again = ("start", "--workspace", second.workspace_id, "--retention-days", "10000", "--fresh")
+    canceled = await recorder.starter(*again)
 
     async def being_read() -> bool:
         return slow.hits > 1
@@ -176,6 +187,14 @@ async def record_backfills(
     await recorder.until(retried)
     await recorder.save("workspace-retried", workspace_workflow_id(second.workspace_id))
     await recorder.save("repository-retried", repository_workflow_id(canceled, repository_id))
+
+    slow = github.faults.add(Latency(1), times=None, kind="graphql")
+    await recorder.starter(*again)
+    await recorder.until(being_read)
+    job = await recorder.starter("start", "--workspace", workspace.workspace_id, "--retention-days", "10000")
+    await recorder.until(completed)
+    await recorder.save("repository-behind-another", repository_workflow_id(job, repository_id))
+    github.faults.clear()
 
 
 async def record_archive(recorder: Recorder, workspace_id: str, github: StandIn) -> None:
@@ -219,16 +238,20 @@ async def id_of(dsn: str, repository: Repository) -> str:
         await connection.close()
 
 
+def plan(name: str) -> Plan:
+    return Plan(f"acme/{name}", pull_requests=30, issues=20, discussions=20, stars=30, forks=5, releases=3, pushes=20)
+
+
 def main() -> None:
     HISTORIES.mkdir(exist_ok=True)
     world = World()
-    repositories = [generate(world, Plan(f"acme/{name}", pull_requests=30, issues=20)) for name in ("one", "two")]
+    repositories = [generate(world, plan(name)) for name in ("one", "two")]
     with (
         tempfile.TemporaryDirectory(prefix="recording-") as directory,
         Processes(Path(directory)) as processes,
         StandIn(world, tokens={TOKEN: "viewer"}) as github,
     ):
-        asyncio.run(record(processes, github, repositories))
+        asyncio.run(record_all(processes, github, repositories))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,17 @@ async def test_a_recorded_history_replays(name: str) -> None:
 def test_the_histories_are_of_every_kind() -> None:
     assert {"workspace", "workspace-canceled", "workspace-retried", "repository-one", "repository-two"} <= {*NAMES}
     assert {"repository-canceled", "archive", "archive-canceled"} <= {*NAMES}
+    assert {"repository-one-2", "repository-two-2", "repository-behind-another-2"} <= {*NAMES}
+    outcomes = {name: outcomes_in(name) for name in NAMES}
+    assert "waiting" in outcomes["repository-one-2"]
+    assert "busy" in outcomes["repository-behind-another-2"]
+
+
+def outcomes_in(name: str) -> set[str]:
+    """How the slices of a recorded repository ended."""
+    text = (HISTORIES / f"{name}.json").read_text()
+    results = [base64.b64decode(each).decode() for each in re.findall(r'"data":"([^"]*)"', text)]
+    return {found[1] for each in results if (found := re.search(r'"outcome":"(\w+)"', each))}
 
 
 @workflow.defn(name="RepositoryBackfillWorkflow", sandboxed=False)
