@@ -6,15 +6,15 @@ instructions it goes on with the hour that was not committed.
 
 import asyncio
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Literal
 
 import structlog
 from temporalio import activity
 
+from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
 from activities.failures import as_application_error, as_failure
-from activities.sweep import HANG, LONGEST_PAUSE, MOST_ATTEMPTS
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from github.archive import Archive, Damaged, Hour, Wanted, name_of
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure, Pace
@@ -63,7 +63,7 @@ class ArchiveActivities:
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         work = asyncio.create_task(self._slice(slice_, stop, drop))
-        shutdown = asyncio.create_task(_stop_with_worker(stop))
+        shutdown = asyncio.create_task(stop_with_worker(stop))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -94,11 +94,6 @@ class ArchiveActivities:
                 await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
         except BackfillError as error:
             raise as_application_error(error) from error
-
-
-async def _stop_with_worker(stop: asyncio.Event) -> None:
-    await activity.wait_for_worker_shutdown()
-    stop.set()
 
 
 class _DroppedError(Exception):
@@ -169,9 +164,7 @@ class _Slice:
             failure = self._failure(error)
             log.warning("attempt failed", attempts=self._read.attempts, code=failure.code, why=failure.message)
             await archive_reads.release(self._database, self._read, failure=failure)
-            raise as_application_error(
-                error, min(timedelta(seconds=2 ** (self._read.attempts - 1)), LONGEST_PAUSE)
-            ) from error
+            raise as_application_error(error, pause(self._read.attempts)) from error
         finally:
             heartbeat.cancel()
 

@@ -11,8 +11,7 @@ from typing import Any, TypeVar, get_args
 import structlog
 
 from activities.position import EventPlace, EventPosition, EventSourceName
-from activities.thread_reader import CLOCK_SLACK, FAST_SECONDS
-from activities.turn import Sources, Turn
+from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
 from errors import PartOver, TooLarge
 from github import events
 from github.client import InvalidCursor

@@ -5,13 +5,13 @@ lease's fence. Then a heartbeat. Killed between any two instructions it goes on 
 """
 
 import asyncio
-from datetime import timedelta
 from time import monotonic
 from typing import Any, Protocol
 
 import structlog
 from temporalio import activity
 
+from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
 from activities.embedding_reader import EmbeddingReader
 from activities.event_reader import EventReader
 from activities.failures import as_application_error, as_failure
@@ -38,12 +38,6 @@ READERS: dict[DataType, _MakeReader] = {
 }
 """A data type is one line here, and a module that reads it."""
 
-MOST_ATTEMPTS = 20
-"""Attempts in a row without one commit after which a type ends: with their pauses about half an hour."""
-LONGEST_PAUSE = timedelta(minutes=2)
-HANG = timedelta(minutes=5)
-"""Without a commit for so long the heartbeat stops: a hang is not progress."""
-
 
 class SweepActivity:
     """Carries the worker's connections; `sweep` is the activity."""
@@ -60,7 +54,7 @@ class SweepActivity:
         """
         stop = asyncio.Event()
         work = asyncio.create_task(self._slice(slice_, stop))
-        shutdown = asyncio.create_task(_stop_with_worker(stop))
+        shutdown = asyncio.create_task(stop_with_worker(stop))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -88,11 +82,6 @@ class SweepActivity:
                 owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
             )
             return await _Slice(self._sources, slice_, sweep, stop).run()
-
-
-async def _stop_with_worker(stop: asyncio.Event) -> None:
-    await activity.wait_for_worker_shutdown()
-    stop.set()
 
 
 class _Slice:
@@ -149,11 +138,7 @@ class _Slice:
             failure = self._failure(error)
             log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
             await sweeps.release(self._database, self._sweep, failure=failure)
-            # Pauses grow with attempts that brought nothing, not with Temporal's count: that one grows with every
-            # deploy and kill, after which there is nothing to wait for.
-            raise as_application_error(
-                error, min(timedelta(seconds=2 ** (self._sweep.attempts - 1)), LONGEST_PAUSE)
-            ) from error
+            raise as_application_error(error, pause(self._sweep.attempts)) from error
         finally:
             heartbeat.cancel()
 

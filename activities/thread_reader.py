@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from activities.position import ThreadPosition
-from activities.turn import Sources, Turn
+from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
 from errors import RetryNow, TooLarge
 from github.client import InvalidCursor, SwitchedOff
 from github.threads import (
@@ -40,13 +40,9 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 AnswerT = TypeVar("AnswerT")
 
-CLOCK_SLACK = timedelta(minutes=5)
-"""Between what GitHub's clock says and what its lists show."""
 MOST_ROUNDS = 3
 COMMENTS_LAG = timedelta(hours=1)
 """For so long what another job heard of comments that did not bump their thread is recent enough."""
-FAST_SECONDS = 4.0
-"""An answer under it lets the next request ask for more."""
 MOST_PART_ATTEMPTS = 3
 MOST_SEEKS = 3
 CHILDREN = 100

@@ -1,6 +1,7 @@
 """What one turn of the loop brings: one request's rows and the place after it, to be committed together."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from activities.position import Position
@@ -13,6 +14,11 @@ from store.database import Database
 if TYPE_CHECKING:
     # Its package takes half a second to import: only who has a key does.
     from embedding.client import Embedder
+
+CLOCK_SLACK = timedelta(minutes=5)
+"""Between what GitHub's clock says and what its lists show."""
+FAST_SECONDS = 4.0
+"""An answer under it lets the next request ask for more."""
 
 PositionT = TypeVar("PositionT", bound=Position)
 
