@@ -14,7 +14,7 @@ from activities.position import EventPlace, EventPosition, EventSourceName
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
 from errors import PartOver, TooLarge
 from github import events
-from github.client import InvalidCursor
+from github.answers import InvalidCursor
 from github.events import Happenings, History, Refused
 from rows import Page
 from store import coverage, feed
@@ -47,7 +47,7 @@ class EventReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
-        self._github = sources.github
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._repository = sweep.repository
         self._size = 100

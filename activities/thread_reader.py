@@ -13,7 +13,7 @@ import structlog
 from activities.position import ThreadPosition
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
 from errors import RetryNow, TooLarge
-from github.client import InvalidCursor, SwitchedOff
+from github.answers import InvalidCursor, SwitchedOff
 from github.threads import (
     THREAD_TYPES,
     Listing,
@@ -67,7 +67,7 @@ class ThreadReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
-        self._github = sources.github
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._type: ThreadType = THREAD_TYPES[sweep.data_type]
         self._asking = _Asking()

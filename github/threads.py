@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from errors import PartOver, TooLarge
 from github import discussions, documents, issues, pull_requests
 from github.actors import Node
-from github.client import Answer, GitHub, Gone
+from github.answers import Answer, Gone
+from github.client import GitHub
 from github.node_ids import database_id
 from github.repositories import check_identity
 from github.timeline import add_items as add_timeline

@@ -24,8 +24,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
+from budget.prices import Prices
 from github.client import GitHub
+from github.credentials import Credentials
 from messages import DataType, Pace, RepositoryBackfill, RepositoryRef, RepositoryScope, SliceResult, SweepSlice
+from store.budgets import Budgets
 from store.database import Connection, Database
 
 TOKEN = "ghp_stand_in"
@@ -145,7 +148,10 @@ def _live(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
 async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
     environment = ActivityEnvironment()
     url = orders.github_url
-    async with _Mortal(orders.dsn, orders.death) as database, GitHub(url, f"{url}/graphql", (TOKEN,), 1) as github:
+    async with (
+        _Mortal(orders.dsn, orders.death) as database,
+        GitHub(url, f"{url}/graphql", Credentials((TOKEN,)), Budgets(database, 1, Prices()), Prices()) as github,
+    ):
         scope = RepositoryScope(repository=orders.repository, data_types=list(orders.data_types))
         if not orders.inspected:
             jobs = JobActivities(database, github, orders.pace, (), embeds=False)
