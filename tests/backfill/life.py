@@ -148,9 +148,14 @@ def _live(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
 async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
     environment = ActivityEnvironment()
     url = orders.github_url
+    credentials = Credentials((TOKEN,))
+    for each in await credentials.of(None):
+        # As if asked before: the requests of a scenario are counted.
+        each.account = "user:1"
     async with (
         _Mortal(orders.dsn, orders.death) as database,
-        GitHub(url, f"{url}/graphql", Credentials((TOKEN,)), Budgets(database, 1, Prices()), Prices()) as github,
+        Database(orders.dsn, size=2) as immortal,
+        GitHub(url, f"{url}/graphql", credentials, Budgets(immortal, 1, Prices())) as github,
     ):
         scope = RepositoryScope(repository=orders.repository, data_types=list(orders.data_types))
         if not orders.inspected:

@@ -26,6 +26,7 @@ from store.database import Database
 from tests.backfill.life import TOKEN, Crashed, Death, Ended, Life, Limited, Orders
 from tests.backfill.scenario import ACTIONS, DATA_TYPES, FAULTS, Break, Choice, Do, Job, Kill, Nothing, Scenario, Step
 from tests.backfill.unseen import Proof, Watch
+from tests.shop import connected
 
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 MOST_RETRIES = 6
@@ -262,6 +263,9 @@ class Play:
                 self.happened.append(f"{how}, after request {self._requests}")
             elif limited:
                 self.repository.world.clock.advance(3_601)
+                async with connected(self.dsn) as connection:
+                    # Its clock is Postgres', in which no hour has passed.
+                    await connection.execute("delete from github_budgets")
             elif inspected and all(each in outcomes for each in scope.data_types):
                 return list(outcomes.values())
             else:

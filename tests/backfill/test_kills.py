@@ -58,7 +58,9 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
 
-    disturbed = list(github.log)
+    # Whose the token is asks every worker that starts.
+    disturbed = [entry for entry in github.log if entry.operation != "Viewer"]
+    began = len(github.log)
     last_before_a_kill = {
         id(max(entries, key=lambda entry: entry.started))
         for moment in killed_at
@@ -76,5 +78,5 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     again = await backfill.start(workspace_id, "--fresh")
     await backfill.completed(again)
     assert await stored(backfill.dsn, repository.database_id) == before
-    undisturbed = len(github.log) - len(disturbed)
+    undisturbed = len(github.log) - began
     assert len(disturbed) <= undisturbed + 2 * KILLS + KILLS
