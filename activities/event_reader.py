@@ -44,6 +44,7 @@ class EventReader:
     """Reads one sweep. Everything it knows comes with the committed position."""
 
     positions = EventPosition
+    is_ahead = False
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
@@ -52,6 +53,12 @@ class EventReader:
         self._repository = sweep.repository
         self._size = 100
         self._requests = 0
+
+    def look_ahead(self, turn: Turn[EventPosition]) -> None:
+        """Nothing: what comes next depends on what is committed."""
+
+    async def close(self) -> None:
+        """Nothing is ever under way between two turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
         """The next request after `position`, smaller and smaller while GitHub says that it is too large."""

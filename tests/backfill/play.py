@@ -55,7 +55,8 @@ class _Stage(Effect):
         return None
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:  # noqa: ARG002
-        if request.operation in WHOLE and isinstance(thing, Thread | Discussion):
+        # A page's `changes` only list threads.
+        if request.operation in WHOLE and request.answering != "changes" and isinstance(thing, Thread | Discussion):
             self._play.watch.served(thing)
         return None
 
@@ -74,6 +75,7 @@ class Play:
         self._steps: list[Step] = []
         self._requests = 0
         self._last: Asked = ("", None)
+        self._before: Asked = ("", None)
         self._life: Life | None = None
         self._living = threading.Event()
         self._asked: Counter[Asked] = Counter()
@@ -104,7 +106,7 @@ class Play:
         self._requests += 1
         self.repository.world.clock.advance(self.scenario.tick)
         after = request.variables.get("after")
-        self._last = request.operation, after
+        self._before, self._last = self._last, (request.operation, after)
         due = [step for step in self._steps if step.at == self._requests and _is_of_a_request(step)]
         self._steps = [step for step in self._steps if step not in due]
         for step in due:
@@ -259,6 +261,8 @@ class Play:
                 in_flight = self._killed_asking or (orders.death and orders.death.where == "before commit")
                 if in_flight:
                     self._excused[self._last] += 1
+                    # The next page is asked for while the one before is committed.
+                    self._excused[self._before] += 1
                 how = "killed asking" if self._killed_asking else f"died by {orders.death}"
                 self.happened.append(f"{how}, after request {self._requests}")
             elif limited:
