@@ -417,11 +417,11 @@ class Repository:
         """The name of a branch, with or without `refs/heads/`; the default one's for none."""
         return ref.removeprefix(HEADS) if ref else self.default_branch
 
-    def shows_to(self, account: Account, installation: "Installation | None") -> bool:
+    def shows_to(self, account: Account, installation: "Installation | None" = None) -> bool:
         """Whether it is there for them. An installation is who it is, whatever its bot is a collaborator of."""
         return not self.is_private or self._is_theirs(account, installation)
 
-    def shows_stargazers_to(self, account: Account, installation: "Installation | None") -> bool:
+    def shows_stargazers_to(self, account: Account, installation: "Installation | None" = None) -> bool:
         if self.stargazers_refusal is None:
             return True
         writes = installation is None or installation.permissions["contents"] == "write"
