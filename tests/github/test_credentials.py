@@ -14,7 +14,7 @@ from errors import JobOver, PartOver, RetryLater, RetryNow
 from github import credentials as module
 from github.credentials import App, Credentials, Token
 from sandbox.github import Clock, StandIn, World, apps
-from sandbox.github.faults import Effect, Hang, PrimaryLimit, Reset, SecondaryLimit, ServerError, Truncated
+from sandbox.github.faults import Effect, Hang, Headers, PrimaryLimit, Reset, SecondaryLimit, ServerError, Truncated
 from sandbox.github.requests import Reply, Request
 from sandbox.ports import LOOPBACK, free_port
 from tests.keys import private_key, public_key
@@ -353,6 +353,18 @@ async def test_what_passes_is_asked_again(
         await (await credentials.of("other"))[0].secret()
     assert retry.value.code == code
     assert await (await credentials.of("other"))[0].secret()
+
+
+async def test_an_answer_without_a_date_leaves_the_time_as_last_heard(
+    credentials: Credentials, github: StandIn, app: apps.App
+) -> None:
+    app.install("acme")
+    (found,) = await credentials.of("acme")
+    github.faults.add(Headers(drop=("Date",)), times=None)
+    first = await found.secret()
+    github.world.clock.advance(3_600)
+    assert await found.secret() != first
+    assert asked(github, CREATES) == [201, 201]
 
 
 async def test_a_github_that_is_not_there(session: aiohttp.ClientSession) -> None:
