@@ -33,7 +33,7 @@ from github.answers import (
     read_rest,
     windows_of,
 )
-from github.credentials import Credential, Credentials
+from github.credentials import Credential, Credentials, Installation
 
 log = structlog.get_logger(__name__)
 
@@ -82,12 +82,15 @@ class GitHub:
         self._without_teams: set[str] = set()
         """Accounts that may not see teams."""
         self._repository = ""
+        self._names: dict[str, str] = {}
+        """Variables of every operation about the repository."""
         self._fence: object = None
 
     def on_behalf_of(self, full_name: str, fence: object = None) -> "GitHub":
         """This client for requests about a repository; `fence` has to hold for every reservation (`Pool.reserve`)."""
         bound = copy(self)
         bound._repository, bound._fence = full_name, fence
+        bound._names = dict(zip(("owner", "name"), full_name.split("/", 1), strict=True))
         return bound
 
     async def __aenter__(self) -> "GitHub":
@@ -115,9 +118,9 @@ class GitHub:
     ) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
-        `requests` are those that fill its connections, which its price is made of (`budget.prices`). Nodes that GitHub
-        says do not exist are None in `data` and listed in `missing`. A field deep inside that this token may not see
-        (a reference into a private repository) is None; any other error raises.
+        `$owner` and `$name` are filled in. `requests` are those that fill its connections, which its price is made of
+        (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in `missing`. A field deep
+        inside that this token may not see (a reference into a private repository) is None; any other error raises.
         """
         ask = Ask(
             "graphql",
@@ -128,11 +131,12 @@ class GitHub:
             self._fence,
         )
 
-        async def send(credential: Credential) -> Raw:
+        async def send(credential: Credential, secret: str) -> Raw:
             teams = credential.account not in self._without_teams
             query = documents.text(operation, aliases, teams=teams)
-            body = orjson.dumps({"query": query, "operationName": operation, "variables": variables})
-            return await self._exchange("POST", self._graphql_url, body, await credential.secret())
+            whole = {**self._names, **variables}
+            body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
+            return await self._exchange("POST", self._graphql_url, body, secret)
 
         answer = await self._ask(ask, send, read_graphql)
         self.prices.took(operation, answer.seconds)
@@ -153,8 +157,8 @@ class GitHub:
         seconds = self.prices.seconds(route, REST_SECONDS)
         ask = Ask("core", route, 1, seconds, self._repository or _repository_of(path), self._fence)
 
-        async def send(credential: Credential) -> Raw:
-            return await self._exchange("GET", f"{self._api_url}{path}", None, await credential.secret())
+        async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
+            return await self._exchange("GET", f"{self._api_url}{path}", None, secret)
 
         answer = await self._ask(ask, send, lambda ask, raw: read_rest(ask, raw, self._api_url))
         self.prices.took(route, answer.seconds)
@@ -172,7 +176,7 @@ class GitHub:
     async def _ask(
         self,
         ask: Ask,
-        send: Callable[[Credential], Awaitable[Raw]],
+        send: Callable[[Credential, str], Awaitable[Raw]],
         read: Callable[[Ask, Raw], Answer],
     ) -> Answer:
         """Sends it with the account that has most left, and with another where that one is limited or refused."""
@@ -180,12 +184,14 @@ class GitHub:
         limited = 0
         while True:
             candidates = await self._candidates(ask, refused)
-            reservation = await self._pool.reserve(ask, sorted(candidates))
+            reservation = await self._reserve(ask, candidates)
             credential = candidates[reservation.account]
+            secret = ""
             told = Told("failed", 0.0)
             started = monotonic()
             try:
-                raw = await send(credential)
+                secret = await credential.secret()
+                raw = await send(credential, secret)
                 told = Told("failed", raw.seconds, windows=windows_of(raw.headers))
                 answer = read(ask, raw)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
@@ -207,7 +213,7 @@ class GitHub:
                     ) from error
             except Unauthorized:
                 told = replace(told, outcome="answered", points=0)
-                await self._refused(credential)
+                await self._refused(credential, secret)
             except ScopeMissing as error:
                 told = replace(told, outcome="answered", points=0)
                 if reservation.account in self._without_teams:
@@ -228,6 +234,17 @@ class GitHub:
                 if told.seconds == 0.0:
                     told = replace(told, seconds=monotonic() - started)
                 await asyncio.shield(self._settle(reservation, told))
+
+    async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
+        """With the owner's own installation, which sees what is private, as long as it may be asked; else with any."""
+        owner = ask.repository.partition("/")[0]
+        own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]
+        if own and len(own) < len(candidates):
+            try:
+                return await self._pool.reserve(ask, own)
+            except RetryLater as error:
+                log.info("the owner's installation is used up", account=own[0], until=error.at.isoformat())
+        return await self._pool.reserve(ask, sorted(candidates))
 
     async def _settle(self, reservation: Reservation, told: Told) -> None:
         try:
@@ -267,7 +284,7 @@ class GitHub:
             raw = await self._exchange("POST", self._graphql_url, body, secret)
             answer = read_graphql(Ask("graphql", "Viewer"), raw)
         except Unauthorized:
-            await self._refused(credential)
+            await self._refused(credential, secret)
             return
         except (Limited, PartOver) as error:
             # It is limited from the start, or may not ask who it is (an Actions token): its own account, then.
@@ -290,13 +307,17 @@ class GitHub:
             points=rate.get("limit"),
         )
 
-    async def _refused(self, credential: Credential) -> None:
+    async def _refused(self, credential: Credential, secret: str) -> None:
         """A 401: the credential is set aside for a moment, and again and again if it comes back."""
         standing = self._standing(credential)
         standing.strikes += 1
-        standing.refused_until = monotonic() + (DOUBT if standing.strikes == 1 else SET_ASIDE)
+        if standing.strikes > 1:
+            standing.refused_until = monotonic() + SET_ASIDE
+        elif not isinstance(credential, Installation):
+            # An installation makes another token; this one is the only one that there is.
+            standing.refused_until = monotonic() + DOUBT
         log.warning("GitHub refuses a token (401): it is set aside", credential=credential.label)
-        await self._credentials.refused(credential)
+        await self._credentials.refused(credential, secret)
 
     def _none_accepted(self, credentials: Sequence[Credential]) -> BackfillError:
         standings = [self._standing(each) for each in credentials]

@@ -85,6 +85,10 @@ class Installation:
             return self._token
         return await self._creation.done()
 
+    def is_of(self, owner: str) -> bool:
+        """Whether it is the one of this owner (a login, in any case)."""
+        return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
+
     def forget(self, refused: str | None = None) -> None:
         """The token is thrown away, unless another than the `refused` one has taken its place by now."""
         if self._token and refused in (None, self._token):

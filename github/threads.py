@@ -172,7 +172,7 @@ async def read_page(
 
     With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
     """
-    variables = {**_name(repository), "first": first, "after": after, "changes": changes, **kind.variables}
+    variables = {"first": first, "after": after, "changes": changes, **kind.variables}
     answer = await github.graphql(kind.page, variables, requests=page_requests(kind, first, changes=changes))
     connection = _connection(answer, repository)
     nodes = connection["nodes"]
@@ -201,7 +201,7 @@ async def read_listing(
     by_birth: bool = False,
 ) -> Listing:
     """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first."""
-    variables: dict[str, Any] = {**_name(repository), "first": first, "after": after}
+    variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:
         variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
     requests = 1 + (first if kind.listed_connections > 1 else 0)
@@ -368,11 +368,6 @@ def comments_path(repository: RepositoryRef, route: str, since: datetime, per_pa
     moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
     query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
     return f"/repositories/{repository.github_id}/{route}?{urlencode(query)}"
-
-
-def _name(repository: RepositoryRef) -> dict[str, str]:
-    owner, _, name = repository.full_name.partition("/")
-    return {"owner": owner, "name": name}
 
 
 def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
