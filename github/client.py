@@ -114,12 +114,18 @@ class GitHub:
             self._session = None
 
     async def graphql(
-        self, operation: str, variables: Mapping[str, Any], aliases: int = 0, *, requests: int = 1
+        self,
+        operation: str,
+        variables: Mapping[str, Any],
+        aliases: int = 0,
+        *,
+        requests: int = 1,
+        parents: int = 1,
     ) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
-        `$owner` and `$name` are filled in. `requests` are those that fill its connections, which its price is made of
-        (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in `missing`. A field deep
+        `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
+        its price is made of (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in `missing`. A field deep
         inside that this token may not see (a reference into a private repository) is None; any other error raises.
         """
         ask = Ask(
@@ -140,7 +146,7 @@ class GitHub:
 
         answer = await self._ask(ask, send, read_graphql)
         self.prices.took(operation, answer.seconds)
-        if answer.cost and self.prices.observe(operation, requests, answer.cost):
+        if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):
             log.warning(
                 "GitHub charges otherwise than by its formula",
                 operation=operation,
@@ -278,26 +284,32 @@ class GitHub:
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        body = orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}})
+        """By GraphQL, which tells of the budget too; by REST where that one is used up."""
         secret = await credential.secret()
+        body = orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}})
         try:
             raw = await self._exchange("POST", self._graphql_url, body, secret)
             answer = read_graphql(Ask("graphql", "Viewer"), raw)
         except Unauthorized:
             await self._refused(credential, secret)
             return
-        except (Limited, PartOver) as error:
-            # It is limited from the start, or may not ask who it is (an Actions token): its own account, then.
-            log.info("GitHub does not say whose it is", credential=credential.label, why=str(error))
-            credential.account = f"token:{sha256(secret.encode()).hexdigest()[:8]}"
+        except Limited as error:
+            account = await self._account_by_rest(secret)
+            told = Told("limited", raw.seconds, 0, windows_of(raw.headers), error.wait)
+            await self._pool.hear(account, told, "Viewer")
+            credential.account = account
+            return
+        except PartOver as error:
+            # A token that may not ask who it is, of an Actions workflow say: its own account, then.
+            log.info("GitHub does not say whose it is", credential=credential.label, why=error.message)
+            credential.account = _account_of_nobody(secret)
             return
         except TooLarge as error:
             raise RetryNow(error.code, error.message) from error
-        viewer = answer.data["viewer"]
-        credential.account = f"user:{viewer.get('databaseId') or viewer['login']}"
+        viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
+        credential.account = f"user:{viewer['databaseId']}"
         told = Told("answered", raw.seconds, answer.cost, all_windows(raw, answer))
         await self._pool.hear(credential.account, told, "Viewer")
-        rate = answer.data.get("rateLimit") or {}
         log.info(
             "account",
             credential=credential.label,
@@ -306,6 +318,18 @@ class GitHub:
             points_left=rate.get("remaining"),
             points=rate.get("limit"),
         )
+
+    async def _account_by_rest(self, secret: str) -> str:
+        try:
+            answer = read_rest(
+                Ask("core", "user"), await self._exchange("GET", f"{self._api_url}/user", None, secret), self._api_url
+            )
+        except Limited as error:
+            at = datetime.now(UTC) + timedelta(seconds=max(error.wait or LIMITED_SECONDS, 1.0))
+            raise RetryLater("rate_limited", "both budgets of a token's account are used up", at) from error
+        except PartOver:
+            return _account_of_nobody(secret)
+        return f"user:{answer.data['id']}"
 
     async def _refused(self, credential: Credential, secret: str) -> None:
         """A 401: the credential is set aside for a moment, and again and again if it comes back."""
@@ -348,6 +372,11 @@ class GitHub:
             raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
             raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
+
+
+def _account_of_nobody(secret: str) -> str:
+    """The key of the budget of a token whose account GitHub does not tell; nothing can be learned from it."""
+    return f"token:{sha256(secret.encode()).hexdigest()[:8]}"
 
 
 def _route(path: str) -> str:
