@@ -31,8 +31,10 @@ SHORTEST_WAIT = timedelta(seconds=1)
 SECONDARY_WAIT = timedelta(seconds=60)
 """At the first refusal that does not say how long; doubled with each that follows, up to `LONGEST_SECONDARY_WAIT`."""
 LONGEST_SECONDARY_WAIT = timedelta(minutes=15)
-SAME_WINDOW = timedelta(seconds=5)
-"""Two resets no further apart than this are of one window, heard twice."""
+SAME_WINDOW = timedelta(seconds=2)
+"""Two resets no further apart than this are of one window, heard twice: GitHub tells time in whole seconds."""
+WHOLE_SECOND = timedelta(seconds=1)
+"""So much later than it is told, for the same reason, a window may really be reset."""
 SILENCE = timedelta(minutes=1)
 """For so long an account whose answers tell of no window is taken for one that has none."""
 RECOVERY = timedelta(minutes=2)
@@ -230,10 +232,11 @@ class Budget(BaseModel):
         """A window whose reset is past, or that allows nothing at all, says nothing."""
         if wait <= timedelta(0) or limit <= 0 or used < 0:
             return
-        resets_at = now + wait
+        resets_at = now + wait + WHOLE_SECOND
         for window in self.windows:
             if abs(window.resets_at - resets_at) < SAME_WINDOW:
                 window.limit, window.used = limit, max(window.used, used)
+                window.resets_at = max(window.resets_at, resets_at)
                 return
         self.windows.append(Window(limit=limit, used=used, resets_at=resets_at))
 

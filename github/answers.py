@@ -212,7 +212,7 @@ def _limited(headers: Mapping[str, str]) -> Limited:
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
         wait = float(reset) - _date(headers).timestamp()
-        if wait > 0:
+        if wait >= 0:
             return Limited(wait)
     return Limited(None)
 

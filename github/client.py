@@ -125,8 +125,9 @@ class GitHub:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
         `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
-        its price is made of (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in `missing`. A field deep
-        inside that this token may not see (a reference into a private repository) is None; any other error raises.
+        its price is made of (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in
+        `missing`. A field deep inside that this token may not see (a reference into a private repository) is None; any
+        other error raises.
         """
         ask = Ask(
             "graphql",

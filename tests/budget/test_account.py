@@ -15,6 +15,7 @@ from budget.account import (
     RECOVERY,
     SECONDS_A_MINUTE,
     UNINFORMED,
+    WHOLE_SECOND,
     Ask,
     Budget,
     Held,
@@ -47,26 +48,26 @@ def told(*each: Told, at: datetime = NOW) -> Budget:
 
 def test_nothing_is_asked_once_only_the_reserve_is_left() -> None:
     assert told(answered((100, 79, 30))).ready_at(NOW, 0.8, ONE, NOTHING) == NOW
-    assert told(answered((100, 80, 30))).ready_at(NOW, 0.8, ONE, NOTHING) == NOW + seconds(30)
+    assert told(answered((100, 80, 30))).ready_at(NOW, 0.8, ONE, NOTHING) == NOW + seconds(30) + WHOLE_SECOND
 
 
 def test_a_dear_request_waits_where_a_cheap_one_may_still_go() -> None:
     budget = told(answered((100, 78, 30)))
     assert budget.ready_at(NOW, 0.8, ONE, NOTHING) == NOW
-    assert budget.ready_at(NOW, 0.8, Ask("graphql", "Issues", points=3), NOTHING) == NOW + seconds(30)
+    assert budget.ready_at(NOW, 0.8, Ask("graphql", "Issues", points=3), NOTHING) == NOW + seconds(30) + WHOLE_SECOND
 
 
 def test_what_is_reserved_is_counted_whoever_reserved_it() -> None:
     budget = told(answered((100, 70, 30)))
     assert budget.ready_at(NOW, 0.8, ONE, Held(points=9)) == NOW
-    assert budget.ready_at(NOW, 0.8, ONE, Held(points=10)) == NOW + seconds(30)
+    assert budget.ready_at(NOW, 0.8, ONE, Held(points=10)) == NOW + seconds(30) + WHOLE_SECOND
 
 
 def test_of_two_windows_told_of_in_turn_the_tightest_decides() -> None:
     budget = told(answered((5_000, 4_100, 1_000)), answered((5_000, 10, 3_000)))
-    assert budget.ready_at(NOW, 0.8, ONE, NOTHING) == NOW + seconds(1_000)
+    assert budget.ready_at(NOW, 0.8, ONE, NOTHING) == NOW + seconds(1_000) + WHOLE_SECOND
     assert budget.left(NOW, 0.8, NOTHING) == -100
-    assert budget.left(NOW + seconds(1_001), 0.8, NOTHING) == 3_990
+    assert budget.left(NOW + seconds(1_002), 0.8, NOTHING) == 3_990
 
 
 def test_answers_that_arrive_late_do_not_give_points_back() -> None:
@@ -83,7 +84,7 @@ def test_a_window_that_makes_no_sense_says_nothing(window: tuple[int, int, float
 
 
 def test_an_absurd_reset_is_an_hour_at_most() -> None:
-    assert told(answered((100, 100, 10.0**9))).ready_at(NOW, 1, ONE, NOTHING) == NOW + LONGEST_WAIT
+    assert told(answered((100, 100, 10.0**9))).ready_at(NOW, 1, ONE, NOTHING) == NOW + LONGEST_WAIT + WHOLE_SECOND
 
 
 def test_while_nothing_is_known_a_few_go_ahead_and_ask() -> None:
