@@ -75,8 +75,9 @@ def user(call: Call) -> Reply:
 
 def user_by_login(call: Call, login: str) -> Reply:
     """Bots by their login in REST, `dependabot[bot]`."""
-    account = call.world.accounts.get(unquote(login).lower().removesuffix("[bot]"))
-    if account is None or account.rest_login.lower() != unquote(login).lower():
+    name = unquote(login).lower()
+    account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
+    if account is None or account.rest_login.lower() != name:
         raise Refusal(message_reply(404, "Not Found"))
     return json_reply(200, profile_shape(call, account))
 

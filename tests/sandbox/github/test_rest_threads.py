@@ -103,6 +103,7 @@ def test_users(client: Any, world: World) -> None:
     assert client.get("/users/dependabot[bot]").json["type"] == "Bot"
     assert client.get("/users/dependabot").status == client.get("/users/nobody/orgs").status == 404
     assert client.get("/users/ann/orgs").json == []
+    assert client.get("/users/ghost").json["id"] == 10137
 
 
 def test_rest_is_also_where_enterprise_servers_have_it(client: Any) -> None:
