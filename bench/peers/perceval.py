@@ -1,0 +1,34 @@
+"""perceval: REST alone, some four requests a pull request and one a thread with comments. It knows no events.
+
+It takes the comments of pull requests for those of issues, so both of its categories are run for pull requests.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.peers.peer import Peer
+from bench.stage import NAME, TOKEN
+from messages import DataType
+
+CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request", "issue"), "issues": ("issue",)}
+
+
+class Perceval(Peer):
+    package = "perceval"
+
+    def commands(self, programs: Path, directory: Path, url: str, data_type: DataType) -> list[list[str | Path]]:
+        del directory
+        where = (*NAME.split("/"), "--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
+        return [[programs / "perceval", "github", "--category", category, *where] for category in CATEGORIES[data_type]]
+
+    def found(self, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        data = line["data"]
+        if line["category"] == "pull_request":
+            yield "pull_requests", data["node_id"]
+            for part, noun in (("reviews_data", "reviews"), ("review_comments_data", "review_comments")):
+                yield from ((noun, each["node_id"]) for each in data[part])
+        else:
+            if "pull_request" not in data:
+                yield "issues", data["node_id"]
+            yield from (("comments", each["node_id"]) for each in data["comments_data"])
