@@ -90,7 +90,7 @@ def main() -> int:
     if given.json:
         print(orjson.dumps(report.document(found, judged), option=orjson.OPT_INDENT_2).decode())
     else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(report.tables(found, judged))
+        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(report.tables(found, judged))
     return 0 if all(aim.met for aim in judged if aim.binding) else 1
 
 

@@ -1,7 +1,8 @@
 """airbyte-source-github: GraphQL for reviews and a pull request's numbers, REST's lists for all else.
 
 Of what happened to threads its `issue_events` are read, 100 a request: they lack cross-references. Its
-`issue_timeline_events` keep one event of each kind a thread, for a request each.
+`issue_timeline_events` keep one event of each kind a thread, for a request each. Its reviews are known by `databaseId`,
+which GitHub does not tell beyond 32 bits.
 """
 
 import json
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.peers.peer import Peer
+from bench.peers.peer import Found, Peer
 from bench.stage import NAME, TOKEN
 from messages import DataType
 
@@ -60,6 +61,7 @@ class Airbyte(Peer):
         catalog.write_text(json.dumps({"streams": streams}))
         return [[programs / "source-github", "read", "--config", config, "--catalog", catalog]]
 
-    def found(self, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         if line["type"] == "RECORD" and (noun := NOUNS.get(line["record"]["stream"])):
-            yield noun, line["record"]["data"]["node_id"]
+            data = line["record"]["data"]
+            yield Found(noun, data["node_id"], data.get("id"))

@@ -30,12 +30,15 @@ class Measured:
     seconds: float = 0
     """As if the stand-in had answered in GitHub's time, where it answered faster than that."""
     peak_bytes: int | None = None
+    without_key: int = 0
+    """Rows that the tool itself cannot tell apart."""
     error: str = ""
     """Why it was not measured."""
 
     @property
     def complete(self) -> bool:
-        return not self.error and bool(self.shares) and all(share.whole for share in self.shares.values())
+        whole = bool(self.shares) and all(share.whole for share in self.shares.values())
+        return whole and not self.without_key and not self.error
 
     @property
     def per_token_and_hour(self) -> float:
@@ -89,12 +92,17 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
     if case.pace:
         # Only the time in which something was asked for grows with GitHub's.
         seconds += cost.busy_seconds / case.pace - cost.busy_seconds
+    try:
+        found, without_key = emitted(peer, output)
+    except (KeyError, TypeError, ValueError) as error:
+        return Measured(peer.package, case, error=f"wrote what is not understood: {error!r}")
     wanted = census.wanted(case.repository(), case.data_types, census.node_id)
     return Measured(
         peer.package,
         case,
         things=len(wanted[case.data_types[0]]),
-        shares=census.shares(wanted, emitted(peer, output)),
+        shares=census.shares(wanted, found),
+        without_key=without_key,
         cost=cost,
         seconds=seconds,
         peak_bytes=peak or None,

@@ -6,12 +6,20 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from messages import DataType
 
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 600
+
+
+class Found(NamedTuple):
+    """`key` is what the peer itself tells the rows of a noun apart by."""
+
+    noun: str
+    node_id: str
+    key: Any
 
 
 class NotInstalledError(Exception):
@@ -41,8 +49,8 @@ class Peer(ABC):
         to standard output, a line of JSON each. Their settings are written into `directory`."""
 
     @abstractmethod
-    def found(self, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The nouns and node ids that one line of its output tells of."""
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
+        """What one line of its output tells of."""
 
 
 def _run(command: Sequence[str | Path]) -> None:
@@ -54,12 +62,15 @@ def _run(command: Sequence[str | Path]) -> None:
         raise NotInstalledError(" ".join(ended.stderr.strip().splitlines()[-3:]) or f"exit code {ended.returncode}")
 
 
-def emitted(peer: Peer, output: Path) -> dict[str, set[str]]:
-    """Noun -> node ids of all that a peer wrote."""
+def emitted(peer: Peer, output: Path) -> tuple[dict[str, set[str]], int]:
+    """Noun -> node ids of all that a peer wrote, and how many of these came without their key."""
     census: dict[str, set[str]] = {}
+    unkeyed = set()
     with output.open(errors="replace") as lines:
         for line in lines:
             if line.startswith("{"):
-                for noun, node_id in peer.found(json.loads(line)):
-                    census.setdefault(noun, set()).add(node_id)
-    return census
+                for found in peer.found(json.loads(line)):
+                    census.setdefault(found.noun, set()).add(found.node_id)
+                    if found.key is None:
+                        unkeyed.add(found.node_id)
+    return census, len(unkeyed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.peers.peer import Peer
+from bench.peers.peer import Found, Peer
 from bench.stage import NAME, TOKEN
 from messages import DataType
 
@@ -22,13 +22,12 @@ class Perceval(Peer):
         where = (*NAME.split("/"), "--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
         return [[programs / "perceval", "github", "--category", category, *where] for category in CATEGORIES[data_type]]
 
-    def found(self, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         data = line["data"]
         if line["category"] == "pull_request":
-            yield "pull_requests", data["node_id"]
-            for part, noun in (("reviews_data", "reviews"), ("review_comments_data", "review_comments")):
-                yield from ((noun, each["node_id"]) for each in data[part])
+            parts = {"pull_requests": [data], "reviews": data["reviews_data"]}
+            parts["review_comments"] = data["review_comments_data"]
         else:
-            if "pull_request" not in data:
-                yield "issues", data["node_id"]
-            yield from (("comments", each["node_id"]) for each in data["comments_data"])
+            parts = {"issues": [] if "pull_request" in data else [data], "comments": data["comments_data"]}
+        for noun, things in parts.items():
+            yield from (Found(noun, each["node_id"], each["id"]) for each in things)

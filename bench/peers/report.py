@@ -1,6 +1,6 @@
 """Peers and this system side by side, for people and for machines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -15,15 +15,13 @@ from bench.peers.measure import OURS, Measured
 from bench.report import aims_table, machine, megabytes
 
 TIMES_THE_BEST = 20
-COLUMNS = ("requests", "points", "REST", "per token·h", "response s", "≤ 3,600 s", "seconds", "peak MB")
 NOUNS = ("pull_requests", "issues", "reviews", "review_comments", "comments", "timeline_events")
 TITLES = {
     "pull_requests": "Pull requests with all that hangs on them, of a GitHub that answers at once",
     "paced": "The same, of one that takes GitHub's time",
     "issues": "Issues with all that hangs on them, of a GitHub that answers at once",
 }
-CAPTION = """per token·h: threads by 5,000 points and 5,000 REST requests; ≤ 3,600 s: by GitHub's time, too
-peers are answered faster than by GitHub; seconds are as if they were not"""
+CAPTION = "by 5,000 points and 5,000 REST requests; peers are answered faster than by GitHub: seconds are as if not"
 
 
 def judged(found: Sequence[Measured]) -> list[Aim]:
@@ -35,8 +33,7 @@ def judged(found: Sequence[Measured]) -> list[Aim]:
     for name, measured in _by_case(found):
         peers = [each for each in measured if each.tool != OURS and not each.error]
         for own in (each for each in measured if each.tool == OURS):
-            missing = sum(share.there - share.found for share in own.shares.values()) or len(own.error)
-            aims.append(Aim(f"{name}: signs of being incomplete", missing, 0, binding=True))
+            aims.append(Aim(f"{name}: this system is incomplete", not own.complete, 0, binding=True))
             if peers and name != "issues":
                 best = max(each.per_token_and_hour for each in peers)
                 times = 0 if own.error else own.per_token_and_hour / best if best else float("inf")
@@ -61,28 +58,35 @@ def _by_case(found: Any) -> list[tuple[str, list[Measured]]]:
 
 
 def _costs(name: str, found: Sequence[Measured]) -> Table:
-    nouns = [noun for noun in NOUNS if any(noun in each.shares for each in found)]
     table = Table(title=TITLES[name], caption=CAPTION, title_justify="left", caption_justify="left")
-    for column in ("", *COLUMNS, *(noun.replace("_", " ") for noun in nouns)):
-        table.add_column(column, justify="right" if column else "left")
+    table.add_column("")
     for each in found:
-        if each.error and each.tool != OURS:
-            table.add_row(each.tool, "not measured")
-            continue
-        paced = each.case.pace > 0
-        table.add_row(
-            each.tool,
-            f"{each.cost.requests:,}",
-            f"{each.cost.points:,}",
-            f"{each.cost.rest:,}",
-            f"{each.per_token_and_hour:,.0f}",
-            f"{each.cost.response_seconds:,.0f}" if paced else "-",
-            f"{each.per_hour:,.0f}" if paced else "-",
-            f"{each.seconds:,.0f}",
-            megabytes(each.peak_bytes),
-            *(_share(each.shares.get(noun)) for noun in nouns),
-        )
+        table.add_column(each.tool, justify="right")
+    rows: list[tuple[str, Callable[[Measured], str]]] = [
+        ("requests", lambda each: f"{each.cost.requests:,}"),
+        ("points", lambda each: f"{each.cost.points:,}"),
+        ("REST requests", lambda each: f"{each.cost.rest:,}"),
+        ("threads per token and hour", lambda each: f"{each.per_token_and_hour:,.0f}"),
+        ("seconds", lambda each: f"{each.seconds:,.0f}"),
+        ("peak memory, MB", lambda each: megabytes(each.peak_bytes)),
+    ]
+    if any(each.case.pace for each in found):
+        rows[4:4] = [
+            ("GitHub's response seconds", lambda each: f"{each.cost.response_seconds:,.0f}"),
+            ("threads per hour, by 3,600 of them, too", lambda each: f"{each.per_hour:,.0f}"),
+        ]
+    for what, shown in rows:
+        table.add_row(what, *("not measured" if _unknown(each) else shown(each) for each in found))
+    table.add_section()
+    for noun in (noun for noun in NOUNS if any(noun in each.shares for each in found)):
+        table.add_row(noun.replace("_", " "), *(_share(each.shares.get(noun)) for each in found))
+    table.add_row("rows without their key", *(f"{each.without_key:,}" for each in found))
+    table.add_row("complete", *("[green]yes[/]" if each.complete else "[red]no[/]" for each in found))
     return table
+
+
+def _unknown(each: Measured) -> bool:
+    return bool(each.error) and not each.shares
 
 
 def _share(share: Share | None) -> str:

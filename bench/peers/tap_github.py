@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.peers.peer import HERE, Peer
+from bench.peers.peer import HERE, Found, Peer
 from bench.stage import NAME, TOKEN
 from messages import DataType
 
@@ -31,8 +31,9 @@ class TapGitHub(Peer):
         config = directory / "config.json"
         settings = {"auth_token": TOKEN, "repositories": [NAME], "api_url_base": url}
         config.write_text(json.dumps(settings))
-        return [[programs / "python", HERE / "run_tap_github.py", config, *STREAMS[data_type]]]
+        # -P: beside the script lies a module with the tool's name.
+        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *STREAMS[data_type]]]
 
-    def found(self, line: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         if line["type"] == "RECORD" and (noun := NOUNS.get(line["stream"])):
-            yield noun, line["record"]["node_id"]
+            yield Found(noun, line["record"]["node_id"], line["record"]["id"])

@@ -28,26 +28,27 @@ OWN = Measured(OURS, CASE, 1_000, WHOLE, Cost(40, 25, points=50), 9.0, 100_000_0
 PEER = Measured("airbyte-source-github", CASE, 1_000, WHOLE, Cost(40, 170, points=1_060), 23.0, 200_000_000)
 
 
-def record(stream: str, node_id: str) -> dict[str, Any]:
-    return {"type": "RECORD", "record": {"stream": stream, "data": {"node_id": node_id}}}
+def record(stream: str, node_id: str, key: int | None = 1) -> dict[str, Any]:
+    return {"type": "RECORD", "record": {"stream": stream, "data": {"node_id": node_id, "id": key}}}
 
 
 def test_what_a_peer_wrote_is_counted_once_by_node_id(tmp_path: Path) -> None:
     lines = [record("reviews", "a"), record("reviews", "a"), record("issue_events", "b"), {"type": "LOG", "log": {}}]
-    lines += [record("pull_request_stats", "c")]
+    lines += [record("pull_request_stats", "c"), record("reviews", "d", None)]
     output = tmp_path / "output.jsonl"
     output.write_text("no JSON\n" + "".join(json.dumps(line) + "\n" for line in lines))
-    assert emitted(Airbyte(), output) == {"reviews": {"a"}, "timeline_events": {"b"}}
+    assert emitted(Airbyte(), output) == ({"reviews": {"a", "d"}, "timeline_events": {"b"}}, 1)
 
 
 def test_each_peer_is_understood() -> None:
-    singer = {"type": "RECORD", "stream": "issue_comments", "record": {"node_id": "a"}}
-    assert [*TapGitHub().found(singer)] == [("comments", "a")]
+    singer = {"type": "RECORD", "stream": "issue_comments", "record": {"node_id": "a", "id": 1}}
+    assert [*TapGitHub().found(singer)] == [("comments", "a", 1)]
     assert [*TapGitHub().found({"type": "STATE", "value": {}})] == []
-    pull = {"node_id": "a", "reviews_data": [{"node_id": "b"}], "review_comments_data": {}}
-    assert [*Perceval().found({"category": "pull_request", "data": pull})] == [("pull_requests", "a"), ("reviews", "b")]
-    issue = {"node_id": "a", "pull_request": {}, "comments_data": [{"node_id": "b"}]}
-    assert [*Perceval().found({"category": "issue", "data": issue})] == [("comments", "b")]
+    pull = {"node_id": "a", "id": 1, "reviews_data": [{"node_id": "b", "id": 2}], "review_comments_data": {}}
+    found = [*Perceval().found({"category": "pull_request", "data": pull})]
+    assert found == [("pull_requests", "a", 1), ("reviews", "b", 2)]
+    issue = {"node_id": "a", "id": 1, "pull_request": {}, "comments_data": [{"node_id": "b", "id": 2}]}
+    assert [*Perceval().found({"category": "issue", "data": issue})] == [("comments", "b", 2)]
 
 
 def test_what_is_missing_and_what_was_not_asked_for() -> None:
@@ -73,7 +74,7 @@ def test_twenty_times_the_best_that_was_measured() -> None:
     assert missed(worse, PEER, OWN) == []
     assert missed(worse, PEER, replace(OWN, cost=Cost(90, 3, points=90))) == [times]
     assert missed(PEER, replace(OWN, error="reviews: 1 of 22 missing")) == [
-        "pull_requests: signs of being incomplete",
+        "pull_requests: this system is incomplete",
         times,
     ]
     assert missed(replace(PEER, error="ended with 1: no"), OWN) == ["pull_requests: peers that were not measured"]
@@ -87,6 +88,7 @@ def test_both_forms_of_the_report_name_what_could_not_be_measured() -> None:
     assert "ended with 1: why" in shown.get()
     measured = document(found, judged(found))["measured"]
     assert [each["complete"] for each in measured] == [False, True, True]
+    assert not replace(PEER, without_key=1).complete
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: str(peer.package))
