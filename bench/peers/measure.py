@@ -1,7 +1,7 @@
 """One measured run of a peer, and of this system, in the same terms."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,12 +9,13 @@ from bench import census, log, usage
 from bench.census import Share
 from bench.log import Cost
 from bench.peers.peer import NotInstalledError, Peer, emitted
-from bench.stage import PATIENCE_SECONDS, Case, Run, Stage
+from bench.stage import Case, Run, Stage
 from errors import Unreachable
-from sandbox.processes import Process, Processes
+from sandbox.processes import Processes
 
 OURS = "workspace-backfill"
 SAMPLED_EVERY_SECONDS = 0.05
+PATIENCE_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,15 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
     github, url = stage.stand_in(case)
     directory = processes.directory / f"{github.name}-{peer.package}"
     directory.mkdir()
-    output, peak = directory / "output.jsonl", 0
+    output = directory / "output.jsonl"
     started = time.monotonic()
     try:
-        for command in peer.commands(programs, directory, url, case.data_types[0]):
-            # The shell leaves standard error to the log: lines of both at once would spoil each other.
-            into = ["sh", "-c", 'output=$1; shift; exec "$@" >> "$output"', "sh", output, *command]
-            process = processes.start(directory.name, into, cwd=directory)
-            peak = max(peak, _peak_until_ended(process, started + PATIENCE_SECONDS))
-            if process.exit_code:
-                last = process.tail(3) or _tail(output)
-                return Measured(peer.package, case, error=f"ended with {process.exit_code}: {last}")
+        peak = _run(peer.commands(programs, directory, url, case), output, processes)
+        seconds, cost = time.monotonic() - started, log.read(url)
     except Unreachable as error:
         return Measured(peer.package, case, error=error.message)
-    seconds, cost = time.monotonic() - started, log.read(url)
-    github.stop()
+    finally:
+        github.stop()
     if case.pace:
         # Only the time in which something was asked for grows with GitHub's.
         seconds += cost.busy_seconds / case.pace - cost.busy_seconds
@@ -109,17 +104,25 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
     )
 
 
-def _peak_until_ended(process: Process, deadline: float) -> int:
-    """The most memory it had, with its children. Raises `Unreachable` if it does not end in time."""
-    peak = 0
-    while process.exit_code is None:
-        peak = max(peak, usage.peak_of_tree(process.pid))
-        if time.monotonic() > deadline:
-            process.stop()
-            raise Unreachable("still_running", f"{process.name} does not end\n{process.tail()}")
-        time.sleep(SAMPLED_EVERY_SECONDS)
+def _run(commands: Sequence[Sequence[str | Path]], output: Path, processes: Processes) -> int:
+    """The most memory that one of them had, with its children. Raises `Unreachable` if one fails or does not end."""
+    peak, deadline = 0, time.monotonic() + PATIENCE_SECONDS
+    for command in commands:
+        # The shell leaves standard error to the log: lines of both at once would spoil each other.
+        into = ["sh", "-c", 'output=$1; shift; exec "$@" >> "$output"', "sh", output, *command]
+        process = processes.start(output.parent.name, into, cwd=output.parent)
+        while process.exit_code is None:
+            peak = max(peak, usage.peak_of_tree(process.pid))
+            if time.monotonic() > deadline:
+                process.stop()
+                last = process.tail(3) or _last(output)
+                raise Unreachable("still_running", f"did not end in {PATIENCE_SECONDS:g} s: {last}")
+            time.sleep(SAMPLED_EVERY_SECONDS)
+        if process.exit_code:
+            last = process.tail(3) or _last(output)
+            raise Unreachable("part_ended", f"ended with {process.exit_code}: {last}")
     return peak
 
 
-def _tail(output: Path) -> str:
-    return output.read_text(errors="replace")[-500:] if output.exists() else ""
+def _last(output: Path) -> str:
+    return output.read_text(errors="replace")[-500:]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from messages import DataType
+from bench.stage import Case
 
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 600
@@ -44,9 +44,10 @@ class Peer(ABC):
         return environment / "bin"
 
     @abstractmethod
-    def commands(self, programs: Path, directory: Path, url: str, data_type: DataType) -> list[list[str | Path]]:
-        """What brings a data type with all that hangs on it from the API at `url`, in order; each writes what it finds
-        to standard output, a line of JSON each. Their settings are written into `directory`."""
+    def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
+        """What brings the first of the case's data types, with all that hangs on it, from the API at `url`, in order.
+
+        Each writes what it finds to standard output, a line of JSON each. Settings are written into `directory`."""
 
     @abstractmethod
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.peer import Found, Peer
-from bench.stage import NAME, TOKEN
+from bench.stage import NAME, TOKEN, Case
 from messages import DataType
 
 CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request", "issue"), "issues": ("issue",)}
@@ -17,10 +17,13 @@ CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request",
 class Perceval(Peer):
     package = "perceval"
 
-    def commands(self, programs: Path, directory: Path, url: str, data_type: DataType) -> list[list[str | Path]]:
+    def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
         del directory
         where = (*NAME.split("/"), "--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
-        return [[programs / "perceval", "github", "--category", category, *where] for category in CATEGORIES[data_type]]
+        return [
+            [programs / "perceval", "github", "--category", category, *where]
+            for category in CATEGORIES[case.data_types[0]]
+        ]
 
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         data = line["data"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.peer import HERE, Found, Peer
-from bench.stage import NAME, TOKEN
+from bench.stage import NAME, TOKEN, Case
 from messages import DataType
 
 STREAMS: dict[DataType, tuple[str, ...]] = {
@@ -27,12 +27,12 @@ NOUNS = {
 class TapGitHub(Peer):
     package = "meltanolabs-tap-github"
 
-    def commands(self, programs: Path, directory: Path, url: str, data_type: DataType) -> list[list[str | Path]]:
+    def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
         config = directory / "config.json"
         settings = {"auth_token": TOKEN, "repositories": [NAME], "api_url_base": url}
         config.write_text(json.dumps(settings))
         # -P: beside the script lies a module with the tool's name.
-        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *STREAMS[data_type]]]
+        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *STREAMS[case.data_types[0]]]]
 
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
         if line["type"] == "RECORD" and (noun := NOUNS.get(line["stream"])):

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import census
 from bench.census import Share
 from bench.log import Cost
-from bench.peers.__main__ import PEERS
+from bench.peers.__main__ import CASES, PEERS
 from bench.peers.airbyte import Airbyte
 from bench.peers.measure import OURS, Measured
 from bench.peers.peer import HERE, NotInstalledError, Peer, emitted
@@ -95,8 +95,8 @@ def test_both_forms_of_the_report_name_what_could_not_be_measured() -> None:
 def test_a_peer_is_pinned_and_told_where_to_read(peer: Peer, tmp_path: Path) -> None:
     pinned = [each for each in (HERE / f"{peer.package}.txt").read_text().splitlines() if not each.startswith("#")]
     assert [each.partition("==")[0] for each in pinned] == [peer.package]
-    for data_type in ("pull_requests", "issues"):
-        commands = peer.commands(tmp_path, tmp_path, "http://127.0.0.1:1", data_type)
+    for case in CASES:
+        commands = peer.commands(tmp_path, tmp_path, "http://127.0.0.1:1", case)
         told = json.dumps([list(map(str, each)) for each in commands])
         told += "".join(each.read_text() for each in tmp_path.iterdir())
         assert "http://127.0.0.1:1" in told
