@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test demo bench clean
+.PHONY: install lock check test demo bench bench-peers clean
 
 install: $(INSTALLED)
 
@@ -41,8 +41,12 @@ demo: $(INSTALLED)
 	@exec $(BIN)/python sandbox/launch.py $$PPID TERM - $(BIN)/python -m sandbox.demo
 
 bench: $(INSTALLED)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench.cost
+
+# Installs the others from PyPI into .bench, once.
+bench-peers: $(INSTALLED)
+	$(BIN)/python -m bench.peers
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,5 @@
-"""What a backfill costs: requests, points, CPU and memory of a real worker, and whether what it stored is complete.
+"""What a backfill costs, complete or not: points, requests, GitHub's seconds, CPU and memory of a real worker.
 
-`python -m bench`; nothing else imports it.
+`python -m bench.cost` (or `python -m bench`) measures this system; `python -m bench.peers` measures other extractors
+beside it, on the same repository. Nothing else imports it.
 """

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from bench.stage import Run
 
-REQUESTS = 100
-POINTS = 100
+PULL_REQUESTS = {"points": 50, "REST requests": 50}
+"""For 1,000 pull requests with everything that hangs on them."""
+ISSUES = {"points": 15, "REST requests": 15}
+"""For 500 issues."""
+PULL_REQUESTS_PER_TOKEN_AND_HOUR = 100_000
+WALL_TO_BUSY = 1.3
 ITEMS_PER_CPU_SECOND = 3_000
 PEAK_MB = 200
 EMBEDDINGS_PER_SECOND = 200
@@ -31,9 +35,9 @@ class Aim:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
 
-def per_thousand(number: float, things: int) -> float:
-    """Infinite where there are none."""
-    return number * 1_000 / things if things else float("inf")
+def per(number: float, of: int, things: int) -> float:
+    """What so many things cost, if `things` cost `number`; infinite where there are none."""
+    return number * of / things if things else float("inf")
 
 
 def judged(runs: Mapping[str, Run]) -> list[Aim]:
@@ -44,11 +48,15 @@ def judged(runs: Mapping[str, Run]) -> list[Aim]:
     aims = [
         Aim(f"{run.case.name}: signs of being incomplete", len(run.faults), 0, binding=True) for run in runs.values()
     ]
-    if pulls := runs.get("pull_requests"):
-        requests = per_thousand(pulls.cost.requests, pulls.pull_requests)
-        points = per_thousand(pulls.cost.points, pulls.pull_requests)
-        aims.append(Aim("requests per 1,000 pull requests", requests, REQUESTS, binding=True))
-        aims.append(Aim("points per 1,000 pull requests", points, POINTS, binding=True))
+    if run := runs.get("pull_requests"):
+        aims += _budgets(run, 1_000, run.pull_requests, PULL_REQUESTS)
+        limit = PULL_REQUESTS_PER_TOKEN_AND_HOUR
+        what = "complete pull requests per token and hour"
+        aims.append(Aim(what, run.per_token_and_hour, limit, at_least=True, binding=True))
+    if run := runs.get("issues"):
+        aims += _budgets(run, 500, run.issues, ISSUES)
+    if run := runs.get("200ms"):
+        aims.append(Aim("200ms: wall time, to that of the requests alone", run.wall_to_busy, WALL_TO_BUSY))
     for name in ("1x", "10x"):
         if run := runs.get(name):
             speed = run.items_per_cpu_second
@@ -63,3 +71,11 @@ def judged(runs: Mapping[str, Run]) -> list[Aim]:
     if (small := runs.get("1x")) and (large := runs.get("10x")) and small.peak_bytes and large.peak_bytes:
         aims.append(Aim("peak memory, 10x to 1x", large.peak_bytes / small.peak_bytes, GROWTH))
     return aims
+
+
+def _budgets(run: Run, of: int, things: int, limits: Mapping[str, int]) -> list[Aim]:
+    spent = {"points": run.cost.points, "REST requests": run.cost.rest}
+    return [
+        Aim(f"{run.case.name}: {what} for {of:,}", per(spent[what], of, things), limit, binding=True)
+        for what, limit in limits.items()
+    ]

@@ -1,23 +1,53 @@
 """Which rows there must be and which there are: by identity, table by table. That each is right, the tests show."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
 from messages import DataType
 from sandbox.github.repositories import Repository
+from sandbox.github.threads import TimelineEvent
 
 UNTOLD = frozenset({"MentionedEvent", "SubscribedEvent", "UnsubscribedEvent"})
 """Timeline events that a backfill leaves out on purpose (github/queries/timeline.graphql)."""
 
 Census = dict[str, set[str]]
-"""Noun -> identities: GitHub's ids, with the kind of comment before them, or the node ids of events."""
+"""Noun -> identities."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many were found of so many that there are."""
+
+    found: int
+    there: int
+
+    @property
+    def whole(self) -> bool:
+        return self.found == self.there
+
+
+def github_id(thing: Any) -> str:
+    """What a row is known by in Postgres; an event by its node id."""
+    return thing.node_id(True) if isinstance(thing, TimelineEvent) else str(thing.database_id)
+
+
+def node_id(thing: Any) -> str:
+    """What GitHub shows to who does not ask for its new ids. Some ids are too large for `databaseId`."""
+    identifier: str = thing.node_id(False)
+    return identifier
+
 
 STORED = {
     "pull_requests": "select github_id::text from pull_requests where repository_id = $1",
     "issues": "select github_id::text from issues where repository_id = $1",
     "reviews": "select github_id::text from reviews where repository_id = $1",
-    "comments": "select comment_type || ' ' || github_id from comments where repository_id = $1",
+    "review_comments": """
+        select github_id::text from comments where repository_id = $1 and comment_type = 'review_comment'
+    """,
+    "comments": "select github_id::text from comments where repository_id = $1 and comment_type = 'issue_comment'",
     "timeline_events": "select node_id from issue_events where repository_id = $1",
     "discussions": "select github_id::text from discussions where repository_id = $1",
     "discussion_comments": """
@@ -27,22 +57,24 @@ STORED = {
 }
 
 
-def wanted(repository: Repository, data_types: Collection[DataType]) -> Census:
+def wanted(
+    repository: Repository, data_types: Collection[DataType], identity: Callable[[Any], str] = github_id
+) -> Census:
     """Every row that these types bring of the whole repository."""
     census: Census = {noun: set() for noun in STORED}
     pulls = repository.pull_requests.values() if "pull_requests" in data_types else ()
     issues = repository.issues.values() if "issues" in data_types else ()
-    census["pull_requests"] = {str(pull.database_id) for pull in pulls}
-    census["issues"] = {str(issue.database_id) for issue in issues}
+    census["pull_requests"] = set(map(identity, pulls))
+    census["issues"] = set(map(identity, issues))
     for discussion in repository.discussions.values() if "discussions" in data_types else ():
-        census["discussions"].add(str(discussion.database_id))
-        census["discussion_comments"] |= {str(comment.database_id) for comment in discussion.children()}
+        census["discussions"].add(identity(discussion))
+        census["discussion_comments"] |= set(map(identity, discussion.children()))
     for thread in (*pulls, *issues):
-        census["comments"] |= {f"issue_comment {comment.database_id}" for comment in thread.comments}
-        census["timeline_events"] |= {event.node_id(True) for event in thread.events if event.typename not in UNTOLD}
+        census["comments"] |= set(map(identity, thread.comments))
+        census["timeline_events"] |= {identity(event) for event in thread.events if event.typename not in UNTOLD}
     for review in (review for pull in pulls for review in pull.reviews if review.state != "PENDING"):
-        census["reviews"].add(str(review.database_id))
-        census["comments"] |= {f"review_comment {comment.database_id}" for comment in review.comments}
+        census["reviews"].add(identity(review))
+        census["review_comments"] |= set(map(identity, review.comments))
     return census
 
 
@@ -87,6 +119,15 @@ def differences(wanted: Census, stored: Census) -> list[str]:
         if missing or surplus:
             lines.append(f"{noun}: {missing:,} of {len(identities):,} missing, {surplus:,} too many")
     return lines
+
+
+def shares(wanted: Census, found: Census) -> dict[str, Share]:
+    """How much was found of each noun of which there is anything; what is too much does not count."""
+    return {
+        noun: Share(len(identities & found.get(noun, set())), len(identities))
+        for noun, identities in wanted.items()
+        if identities
+    }
 
 
 def size(census: Census) -> int:

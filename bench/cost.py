@@ -1,59 +1,96 @@
-"""What was asked of GitHub, from the stand-in's log."""
+"""What one backfill costs, each data type by itself, all of them, and against a GitHub that takes its time.
 
-import json
-import urllib.request
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+    python -m bench.cost [--scale 0.1] [--only pull_requests] [--json]
 
-TIMEOUT_SECONDS = 60
+Exit codes: 0 done, 1 a backfill was incomplete or missed an aim on points or requests, 2 bad arguments, 3 a part did
+not start or ended, 130 interrupted. Aims on time and memory are only shown.
+"""
 
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-@dataclass(frozen=True)
-class Cost:
-    """`points` are of GraphQL's budget; each REST request costs one of the other budget."""
+import orjson
+from rich.console import Console
 
-    graphql: int
-    rest: int
-    points: int
-    operations: Mapping[str, int] = field(default_factory=dict)
-    """Requests by GraphQL operation, and by the last words of a REST route."""
+from bench import aims, report
+from bench.stage import Case, Run, Stage
+from errors import Unreachable
+from messages import DATA_TYPES
+from sandbox import postgres, temporal
+from sandbox.processes import Processes
 
-    @property
-    def requests(self) -> int:
-        return self.graphql + self.rest
-
-    def __sub__(self, before: "Cost") -> "Cost":
-        """What was asked since."""
-        operations = Counter(self.operations)
-        operations.subtract(before.operations)
-        return Cost(
-            self.graphql - before.graphql,
-            self.rest - before.rest,
-            self.points - before.points,
-            dict((+operations).most_common()),
-        )
-
-
-def read(url: str) -> Cost:
-    """Of all requests to the stand-in at `url` so far. Raises `OSError` if it does not answer."""
-    with urllib.request.urlopen(f"{url}/_stand-in/log", timeout=TIMEOUT_SECONDS) as response:
-        return of(json.load(response))
+DISCUSSIONS = {"discussions": 1_000, "deep_discussions": 5, "deep_replies": 3}
+EVENTS = {"stars": 1_000, "forks": 1_000, "releases": 1_000, "pushes": 1_000}
+CASES = (
+    Case("pull_requests", ("pull_requests",), 1),
+    Case("paced", ("pull_requests",), 1, pace=1),
+    Case("200ms", ("pull_requests",), 1, latency_ms=200),
+    Case("issues", ("issues",), 1),
+    Case("discussions", ("discussions",), 1, beside=DISCUSSIONS),
+    Case("events", ("events",), 1, beside=EVENTS),
+    Case("1x", DATA_TYPES, 1),
+    Case("10x", DATA_TYPES, 10),
+    Case("embeddings", ("embeddings",), 1, after=("pull_requests", "issues")),
+)
 
 
-def of(log: Iterable[Mapping[str, Any]]) -> Cost:
-    """`log` in the form of the stand-in's entries."""
-    entries = list(log)
-    graphql = [entry for entry in entries if entry["kind"] == "graphql"]
-    operations = Counter(entry["operation"] or _route(entry["path"]) for entry in entries)
-    return Cost(
-        graphql=len(graphql),
-        rest=len(entries) - len(graphql),
-        points=sum(entry["cost"] for entry in graphql),
-        operations=dict(operations.most_common()),
-    )
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench.cost", description="What a backfill costs.")
+    names = [case.name for case in CASES]
+    parser.add_argument("--only", action="append", choices=names, help="just this case; repeat for more")
+    parser.add_argument("--scale", type=scale, default=1.0, help="of the data; the aims are meant for 1")
+    parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
+    return parser
 
 
-def _route(path: str) -> str:
-    return "/".join(path.partition("?")[0].split("/")[-2:])
+def scale(text: str) -> float:
+    scale = float(text)
+    if not 0.001 <= scale <= 100:
+        raise argparse.ArgumentTypeError("must be between 0.001 and 100")
+    return scale
+
+
+async def measure(processes: Processes, cases: Sequence[Case], progress: Console) -> dict[str, Run]:
+    """Runs of the cases, by name."""
+    stage = Stage(processes, postgres.start(processes), temporal.start(processes))
+    await stage.open()
+    runs = {}
+    for case in cases:
+        with progress.status(f"{case.name}: backfilling {round(case.scale * 1_000):,} pull requests' worth of data"):
+            runs[case.name] = await stage.run(case)
+    return runs
+
+
+def main() -> int:
+    given = arguments().parse_args()
+    cases = [
+        replace(case, scale=case.scale * given.scale) for case in CASES if not given.only or case.name in given.only
+    ]
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
+            Processes(Path(name)) as processes,
+        ):
+            runs = asyncio.run(measure(processes, cases, Console(stderr=True)))
+    except Unreachable as error:
+        print(f"bench: {error.message}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    judged = aims.judged(runs)
+    if given.json:
+        print(orjson.dumps(report.document(runs, judged), option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(report.tables(runs, judged))
+    return 0 if all(aim.met for aim in judged if aim.binding) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from bench import census, cost, usage
-from bench.cost import Cost
+from bench import census, log, usage
+from bench.census import Share
+from bench.log import Cost
 from errors import Unreachable
 from messages import TERMINAL_JOB_STATUSES, DataType
 from sandbox.demo import OURS
@@ -56,11 +57,20 @@ class Case:
     """What a job before it fetches, unmeasured."""
     beside: Mapping[str, int] = field(default_factory=dict)
     """Of what else there is how much at scale 1, by field of `generate.Plan`."""
+    pace: float = 0
+    """How slowly the stand-in answers, times GitHub's own seconds (`sandbox/github/pace.py`); 0 is at once. Page sizes
+    follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
+    latency_ms: float = 0
+    """On top of that, for every request."""
 
     @property
     def plan(self) -> Plan:
         beside = {name: round(number * self.scale) for name, number in self.beside.items()}
         return Plan(**(asdict(generate.measured(NAME, self.scale)) | beside))
+
+    def repository(self) -> Repository:
+        """The same as the stand-in's: what must be there in the end is not asked of who serves it."""
+        return generate.repository(World(), self.plan, end=END)
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ class Run:
     events: int = 0
     embeddings: int = 0
     embedding_requests: int = 0
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
     @property
     def threads(self) -> int:
@@ -97,6 +108,21 @@ class Run:
         return 0, "threads"
 
     @property
+    def per_token_and_hour(self) -> float:
+        """Of the measured things, complete ones: none if the run is not."""
+        return 0 if self.faults else self.cost.per_token_and_hour(self.measured[0])
+
+    @property
+    def per_hour(self) -> float:
+        """The same by the tightest of points, REST requests and GitHub's response seconds."""
+        return min(self.per_token_and_hour, self.cost.per_hour_of_responses(self.measured[0]))
+
+    @property
+    def wall_to_busy(self) -> float:
+        """How many times longer the job took than its requests alone, at the concurrency they had."""
+        return self.wall_seconds / self.cost.busy_seconds if self.cost.busy_seconds else float("inf")
+
+    @property
     def items_per_cpu_second(self) -> float:
         return self.items / max(self.cpu_seconds, TICK_SECONDS)
 
@@ -109,6 +135,7 @@ class Stage:
         self._postgres = postgres
         self._temporal = temporal
         self._runs = 0
+        self._servers = 0
 
     async def open(self) -> None:
         """Makes the database that every case gets a copy of."""
@@ -117,19 +144,18 @@ class Stage:
     async def run(self, case: Case) -> Run:
         """Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour."""
         self._runs += 1
-        plan = case.plan
         database = f"{TEMPLATE}_{self._runs}"
         dsn = await self._postgres.create_database(database, TEMPLATE)
-        github, url = self._stand_in(plan)
+        github, url = self.stand_in(case)
         openai, openai_url = self._server("embeddings", "sandbox.embeddings", f"--token={TOKEN}")
         environment = self._environment(dsn, url) | {"OPENAI_BASE_URL": f"{openai_url}/v1", "OPENAI_API_KEY": TOKEN}
         worker = await self._worker(environment)
-        # The same world as the stand-in's: what must be there in the end is not asked of who serves it.
-        repository = generate.repository(World(), plan, end=END)
+        repository = case.repository()
         workspace = await self._workspace(dsn, repository)
         if case.after:
             await self._ended(dsn, await self._start(environment, workspace, case.after), worker)
-        before, spent = usage.of(worker.pid), cost.read(url)
+        before = usage.of(worker.pid)
+        log.clear(url)
         job = await self._start(environment, workspace, case.data_types)
         row = await self._ended(dsn, job, worker)
         after = usage.of(worker.pid)
@@ -146,12 +172,13 @@ class Stage:
             events=row["events"],
             items=census.size(stored),
             faults=faults + census.differences(wanted, stored),
-            cost=cost.read(url) - spent,
+            cost=log.read(url),
             cpu_seconds=after.cpu_seconds - before.cpu_seconds,
             wall_seconds=row["seconds"],
             peak_bytes=after.peak_bytes,
             embeddings=row["embeddings"],
             embedding_requests=row["embedding_requests"],
+            shares=census.shares(wanted, stored),
         )
         if "events" in case.data_types:
             told = await census.told(dsn, repository)
@@ -163,17 +190,22 @@ class Stage:
         await self._postgres.drop_database(database)
         return run
 
-    def _stand_in(self, plan: Plan) -> tuple[Process, str]:
+    def stand_in(self, case: Case) -> tuple[Process, str]:
+        """Serves the case's repository at this address. Raises `Unreachable` if it does not start."""
+        plan = case.plan
         fields = {name: value for name, value in asdict(plan).items() if name != "name"}
-        limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}")
+        limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}", f"--rest-per-minute={PLENTY}")
         world = (f"--generate={plan.name}?{urlencode(fields)}", f"--end={END}", f"--token={TOKEN}")
-        return self._server("github", "sandbox.github", *world, *limits)
+        slowness = (f"--pace={case.pace:g}", f"--latency-ms={case.latency_ms:g}")
+        return self._server("github", "sandbox.github", *world, *limits, *slowness)
 
     def _server(self, name: str, module: str, *arguments: str) -> tuple[Process, str]:
-        port_file = self._processes.directory / f"bench-{name}-{self._runs}.port"
+        self._servers += 1
+        name = f"bench-{name}-{self._servers}"
+        port_file = self._processes.directory / f"{name}.port"
         command: list[str | Path] = [sys.executable, "-m", module, "--port-file", port_file, *arguments]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        process = self._processes.start(f"bench-{name}-{self._runs}", command, env=environment)
+        process = self._processes.start(name, command, env=environment)
         process.wait_ready(written(port_file), within=120)
         return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 

@@ -31,3 +31,12 @@ def _peak(pid: int) -> int | None:
         return None
     found = PEAK.search(Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) * 1024 if found else None
+
+
+def peak_of_tree(pid: int) -> int:
+    """The peaks of a process and of its present children, in bytes; 0 once it has ended, or where that is not told."""
+    try:
+        process = psutil.Process(pid)
+        return sum(_peak(each.pid) or 0 for each in (process, *process.children(recursive=True)))
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return 0

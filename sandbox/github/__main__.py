@@ -34,6 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--pace", type=float, metavar="SCALE", help="take GitHub's time, times this")
     add("--graphql-limit", type=int, default=Limits().graphql)
     add("--rest-limit", type=int, default=Limits().core)
+    add("--rest-per-minute", type=int, default=Limits().core_per_minute)
     add("--window-seconds", type=float, default=Limits().window_seconds)
     return parser
 
@@ -59,7 +60,9 @@ def main() -> int:
     stand_in = StandIn(
         world,
         tokens or None,
-        limits=Limits(given.graphql_limit, given.rest_limit, given.window_seconds),
+        limits=Limits(
+            given.graphql_limit, given.rest_limit, given.window_seconds, core_per_minute=given.rest_per_minute
+        ),
         pace=Pace(given.pace) if given.pace else None,
         latency=given.latency_ms / 1_000,
         host=given.host,

@@ -10,6 +10,7 @@ from sandbox.github.apps import Installation
 from sandbox.github.clock import moment, stamp
 from sandbox.github.repositories import Repository
 from sandbox.github.requests import Reply, json_reply, message_reply
+from sandbox.github.threads import PullRequest, Thread
 from sandbox.github.world import World
 
 PAGINATION_IS_LIMITED = "In order to keep the API fast for everyone, pagination is limited for this resource."
@@ -39,6 +40,12 @@ class Call:
     def number(self, name: str, otherwise: int) -> int:
         text = self.query.get(name, "")
         return int(text) if text.isdigit() and int(text) > 0 else otherwise
+
+    def one_of(self, name: str, values: tuple[str, ...], otherwise: str) -> str:
+        value = self.query.get(name) or otherwise
+        if value not in (*values, otherwise):
+            raise Refusal(message_reply(422, f"Invalid request.\n\n{value} is not a member of {list(values)}."))
+        return value
 
     def since(self) -> str:
         text = self.query.get("since", "")
@@ -71,6 +78,29 @@ def visible(call: Call, found: Repository | None) -> Repository:
         block = {"reason": "dmca", "created_at": call.world.clock.stamp(), "html_url": url}
         raise Refusal(json_reply(451, {"message": "Repository access blocked", "block": block}))
     return found
+
+
+def find_thread(call: Call, repository: Repository, number: int) -> Thread:
+    """By its number; 301 to where it was moved, 410 if it was deleted, 404 if there is none."""
+    if number in repository.moved:
+        to = repository.moved[number]
+        url = f"{call.root}/repositories/{to.repository.database_id}/issues/{to.number}"
+        raise Refusal(json_reply(301, {"message": "Moved Permanently", "url": url}, Location=url))
+    if number in repository.pull_requests:
+        return repository.pull_requests[number]
+    if not repository.has_issues_enabled:
+        raise Refusal(message_reply(410, "Issues are disabled for this repo"))
+    if number in repository.deleted:
+        raise Refusal(message_reply(410, "This issue was deleted"))
+    if number not in repository.issues:
+        raise Refusal(message_reply(404, "Not Found"))
+    return repository.issues[number]
+
+
+def find_pull_request(repository: Repository, number: int) -> PullRequest:
+    if number not in repository.pull_requests:
+        raise Refusal(message_reply(404, "Not Found"))
+    return repository.pull_requests[number]
 
 
 def listed(

@@ -755,3 +755,20 @@ constant(False, "PullRequestReviewThread.isResolved", "PullRequestReviewThread.i
 constant(None, "PullRequestReviewThread.resolvedBy")
 constant("READ", "Repository.viewerPermission")
 constant(False, "Repository.isDisabled", "Repository.isLocked", "Repository.isMirror", "Repository.isTemplate")
+constant(False, "User.isSiteAdmin", "PullRequest.maintainerCanModify")
+
+
+@field("PullRequest.canBeRebased")
+def can_be_rebased(source: PullRequest, _info: Info) -> bool:
+    return not source.closed
+
+
+@field("PullRequest.mergeable")
+def mergeable(source: PullRequest, _info: Info) -> str:
+    """Nothing conflicts here."""
+    return "UNKNOWN" if source.closed else "MERGEABLE"
+
+
+@field("PullRequest.mergeStateStatus")
+def merge_state_status(source: PullRequest, _info: Info) -> str:
+    return "UNKNOWN" if source.closed else "CLEAN"

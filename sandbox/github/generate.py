@@ -60,6 +60,8 @@ class Plan:
     """A pull request or issue."""
     events: float = 5.0
     """A pull request or issue; more where its labels and its end need more."""
+    references: float = 0.0
+    """The share of the pull requests that another one refers to."""
     deep_pull_requests: int = 0
     deep_reviews: int = 120
     deep_threads: int = 0
@@ -112,7 +114,8 @@ class Plan:
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
     """The shape that costs are measured on: 1,000 pull requests and 500 issues with 4,361 reviews, 4,343 review
-    comments, 3,849 comments and about 7,544 events, 20 pull requests with 120 reviews, 7 threads with 130 comments."""
+    comments, 3,849 comments and about 7,544 events, 20 pull requests with 120 reviews, 7 threads with 130 comments. A
+    tenth of the pull requests are referred to by another: only timelines tell of that."""
     return Plan(
         name,
         pull_requests=round(1_000 * scale),
@@ -121,6 +124,7 @@ def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
         review_comments=4.343,
         comments=3_849 / 1_500,
         events=7_544 / 1_500,
+        references=0.1,
         deep_pull_requests=round(20 * scale),
         deep_threads=round(7 * scale),
         years=3,
@@ -182,6 +186,7 @@ class _Generator:
         self.add_reviews(pulls)
         self.add_comments(threads)
         self.add_links(pulls)
+        self.add_references(pulls)
         self.add_events(threads)
         for thread in threads:
             self.finish(thread)
@@ -340,6 +345,14 @@ class _Generator:
             self.event(
                 issue, "CrossReferencedEvent", pull.account, pull.created_at, source=pull, will_close_target=True
             )
+
+    def add_references(self, pulls: list[PullRequest]) -> None:
+        """No dice are thrown for plans without: their repositories stay what they were."""
+        for pull in pulls if self.plan.references else ():
+            source = self.dice.choice(pulls)
+            if self.dice.random() < self.plan.references and source is not pull:
+                at = max(pull.created_at, source.created_at)
+                self.event(pull, "CrossReferencedEvent", source.account, at, source=source)
 
     def add_events(self, threads: list[Thread]) -> None:
         for thread in threads:

@@ -4,23 +4,31 @@ import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
-from sandbox.github import rest_apps, rest_events
-from sandbox.github.calls import Call, Refusal, find_repository, listed, visible
+from sandbox.github import rest_apps, rest_events, rest_threads
+from sandbox.github.calls import (
+    Call,
+    Refusal,
+    find_pull_request,
+    find_repository,
+    find_thread,
+    listed,
+    visible,
+)
 from sandbox.github.refusals import NotModelled
 from sandbox.github.repositories import ORDERS, Repository
 from sandbox.github.requests import Reply, Request, json_reply, message_reply
 from sandbox.github.shapes import (
     issue_comment_shape,
     issue_shape,
+    profile_shape,
     pull_shape,
     repository_shape,
     review_comment_shape,
     review_shape,
-    user_shape,
 )
-from sandbox.github.threads import PullRequest, Review, ReviewComment, Thread
+from sandbox.github.threads import PullRequest, Review, ReviewComment
 from sandbox.github.world import World
 
 PAGES_LIMIT = 100
@@ -67,7 +75,22 @@ def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
 def user(call: Call) -> Reply:
     if call.installation is not None:
         return message_reply(403, "Resource not accessible by integration")
-    return json_reply(200, user_shape(call, call.viewer))
+    return json_reply(200, profile_shape(call, call.viewer))
+
+
+def user_by_login(call: Call, login: str) -> Reply:
+    """Bots by their login in REST, `dependabot[bot]`."""
+    name = unquote(login).lower()
+    account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
+    if account is None or account.rest_login.lower() != name:
+        raise Refusal(message_reply(404, "Not Found"))
+    return json_reply(200, profile_shape(call, account))
+
+
+def user_organizations(call: Call, login: str) -> Reply:
+    """Nobody's membership is public here."""
+    user_by_login(call, login)
+    return json_reply(200, [])
 
 
 def repository_by_name(call: Call, owner: str, name: str) -> Reply:
@@ -91,34 +114,36 @@ def review_comments(call: Call, owner: str, name: str) -> Reply:
 
 def issue(call: Call, owner: str, name: str, number: str) -> Reply:
     found = find_repository(call, owner, name)
-    return json_reply(200, issue_shape(call, _thread(call, found, int(number))))
+    return json_reply(200, issue_shape(call, find_thread(call, found, int(number))))
 
 
 def pull_request(call: Call, owner: str, name: str, number: str) -> Reply:
-    return json_reply(200, pull_shape(call, _pull_request(find_repository(call, owner, name), int(number))))
+    return json_reply(200, pull_shape(call, find_pull_request(find_repository(call, owner, name), int(number))))
 
 
 def thread_comments(call: Call, owner: str, name: str, number: str) -> Reply:
-    found = _thread(call, find_repository(call, owner, name), int(number))
+    found = find_thread(call, find_repository(call, owner, name), int(number))
     since = call.since()
     comments = [comment for comment in found.comments if comment.updated_at >= since]
     return listed(call, comments, lambda comment: issue_comment_shape(call, comment))
 
 
 def pull_request_comments(call: Call, owner: str, name: str, number: str) -> Reply:
-    found = _pull_request(find_repository(call, owner, name), int(number))
+    found = find_pull_request(find_repository(call, owner, name), int(number))
     since = call.since()
     shown = [each for review in _shown_reviews(call, found) for each in review.comments if each.updated_at >= since]
     return listed(call, _sorted(call, shown), lambda comment: review_comment_shape(call, comment))
 
 
 def pull_request_reviews(call: Call, owner: str, name: str, number: str) -> Reply:
-    found = _pull_request(find_repository(call, owner, name), int(number))
+    found = find_pull_request(find_repository(call, owner, name), int(number))
     return listed(call, _shown_reviews(call, found), lambda review: review_shape(call, review))
 
 
 PATHS: tuple[tuple[str, Callable[..., Reply]], ...] = (
     ("/user", user),
+    ("/users/{login}", user_by_login),
+    ("/users/{login}/orgs", user_organizations),
     ("/repos/{o}/{r}", repository_by_name),
     ("/repositories/{n}", repository_by_id),
     ("/repos/{o}/{r}/issues/comments", issue_comments),
@@ -128,40 +153,21 @@ PATHS: tuple[tuple[str, Callable[..., Reply]], ...] = (
     ("/repos/{o}/{r}/issues/{n}/comments", thread_comments),
     ("/repos/{o}/{r}/pulls/{n}/comments", pull_request_comments),
     ("/repos/{o}/{r}/pulls/{n}/reviews", pull_request_reviews),
+    *rest_threads.ROUTES,
     *rest_events.ROUTES,
 )
-ROUTES = [
-    (re.compile(path.replace("{o}/{r}", r"([^/]+)/([^/]+)").replace("{n}", r"(\d+)")), route) for path, route in PATHS
-]
 
 
+def _pattern(path: str) -> re.Pattern[str]:
+    places = {"{o}/{r}": "([^/]+)/([^/]+)", "{n}": r"(\d+)", "{login}": "([^/]+)"}
+    for place, expression in places.items():
+        path = path.replace(place, expression)
+    return re.compile(path)
+
+
+ROUTES = [(_pattern(path), route) for path, route in PATHS]
 BY_ID = re.compile(r"/repositories/(\d+)(/.+)")
 """Where renamed repositories are redirected to."""
-
-
-# --- finding
-
-
-def _thread(call: Call, repository: Repository, number: int) -> Thread:
-    if number in repository.moved:
-        to = repository.moved[number]
-        url = f"{call.root}/repositories/{to.repository.database_id}/issues/{to.number}"
-        raise Refusal(json_reply(301, {"message": "Moved Permanently", "url": url}, Location=url))
-    if number in repository.pull_requests:
-        return repository.pull_requests[number]
-    if not repository.has_issues_enabled:
-        raise Refusal(message_reply(410, "Issues are disabled for this repo"))
-    if number in repository.deleted:
-        raise Refusal(message_reply(410, "This issue was deleted"))
-    if number not in repository.issues:
-        raise Refusal(message_reply(404, "Not Found"))
-    return repository.issues[number]
-
-
-def _pull_request(repository: Repository, number: int) -> PullRequest:
-    if number not in repository.pull_requests:
-        raise Refusal(message_reply(404, "Not Found"))
-    return repository.pull_requests[number]
 
 
 def _shown_reviews(call: Call, found: PullRequest) -> list[Review]:

@@ -44,7 +44,7 @@ def activity(call: Call, owner: str, name: str) -> Reply:
             **_page(call),
             after=call.query.get("after"),
             before=call.query.get("before"),
-            descending=_one_of(call, "direction", ("asc", "desc"), "desc") == "desc",
+            descending=call.one_of("direction", ("asc", "desc"), "desc") == "desc",
         )
     except GitHubError as error:
         raise Refusal(message_reply(422, error.message)) from error
@@ -65,8 +65,8 @@ def _page(call: Call) -> dict[str, int]:
 
 
 def _activity(call: Call, found: Repository) -> list[Activity]:
-    period = _one_of(call, "time_period", tuple(PERIODS), "year")
-    kind = _one_of(call, "activity_type", ACTIVITY_TYPES, "")
+    period = call.one_of("time_period", tuple(PERIODS), "year")
+    kind = call.one_of("activity_type", ACTIVITY_TYPES, "")
     since = after(call.world.clock.stamp(), -PERIODS[period] * 86_400)
     chosen = [each for each in found.git.activity if each.timestamp >= since]
     if kind:
@@ -76,13 +76,6 @@ def _activity(call: Call, found: Repository) -> list[Activity]:
     if actor := call.query.get("actor"):
         chosen = [each for each in chosen if each.actor is not None and each.actor.rest_login == actor]
     return chosen
-
-
-def _one_of(call: Call, name: str, values: tuple[str, ...], otherwise: str) -> str:
-    value = call.query.get(name) or otherwise
-    if value not in (*values, otherwise):
-        raise Refusal(message_reply(422, f"Invalid request.\n\n{value} is not a member of {list(values)}."))
-    return value
 
 
 # --- stars
@@ -139,7 +132,7 @@ def _sunday(at: Stamp) -> Any:
 
 def forks(call: Call, owner: str, name: str) -> Reply:
     found = find_repository(call, owner, name)
-    sort = _one_of(call, "sort", ("newest", "oldest", "stargazers", "watchers"), "newest")
+    sort = call.one_of("sort", ("newest", "oldest", "stargazers", "watchers"), "newest")
     if sort not in ("newest", "oldest"):
         raise NotModelled(f"forks by {sort}")
     shown = found.shown_forks()

@@ -22,6 +22,8 @@ CONTROL = "/_stand-in/"
 ARCHIVE = "/archive/"
 """GH Archive's hours, `/archive/2026-03-01-9.json.gz`, served beside GitHub."""
 GRAPHQL = ("/graphql", "/api/graphql")
+ENTERPRISE = "/api/v3"
+"""Where GitHub Enterprise Server has its REST API: some clients can be sent nowhere else."""
 DROPPED = web.ResponseKey("dropped", tuple[str, ...])
 
 
@@ -114,7 +116,8 @@ class StandIn(Service):
         if incoming.path.startswith(ARCHIVE):
             kind = "archive"
         body = await incoming.read()
-        reply = await self.answer(Request(kind, incoming.method, incoming.path_qs, incoming.headers, body))
+        path = incoming.path_qs.removeprefix(ENTERPRISE)
+        reply = await self.answer(Request(kind, incoming.method, path, incoming.headers, body))
         half = reply.body[: len(reply.body) // 2]
         if reply.cut != "reset":
             body = half if reply.cut == "short" else reply.body

@@ -1,12 +1,24 @@
 """What REST shows of what the world holds, in GitHub's shapes."""
 
+import re
 from typing import Any
 
 from sandbox.github.accounts import Account, Team, present
 from sandbox.github.calls import Call
 from sandbox.github.chance import spread
+from sandbox.github.commits import Commit
 from sandbox.github.repositories import Repository
-from sandbox.github.threads import Issue, IssueComment, Label, Milestone, PullRequest, Review, ReviewComment, Thread
+from sandbox.github.threads import (
+    Issue,
+    IssueComment,
+    Label,
+    Milestone,
+    PullRequest,
+    Review,
+    ReviewComment,
+    Thread,
+    TimelineEvent,
+)
 
 
 def user_shape(call: Call, account: Account) -> dict[str, Any]:
@@ -22,6 +34,13 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
         "user_view_type": "public",
         "site_admin": False,
     }
+
+
+def profile_shape(call: Call, account: Account) -> dict[str, Any]:
+    """Somebody alone, with what lists leave out."""
+    more = {"name": account.name, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
+    times = {"created_at": account.created_at, "updated_at": account.updated_at}
+    return user_shape(call, account) | more | {"bio": None, "followers": 0, "following": 0} | times
 
 
 def author_shape(call: Call, account: Account | None) -> dict[str, Any]:
@@ -69,8 +88,12 @@ def repository_shape(call: Call, found: Repository) -> dict[str, Any]:
         "disabled": False,
         "visibility": found.visibility.lower(),
         "default_branch": found.default_branch,
-        "open_issues_count": sum(not each.closed for each in [*found.issues.values(), *found.pull_requests.values()]),
+        "open_issues_count": found.kept("open issues", lambda: _open_issues(found)),
     }
+
+
+def _open_issues(found: Repository) -> int:
+    return sum(not each.closed for each in [*found.issues.values(), *found.pull_requests.values()])
 
 
 def repository_url(call: Call, found: Repository) -> str:
@@ -90,8 +113,15 @@ def issue_comment_shape(call: Call, comment: IssueComment) -> dict[str, Any]:
         "updated_at": comment.updated_at,
         "body": comment.body,
         "author_association": comment.author_association,
+        "reactions": no_reactions(f"{root}/issues/comments/{comment.database_id}"),
         "performed_via_github_app": None,
     }
+
+
+def no_reactions(url: str) -> dict[str, Any]:
+    """To what has this address. Nobody reacts to anything here."""
+    kinds = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+    return {"url": f"{url}/reactions", "total_count": 0} | dict.fromkeys(kinds, 0)
 
 
 def review_comment_shape(call: Call, comment: ReviewComment) -> dict[str, Any]:
@@ -124,6 +154,7 @@ def review_comment_shape(call: Call, comment: ReviewComment) -> dict[str, Any]:
         "original_position": comment.original_position,
         "position": comment.position,
         "subject_type": "line",
+        "reactions": no_reactions(url),
     }
     if comment.reply_to is not None:
         shape["in_reply_to_id"] = comment.reply_to.database_id
@@ -204,6 +235,8 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
         "closed_by": _closed_by(call, found),
         "author_association": found.author_association,
         "body": found.body or None,
+        "reactions": no_reactions(f"{root}/issues/{found.number}"),
+        "type": None,
     }
     if isinstance(found, PullRequest):
         url = f"{root}/pulls/{found.number}"
@@ -239,8 +272,7 @@ SHARED = frozenset(
 
 def pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
     root = repository_url(call, found.repository)
-    people = [each.reviewer for each in found.review_requests if isinstance(each.reviewer, Account)]
-    teams = [each.reviewer for each in found.review_requests if isinstance(each.reviewer, Team)]
+    people, teams = requested_shape(call, found)
     issue = issue_shape(call, found)
     return {name: issue[name] for name in SHARED} | {
         "url": f"{root}/pulls/{found.number}",
@@ -253,8 +285,8 @@ def pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
         "merged_at": found.merged_at,
         "merge_commit_sha": found.merge_commit_oid,
         "merged_by": author_shape(call, found.merged_by_account) if found.merged else None,
-        "requested_reviewers": [user_shape(call, person) for person in people if not person.deleted],
-        "requested_teams": [team_shape(call, team) for team in teams],
+        "requested_reviewers": people,
+        "requested_teams": teams,
         "head": branch_shape(call, found.head_ref_name, found.head_ref_oid, found.head_repository),
         "base": branch_shape(call, found.base_ref_name, found.base_ref_oid, found.repository),
         "review_comments": len(found.review_comments()),
@@ -265,6 +297,26 @@ def pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
     }
 
 
+DETAILS = frozenset(
+    (
+        *("merged", "merged_by", "comments", "review_comments", "commits", "additions", "deletions"),
+        "changed_files",
+    )
+)
+"""What only a pull request alone is shown with, not one of a list."""
+
+
+def listed_pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
+    return {name: value for name, value in pull_shape(call, found).items() if name not in DETAILS}
+
+
+def requested_shape(call: Call, found: PullRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The people and the teams whose reviews are asked for."""
+    reviewers = [each.requested_reviewer for each in found.review_requests]
+    people = [user_shape(call, each) for each in reviewers if isinstance(each, Account)]
+    return people, [team_shape(call, each) for each in reviewers if isinstance(each, Team)]
+
+
 def branch_shape(call: Call, name: str, oid: str, repository: Repository | None) -> dict[str, Any]:
     owner = repository.owner if repository else None
     return {
@@ -273,4 +325,69 @@ def branch_shape(call: Call, name: str, oid: str, repository: Repository | None)
         "sha": oid,
         "user": user_shape(call, owner) if owner else None,
         "repo": repository_shape(call, repository) if repository else None,
+    }
+
+
+def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
+    """Something that happened to an issue or pull request, with the thread itself."""
+    data, root = event.data, repository_url(call, event.repository)
+    oid = data.get("oid")
+    shape: dict[str, Any] = {
+        "id": event.database_id,
+        "node_id": event.node_id(call.new_ids),
+        "url": f"{root}/issues/events/{event.database_id}",
+        "actor": reviewer_shape(call, event.account),
+        "event": _event_name(event.typename),
+        "commit_id": oid,
+        "commit_url": f"{root}/commits/{oid}" if oid else None,
+        "created_at": event.created_at,
+    }
+    if label := data.get("label"):
+        shape["label"] = {"name": label.name, "color": label.color}
+    if "assignee" in data:
+        shape |= {"assignee": reviewer_shape(call, data["assignee"]), "assigner": shape["actor"]}
+    if "milestone_title" in data:
+        shape["milestone"] = {"title": data["milestone_title"]}
+    if "previous_title" in data:
+        shape["rename"] = {"from": data["previous_title"], "to": data["current_title"]}
+    if "lock_reason" in data:
+        shape["lock_reason"] = data["lock_reason"] and data["lock_reason"].lower().replace("_", "-")
+    if "reviewer" in data:
+        reviewer = data["reviewer"]
+        shape["review_requester"] = shape["actor"]
+        if isinstance(reviewer, Team):
+            shape["requested_team"] = team_shape(call, reviewer)
+        else:
+            shape["requested_reviewer"] = reviewer_shape(call, reviewer)
+    if event.typename in ("ClosedEvent", "ReopenedEvent"):
+        shape["state_reason"] = data.get("state_reason") and data["state_reason"].lower()
+    return shape | {"issue": issue_shape(call, event.thread), "performed_via_github_app": None}
+
+
+def _event_name(typename: str) -> str:
+    """REST's word for it: `LabeledEvent` is `labeled`."""
+    words = re.findall("[A-Z][a-z]*", typename.removesuffix("Event"))
+    return "_".join(words).lower().removesuffix("_title")
+
+
+def commit_shape(call: Call, commit: Commit) -> dict[str, Any]:
+    author = present(commit.author_account)
+    url = f"{repository_url(call, commit.repository)}/commits/{commit.oid}"
+    name = author.login if author else commit.author_name or ""
+    signed = {"name": name, "email": f"{name}@users.noreply.github.com", "date": commit.authored_date}
+    shown = user_shape(call, author) if author else None
+    return {
+        "sha": commit.oid,
+        "node_id": commit.node_id(call.new_ids),
+        "commit": {
+            "author": signed,
+            "committer": signed | {"date": commit.committed_date},
+            "message": commit.message,
+            "url": url.replace("/commits/", "/git/commits/"),
+        },
+        "url": url,
+        "html_url": commit.url,
+        "author": shown,
+        "committer": shown,
+        "parents": [{"sha": parent.oid} for parent in commit.parents],
     }

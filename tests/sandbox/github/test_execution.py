@@ -500,3 +500,12 @@ def test_aliases_directives_and_rate_limit(client: Any, repository: Repository) 
         "nodeCount": 20,
         "resetAt": "2026-03-01T13:00:00Z",
     }
+
+
+def test_whether_a_pull_request_could_be_merged(client: Any, world: World, repository: Repository) -> None:
+    repository.pull_request(2).merge(world.account("bob"))
+    fields = "mergeable canBeRebased mergeStateStatus maintainerCanModify author { ... on User { isSiteAdmin } }"
+    query = f'{{repository(owner: "octo", name: "hello") {{pullRequests(first: 2) {{nodes {{{fields}}}}}}}}}'
+    first, second = client.ask(query).data["repository"]["pullRequests"]["nodes"]
+    assert [*first.values()] == ["MERGEABLE", True, "CLEAN", False, {"isSiteAdmin": False}]
+    assert [*second.values()][:3] == ["UNKNOWN", False, "UNKNOWN"]

@@ -52,6 +52,8 @@ def test_the_measured_shape() -> None:
         "releases": 0,
         "pushes": 0,
     }
+    referred = [each for pull in made.pull_requests.values() for each in pull.events if "Referenced" in each.typename]
+    assert 60 < sum(each.typename == "CrossReferencedEvent" for each in referred) < 140
     assert sum(len(pull.reviews) == 120 for pull in made.pull_requests.values()) == 20
     assert sum(len(thread.comments) == 130 for thread in threads(made)) == 7
 

@@ -1,0 +1,98 @@
+"""Runs other extractors and this system on the same generated repository, and prints what each took and brought.
+
+    python -m bench.peers [--scale 0.1] [--only perceval] [--case pull_requests] [--pace 0.1] [--json]
+
+Each brings pull requests with reviews, review comments, comments and events; once the stand-in answers at once, once as
+slowly as GitHub does. Exit codes: 0 done, 1 a peer could not be measured, or this system is not complete or not 20
+times better than the best of them, 2 bad arguments, 3 a part of this system did not start or ended, 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from bench.cost import scale
+from bench.peers import report
+from bench.peers.airbyte import Airbyte
+from bench.peers.measure import Measured, measure, ours
+from bench.peers.peer import Peer
+from bench.peers.perceval import Perceval
+from bench.peers.tap_github import TapGitHub
+from bench.stage import Case, Stage
+from errors import Unreachable
+from sandbox import postgres, temporal
+from sandbox.processes import Processes
+
+PEERS: tuple[Peer, ...] = (Airbyte(), TapGitHub(), Perceval())
+CASES = (
+    Case("pull_requests", ("pull_requests",), 1),
+    Case("paced", ("pull_requests",), 1, pace=1),
+    Case("issues", ("issues",), 1),
+)
+CACHE = Path(__file__).parents[2] / ".bench"
+PACE = 0.1
+"""A peer that asks one thing after the other would take half an hour in GitHub's own time. None of them looks at how
+long an answer took, so none does otherwise; this system does, and is never sped up."""
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m bench.peers", description="What other extractors cost.")
+    names = [peer.package for peer in PEERS]
+    parser.add_argument("--only", action="append", choices=names, help="just this peer; repeat for more")
+    parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="just this; repeat")
+    parser.add_argument("--scale", type=scale, default=1.0, help="of the data")
+    parser.add_argument("--pace", type=float, default=PACE, help="how slowly peers are answered, times GitHub's time")
+    parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
+    return parser
+
+
+async def run(
+    processes: Processes, cases: Sequence[Case], peers: Sequence[Peer], pace: float, progress: Console
+) -> list[Measured]:
+    stage = Stage(processes, postgres.start(processes), temporal.start(processes))
+    await stage.open()
+    found = []
+    for case in cases:
+        for peer in peers:
+            with progress.status(f"{case.name}: {peer.package}"):
+                found.append(measure(peer, replace(case, pace=case.pace * pace), stage, processes, CACHE))
+        with progress.status(f"{case.name}: this system"):
+            found.append(ours(await stage.run(case), case))
+    return found
+
+
+def main() -> int:
+    given = arguments().parse_args()
+    chosen = [case for case in CASES if not given.case or case.name in given.case]
+    cases = [replace(case, scale=case.scale * given.scale) for case in chosen]
+    peers = [peer for peer in PEERS if not given.only or peer.package in given.only]
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="workspace-backfill-peers-") as name,
+            Processes(Path(name)) as processes,
+        ):
+            found = asyncio.run(run(processes, cases, peers, given.pace, Console(stderr=True)))
+    except Unreachable as error:
+        print(f"bench.peers: {error.message}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    judged = report.judged(found)
+    if given.json:
+        print(orjson.dumps(report.document(found, judged), option=orjson.OPT_INDENT_2).decode())
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(report.tables(found, judged))
+    return 0 if all(aim.met for aim in judged if aim.binding) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""perceval: REST alone, some four requests a pull request and one a thread with comments. It knows no events.
+
+It takes the comments of pull requests for those of issues, so both of its categories are run for pull requests.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.peers.peer import Found, Peer
+from bench.stage import NAME, TOKEN, Case
+from messages import DataType
+
+CATEGORIES: dict[DataType, tuple[str, ...]] = {"pull_requests": ("pull_request", "issue"), "issues": ("issue",)}
+
+
+class Perceval(Peer):
+    package = "perceval"
+
+    def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
+        del directory
+        where = (*NAME.split("/"), "--enterprise-url", url, "--api-token", TOKEN, "--no-archive", "--json-line")
+        return [
+            [programs / "perceval", "github", "--category", category, *where]
+            for category in CATEGORIES[case.data_types[0]]
+        ]
+
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
+        data = line["data"]
+        if line["category"] == "pull_request":
+            parts = {"pull_requests": [data], "reviews": data["reviews_data"]}
+            parts["review_comments"] = data["review_comments_data"]
+        else:
+            parts = {"issues": [] if "pull_request" in data else [data], "comments": data["comments_data"]}
+        for noun, things in parts.items():
+            yield from (Found(noun, each["node_id"], each["id"]) for each in things)

@@ -1,0 +1,39 @@
+"""meltanolabs-tap-github: REST alone, a request for the reviews of each pull request, lists of the repository for the
+rest. Its `issue_events` lack cross-references, and it has no timelines."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.peers.peer import HERE, Found, Peer
+from bench.stage import NAME, TOKEN, Case
+from messages import DataType
+
+STREAMS: dict[DataType, tuple[str, ...]] = {
+    "pull_requests": ("pull_requests", "reviews", "review_comments", "issue_comments", "issue_events"),
+    "issues": ("issues", "issue_comments", "issue_events"),
+}
+NOUNS = {
+    "pull_requests": "pull_requests",
+    "issues": "issues",
+    "reviews": "reviews",
+    "review_comments": "review_comments",
+    "issue_comments": "comments",
+    "issue_events": "timeline_events",
+}
+
+
+class TapGitHub(Peer):
+    package = "meltanolabs-tap-github"
+
+    def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
+        config = directory / "config.json"
+        settings = {"auth_token": TOKEN, "repositories": [NAME], "api_url_base": url}
+        config.write_text(json.dumps(settings))
+        # -P: beside the script lies a module with the tool's name.
+        return [[programs / "python", "-P", HERE / "run_tap_github.py", config, *STREAMS[case.data_types[0]]]]
+
+    def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
+        if line["type"] == "RECORD" and (noun := NOUNS.get(line["stream"])):
+            yield Found(noun, line["record"]["node_id"], line["record"]["id"])
