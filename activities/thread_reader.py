@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from activities.position import ThreadPosition
-from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
+from activities.turn import CLOCK_SLACK, FAST_SECONDS, SLOW_SECONDS, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
 from github.answers import InvalidCursor, SwitchedOff
@@ -685,6 +685,8 @@ class ThreadReader:
 
     def _grown(self, position: ThreadPosition, seconds: float) -> dict[str, int]:
         kind = self._asking.kind
+        if seconds >= SLOW_SECONDS and self._asking.size > 1:
+            return position.sizes | {kind: self._asking.size // 2}
         if kind not in position.sizes or seconds >= FAST_SECONDS:
             return position.sizes
         grown = min(position.sizes[kind] * 2, self._largest[kind])

@@ -19,6 +19,8 @@ CLOCK_SLACK = timedelta(minutes=5)
 """Between what GitHub's clock says and what its lists show."""
 FAST_SECONDS = 4.0
 """An answer under it lets the next request ask for more."""
+SLOW_SECONDS = 8.0
+"""An answer over it makes the next request ask for less: over 10 s GitHub gives none, and charges for it."""
 
 PositionT = TypeVar("PositionT", bound=Position)
 
