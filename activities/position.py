@@ -50,6 +50,8 @@ class ThreadPosition(Position):
     """Down to here it was complete when this sweep began; None: it began with nothing."""
     inherited_as_of: datetime | None = None
     """What this sweep went on from was complete as of this moment; None: it began with nothing."""
+    news_first: bool = False
+    """catch_up: the history goes on after it, below what this sweep began with."""
     round: int = 1
     round_began: datetime | None = None
     """catch_up: when its first page was asked for; None before."""
@@ -119,6 +121,8 @@ class EventPlace(Message):
     """star_history: the earliest week that was read."""
     as_of: datetime | None = None
     """When the first page was asked for."""
+    recent: bool = False
+    """Read down to where the recent leg ends."""
     restarts: int = 0
     """How often GitHub refused the cursor."""
     hidden: int = 0

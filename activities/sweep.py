@@ -80,6 +80,7 @@ class SweepActivity:
                 slice_.data_type,
                 slice_.cutoff_at,
                 owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
+                down_to=slice_.down_to,
             )
             return await _Slice(self._sources, slice_, sweep, stop).run()
 
@@ -154,6 +155,8 @@ class _Slice:
     async def _commit(self, turn: Turn[Any]) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
+        # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
+        status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
         if turn.page is not None and turn.page.feed:
             await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
@@ -181,7 +184,7 @@ class _Slice:
                 position=turn.position.model_dump(mode="json", exclude_defaults=True),
                 counts=counts,
                 expected=expected,
-                status=turn.outcome or "in_progress",
+                status=status,
                 failure=turn.failure,
                 proof=turn.proof,
                 pages=1,
@@ -191,7 +194,7 @@ class _Slice:
             if turn.coverage is not None:
                 await coverage.write(connection, sweep, turn.coverage)
         sweep.counts, sweep.expected = counts, expected
-        sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
+        sweep.status, sweep.error = status, turn.failure
         self._notes = turn.notes
         self._position = turn.position
         sweep.position = turn.position.model_dump(mode="json", exclude_defaults=True)

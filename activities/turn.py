@@ -49,8 +49,8 @@ class Turn(Generic[PositionT]):
     expected: int | None = None
     requests: int = 0
     points: int = 0
-    waiting: Literal["more_threads", "all_threads"] | None = None
-    """Nothing is left to do until more threads are stored, or until all are."""
+    waiting: Literal["more_threads", "all_threads", "next_leg"] | None = None
+    """Nothing is left to do until more threads are stored, or until all are, or in this leg."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
     """With `failed`, and with `skipped`: why."""
@@ -58,7 +58,7 @@ class Turn(Generic[PositionT]):
     notes: list[str] = field(default_factory=list)
     """With an outcome: what GitHub refuses of it."""
     coverage: Coverage | None = None
-    """With `completed`: what need not be fetched again."""
+    """With `completed`, and at a leg's end: what need not be fetched again."""
 
 
 class Reader(Protocol[PositionT]):

@@ -40,6 +40,8 @@ class Sweep:
     counts: Counter[str] = field(default_factory=Counter)
     expected: int | None = None
     error: Failure | None = None
+    down_to: datetime | None = None
+    """Where the present leg ends; None: at the sweep's own end."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -134,7 +136,14 @@ _COUNTS: dict[DataType, str] = {
 
 
 async def take(
-    database: Database, job_id: str, repository: RepositoryRef, data_type: DataType, cutoff_at: datetime, owner: str
+    database: Database,
+    job_id: str,
+    repository: RepositoryRef,
+    data_type: DataType,
+    cutoff_at: datetime,
+    owner: str,
+    *,
+    down_to: datetime | None = None,
 ) -> Sweep:
     """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one.
 
@@ -159,6 +168,7 @@ async def take(
         Counter(row["counts"]),
         row["expected"],
         Failure.model_validate(row["error"]) if row["error"] else None,
+        down_to,
     )
 
 
