@@ -4,7 +4,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,12 +21,14 @@ from temporalio.worker import Worker
 from activities.failures import as_application_error
 from errors import PartOver, RetryNow
 from messages import (
+    LEGS,
     REPOSITORY_BACKFILL,
     BeginJob,
     Cancel,
     FinishJob,
     JobOutcome,
     JobPlan,
+    Leg,
     NextRepositories,
     Pace,
     RepositoryBackfill,
@@ -44,6 +46,7 @@ from messages import (
 )
 from sandbox.temporal import TEMPORAL
 from tests.shop import eventually
+from workflows.order import sweep_queue
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -120,6 +123,8 @@ class Pretence:
         if self.next_is_held:
             await self.next_is_held.wait()
         rest = [each for each in self.repositories if page.after is None or each.repository_id > page.after]
+        if page.repository_ids is not None:
+            rest = [each for each in rest if each.repository_id in page.repository_ids]
         # Further jobs are there to be heard of: they have nothing to do.
         return rest[: page.limit] if page.job_id == self.begun[0] else []
 
@@ -150,16 +155,33 @@ class Pretence:
         return await self.sweep_is(slice_, calls)
 
     @asynccontextmanager
-    async def worked(self, client: Client, repository: type = RepositoryBackfillWorkflow) -> AsyncIterator[str]:
-        """A worker with these activities; its task queue."""
+    async def worked(
+        self,
+        client: Client,
+        repository: type = RepositoryBackfillWorkflow,
+        *,
+        legs: Sequence[Leg] = LEGS,
+        sweeps_at_once: int | None = None,
+    ) -> AsyncIterator[str]:
+        """Workers with these activities; the task queue of workflows."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
-        async with Worker(
-            client,
-            task_queue=queue,
-            workflows=[WorkspaceBackfillWorkflow, repository],
-            activities=[*every, self.record_repository, self.finish_job, self.sweep],
-        ):
+        async with AsyncExitStack() as workers:
+            for leg in legs:
+                sweeps = Worker(
+                    client,
+                    task_queue=sweep_queue(queue, leg),
+                    activities=[self.sweep],
+                    max_concurrent_activities=sweeps_at_once,
+                )
+                await workers.enter_async_context(sweeps)
+            decisions = Worker(
+                client,
+                task_queue=queue,
+                workflows=[WorkspaceBackfillWorkflow, repository],
+                activities=[*every, self.record_repository, self.finish_job],
+            )
+            await workers.enter_async_context(decisions)
             yield queue
 
     def outcome(self, name: str) -> RepositoryOutcome:
