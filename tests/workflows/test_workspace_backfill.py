@@ -229,7 +229,7 @@ async def test_a_long_job_goes_on_in_new_runs_and_loses_neither_a_repository_nor
 
     # The time-skipping server never suggests it.
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", long)
-    assert await goes_on_in_new_runs(skipping.client, Pretence(repositories(450)), monkeypatch) > 10
+    assert await goes_on_in_new_runs(skipping.client, Pretence(repositories(250)), monkeypatch) > 5
 
 
 async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client, monkeypatch: pytest.MonkeyPatch) -> None:
