@@ -203,6 +203,8 @@ class SweepSlice(Message):
     """No thread of this repository is being fetched any more in this run: what is made of threads can be finished."""
     down_to: datetime | None = None
     """Where this leg of the sweep ends; None: at its own end."""
+    threads_behind: bool = False
+    """This leg brings no more threads and the next one will: who waits for threads waits for that."""
 
 
 class SliceResult(Message):

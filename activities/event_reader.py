@@ -163,6 +163,9 @@ class EventReader:
         places: dict[EventSourceName, EventPlace] = {}
         for source in SOURCES:
             left = position.places.get(source, EventPlace())
+            if left.status == "open" and left.below is not None and deep_enough:
+                # A leg of another sweep ended there, which is far enough for this one.
+                left = left.model_copy(update={"status": "complete"})
             done = left.status != "open" and (left.reached_end or deep_enough)
             if source in ("threads", "events"):
                 # Of the events API nothing is left to go on from: its pages are numbered from the top.

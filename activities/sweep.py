@@ -92,6 +92,7 @@ class _Slice:
         self._database = sources.database
         self._pace = slice_.pace
         self._threads_ended = slice_.threads_ended
+        self._threads_behind = slice_.threads_behind
         self._sweep = sweep
         self._stop = stop
         self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
@@ -116,6 +117,8 @@ class _Slice:
         try:
             while True:
                 turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
+                if turn.waiting and self._threads_behind:
+                    turn.waiting = "next_leg"
                 await self._commit(turn)
                 if turn.outcome is not None:
                     return self._result()

@@ -13,15 +13,11 @@ USUAL_WEB_PORT = 8233
 
 # Without the pragmas a server on a file does 18 activities a second here, with them 48.
 DURABLE = ("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal")
-# Priority and fairness hold within a partition of a task queue; with the usual four a retry waited for half of the bulk.
-FAIR = tuple(
-    part
-    for value in (
-        "matching.enableFairness=true",
-        "matching.numTaskqueueReadPartitions=1",
-        "matching.numTaskqueueWritePartitions=1",
-    )
-    for part in ("--dynamic-config-value", value)
+# Order and fairness hold within a partition of a task queue: of the usual four, one let bulk go before a retry.
+FAIR = (
+    *("--dynamic-config-value", "matching.enableFairness=true"),
+    *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
+    *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
 )
 
 

@@ -196,10 +196,6 @@ class RepositoryBackfillWorkflow:
         """Whether this leg brings no more threads, and the next one will."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
-    def _is_over(self, result: SliceResult, seen: int) -> bool:
-        """Whether a type waits for the next leg: for itself, or for threads of which none came since it looked."""
-        return result.waiting_for == "next_leg" or (self._threads_behind() and seen == self._thread_slices)
-
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
         pace, leg = self._backfill.pace, self._backfill.leg
         busy = 0
@@ -218,6 +214,7 @@ class RepositoryBackfillWorkflow:
                     pace=pace,
                     threads_ended=(threads_ended := self._threads_ended()),
                     down_to=self._backfill.down_to,
+                    threads_behind=self._threads_behind(),
                 ),
                 task_queue=order.sweep_queue(workflow.info().task_queue, leg),
                 start_to_close_timeout=retries.SLICE_TIMEOUT,
@@ -231,7 +228,7 @@ class RepositoryBackfillWorkflow:
                 self._thread_slices += 1
             if result.outcome == "limited" and result.limited_until is not None:
                 await self._wait(data_type, result.limited_until, result.limited_why)
-            elif result.outcome == "waiting" and self._is_over(result, seen):
+            elif result.waiting_for == "next_leg":
                 return LEG_OVER
             elif result.outcome == "waiting":
                 self._idle.add(data_type)
