@@ -27,7 +27,9 @@ PLAN = Plan(
     forks=130,
     releases=5,
     pushes=260,
-    deep_threads=1,
+    # Fewer than a batch of them come with a page of pull requests.
+    reviews=2,
+    review_comments=2,
     years=2,
 )
 

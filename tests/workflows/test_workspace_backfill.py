@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities.failures import as_application_error
 from errors import PartOver, RetryNow
@@ -133,7 +134,10 @@ class Pretence:
         if self.inspect_limited:
             until, self.inspect_limited = activity.info().started_time + self.inspect_limited, None
             return RepositoryScope(repository=backfill.repository, limited_until=until)
-        return RepositoryScope(repository=backfill.repository, data_types=backfill.data_types)
+        sequence = max(
+            (each.sequence for each in self.recorded if each.outcome.repository == backfill.repository), default=0
+        )
+        return RepositoryScope(repository=backfill.repository, data_types=backfill.data_types, sequence=sequence)
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
@@ -302,18 +306,74 @@ async def runs_of(client: Client, workflow_id: str, handle: WorkflowHandle[Any, 
     return runs
 
 
-async def test_a_repository_with_a_long_history_goes_on_in_a_new_run(hasty: Client) -> None:
-    async def in_many_slices(_slice: SweepSlice, call: int) -> SliceResult:
-        return MORE if call < 25 else DONE
+async def test_a_repository_with_a_long_history_goes_on_in_a_new_run_and_awaits_no_limits_end(hasty: Client) -> None:
+    async def one_in_many_slices_one_limited(slice_: SweepSlice, call: int) -> SliceResult:
+        if slice_.data_type == "issues" and call == 1:
+            return SliceResult(outcome="limited", limited_until=activity.info().started_time + timedelta(hours=1))
+        return MORE if slice_.data_type == "pull_requests" and call < 25 else DONE
 
-    pretence = Pretence(repositories(1), in_many_slices)
+    pretence = Pretence(repositories(1), one_in_many_slices_one_limited)
     async with pretence.worked(hasty) as queue:
-        await (await start(hasty, queue, "job")).result()
+        await asyncio.wait_for((await start(hasty, queue, "job")).result(), 20)
         child = hasty.get_workflow_handle(repository_workflow_id("job", pretence.repositories[0].repository_id))
         assert (await child.describe()).raw_info.first_run_id != (await child.describe()).run_id
+        await replay(hasty, child.id)
     assert pretence.outcome("o/1").status == "completed"
     sequences = [each.sequence for each in pretence.recorded]
     assert sequences == sorted(set(sequences)), "a new run's records outdo those of the one before"
+
+
+async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Client) -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+    stopped: list[str] = []
+
+    async def two_take_long(slice_: SweepSlice, _call: int) -> SliceResult:
+        name = slice_.repository.full_name
+        asked[name, slice_.data_type] += 1
+        if name == "o/1" and asked[name, slice_.data_type] == 1:
+            return SliceResult(outcome="limited", limited_until=activity.info().started_time + timedelta(hours=1))
+        if name == "o/2" and asked[name, slice_.data_type] == 1:
+            try:
+                while True:
+                    activity.heartbeat()
+                    await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                stopped.append(slice_.data_type)
+                raise
+        return DONE
+
+    pretence = Pretence(repositories(24), two_take_long)
+    async with pretence.worked(hasty) as queue:
+        handle = await start(hasty, queue, "job")
+        await asyncio.wait_for(handle.result(), 30)
+        runs = await runs_of(hasty, handle.id, handle)
+        await replay(hasty, handle.id)
+        for each in pretence.repositories[:2]:
+            await replay(hasty, repository_workflow_id("job", each.repository_id))
+    assert len(runs) > 1
+    assert [run.left_open for run in runs] == [0] * len(runs)
+    assert sorted(stopped) == ["issues", "pull_requests"]
+    initiated = Counter(each for run in runs for each in run.initiated)
+    again = {each for each, times in initiated.items() if times > 1}
+    assert again >= {repository_workflow_id("job", each.repository_id) for each in pretence.repositories[:2]}
+    # Limited, and told so; then gone on with, in the order of one attempt.
+    of_the_first = [each for each in pretence.recorded if each.outcome.repository.full_name == "o/1"]
+    assert any(each.waiting_until for each in of_the_first)
+    assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
+    assert of_the_first[-1].sequence == max(each.sequence for each in of_the_first)
+
+
+async def replay(client: Client, workflow_id: str) -> None:
+    """Every run of the chain, as a worker does that has it no more in its memory."""
+    replayer = Replayer(
+        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow], data_converter=pydantic_data_converter
+    )
+    run_id: str | None = (await client.get_workflow_handle(workflow_id).describe()).raw_info.first_run_id
+    while run_id:
+        history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        await replayer.replay_workflow(history)
+        last = history.events[-1]
+        run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
