@@ -12,7 +12,7 @@ from sandbox.github.requests import Entry
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
-from tests.backfill.test_coverage import PAGES, questions
+from tests.backfill.test_coverage import PAGES, questions, threads_shown
 from tests.backfill.test_events import of_events, page
 from tests.backfill.test_identity import all_rows
 from tests.shop import eventually
@@ -102,3 +102,34 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
     assert await all_rows(backfill.dsn) == before
     # A batch of parts that was not full at the leg's end, of each kind.
     assert len(two_legs) <= len(one_leg) + 6
+
+
+async def test_what_is_new_since_another_job_comes_in_the_recent_leg(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/old", pull_requests=0, issues=100, years=1))
+    github = serve(world)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "workflows,recent"})
+    workspace_id = await backfill.workspace(repository)
+    await backfill.completed(await backfill.start(workspace_id, days=80, types=("issues",)))
+    await backfill.rows("update backfill_coverage set as_of = as_of - interval '2 hours'")
+    asked = threads_shown(github.log)
+    old = min(repository.issues.values(), key=lambda issue: issue.updated_at)
+    old.comment(world.account("somebody"), "still broken")
+    job_id = await backfill.start(workspace_id, types=("issues",))
+
+    async def recent_leg_is_over() -> bool:
+        rows = await backfill.rows("select status, position from backfill_sweeps where backfill_job_id = $1", job_id)
+        return [(row["status"], row["position"] != "{}") for row in rows] == [("pending", True)]
+
+    await eventually(recent_leg_is_over, within=30)
+    facts = await stored(backfill.dsn, repository.database_id)
+    assert facts["issues"][old.number] == expected(repository)["issues"][old.number]
+    await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "historical"})
+    await backfill.completed(job_id)
+    shown = threads_shown(github.log)
+    assert set(shown.values()) == {1}
+    assert len(shown) > len(asked) + 1
+    await check(backfill.dsn, repository, data_types=("issues",))

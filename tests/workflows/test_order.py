@@ -18,6 +18,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from messages import (
+    LEGS,
     REPOSITORY_BACKFILL,
     BeginJob,
     Cancel,
@@ -34,8 +35,8 @@ from messages import (
     workspace_workflow_id,
 )
 from tests.shop import eventually
-from tests.workflows.test_workspace_backfill import DONE, TEST_SERVER, Pretence, repositories
-from workflows.order import sweep_queue
+from tests.workflows.test_workspace_backfill import DONE, MORE, TEST_SERVER, Pretence, repositories
+from workflows.order import priority, sweep_queue
 from workflows.workspace_backfill import LONG, WorkspaceBackfillWorkflow
 
 RECENT_SINCE = datetime(2026, 6, 1, tzinfo=UTC)
@@ -165,23 +166,30 @@ async def test_without_a_historical_worker_all_recent_work_is_done(temporal_clie
 
 
 async def test_three_repositories_are_done_before_a_twentieth_of_three_hundred(temporal_client: Client) -> None:
-    async def a_while(slice_: SweepSlice, call: int) -> SliceResult:
-        await asyncio.sleep(0.02)
-        return await in_two_legs(slice_, call)
+    slices, types = 6, 2
+    calls: Counter[tuple[str, str, str]] = Counter()
 
-    jobs = Jobs(sweep_is=a_while, of={"large": repositories(300), "small": repositories(3)}, at_once=100)
-    async with jobs.worked(temporal_client, sweeps_at_once=2) as queue:
+    async def several(slice_: SweepSlice, _call: int) -> SliceResult:
+        await asyncio.sleep(0.02)
+        sweep = (slice_.job_id, slice_.repository.full_name, slice_.data_type)
+        calls[sweep] += 1
+        return MORE if calls[sweep] < slices else DONE
+
+    jobs = Jobs(sweep_is=several, of={"large": repositories(300), "small": repositories(3)})
+    async with jobs.worked(temporal_client, sweeps_at_once=1) as queue:
         large = await begin(temporal_client, queue, "large")
-        # It has many more waiting than there are places for.
-        await eventually(so(lambda: len(jobs.swept) > 20), within=20)
+        await eventually(so(lambda: len({name for _, _, name in jobs.swept}) == jobs.at_once), within=20)
         small = await begin(temporal_client, queue, "small")
         await asyncio.wait_for(small.result(), 30)
-        ended, legs = jobs.ended("large"), Counter(job for job, _, _ in jobs.swept)
+        ended, swept = jobs.ended("large"), [job for job, _, _ in jobs.swept]
         await large.terminate()
     assert jobs.ended("small") == 3
     assert ended < 300 / 20
-    # It was there all the time: nor were its slices all done before.
-    assert 20 < legs["large"] < 300
+    # Turn by turn, and not behind the twenty that wait.
+    first, last = swept.index("small"), len(swept) - swept[::-1].index("small")
+    assert swept.count("small") == 3 * types * slices
+    between = swept[first:last].count("large")
+    assert 0 < between < 1.5 * 3 * types * slices
 
 
 async def test_a_retry_goes_before_bulk_that_waited(temporal_client: Client) -> None:
@@ -221,6 +229,12 @@ async def test_a_retry_goes_before_bulk_that_waited(temporal_client: Client) -> 
         await bulk.terminate()
     recent = [job for job, leg, _ in jobs.swept if leg == "recent"]
     assert recent[:11] == ["bulk", *["retry"] * 10]
+
+
+@pytest.mark.parametrize(("tier", "weight"), [("free", 1), ("pro", 2), ("enterprise", 4), ("bespoke", 1), ("", 1)])
+def test_a_tier_has_its_share(tier: str, weight: float) -> None:
+    shares = [priority("w", tier, leg, retry=retry) for leg in LEGS for retry in (False, True)]
+    assert {(each.fairness_key, each.fairness_weight) for each in shares} == {("w", weight)}
 
 
 # --- Large ------------------------------------------------------------------------------------------------------------
