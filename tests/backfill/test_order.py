@@ -132,4 +132,4 @@ async def test_what_is_new_since_another_job_comes_in_the_recent_leg(
     shown = threads_shown(github.log)
     assert set(shown.values()) == {1}
     assert len(shown) > len(asked) + 1
-    await check(backfill.dsn, repository, data_types=("issues",))
+    await check(backfill.dsn, repository)

@@ -71,6 +71,12 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture(scope="module")
 async def hasty() -> AsyncIterator[Client]:
+    async with hasty_server() as client:
+        yield client
+
+
+@asynccontextmanager
+async def hasty_server() -> AsyncIterator[Client]:
     """A dev server that suggests to continue as new early."""
     early = ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={EARLY}"]
     environment = await WorkflowEnvironment.start_local(
@@ -323,26 +329,34 @@ async def test_a_repository_with_a_long_history_goes_on_in_a_new_run_and_awaits_
     assert sequences == sorted(set(sequences)), "a new run's records outdo those of the one before"
 
 
-async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Client) -> None:
-    asked: Counter[tuple[str, str]] = Counter()
-    stopped: list[str] = []
+@dataclass
+class Slow:
+    """Repositories of which the first is limited for an hour at once, and a slice of the second takes for ever."""
 
-    async def two_take_long(slice_: SweepSlice, _call: int) -> SliceResult:
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stopped: list[str] = field(default_factory=list)
+
+    async def __call__(self, slice_: SweepSlice, _call: int) -> SliceResult:
         name = slice_.repository.full_name
-        asked[name, slice_.data_type] += 1
-        if name == "o/1" and asked[name, slice_.data_type] == 1:
+        self.asked[name, slice_.data_type] += 1
+        if self.asked[name, slice_.data_type] > 1:
+            return DONE
+        if name == "o/1":
             return SliceResult(outcome="limited", limited_until=activity.info().started_time + timedelta(hours=1))
-        if name == "o/2" and asked[name, slice_.data_type] == 1:
+        if name == "o/2":
             try:
                 while True:
                     activity.heartbeat()
                     await asyncio.sleep(0.05)
             except asyncio.CancelledError:
-                stopped.append(slice_.data_type)
+                self.stopped.append(slice_.data_type)
                 raise
         return DONE
 
-    pretence = Pretence(repositories(24), two_take_long)
+
+async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Client) -> None:
+    slow = Slow()
+    pretence = Pretence(repositories(24), slow)
     async with pretence.worked(hasty) as queue:
         handle = await start(hasty, queue, "job")
         await asyncio.wait_for(handle.result(), 30)
@@ -352,7 +366,7 @@ async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Clie
             await replay(hasty, repository_workflow_id("job", each.repository_id))
     assert len(runs) > 1
     assert [run.left_open for run in runs] == [0] * len(runs)
-    assert sorted(stopped) == ["issues", "pull_requests"]
+    assert sorted(slow.stopped) == ["issues", "pull_requests"]
     initiated = Counter(each for run in runs for each in run.initiated)
     again = {each for each, times in initiated.items() if times > 1}
     assert again >= {repository_workflow_id("job", each.repository_id) for each in pretence.repositories[:2]}
