@@ -10,6 +10,7 @@ COPY --from=install /venv /venv
 WORKDIR /app
 COPY *.py ./
 COPY activities/ activities/
+COPY budget/ budget/
 COPY embedding/ embedding/
 COPY github/ github/
 COPY polar/ polar/

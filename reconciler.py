@@ -31,7 +31,7 @@ from messages import (
     archive_workflow_id,
     workspace_workflow_id,
 )
-from store import archive_reads, jobs
+from store import archive_reads, budgets, jobs
 from store.database import Connection, Database
 from store.jobs import Open, Unheard
 
@@ -40,6 +40,9 @@ QUIET = timedelta(seconds=3)
 """A workflow that ends and leaves its job pending is started again no more often than this."""
 ADDED = timedelta(seconds=5)
 """How often repositories are looked for that were added to workspaces."""
+FORGETTING = timedelta(hours=1)
+REQUESTS_KEPT = timedelta(days=7)
+"""For so long it can be looked up what a request cost; every hour older ones are forgotten."""
 ANSWER = timedelta(seconds=5)
 """How long Temporal may take for one answer."""
 DESCRIBED_AT_ONCE = 10
@@ -151,6 +154,7 @@ class Reconciler:
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
         self._added_at = -ADDED.total_seconds()
+        self._forgot_at = monotonic()
 
     @property
     def trouble(self) -> str | None:
@@ -204,6 +208,9 @@ class Reconciler:
             waiting = await jobs.unheard(connection)
         for job in waiting:
             await signal(self._client, self._database, job, usable=self._usable, task_queue=self._task_queue)
+        if monotonic() - self._forgot_at >= FORGETTING.total_seconds():
+            self._forgot_at = monotonic()
+            await budgets.forget(self._database, REQUESTS_KEPT)
 
     async def _compare(self, client: Client) -> None:
         async with self._database.transaction() as connection:

@@ -71,6 +71,16 @@ class Issue(NamedTuple):
     milestone: Json
     assignees: Json
     linked_prs: Json
+    closer_told: bool = True
+    """Whether `closed_by` is known to be that; a timeline that did not fit tells later."""
+
+
+class Closing(NamedTuple):
+    """That an issue was closed, as a part of its timeline tells."""
+
+    issue: int
+    at: datetime
+    closed_by: int | None
 
 
 class RequestedReviewer(NamedTuple):
@@ -212,6 +222,7 @@ class Page:
     reviews: list[Review] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     events: list[TimelineEvent] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
     discussions: list[Discussion] = field(default_factory=list)
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)

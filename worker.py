@@ -25,12 +25,15 @@ from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
+from budget.prices import Prices
 from errors import BackfillError, BadInput
 from github.archive import Archive
 from github.client import GitHub
+from github.credentials import Credentials
 from messages import Pace
 from reconciler import Reconciler
 from store import embeddings
+from store.budgets import Budgets
 from store.database import Database
 from workflows.archive import ArchiveWorkflow
 from workflows.order import sweep_queue
@@ -44,6 +47,8 @@ log = structlog.get_logger("worker")
 
 HEARTBEAT_THROTTLE = timedelta(seconds=5)
 """How stale the cursor that people see in Temporal may be."""
+INTRODUCTION_SECONDS = 5.0
+"""A GitHub that does not answer keeps no worker from polling."""
 
 
 def build(
@@ -108,18 +113,12 @@ async def work(stop: asyncio.Event) -> None:
         logs.register_secret(token)
     logs.register_secret(embeddings_setting.key or "")
     client = await temporal.connect()
-    github = GitHub(
-        github_setting.github_api_url,
-        github_setting.graphql_url,
-        github_setting.tokens,
-        github_setting.github_budget_share,
-    )
     size = worker_setting.activities_at_once + 2
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
         async with database.transaction() as connection:
             await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
-        await stack.enter_async_context(github)
+        github = await _github(stack, github_setting, database)
         archive = await stack.enter_async_context(Archive(archive_url)) if archive_url else None
         embedder = await _embedder(stack, embeddings_setting)
         search_attributes = await temporal.register_search_attributes(client)
@@ -140,6 +139,22 @@ async def work(stop: asyncio.Event) -> None:
         await asyncio.gather(*running)
         await reconciling
     log.info("stopped")
+
+
+async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Database) -> GitHub:
+    prices = Prices()
+    pool = Budgets(database, setting.github_budget_share, prices)
+    await pool.load_prices()
+    github = await stack.enter_async_context(
+        GitHub(setting.github_api_url, setting.graphql_url, Credentials(setting.tokens), pool, prices)
+    )
+    try:
+        async with asyncio.timeout(INTRODUCTION_SECONDS):
+            await github.introduce()
+    except (BackfillError, TimeoutError) as error:
+        # It is asked again before the first request; a job says what it waits for.
+        log.warning("GitHub does not tell whose the tokens are yet", why=logs.redact(str(error)))
+    return github
 
 
 async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Embedder | None":

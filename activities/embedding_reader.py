@@ -46,12 +46,19 @@ class EmbeddingReader:
     """Reads one sweep: from Postgres what is to be embedded, from OpenAI the vectors."""
 
     positions = EmbeddingPosition
+    is_ahead = False
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
         self._embedder = sources.embedder
         self._sweep = sweep
         self._requests = 0
+
+    def look_ahead(self, turn: Turn[EmbeddingPosition]) -> None:
+        """Nothing: what comes next depends on what is committed."""
+
+    async def close(self) -> None:
+        """Nothing is ever under way between two turns."""
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
         """The next batch after `position`; behind the last one, whether that is all."""

@@ -14,7 +14,7 @@ from activities.position import EventPlace, EventPosition, EventSourceName
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
 from errors import PartOver, TooLarge
 from github import events
-from github.client import InvalidCursor
+from github.answers import InvalidCursor
 from github.events import Happenings, History, Refused
 from rows import Page
 from store import coverage, feed
@@ -52,14 +52,21 @@ class EventReader:
     """Reads one sweep. Everything it knows comes with the committed position."""
 
     positions = EventPosition
+    is_ahead = False
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
-        self._github = sources.github
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._repository = sweep.repository
         self._size = 100
         self._requests = 0
+
+    def look_ahead(self, turn: Turn[EventPosition]) -> None:
+        """Nothing: what comes next depends on what is committed."""
+
+    async def close(self) -> None:
+        """Nothing is ever under way between two turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
         """The next request after `position`, smaller and smaller while GitHub says that it is too large."""

@@ -76,7 +76,7 @@ class JobActivities:
             if backfill.leg == "historical" and await self._was_read(backfill):
                 return await self._scope(backfill, ref)
             try:
-                facts = await inspect(self._github, ref.github_id or None, ref.full_name)
+                facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
             except RetryLater as error:
                 return RepositoryScope(repository=ref, limited_until=error.at)
             async with self._database.transaction() as connection:

@@ -8,7 +8,7 @@ from pydantic import Field
 from messages import Message
 from rows import ThreadTable
 
-Phase = Literal["history", "seek", "catch_up", "comments", "verify", "relist"]
+Phase = Literal["history", "seek", "review_comments", "catch_up", "comments", "verify", "relist"]
 
 
 class Position(Message):
@@ -27,11 +27,12 @@ class ThreadPosition(Position):
     """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
 
     history: whole threads from the latest updated down to the cutoff. seek: only where GitHub refused the history's
-    cursor, a listing from the top down to the place where it stood. catch_up: a listing from the top down to `floor`
+    cursor, a listing from the top down to the place where it stood. review_comments: only where that is cheaper than
+    asking review by review, the REST list of all of them. catch_up: a listing from the top down to `floor`
     for what changed meanwhile. comments: REST lists of comments since the first floor, for those that did not bump
     their thread. verify: counts. relist: only where they do not agree, every thread against what is stored.
 
-    `cursor` is of the connection, of the listing, or (comments) the path of the REST page.
+    `cursor` is of the connection, of the listing, or (comments, review_comments) the path of the REST page.
     """
 
     phase: Phase = "history"
@@ -52,6 +53,12 @@ class ThreadPosition(Position):
     """What this sweep went on from was complete as of this moment; None: it began with nothing."""
     news_first: bool = False
     """catch_up: the history goes on after it, below what this sweep began with."""
+    in_bulk: bool | None = None
+    """Whether review comments come by the list of all of them; None: that is not decided yet."""
+    listed_since: datetime | None = None
+    """review_comments: the change from which the present page of the list was asked for."""
+    list_ended: bool = False
+    """review_comments: the list was read to its end; what it brought is being counted."""
     round: int = 1
     round_began: datetime | None = None
     """catch_up: when its first page was asked for; None before."""

@@ -119,13 +119,17 @@ class _Slice:
                 turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
                 if turn.waiting and self._threads_behind:
                     turn.waiting = "next_leg"
+                over = self._stop.is_set() or monotonic() >= until or self._pages + 1 >= self._pace.slice_pages
+                if turn.outcome is None and not turn.waiting and not over:
+                    self._reader.look_ahead(turn)
                 await self._commit(turn)
                 if turn.outcome is not None:
                     return self._result()
                 if turn.waiting:
                     await sweeps.release(self._database, self._sweep)
                     return self._result(outcome="waiting").model_copy(update={"waiting_for": turn.waiting})
-                if self._stop.is_set() or monotonic() >= until or self._pages >= self._pace.slice_pages:
+                # What was asked for ahead is paid for: it is brought home first.
+                if over and not self._reader.is_ahead:
                     await sweeps.release(self._database, self._sweep)
                     return self._result(outcome="more")
         except RetryLater as error:
@@ -145,6 +149,7 @@ class _Slice:
             raise as_application_error(error, pause(self._sweep.attempts)) from error
         finally:
             heartbeat.cancel()
+            await self._reader.close()
 
     async def _removed(self) -> bool:
         async with self._database.transaction() as connection:

@@ -3,7 +3,8 @@
 The rules are those of docs/sweep.md; numbers in comments refer to it.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,14 +13,19 @@ import structlog
 
 from activities.position import ThreadPosition
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, Sources, Turn
+from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
-from github.client import InvalidCursor, SwitchedOff
+from github.answers import InvalidCursor, SwitchedOff
 from github.threads import (
+    REVIEW_COMMENTS,
     THREAD_TYPES,
     Listing,
     Threads,
     ThreadType,
     comments_path,
+    count_review_comments,
+    page_requests,
+    read_all_review_comments,
     read_comments,
     read_comments_since,
     read_heads,
@@ -32,7 +38,7 @@ from github.threads import (
     read_threads,
 )
 from messages import Failure
-from rows import Part, PartKind
+from rows import Page, Part, PartKind, Whole
 from store import coverage, parts, sweeps, threads
 from store.coverage import BEGINNING, Coverage
 from store.sweeps import Sweep
@@ -47,10 +53,26 @@ FRESH = timedelta(hours=1)
 """For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
 MOST_PART_ATTEMPTS = 3
 MOST_SEEKS = 3
+LARGEST_PAGE = 50
+"""Of whole threads, whatever they cost: GitHub gives up on larger ones."""
 CHILDREN = 100
 """The most children a page of a connection holds."""
-PARENTS = 10
-"""Parents whose connections go on in one request."""
+PARENTS = 49
+"""The most parents whose connections go on in one request: those that one point pays for."""
+PARENTS_CHILDREN = 1_000
+"""The most children that they may bring in all, by what is known to be left."""
+IN_BULK_FROM = 100
+"""Reviews whose comments are to be fetched, from which on a list of all may be cheaper: they fill a request."""
+LISTED_FOR_A_BATCH = 3
+"""Requests of the list that are worth one batch of reviews: REST has a budget of its own, and its answers take GitHub a
+third of the time, which is what runs out first."""
+COUNTED_AT_ONCE = 1_000
+ENOUGH_PARENTS = 25
+"""So many wait before the history is finished."""
+NESTED_PARENTS = 10
+MANY = 1_000
+STRANGERS = 5
+"""Threads that may be opened while the last page is asked for."""
 
 _LEFT = {"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
 """What a later sweep goes on from."""
@@ -65,6 +87,27 @@ class _Asking:
     parts: list[Part] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request that may go out before its turn; `key` is what it asks for."""
+
+    key: object
+    send: Callable[[], Coroutine[Any, Any, Any]]
+
+
+def _fitting(batch: list[Part], most: int, *, nested: bool) -> list[Part]:
+    """As many parts, at least one, as bring no more than `most` children by what is known to be left of them."""
+    fitting: list[Part] = []
+    children = 0
+    for part in batch:
+        left = CHILDREN if part.expected is None else part.expected - len(part.seen)
+        children += min(CHILDREN, max(1, left))
+        if fitting and (children > most or (nested and len(fitting) == NESTED_PARENTS)):
+            break
+        fitting.append(part)
+    return fitting
+
+
 class ThreadReader:
     """Reads one sweep. Keeps what it learns of sizes; everything else comes with the committed position."""
 
@@ -72,21 +115,27 @@ class ThreadReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
-        self._github = sources.github
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._type: ThreadType = THREAD_TYPES[sweep.data_type]
         self._asking = _Asking()
         self._requests = 0
-        # The most parents that still cost one point: 1 + connections x N <= 149.
+        self._pending: dict[tuple[str, bool], int] = {}
+        """Parts, as of the last look."""
+        self._ahead: tuple[object, asyncio.Task[Any]] | None = None
+        """A request that went out before its turn, by what it asks for."""
+        self._changes: Listing | None = None
+        """The catch-up's first listing, where it came along with the history's last page."""
+        prices, connections = sources.github.prices, self._type.connections
         self._largest = {
-            "page": min(25, 148 // self._type.connections),
-            "thread": min(25, 148 // self._type.connections),
+            "page": prices.largest_page(self._type.page, connections, LARGEST_PAGE),
+            "thread": prices.largest_page(self._type.by_id, connections, LARGEST_PAGE),
             "head": 25,
-            "timeline": PARENTS * CHILDREN,
-            "comments": PARENTS * CHILDREN,
-            "reviews": PARENTS * CHILDREN,
+            "timeline": PARENTS_CHILDREN,
+            "comments": PARENTS_CHILDREN,
+            "reviews": PARENTS_CHILDREN,
             "review_comments": 100 * CHILDREN,
-            "replies": PARENTS * CHILDREN,
+            "replies": PARENTS_CHILDREN,
             "listing": 100,
             "comments_since": 100,
         }
@@ -112,18 +161,21 @@ class ThreadReader:
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         async with self._database.transaction() as connection:
-            pending = await parts.pending(connection, self._sweep)
+            self._pending = await parts.pending(connection, self._sweep)
+        if self._is_to_be_planned(position):
+            return await self._plan(position)
         # Inside a listing only full batches are fetched; at a boundary everything must be whole before the next step.
-        over = self._leg_is_over(position)
-        part = self._due(pending, everything=position.cursor is None or over)
+        part = self._due(position)
         if part is not None:
             return await self._fetch_parts(position, *part)
-        if over:
+        if self._leg_is_over(position):
             return await self._end_leg(position)
         if position.phase == "history":
             return await self._history(position)
         if position.phase == "seek":
             return await self._seek(position)
+        if position.phase == "review_comments":
+            return await (self._count_listed(position) if position.list_ended else self._list_comments(position))
         if position.phase == "catch_up":
             return await self._catch_up(position)
         if position.phase == "comments":
@@ -204,9 +256,7 @@ class ThreadReader:
     async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         size = self._ask("page", position)
         try:
-            read = await self._send(
-                lambda: read_page(self._github, self._type, self._sweep.repository, size, position.cursor)
-            )
+            read: Threads = await self._answer(self._page(position, size))
         except InvalidCursor:
             if position.seeks >= MOST_SEEKS:
                 raise
@@ -233,13 +283,37 @@ class ThreadReader:
         if read.end_cursor is None or crossed:
             after = after.model_copy(
                 update={
-                    "phase": "catch_up",
+                    "phase": "review_comments" if position.in_bulk else "catch_up",
                     "cursor": None,
                     "below": read.end_cursor,
                     "reached_end": read.end_cursor is None,
                 }
             )
+            if position.floor is None:
+                after = self._in_one_answer(after, read.page.asked_at)
+            self._changes = read.changes
         return self._turn(after, read)
+
+    def _page(self, position: ThreadPosition, size: int) -> "_Request":
+        """The page at the position. What is taken for the last one brings the catch-up's first listing along."""
+        left = position.total - position.seen if position.total is not None else size
+        last = left <= size and position.cursor is not None
+        first = min(size, max(1, left) + STRANGERS) if last else size
+        with_changes = last and page_requests(self._type, first, changes=True) <= ONE_POINT
+        if not with_changes:
+            first = size
+        repository, cursor = self._sweep.repository, position.cursor
+        return _Request(
+            ("page", cursor, first, with_changes),
+            lambda: read_page(self._github, self._type, repository, first, cursor, changes=with_changes),
+        )
+
+    def _in_one_answer(self, position: ThreadPosition, asked_at: datetime) -> ThreadPosition:
+        """All threads in scope came in one answer: as of then they are whole, and there is nothing to catch up with."""
+        update = {"phase": "verify", "as_of": asked_at}
+        if self._type.comment_routes:
+            update["comments_as_of"] = asked_at
+        return position.model_copy(update=update)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Down a listing to the place: behind the last thread updated after it; equals are swept again. (4)"""
@@ -257,8 +331,12 @@ class ThreadReader:
     async def _catch_up(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         floor = position.floor
         assert floor is not None, "the history fixes the floor"
+        came_along, self._changes = self._changes, None
         try:
-            listing = await self._list(position, position.cursor)
+            if came_along is not None and position.cursor is None and position.round_began is None:
+                listing = came_along
+            else:
+                listing = await self._list(position, position.cursor)
         except InvalidCursor:
             # The round begins again from the top.
             position = position.model_copy(update={"cursor": None, "round_began": None, "round_pages": 0})
@@ -312,6 +390,80 @@ class ThreadReader:
             }
         return Turn(position.model_copy(update=update), put=changed, points=1)
 
+    # Review comments, all of them by one list (9)
+
+    def _is_to_be_planned(self, position: ThreadPosition) -> bool:
+        """Once so many reviews were met that their comments fill a request, in the history of a sweep."""
+        return (
+            self._type.kind == "pull_request"
+            and position.phase == "history"
+            and position.in_bulk is None
+            # The recent leg's are few, and not to wait for the end of the history.
+            and self._sweep.down_to is None
+            and position.cursor is not None
+            and self._pending.get(("review_comments", False), 0) >= IN_BULK_FROM
+        )
+
+    async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """Whether review comments are cheaper by the list of all that were changed since the cutoff.
+
+        How many reviews there will be is told by those of the threads so far.
+        """
+        number = await self._send(
+            lambda: count_review_comments(self._github, self._sweep.repository, self._sweep.cutoff_at)
+        )
+        reviews = self._pending[("review_comments", False)] / max(1, position.seen)
+        batches = reviews * (self._expected(position) or position.seen) / 100
+        in_bulk = number / CHILDREN <= LISTED_FOR_A_BATCH * batches
+        log.info("planned", review_comments=number, batches=round(batches), in_bulk=in_bulk)
+        return Turn(position.model_copy(update={"in_bulk": in_bulk}))
+
+    async def _list_comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """A page of the list, by change: it goes on from the last change seen, so that nothing moves behind it."""
+        size = self._ask("comments_since", position)
+        since = position.listed_since or self._sweep.cutoff_at
+        path = self._list_path(position.cursor, REVIEW_COMMENTS, since, size)
+        page, seen, latest, next_path = await self._answer(self._comments_page(path))
+        if next_path is not None and latest is not None and latest > since:
+            next_path, since = comments_path(self._sweep.repository, REVIEW_COMMENTS, latest, size), latest
+        numbers = {row.pull_request for row in page.comments if row.pull_request is not None}
+        async with self._database.transaction() as connection:
+            pull_requests = await threads.github_ids(
+                connection, self._sweep.data_type, self._sweep.repository.repository_id, sorted(numbers)
+            )
+            waiting = await parts.of_reviews(connection, self._sweep, list(seen))
+        # Of pull requests out of scope, and of those that came meanwhile, nothing is wanted here.
+        page.comments = [
+            row._replace(pull_request=pull_requests[row.pull_request])
+            for row in page.comments
+            if row.pull_request in pull_requests
+        ]
+        for part in waiting:
+            part.seen = sorted({*part.seen, *seen[part.parent or 0]})
+        update: dict[str, Any] = {"cursor": next_path, "listed_since": since}
+        if next_path is None:
+            update["list_ended"] = True
+        return Turn(position.model_copy(update=update), page=page, put=waiting)
+
+    async def _count_listed(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The reviews of which the list has told everything are whole; the others are asked for by their ids."""
+        async with self._database.transaction() as connection:
+            listed = await parts.covered_by_list(connection, self._sweep, self._sweep.cutoff_at, COUNTED_AT_ONCE)
+        if not listed:
+            return Turn(position.model_copy(update={"phase": "catch_up", "in_bulk": False, "list_ended": False}))
+        page = Page(listed[0].began_at, "pull_request")
+        page.whole_reviews = [Whole(part.parent or 0, part.began_at, part.seen) for part in listed]
+        return Turn(position, page=page, done=listed)
+
+    def _list_path(self, cursor: str | None, route: str, since: datetime, size: int) -> str:
+        """Where a list of comments goes on: at its page, but by its number only within one second, in pages as long."""
+        if cursor is not None and "&page=" in cursor and f"per_page={size}&" in cursor:
+            return cursor
+        return comments_path(self._sweep.repository, route, since, size)
+
+    def _comments_page(self, path: str) -> "_Request":
+        return _Request(("comments", path), lambda: read_all_review_comments(self._github, path))
+
     # Comments that did not bump their thread (6)
 
     async def _comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
@@ -319,9 +471,7 @@ class ThreadReader:
         route, since = self._type.comment_routes[position.route], position.first_floor
         size = self._ask("comments_since", position)
         since = position.comments_since or since
-        path = position.cursor
-        if path is None or "&page=" not in path:
-            path = comments_path(self._sweep.repository, route, since, size)
+        path = self._list_path(position.cursor, route, since, size)
         try:
             comments, latest, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
         except SwitchedOff as error:
@@ -440,10 +590,13 @@ class ThreadReader:
 
     # Parts
 
-    def _due(self, pending: dict[tuple[str, bool], int], *, everything: bool) -> tuple[str, bool] | None:
+    def _due(self, position: ThreadPosition) -> tuple[str, bool] | None:
         """The (kind, whether going on) of parts to fetch now, or None."""
-        for (kind, going_on), number in sorted(pending.items()):
-            enough = 100 if kind == "review_comments" and not going_on else PARENTS
+        everything = position.cursor is None or self._leg_is_over(position)
+        for (kind, going_on), number in sorted(self._pending.items()):
+            if kind == "review_comments" and not going_on and position.in_bulk:
+                continue
+            enough = 100 if kind == "review_comments" and not going_on else ENOUGH_PARENTS
             if everything or number >= enough:
                 return kind, going_on
         return None
@@ -456,9 +609,11 @@ class ThreadReader:
         elif kind == "review_comments" and not going_on:
             most = max(1, size // CHILDREN)
         else:
-            most = min(PARENTS, max(1, size // CHILDREN))
+            most = PARENTS
         async with self._database.transaction() as connection:
             batch = await parts.take(connection, self._sweep, kind, going_on, most)
+            if most == PARENTS:
+                batch = _fitting(batch, size, nested=kind == self._type.part and self._type.nested)
             pull_requests = (
                 await threads.pull_requests_of(connection, [part.parent for part in batch if part.parent is not None])
                 if kind == "review_comments"
@@ -466,7 +621,7 @@ class ThreadReader:
             )
         if kind == self._type.part and self._type.nested:
             # Each child's own connection is priced too: as many as cost one point.
-            children = max(1, min(children, 148 // len(batch) - 1))
+            children = max(1, min(children, (ONE_POINT - 1) // len(batch) - 1))
         self._asking.parts = batch
         self._asking.size = min(size, len(batch) * (1 if kind in ("thread", "head") else children))
         # A review that vanished since takes its comments with it.
@@ -585,6 +740,49 @@ class ThreadReader:
     async def _send(self, request: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         self._requests += 1
         return await request()
+
+    # One request ahead
+
+    async def _answer(self, request: "_Request") -> Any:
+        """Of a request that may have gone out before its turn."""
+        self._requests += 1
+        if self._ahead is None or self._ahead[0] != request.key:
+            return await request.send()
+        _, task = self._ahead
+        self._ahead = None
+        return await task
+
+    def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
+        """The next page's request, if a page comes next: parts are taken from what the turn has yet to commit."""
+        position = turn.position
+        if self._ahead is not None or position.cursor is None or self._leg_is_over(position):
+            return
+        for part in turn.put:
+            self._pending[part.kind, part.cursor is not None] = (
+                self._pending.get((part.kind, part.cursor is not None), 0) + 1
+            )
+        if self._due(position) is not None or self._is_to_be_planned(position):
+            return
+        if position.phase == "history":
+            self._go_ahead(self._page(position, min(position.sizes.get("page", MANY), self._largest["page"])))
+        elif position.phase == "review_comments" and position.listed_since is not None:
+            size = min(position.sizes.get("comments_since", MANY), self._largest["comments_since"])
+            path = self._list_path(position.cursor, REVIEW_COMMENTS, position.listed_since, size)
+            self._go_ahead(self._comments_page(path))
+
+    def _go_ahead(self, request: "_Request") -> None:
+        self._ahead = request.key, asyncio.create_task(request.send())
+
+    @property
+    def is_ahead(self) -> bool:
+        return self._ahead is not None
+
+    async def close(self) -> None:
+        if self._ahead is not None:
+            _, task = self._ahead
+            self._ahead = None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def _turn(self, position: ThreadPosition, read: Threads) -> Turn[ThreadPosition]:
         return Turn(position, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)

@@ -74,3 +74,17 @@ class Reader(Protocol[PositionT]):
         the taxonomy.
         """
         ...
+
+    def look_ahead(self, turn: Turn[PositionT]) -> None:
+        """Sends the request after this turn's, if it is known already, so that it is under way while the turn is
+        committed. The next turn will be asked for."""
+        ...
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a request is under way, or answered, that no turn has brought yet: it is paid for."""
+        ...
+
+    async def close(self) -> None:
+        """Whatever is still under way is given up."""
+        ...

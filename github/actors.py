@@ -33,3 +33,15 @@ def contributor(actor: Node | None, page: Page) -> int | None:
             actor["__typename"] == "Bot",
         )
     return int(github_id)
+
+
+def user(account: Node | None, page: Page) -> int | None:
+    """As `contributor`, of an account as REST shows it."""
+    if account is None:
+        return None
+    github_id = int(account["id"])
+    if github_id not in page.contributors:
+        page.contributors[github_id] = Contributor(
+            github_id, account["login"], account["avatar_url"], account["html_url"], account["type"] == "Bot"
+        )
+    return github_id

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from errors import BackfillError, PartOver, RetryLater, RetryNow
-from github.client import USER_AGENT, decode
+from github.answers import decode
+from github.client import USER_AGENT
 from github.events import GHOST, payload_of
 from rows import FeedEvent
 

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from errors import PartOver, TooLarge
 from github.actors import Node
-from github.client import Answer, GitHub, Gone, InvalidCursor, SwitchedOff
+from github.answers import Answer, Gone, InvalidCursor, SwitchedOff
+from github.client import GitHub
 from github.node_ids import database_id
 from github.repositories import check_identity
 from messages import RepositoryRef

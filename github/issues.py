@@ -3,7 +3,7 @@
 from github.actors import Node, contributor
 from github.fields import assignees, labels, milestone, whole
 from github.timeline import time, time_or_none
-from rows import Issue, Page
+from rows import Closing, Issue, Page
 
 KIND = "issue"
 PAGE = "Issues"
@@ -12,15 +12,14 @@ BY_ID = "IssuesById"
 HEADS = "IssueHeads"
 TIMELINES = "IssueTimelines"
 TIMELINE_FRAGMENT = "IssueTimelineItem"
-CONNECTIONS = 5
+CONNECTIONS = 4
 """Connections a node of `PAGE`; see the query."""
 
 
 def add(node: Node, page: Page) -> int:
     """Adds the issue to the page; returns its GitHub id."""
     github_id = int(node["fullDatabaseId"])
-    closings = whole(node["lastClosed"], "closings")
-    closed = node["state"] == "CLOSED"
+    closed_by, told = _closer(node, page)
     page.issues.append(
         Issue(
             github_id,
@@ -30,7 +29,7 @@ def add(node: Node, page: Page) -> int:
             node["body"],
             node["state"].lower(),
             contributor(node["author"], page),
-            contributor(closings[-1]["actor"], page) if closed and closings else None,
+            closed_by,
             time(node["createdAt"]),
             time(node["updatedAt"]),
             time_or_none(node["closedAt"]),
@@ -44,6 +43,27 @@ def add(node: Node, page: Page) -> int:
                 ),
                 key=lambda pull: str(pull["url"]),
             ),
+            told,
         )
     )
     return github_id
+
+
+def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
+    """Who closed it last, and whether the node tells: a timeline that goes on may tell later (`add_closings`)."""
+    if node["state"] != "CLOSED":
+        return None, True
+    timeline = node.get("timelineItems")
+    if timeline is None or timeline["pageInfo"]["hasNextPage"]:
+        return None, False
+    closings = [item for item in timeline["nodes"] if item and item["__typename"] == "ClosedEvent"]
+    return (contributor(closings[-1]["actor"], page) if closings else None), True
+
+
+def add_closings(items: list[Node], issue: int, page: Page) -> None:
+    """Adds to the page who closed the issue, and when, as a part of its timeline tells."""
+    page.closings.extend(
+        Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
+        for item in items
+        if item and item["__typename"] == "ClosedEvent"
+    )

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from errors import PartOver
 from github.actors import Node
-from github.client import GitHub, Gone
+from github.answers import Gone
+from github.client import GitHub
 from messages import RepositoryRef
 
 

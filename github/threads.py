@@ -13,13 +13,16 @@ from urllib.parse import urlencode
 from errors import PartOver, TooLarge
 from github import discussions, documents, issues, pull_requests
 from github.actors import Node
-from github.client import Answer, GitHub, Gone
+from github.answers import Answer, Gone
+from github.client import GitHub
 from github.node_ids import database_id
 from github.repositories import check_identity
 from github.timeline import add_items as add_timeline
-from github.timeline import add_review, add_review_comments, time
+from github.timeline import add_listed_review_comment, add_review, add_review_comments, time
 from messages import DataType, RepositoryRef
 from rows import Page, Part, PartKind, ThreadKind, Whole
+
+REVIEW_COMMENTS = "pulls/comments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class ThreadType:
     add: Callable[[Node, Page], int]
     comment_routes: tuple[str, ...]
     """REST lists of comments in which `since` shows what did not bump its thread."""
+    listed_connections: int = 1
+    """What a listing of 100 adds to the price of a page that it rides along with."""
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> Threa
 
 
 THREAD_TYPES: dict[DataType, ThreadType] = {
-    "pull_requests": _with_timeline(pull_requests, ("issues/comments", "pulls/comments")),
+    "pull_requests": _with_timeline(pull_requests, ("issues/comments", REVIEW_COMMENTS)),
     "issues": _with_timeline(issues, ("issues/comments",)),
     "discussions": ThreadType(
         kind="discussion",
@@ -91,6 +96,7 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
         nested=True,
         add=discussions.add,
         comment_routes=(),
+        listed_connections=101,
     ),
 }
 
@@ -127,6 +133,8 @@ class Threads:
     seconds: float = 0.0
     total: int = 0
     end_cursor: str | None = None
+    changes: Listing | None = None
+    """The listing from its top, where it was asked for along with the page."""
     last: tuple[datetime, str] | None = None
     """(updatedAt, node id) of the page's last thread: where the cursor stands, should GitHub refuse it."""
     gone: list[str] = field(default_factory=list)
@@ -146,11 +154,26 @@ class CommentSince(NamedTuple):
     updated_at: datetime
 
 
+def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
+    """What a page of so many threads needs to fill its connections (`budget.prices`)."""
+    return 1 + kind.connections * first + (kind.listed_connections if changes else 0)
+
+
 async def read_page(
-    github: GitHub, kind: ThreadType, repository: RepositoryRef, first: int, after: str | None
+    github: GitHub,
+    kind: ThreadType,
+    repository: RepositoryRef,
+    first: int,
+    after: str | None,
+    *,
+    changes: bool = False,
 ) -> Threads:
-    """A page of whole threads, latest updated first. Raises `TooLarge` if a node came back null."""
-    answer = await github.graphql(kind.page, {**_name(repository), "first": first, "after": after, **kind.variables})
+    """A page of whole threads, latest updated first. Raises `TooLarge` if a node came back null.
+
+    With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
+    """
+    variables = {**_name(repository), "first": first, "after": after, "changes": changes, **kind.variables}
+    answer = await github.graphql(kind.page, variables, requests=page_requests(kind, first, changes=changes))
     connection = _connection(answer, repository)
     nodes = connection["nodes"]
     if any(node is None for node in nodes):
@@ -163,6 +186,8 @@ async def read_page(
         threads.last = (time(nodes[-1]["updatedAt"]), nodes[-1]["id"])
     info = connection["pageInfo"]
     threads.end_cursor = info["endCursor"] if info["hasNextPage"] else None
+    if listed := answer.data["repository"].get("changes"):
+        threads.changes = _listing(listed, answer, repository)
     return threads
 
 
@@ -179,32 +204,18 @@ async def read_listing(
     variables: dict[str, Any] = {**_name(repository), "first": first, "after": after}
     if by_birth:
         variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
-    answer = await github.graphql(kind.listing, variables)
-    connection = _connection(answer, repository)
-    entries = [
-        Entry(
-            edge["node"]["id"],
-            database_id(edge["node"]),
-            edge["node"]["number"],
-            time(edge["node"]["createdAt"]),
-            time(edge["node"]["updatedAt"]),
-            edge["cursor"],
-            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
-        )
-        for edge in connection["edges"]
-        if edge and edge["node"]
-    ]
-    if len(entries) < len(connection["edges"]):
-        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a listing")
-    info = connection["pageInfo"]
-    return Listing(
-        entries, connection["totalCount"], info["endCursor"] if info["hasNextPage"] else None, answer.asked_at
-    )
+    requests = 1 + (first if kind.listed_connections > 1 else 0)
+    answer = await github.graphql(kind.listing, variables, requests=requests)
+    return _listing(_connection(answer, repository), answer, repository)
 
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
-    answer = await github.graphql(kind.by_id, {"ids": [part.node_id for part in parts], **kind.variables})
+    answer = await github.graphql(
+        kind.by_id,
+        {"ids": [part.node_id for part in parts], **kind.variables},
+        requests=kind.connections * len(parts),
+    )
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         _add_thread(kind, node, threads)
@@ -214,7 +225,8 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """Threads without what hangs on them (parts of kind head), which is parts of its own."""
-    answer = await github.graphql(kind.heads, {"ids": [part.node_id for part in parts]})
+    ids = [part.node_id for part in parts]
+    answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts))
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         github_id = kind.add(node, threads.page)
@@ -225,11 +237,14 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 
 async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
     """The next `first` items of each part's thread: many parents, each at its own cursor, in one request."""
-    answer = await _aliased(github, kind.rest, parts, {"first": first, **kind.variables})
+    each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
+    answer = await _aliased(github, kind.rest, parts, {"first": first, **kind.variables}, each)
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node[kind.items]
         part.seen.extend(_add_items(kind, connection["nodes"], _parent(part), part.number, threads))
+        if kind.kind == "issue":
+            issues.add_closings(connection["nodes"], _parent(part), threads.page)
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection["pageInfo"], total, threads):
@@ -270,7 +285,8 @@ async def read_review_comments(
     if any(part.cursor for part in parts):
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
     else:
-        answer = await github.graphql("ReviewComments", {"ids": [part.node_id for part in parts], "first": first})
+        variables = {"ids": [part.node_id for part in parts], "first": first}
+        answer = await github.graphql("ReviewComments", variables, requests=len(parts))
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
     for part, node in pairs:
@@ -319,6 +335,31 @@ async def read_comments_since(
     return comments, latest, answer.next_path
 
 
+async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> int:
+    """How many review comments were changed since then: one request."""
+    answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
+    return answer.last_page or len(answer.data)
+
+
+async def read_all_review_comments(
+    github: GitHub, path: str
+) -> tuple[Page, dict[int, list[str]], datetime | None, str | None]:
+    """A page of the list of a repository's review comments (see `comments_path`), by REST.
+
+    Answers their rows, whose `pull_request` is a number as long as the caller does not know better; by review (GitHub
+    id) the `seen` keys; the page's latest change; and the path of the next page, or None.
+    """
+    answer = await github.rest(path)
+    page = Page(answer.asked_at, "pull_request")
+    seen: dict[int, list[str]] = {}
+    for comment in answer.data:
+        key = add_listed_review_comment(comment, page)
+        if comment["pull_request_review_id"] is not None:
+            seen.setdefault(comment["pull_request_review_id"], []).append(key)
+    latest = max((comment.updated_at for comment in page.comments), default=None)
+    return page, seen, latest, answer.next_path
+
+
 def comments_path(repository: RepositoryRef, route: str, since: datetime, per_page: int) -> str:
     """The first page of the comments updated since then, oldest change first.
 
@@ -343,6 +384,28 @@ def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
     if connection is None:
         raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
     return connection
+
+
+def _listing(connection: Node, answer: Answer, repository: RepositoryRef) -> Listing:
+    entries = [
+        Entry(
+            edge["node"]["id"],
+            database_id(edge["node"]),
+            edge["node"]["number"],
+            time(edge["node"]["createdAt"]),
+            time(edge["node"]["updatedAt"]),
+            edge["cursor"],
+            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
+        )
+        for edge in connection["edges"]
+        if edge and edge["node"]
+    ]
+    if len(entries) < len(connection["edges"]):
+        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a listing")
+    info = connection["pageInfo"]
+    return Listing(
+        entries, connection["totalCount"], info["endCursor"] if info["hasNextPage"] else None, answer.asked_at
+    )
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
@@ -372,6 +435,8 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
         part.cursor = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
         part.expected = connection[kind.count]
         part.seen = seen if part.cursor else []
+        if kind.kind == "issue":
+            issues.add_closings(connection["nodes"], github_id, page)
         threads.parts.append(part)
         return
     page.whole_threads.append(Whole(github_id, page.asked_at, seen))
@@ -447,12 +512,14 @@ def _present(
     return pairs
 
 
-async def _aliased(github: GitHub, operation: str, parts: Sequence[Part], shared: dict[str, Any]) -> Answer:
+async def _aliased(
+    github: GitHub, operation: str, parts: Sequence[Part], shared: dict[str, Any], connections: int = 1
+) -> Answer:
     variables = dict(shared)
     for index, part in enumerate(parts):
         variables[f"id{index}"] = part.node_id
         variables[f"after{index}"] = part.cursor
-    return await github.graphql(operation, variables, aliases=len(parts))
+    return await github.graphql(operation, variables, len(parts), requests=connections * len(parts))
 
 
 def _parent(part: Part) -> int:

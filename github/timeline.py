@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from errors import TooLarge
-from github.actors import Node, contributor, login
+from github.actors import Node, contributor, login, user
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
 _NAMED_OTHERWISE = {"CrossReferencedEvent": "cross-referenced", "RenamedTitleEvent": "renamed"}
@@ -132,6 +132,30 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
             )
         )
     return seen
+
+
+def add_listed_review_comment(comment: Node, page: Page) -> str:
+    """Adds a review comment as REST lists it, its pull request by number; returns its `seen` key."""
+    page.comments.append(
+        Comment(
+            "review_comment",
+            comment["id"],
+            int(comment["pull_request_url"].rpartition("/")[2]),
+            None,
+            comment["pull_request_review_id"],
+            comment.get("in_reply_to_id"),
+            user(comment["user"], page),
+            comment["body"],
+            comment["path"],
+            comment["position"],
+            comment["original_position"],
+            comment["diff_hunk"],
+            comment["commit_id"],
+            time(comment["created_at"]),
+            time(comment["updated_at"]),
+        )
+    )
+    return f"c:{comment['id']}"
 
 
 @cache

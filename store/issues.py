@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rows import Issue
+from rows import Closing, Issue
 from store.columns import columns, json_texts
 from store.database import Connection
 
@@ -25,12 +25,17 @@ with written as (
   insert into issues as t (
     repository_id, github_id, node_id, number, title, body, state, author_id, closed_by_id, created_at, updated_at,
     closed_at, labels, milestone, assignees, linked_prs, last_synced_at)
-  select $1, u.github_id, u.node_id, u.number, u.title, u.body, u.state, a.id, c.id, u.created_at, u.updated_at,
+  select $1, u.github_id, u.node_id, u.number, u.title, u.body, u.state, a.id,
+    -- Who closed it is not always told with it: what a part of its timeline told once holds until it is closed again.
+    case when u.closer_told then c.id else (
+      select o.closed_by_id from issues o where o.github_id = u.github_id and o.closed_at = u.closed_at) end,
+    u.created_at, u.updated_at,
     u.closed_at, u.labels::jsonb, u.milestone::jsonb, u.assignees::jsonb, u.linked_prs::jsonb, $2
   from unnest($3::bigint[], $4::text[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
-      $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::text[], $17::text[])
-    as u(github_id, node_id, number, title, body, state, author, closed_by, created_at, updated_at, closed_at, labels,
-      milestone, assignees, linked_prs)
+      $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::boolean[], $15::text[], $16::text[], $17::text[],
+      $18::text[])
+    as u(github_id, node_id, number, title, body, state, author, closed_by, created_at, updated_at, closed_at,
+      closer_told, labels, milestone, assignees, linked_prs)
   left join contributors a on a.github_id = u.author
   left join contributors c on c.github_id = u.closed_by
   on conflict (github_id) do update set
@@ -51,7 +56,21 @@ with written as (
       null::timestamptz)
   returning xmax = 0 as inserted, t.updated_at
 )
-select count(*) filter (where inserted and updated_at >= $18) from written
+select count(*) filter (where inserted and updated_at >= $19) from written
+"""
+
+# An issue and the event that closed it name the same moment; a second more or less is granted.
+_CLOSE = """
+update issues i set closed_by_id = c.id
+from (
+  select distinct on (issue) issue, at, closed_by
+  from unnest($1::bigint[], $2::timestamptz[], $3::bigint[]) with ordinality as u(issue, at, closed_by, place)
+  join issues i on i.github_id = u.issue
+  where i.state = 'closed' and u.at between i.closed_at - interval '2 seconds' and i.closed_at + interval '2 seconds'
+  order by issue, place desc
+) u
+left join contributors c on c.github_id = u.closed_by
+where i.github_id = u.issue and i.closed_by_id is distinct from c.id
 """
 
 _COMMENTS_COUNT = """
@@ -76,12 +95,13 @@ async def write(
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
     await connection.execute(_CORRECT_GITHUB_ID, repository_id, ids, numbers)
     await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
-    *plain, labels, milestone, assignees, linked_prs = columns(rows)
+    *plain, labels, milestone, assignees, linked_prs, closer_told = columns(rows)
     inserted: int = await connection.fetchval(
         _UPSERT,
         repository_id,
         asked_at,
         *plain,
+        closer_told,
         json_texts(labels),
         json_texts(milestone),
         json_texts(assignees),
@@ -89,6 +109,12 @@ async def write(
         since,
     )
     return inserted
+
+
+async def close(connection: Connection, closings: Sequence[Closing]) -> None:
+    """Who closed issues last, as parts of their timelines tell."""
+    if closings:
+        await connection.execute(_CLOSE, *columns(closings))
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:

@@ -55,6 +55,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     await star_history.write(connection, repository_id, page.star_days)
     if page.threads_told:
         await feed.complete(connection, repository, since)
+    await issues.close(connection, page.closings)
     await _delete_absent(connection, page)
     await _derive(connection, page)
     return +new

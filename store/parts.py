@@ -1,8 +1,10 @@
 """`backfill_parts`: what a sweep knows it still has to fetch; a type is not complete while one is left."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import orjson
+from asyncpg import Record
 
 from rows import Part
 from store.columns import columns
@@ -84,20 +86,56 @@ async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool]
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
     """Up to `limit` parts of one kind, newest threads first."""
     rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)
-    return [
-        Part(
-            row["kind"],
-            row["node_id"],
-            row["number"],
-            row["began_at"],
-            row["cursor"],
-            row["expected"],
-            list(row["seen"]),
-            row["parent_github_id"],
-            row["attempts"],
-        )
-        for row in rows
-    ]
+    return [_part(row) for row in rows]
+
+
+def _part(row: Record) -> Part:
+    return Part(
+        row["kind"],
+        row["node_id"],
+        row["number"],
+        row["began_at"],
+        row["cursor"],
+        row["expected"],
+        list(row["seen"]),
+        row["parent_github_id"],
+        row["attempts"],
+    )
+
+
+async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
+    """Those that wait for the comments of these reviews (GitHub ids)."""
+    rows = await connection.fetch(
+        """
+        select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts from backfill_parts
+        where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
+          and kind = 'review_comments' and cursor is null and parent_github_id = any($4::bigint[])
+        """,
+        *sweep.key,
+        reviews,
+    )
+    return [_part(row) for row in rows]
+
+
+async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, limit: int) -> list[Part]:
+    """Parts for the comments of reviews whose pull requests are not older than a list of all comments since then.
+
+    None of their comments can be older either, so that the list had them all.
+    """
+    rows = await connection.fetch(
+        """
+        select b.kind, b.node_id, b.number, b.began_at, b.cursor, b.expected, b.seen, b.parent_github_id, b.attempts
+        from backfill_parts b
+        join reviews r on r.github_id = b.parent_github_id join pull_requests p on p.id = r.pull_request_id
+        where b.backfill_job_id = $1 and b.repository_id = $2 and b.data_type = $3 and b.failure is null
+          and b.kind = 'review_comments' and b.cursor is null and p.created_at >= $4
+        order by b.node_id limit $5
+        """,
+        *sweep.key,
+        since,
+        limit,
+    )
+    return [_part(row) for row in rows]
 
 
 async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) -> None:

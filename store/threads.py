@@ -61,6 +61,19 @@ async def by_number(
     return {row["number"]: row["node_id"] for row in rows}
 
 
+async def github_ids(
+    connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
+) -> dict[int, int]:
+    """Number -> GitHub id of the stored threads among `numbers`."""
+    rows = await connection.fetch(
+        f"select number, github_id from {table}"
+        " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
+        repository_id,
+        numbers,
+    )
+    return {row["number"]: row["github_id"] for row in rows}
+
+
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
     """GitHub id -> updated_at of the comments among `github_ids` that are stored as they were after that moment."""
     rows = await connection.fetch(

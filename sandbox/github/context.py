@@ -25,14 +25,15 @@ class Rate:
 
 @dataclass(slots=True)
 class Context:
-    """`spoilt` is asked about each thread of a page (the thread, its place, the page's size): an error means null."""
+    """`spoilt` is asked about each thread of a page (the thread, its place, the page's size, the response key of its
+    connection): an error means null."""
 
     world: World
     viewer: Account
     new_ids: bool
     rate: Rate
     refused_cursors: frozenset[str] = frozenset()
-    spoilt: Callable[[Any, int, int], Exception | None] | None = None
+    spoilt: Callable[[Any, int, int, str], Exception | None] | None = None
     connections_served: int = field(default=0)
     nodes_served: int = field(default=0)
 

@@ -141,7 +141,8 @@ def spoil(info: Info, things: list[Any]) -> list[Any]:
     spoilt = info.context.spoilt
     if spoilt is None:
         return things
-    return [spoilt(thing, place, len(things)) or thing for place, thing in enumerate(things)]
+    key = str(info.path.key)
+    return [spoilt(thing, place, len(things), key) or thing for place, thing in enumerate(things)]
 
 
 def refuse_arguments(where: str, args: dict[str, Any], *names: str) -> None:

@@ -40,6 +40,8 @@ class Request:
     node_count: int = 0
     charged: int = 0
     effects: "tuple[Effect, ...]" = ()
+    answering: str = ""
+    """The response key of the connection whose things effects are asked about."""
 
 
 @dataclass(slots=True)

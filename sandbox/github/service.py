@@ -195,7 +195,7 @@ class Service:
         rate = Rate(window.limit, request.cost, window.remaining, used, window.reset_at, request.node_count)
         context = Context(self.world, request.account, _wants_new_ids(request), rate, self.faults.refused_cursors)
         if request.effects:
-            context.spoilt = lambda thing, place, size: _spoilt(request, thing, place, size)
+            context.spoilt = lambda *of_a_page: _spoilt(request, *of_a_page)
         body = execution.run(query, context, request.id)
         if self.pace is None:
             return json_reply(200, body)
@@ -259,7 +259,8 @@ def _wants_new_ids(request: Request) -> bool:
     return request.headers.get("X-Github-Next-Global-ID") == "1"
 
 
-def _spoilt(request: Request, thing: Any, place: int, size: int) -> Exception | None:
+def _spoilt(request: Request, thing: Any, place: int, size: int, key: str) -> Exception | None:
+    request.answering = key
     errors = (effect.spoil(request, thing, place, size) for effect in request.effects)
     return next((error for error in errors if error is not None), None)
 

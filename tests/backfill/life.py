@@ -24,8 +24,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
+from budget.prices import Prices
 from github.client import GitHub
+from github.credentials import Credentials
 from messages import DataType, Pace, RepositoryBackfill, RepositoryRef, RepositoryScope, SliceResult, SweepSlice
+from store.budgets import Budgets
 from store.database import Connection, Database
 
 TOKEN = "ghp_stand_in"
@@ -145,7 +148,15 @@ def _live(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
 async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
     environment = ActivityEnvironment()
     url = orders.github_url
-    async with _Mortal(orders.dsn, orders.death) as database, GitHub(url, f"{url}/graphql", (TOKEN,), 1) as github:
+    credentials = Credentials((TOKEN,))
+    for each in await credentials.of(None):
+        # As if asked before: the requests of a scenario are counted.
+        each.account = "user:1"
+    async with (
+        _Mortal(orders.dsn, orders.death) as database,
+        Database(orders.dsn, size=2) as immortal,
+        GitHub(url, f"{url}/graphql", credentials, Budgets(immortal, 1, Prices())) as github,
+    ):
         scope = RepositoryScope(repository=orders.repository, data_types=list(orders.data_types))
         if not orders.inspected:
             jobs = JobActivities(database, github, orders.pace, (), embeds=False)

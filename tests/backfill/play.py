@@ -26,6 +26,7 @@ from store.database import Database
 from tests.backfill.life import TOKEN, Crashed, Death, Ended, Life, Limited, Orders
 from tests.backfill.scenario import ACTIONS, DATA_TYPES, FAULTS, Break, Choice, Do, Job, Kill, Nothing, Scenario, Step
 from tests.backfill.unseen import Proof, Watch
+from tests.shop import connected
 
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 MOST_RETRIES = 6
@@ -54,7 +55,8 @@ class _Stage(Effect):
         return None
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:  # noqa: ARG002
-        if request.operation in WHOLE and isinstance(thing, Thread | Discussion):
+        # A page's `changes` only list threads.
+        if request.operation in WHOLE and request.answering != "changes" and isinstance(thing, Thread | Discussion):
             self._play.watch.served(thing)
         return None
 
@@ -73,6 +75,7 @@ class Play:
         self._steps: list[Step] = []
         self._requests = 0
         self._last: Asked = ("", None)
+        self._before: Asked = ("", None)
         self._life: Life | None = None
         self._living = threading.Event()
         self._asked: Counter[Asked] = Counter()
@@ -103,7 +106,7 @@ class Play:
         self._requests += 1
         self.repository.world.clock.advance(self.scenario.tick)
         after = request.variables.get("after")
-        self._last = request.operation, after
+        self._before, self._last = self._last, (request.operation, after)
         due = [step for step in self._steps if step.at == self._requests and _is_of_a_request(step)]
         self._steps = [step for step in self._steps if step not in due]
         for step in due:
@@ -258,10 +261,15 @@ class Play:
                 in_flight = self._killed_asking or (orders.death and orders.death.where == "before commit")
                 if in_flight:
                     self._excused[self._last] += 1
+                    # The next page is asked for while the one before is committed.
+                    self._excused[self._before] += 1
                 how = "killed asking" if self._killed_asking else f"died by {orders.death}"
                 self.happened.append(f"{how}, after request {self._requests}")
             elif limited:
                 self.repository.world.clock.advance(3_601)
+                async with connected(self.dsn) as connection:
+                    # Its clock is Postgres', in which no hour has passed.
+                    await connection.execute("delete from github_budgets")
             elif inspected and all(each in outcomes for each in scope.data_types):
                 return list(outcomes.values())
             else:

@@ -45,9 +45,14 @@ def small() -> tuple[World, Repository]:
 
 
 async def run(backfill: Backfill, github: StandIn, repository: Repository) -> str:
+    await ready(backfill, github)
+    return await backfill.start(await backfill.workspace(repository))
+
+
+async def ready(backfill: Backfill, github: StandIn) -> None:
+    """A worker that has asked whose its token is."""
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
-    return await backfill.start(await backfill.workspace(repository))
 
 
 PASSING: dict[str, tuple[Effect, dict[str, object]]] = {
@@ -75,9 +80,10 @@ PASSING: dict[str, tuple[Effect, dict[str, object]]] = {
 async def test_what_passes_costs_no_record(name: str, serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world, repository = small()
     github = serve(world)
+    await ready(backfill, github)
     effect, how = PASSING[name]
     fault = github.faults.add(effect, **how)
-    job_id = await run(backfill, github, repository)
+    job_id = await backfill.start(await backfill.workspace(repository))
     await backfill.completed(job_id)
     assert fault.hits > 0
     await check(backfill.dsn, repository)

@@ -58,12 +58,18 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
 
-    disturbed = list(github.log)
+    # Whose the token is asks every worker that starts.
+    disturbed = [entry for entry in github.log if entry.operation != "Viewer"]
+    began = len(github.log)
+    # A page is asked for while the one before it is committed.
     last_before_a_kill = {
-        id(max(entries, key=lambda entry: entry.started))
+        id(entry)
         for moment in killed_at
         for of_type in (True, False)
-        if (entries := [entry for entry in disturbed if entry.started < moment and of_issues(entry) is of_type])
+        for entry in sorted(
+            (entry for entry in disturbed if entry.started < moment and of_issues(entry) is of_type),
+            key=lambda entry: entry.started,
+        )[-2:]
     }
     first: dict[bytes, Entry] = {}
     for entry in sorted(disturbed, key=lambda entry: entry.started):
@@ -76,5 +82,5 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     again = await backfill.start(workspace_id, "--fresh")
     await backfill.completed(again)
     assert await stored(backfill.dsn, repository.database_id) == before
-    undisturbed = len(github.log) - len(disturbed)
-    assert len(disturbed) <= undisturbed + 2 * KILLS + KILLS
+    undisturbed = len(github.log) - began
+    assert len(disturbed) <= undisturbed + 2 * 2 * KILLS

@@ -68,6 +68,12 @@ archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types te
   events_stored integer, bytes_read bigint, seconds_read double precision, status, error jsonb, attempts integer,
   lease_token bigint, lease_owner, leased_at timestamptz, created_at timestamptz, started_at timestamptz,
   committed_at timestamptz, completed_at timestamptz
+github_budgets: account, resource, state jsonb, updated_at timestamptz
+github_reservations: id uuid, account, resource, operation, points integer, seconds double precision, reserved_by,
+  reserved_at timestamptz, counts_until timestamptz
+github_requests: id uuid, at timestamptz, account, resource, operation, repository, outcome, estimated_points integer,
+  points integer, seconds double precision
+github_prices: operation, factor double precision, learned_at timestamptz
 """
 
 KEYS = """
@@ -94,6 +100,10 @@ backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
 backfill_coverage: repository_id, data_type
 archive_reads: id
+github_budgets: account, resource
+github_reservations: id
+github_requests: id
+github_prices: operation
 """
 
 

@@ -1,0 +1,200 @@
+"""`github_budgets`: every account's budget, shared by all workers: reserved before a request, settled after it.
+
+Neither happens in the transaction of a page: what a request costs is gone whether its page is committed or not. An
+account's row is locked for as long as it takes to read, decide and write; the clock is Postgres'.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from budget.account import LONGEST_WAIT, SHORTEST_WAIT, Ask, Budget, Held, Reservation, Resource, Told
+from budget.prices import Prices
+from errors import RetryLater
+from store.database import Connection, Database
+from store.sweeps import LeaseLostError, Sweep
+
+IN_FLIGHT = timedelta(seconds=30)
+"""A request takes 15 s at most (github.client.TIMEOUT_SECONDS): what is older was left by a worker that was killed."""
+PATIENCE = timedelta(seconds=2)
+"""Waits up to this long are waited for here; for longer ones no slot is held, but then for a while."""
+
+_RESERVE = """
+insert into github_reservations (account, resource, operation, points, seconds, reserved_by, reserved_at, counts_until)
+values ($1, $2, $3, $4, $5, $6, $7, $8) returning id
+"""
+
+_RECORD = """
+insert into github_requests (account, resource, operation, repository, outcome, estimated_points, points, seconds)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+_HELD = """
+select account,
+  coalesce(sum(points) filter (where resource = $2 and counts_until > $3), 0)::integer as points,
+  coalesce(sum(points) filter (where resource = $2 and reserved_at > $4), 0)::integer as live_points,
+  coalesce(sum(seconds) filter (where resource = $2 and reserved_at > $4), 0)::float as live_seconds,
+  count(*) filter (where resource = $2 and reserved_at > $4)::integer as live,
+  count(*) filter (where reserved_at > $4)::integer as of_both
+from github_reservations where account = any($1) group by account
+"""
+
+
+class Budgets:
+    """The pool, of a share of every account's budget. `fence` of an `Ask` is the sweep whose lease has to hold."""
+
+    def __init__(self, database: Database, share: float, prices: Prices) -> None:
+        self._database = database
+        self._share = share
+        self._prices = prices
+        self._owner = f"{os.getpid()}@{socket.gethostname()}"
+
+    async def load_prices(self) -> None:
+        """What other workers learned of prices."""
+        async with self._database.transaction() as connection:
+            for row in await connection.fetch("select operation, factor from github_prices"):
+                self._prices.learn(row["operation"], row["factor"])
+
+    async def learn(self, operation: str) -> None:
+        """What this worker learned of a price, for the others."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                """
+                insert into github_prices as p (operation, factor) values ($1, $2)
+                on conflict (operation) do update set factor = excluded.factor, learned_at = now()
+                """,
+                operation,
+                self._prices.factor(operation),
+            )
+
+    async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
+        """Sets points aside with the account that has most left; waits for up to `PATIENCE`, in all, until one may go.
+
+        Raises `RetryLater` with the moment at which one may, and `LeaseLostError`.
+        """
+        patience = PATIENCE
+        while True:
+            reservation, wait, at = await self._try(ask, accounts)
+            if reservation is not None:
+                return reservation
+            if wait > patience:
+                what = "GraphQL" if ask.resource == "graphql" else "REST"
+                raise RetryLater(
+                    "rate_limited", f"GitHub's {what} budget is used up", max(at, at - wait + SHORTEST_WAIT)
+                )
+            patience -= wait
+            await asyncio.sleep(wait.total_seconds())
+
+    async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
+        """The reservation, or how long to wait, and until when, before the next try."""
+        async with self._database.transaction() as connection:
+            budgets, now = await _locked(connection, accounts, ask.resource)
+            if isinstance(ask.fence, Sweep):
+                await _check(connection, ask.fence)
+            held = await _held(connection, accounts, ask.resource, now)
+            ready = {account: each.ready_at(now, self._share, ask, held[account]) for account, each in budgets.items()}
+            at = min(ready.values())
+            if at > now:
+                return None, at - now, at
+            account = max(
+                (each for each in budgets if ready[each] <= now),
+                key=lambda each: (budgets[each].left(now, self._share, held[each]), -held[each].of_both),
+            )
+            counts_until = max((each.resets_at for each in budgets[account].windows), default=now + LONGEST_WAIT)
+            arguments = (ask.operation, ask.points, ask.seconds, self._owner, now, counts_until)
+            number = await connection.fetchval(_RESERVE, account, ask.resource, *arguments)
+            return Reservation(number, account, ask), timedelta(0), now
+
+    async def settle(self, reservation: Reservation, told: Told) -> None:
+        """The request is over: what it cost is spent, what GitHub said of the account is remembered."""
+        ask = reservation.ask
+        async with self._database.transaction() as connection:
+            budgets, now = await _locked(connection, [reservation.account], ask.resource)
+            await connection.execute("delete from github_reservations where id = $1", reservation.id)
+            await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
+
+    async def hear(self, account: str, told: Told, operation: str) -> None:
+        """A GraphQL request for which nothing could be reserved is over: the one that asked whose the token is."""
+        async with self._database.transaction() as connection:
+            budgets, now = await _locked(connection, [account], "graphql")
+            ask = Ask("graphql", operation, points=told.points or 1)
+            await self._over(connection, budgets[account], account, ask, told, now)
+
+    async def _over(
+        self, connection: Connection, budget: Budget, account: str, ask: Ask, told: Told, now: datetime
+    ) -> None:
+        held = (await _held(connection, [account], ask.resource, now))[account]
+        budget.settle(now, ask.points if told.points is None else told.points, told, held)
+        await connection.execute(
+            "update github_budgets set state = $3, updated_at = $4 where account = $1 and resource = $2",
+            account,
+            ask.resource,
+            budget.model_dump(mode="json", exclude_defaults=True, exclude={"resource"}),
+            now,
+        )
+        await connection.execute(
+            _RECORD,
+            account,
+            ask.resource,
+            ask.operation,
+            ask.repository,
+            told.outcome,
+            ask.points,
+            told.points,
+            told.seconds,
+        )
+
+
+async def _locked(
+    connection: Connection, accounts: Sequence[str], resource: Resource
+) -> tuple[dict[str, Budget], datetime]:
+    """The accounts' budgets, nobody else's until the transaction ends, and the moment at which that is so."""
+    query = """
+        select account, state from github_budgets
+        where account = any($1) and resource = $2 order by account for update
+    """
+    rows = await connection.fetch(query, list(accounts), resource)
+    if len(rows) < len(set(accounts)):
+        await connection.execute(
+            """
+            insert into github_budgets (account, resource) select distinct unnest($1::text[]), $2
+            on conflict do nothing
+            """,
+            sorted(accounts),
+            resource,
+        )
+        rows = await connection.fetch(query, list(accounts), resource)
+    # Of this instant, not of the transaction's beginning: it may have waited for the lock.
+    now: datetime = await connection.fetchval("select clock_timestamp()")
+    return {row["account"]: Budget.model_validate({"resource": resource} | row["state"]) for row in rows}, now
+
+
+async def _held(
+    connection: Connection, accounts: Sequence[str], resource: Resource, now: datetime
+) -> Mapping[str, Held]:
+    rows = await connection.fetch(_HELD, list(accounts), resource, now, now - IN_FLIGHT)
+    held = {row["account"]: Held(*list(row.values())[1:]) for row in rows}
+    return {account: held.get(account, Held()) for account in accounts}
+
+
+async def _check(connection: Connection, sweep: Sweep) -> None:
+    """An attempt that another one took the sweep from spends nothing."""
+    token = await connection.fetchval(
+        "select lease_token from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 and data_type = $3",
+        *sweep.key,
+    )
+    if token != sweep.token:
+        raise LeaseLostError
+
+
+async def forget(database: Database, older_than: timedelta) -> int:
+    """Deletes the record of older requests, and reservations that count no more; answers how many rows went."""
+    async with database.transaction() as connection:
+        gone = await connection.execute("delete from github_requests where at < now() - $1::interval", older_than)
+        left = await connection.execute(
+            "delete from github_reservations where counts_until < now() and reserved_at < now() - $1::interval",
+            IN_FLIGHT,
+        )
+    return sum(int(each.rpartition(" ")[2]) for each in (gone, left))
