@@ -282,6 +282,11 @@ class EventReader:
 
     # --- A leg's end
 
+    async def resume(self, position: EventPosition) -> EventPosition:
+        covered = await self._begin(EventPosition())
+        deep_enough = covered.low is not None and covered.low <= self._sweep.cutoff_at
+        return (covered if deep_enough else position).model_copy(update={"leg_over": False})
+
     def _is_recent(self, oldest: datetime | None) -> bool:
         """Whether a page went down to where this leg ends."""
         down_to = self._sweep.down_to

@@ -21,6 +21,8 @@ class Position(Message):
     """What fits into one request, by kind; learned from refusals."""
     as_of: datetime | None = None
     """Every change up to it is stored."""
+    leg_over: bool = False
+    """A leg ended here: the next one looks first at what others have covered meanwhile."""
 
 
 class ThreadPosition(Position):

@@ -109,9 +109,11 @@ class _Slice:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
-        if not self._sweep.position and await self._another_is_at_it():
+        if (not self._sweep.position or self._position.leg_over) and await self._another_is_at_it():
             await sweeps.release(self._database, self._sweep)
             return self._result(outcome="busy")
+        if self._position.leg_over:
+            self._position = await self._reader.resume(self._position)
         until = monotonic() + self._pace.slice_seconds
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
@@ -119,6 +121,8 @@ class _Slice:
                 turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
                 if turn.waiting and self._threads_behind:
                     turn.waiting = "next_leg"
+                if turn.waiting == "next_leg":
+                    turn.position = turn.position.model_copy(update={"leg_over": True})
                 over = self._stop.is_set() or monotonic() >= until or self._pages + 1 >= self._pace.slice_pages
                 if turn.outcome is None and not turn.waiting and not over:
                     self._reader.look_ahead(turn)
@@ -156,7 +160,7 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _another_is_at_it(self) -> bool:
-        """Whether an earlier job's sweep of the same is alive: what it will have covered need not be paid for again."""
+        """Whether another job's sweep of the same is alive: what it will have covered need not be paid for again."""
         async with self._database.transaction() as connection:
             return await sweeps.is_behind_another(connection, self._sweep, HANG)
 

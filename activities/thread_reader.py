@@ -245,6 +245,11 @@ class ThreadReader:
             )
         return turn
 
+    async def resume(self, position: ThreadPosition) -> ThreadPosition:
+        covered = await self._begin(ThreadPosition())
+        deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
+        return (covered if deeper else position).model_copy(update={"leg_over": False})
+
     def _asks_for_comments(self, position: ThreadPosition, now: datetime) -> bool:
         """Whether the REST lists of comments are worth their requests: not moments after another job read them."""
         if not self._type.comment_routes:

@@ -67,6 +67,10 @@ class Reader(Protocol[PositionT]):
     positions: type[PositionT]
     """What this reader's resume points are made of."""
 
+    async def resume(self, position: PositionT) -> PositionT:
+        """Where to go on after a leg's end: there, or behind what others have covered since."""
+        ...
+
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
         """The next turn after `position`, which is committed. Sends requests and writes nothing.
 

@@ -187,7 +187,8 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
     return removed
 
 
-# Alive is who committed a moment ago, or waits for GitHub as anyone would have to.
+# Alive is who committed a moment ago, or waits for GitHub as anyone would have to. Of those who are at the beginning of
+# a leg too, the earlier goes on; who is in the middle of one waits for nobody.
 _BEHIND = """
 select exists (
   select from backfill_sweeps mine join backfill_sweeps other
@@ -197,7 +198,8 @@ select exists (
     on p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id
   where mine.backfill_job_id = $1 and mine.repository_id = $2 and mine.data_type = $3
     and other.status = 'in_progress'
-    and (other.started_at, other.backfill_job_id) < (mine.started_at, mine.backfill_job_id)
+    and ((other.started_at, other.backfill_job_id) < (mine.started_at, mine.backfill_job_id)
+      or (other.position <> '{}' and not other.position ? 'leg_over'))
     and greatest(other.committed_at, other.leased_at, (p.metadata ->> 'waiting_until')::timestamptz)
       > now() - $4::interval
 )
@@ -205,7 +207,7 @@ select exists (
 
 
 async def is_behind_another(connection: Connection, sweep: Sweep, patience: timedelta) -> bool:
-    """Whether another job began the same type of the same repository earlier, and gave a sign of life since."""
+    """Whether another job is at the same type of the same repository, and gave a sign of life since."""
     behind: bool = await connection.fetchval(_BEHIND, *sweep.key, patience)
     return behind
 
