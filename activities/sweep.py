@@ -110,7 +110,7 @@ class _Slice:
         if await self._removed():
             return await self._end("skipped", self._left())
         if (not self._sweep.position or self._position.leg_over) and await self._another_is_at_it():
-            await sweeps.release(self._database, self._sweep)
+            await sweeps.release(self._database, self._sweep, waits=True)
             return self._result(outcome="busy")
         if self._position.leg_over:
             self._position = await self._reader.resume(self._position)

@@ -12,7 +12,7 @@ from sandbox.github.requests import Entry
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
-from tests.backfill.test_coverage import PAGES, questions, threads_shown
+from tests.backfill.test_coverage import PAGES, THREADS, questions, threads_shown
 from tests.backfill.test_events import of_events, page
 from tests.backfill.test_identity import all_rows
 from tests.shop import eventually
@@ -51,11 +51,11 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
     worker = await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "workflows,recent"})
     job_id = await backfill.start(await backfill.workspace(repository), types=())
 
-    async def recent_leg_is_over() -> bool:
-        rows = await backfill.rows("select status from backfill_sweeps where backfill_job_id = $1", job_id)
-        return [row["status"] for row in rows] == ["pending"] * 5
+    async def recent_leg_is_over(of: str, types: int) -> bool:
+        rows = await backfill.rows("select status from backfill_sweeps where backfill_job_id = $1", of)
+        return [row["status"] for row in rows] == ["pending"] * types
 
-    await eventually(recent_leg_is_over, within=30)
+    await eventually(lambda: recent_leg_is_over(job_id, 5), within=30)
     recent = list(github.log)
     job = await backfill.until("status = 'in_progress'", job_id)
     facts, since = await stored(backfill.dsn, repository.database_id), job["created_at"] - timedelta(days=90)
@@ -79,9 +79,12 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
         "PullRequestListing",
         "events",
     ]
+    # A third one wants all of it, too: of the two historical legs one goes on behind what the other covers.
+    third = await backfill.start(await backfill.workspace(repository), types=THREADS)
+    await eventually(lambda: recent_leg_is_over(third, len(THREADS)), within=30)
     asked = len(github.log)
     bulk = await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "historical"})
-    await backfill.completed(job_id)
+    await asyncio.gather(backfill.completed(job_id), backfill.completed(third))
     two_legs = [*recent, *github.log[asked:]]
     assert set(pages(two_legs).values()) == {1}
     await check(backfill.dsn, repository)
@@ -100,8 +103,8 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
     one_leg = github.log[asked:]
     assert pages(one_leg) == pages(each for each in two_legs if each.operation != "CommitHistory")
     assert await all_rows(backfill.dsn) == before
-    # A batch of parts that was not full at the leg's end, of each kind.
-    assert len(two_legs) <= len(one_leg) + 6
+    # A batch of parts that was not full at the leg's end, of each kind; and what the third one asked for.
+    assert len(two_legs) <= len(one_leg) + 6 + len(THREADS)
 
 
 async def test_what_is_new_since_another_job_comes_in_the_recent_leg(
