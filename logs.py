@@ -25,7 +25,9 @@ _SHAPES = (
     (re.compile(rf"(?i)(\bauthorization\b[\\\"']*\s*[:=,]\s*\\?(?:b?[\"'])?{_SCHEME}){_VALUE}"), r"\1"),
     (re.compile(rf"(?i)(\bbearer\s+)(?=\S{{8}}){_VALUE}"), r"\1"),
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)"), r"\1"),
-    (re.compile(r"\b(?:gh[opsur]_|github_pat_|whsec_|polar_(?:oat|pat)_)[A-Za-z0-9_+/=-]+"), ""),
+    # An installation's token may hold a JSON web token, which has dots, as an App's own has.
+    (re.compile(r"\b(?:gh[opsur]_|github_pat_|whsec_|polar_(?:oat|pat)_)[A-Za-z0-9_.+/=-]+"), ""),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), ""),
     (re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"), ""),
 )
 _secrets: set[str] = set()
@@ -34,9 +36,16 @@ _secrets: set[str] = set()
 def register_secret(value: str) -> None:
     """From now on no line shows `value`, in whatever context. The empty string is ignored."""
     if value:
-        _secrets.update(
-            (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1])
-        )
+        _secrets.update(_spellings(value))
+
+
+def forget_secret(value: str) -> None:
+    """`value` is dead: it is looked for no longer, so that secrets that live for an hour do not pile up."""
+    _secrets.difference_update(_spellings(value))
+
+
+def _spellings(value: str) -> set[str]:
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
 
 
 def redact(text: str) -> str:

@@ -5,6 +5,7 @@ that names every setting at fault in one line and never repeats a secret's value
 """
 
 import json
+import re
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -55,10 +56,15 @@ class Database(_Part):
 
 
 class GitHub(_Part):
-    """Tokens, addresses and the share of every account's hourly budget that backfills may spend."""
+    """Tokens, a GitHub App or both, addresses, and the share of every account's hourly budget that backfills may spend.
+
+    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be spelled `\\n`.
+    """
 
     github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     github_token: SecretStr | None = None
+    github_app_id: str | None = None
+    github_app_private_key: SecretStr | None = None
     github_api_url: HttpUrl = "https://api.github.com"
     github_graphql_url: HttpUrl | None = None
     github_budget_share: float = Field(default=0.8, gt=0, le=1)
@@ -68,10 +74,40 @@ class GitHub(_Part):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("github_app_id")
+    @classmethod
+    def _is_an_id(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"\d+|Iv[\w.]+", value):
+            raise ValueError("must be the App's id, a number, or its client id")
+        return value
+
+    @field_validator("github_app_private_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        # Here and not above: it takes memory that those who have tokens only need not spend.
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        pem = value.get_secret_value().replace("\\n", "\n").strip()
+        try:
+            key = load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, RSAPrivateKey):
+            raise ValueError("must be the private key that GitHub made for the App, as its .pem file has it")
+        return SecretStr(pem)
+
     @model_validator(mode="after")
-    def _needs_a_token(self) -> "GitHub":
-        if not self.tokens:
-            raise ValueError("GITHUB_TOKENS (or GITHUB_TOKEN): missing")
+    def _needs_a_credential(self) -> "GitHub":
+        if self.github_app_id and not self.github_app_private_key:
+            raise ValueError("GITHUB_APP_PRIVATE_KEY: missing, and GITHUB_APP_ID is set")
+        if self.github_app_private_key and not self.github_app_id:
+            raise ValueError("GITHUB_APP_ID: missing, and GITHUB_APP_PRIVATE_KEY is set")
+        if not self.tokens and not self.app:
+            raise ValueError("GITHUB_TOKENS (or GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY): missing")
         return self
 
     @property
@@ -79,6 +115,13 @@ class GitHub(_Part):
         if self.github_tokens:
             return tuple(token.get_secret_value() for token in self.github_tokens)
         return (self.github_token.get_secret_value(),) if self.github_token else ()
+
+    @property
+    def app(self) -> tuple[str, str] | None:
+        """Id and private key (PEM) of the GitHub App, if there is one."""
+        if self.github_app_id and self.github_app_private_key:
+            return self.github_app_id, self.github_app_private_key.get_secret_value()
+        return None
 
     @property
     def graphql_url(self) -> str:

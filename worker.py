@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -28,8 +29,8 @@ from activities.turn import Sources
 from budget.prices import Prices
 from errors import BackfillError, BadInput
 from github.archive import Archive
-from github.client import GitHub
-from github.credentials import Credentials
+from github.client import TIMEOUT_SECONDS, GitHub
+from github.credentials import App, Credentials
 from messages import Pace
 from reconciler import Reconciler
 from store import embeddings
@@ -109,8 +110,6 @@ async def work(stop: asyncio.Event) -> None:
     github_setting = settings.load(settings.GitHub)
     embeddings_setting = settings.load(settings.Embeddings)
     archive_url = settings.load(settings.Archive).gh_archive_url
-    for token in github_setting.tokens:
-        logs.register_secret(token)
     logs.register_secret(embeddings_setting.key or "")
     client = await temporal.connect()
     size = worker_setting.activities_at_once + 2
@@ -145,8 +144,13 @@ async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Dat
     prices = Prices()
     pool = Budgets(database, setting.github_budget_share, prices)
     await pool.load_prices()
+    app = None
+    if setting.app is not None:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        app = App(session, setting.github_api_url, *setting.app)
     github = await stack.enter_async_context(
-        GitHub(setting.github_api_url, setting.graphql_url, Credentials(setting.tokens), pool, prices)
+        GitHub(setting.github_api_url, setting.graphql_url, Credentials(setting.tokens, app), pool, prices)
     )
     try:
         async with asyncio.timeout(INTRODUCTION_SECONDS):

@@ -6,7 +6,7 @@ Points = the requests needed to fill every connection, each `first` reached, div
 """
 
 from collections.abc import Iterator
-from math import floor
+from math import ceil, floor
 
 ONE_POINT = 149
 """The most requests that still cost one point: 1.49 is rounded down."""
@@ -36,14 +36,17 @@ class Prices:
         affordable = ONE_POINT / self._factors.get(operation, 1.0)
         return max(1, min(most, floor((affordable - 1) / connections)))
 
-    def observe(self, operation: str, requests: int, cost: int) -> bool:
-        """What a query that needs so many requests was charged. True if that is news."""
+    def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
+        """What a query that needs so many requests, for so many parents, was charged. True if that is news."""
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False
-        # The nearest factor under which this charge is what the formula says.
-        charged = requests * self._factors.get(operation, 1.0)
+        # The nearest that this charge allows; each parent has a whole number of connections.
         low, high = (100 * cost - 50 if cost > 1 else 1), 100 * cost + 49
-        self._factors[operation] = (low if charged < low else high) / requests
+        if requests * self._factors.get(operation, 1.0) < low:
+            charged = 1 + parents * ceil((low - 1) / parents)
+        else:
+            charged = max(1, 1 + parents * floor((high - 1) / parents))
+        self._factors[operation] = (charged if low <= charged <= high else low) / requests
         return True
 
     def factor(self, operation: str) -> float:

@@ -145,7 +145,7 @@ def _refusal(raw: Raw, what: str) -> Exception:
     status, headers = raw.status, raw.headers
     message = _message(raw.body)
     words = message.lower()
-    if status == 401:
+    if status == 401 or (status == 403 and "installation has been suspended" in words):
         return Unauthorized()
     if status == 429 or (
         status == 403

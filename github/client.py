@@ -33,7 +33,7 @@ from github.answers import (
     read_rest,
     windows_of,
 )
-from github.credentials import Credential, Credentials
+from github.credentials import Credential, Credentials, Installation
 
 log = structlog.get_logger(__name__)
 
@@ -82,12 +82,15 @@ class GitHub:
         self._without_teams: set[str] = set()
         """Accounts that may not see teams."""
         self._repository = ""
+        self._names: dict[str, str] = {}
+        """Variables of every operation about the repository."""
         self._fence: object = None
 
     def on_behalf_of(self, full_name: str, fence: object = None) -> "GitHub":
         """This client for requests about a repository; `fence` has to hold for every reservation (`Pool.reserve`)."""
         bound = copy(self)
         bound._repository, bound._fence = full_name, fence
+        bound._names = dict(zip(("owner", "name"), full_name.split("/", 1), strict=True))
         return bound
 
     async def __aenter__(self) -> "GitHub":
@@ -111,13 +114,20 @@ class GitHub:
             self._session = None
 
     async def graphql(
-        self, operation: str, variables: Mapping[str, Any], aliases: int = 0, *, requests: int = 1
+        self,
+        operation: str,
+        variables: Mapping[str, Any],
+        aliases: int = 0,
+        *,
+        requests: int = 1,
+        parents: int = 1,
     ) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
-        `requests` are those that fill its connections, which its price is made of (`budget.prices`). Nodes that GitHub
-        says do not exist are None in `data` and listed in `missing`. A field deep inside that this token may not see
-        (a reference into a private repository) is None; any other error raises.
+        `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
+        its price is made of (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in
+        `missing`. A field deep inside that this token may not see (a reference into a private repository) is None; any
+        other error raises.
         """
         ask = Ask(
             "graphql",
@@ -128,15 +138,16 @@ class GitHub:
             self._fence,
         )
 
-        async def send(credential: Credential) -> Raw:
+        async def send(credential: Credential, secret: str) -> Raw:
             teams = credential.account not in self._without_teams
             query = documents.text(operation, aliases, teams=teams)
-            body = orjson.dumps({"query": query, "operationName": operation, "variables": variables})
-            return await self._exchange("POST", self._graphql_url, body, await credential.secret())
+            whole = {**self._names, **variables}
+            body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
+            return await self._exchange("POST", self._graphql_url, body, secret)
 
         answer = await self._ask(ask, send, read_graphql)
         self.prices.took(operation, answer.seconds)
-        if answer.cost and self.prices.observe(operation, requests, answer.cost):
+        if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):
             log.warning(
                 "GitHub charges otherwise than by its formula",
                 operation=operation,
@@ -153,8 +164,8 @@ class GitHub:
         seconds = self.prices.seconds(route, REST_SECONDS)
         ask = Ask("core", route, 1, seconds, self._repository or _repository_of(path), self._fence)
 
-        async def send(credential: Credential) -> Raw:
-            return await self._exchange("GET", f"{self._api_url}{path}", None, await credential.secret())
+        async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
+            return await self._exchange("GET", f"{self._api_url}{path}", None, secret)
 
         answer = await self._ask(ask, send, lambda ask, raw: read_rest(ask, raw, self._api_url))
         self.prices.took(route, answer.seconds)
@@ -172,7 +183,7 @@ class GitHub:
     async def _ask(
         self,
         ask: Ask,
-        send: Callable[[Credential], Awaitable[Raw]],
+        send: Callable[[Credential, str], Awaitable[Raw]],
         read: Callable[[Ask, Raw], Answer],
     ) -> Answer:
         """Sends it with the account that has most left, and with another where that one is limited or refused."""
@@ -180,12 +191,14 @@ class GitHub:
         limited = 0
         while True:
             candidates = await self._candidates(ask, refused)
-            reservation = await self._pool.reserve(ask, sorted(candidates))
+            reservation = await self._reserve(ask, candidates)
             credential = candidates[reservation.account]
+            secret = ""
             told = Told("failed", 0.0)
             started = monotonic()
             try:
-                raw = await send(credential)
+                secret = await credential.secret()
+                raw = await send(credential, secret)
                 told = Told("failed", raw.seconds, windows=windows_of(raw.headers))
                 answer = read(ask, raw)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
@@ -207,7 +220,7 @@ class GitHub:
                     ) from error
             except Unauthorized:
                 told = replace(told, outcome="answered", points=0)
-                await self._refused(credential)
+                await self._refused(credential, secret)
             except ScopeMissing as error:
                 told = replace(told, outcome="answered", points=0)
                 if reservation.account in self._without_teams:
@@ -228,6 +241,17 @@ class GitHub:
                 if told.seconds == 0.0:
                     told = replace(told, seconds=monotonic() - started)
                 await asyncio.shield(self._settle(reservation, told))
+
+    async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
+        """With the owner's own installation, which sees what is private, as long as it may be asked; else with any."""
+        owner = ask.repository.partition("/")[0]
+        own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]
+        if own and len(own) < len(candidates):
+            try:
+                return await self._pool.reserve(ask, own)
+            except RetryLater as error:
+                log.info("the owner's installation is used up", account=own[0], until=error.at.isoformat())
+        return await self._pool.reserve(ask, sorted(candidates))
 
     async def _settle(self, reservation: Reservation, told: Told) -> None:
         try:
@@ -261,26 +285,32 @@ class GitHub:
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        body = orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}})
+        """By GraphQL, which tells of the budget too; by REST where that one is used up."""
         secret = await credential.secret()
+        body = orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}})
         try:
             raw = await self._exchange("POST", self._graphql_url, body, secret)
             answer = read_graphql(Ask("graphql", "Viewer"), raw)
         except Unauthorized:
-            await self._refused(credential)
+            await self._refused(credential, secret)
             return
-        except (Limited, PartOver) as error:
-            # It is limited from the start, or may not ask who it is (an Actions token): its own account, then.
-            log.info("GitHub does not say whose it is", credential=credential.label, why=str(error))
-            credential.account = f"token:{sha256(secret.encode()).hexdigest()[:8]}"
+        except Limited as error:
+            account = await self._account_by_rest(secret)
+            told = Told("limited", raw.seconds, 0, windows_of(raw.headers), error.wait)
+            await self._pool.hear(account, told, "Viewer")
+            credential.account = account
+            return
+        except PartOver as error:
+            # A token that may not ask who it is, of an Actions workflow say: its own account, then.
+            log.info("GitHub does not say whose it is", credential=credential.label, why=error.message)
+            credential.account = _account_of_nobody(secret)
             return
         except TooLarge as error:
             raise RetryNow(error.code, error.message) from error
-        viewer = answer.data["viewer"]
-        credential.account = f"user:{viewer.get('databaseId') or viewer['login']}"
+        viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
+        credential.account = f"user:{viewer['databaseId']}"
         told = Told("answered", raw.seconds, answer.cost, all_windows(raw, answer))
         await self._pool.hear(credential.account, told, "Viewer")
-        rate = answer.data.get("rateLimit") or {}
         log.info(
             "account",
             credential=credential.label,
@@ -290,13 +320,29 @@ class GitHub:
             points=rate.get("limit"),
         )
 
-    async def _refused(self, credential: Credential) -> None:
+    async def _account_by_rest(self, secret: str) -> str:
+        try:
+            answer = read_rest(
+                Ask("core", "user"), await self._exchange("GET", f"{self._api_url}/user", None, secret), self._api_url
+            )
+        except Limited as error:
+            at = datetime.now(UTC) + timedelta(seconds=max(error.wait or LIMITED_SECONDS, 1.0))
+            raise RetryLater("rate_limited", "both budgets of a token's account are used up", at) from error
+        except PartOver:
+            return _account_of_nobody(secret)
+        return f"user:{answer.data['id']}"
+
+    async def _refused(self, credential: Credential, secret: str) -> None:
         """A 401: the credential is set aside for a moment, and again and again if it comes back."""
         standing = self._standing(credential)
         standing.strikes += 1
-        standing.refused_until = monotonic() + (DOUBT if standing.strikes == 1 else SET_ASIDE)
+        if standing.strikes > 1:
+            standing.refused_until = monotonic() + SET_ASIDE
+        elif not isinstance(credential, Installation):
+            # An installation makes another token; this one is the only one that there is.
+            standing.refused_until = monotonic() + DOUBT
         log.warning("GitHub refuses a token (401): it is set aside", credential=credential.label)
-        await self._credentials.refused(credential)
+        await self._credentials.refused(credential, secret)
 
     def _none_accepted(self, credentials: Sequence[Credential]) -> BackfillError:
         standings = [self._standing(each) for each in credentials]
@@ -327,6 +373,11 @@ class GitHub:
             raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
             raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
+
+
+def _account_of_nobody(secret: str) -> str:
+    """The key of the budget of a token whose account GitHub does not tell; nothing can be learned from it."""
+    return f"token:{sha256(secret.encode()).hexdigest()[:8]}"
 
 
 def _route(path: str) -> str:

@@ -172,8 +172,10 @@ async def read_page(
 
     With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
     """
-    variables = {**_name(repository), "first": first, "after": after, "changes": changes, **kind.variables}
-    answer = await github.graphql(kind.page, variables, requests=page_requests(kind, first, changes=changes))
+    variables = {"first": first, "after": after, "changes": changes, **kind.variables}
+    answer = await github.graphql(
+        kind.page, variables, requests=page_requests(kind, first, changes=changes), parents=first
+    )
     connection = _connection(answer, repository)
     nodes = connection["nodes"]
     if any(node is None for node in nodes):
@@ -201,7 +203,7 @@ async def read_listing(
     by_birth: bool = False,
 ) -> Listing:
     """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first."""
-    variables: dict[str, Any] = {**_name(repository), "first": first, "after": after}
+    variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:
         variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
     requests = 1 + (first if kind.listed_connections > 1 else 0)
@@ -215,6 +217,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
         kind.by_id,
         {"ids": [part.node_id for part in parts], **kind.variables},
         requests=kind.connections * len(parts),
+        parents=len(parts),
     )
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
@@ -226,7 +229,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
     """Threads without what hangs on them (parts of kind head), which is parts of its own."""
     ids = [part.node_id for part in parts]
-    answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts))
+    answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         github_id = kind.add(node, threads.page)
@@ -286,7 +289,7 @@ async def read_review_comments(
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
     else:
         variables = {"ids": [part.node_id for part in parts], "first": first}
-        answer = await github.graphql("ReviewComments", variables, requests=len(parts))
+        answer = await github.graphql("ReviewComments", variables, requests=len(parts), parents=len(parts))
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
     for part, node in pairs:
@@ -368,11 +371,6 @@ def comments_path(repository: RepositoryRef, route: str, since: datetime, per_pa
     moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
     query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
     return f"/repositories/{repository.github_id}/{route}?{urlencode(query)}"
-
-
-def _name(repository: RepositoryRef) -> dict[str, str]:
-    owner, _, name = repository.full_name.partition("/")
-    return {"owner": owner, "name": name}
 
 
 def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
@@ -519,7 +517,7 @@ async def _aliased(
     for index, part in enumerate(parts):
         variables[f"id{index}"] = part.node_id
         variables[f"after{index}"] = part.cursor
-    return await github.graphql(operation, variables, len(parts), requests=connections * len(parts))
+    return await github.graphql(operation, variables, len(parts), requests=connections * len(parts), parents=len(parts))
 
 
 def _parent(part: Part) -> int:

@@ -46,6 +46,7 @@ log.info("headers", headers={{"Authorization": "Bearer hunter2"}}, more=[("autho
 log.info("url", url="postgresql://user:hunter2@host:5432/db", smtp="smtps://:hunter2@mail")
 logging.getLogger("temporalio.worker").warning("of a library: %s ghp_hunter2", SECRET)
 log.info("key", pem="-----BEGIN RSA PRIVATE KEY-----\\nhunter2\\n-----END RSA PRIVATE KEY-----")
+log.info("installation", token="ghs_7_eyJhunter2.hunter2.hunter2-hunter2", signed="eyJhunter2.hunter2.hunter2")
 def fail():
     hunter2 = 1
     raise ValueError("Bearer hunter2.hunter2 " + SECRET)
@@ -58,7 +59,7 @@ raise RuntimeError("postgres://u:hunter2@h")
     text = "\n".join(shown).replace("    hunter2 = 1", "")
     assert "hunter2" not in text
     assert "cret" not in text.replace("SECRET", "")
-    assert text.count(logs.REDACTED) >= 14
+    assert text.count(logs.REDACTED) >= 16
 
 
 def test_json_is_one_object_a_line(lines: Callable[[str, str], list[str]]) -> None:
@@ -98,6 +99,13 @@ def test_configuring_again_does_not_double_lines(capsys: pytest.CaptureFixture[s
         root.handlers, sys.excepthook = before, sys.__excepthook__
         root.setLevel(level)
         logging.captureWarnings(capture=False)
+
+
+def test_a_secret_that_is_forgotten_is_text_like_any_other() -> None:
+    logs.register_secret(SECRET)
+    assert logs.redact(f"{SECRET} {SECRET!r}") == f"{logs.REDACTED} '{logs.REDACTED}'"
+    logs.forget_secret(SECRET)
+    assert logs.redact(f"{SECRET} {SECRET!r}") == f"{SECRET} {SECRET!r}"
 
 
 def test_what_is_not_secret_stays() -> None:

@@ -25,6 +25,8 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
         ("DATABASE_URL", ""),
         ("DATABASE_URL", "mysql://somewhere"),
         ("GITHUB_TOKENS", ""),
+        ("GITHUB_APP_ID", "1234"),  # without a key
+        ("GITHUB_APP_PRIVATE_KEY", "-----BEGIN RSA PRIVATE KEY-----"),
         ("GITHUB_API_URL", "api.github.com"),
         ("GITHUB_BUDGET_SHARE", "7"),
         ("GITHUB_BUDGET_SHARE", "most"),

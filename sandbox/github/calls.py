@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sandbox.github.accounts import Account
+from sandbox.github.apps import Installation
 from sandbox.github.clock import moment, stamp
 from sandbox.github.repositories import Repository
 from sandbox.github.requests import Reply, json_reply, message_reply
@@ -33,6 +34,7 @@ class Call:
     path: str
     query: dict[str, str]
     accept: str = ""
+    installation: Installation | None = None
 
     def number(self, name: str, otherwise: int) -> int:
         text = self.query.get(name, "")
@@ -60,7 +62,7 @@ def find_repository(call: Call, owner: str, name: str) -> Repository:
 
 
 def visible(call: Call, found: Repository | None) -> Repository:
-    if found is None or found.state == "gone":
+    if found is None or found.state == "gone" or not found.shows_to(call.viewer, call.installation):
         raise Refusal(message_reply(404, "Not Found"))
     if found.state == "forbidden":
         raise Refusal(message_reply(403, "Resource not accessible by personal access token"))

@@ -7,6 +7,7 @@ from typing import Any
 from graphql import GraphQLResolveInfo
 
 from sandbox.github.accounts import Account
+from sandbox.github.apps import Installation
 from sandbox.github.clock import Stamp
 from sandbox.github.world import World
 
@@ -30,6 +31,7 @@ class Context:
 
     world: World
     viewer: Account
+    installation: Installation | None
     new_ids: bool
     rate: Rate
     refused_cursors: frozenset[str] = frozenset()

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import orjson
 
-from sandbox.github.accounts import Account
 from sandbox.github.execution import Broken
 from sandbox.github.limits import Budget, Resource
 from sandbox.github.refusals import GitHubError, something_went_wrong
@@ -274,7 +273,8 @@ EFFECTS: dict[str, type[Effect]] = {
 
 @dataclass
 class Fault:
-    """An effect, and which requests it meets. `path` is a pattern of the URL's path and query (`*/pulls/comments*`)."""
+    """An effect, and which requests it meets. `path` is a pattern of the URL's path and query (`*/pulls/comments*`),
+    `account` is who pays (`Request.payer`)."""
 
     effect: Effect
     times: int | None = 1
@@ -292,7 +292,7 @@ class Fault:
             and self.operation in (None, request.operation)
             and (self.path is None or fnmatch(request.path, self.path))
             and request.page_size >= (self.page_over + 1 if self.page_over else 0)
-            and self.account in (None, request.account.login if request.account else None)
+            and self.account in (None, request.payer or None)
             and (self.when is None or self.when(request))
         )
 
@@ -385,12 +385,14 @@ def gateway_error(status: int, words: str, *, json: bool) -> Reply:
 
 def primary_limit(request: Request, status: int = 403, type_: str = "RATE_LIMITED") -> Reply:
     account = request.account
-    number = account.database_id if isinstance(account, Account) else 0
+    asker = f"user ID {account.database_id if account is not None else 0}"
+    if request.installation is not None:
+        asker = f"installation ID {request.installation.database_id}"
     if request.kind == "graphql":
-        message = f"API rate limit already exceeded for user ID {number}."
+        message = f"API rate limit already exceeded for {asker}."
         return json_reply(200, {"errors": [{"type": type_, "message": message}]})
     message = (
-        f"API rate limit exceeded for user ID {number}. If you reach out to GitHub Support for help, "
+        f"API rate limit exceeded for {asker}. If you reach out to GitHub Support for help, "
         f"please include the request ID {request.id}."
     )
     return message_reply(status, message, "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api")

@@ -206,6 +206,12 @@ def viewer(_source: Any, info: Info) -> Account:
     return account
 
 
+@field("User.login")
+def user_login(source: Account, _info: Info) -> str:
+    """`viewer` is a User by its type: an App's bot, asked who it is, has the login that REST gives it."""
+    return source.rest_login
+
+
 @field("Query.relay")
 def relay(_source: Any, _info: Info) -> dict[str, Any]:
     return {}
@@ -225,17 +231,21 @@ def repository(_source: Any, info: Info, **args: Any) -> Repository:
     found: Repository | None = world.find(name)
     if found is None or (args.get("followRenames") is False and not world.is_present_name(name)):
         raise GitHubError("NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'.")
-    return visible(found, f"Could not resolve to a Repository with the name '{name}'.")
+    return visible(info.context, found, f"Could not resolve to a Repository with the name '{name}'.")
 
 
-def visible(found: Repository, otherwise: str) -> Repository:
-    if found.state == "gone":
+def visible(context: Context, found: Repository, otherwise: str) -> Repository:
+    if found.state == "gone" or not found.shows_to(context.viewer, context.installation):
         raise GitHubError("NOT_FOUND", otherwise)
     if found.state == "forbidden":
         raise GitHubError("FORBIDDEN", "Resource not accessible by personal access token")
     if found.state == "taken_down":
         raise GitHubError("FORBIDDEN", "Repository access blocked")
     return found
+
+
+def is_here(context: Context, found: Repository) -> bool:
+    return found.state == "here" and found.shows_to(context.viewer, context.installation)
 
 
 @field("Query.node")
@@ -264,7 +274,7 @@ def resolve_node(context: Context, identifier: str) -> Any:
     home = getattr(thing, "repository", None)
     try:
         if home is not None:
-            visible(home, missing)
+            visible(context, home, missing)
     except GitHubError as error:
         return error
     return thing
@@ -477,14 +487,14 @@ def closed_by_pull_requests(source: Issue, info: Info, **args: Any) -> Page:
     if args.get("userLinkedOnly") or args.get("orderByState"):
         raise NotModelled("Issue.closedByPullRequestsReferences by user or state")
     found = [each for each in source.closed_by if args.get("includeClosedPrs") or each.state != "CLOSED"]
-    found = [each for each in found if each.repository.state == "here"]
+    found = [each for each in found if is_here(info.context, each.repository)]
     return serve(info, sorted(found, key=by_id), by_id, args)
 
 
 @field("PullRequest.closingIssuesReferences")
 def closing_issues(source: PullRequest, info: Info, **args: Any) -> Page:
     refuse_arguments("PullRequest.closingIssuesReferences", args, "userLinkedOnly", "orderBy")
-    found = [each for each in source.closes if each.repository.state == "here"]
+    found = [each for each in source.closes if is_here(info.context, each.repository)]
     return serve(info, sorted(found, key=by_id), by_id, args)
 
 

@@ -22,7 +22,7 @@ def stargazers(source: Repository, info: Info, **args: Any) -> Page:
     """Since July 2026 only those who work on a repository are shown them. The field cannot be null, so an error here
     takes the whole repository with it."""
     shown = source.ordered("stars", "starred_at")
-    if not source.shows_stargazers_to(info.context.viewer):
+    if not source.shows_stargazers_to(info.context.viewer, info.context.installation):
         if source.stargazers_refusal == "forbidden":
             raise GitHubError("FORBIDDEN", "You do not have permission to view stargazers on this repository.")
         if source.stargazers_refusal == "not_found":

@@ -24,6 +24,7 @@ from sandbox.github.threads import (
 )
 
 if TYPE_CHECKING:
+    from sandbox.github.apps import Installation
     from sandbox.github.world import World
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ class Repository:
     """`state`: `gone` also stands for private without access. Lists are by number or id; `ordered` sorts them.
 
     `stargazers_refusal` is how GitHub keeps the list of stargazers from all but `collaborators`; how many there are it
-    tells everybody. `events_latency` are the seconds before an event shows.
+    tells everybody. A private one is there for its owner, `collaborators` and installations of its owner's alone.
+    `events_latency` are the seconds before an event shows.
     """
 
     typename: ClassVar[str] = "Repository"
@@ -415,8 +417,20 @@ class Repository:
         """The name of a branch, with or without `refs/heads/`; the default one's for none."""
         return ref.removeprefix(HEADS) if ref else self.default_branch
 
-    def shows_stargazers_to(self, account: Account) -> bool:
-        return self.stargazers_refusal is None or account in (self.owner_account, *self.collaborators)
+    def shows_to(self, account: Account, installation: "Installation | None" = None) -> bool:
+        """Whether it is there for them. An installation is who it is, whatever its bot is a collaborator of."""
+        return not self.is_private or self._is_theirs(account, installation)
+
+    def shows_stargazers_to(self, account: Account, installation: "Installation | None" = None) -> bool:
+        if self.stargazers_refusal is None:
+            return True
+        writes = installation is None or installation.permissions["contents"] == "write"
+        return writes and self._is_theirs(account, installation)
+
+    def _is_theirs(self, account: Account, installation: "Installation | None") -> bool:
+        if installation is not None:
+            return installation.covers(self)
+        return account in (self.owner_account, *self.collaborators)
 
     def lose(self, account: Account) -> None:
         """What goes with a deleted account: its stars and its forks."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 
 from sandbox.github.accounts import Account
+from sandbox.github.apps import App, Installation
 from sandbox.github.clock import Stamp
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Request:
     body: bytes = b""
     token: str = ""
     account: Account | None = None
+    """Who asks; for an App and its installations, its bot."""
+    installation: Installation | None = None
+    app: App | None = None
+    """By a JSON web token."""
     id: str = field(default_factory=lambda: ":".join(secrets.token_hex(2).upper() for _ in range(5)))
     operation: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +47,15 @@ class Request:
     effects: "tuple[Effect, ...]" = ()
     answering: str = ""
     """The response key of the connection whose things effects are asked about."""
+
+    @property
+    def payer(self) -> str:
+        """Whose budget it is: a login, `installation:5` or `app:7`; empty while nobody is known."""
+        if self.installation is not None:
+            return self.installation.payer
+        if self.app is not None:
+            return f"app:{self.app.database_id}"
+        return self.account.login if self.account is not None else ""
 
 
 @dataclass(slots=True)
@@ -62,7 +76,8 @@ class Reply:
 class Entry:
     """A line of the log. `after` is the cursor (or the page number) that the request went on from.
 
-    `at` and `sequence` are of its arrival; `cost` is what was charged, `fault` names the effects it met.
+    `at` and `sequence` are of its arrival; `account` is who paid (`Request.payer`), `cost` what was charged, `fault`
+    names the effects it met.
     """
 
     sequence: int

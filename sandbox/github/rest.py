@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.github import rest_events
-from sandbox.github.accounts import Account
+from sandbox.github import rest_apps, rest_events
 from sandbox.github.calls import Call, Refusal, find_repository, listed, visible
 from sandbox.github.refusals import NotModelled
 from sandbox.github.repositories import ORDERS, Repository
@@ -28,14 +27,18 @@ PAGES_LIMIT = 100
 """Lists of issues and comments are refused beyond this page."""
 
 
-def answer(world: World, viewer: Account, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
+def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
     """The answer, 304 if `etag` names what it would be. `NotModelled` if GitHub may have a route that this has not."""
+    assert request.account is not None
     path, _, query = request.path.partition("?")
     if by_id := BY_ID.fullmatch(path):
         named = world.repositories.get(int(by_id[1]))
         path = f"/repos/{named.name_with_owner}{by_id[2]}" if named is not None else path
     accept = request.headers.get("Accept", "")
-    call = Call(world, viewer, root, new_ids, path, dict(parse_qsl(query, keep_blank_values=True)), accept)
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    call = Call(world, request.account, root, new_ids, path, asked, accept, request.installation)
+    if request.app is not None:
+        return rest_apps.answer(call, request.app, request)
     for pattern, route in ROUTES:
         if request.method == "GET" and (found := pattern.fullmatch(path)):
             try:
@@ -62,6 +65,8 @@ def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
 
 
 def user(call: Call) -> Reply:
+    if call.installation is not None:
+        return message_reply(403, "Resource not accessible by integration")
     return json_reply(200, user_shape(call, call.viewer))
 
 

@@ -92,7 +92,7 @@ def stargazers(call: Call, owner: str, name: str) -> Reply:
     """Oldest first. Since July 2026 only those who work on a repository are shown them."""
     found = find_repository(call, owner, name)
     shown = found.ordered("stars", "starred_at")
-    if not found.shows_stargazers_to(call.viewer):
+    if not found.shows_stargazers_to(call.viewer, call.installation):
         if found.stargazers_refusal == "forbidden":
             raise Refusal(message_reply(403, "Must have push access to view the stargazers of this repository."))
         if found.stargazers_refusal == "not_found":

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from sandbox.github import archive, execution, rest
+from sandbox.github import archive, execution, rest, rest_apps
+from sandbox.github.calls import Refusal
 from sandbox.github.context import Context, Rate
 from sandbox.github.execution import Query, Refused
 from sandbox.github.faults import (
@@ -37,7 +38,8 @@ NO_AGENT = (
 class Service:
     """Answers requests from a world, and keeps the log of them.
 
-    `tokens` maps tokens to the logins of accounts; those of one account share a budget. `log` is in the order in which
+    `tokens` maps tokens to the logins of accounts; those of one account share a budget. The world's Apps ask by their
+    own tokens. `log` is in the order in which
     requests ended. `failures` are requests that the stand-in itself could not answer (a bug, something not modelled):
     they are answered 501.
     """
@@ -66,13 +68,15 @@ class Service:
         for login in self.tokens.values():
             world.account(login)
 
-    def budget(self, login: str) -> Budget:
-        """An account's windows."""
-        return self._budgets.setdefault(login.lower(), Budget(self.world.clock, self.limits))
+    def budget(self, payer: str) -> Budget:
+        """The windows of an account, by its login, or of an App or installation (`Request.payer`)."""
+        return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
 
     def refuse_token(self, token: str) -> None:
-        """401 from now on."""
+        """401 from now on, an installation's token too."""
         self.tokens.pop(token, None)
+        if (installation := self.world.installation_of(token)) is not None:
+            del installation.tokens[token]
 
     def stats(self) -> dict[str, Any]:
         """Requests, points and seconds so far, and what the world holds."""
@@ -120,7 +124,7 @@ class Service:
                 return self._signed(request, unreadable.reply)
         effects = self.faults.meeting(request)
         request.effects = tuple(effects)
-        budget = self.budget(request.account.login)
+        budget = self.budget(request.payer)
         budget.running += 1
         try:
             reply = self._signed(request, self._work(request, query, budget))
@@ -155,11 +159,23 @@ class Service:
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() not in ("bearer", "token") or token not in self.tokens:
-            if request.kind == "graphql" and not token:
-                return message_reply(401, "This endpoint requires you to be authenticated.")
+        request.token = token if scheme.lower() in ("bearer", "token") else ""
+        if request.kind == "rest" and request.path.startswith("/app/"):
+            try:
+                request.app = rest_apps.authenticate(self.world, request.token)
+            except Refusal as refusal:
+                return refusal.reply
+            request.account = request.app.bot
+        elif request.token in self.tokens:
+            request.account = self.world.account(self.tokens[request.token])
+        elif (installation := self.world.installation_of(request.token)) is not None:
+            if installation.suspended_at:
+                return message_reply(403, rest_apps.SUSPENDED)
+            request.account, request.installation = installation.app.bot, installation
+        elif request.kind == "graphql" and not token:
+            return message_reply(401, "This endpoint requires you to be authenticated.")
+        else:
             return bad_credentials()
-        request.token, request.account = token, self.world.account(self.tokens[token])
         return None
 
     def _work(self, request: Request, query: Query | None, budget: Budget) -> Reply:
@@ -179,9 +195,8 @@ class Service:
         return self._rest(request, budget) if query is None else self._graphql(request, query, budget)
 
     def _rest(self, request: Request, budget: Budget) -> Reply:
-        assert request.account is not None
         new_ids, etag = _wants_new_ids(request), request.headers.get("If-None-Match")
-        reply = rest.answer(self.world, request.account, self.url, new_ids, request, etag)
+        reply = rest.answer(self.world, self.url, new_ids, request, etag)
         reply.github_seconds = self.pace.rest if self.pace else 0
         if reply.status != 304:
             self._charge(request, budget, 1)
@@ -193,7 +208,14 @@ class Service:
         window = budget.window("graphql")
         used = min(window.used, window.limit)
         rate = Rate(window.limit, request.cost, window.remaining, used, window.reset_at, request.node_count)
-        context = Context(self.world, request.account, _wants_new_ids(request), rate, self.faults.refused_cursors)
+        context = Context(
+            self.world,
+            request.account,
+            request.installation,
+            _wants_new_ids(request),
+            rate,
+            self.faults.refused_cursors,
+        )
         if request.effects:
             context.spoilt = lambda *of_a_page: _spoilt(request, *of_a_page)
         body = execution.run(query, context, request.id)
@@ -220,7 +242,7 @@ class Service:
         """With the headers that every answer has."""
         if request.account is not None:
             resource = resource_of(request.kind)
-            reply.headers |= self.budget(request.account.login).window(resource).headers(resource)
+            reply.headers |= self.budget(request.payer).window(resource).headers(resource)
         reply.headers |= {
             "Date": format_datetime(self.world.clock.now(), usegmt=True),
             "Server": "github.com",
@@ -283,7 +305,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
         variables=request.variables,
         path=request.path,
         after=after if isinstance(after, str) else None,
-        account=request.account.login if request.account else "",
+        account=request.payer,
         status=reply.status if reply else 0,
         cost=request.charged,
         node_count=request.node_count,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from sandbox.github import node_ids
 from sandbox.github.accounts import Account, Team
+from sandbox.github.apps import App, Installation
 from sandbox.github.chance import spread
 from sandbox.github.clock import Clock, Stamp
 from sandbox.github.repositories import Repository
@@ -38,6 +39,8 @@ class World:
         self.sequences: dict[str, int] = {}
         self.accounts: dict[str, Account] = {}
         self.teams: dict[str, Team] = {}
+        self.apps: dict[str, App] = {}
+        """By id."""
         self.repositories: dict[int, Repository] = {}
         self._names: dict[str, Repository] = {}
         self._former: dict[str, Repository] = {}
@@ -77,6 +80,20 @@ class World:
                 self.teams[key] = Team(owner, self.next_id("Team"), slug, name, "2016-01-01T00:00:00Z")
                 self.remember(self.teams[key])
             return self.teams[key]
+
+    def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
+        """A GitHub App that is installed nowhere yet. `public_key` is PEM."""
+        with self.lock:
+            app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
+            self.apps[str(app.database_id)] = app
+            return app
+
+    def installation_of(self, token: str) -> Installation | None:
+        """Whose token it is, if it has not expired."""
+        with self.lock:
+            now = self.clock.now()
+            installations = [each for app in self.apps.values() for each in app.installations.values()]
+            return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
         """By its present name or one it had. `KeyError` if there is none, whatever state it is in."""

@@ -47,19 +47,19 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     worker = await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
     job_id = await backfill.start(workspace_id)
-    killed_at: list[float] = []
     for _ in range(KILLS):
         await until_asked(github, len(github.log) + moments.randint(2, 6))
         await asyncio.sleep(moments.uniform(0, 0.03))
         worker.send(signal.SIGKILL)
         worker.wait(within=5)
-        killed_at.append(monotonic())
         worker = await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
 
-    # Whose the token is asks every worker that starts.
+    # Whose the token is asks every worker that starts: what came before was asked by those that were killed.
     disturbed = [entry for entry in github.log if entry.operation != "Viewer"]
+    killed_at = [entry.started for entry in github.log if entry.operation == "Viewer"][1:]
+    assert len(killed_at) == KILLS
     began = len(github.log)
     # A page is asked for while the one before it is committed.
     last_before_a_kill = {

@@ -18,8 +18,8 @@ def test_a_page_is_as_large_as_one_point_pays_for() -> None:
 def test_a_charge_beside_the_formula_makes_smaller_pages() -> None:
     prices = Prices()
     assert not prices.observe("x", 1 + 6 * 24, 1)
-    assert prices.observe("x", 1 + 6 * 24, 2)
-    assert prices.largest_page("x", 6, 100) == 23
+    assert prices.observe("x", 1 + 6 * 24, 2, parents=24)
+    assert prices.largest_page("x", 6, 100) == 21, "each parent has a seventh connection"
     assert prices.largest_page("y", 6, 100) == 24, "of that operation alone"
 
 
@@ -29,7 +29,7 @@ def test_what_it_learns_is_the_cheapest_page_and_lasts(formula: int, truth: int)
     prices = Prices()
     for _ in range(40):
         page = prices.largest_page("x", formula, 100)
-        if not prices.observe("x", 1 + formula * page, points(1 + truth * page)):
+        if not prices.observe("x", 1 + formula * page, points(1 + truth * page), page):
             break
     else:
         raise AssertionError("it never agrees with what is charged")

@@ -1,0 +1,67 @@
+"""GitHub's settings: tokens, an App, or both; what is wrong is one line that names it and does not repeat it."""
+
+from pathlib import Path
+
+import pytest
+
+from errors import BadInput
+from settings import GitHub, load
+from tests.keys import elliptic_key, private_key, public_key
+
+KEY = private_key()
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """In a directory without a `.env`; set what the test is about."""
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.replace("\n", "\\n"), f"\n{KEY}\n\n"], ids=["as it is", "one line", "blank"])
+def test_an_app_needs_no_token(given: pytest.MonkeyPatch, key: str) -> None:
+    given.setenv("GITHUB_APP_ID", "1234")
+    given.setenv("GITHUB_APP_PRIVATE_KEY", key)
+    found = load(GitHub)
+    assert (found.app, found.tokens) == (("1234", KEY.strip()), ())
+    assert KEY.splitlines()[1] not in repr(found)
+
+
+def test_a_key_in_the_env_file(given: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given.setenv("GITHUB_TOKENS", "ghp_a, ghp_b")
+    one_line = KEY.strip().replace("\n", "\\n")
+    (tmp_path / ".env").write_text(f'GITHUB_APP_ID=Iv23liAbC\nGITHUB_APP_PRIVATE_KEY="{one_line}"\n')
+    found = load(GitHub)
+    assert (found.app, found.tokens) == (("Iv23liAbC", KEY.strip()), ("ghp_a", "ghp_b"))
+
+
+def test_an_app_is_not_needed(given: pytest.MonkeyPatch) -> None:
+    given.setenv("GITHUB_TOKEN", "ghp_a")
+    assert (load(GitHub).app, load(GitHub).tokens) == (None, ("ghp_a",))
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "GITHUB_TOKENS"),
+        ({"GITHUB_APP_ID": "1234"}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_TOKENS": "ghp_a"}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_PRIVATE_KEY": KEY}, "GITHUB_APP_ID"),
+        ({"GITHUB_APP_ID": "my-app", "GITHUB_APP_PRIVATE_KEY": KEY}, "GITHUB_APP_ID"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_APP_PRIVATE_KEY": "hunter2"}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_APP_PRIVATE_KEY": KEY[:400]}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_APP_PRIVATE_KEY": KEY.replace("RSA ", "")}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_APP_PRIVATE_KEY": public_key()}, "GITHUB_APP_PRIVATE_KEY"),
+        ({"GITHUB_APP_ID": "1234", "GITHUB_APP_PRIVATE_KEY": elliptic_key()}, "GITHUB_APP_PRIVATE_KEY"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_repeated(given: pytest.MonkeyPatch, values: dict[str, str], name: str) -> None:
+    for each, value in values.items():
+        given.setenv(each, value)
+    with pytest.raises(BadInput) as bad:
+        load(GitHub)
+    assert bad.value.name.startswith(name)
+    assert len(bad.value.message.splitlines()) == 1
+    shown = str(bad.value) + repr(bad.value.__cause__)
+    for secret in ("hunter2", "ghp_a", *KEY.splitlines()[1:3]):
+        assert secret not in shown
