@@ -17,6 +17,10 @@ DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "e
 THREADS: frozenset[DataType] = frozenset({"pull_requests", "issues", "discussions"})
 """The types whose rows are threads; what is made of stored threads (feed events, embeddings) is whole after them."""
 
+Leg = Literal["recent", "historical"]
+LEGS: tuple[Leg, ...] = ("recent", "historical")
+"""The two legs of every sweep, in their order: the last 90 days of all repositories, then what is older."""
+
 JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
 PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})
@@ -96,6 +100,8 @@ class NextRepositories(Message):
     job_id: str
     after: str | None
     limit: Annotated[int, Field(ge=1, le=1_000)]
+    repository_ids: list[str] | None = None
+    """Of these alone; None: of all."""
 
 
 class FinishJob(Message):
@@ -122,13 +128,26 @@ class JobPlan(Message):
     pace: Pace
     search_attributes: list[str] = []
     """Those that the namespace knows."""
+    recent_since: datetime | None = None
+    """The recent leg of every sweep goes down to here; None: down to the cutoff, and it is the only one."""
+    tier: str = ""
+    """The workspace's: its share where workers are short."""
 
 
 class JobPlace(Message):
-    """Where a job's fan-out stands: repositories up to `after` (in the order of `next_repositories`) were started."""
+    """Where a job's fan-out stands when its workflow continues as new: ids, and no more of a repository than that."""
 
     plan: JobPlan
     after: str | None = None
+    """Of releases without legs: up to here repositories were started. An older release begins from the top again."""
+    listed: str | None = None
+    """Repositories up to this one (in the order of `next_repositories`) were asked for, and have ended or are below."""
+    recent: list[str] = []
+    """Those whose recent leg is not over."""
+    historical: list[str] = []
+    """Those whose recent leg is over, in the order in which they were."""
+    completed: int = 0
+    failed: int = 0
 
 
 class RepositoryRef(Message):
@@ -153,6 +172,10 @@ class RepositoryBackfill(Message):
     search_attributes: list[str] = []
     sequence: int = 0
     """Of the last mirrored transition; a run that continues as new goes on counting."""
+    leg: Leg = "recent"
+    down_to: datetime | None = None
+    """Where this leg ends; None: at the cutoff, with everything that comes after the history."""
+    tier: str = ""
 
 
 class Failure(Message):
@@ -178,17 +201,21 @@ class SweepSlice(Message):
     pace: Pace
     threads_ended: bool = True
     """No thread of this repository is being fetched any more in this run: what is made of threads can be finished."""
+    down_to: datetime | None = None
+    """Where this leg of the sweep ends; None: at its own end."""
+    threads_behind: bool = False
+    """This leg brings no more threads and the next one will: who waits for threads waits for that."""
 
 
 class SliceResult(Message):
     """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`.
 
-    `waiting`: all is done that can be until more threads are stored. `busy`: another job is at this type of this
-    repository; when it has ended, what it brought need not be fetched again.
+    `waiting`: all is done that can be until more threads are stored, or in this leg. `busy`: another job is at this
+    type of this repository; when it has ended, what it brought need not be fetched again.
     """
 
     outcome: Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
-    waiting_for: Literal["more_threads", "all_threads"] | None = None
+    waiting_for: Literal["more_threads", "all_threads", "next_leg"] | None = None
     limited_until: datetime | None = None
     limited_why: Text = ""
     failure: Failure | None = None
@@ -219,6 +246,8 @@ class RepositoryOutcome(Message):
     types: list[TypeOutcome] = []
     failure: Failure | None = None
     """Set when the repository as a whole could not be read."""
+    next_leg: Leg | None = None
+    """With `in_progress`: the leg that is to be run next; the same one again, if it had to give way."""
 
 
 class RepositoryScope(Message):
@@ -230,6 +259,8 @@ class RepositoryScope(Message):
     """Types that need no work in this run: completed before, skipped, or failed and not selected for the retry."""
     limited_until: datetime | None = None
     """Set when GitHub could not be asked before."""
+    sequence: int = 0
+    """Of the last transition that was mirrored in this attempt: the next leg goes on counting."""
 
 
 class RepositoryTransition(Message):

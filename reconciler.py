@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import structlog
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -68,6 +68,7 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
             ),
             static_summary=f"Backfill of {job.workspace_name}"[:200],
             static_details=f"Workspace `{job.workspace_id}`; job `{job.job_id}` started it.",
+            priority=Priority(fairness_key=job.workspace_id),
             rpc_timeout=ANSWER,
         )
     except RPCError as error:

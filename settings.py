@@ -6,7 +6,7 @@ that names every setting at fault in one line and never repeats a secret's value
 
 import json
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -181,8 +181,15 @@ class Webhook(_Part):
     port: int = Field(default=8080, ge=0, le=65_535)
 
 
+WorkerQueue = Literal["workflows", "recent", "historical"]
+"""`workflows` decide, and write down what they decided; sweeps go down the last 90 days, then what is older."""
+WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
+
+
 class Worker(_Part):
-    """How a worker paces its sweeps; each value reaches a workflow through its job's plan, never directly."""
+    """Which task queues a worker polls, and how it paces its sweeps: that reaches a workflow through its job's plan."""
+
+    worker_queues: Annotated[tuple[WorkerQueue, ...], NoDecode] = WORKER_QUEUES
 
     heartbeat_timeout_seconds: float = Field(default=60, ge=2, le=3600)
     slice_seconds: float = Field(default=60, gt=0, le=3600)
@@ -190,6 +197,16 @@ class Worker(_Part):
     repositories_at_once: int = Field(default=10, ge=1, le=200)
     activities_at_once: int = Field(default=20, ge=1, le=200)
     shutdown_seconds: float = Field(default=25, ge=0, le=3600)
+
+    @field_validator("worker_queues", mode="before")
+    @classmethod
+    def _queues(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        queues = {part.strip() for part in value.split(",")} - {""}
+        if not queues or not queues <= {*WORKER_QUEUES}:
+            raise ValueError(f"must be one or more of {', '.join(WORKER_QUEUES)}, comma-separated")
+        return tuple(each for each in WORKER_QUEUES if each in queues)
 
 
 class Temporal(_Part):

@@ -1,6 +1,7 @@
-"""One worker process: polls the task queue, runs workflows and activities, until it is told to stop.
+"""One worker process: polls its task queues, runs workflows and activities, until it is told to stop.
 
-Run as many as there is work for. SIGTERM and SIGINT stop it at the next page boundaries; SIGKILL loses nothing either.
+Run as many as there is work for; `WORKER_QUEUES` says which work. SIGTERM and SIGINT stop it at the next page
+boundaries; SIGKILL loses nothing either.
 """
 
 import asyncio
@@ -8,9 +9,10 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
@@ -35,6 +37,7 @@ from store import embeddings
 from store.budgets import Budgets
 from store.database import Database
 from workflows.archive import ArchiveWorkflow
+from workflows.order import sweep_queue
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -58,8 +61,8 @@ def build(
     worker: settings.Worker,
     task_queue: str,
     search_attributes: frozenset[str],
-) -> Worker:
-    """The worker with everything that it runs."""
+) -> list[Worker]:
+    """A worker for each of the task queues, with everything that runs there; they share the connections."""
     pace = Pace(
         heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
         slice_seconds=worker.slice_seconds,
@@ -69,26 +72,34 @@ def build(
     jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
     sweeps = SweepActivity(Sources(database, github, embedder))
     archives = ArchiveActivities(database, archive, pace, search_attributes)
-    return Worker(
-        client,
-        task_queue=task_queue,
-        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
-        activities=[
-            jobs.begin_job,
-            jobs.next_repositories,
-            jobs.inspect_repository,
-            jobs.record_repository,
-            jobs.finish_job,
-            sweeps.sweep,
-            archives.begin_archive,
-            archives.read_archive,
-            archives.end_archive,
-        ],
-        max_concurrent_activities=worker.activities_at_once,
-        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=timedelta(seconds=worker.shutdown_seconds),
-    )
+    # Sweeps began on the queue of workflows in releases that had no other: what waits there is still done.
+    data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]
+    decisions: list[Callable[..., Any]] = [
+        *(jobs.begin_job, jobs.next_repositories, jobs.inspect_repository, jobs.record_repository, jobs.finish_job),
+        *(archives.begin_archive, archives.end_archive),
+    ]
+    runs: dict[settings.WorkerQueue, tuple[str, list[type], list[Callable[..., Any]]]] = {
+        "workflows": (
+            task_queue,
+            [WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
+            [*decisions, *data],
+        ),
+        "recent": (sweep_queue(task_queue, "recent"), [], [sweeps.sweep]),
+        "historical": (sweep_queue(task_queue, "historical"), [], data),
+    }
+    return [
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=workflows,
+            activities=activities,
+            max_concurrent_activities=worker.activities_at_once,
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=timedelta(seconds=worker.shutdown_seconds),
+        )
+        for queue, workflows, activities in (runs[each] for each in worker.worker_queues)
+    ]
 
 
 async def work(stop: asyncio.Event) -> None:
@@ -111,15 +122,20 @@ async def work(stop: asyncio.Event) -> None:
         embedder = await _embedder(stack, embeddings_setting)
         search_attributes = await temporal.register_search_attributes(client)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
-        worker = build(client, database, github, embedder, archive, worker_setting, task_queue, search_attributes)
+        workers = build(client, database, github, embedder, archive, worker_setting, task_queue, search_attributes)
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
         gc.collect()
         gc.freeze()
-        async with worker:
-            log.info("polling", task_queue=task_queue, namespace=client.namespace)
-            await stop.wait()
-            log.info("stopping")
+        running = [asyncio.create_task(each.run()) for each in workers]
+        log.info("polling", task_queues=[each.task_queue for each in workers], namespace=client.namespace)
+        # One that cannot go on ends the process, which its supervisor starts again.
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        log.info("stopping")
+        await asyncio.gather(*(each.shutdown() for each in workers))
+        await asyncio.gather(*running)
         await reconciling
     log.info("stopped")
 

@@ -60,6 +60,9 @@ class EmbeddingReader:
     async def close(self) -> None:
         """Nothing is ever under way between two turns."""
 
+    async def resume(self, position: EmbeddingPosition) -> EmbeddingPosition:
+        return position.model_copy(update={"leg_over": False})
+
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
         """The next batch after `position`; behind the last one, whether that is all."""
         if self._embedder is None:

@@ -35,6 +35,14 @@ _SMALLER = {100: 50, 50: 25, 25: 5, 5: 1}
 """Each divides the one before, so that numbered pages go on where larger ones ended."""
 AGAIN = 97
 _NUMBERED = frozenset({"releases", "events"})
+_LONG: frozenset[EventSourceName] = frozenset({"stargazers", "forks", "activity", "history"})
+"""What a recent leg leaves in the middle; other lists are short, or (releases) only their end is the end."""
+_AFTER: dict[EventSourceName, tuple[EventSourceName, ...]] = {
+    "star_history": ("stargazers",),
+    "history": ("activity",),
+    "threads": SOURCES[:-1],
+}
+"""What has to be read to its end before."""
 MOST_RESTARTS = 3
 THREADS_A_TURN = 500
 WEEK = timedelta(weeks=1)
@@ -83,11 +91,28 @@ class EventReader:
     def _current(self, position: EventPosition) -> EventSourceName | None:
         """The first source that is not read yet. What moments ago was complete is asked first for what is new."""
         order = sorted(SOURCES, key=lambda each: each != "events") if position.fresh else SOURCES
-        return next((each for each in order if position.places[each].status == "open"), None)
+        return next(
+            (each for each in order if position.places[each].status == "open" and not self._is_left(position, each)),
+            None,
+        )
+
+    def _is_left(self, position: EventPosition, source: EventSourceName) -> bool:
+        """Whether what is still to be read of an open source is the next leg's."""
+        if self._sweep.down_to is None:
+            return False
+        place = position.places[source]
+        # Below what an earlier sweep has read there is nothing recent, if that went down far enough.
+        below = place.until is None and place.cursor is not None and place.cursor == place.below
+        deep_enough = position.low is not None and position.low <= self._sweep.down_to
+        return (source in _LONG and (place.recent or (below and deep_enough))) or any(
+            position.places[each].status == "open" and self._is_left(position, each) for each in _AFTER.get(source, ())
+        )
 
     async def _next(
         self, source: EventSourceName | None, position: EventPosition, threads_ended: bool
     ) -> Turn[EventPosition]:
+        if source is None and any(place.status == "open" for place in position.places.values()):
+            return self._end_leg(position)
         if source is None:
             return await self._end(position)
         if source == "threads":
@@ -145,6 +170,9 @@ class EventReader:
         places: dict[EventSourceName, EventPlace] = {}
         for source in SOURCES:
             left = position.places.get(source, EventPlace())
+            if left.status == "open" and left.below is not None and deep_enough:
+                # A leg of another sweep ended there, which is far enough for this one.
+                left = left.model_copy(update={"status": "complete"})
             done = left.status != "open" and (left.reached_end or deep_enough)
             if source in ("threads", "events"):
                 # Of the events API nothing is left to go on from: its pages are numbered from the top.
@@ -209,7 +237,7 @@ class EventReader:
         if position.fresh and source == "events" and place.until is not None:
             over = True
         if not over and read.cursor is not None:
-            place = place.model_copy(update={"cursor": read.cursor})
+            place = place.model_copy(update={"cursor": read.cursor, "recent": self._is_recent(read.oldest)})
         elif place.until is not None and read.cursor is not None:
             place = self._below(position, source, place)
         else:
@@ -251,6 +279,30 @@ class EventReader:
         log.info("refused", source=source, code=error.code, why=error.message)
         place = EventPlace(status="skipped", reason=error.message)
         return _with(position, source, place)
+
+    # --- A leg's end
+
+    async def resume(self, position: EventPosition) -> EventPosition:
+        covered = await self._begin(EventPosition())
+        deep_enough = covered.low is not None and covered.low <= self._sweep.cutoff_at
+        return (covered if deep_enough else position).model_copy(update={"leg_over": False})
+
+    def _is_recent(self, oldest: datetime | None) -> bool:
+        """Whether a page went down to where this leg ends."""
+        down_to = self._sweep.down_to
+        return down_to is not None and oldest is not None and oldest < down_to
+
+    def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
+        """Until the next leg others need not read again what is stored: they go on below it."""
+        assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
+        places = {
+            source: place.model_copy(update={"below": place.cursor or place.below, "cursor": None, "oids": None})
+            if place.status == "open"
+            else place
+            for source, place in position.places.items()
+        }
+        left = _left_of(position.model_copy(update={"places": places}))
+        return Turn(position, waiting="next_leg", coverage=Coverage(self._sweep.down_to, position.as_of, left))
 
     # --- Commits before the pushes that GitHub tells of
 
@@ -294,6 +346,9 @@ class EventReader:
         update: dict[str, Any] = {"as_of": place.as_of or read.asked_at, "oids": [*rest, *ends]}
         if not read.in_scope and all(each.committed_at < self._sweep.cutoff_at for each in read.commits.values()):
             update |= {"oids": rest, "bottom": [*place.bottom, *ends]}
+        elif read.commits:
+            # Their dates say nothing of their order, but any place along the branch is one to go on from.
+            update["recent"] = self._is_recent(max(each.committed_at for each in read.commits.values()))
         after = _with(position, "history", place, **update)
         sizes = self._grown("history", position, place, read.seconds)
         return Turn(after.model_copy(update={"sizes": sizes}), page=page, points=read.cost)
@@ -367,12 +422,7 @@ class EventReader:
         lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
         whole = all(place.reached_end for place in lists if place.status == "complete")
         low = min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at)
-        left = position.model_copy(update={"sizes": {}})
-        turn.coverage = Coverage(
-            BEGINNING if whole else low,
-            as_of,
-            left.model_dump(mode="json", include={"places", "branch", "head"}, exclude_defaults=True),
-        )
+        turn.coverage = Coverage(BEGINNING if whole else low, as_of, _left_of(position))
         return turn
 
     def _told(self, position: EventPosition, source: EventSourceName, stored: dict[str, int]) -> dict[str, Any]:
@@ -404,6 +454,11 @@ class EventReader:
 
 def _with(position: EventPosition, source: EventSourceName, place: EventPlace, **update: Any) -> EventPosition:
     return position.model_copy(update={"places": position.places | {source: place.model_copy(update=update)}})
+
+
+def _left_of(position: EventPosition) -> dict[str, Any]:
+    """What a later sweep goes on from."""
+    return position.model_dump(mode="json", include={"places", "branch", "head"}, exclude_defaults=True)
 
 
 def _notes(position: EventPosition) -> list[str]:

@@ -1,6 +1,7 @@
 """The mirror's activities: a job's beginning and end, its repositories, and what each came to."""
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from temporalio import activity
 
@@ -22,10 +23,12 @@ from messages import (
     RepositoryRef,
     RepositoryScope,
     RepositoryTransition,
-    TypeOutcome,
 )
 from store import repositories, transitions
 from store.database import Database
+
+INSPECTED = timedelta(hours=1)
+"""For so long the recent leg's look at a repository is good for the next one."""
 
 
 class JobActivities:
@@ -56,15 +59,22 @@ class JobActivities:
         """The job's next repositories that have not ended."""
         try:
             async with self._database.transaction() as connection:
-                return await transitions.next_repositories(connection, page.job_id, page.after, page.limit)
+                return await transitions.next_repositories(
+                    connection, page.job_id, page.after, page.limit, page.repository_ids
+                )
         except BackfillError as error:
             raise as_application_error(error) from error
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """What the repository is called now, and which types are left to do. Raises for one that is not to be had."""
+        """What the repository is called now, and which types are left to do. Raises for one that is not to be had.
+
+        The historical leg asks GitHub again only if the recent one was long ago: its name may have changed since.
+        """
         ref = backfill.repository
         try:
+            if backfill.leg == "historical" and await self._was_read(backfill):
+                return await self._scope(backfill, ref)
             try:
                 facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
             except RetryLater as error:
@@ -85,16 +95,27 @@ class JobActivities:
                     known = begun.get(data_type)
                     if data_type in backfill.data_types and not (known and known.status == "completed"):
                         await transitions.skip(connection, backfill.job_id, ref.repository_id, data_type, reason)
-                        begun[data_type] = TypeOutcome(data_type=data_type, status="skipped", failure=reason)
+            now = RepositoryRef(repository_id=ref.repository_id, github_id=facts.github_id, full_name=facts.full_name)
+            return await self._scope(backfill, now)
         except BackfillError as error:
             raise as_application_error(error) from error
+
+    async def _was_read(self, backfill: RepositoryBackfill) -> bool:
+        async with self._database.transaction() as connection:
+            return await transitions.was_read(connection, backfill.job_id, backfill.repository.repository_id, INSPECTED)
+
+    async def _scope(self, backfill: RepositoryBackfill, ref: RepositoryRef) -> RepositoryScope:
+        async with self._database.transaction() as connection:
+            begun = await transitions.begun_types(connection, backfill.job_id, ref.repository_id)
+            sequence = await transitions.last_transition(
+                connection, backfill.job_id, ref.repository_id, backfill.attempt
+            )
         settled = [each for each in begun.values() if each.status not in ("pending", "in_progress")]
         return RepositoryScope(
-            repository=RepositoryRef(
-                repository_id=ref.repository_id, github_id=facts.github_id, full_name=facts.full_name
-            ),
+            repository=ref,
             data_types=[name for name in backfill.data_types if name not in {each.data_type for each in settled}],
             settled=settled,
+            sequence=sequence,
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:

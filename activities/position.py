@@ -21,6 +21,8 @@ class Position(Message):
     """What fits into one request, by kind; learned from refusals."""
     as_of: datetime | None = None
     """Every change up to it is stored."""
+    leg_over: bool = False
+    """A leg ended here: the next one looks first at what others have covered meanwhile."""
 
 
 class ThreadPosition(Position):
@@ -51,6 +53,8 @@ class ThreadPosition(Position):
     """Down to here it was complete when this sweep began; None: it began with nothing."""
     inherited_as_of: datetime | None = None
     """What this sweep went on from was complete as of this moment; None: it began with nothing."""
+    news_first: bool = False
+    """catch_up: the history goes on after it, below what this sweep began with."""
     in_bulk: bool | None = None
     """Whether review comments come by the list of all of them; None: that is not decided yet."""
     listed_since: datetime | None = None
@@ -126,6 +130,8 @@ class EventPlace(Message):
     """star_history: the earliest week that was read."""
     as_of: datetime | None = None
     """When the first page was asked for."""
+    recent: bool = False
+    """Read down to where the recent leg ends."""
     restarts: int = 0
     """How often GitHub refused the cursor."""
     hidden: int = 0

@@ -80,6 +80,7 @@ class SweepActivity:
                 slice_.data_type,
                 slice_.cutoff_at,
                 owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
+                down_to=slice_.down_to,
             )
             return await _Slice(self._sources, slice_, sweep, stop).run()
 
@@ -91,6 +92,7 @@ class _Slice:
         self._database = sources.database
         self._pace = slice_.pace
         self._threads_ended = slice_.threads_ended
+        self._threads_behind = slice_.threads_behind
         self._sweep = sweep
         self._stop = stop
         self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
@@ -107,14 +109,20 @@ class _Slice:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
-        if not self._sweep.position and await self._another_is_at_it():
-            await sweeps.release(self._database, self._sweep)
+        if (not self._sweep.position or self._position.leg_over) and await self._another_is_at_it():
+            await sweeps.release(self._database, self._sweep, waits=True)
             return self._result(outcome="busy")
+        if self._position.leg_over:
+            self._position = await self._reader.resume(self._position)
         until = monotonic() + self._pace.slice_seconds
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
             while True:
                 turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
+                if turn.waiting and self._threads_behind:
+                    turn.waiting = "next_leg"
+                if turn.waiting == "next_leg":
+                    turn.position = turn.position.model_copy(update={"leg_over": True})
                 over = self._stop.is_set() or monotonic() >= until or self._pages + 1 >= self._pace.slice_pages
                 if turn.outcome is None and not turn.waiting and not over:
                     self._reader.look_ahead(turn)
@@ -152,13 +160,15 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _another_is_at_it(self) -> bool:
-        """Whether an earlier job's sweep of the same is alive: what it will have covered need not be paid for again."""
+        """Whether another job's sweep of the same is alive: what it will have covered need not be paid for again."""
         async with self._database.transaction() as connection:
             return await sweeps.is_behind_another(connection, self._sweep, HANG)
 
     async def _commit(self, turn: Turn[Any]) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
+        # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
+        status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
         if turn.page is not None and turn.page.feed:
             await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
@@ -186,7 +196,7 @@ class _Slice:
                 position=turn.position.model_dump(mode="json", exclude_defaults=True),
                 counts=counts,
                 expected=expected,
-                status=turn.outcome or "in_progress",
+                status=status,
                 failure=turn.failure,
                 proof=turn.proof,
                 pages=1,
@@ -196,7 +206,7 @@ class _Slice:
             if turn.coverage is not None:
                 await coverage.write(connection, sweep, turn.coverage)
         sweep.counts, sweep.expected = counts, expected
-        sweep.status, sweep.error = turn.outcome or "in_progress", turn.failure
+        sweep.status, sweep.error = status, turn.failure
         self._notes = turn.notes
         self._position = turn.position
         sweep.position = turn.position.model_dump(mode="json", exclude_defaults=True)

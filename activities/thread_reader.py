@@ -6,7 +6,7 @@ The rules are those of docs/sweep.md; numbers in comments refer to it.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -49,6 +49,8 @@ AnswerT = TypeVar("AnswerT")
 MOST_ROUNDS = 3
 COMMENTS_LAG = timedelta(hours=1)
 """For so long what another job heard of comments that did not bump their thread is recent enough."""
+FRESH = timedelta(hours=1)
+"""For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
 MOST_PART_ATTEMPTS = 3
 MOST_SEEKS = 3
 LARGEST_PAGE = 50
@@ -71,6 +73,9 @@ NESTED_PARENTS = 10
 MANY = 1_000
 STRANGERS = 5
 """Threads that may be opened while the last page is asked for."""
+
+_LEFT = {"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
+"""What a later sweep goes on from."""
 
 
 @dataclass(slots=True)
@@ -163,6 +168,8 @@ class ThreadReader:
         part = self._due(position)
         if part is not None:
             return await self._fetch_parts(position, *part)
+        if self._leg_is_over(position):
+            return await self._end_leg(position)
         if position.phase == "history":
             return await self._history(position)
         if position.phase == "seek":
@@ -187,10 +194,13 @@ class ThreadReader:
         left = ThreadPosition.model_validate(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of
         deep_enough = left.reached_end or covered.low <= self._sweep.cutoff_at
+        # What is new belongs to the recent leg, what is below to the last one.
+        news_first = not deep_enough and self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH
         return position.model_copy(
             update={
-                "phase": "catch_up" if deep_enough else "history",
-                "cursor": None if deep_enough else left.below,
+                "phase": "catch_up" if deep_enough or news_first else "history",
+                "cursor": None if deep_enough or news_first else left.below,
+                "news_first": news_first,
                 "below": left.below,
                 "updated_at": left.updated_at,
                 "node_id": left.node_id,
@@ -206,6 +216,39 @@ class ThreadReader:
                 "inherited_as_of": covered.as_of,
             }
         )
+
+    # A leg's end
+
+    def _leg_is_over(self, position: ThreadPosition) -> bool:
+        """The history goes on below the leg; what comes after the history comes once, in the last leg."""
+        down_to = self._sweep.down_to
+        return (
+            down_to is not None
+            and position.phase == "history"
+            and position.updated_at is not None
+            and position.updated_at < down_to
+        )
+
+    async def _end_leg(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """Until the next leg others need not fetch again what is stored: from the floor on they list what changed."""
+        async with self._database.transaction() as connection:
+            failures = await parts.failures(connection, self._sweep)
+        turn = Turn(position, waiting="next_leg")
+        if position.floor is not None and position.updated_at is not None and not failures:
+            left = position.model_copy(update={"below": position.cursor})
+            # Threads updated in the same second as the last one may be on the next page.
+            low = position.updated_at + timedelta(seconds=1)
+            turn.coverage = Coverage(
+                min(low, position.low or low),
+                position.floor + CLOCK_SLACK,
+                left.model_dump(mode="json", include=_LEFT, exclude_defaults=True),
+            )
+        return turn
+
+    async def resume(self, position: ThreadPosition) -> ThreadPosition:
+        covered = await self._begin(ThreadPosition())
+        deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
+        return (covered if deeper else position).model_copy(update={"leg_over": False})
 
     def _asks_for_comments(self, position: ThreadPosition, now: datetime) -> bool:
         """Whether the REST lists of comments are worth their requests: not moments after another job read them."""
@@ -328,6 +371,16 @@ class ThreadReader:
         update: dict[str, Any] = {"total": listing.total, "seen": position.seen + len(set(ids) - known)}
         if not over:
             update |= {"cursor": listing.end_cursor, "round_began": began, "round_pages": pages}
+        elif position.news_first:
+            # Stored as of this round's beginning; the history goes on where the other job's ended.
+            update |= {
+                "phase": "history",
+                "cursor": position.below,
+                "news_first": False,
+                "floor": began - CLOCK_SLACK,
+                "round_began": None,
+                "round_pages": 0,
+            }
         elif pages == 1 or position.round >= MOST_ROUNDS:
             update |= {"phase": "comments", "cursor": None, "as_of": began, "round_began": None, "round_pages": 0}
             if not self._asks_for_comments(position, began):
@@ -350,6 +403,8 @@ class ThreadReader:
             self._type.kind == "pull_request"
             and position.phase == "history"
             and position.in_bulk is None
+            # The recent leg's are few, and not to wait for the end of the history.
+            and self._sweep.down_to is None
             and position.cursor is not None
             and self._pending.get(("review_comments", False), 0) >= IN_BULK_FROM
         )
@@ -505,20 +560,7 @@ class ThreadReader:
                 if position.reached_end
                 else min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at),
                 position.as_of,
-                position.model_dump(
-                    mode="json",
-                    include={
-                        "below",
-                        "updated_at",
-                        "node_id",
-                        "reached_end",
-                        "total",
-                        "seen",
-                        "sizes",
-                        "comments_as_of",
-                    },
-                    exclude_defaults=True,
-                ),
+                position.model_dump(mode="json", include=_LEFT, exclude_defaults=True),
             )
         return turn
 
@@ -555,11 +597,12 @@ class ThreadReader:
 
     def _due(self, position: ThreadPosition) -> tuple[str, bool] | None:
         """The (kind, whether going on) of parts to fetch now, or None."""
+        everything = position.cursor is None or self._leg_is_over(position)
         for (kind, going_on), number in sorted(self._pending.items()):
             if kind == "review_comments" and not going_on and position.in_bulk:
                 continue
             enough = 100 if kind == "review_comments" and not going_on else ENOUGH_PARENTS
-            if position.cursor is None or number >= enough:
+            if everything or number >= enough:
                 return kind, going_on
         return None
 
@@ -719,7 +762,7 @@ class ThreadReader:
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
         """The next page's request, if a page comes next: parts are taken from what the turn has yet to commit."""
         position = turn.position
-        if self._ahead is not None or position.cursor is None:
+        if self._ahead is not None or position.cursor is None or self._leg_is_over(position):
             return
         for part in turn.put:
             self._pending[part.kind, part.cursor is not None] = (
@@ -753,7 +796,7 @@ class ThreadReader:
 
     def _expected(self, position: ThreadPosition) -> int | None:
         """Threads in scope: certain once the history is swept, before that by how far down in time we are."""
-        if position.phase != "history":
+        if position.phase != "history" and not position.news_first:
             return position.swept
         if not position.swept or position.updated_at is None or position.floor is None or position.total is None:
             return position.total

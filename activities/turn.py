@@ -51,8 +51,8 @@ class Turn(Generic[PositionT]):
     expected: int | None = None
     requests: int = 0
     points: int = 0
-    waiting: Literal["more_threads", "all_threads"] | None = None
-    """Nothing is left to do until more threads are stored, or until all are."""
+    waiting: Literal["more_threads", "all_threads", "next_leg"] | None = None
+    """Nothing is left to do until more threads are stored, or until all are, or in this leg."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
     """With `failed`, and with `skipped`: why."""
@@ -60,7 +60,7 @@ class Turn(Generic[PositionT]):
     notes: list[str] = field(default_factory=list)
     """With an outcome: what GitHub refuses of it."""
     coverage: Coverage | None = None
-    """With `completed`: what need not be fetched again."""
+    """With `completed`, and at a leg's end: what need not be fetched again."""
 
 
 class Reader(Protocol[PositionT]):
@@ -68,6 +68,10 @@ class Reader(Protocol[PositionT]):
 
     positions: type[PositionT]
     """What this reader's resume points are made of."""
+
+    async def resume(self, position: PositionT) -> PositionT:
+        """Where to go on after a leg's end: there, or behind what others have covered since."""
+        ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
         """The next turn after `position`, which is committed. Sends requests and writes nothing.

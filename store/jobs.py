@@ -732,7 +732,12 @@ def _type_status(data_type: str, row: Any, swept: str | None) -> str:
 
 
 def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:
-    running = [each.waiting_until for each in repositories if each.status == "in_progress"]
+    # One between its legs neither waits for GitHub nor goes on.
+    running = [
+        each.waiting_until
+        for each in repositories
+        if each.status == "in_progress" and (each.waiting_until or any(it.status == "in_progress" for it in each.types))
+    ]
     moments = [each for each in running if each is not None]
     return min(moments) if moments and len(moments) == len(running) else None
 

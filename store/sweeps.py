@@ -40,6 +40,8 @@ class Sweep:
     counts: Counter[str] = field(default_factory=Counter)
     expected: int | None = None
     error: Failure | None = None
+    down_to: datetime | None = None
+    """Where the present leg ends; None: at the sweep's own end."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -49,9 +51,9 @@ class Sweep:
 _TAKE = """
 insert into backfill_sweeps as s (
   backfill_job_id, repository_id, data_type, status, lease_token, lease_owner, leased_at, attempts, started_at)
-values ($1, $2, $3, 'in_progress', 1, $4, now(), 1, now())
+values ($1, $2, $3, 'in_progress', 1, $4, clock_timestamp(), 1, now())
 on conflict (backfill_job_id, repository_id, data_type) do update set
-  lease_token = s.lease_token + 1, lease_owner = $4, leased_at = now(), attempts = s.attempts + 1,
+  lease_token = s.lease_token + 1, lease_owner = $4, leased_at = clock_timestamp(), attempts = s.attempts + 1,
   started_at = coalesce(s.started_at, now()),
   status = case when s.status in ('pending', 'in_progress') then 'in_progress' else s.status end
 returning lease_token, status, attempts, position, counts, expected, error
@@ -134,13 +136,24 @@ _COUNTS: dict[DataType, str] = {
 
 
 async def take(
-    database: Database, job_id: str, repository: RepositoryRef, data_type: DataType, cutoff_at: datetime, owner: str
+    database: Database,
+    job_id: str,
+    repository: RepositoryRef,
+    data_type: DataType,
+    cutoff_at: datetime,
+    owner: str,
+    *,
+    down_to: datetime | None = None,
 ) -> Sweep:
     """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
     async with database.transaction() as connection:
+        # One after the other, so that of two jobs that come to the same at once the later lease sees the earlier one.
+        await connection.execute(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{repository.repository_id}/{data_type}"
+        )
         try:
             [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner)
         except asyncpg.ForeignKeyViolationError as error:
@@ -159,6 +172,7 @@ async def take(
         Counter(row["counts"]),
         row["expected"],
         Failure.model_validate(row["error"]) if row["error"] else None,
+        down_to,
     )
 
 
@@ -177,7 +191,8 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
     return removed
 
 
-# Alive is who committed a moment ago, or waits for GitHub as anyone would have to.
+# Alive is who committed a moment ago, or waits for GitHub as anyone would have to. Who is in the middle of a leg goes
+# on; of those at the beginning of one, who came first.
 _BEHIND = """
 select exists (
   select from backfill_sweeps mine join backfill_sweeps other
@@ -187,7 +202,8 @@ select exists (
     on p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id
   where mine.backfill_job_id = $1 and mine.repository_id = $2 and mine.data_type = $3
     and other.status = 'in_progress'
-    and (other.started_at, other.backfill_job_id) < (mine.started_at, mine.backfill_job_id)
+    and (other.leased_at < mine.leased_at
+      or (other.position <> '{}' and not other.position ? 'leg_over'))
     and greatest(other.committed_at, other.leased_at, (p.metadata ->> 'waiting_until')::timestamptz)
       > now() - $4::interval
 )
@@ -195,7 +211,7 @@ select exists (
 
 
 async def is_behind_another(connection: Connection, sweep: Sweep, patience: timedelta) -> bool:
-    """Whether another job began the same type of the same repository earlier, and gave a sign of life since."""
+    """Whether another job is at the same type of the same repository, and gave a sign of life since."""
     behind: bool = await connection.fetchval(_BEHIND, *sweep.key, patience)
     return behind
 
@@ -248,16 +264,21 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
     return Counter(dict(row))
 
 
-async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
+async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None, waits: bool = False) -> None:
+    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered.
+
+    `waits`: for another job, so that nobody need wait for this one.
+    """
     async with database.transaction() as connection:
         await connection.execute(
             """
             update backfill_sweeps set lease_owner = null, error = coalesce($5, error),
+              status = case when $6 and status = 'in_progress' then 'pending' else status end,
               attempts = case when $5::jsonb is null then greatest(attempts - 1, 0) else attempts end
             where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and lease_token = $4
             """,
             *sweep.key,
             sweep.token,
             failure.model_dump(mode="json") if failure else None,
+            waits,
         )

@@ -4,6 +4,7 @@ Writes are ordered by (attempt, transition): one that arrives late, from a kille
 a higher pair and changes nothing.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from errors import JobOver
@@ -23,6 +24,8 @@ from store.database import Connection
 from store.jobs import CLOSED
 
 LATEST_ERRORS = 100
+RECENT = timedelta(days=90)
+"""How far down the recent leg of a sweep goes, from the job's creation."""
 
 _BEGIN = """
 update workspace_backfill_jobs set
@@ -33,7 +36,7 @@ where id = $1 and status = 'pending'
 
 _PLAN = """
 select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
-  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry
+  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry, j.created_at, w.tier
 from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
 """
 
@@ -85,6 +88,8 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         total_repositories=total,
         attempt=job["attempt"],
         pace=pace,
+        recent_since=recent_since if (recent_since := job["created_at"] - RECENT) > job["cutoff_at"] else None,
+        tier=job["tier"] or "",
     )
 
 
@@ -139,19 +144,22 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
     await parts.forgive(connection, job_id, repository_ids)
 
 
-async def next_repositories(connection: Connection, job_id: str, after: str | None, limit: int) -> list[RepositoryRef]:
-    """Pending repositories of the job behind `after` (a repository's id), in the order of their ids."""
+async def next_repositories(
+    connection: Connection, job_id: str, after: str | None, limit: int, repository_ids: list[str] | None = None
+) -> list[RepositoryRef]:
+    """Pending repositories of the job behind `after` (a repository's id), in the order of their ids; or of these."""
     rows = await connection.fetch(
         """
         select p.repository_id::text, coalesce(r.github_id, 0) as github_id, r.full_name
         from workspace_backfill_progress p join repositories r on r.id = p.repository_id
         where p.backfill_job_id = $1 and p.status in ('pending', 'in_progress')
-          and ($2::uuid is null or p.repository_id > $2)
+          and ($2::uuid is null or p.repository_id > $2) and ($4::uuid[] is null or p.repository_id = any($4))
         order by p.repository_id limit $3
         """,
         job_id,
         after,
         limit,
+        repository_ids,
     )
     return [RepositoryRef.model_validate(dict(row)) for row in rows]
 
@@ -171,6 +179,34 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
         )
         for row in rows
     }
+
+
+async def last_transition(connection: Connection, job_id: str, repository_id: str, attempt: int) -> int:
+    """The number of what was last recorded of a repository in this attempt; 0: nothing."""
+    number: int | None = await connection.fetchval(
+        """
+        select transition from workspace_backfill_progress
+        where backfill_job_id = $1 and repository_id = $2 and attempt = $3
+        """,
+        job_id,
+        repository_id,
+        attempt,
+    )
+    return number or 0
+
+
+async def was_read(connection: Connection, job_id: str, repository_id: str, within: timedelta) -> bool:
+    """Whether the job has stored something of a repository so recently."""
+    read: bool = await connection.fetchval(
+        """
+        select exists (select from backfill_sweeps
+          where backfill_job_id = $1 and repository_id = $2 and committed_at > now() - $3::interval)
+        """,
+        job_id,
+        repository_id,
+        within,
+    )
+    return read
 
 
 async def skip(connection: Connection, job_id: str, repository_id: str, data_type: DataType, reason: Failure) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -161,15 +161,23 @@ def start_worker(programs: Processes, temporal_client: Client) -> StartWorker:
     async def start(environment: Mapping[str, str]) -> Process:
         name = f"worker-{len(programs.started)}"
         worker = programs.start(name, [sys.executable, ROOT / "worker.py"], env=environment)
-        queue = environment["TEMPORAL_TASK_QUEUE"]
-        await worker.until_ready(lambda: _polls(temporal_client, queue, worker.pid), within=30)
+        base = environment["TEMPORAL_TASK_QUEUE"]
+        queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
+        polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
+        await worker.until_ready(lambda: _poll_all(temporal_client, polled, worker.pid), within=30)
         return worker
 
     return start
 
 
+async def _poll_all(client: Client, task_queues: Sequence[str], pid: int) -> bool:
+    return all(await asyncio.gather(*(_polls(client, each, pid) for each in task_queues)))
+
+
 async def _polls(client: Client, task_queue: str, pid: int) -> bool:
-    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+    sweeps = task_queue.endswith(("-recent", "-historical"))
+    kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    for kind in kinds[1:] if sweeps else kinds:
         queue = TaskQueue(name=task_queue)
         request = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=queue, task_queue_type=kind)
         described = await client.workflow_service.describe_task_queue(request)

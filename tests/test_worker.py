@@ -37,6 +37,8 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
         ("EMBEDDING_DIMENSIONS", "1536"),  # not the column's
         ("EMBEDDING_DIMENSIONS", "3072"),  # more than pgvector's index takes
         ("LOG_FORMAT", "xml"),
+        ("WORKER_QUEUES", "workflows,bulk"),
+        ("WORKER_QUEUES", " , "),
         ("TEMPORAL_ADDRESS", "http://localhost:7233"),
     ],
 )

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     import temporal
     from activities.archive import ArchiveActivities
     from messages import ARCHIVE, ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure
-    from workflows import retries
+    from workflows import order, retries
     from workflows.repository_backfill import failure_of
 
 HOUR = timedelta(hours=1)
@@ -70,6 +70,8 @@ class ArchiveWorkflow:
             progress = await workflow.execute_activity_method(
                 ArchiveActivities.read_archive,
                 ArchiveSlice(read_id=self._read_id, pace=plan.pace),
+                task_queue=order.sweep_queue(workflow.info().task_queue, "historical"),
+                priority=order.priority(plan.workspace_id, "", "historical", retry=False),
                 start_to_close_timeout=retries.SLICE_TIMEOUT,
                 heartbeat_timeout=timedelta(seconds=plan.pace.heartbeat_timeout_seconds),
                 retry_policy=retries.SWEEP,

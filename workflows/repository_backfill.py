@@ -1,8 +1,13 @@
-"""The backfill of one repository: what it is called now, then its data types side by side, slice after slice."""
+"""The backfill of one repository: what it is called now, then its data types side by side, slice after slice.
+
+A run of it is one leg: the recent one ends with what ended in it, the historical one goes on at its cursors.
+"""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -16,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         THREADS,
         DataType,
         Failure,
+        Leg,
         PartStatus,
         RepositoryBackfill,
         RepositoryOutcome,
@@ -25,10 +31,19 @@ with workflow.unsafe.imports_passed_through():
         SweepSlice,
         TypeOutcome,
     )
-    from workflows import retries
+    from workflows import order, retries
 
 BUSY_SECONDS = (2, 5, 10, 30)
 """How long to wait, time after time, for another job that is at the same type of this repository."""
+GIVES_WAY = "gives way"
+"""The change of shape that let those who give way stop what is under way instead of awaiting it."""
+
+
+class LegOver:
+    """What a type comes to that goes on in the next leg."""
+
+
+LEG_OVER: Final = LegOver()
 
 
 @workflow.defn(name=REPOSITORY_BACKFILL)
@@ -45,31 +60,46 @@ class RepositoryBackfillWorkflow:
         self._open: set[DataType] = set()
         self._idle: set[DataType] = set()
         """Types that wait for threads to be stored."""
+        self._behind: set[DataType] = set()
+        """Types whose leg is over and that have not ended."""
         self._thread_slices = 0
         """How many slices of threads have ended: with each there may be something new to make of them."""
         self._mirrored_wait: datetime | None = None
+        self._work: list[asyncio.Task[Any]] = []
+        self._stopping = False
+        """This run gives way: to the parent's next run, which was asked for, or to our own."""
+        self._asked_to_give_way = False
+
+    @workflow.signal
+    def give_way(self) -> None:
+        """The parent continues as new: end with what is committed, and be started again by its next run."""
+        self._asked_to_give_way = True
+        self._stop()
 
     @workflow.run
     async def run(self, backfill: RepositoryBackfill) -> RepositoryOutcome:
-        if backfill.sequence == 0:
+        self._show()
+        if backfill.sequence == 0 and backfill.leg == "recent":
             await self._record(RepositoryOutcome(repository=self._repository, status="in_progress"))
-        try:
-            scope = await self._inspect()
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+        [scope] = await self._each(self._inspect())
+        if scope is None:
+            return await self._left(backfill.leg, [])
+        if isinstance(scope, BaseException):
+            if is_cancelled_exception(scope) or not isinstance(scope, ActivityError):
+                raise scope
             return await self._end(
                 RepositoryOutcome(
                     repository=self._repository,
                     status="failed",
                     types=[TypeOutcome(data_type=each, status="failed") for each in backfill.data_types],
-                    failure=failure_of(error),
+                    failure=failure_of(scope),
                 )
             )
         self._repository = scope.repository
+        self._sequence = max(self._sequence, scope.sequence)
         self._open = set(scope.data_types)
-        ended = await asyncio.gather(*(self._sweep(each) for each in scope.data_types), return_exceptions=True)
-        outcomes = list(scope.settled)
+        ended = await self._each(*(self._sweep(each) for each in scope.data_types))
+        outcomes, lost = list(scope.settled), []
         for data_type, result in zip(scope.data_types, ended, strict=True):
             if isinstance(result, TypeOutcome):
                 outcomes.append(result)
@@ -78,9 +108,12 @@ class RepositoryBackfillWorkflow:
                     # The parent writes what that means, once all its children have stopped.
                     raise result
                 failure = failure_of(result).model_copy(update={"data_type": data_type})
-                outcomes.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
+                lost.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
+        outcomes += lost
         if None in ended:
-            workflow.continue_as_new(backfill.model_copy(update={"sequence": self._sequence}))
+            return await self._left(backfill.leg, lost)
+        if LEG_OVER in ended:
+            return await self._left("historical", lost)
         ended_as = {each.status for each in outcomes}
         # Canceled are types that were so before, and that the retry which we are leaves as they were.
         status: PartStatus = "completed"
@@ -91,6 +124,40 @@ class RepositoryBackfillWorkflow:
         elif ended_as == {"skipped"}:
             status = "skipped"
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
+
+    async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
+        """What each came to, its error included. None: it was stopped, because this run gives way."""
+        self._work = [asyncio.create_task(each) for each in work]
+        if self._stopping:
+            self._stop()
+        results = await asyncio.gather(*self._work, return_exceptions=True)
+        # One that the whole workflow's cancellation has stopped is not to go on.
+        gave_way = self._stopping and workflow.cancellation_reason() is None
+        return [
+            None if gave_way and isinstance(each, BaseException) and is_cancelled_exception(each) else each
+            for each in results
+        ]
+
+    def _stop(self) -> None:
+        """A slice stops at its page's end, with everything committed; a wait, or what no worker has begun, at once."""
+        self._stopping = True
+        for task in self._work:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
+        """Not its end. What was lost without a word in Postgres is written there, so that nobody tries it again."""
+        unsaid = self._mirrored_wait is not None
+        self._waiting.clear()
+        self._mirrored_wait = None
+        if unsaid:
+            self._upsert("in_progress")
+        if (unsaid or lost) and workflow.patched(GIVES_WAY):
+            await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost))
+        if next_leg == self._backfill.leg and not self._asked_to_give_way:
+            workflow.continue_as_new(self._backfill.model_copy(update={"sequence": self._sequence}))
+        self._show("recent leg over, waiting for its turn" if next_leg != self._backfill.leg else "gave way")
+        return RepositoryOutcome(repository=self._repository, status="in_progress", types=lost, next_leg=next_leg)
 
     async def _inspect(self) -> RepositoryScope:
         while True:
@@ -105,25 +172,34 @@ class RepositoryBackfillWorkflow:
                 return scope
             await self._wait("repository", scope.limited_until, "GitHub's budget is used up")
 
-    async def _sweep(self, data_type: DataType) -> TypeOutcome | None:
-        """Runs one type to its end. None: this run's history is long enough, and the type goes on in the next."""
+    async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
+        """Runs one type to its end, or its leg's. None: this run gives way, and the type goes on in the next."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:
             self._open.discard(data_type)
             raise
+        if outcome is LEG_OVER:
+            self._behind.add(data_type)
         if outcome is not None:
             self._open.discard(data_type)
             await self._mirror_wait()
+        elif not self._stopping and workflow.patched(GIVES_WAY):
+            # This run's history is long enough: nobody need await the end of an hour's limit.
+            self._stop()
         return outcome
 
     def _threads_ended(self) -> bool:
-        return not self._open & THREADS
+        return not (self._open | self._behind) & THREADS
 
-    async def _slices(self, data_type: DataType) -> TypeOutcome | None:
-        pace = self._backfill.pace
+    def _threads_behind(self) -> bool:
+        """Whether this leg brings no more threads, and the next one will."""
+        return bool(self._behind & THREADS) and not self._open & THREADS
+
+    async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
+        pace, leg = self._backfill.pace, self._backfill.leg
         busy = 0
-        while not workflow.info().is_continue_as_new_suggested():
+        while not self._stopping and not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:
                 # A slice that ended by itself while it was being canceled has swallowed the cancellation.
                 raise asyncio.CancelledError
@@ -137,18 +213,23 @@ class RepositoryBackfillWorkflow:
                     cutoff_at=self._backfill.cutoff_at,
                     pace=pace,
                     threads_ended=(threads_ended := self._threads_ended()),
+                    down_to=self._backfill.down_to,
+                    threads_behind=self._threads_behind(),
                 ),
+                task_queue=order.sweep_queue(workflow.info().task_queue, leg),
                 start_to_close_timeout=retries.SLICE_TIMEOUT,
                 heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
                 retry_policy=retries.SWEEP,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{data_type} of {self._repository.full_name}",
+                summary=f"{data_type} of {self._repository.full_name}, {leg}",
             )
             self._tell(data_type, result)
             if data_type in THREADS:
                 self._thread_slices += 1
             if result.outcome == "limited" and result.limited_until is not None:
                 await self._wait(data_type, result.limited_until, result.limited_why)
+            elif result.waiting_for == "next_leg":
+                return LEG_OVER
             elif result.outcome == "waiting":
                 self._idle.add(data_type)
                 await self._mirror_wait()
@@ -175,6 +256,7 @@ class RepositoryBackfillWorkflow:
         return (
             thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
+            or self._threads_behind()
             or workflow.info().is_continue_as_new_suggested()
         )
 
@@ -224,8 +306,23 @@ class RepositoryBackfillWorkflow:
         end = f": {result.failure.code}: {result.failure.message}" if result.failure else ""
         end += "".join(f"; {note}" for note in result.notes)
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
-        self._told[data_type] = f"- **{data_type}** {result.outcome}{as_of}: {stored or 'nothing yet'}{end}"
-        workflow.set_current_details("\n".join(self._told[each] for each in sorted(self._told)))
+        over = result.waiting_for == "next_leg"
+        outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else result.outcome
+        self._told[data_type] = f"- **{data_type}** {outcome}{as_of}: {stored or 'nothing yet'}{end}"
+        self._show()
+
+    def _show(self, state: str = "") -> None:
+        backfill = self._backfill
+        until = f", down to {backfill.down_to:%Y-%m-%d}" if backfill.down_to else ""
+        queue = order.sweep_queue(workflow.info().task_queue, backfill.leg)
+        workflow.set_current_details(
+            "\n".join(
+                [
+                    f"**{backfill.leg}** leg{until}, on task queue `{queue}`{f': {state}' if state else ''}\n",
+                    *(self._told[each] for each in sorted(self._told)),
+                ]
+            )
+        )
 
     def _upsert(self, status: str) -> None:
         if updates := temporal.updates(self._backfill.search_attributes, status=status):

@@ -1,4 +1,7 @@
-"""The backfills of one workspace, one job at a time: a child workflow for each repository, a bounded number at once."""
+"""The backfills of one workspace, one job at a time: a child workflow for each repository, a bounded number at once.
+
+Recent first, without a barrier: where a place is free and every repository's recent leg was begun, a historical leg is.
+"""
 
 import asyncio
 
@@ -15,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     import temporal
     from activities.jobs import JobActivities
     from messages import (
+        LEGS,
         WORKSPACE_BACKFILL,
         BeginJob,
         Cancel,
@@ -22,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         FinishJob,
         JobPlace,
         JobPlan,
+        Leg,
         NextRepositories,
         RepositoryBackfill,
         RepositoryOutcome,
@@ -33,11 +38,13 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceBackfill,
         repository_workflow_id,
     )
-    from workflows import retries
-    from workflows.repository_backfill import RepositoryBackfillWorkflow, failure_of
+    from workflows import order, retries
+    from workflows.repository_backfill import GIVES_WAY, RepositoryBackfillWorkflow, failure_of
 
 PAGE = 100
 """Repositories asked for at once."""
+LONG = 3_000
+"""Events after which a run gives way: what 200 children still bring until they have ended keeps it under 5,000."""
 LAST_WORD = 1_000_000
 """Sequence of what the parent writes of a child that could not write it itself."""
 
@@ -52,6 +59,9 @@ class WorkspaceBackfillWorkflow:
         self._canceled: set[str] = set(backfill.canceled)
         self._plan: JobPlan | None = None
         self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
+        self._children: dict[str, workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutcome]] = {}
+        """Those that run and were not asked to give way."""
+        self._gives_way = False
         self._ended = {"completed": 0, "failed": 0}
 
     @workflow.run
@@ -104,12 +114,12 @@ class WorkspaceBackfillWorkflow:
         return plan if plan.status == "in_progress" else None
 
     async def _job(self, place: JobPlace) -> None:
-        """Runs a job to its end. Continues as new in the middle once the history is long: drained, with its place."""
+        """Runs a job to its end. Continues as new in the middle once the history is long: without children."""
         self._plan = plan = place.plan
-        self._ended = {"completed": 0, "failed": 0}
+        self._ended = {"completed": place.completed, "failed": place.failed}
         self._upsert("in_progress")
         try:
-            after = await self._fan_out(plan, place.after)
+            left = await self._fan_out(place)
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
@@ -118,48 +128,72 @@ class WorkspaceBackfillWorkflow:
             await self._stop_children()
             await self._finish(canceled=True)
             raise
-        if after is not None:
+        if left is not None:
             workflow.continue_as_new(
                 WorkspaceBackfill(
                     workspace_id=plan.workspace_id,
                     inbox=self._inbox,
-                    resume=JobPlace(plan=plan, after=after),
+                    resume=left,
                     canceled=sorted(self._canceled),
                 )
             )
         await self._finish(canceled=plan.job_id in self._canceled)
         self._plan = None
 
-    async def _fan_out(self, plan: JobPlan, after: str | None) -> str | None:
+    async def _fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
-        waiting: list[RepositoryRef] = []
-        more = True
+        plan = place.plan
+        line = _Line(plan.job_id, place)
+        begun, draining = 0, False
         while True:
-            draining = after is not None and workflow.info().is_continue_as_new_suggested()
-            while not draining and len(self._running) < plan.pace.repositories_at_once and (waiting or more):
-                if not waiting:
-                    waiting = await self._repositories(plan.job_id, after)
-                    more = len(waiting) == PAGE
-                    continue
-                repository = waiting.pop(0)
-                after = repository.repository_id
-                self._running[after] = asyncio.create_task(self._child(plan, repository))
-            self._show()
+            draining = draining or (begun > 0 and self._is_long())
+            while not draining and len(self._running) < plan.pace.repositories_at_once:
+                following = await line.following()
+                if following is None:
+                    break
+                leg, repository = following
+                begun += 1
+                self._running[repository.repository_id] = asyncio.create_task(self._child(plan, repository, leg))
+            self._show(line)
             if not self._running:
-                return after if (waiting or more) else None
+                return line.place(plan, self._ended) if line else None
+            if draining and workflow.patched(GIVES_WAY):
+                self._gives_way = True
+                await self._ask_to_give_way()
             await workflow.wait_condition(
-                lambda: plan.job_id in self._canceled or any(task.done() for task in self._running.values())
+                lambda: (
+                    plan.job_id in self._canceled
+                    or any(task.done() for task in self._running.values())
+                    or (self._gives_way and bool(self._children))
+                )
             )
             if plan.job_id in self._canceled:
                 await self._stop_children()
                 return None
             for repository_id in [key for key, task in self._running.items() if task.done()]:
                 outcome = self._running.pop(repository_id).result()
-                self._ended["failed" if outcome.status == "failed" else "completed"] += 1
+                if outcome.next_leg is not None:
+                    line.join(repository_id, outcome.next_leg)
+                else:
+                    self._ended["failed" if outcome.status == "failed" else "completed"] += 1
 
-    async def _child(self, plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or (
+            info.get_current_history_length() > LONG and workflow.patched(GIVES_WAY)
+        )
+
+    async def _ask_to_give_way(self) -> None:
+        """One that has ended in this moment does not hear it, and need not."""
+        children, self._children = self._children, {}
+        signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children.values())
+        await asyncio.gather(*signals, return_exceptions=True)
+
+    async def _child(self, plan: JobPlan, repository: RepositoryRef, leg: Leg) -> RepositoryOutcome:
+        down_to = plan.recent_since if leg == "recent" else None
+        since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
         try:
-            return await workflow.execute_child_workflow(
+            child = await workflow.start_child_workflow(
                 RepositoryBackfillWorkflow.run,
                 RepositoryBackfill(
                     job_id=plan.job_id,
@@ -171,11 +205,16 @@ class WorkspaceBackfillWorkflow:
                     data_types=plan.data_types,
                     pace=plan.pace,
                     search_attributes=plan.search_attributes,
+                    leg=leg,
+                    down_to=down_to,
+                    tier=plan.tier,
                 ),
                 id=repository_workflow_id(plan.job_id, repository.repository_id),
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 static_summary=repository.full_name,
-                static_details=f"{plan.retention_days} days, since {plan.cutoff_at:%Y-%m-%d %H:%M} UTC",
+                static_details=f"{plan.retention_days} days, since {since}"
+                + (f"; this is the recent leg, since {down_to:%Y-%m-%d %H:%M} UTC" if down_to else ""),
+                priority=order.priority(plan.workspace_id, plan.tier, leg, retry=plan.attempt > 0),
                 search_attributes=temporal.attributes(
                     plan.search_attributes,
                     workspace_id=plan.workspace_id,
@@ -184,12 +223,16 @@ class WorkspaceBackfillWorkflow:
                     retention_days=plan.retention_days,
                 ),
             )
+            self._children[repository.repository_id] = child
+            return await child
         except FailureError as error:
             if plan.job_id in self._canceled or not isinstance(error, ChildWorkflowError | WorkflowAlreadyStartedError):
                 raise
             # It was terminated, or canceled alone, or has a bug: it could not say so itself. Or an earlier attempt's
             # has not ended yet.
             return await self._record_lost(plan, repository, error)
+        finally:
+            self._children.pop(repository.repository_id, None)
 
     async def _record_lost(self, plan: JobPlan, repository: RepositoryRef, error: FailureError) -> RepositoryOutcome:
         failure = Failure(
@@ -213,14 +256,6 @@ class WorkspaceBackfillWorkflow:
         )
         return outcome
 
-    async def _repositories(self, job_id: str, after: str | None) -> list[RepositoryRef]:
-        return await workflow.execute_activity_method(
-            JobActivities.next_repositories,
-            NextRepositories(job_id=job_id, after=after, limit=PAGE),
-            start_to_close_timeout=retries.MIRROR_TIMEOUT,
-            retry_policy=retries.MIRROR,
-        )
-
     async def _stop_children(self) -> None:
         """Cancels all children and waits until they have stopped."""
         for task in self._running.values():
@@ -243,16 +278,77 @@ class WorkspaceBackfillWorkflow:
             f" {outcome.total_repositories} repositories complete. {outcome.error_message or ''}"
         )
 
-    def _show(self) -> None:
+    def _show(self, line: "_Line") -> None:
         plan = self._plan
         if plan is not None:
             workflow.set_current_details(
                 f"Job {plan.job_id} of {plan.workspace_name}: {plan.retention_days} days.\n\n"
                 f"{self._ended['completed']} repositories complete, {self._ended['failed']} failed,"
-                f" {len(self._running)} running, of {plan.total_repositories}."
+                f" {len(self._running)} running, {line.historical} wait for their historical leg,"
+                f" of {plan.total_repositories}."
                 f" {len(self._inbox)} jobs waiting."
             )
 
     def _upsert(self, status: str) -> None:
         if self._plan and (updates := temporal.updates(self._plan.search_attributes, status=status)):
             workflow.upsert_search_attributes(updates)
+
+
+class _Line:
+    """Who is next: every recent leg before every historical one. It holds ids, and a page of what they stand for."""
+
+    def __init__(self, job_id: str, place: JobPlace) -> None:
+        self._job_id = job_id
+        self._listed = place.listed or place.after
+        self._more = True
+        """There may be repositories that were not listed yet."""
+        self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
+        self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
+
+    def __bool__(self) -> bool:
+        return self._more or any(self._ids.values()) or any(self._page.values())
+
+    @property
+    def historical(self) -> int:
+        return len(self._ids["historical"]) + len(self._page["historical"])
+
+    def join(self, repository_id: str, leg: Leg) -> None:
+        """At the end of those who wait for this leg."""
+        self._ids[leg].append(repository_id)
+
+    async def following(self) -> tuple[Leg, RepositoryRef] | None:
+        for leg in LEGS:
+            while not self._page[leg] and self._ids[leg]:
+                ids = self._ids[leg][:PAGE]
+                # One that is not among them any more has ended otherwise.
+                self._page[leg] = await self._repositories(repository_ids=ids)
+                del self._ids[leg][: len(ids)]
+            if leg == "recent" and not self._page[leg] and self._more:
+                page = self._page[leg] = await self._repositories(after=self._listed)
+                self._more = len(page) == PAGE
+                self._listed = page[-1].repository_id if page else self._listed
+            if self._page[leg]:
+                return leg, self._page[leg].pop(0)
+        return None
+
+    def place(self, plan: JobPlan, ended: dict[str, int]) -> JobPlace:
+        """For the next run."""
+        ids = {leg: [*(each.repository_id for each in self._page[leg]), *self._ids[leg]] for leg in LEGS}
+        return JobPlace(
+            plan=plan,
+            listed=self._listed,
+            recent=ids["recent"],
+            historical=ids["historical"],
+            completed=ended["completed"],
+            failed=ended["failed"],
+        )
+
+    async def _repositories(
+        self, *, after: str | None = None, repository_ids: list[str] | None = None
+    ) -> list[RepositoryRef]:
+        return await workflow.execute_activity_method(
+            JobActivities.next_repositories,
+            NextRepositories(job_id=self._job_id, after=after, limit=PAGE, repository_ids=repository_ids),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+        )

@@ -28,8 +28,8 @@ PAGES = ("PullRequests", "Issues")
 
 
 def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
-    """Repositories with so many pages of each type."""
-    return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=1)) for name in names]
+    """Repositories with so many pages of each type, all of them in the recent leg: a workflow is one run of it."""
+    return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2)) for name in names]
 
 
 def slow(github: StandIn, seconds: float = 1.0) -> list[Fault]:

@@ -207,3 +207,38 @@ async def test_the_end_says_what_is_not_there(job: Job) -> None:
     ended = await job.finish()
     assert (ended["status"], ended["error_message"]) == ("completed", "1 of 2 repositories failed: o/one")
     assert ended["cutoff_at"] == ended["created_at"] - timedelta(days=30)
+
+
+async def test_the_recent_leg_is_90_days_before_the_job_and_the_only_one_if_no_more_were_bought(job: Job) -> None:
+    created_at = await job.host.fetchval("select created_at from workspace_backfill_jobs where id = $1", job.job_id)
+    await job.host.execute("update workspaces set tier = 'team' where id = $1", job.workspace_id)
+    for days, since in ((365, created_at - timedelta(days=90)), (90, None), (30, None)):
+        await job.host.execute(
+            "update workspace_backfill_jobs set cutoff_at = created_at - make_interval(days => $2) where id = $1",
+            job.job_id,
+            days,
+        )
+        plan = await job.begin()
+        assert (plan.recent_since, plan.tier) == (since, "team")
+
+
+async def test_what_only_the_workflow_knows_to_have_failed_is_not_tried_again_in_the_next_leg(job: Job) -> None:
+    [one, _] = job.repositories
+    await job.record(one, "in_progress", 1)
+    for data_type in ("pull_requests", "issues"):
+        await job.take(one, data_type)
+    lost = TypeOutcome(data_type="issues", status="failed", failure=TERMINATED)
+    change = RepositoryTransition(
+        job_id=job.job_id,
+        attempt=0,
+        sequence=2,
+        outcome=RepositoryOutcome(repository=one, status="in_progress", types=[lost]),
+    )
+    async with job.pool.transaction() as connection:
+        await transitions.record(connection, change)
+        begun = await transitions.begun_types(connection, job.job_id, one.repository_id)
+        assert await transitions.last_transition(connection, job.job_id, one.repository_id, 0) == 2
+        assert await transitions.last_transition(connection, job.job_id, one.repository_id, 1) == 0
+    assert {name: its.status for name, its in begun.items()} == {"issues": "failed", "pull_requests": "in_progress"}
+    assert begun["issues"].failure == TERMINATED
+    assert (await job.progress(one))["status"] == "in_progress"

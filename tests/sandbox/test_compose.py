@@ -110,9 +110,15 @@ def test_settings_that_are_set_exist(name: str) -> None:
     assert OURS[name]["environment"].keys() >= {"DATABASE_URL", "TEMPORAL_ADDRESS"}
 
 
-def test_there_is_time_to_stop() -> None:
-    grace = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+@pytest.mark.parametrize("name", ["worker", "historical"])
+def test_there_is_time_to_stop(name: str) -> None:
+    grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
     assert grace > settings.Worker.model_fields["shutdown_seconds"].default + 10
+
+
+def test_somebody_polls_every_queue() -> None:
+    queues = [service["environment"].get("WORKER_QUEUES", "") for service in OURS.values()]
+    assert sorted(",".join(filter(None, queues)).split(",")) == sorted(settings.WORKER_QUEUES)
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -164,6 +170,10 @@ def test_the_namespace_is_created(temporal: Temporal) -> None:
 
 def test_fairness_is_on() -> None:
     dynamic = yaml.safe_load(COMPOSE["configs"]["temporal-dynamicconfig"]["content"])
-    assert dynamic == {"matching.enableFairness": [{"value": True}]}
+    assert dynamic == {
+        "matching.enableFairness": [{"value": True}],
+        "matching.numTaskqueueReadPartitions": [{"value": 1}],
+        "matching.numTaskqueueWritePartitions": [{"value": 1}],
+    }
     target = SERVICES["temporal"]["configs"][0]["target"]
     assert SERVICES["temporal"]["environment"]["DYNAMIC_CONFIG_FILE_PATH"] == target

@@ -2,7 +2,8 @@
 
 A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
 another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
-at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. Run it when
+at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. And, with
+activities that only pretend, runs that give way because their history, or their parent's, is long. Run it when
 the workflows' shape changes, with the next `EDITION`, beside the old histories: what production started under them must
 still replay.
 """
@@ -36,12 +37,14 @@ from sandbox.purchase import Repository as Listed
 from sandbox.purchase import Workspace, create_workspace
 from schema.migrate import migrate
 from temporal import connect
+from tests.workflows.test_workspace_backfill import Pretence, Slow, hasty_server, start
+from tests.workflows.test_workspace_backfill import repositories as of_many
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).with_name("histories")
 TOKEN = "ghp_stand_in"
-EDITION = 2
-"""1 knew pull requests and issues alone."""
+EDITION = 3
+"""1 knew pull requests and issues alone, 2 no legs."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
@@ -83,12 +86,23 @@ class Recorder:
             await asyncio.sleep(0.05)
 
     async def save(self, name: str, workflow_id: str) -> None:
-        """A line an event, without what tells where it was recorded, and by which worker."""
-        history = await self._client.get_workflow_handle(workflow_id).fetch_history()
-        events = [json.dumps(scrubbed(each), separators=(",", ":")) for each in json.loads(history.to_json())["events"]]
-        text = f'{{"workflow_id": "{workflow_id}", "events": [\n' + ",\n".join(events) + "\n]}\n"
-        (HISTORIES / f"{name}-{EDITION}.json").write_text(text)
-        print(f"{name}: {len(events)} events, {len(text)} characters")
+        await save(self._client, name, workflow_id)
+
+    async def save_legs(self, name: str, workflow_id: str) -> None:
+        """Both runs of a repository's workflow."""
+        runs = [each async for each in self._client.list_workflows(f"WorkflowId = '{workflow_id}'")]
+        recent, historical = sorted(runs, key=lambda each: each.start_time)
+        await save(self._client, f"{name}-recent", workflow_id, recent.run_id)
+        await save(self._client, name, workflow_id, historical.run_id)
+
+
+async def save(client: Client, name: str, workflow_id: str, run_id: str | None = None) -> None:
+    """A line an event, without what tells where it was recorded, and by which worker."""
+    history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+    events = [json.dumps(scrubbed(each), separators=(",", ":")) for each in json.loads(history.to_json())["events"]]
+    text = f'{{"workflow_id": "{workflow_id}", "events": [\n' + ",\n".join(events) + "\n]}\n"
+    (HISTORIES / f"{name}-{EDITION}.json").write_text(text)
+    print(f"{name}: {len(events)} events, {len(text)} characters")
 
 
 def scrubbed(value: Any) -> Any:
@@ -159,7 +173,7 @@ async def record_backfills(
     await recorder.save("workspace", workspace_workflow_id(workspace.workspace_id))
     for repository in repositories:
         repository_id = await id_of(dsn, repository)
-        await recorder.save(f"repository-{repository.name}", repository_workflow_id(job, repository_id))
+        await recorder.save_legs(f"repository-{repository.name}", repository_workflow_id(job, repository_id))
 
     slow = github.faults.add(Latency(1), times=None, kind="graphql")
     again = ("start", "--workspace", second.workspace_id, "--retention-days", "10000", "--fresh")
@@ -228,6 +242,19 @@ async def record_archive(recorder: Recorder, workspace_id: str, github: StandIn)
     await recorder.save("archive-canceled", archive_workflow_id(canceled))
 
 
+async def record_giving_way() -> None:
+    pretence = Pretence(of_many(24), Slow())
+    async with hasty_server() as client, pretence.worked(client) as queue:
+        handle = await start(client, queue, "job")
+        await handle.result()
+        first = (await handle.describe()).raw_info.first_run_id
+        await save(client, "workspace-gives-way", handle.id, first)
+        for name, each in zip(("limited", "in-a-slice"), pretence.repositories, strict=False):
+            child = repository_workflow_id("job", each.repository_id)
+            runs = [each async for each in client.list_workflows(f"WorkflowId = '{child}'")]
+            await save(client, f"repository-{name}-gives-way", child, min(runs, key=lambda it: it.start_time).run_id)
+
+
 async def id_of(dsn: str, repository: Repository) -> str:
     connection = await asyncpg.connect(dsn)
     try:
@@ -252,6 +279,8 @@ def main() -> None:
         StandIn(world, tokens={TOKEN: "viewer"}) as github,
     ):
         asyncio.run(record_all(processes, github, repositories))
+        if sys.argv[1:] != ["archive"]:
+            asyncio.run(record_giving_way())
 
 
 if __name__ == "__main__":

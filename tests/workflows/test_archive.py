@@ -20,6 +20,7 @@ from errors import JobOver, RetryNow
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Pace, archive_workflow_id
 from tests.workflows.test_workspace_backfill import TEST_SERVER
 from workflows.archive import ArchiveWorkflow
+from workflows.order import sweep_queue
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 40
@@ -79,8 +80,11 @@ class Pretence:
     @asynccontextmanager
     async def started(self, client: Client) -> AsyncIterator[WorkflowHandle[Any, Any]]:
         queue, read_id = f"pretence-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
-        activities: list[Callable[..., Any]] = [self.begin_archive, self.read_archive, self.end_archive]
-        async with Worker(client, task_queue=queue, workflows=[ArchiveWorkflow], activities=activities):
+        decisions: list[Callable[..., Any]] = [self.begin_archive, self.end_archive]
+        async with (
+            Worker(client, task_queue=queue, workflows=[ArchiveWorkflow], activities=decisions),
+            Worker(client, task_queue=sweep_queue(queue, "historical"), activities=[self.read_archive]),
+        ):
             yield await client.start_workflow(
                 ArchiveWorkflow.run,
                 ArchiveRead(read_id=read_id),

@@ -3,8 +3,9 @@
 import asyncio
 import sys
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,17 +17,19 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities.failures import as_application_error
 from errors import PartOver, RetryNow
 from messages import (
+    LEGS,
     REPOSITORY_BACKFILL,
     BeginJob,
     Cancel,
     FinishJob,
     JobOutcome,
     JobPlan,
+    Leg,
     NextRepositories,
     Pace,
     RepositoryBackfill,
@@ -44,6 +47,7 @@ from messages import (
 )
 from sandbox.temporal import TEMPORAL
 from tests.shop import eventually
+from workflows.order import sweep_queue
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -67,6 +71,12 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 @pytest.fixture(scope="module")
 async def hasty() -> AsyncIterator[Client]:
+    async with hasty_server() as client:
+        yield client
+
+
+@asynccontextmanager
+async def hasty_server() -> AsyncIterator[Client]:
     """A dev server that suggests to continue as new early."""
     early = ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={EARLY}"]
     environment = await WorkflowEnvironment.start_local(
@@ -120,6 +130,8 @@ class Pretence:
         if self.next_is_held:
             await self.next_is_held.wait()
         rest = [each for each in self.repositories if page.after is None or each.repository_id > page.after]
+        if page.repository_ids is not None:
+            rest = [each for each in rest if each.repository_id in page.repository_ids]
         # Further jobs are there to be heard of: they have nothing to do.
         return rest[: page.limit] if page.job_id == self.begun[0] else []
 
@@ -128,7 +140,10 @@ class Pretence:
         if self.inspect_limited:
             until, self.inspect_limited = activity.info().started_time + self.inspect_limited, None
             return RepositoryScope(repository=backfill.repository, limited_until=until)
-        return RepositoryScope(repository=backfill.repository, data_types=backfill.data_types)
+        sequence = max(
+            (each.sequence for each in self.recorded if each.outcome.repository == backfill.repository), default=0
+        )
+        return RepositoryScope(repository=backfill.repository, data_types=backfill.data_types, sequence=sequence)
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
@@ -150,16 +165,33 @@ class Pretence:
         return await self.sweep_is(slice_, calls)
 
     @asynccontextmanager
-    async def worked(self, client: Client, repository: type = RepositoryBackfillWorkflow) -> AsyncIterator[str]:
-        """A worker with these activities; its task queue."""
+    async def worked(
+        self,
+        client: Client,
+        repository: type = RepositoryBackfillWorkflow,
+        *,
+        legs: Sequence[Leg] = LEGS,
+        sweeps_at_once: int | None = None,
+    ) -> AsyncIterator[str]:
+        """Workers with these activities; the task queue of workflows."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
-        async with Worker(
-            client,
-            task_queue=queue,
-            workflows=[WorkspaceBackfillWorkflow, repository],
-            activities=[*every, self.record_repository, self.finish_job, self.sweep],
-        ):
+        async with AsyncExitStack() as workers:
+            for leg in legs:
+                sweeps = Worker(
+                    client,
+                    task_queue=sweep_queue(queue, leg),
+                    activities=[self.sweep],
+                    max_concurrent_activities=sweeps_at_once,
+                )
+                await workers.enter_async_context(sweeps)
+            decisions = Worker(
+                client,
+                task_queue=queue,
+                workflows=[WorkspaceBackfillWorkflow, repository],
+                activities=[*every, self.record_repository, self.finish_job],
+            )
+            await workers.enter_async_context(decisions)
             yield queue
 
     def outcome(self, name: str) -> RepositoryOutcome:
@@ -207,7 +239,7 @@ async def test_a_long_job_goes_on_in_new_runs_and_loses_neither_a_repository_nor
 
     # The time-skipping server never suggests it.
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", long)
-    assert await goes_on_in_new_runs(skipping.client, Pretence(repositories(450)), monkeypatch) > 10
+    assert await goes_on_in_new_runs(skipping.client, Pretence(repositories(250)), monkeypatch) > 5
 
 
 async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,18 +312,82 @@ async def runs_of(client: Client, workflow_id: str, handle: WorkflowHandle[Any, 
     return runs
 
 
-async def test_a_repository_with_a_long_history_goes_on_in_a_new_run(hasty: Client) -> None:
-    async def in_many_slices(_slice: SweepSlice, call: int) -> SliceResult:
-        return MORE if call < 25 else DONE
+async def test_a_repository_with_a_long_history_goes_on_in_a_new_run_and_awaits_no_limits_end(hasty: Client) -> None:
+    async def one_in_many_slices_one_limited(slice_: SweepSlice, call: int) -> SliceResult:
+        if slice_.data_type == "issues" and call == 1:
+            return SliceResult(outcome="limited", limited_until=activity.info().started_time + timedelta(hours=1))
+        return MORE if slice_.data_type == "pull_requests" and call < 25 else DONE
 
-    pretence = Pretence(repositories(1), in_many_slices)
+    pretence = Pretence(repositories(1), one_in_many_slices_one_limited)
     async with pretence.worked(hasty) as queue:
-        await (await start(hasty, queue, "job")).result()
+        await asyncio.wait_for((await start(hasty, queue, "job")).result(), 20)
         child = hasty.get_workflow_handle(repository_workflow_id("job", pretence.repositories[0].repository_id))
         assert (await child.describe()).raw_info.first_run_id != (await child.describe()).run_id
+        await replay(hasty, child.id)
     assert pretence.outcome("o/1").status == "completed"
     sequences = [each.sequence for each in pretence.recorded]
     assert sequences == sorted(set(sequences)), "a new run's records outdo those of the one before"
+
+
+@dataclass
+class Slow:
+    """Repositories of which the first is limited for an hour at once, and a slice of the second takes for ever."""
+
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stopped: list[str] = field(default_factory=list)
+
+    async def __call__(self, slice_: SweepSlice, _call: int) -> SliceResult:
+        name = slice_.repository.full_name
+        self.asked[name, slice_.data_type] += 1
+        if self.asked[name, slice_.data_type] > 1:
+            return DONE
+        if name == "o/1":
+            return SliceResult(outcome="limited", limited_until=activity.info().started_time + timedelta(hours=1))
+        if name == "o/2":
+            try:
+                while True:
+                    activity.heartbeat()
+                    await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                self.stopped.append(slice_.data_type)
+                raise
+        return DONE
+
+
+async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Client) -> None:
+    slow = Slow()
+    pretence = Pretence(repositories(24), slow)
+    async with pretence.worked(hasty) as queue:
+        handle = await start(hasty, queue, "job")
+        await asyncio.wait_for(handle.result(), 30)
+        runs = await runs_of(hasty, handle.id, handle)
+        await replay(hasty, handle.id)
+        for each in pretence.repositories[:2]:
+            await replay(hasty, repository_workflow_id("job", each.repository_id))
+    assert len(runs) > 1
+    assert [run.left_open for run in runs] == [0] * len(runs)
+    assert sorted(slow.stopped) == ["issues", "pull_requests"]
+    initiated = Counter(each for run in runs for each in run.initiated)
+    again = {each for each, times in initiated.items() if times > 1}
+    assert again >= {repository_workflow_id("job", each.repository_id) for each in pretence.repositories[:2]}
+    # Limited, and told so; then gone on with, in the order of one attempt.
+    of_the_first = [each for each in pretence.recorded if each.outcome.repository.full_name == "o/1"]
+    assert any(each.waiting_until for each in of_the_first)
+    assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
+    assert of_the_first[-1].sequence == max(each.sequence for each in of_the_first)
+
+
+async def replay(client: Client, workflow_id: str) -> None:
+    """Every run of the chain, as a worker does that has it no more in its memory."""
+    replayer = Replayer(
+        workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow], data_converter=pydantic_data_converter
+    )
+    run_id: str | None = (await client.get_workflow_handle(workflow_id).describe()).raw_info.first_run_id
+    while run_id:
+        history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+        await replayer.replay_workflow(history)
+        last = history.events[-1]
+        run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
 
 
 # --- Waiting ----------------------------------------------------------------------------------------------------------
