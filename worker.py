@@ -112,7 +112,7 @@ async def work(stop: asyncio.Event) -> None:
     archive_url = settings.load(settings.Archive).gh_archive_url
     logs.register_secret(embeddings_setting.key or "")
     client = await temporal.connect()
-    size = worker_setting.activities_at_once + 2
+    size = worker_setting.activities_at_once * len(worker_setting.worker_queues) + 2
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
         async with database.transaction() as connection:

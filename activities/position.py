@@ -8,7 +8,7 @@ from pydantic import Field
 from messages import Message
 from rows import ThreadTable
 
-Phase = Literal["history", "seek", "review_comments", "catch_up", "comments", "verify", "relist"]
+Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "verify", "relist"]
 
 
 class Position(Message):
@@ -25,16 +25,35 @@ class Position(Message):
     """A leg ended here: the next one looks first at what others have covered meanwhile."""
 
 
+class ListPlace(Message):
+    """Where the list of all review comments stands."""
+
+    in_bulk: bool | None = None
+    """Whether it is cheaper than asking review by review; None: that is not decided yet."""
+    since: datetime | None = None
+    """The next page lists what changed from then on."""
+    path: str | None = None
+    """Within a second that fills a page, the page by its number."""
+    by_number: bool = False
+    """There was such a second: a deletion may have shifted its pages, so that the list proves nothing."""
+    ended: bool = False
+    """What it brought is being counted."""
+    strangers: bool = False
+    """It named pull requests that are not stored, or not yet."""
+    read_from: datetime | None = None
+    """From here on an earlier leg read it, without strangers: what it brought need not be read again."""
+
+
 class ThreadPosition(Position):
     """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
 
     history: whole threads from the latest updated down to the cutoff. seek: only where GitHub refused the history's
-    cursor, a listing from the top down to the place where it stood. review_comments: only where that is cheaper than
-    asking review by review, the REST list of all of them. catch_up: a listing from the top down to `floor`
-    for what changed meanwhile. comments: REST lists of comments since the first floor, for those that did not bump
-    their thread. verify: counts. relist: only where they do not agree, every thread against what is stored.
+    cursor, a listing from the top down to the place where it stood. catch_up: a listing from the top down to `floor`
+    for what changed meanwhile. review_comments: those that were left as parts. comments: REST lists of comments since
+    the first floor, for those that did not bump their thread. verify: counts. relist: only where they do not agree,
+    every thread against what is stored.
 
-    `cursor` is of the connection, of the listing, or (comments, review_comments) the path of the REST page.
+    `cursor` is of the connection, of the listing, or (comments) the path of the REST page.
     """
 
     phase: Phase = "history"
@@ -55,12 +74,8 @@ class ThreadPosition(Position):
     """What this sweep went on from was complete as of this moment; None: it began with nothing."""
     news_first: bool = False
     """catch_up: the history goes on after it, below what this sweep began with."""
-    in_bulk: bool | None = None
-    """Whether review comments come by the list of all of them; None: that is not decided yet."""
-    listed_since: datetime | None = None
-    """review_comments: the change from which the present page of the list was asked for."""
-    list_ended: bool = False
-    """review_comments: the list was read to its end; what it brought is being counted."""
+    listing: ListPlace = ListPlace()
+    """Of a leg's review comments, at its end."""
     round: int = 1
     round_began: datetime | None = None
     """catch_up: when its first page was asked for; None before."""

@@ -4,28 +4,26 @@ The rules are those of docs/sweep.md; numbers in comments refer to it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from activities.position import ThreadPosition
+from activities.position import ListPlace, Phase, ThreadPosition
+from activities.review_comment_list import Request, ReviewCommentList
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, SLOW_SECONDS, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
 from github.answers import InvalidCursor, SwitchedOff
 from github.threads import (
-    REVIEW_COMMENTS,
     THREAD_TYPES,
     Listing,
     Threads,
     ThreadType,
     comments_path,
-    count_review_comments,
     page_requests,
-    read_all_review_comments,
     read_comments,
     read_comments_since,
     read_heads,
@@ -38,7 +36,7 @@ from github.threads import (
     read_threads,
 )
 from messages import Failure
-from rows import Page, Part, PartKind, Whole
+from rows import Part, PartKind
 from store import coverage, parts, sweeps, threads
 from store.coverage import BEGINNING, Coverage
 from store.sweeps import Sweep
@@ -61,16 +59,11 @@ PARENTS = 49
 """The most parents whose connections go on in one request: those that one point pays for."""
 PARENTS_CHILDREN = 1_000
 """The most children that they may bring in all, by what is known to be left."""
-IN_BULK_FROM = 100
-"""Reviews whose comments are to be fetched, from which on a list of all may be cheaper: they fill a request."""
-LISTED_FOR_A_BATCH = 3
-"""Requests of the list that are worth one batch of reviews: REST has a budget of its own, and its answers take GitHub a
-third of the time, which is what runs out first."""
-COUNTED_AT_ONCE = 1_000
 ENOUGH_PARENTS = 25
 """So many wait before the history is finished."""
 NESTED_PARENTS = 10
-MANY = 1_000
+REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
+"""Phases in which reviews may still come whose comments one list can tell."""
 STRANGERS = 5
 """Threads that may be opened while the last page is asked for."""
 
@@ -85,14 +78,6 @@ class _Asking:
     kind: str = "page"
     size: int = 1
     parts: list[Part] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A request that may go out before its turn; `key` is what it asks for."""
-
-    key: object
-    send: Callable[[], Coroutine[Any, Any, Any]]
 
 
 def _fitting(batch: list[Part], most: int, *, nested: bool) -> list[Part]:
@@ -119,6 +104,9 @@ class ThreadReader:
         self._sweep = sweep
         self._type: ThreadType = THREAD_TYPES[sweep.data_type]
         self._asking = _Asking()
+        self._review_comments = ReviewCommentList(
+            sources, sweep, lambda position: self._ask("comments_since", position), self._answer, self._grown
+        )
         self._requests = 0
         self._pending: dict[tuple[str, bool], int] = {}
         """Parts, as of the last look."""
@@ -162,20 +150,25 @@ class ThreadReader:
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         async with self._database.transaction() as connection:
             self._pending = await parts.pending(connection, self._sweep)
-        if self._is_to_be_planned(position):
-            return await self._plan(position)
         # Inside a listing only full batches are fetched; at a boundary everything must be whole before the next step.
         part = self._due(position)
         if part is not None:
             return await self._fetch_parts(position, *part)
+        if self._at_review_comments(position):
+            turn = await self._review_comments.turn(position)
+            if turn is not None:
+                return turn
+            if self._pending.get(("review_comments", False)):
+                return await self._fetch_parts(position, "review_comments", going_on=False)
+            position = position.model_copy(update={"listing": ListPlace(read_from=position.listing.read_from)})
+            if position.phase == "review_comments":
+                position = position.model_copy(update={"phase": self._after_catch_up(position)})
         if self._leg_is_over(position):
             return await self._end_leg(position)
         if position.phase == "history":
             return await self._history(position)
         if position.phase == "seek":
             return await self._seek(position)
-        if position.phase == "review_comments":
-            return await (self._count_listed(position) if position.list_ended else self._list_comments(position))
         if position.phase == "catch_up":
             return await self._catch_up(position)
         if position.phase == "comments":
@@ -250,11 +243,11 @@ class ThreadReader:
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
         return (covered if deeper else position).model_copy(update={"leg_over": False})
 
-    def _asks_for_comments(self, position: ThreadPosition, now: datetime) -> bool:
+    def _after_catch_up(self, position: ThreadPosition) -> Phase:
         """Whether the REST lists of comments are worth their requests: not moments after another job read them."""
-        if not self._type.comment_routes:
-            return False
-        return position.comments_as_of is None or now - position.comments_as_of > COMMENTS_LAG
+        assert position.as_of is not None, "the catch-up fixes it"
+        asks = position.comments_as_of is None or position.as_of - position.comments_as_of > COMMENTS_LAG
+        return "comments" if self._type.comment_routes and asks else "verify"
 
     # History
 
@@ -288,7 +281,7 @@ class ThreadReader:
         if read.end_cursor is None or crossed:
             after = after.model_copy(
                 update={
-                    "phase": "review_comments" if position.in_bulk else "catch_up",
+                    "phase": "catch_up",
                     "cursor": None,
                     "below": read.end_cursor,
                     "reached_end": read.end_cursor is None,
@@ -299,7 +292,7 @@ class ThreadReader:
             self._changes = read.changes
         return self._turn(after, read)
 
-    def _page(self, position: ThreadPosition, size: int) -> "_Request":
+    def _page(self, position: ThreadPosition, size: int) -> "Request":
         """The page at the position. What is taken for the last one brings the catch-up's first listing along."""
         left = position.total - position.seen if position.total is not None else size
         last = left <= size and position.cursor is not None
@@ -308,7 +301,7 @@ class ThreadReader:
         if not with_changes:
             first = size
         repository, cursor = self._sweep.repository, position.cursor
-        return _Request(
+        return Request(
             ("page", cursor, first, with_changes),
             lambda: read_page(self._github, self._type, repository, first, cursor, changes=with_changes),
         )
@@ -342,6 +335,7 @@ class ThreadReader:
                 listing = came_along
             else:
                 listing = await self._list(position, position.cursor)
+                position = position.model_copy(update={"sizes": self._grown(position, listing.seconds)})
         except InvalidCursor:
             # The round begins again from the top.
             position = position.model_copy(update={"cursor": None, "round_began": None, "round_pages": 0})
@@ -382,9 +376,12 @@ class ThreadReader:
                 "round_pages": 0,
             }
         elif pages == 1 or position.round >= MOST_ROUNDS:
-            update |= {"phase": "comments", "cursor": None, "as_of": began, "round_began": None, "round_pages": 0}
-            if not self._asks_for_comments(position, began):
-                update["phase"] = "verify"
+            update |= {"cursor": None, "as_of": began, "round_began": None, "round_pages": 0}
+            update["phase"] = (
+                "review_comments"
+                if self._type.kind == "pull_request"
+                else self._after_catch_up(position.model_copy(update={"as_of": began}))
+            )
         else:
             update |= {
                 "cursor": None,
@@ -395,80 +392,6 @@ class ThreadReader:
             }
         return Turn(position.model_copy(update=update), put=changed, points=1)
 
-    # Review comments, all of them by one list (9)
-
-    def _is_to_be_planned(self, position: ThreadPosition) -> bool:
-        """Once so many reviews were met that their comments fill a request, in the history of a sweep."""
-        return (
-            self._type.kind == "pull_request"
-            and position.phase == "history"
-            and position.in_bulk is None
-            # The recent leg's are few, and not to wait for the end of the history.
-            and self._sweep.down_to is None
-            and position.cursor is not None
-            and self._pending.get(("review_comments", False), 0) >= IN_BULK_FROM
-        )
-
-    async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Whether review comments are cheaper by the list of all that were changed since the cutoff.
-
-        How many reviews there will be is told by those of the threads so far.
-        """
-        number = await self._send(
-            lambda: count_review_comments(self._github, self._sweep.repository, self._sweep.cutoff_at)
-        )
-        reviews = self._pending[("review_comments", False)] / max(1, position.seen)
-        batches = reviews * (self._expected(position) or position.seen) / 100
-        in_bulk = number / CHILDREN <= LISTED_FOR_A_BATCH * batches
-        log.info("planned", review_comments=number, batches=round(batches), in_bulk=in_bulk)
-        return Turn(position.model_copy(update={"in_bulk": in_bulk}))
-
-    async def _list_comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """A page of the list, by change: it goes on from the last change seen, so that nothing moves behind it."""
-        size = self._ask("comments_since", position)
-        since = position.listed_since or self._sweep.cutoff_at
-        path = self._list_path(position.cursor, REVIEW_COMMENTS, since, size)
-        page, seen, latest, next_path = await self._answer(self._comments_page(path))
-        if next_path is not None and latest is not None and latest > since:
-            next_path, since = comments_path(self._sweep.repository, REVIEW_COMMENTS, latest, size), latest
-        numbers = {row.pull_request for row in page.comments if row.pull_request is not None}
-        async with self._database.transaction() as connection:
-            pull_requests = await threads.github_ids(
-                connection, self._sweep.data_type, self._sweep.repository.repository_id, sorted(numbers)
-            )
-            waiting = await parts.of_reviews(connection, self._sweep, list(seen))
-        # Of pull requests out of scope, and of those that came meanwhile, nothing is wanted here.
-        page.comments = [
-            row._replace(pull_request=pull_requests[row.pull_request])
-            for row in page.comments
-            if row.pull_request in pull_requests
-        ]
-        for part in waiting:
-            part.seen = sorted({*part.seen, *seen[part.parent or 0]})
-        update: dict[str, Any] = {"cursor": next_path, "listed_since": since}
-        if next_path is None:
-            update["list_ended"] = True
-        return Turn(position.model_copy(update=update), page=page, put=waiting)
-
-    async def _count_listed(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The reviews of which the list has told everything are whole; the others are asked for by their ids."""
-        async with self._database.transaction() as connection:
-            listed = await parts.covered_by_list(connection, self._sweep, self._sweep.cutoff_at, COUNTED_AT_ONCE)
-        if not listed:
-            return Turn(position.model_copy(update={"phase": "catch_up", "in_bulk": False, "list_ended": False}))
-        page = Page(listed[0].began_at, "pull_request")
-        page.whole_reviews = [Whole(part.parent or 0, part.began_at, part.seen) for part in listed]
-        return Turn(position, page=page, done=listed)
-
-    def _list_path(self, cursor: str | None, route: str, since: datetime, size: int) -> str:
-        """Where a list of comments goes on: at its page, but by its number only within one second, in pages as long."""
-        if cursor is not None and "&page=" in cursor and f"per_page={size}&" in cursor:
-            return cursor
-        return comments_path(self._sweep.repository, route, since, size)
-
-    def _comments_page(self, path: str) -> "_Request":
-        return _Request(("comments", path), lambda: read_all_review_comments(self._github, path))
-
     # Comments that did not bump their thread (6)
 
     async def _comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
@@ -476,13 +399,19 @@ class ThreadReader:
         route, since = self._type.comment_routes[position.route], position.first_floor
         size = self._ask("comments_since", position)
         since = position.comments_since or since
-        path = self._list_path(position.cursor, route, since, size)
+        path = comments_path(self._sweep.repository, route, since, size, position.cursor)
         try:
-            comments, latest, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
+            comments, latest, next_path, seconds = await self._send(
+                lambda: read_comments_since(self._github, self._type, path)
+            )
         except SwitchedOff as error:
             # Issues are switched off, and with them the list of conversation comments.
             log.warning("no list of comments", route=route, why=error.message)
-            comments, latest, next_path = [], None, None
+            comments, latest, next_path, seconds = [], None, None, FAST_SECONDS
+        sizes = position.sizes
+        if next_path is None or (latest is not None and latest > since):
+            # Not between numbered pages: of another length they begin again at the first.
+            sizes = self._grown(position, seconds)
         if next_path is not None and latest is not None and latest > since:
             # From the last change seen on, not by number: a comment that is edited moves all that follow it.
             next_path, since = comments_path(self._sweep.repository, route, latest, size), latest
@@ -512,7 +441,7 @@ class ThreadReader:
                 "comments_as_of": position.as_of,
                 "route": 0,
             }
-        return Turn(position.model_copy(update=update), put=put)
+        return Turn(position.model_copy(update=update | {"sizes": sizes}), put=put)
 
     # Proof (7)
 
@@ -587,24 +516,35 @@ class ThreadReader:
         ]
         put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
         listed = position.listed + len(ids)
-        update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last}
+        sizes = self._grown(position, listing.seconds)
+        update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last, "sizes": sizes}
         if listing.end_cursor is None:
-            update = {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
+            update |= {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
             update |= {"listed": 0, "born": None}
         return Turn(position.model_copy(update=update), put=put, points=1)
 
     # Parts
 
     def _due(self, position: ThreadPosition) -> tuple[str, bool] | None:
-        """The (kind, whether going on) of parts to fetch now, or None."""
+        """The (kind, whether going on) of parts to fetch now, or None.
+
+        Review comments wait for the end of a leg; while they are listed nothing else is fetched: a review that is met
+        again would have its part begin anew, and what the list told of it before would be forgotten.
+        """
+        if position.listing.in_bulk:
+            return None
         everything = position.cursor is None or self._leg_is_over(position)
         for (kind, going_on), number in sorted(self._pending.items()):
-            if kind == "review_comments" and not going_on and position.in_bulk:
+            if kind == "review_comments" and not going_on and position.phase in REVIEWS_SHOWN_IN:
                 continue
             enough = 100 if kind == "review_comments" and not going_on else ENOUGH_PARENTS
             if everything or number >= enough:
                 return kind, going_on
         return None
+
+    def _at_review_comments(self, position: ThreadPosition) -> bool:
+        """A leg has shown all its reviews."""
+        return position.phase == "review_comments" or self._leg_is_over(position)
 
     async def _fetch_parts(self, position: ThreadPosition, kind: str, going_on: bool) -> Turn[ThreadPosition]:
         size = self._ask(kind, position)
@@ -721,8 +661,11 @@ class ThreadReader:
 
     # Sizes, requests, turns
 
+    def _size(self, kind: str, position: ThreadPosition) -> int:
+        return min(position.sizes.get(kind, self._largest[kind]), self._largest[kind])
+
     def _ask(self, kind: str, position: ThreadPosition) -> int:
-        size = min(position.sizes.get(kind, self._largest[kind]), self._largest[kind])
+        size = self._size(kind, position)
         self._asking = _Asking(kind, size)
         return size
 
@@ -750,7 +693,7 @@ class ThreadReader:
 
     # One request ahead
 
-    async def _answer(self, request: "_Request") -> Any:
+    async def _answer(self, request: "Request") -> Any:
         """Of a request that may have gone out before its turn."""
         self._requests += 1
         if self._ahead is None or self._ahead[0] != request.key:
@@ -762,27 +705,26 @@ class ThreadReader:
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
         """The next page's request, if a page comes next: parts are taken from what the turn has yet to commit."""
         position = turn.position
-        if self._ahead is not None or position.cursor is None or self._leg_is_over(position):
+        if self._ahead is not None:
             return
         for part in turn.put:
-            self._pending[part.kind, part.cursor is not None] = (
-                self._pending.get((part.kind, part.cursor is not None), 0) + 1
-            )
-        if self._due(position) is not None or self._is_to_be_planned(position):
+            kind = part.kind, part.cursor is not None
+            self._pending[kind] = self._pending.get(kind, 0) + 1
+        if self._due(position) is not None:
             return
-        if position.phase == "history":
-            self._go_ahead(self._page(position, min(position.sizes.get("page", MANY), self._largest["page"])))
-        elif position.phase == "review_comments" and position.listed_since is not None:
-            size = min(position.sizes.get("comments_since", MANY), self._largest["comments_since"])
-            path = self._list_path(position.cursor, REVIEW_COMMENTS, position.listed_since, size)
-            self._go_ahead(self._comments_page(path))
+        if self._at_review_comments(position):
+            request = self._review_comments.next(position, self._size("comments_since", position))
+            if request is not None:
+                self._go_ahead(request)
+        elif position.phase == "history" and position.cursor is not None:
+            self._go_ahead(self._page(position, self._size("page", position)))
 
-    def _go_ahead(self, request: "_Request") -> None:
+    def _go_ahead(self, request: "Request") -> None:
         self._ahead = request.key, asyncio.create_task(request.send())
 
     @property
     def is_ahead(self) -> bool:
-        return self._ahead is not None
+        return self._ahead is not None or self._changes is not None
 
     async def close(self) -> None:
         if self._ahead is not None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import get_args
 
 import orjson
 from asyncpg import Record
 
-from rows import Part
+from rows import Part, PartKind
 from store.columns import columns
 from store.database import Connection
 from store.sweeps import Sweep
@@ -31,10 +32,20 @@ where p.backfill_job_id = $1 and p.repository_id = $2 and p.data_type = $3
   and p.kind = u.kind and p.node_id = u.node_id
 """
 
+# Every page looks: counted only as far as matters. Those that stand inside a connection are few.
 _PENDING = """
-select kind, cursor is not null as going_on, count(*) as number from backfill_parts
-where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
-group by 1, 2
+select * from (
+  select k.kind, false as going_on, (
+    select count(*) from (
+      select from backfill_parts p
+      where p.backfill_job_id = $1 and p.repository_id = $2 and p.data_type = $3 and p.kind = k.kind
+        and p.failure is null and p.cursor is null limit 100) enough) as number
+  from unnest($4::text[]) as k(kind)
+  union all
+  select kind, true, count(*) from backfill_parts
+  where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null and cursor is not null
+  group by 1
+) pending where number > 0
 """
 
 _NEXT = """
@@ -78,9 +89,20 @@ async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) ->
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """How many parts are left, by (kind, whether they stand inside a connection)."""
-    rows = await connection.fetch(_PENDING, *sweep.key)
+    """How many parts are left, by (kind, whether they stand inside a connection): of those that do not, 100 at most."""
+    rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}
+
+
+async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
+    """How many parts of a kind are left."""
+    number: int = await connection.fetchval(
+        "select count(*) from backfill_parts where backfill_job_id = $1 and repository_id = $2 and data_type = $3"
+        " and kind = $4 and failure is null",
+        *sweep.key,
+        kind,
+    )
+    return number
 
 
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
@@ -117,7 +139,7 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
     return [_part(row) for row in rows]
 
 
-async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, limit: int) -> list[Part]:
+async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
     """Parts for the comments of reviews whose pull requests are not older than a list of all comments since then.
 
     None of their comments can be older either, so that the list had them all.

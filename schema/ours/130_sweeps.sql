@@ -62,6 +62,9 @@ create table backfill_parts (
 );
 create index backfill_parts_queue on backfill_parts (backfill_job_id, repository_id, data_type, began_at)
   where failure is null;
+create index backfill_parts_going_on on backfill_parts (backfill_job_id, repository_id, data_type, kind)
+  where failure is null and cursor is not null;
+create index backfill_parts_parent on backfill_parts (repository_id, parent_github_id) where failure is null;
 
 comment on table backfill_parts is
   'What a sweep has still to fetch: written with the page that needs it, deleted with the rows that fill it.';
