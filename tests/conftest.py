@@ -59,7 +59,7 @@ def processes() -> Iterator[Processes]:
 
 @pytest.fixture(scope="session")
 def postgres(processes: Processes) -> Iterator[Postgres]:
-    """In memory, if there is room: a database is 300 files, for which ext4, after deleting others, takes 0.3 s of CPU."""
+    """In memory, if there is room: a database is 300 files, for which ext4, having deleted others, takes 0.3 s."""
     room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY
     prefix = "workspace-backfill-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if room else None) as directory:
