@@ -63,13 +63,17 @@ class Postgres:
             await connection.close()
 
 
-def start(processes: Processes) -> Postgres:
-    """Makes a new cluster in the directory of `processes` and starts it. Raises `Unreachable` with the server's log."""
+def start(processes: Processes, directory: Path | None = None) -> Postgres:
+    """Makes a new cluster in `directory`, by default that of `processes`, and starts it.
+
+    Raises `Unreachable` with the server's log.
+    """
     user = UNPRIVILEGED if os.geteuid() == 0 else None
-    home = processes.directory / "postgres"
+    home = (directory or processes.directory) / "postgres"
     home.mkdir()
     if user:
         processes.directory.chmod(0o711)
+        home.parent.chmod(0o711)
         shutil.chown(home, user)
     programs = _programs(processes.directory, user)
     data = home / "data"

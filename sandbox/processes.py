@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol, Self
 
 from errors import Unreachable
 
@@ -53,34 +54,47 @@ def answers_http(url: str) -> Callable[[], bool]:
     return ready
 
 
+class Child(Protocol):
+    """What a `Process` wants of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 class Process:
     """One running child: `log` holds its standard output and error, unless it has the terminal."""
 
-    def __init__(
-        self, name: str, popen: "subprocess.Popen[bytes]", log: Path | None, stop_signal: signal.Signals
-    ) -> None:
+    def __init__(self, name: str, child: Child, log: Path | None, stop_signal: signal.Signals) -> None:
         self.name = name
         self.log = log
-        self._popen = popen
+        self._child = child
         self._stop_signal = stop_signal
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        return self._child.pid
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs, negative if a signal ended it."""
-        return self._popen.poll()
+        return self._child.poll()
 
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal, such as SIGKILL; does nothing if it has ended."""
-        self._popen.send_signal(number)
+        self._child.send_signal(number)
 
     def wait(self, within: float) -> int:
         """Its exit code. Raises `Unreachable` if it still runs after `within` seconds."""
         try:
-            return self._popen.wait(within)
+            return self._child.wait(within)
         except subprocess.TimeoutExpired:
             raise Unreachable("still_running", f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
@@ -108,10 +122,10 @@ class Process:
         """Asks it to stop, kills it after `within` seconds, and returns when it is gone."""
         self.send(self._stop_signal)
         try:
-            self._popen.wait(within)
+            self._child.wait(within)
         except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+            self._child.kill()
+            self._child.wait()
 
     def tail(self, lines: int = 20) -> str:
         """The last lines of its log."""
@@ -159,7 +173,10 @@ class Processes:
                 stderr=output,
                 process_group=None if terminal else 0,
             )
-        process = Process(name, popen, log, stop_signal)
+        return self.add(Process(name, popen, log, stop_signal))
+
+    def add(self, process: Process) -> Process:
+        """From now on it is one of these, however it was started."""
         self._started.append(process)
         return process
 
@@ -173,7 +190,7 @@ class Processes:
         for process in reversed(self._started):
             process.stop()
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import uuid
@@ -17,14 +18,12 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from pydantic_settings import BaseSettings
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-import settings
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
 from sandbox.embeddings import EmbeddingServer
@@ -32,24 +31,20 @@ from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
+from tests.programs import ROOT, Programs, Zygote, is_setting
 
-ROOT = Path(__file__).parent.parent
 EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
-PREFIXES = ("DATABASE_", "TEMPORAL_", "GITHUB_", "OPENAI_", "EMBEDDING_", "POLAR_", "SUPABASE_", "BACKFILL_", "SMTP_")
-PARTS = [part for part in vars(settings).values() if isinstance(part, type) and issubclass(part, BaseSettings)]
-SETTINGS = {name.upper() for part in PARTS for name in part.model_fields}
-PROGRAMS = pytest.StashKey[Processes]()
-
-
-def _is_setting(name: str) -> bool:
-    return name in SETTINGS or name.startswith(PREFIXES)
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY = 4 << 30
+"""A session's cluster takes some hundred MB; a container's /dev/shm has 64 by default."""
+PROGRAMS = pytest.StashKey[Programs]()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment_of_nobody() -> Iterator[None]:
     """Settings that whoever runs the tests has exported do not reach them."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if _is_setting(name)]:
+        for name in [name for name in os.environ if is_setting(name)]:
             patch.delenv(name)
         patch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
         yield
@@ -63,8 +58,14 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(scope="session")
-def postgres(processes: Processes) -> Postgres:
-    return postgres_server.start(processes)
+def postgres(processes: Processes) -> Iterator[Postgres]:
+    """In memory, if there is room: a database is 300 files, for which ext4, having deleted others, takes 0.3 s."""
+    room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY
+    prefix = "workspace-backfill-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if room else None) as directory:
+        server = postgres_server.start(processes, Path(directory))
+        yield server
+        server.process.stop()  # before its files go
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +114,7 @@ async def _database(postgres: Postgres, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 def environment(database: str, temporal: Temporal) -> dict[str, str]:
     """The environment of a program under test. Add `GITHUB_API_URL` of a stand-in: the one here refuses connections."""
-    inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    inherited = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return inherited | {
         "DATABASE_URL": database,
         "TEMPORAL_ADDRESS": temporal.address,
@@ -132,10 +133,25 @@ def environment(database: str, temporal: Temporal) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def zygote(processes: Processes) -> Zygote:
+    return Zygote(processes)
+
+
 @pytest.fixture
-def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+def forking(request: pytest.FixtureRequest) -> Zygote | None:
+    """What this test's programs are forked from; none if it is marked as one about programs as they are executed."""
+    if sys.platform != "linux" or request.node.get_closest_marker("executed"):
+        return None
+    zygote = request.getfixturevalue("zygote")
+    assert isinstance(zygote, Zygote)
+    return zygote
+
+
+@pytest.fixture
+def programs(request: pytest.FixtureRequest, tmp_path: Path, forking: Zygote | None) -> Iterator[Programs]:
     """Processes of this test, in a directory without a `.env`; all are gone after it."""
-    with Processes(tmp_path) as programs:
+    with Programs(tmp_path, forking) as programs:
         request.node.stash[PROGRAMS] = programs
         yield programs
 
@@ -157,10 +173,9 @@ class StartWorker(Protocol):
 
 
 @pytest.fixture
-def start_worker(programs: Processes, temporal_client: Client) -> StartWorker:
+def start_worker(programs: Programs, temporal_client: Client) -> StartWorker:
     async def start(environment: Mapping[str, str]) -> Process:
-        name = f"worker-{len(programs.started)}"
-        worker = programs.start(name, [sys.executable, ROOT / "worker.py"], env=environment)
+        worker = programs.run(f"worker-{len(programs.started)}", "worker.py", env=environment)
         base = environment["TEMPORAL_TASK_QUEUE"]
         queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
         polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
@@ -193,11 +208,11 @@ class StartWebhook(Protocol):
 
 
 @pytest.fixture
-def start_webhook(programs: Processes) -> StartWebhook:
+def start_webhook(programs: Programs) -> StartWebhook:
     async def start(environment: Mapping[str, str]) -> tuple[Process, str]:
         port = free_port()
         name = f"webhook-{len(programs.started)}"
-        webhook = programs.start(name, [sys.executable, ROOT / "webhook.py"], env={**environment, "PORT": str(port)})
+        webhook = programs.run(name, "webhook.py", env={**environment, "PORT": str(port)})
         url = f"http://{LOOPBACK}:{port}"
         await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=30)
         return webhook, url
@@ -221,22 +236,38 @@ class RunStarter(Protocol):
 
 
 @pytest.fixture
-def run_starter(tmp_path: Path) -> RunStarter:
+def run_starter(tmp_path: Path, forking: Zygote | None) -> RunStarter:
     async def run(environment: Mapping[str, str], *arguments: str) -> Ended:
-        command = launched([sys.executable, ROOT / "starter.py", *arguments])
-        process = await asyncio.create_subprocess_exec(
-            *command, env=environment, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        try:
-            stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode is not None
-        return Ended(process.returncode, stdout.decode(), stderr.decode())
+        if forking is None or not forking.fits(environment):
+            return await _executed(environment, tmp_path, "starter.py", *arguments)
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            outputs = {"stdout": stdout.fileno(), "stderr": stderr.fileno()}
+            forked = forking.fork("starter.py", arguments, env=environment, cwd=tmp_path, **outputs)
+            try:
+                exit_code = await asyncio.to_thread(forked.wait, 60)
+            finally:
+                forked.kill()
+                forked.wait()
+            stdout.seek(0)
+            stderr.seek(0)
+            return Ended(exit_code, stdout.read().decode(), stderr.read().decode())
 
     return run
+
+
+async def _executed(environment: Mapping[str, str], directory: Path, program: str, *arguments: str) -> Ended:
+    command = launched([sys.executable, ROOT / program, *arguments])
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Ended(process.returncode, stdout.decode(), stderr.decode())
 
 
 @pytest.fixture

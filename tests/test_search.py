@@ -18,7 +18,7 @@ from schema.migrate import migrate
 from store import embeddings as store
 from store.database import Database
 from tests import shop
-from tests.conftest import ROOT
+from tests.programs import ROOT
 
 MODEL = "text-embedding-3-small"
 TEXTS = {

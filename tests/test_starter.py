@@ -27,8 +27,9 @@ from sandbox.postgres import Postgres
 from sandbox.processes import Processes
 from store.database import Database
 from tests import shop
-from tests.conftest import ROOT, RunStarter
+from tests.conftest import RunStarter
 from tests.listener import heard, listening
+from tests.programs import ROOT
 
 NOWHERE = f"postgresql://nobody:hunter2@{LOOPBACK}:1/nowhere"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -873,6 +874,7 @@ class TestWatch:
         assert len(operator.capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.executed
 class TestTheProgram:
     """`python starter.py`, as it runs in production."""
 

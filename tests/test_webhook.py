@@ -288,6 +288,7 @@ class TestPostgresAway:
         assert (await post(http, url, shop.event(), webhook_id="msg_1"))[0] == 202
 
 
+@pytest.mark.executed
 class TestTheProgram:
     """`python webhook.py`, as it runs in production."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.ports import LOOPBACK, free_port
-from tests.conftest import ROOT, StartWorker
+from tests.conftest import StartWorker
+from tests.programs import ROOT
 
 
 async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:
@@ -64,6 +65,7 @@ async def test_a_server_that_does_not_answer_is_one_line_and_another_exit_code(
     assert "hunter2" not in stderr
 
 
+@pytest.mark.executed
 async def test_a_worker_told_to_stop_ends_well(environment: dict[str, str], start_worker: StartWorker) -> None:
     worker = await start_worker(environment)
     worker.stop(within=10)
