@@ -55,6 +55,13 @@ class ThreadPosition(Position):
     """Whether review comments come by the list of all of them; None: that is not decided yet."""
     listed_since: datetime | None = None
     """review_comments: the change from which the present page of the list was asked for."""
+    comments_counted: int | None = None
+    """review_comments: so many GitHub counted before the list was read."""
+    counted_at: datetime | None = None
+    comments_listed: int = 0
+    """review_comments: so many of them, not changed since, the list showed."""
+    listed_last: list[str] = Field(default_factory=list)
+    """review_comments: those that the list showed of the second from which it goes on."""
     list_ended: bool = False
     """review_comments: the list was read to its end; what it brought is being counted."""
     round: int = 1

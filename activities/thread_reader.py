@@ -19,6 +19,7 @@ from github.answers import InvalidCursor, SwitchedOff
 from github.threads import (
     REVIEW_COMMENTS,
     THREAD_TYPES,
+    ListedComments,
     Listing,
     Threads,
     ThreadType,
@@ -299,6 +300,7 @@ class ThreadReader:
                 listing = came_along
             else:
                 listing = await self._list(position, position.cursor)
+                position = position.model_copy(update={"sizes": self._grown(position, listing.seconds)})
         except InvalidCursor:
             # The round begins again from the top.
             position = position.model_copy(update={"cursor": None, "round_began": None, "round_pages": 0})
@@ -359,23 +361,29 @@ class ThreadReader:
 
         How many reviews there will be is told by those of the threads so far.
         """
-        number = await self._send(
+        number, counted_at = await self._send(
             lambda: count_review_comments(self._github, self._sweep.repository, self._sweep.cutoff_at)
         )
         reviews = self._pending[("review_comments", False)] / max(1, position.seen)
         batches = reviews * (self._expected(position) or position.seen) / 100
         in_bulk = number / CHILDREN <= LISTED_FOR_A_BATCH * batches
         log.info("planned", review_comments=number, batches=round(batches), in_bulk=in_bulk)
-        return Turn(position.model_copy(update={"in_bulk": in_bulk}))
+        update = {"in_bulk": in_bulk, "comments_counted": number, "counted_at": counted_at}
+        return Turn(position.model_copy(update=update))
 
     async def _list_comments(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """A page of the list, by change: it goes on from the last change seen, so that nothing moves behind it."""
         size = self._ask("comments_since", position)
         since = position.listed_since or self._sweep.cutoff_at
         path = self._list_path(position.cursor, REVIEW_COMMENTS, since, size)
-        page, seen, latest, next_path = await self._answer(self._comments_page(path))
+        read: ListedComments = await self._answer(self._comments_page(path))
+        page, seen, latest, next_path = read.page, read.seen, read.latest, read.next_path
+        shown = set(read.changes) - set(position.listed_last)
+        last = position.listed_last
+        sizes = position.sizes
         if next_path is not None and latest is not None and latest > since:
             next_path, since = comments_path(self._sweep.repository, REVIEW_COMMENTS, latest, size), latest
+            last, sizes = [], self._grown(position, read.seconds)
         numbers = {row.pull_request for row in page.comments if row.pull_request is not None}
         async with self._database.transaction() as connection:
             pull_requests = await threads.github_ids(
@@ -390,17 +398,31 @@ class ThreadReader:
         ]
         for part in waiting:
             part.seen = sorted({*part.seen, *seen[part.parent or 0]})
-        update: dict[str, Any] = {"cursor": next_path, "listed_since": since}
+        update: dict[str, Any] = {
+            "cursor": next_path,
+            "listed_since": since,
+            "sizes": sizes,
+            "comments_listed": position.comments_listed
+            + sum(position.counted_at is not None and read.changes[key] <= position.counted_at for key in shown),
+            "listed_last": sorted({*last, *(key for key, at in read.changes.items() if at == since)}),
+        }
         if next_path is None:
             update["list_ended"] = True
         return Turn(position.model_copy(update=update), page=page, put=waiting)
 
     async def _count_listed(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The reviews of which the list has told everything are whole; the others are asked for by their ids."""
-        async with self._database.transaction() as connection:
-            listed = await parts.covered_by_list(connection, self._sweep, self._sweep.cutoff_at, COUNTED_AT_ONCE)
+        """The reviews of which the list has told everything are whole; the others are asked for by their ids.
+
+        All of them are where the list showed fewer than GitHub had counted: one was deleted meanwhile and another moved
+        from one numbered page to the one before, or GitHub left one out.
+        """
+        listed: list[Part] = []
+        if position.comments_counted is not None and position.comments_listed >= position.comments_counted:
+            async with self._database.transaction() as connection:
+                listed = await parts.covered_by_list(connection, self._sweep, self._sweep.cutoff_at, COUNTED_AT_ONCE)
         if not listed:
-            return Turn(position.model_copy(update={"phase": "catch_up", "in_bulk": False, "list_ended": False}))
+            update = {"phase": "catch_up", "in_bulk": False, "list_ended": False, "listed_last": []}
+            return Turn(position.model_copy(update=update))
         page = Page(listed[0].began_at, "pull_request")
         page.whole_reviews = [Whole(part.parent or 0, part.began_at, part.seen) for part in listed]
         return Turn(position, page=page, done=listed)
@@ -423,11 +445,17 @@ class ThreadReader:
         since = position.comments_since or since
         path = self._list_path(position.cursor, route, since, size)
         try:
-            comments, latest, next_path = await self._send(lambda: read_comments_since(self._github, self._type, path))
+            comments, latest, next_path, seconds = await self._send(
+                lambda: read_comments_since(self._github, self._type, path)
+            )
         except SwitchedOff as error:
             # Issues are switched off, and with them the list of conversation comments.
             log.warning("no list of comments", route=route, why=error.message)
-            comments, latest, next_path = [], None, None
+            comments, latest, next_path, seconds = [], None, None, 0.0
+        sizes = position.sizes
+        if next_path is None or (latest is not None and latest > since):
+            # Not between numbered pages: of another size they begin again at the first.
+            sizes = self._grown(position, seconds)
         if next_path is not None and latest is not None and latest > since:
             # From the last change seen on, not by number: a comment that is edited moves all that follow it.
             next_path, since = comments_path(self._sweep.repository, route, latest, size), latest
@@ -457,7 +485,7 @@ class ThreadReader:
                 "comments_as_of": position.as_of,
                 "route": 0,
             }
-        return Turn(position.model_copy(update=update), put=put)
+        return Turn(position.model_copy(update=update | {"sizes": sizes}), put=put)
 
     # Proof (7)
 
@@ -545,9 +573,10 @@ class ThreadReader:
         ]
         put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
         listed = position.listed + len(ids)
-        update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last}
+        sizes = self._grown(position, listing.seconds)
+        update: dict[str, Any] = {"cursor": listing.end_cursor, "listed": listed, "born": last, "sizes": sizes}
         if listing.end_cursor is None:
-            update = {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
+            update |= {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
             update |= {"listed": 0, "born": None}
         return Turn(position.model_copy(update=update), put=put, points=1)
 
@@ -584,6 +613,10 @@ class ThreadReader:
         if kind == self._type.part and self._type.nested:
             # Each child's own connection is priced too: as many as cost one point.
             children = max(1, min(children, (ONE_POINT - 1) // len(batch) - 1))
+        if kind == "review_comments" and not going_on:
+            for part in batch:
+                # What a list showed of it is no part of this answer, and may be gone since.
+                part.seen = []
         self._asking.parts = batch
         self._asking.size = min(size, len(batch) * (1 if kind in ("thread", "head") else children))
         # A review that vanished since takes its comments with it.

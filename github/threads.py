@@ -121,6 +121,7 @@ class Listing:
     end_cursor: str | None
     """None at the end of the list."""
     asked_at: datetime
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -316,10 +317,11 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 async def read_comments_since(
     github: GitHub, kind: ThreadType, path: str
-) -> tuple[list[CommentSince], datetime | None, str | None]:
+) -> tuple[list[CommentSince], datetime | None, str | None, float]:
     """A page of a REST list of comments (see `comments_path`).
 
-    Answers those of this kind of thread, the page's latest change, and the path of the next page, or None.
+    Answers those of this kind of thread, the page's latest change, the path of the next page, or None, and the seconds
+    that it took.
     """
     answer = await github.rest(path)
     latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
@@ -335,32 +337,45 @@ async def read_comments_since(
         comments.append(
             CommentSince(comment_type, comment["id"], int(thread.rpartition("/")[2]), time(comment["updated_at"]))
         )
-    return comments, latest, answer.next_path
+    return comments, latest, answer.next_path, answer.seconds
 
 
-async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> int:
-    """How many review comments were changed since then: one request."""
+async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> tuple[int, datetime]:
+    """How many review comments were changed since then, and when that was: one request."""
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
-    return answer.last_page or len(answer.data)
+    return answer.last_page or len(answer.data), answer.asked_at
 
 
-async def read_all_review_comments(
-    github: GitHub, path: str
-) -> tuple[Page, dict[int, list[str]], datetime | None, str | None]:
-    """A page of the list of a repository's review comments (see `comments_path`), by REST.
+@dataclass(slots=True)
+class ListedComments:
+    """A page of the list of a repository's review comments."""
 
-    Answers their rows, whose `pull_request` is a number as long as the caller does not know better; by review (GitHub
-    id) the `seen` keys; the page's latest change; and the path of the next page, or None.
-    """
+    page: Page
+    """Its rows, whose `pull_request` is a number as long as the caller does not know better."""
+    seen: dict[int, list[str]]
+    """The `seen` keys, by review (GitHub id)."""
+    changes: dict[str, datetime]
+    """When each was changed, by its `seen` key."""
+    next_path: str | None
+    seconds: float
+
+    @property
+    def latest(self) -> datetime | None:
+        return max(self.changes.values(), default=None)
+
+
+async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
+    """One page, by REST; see `comments_path`."""
     answer = await github.rest(path)
     page = Page(answer.asked_at, "pull_request")
     seen: dict[int, list[str]] = {}
+    changes: dict[str, datetime] = {}
     for comment in answer.data:
         key = add_listed_review_comment(comment, page)
+        changes[key] = time(comment["updated_at"])
         if comment["pull_request_review_id"] is not None:
             seen.setdefault(comment["pull_request_review_id"], []).append(key)
-    latest = max((comment.updated_at for comment in page.comments), default=None)
-    return page, seen, latest, answer.next_path
+    return ListedComments(page, seen, changes, answer.next_path, answer.seconds)
 
 
 def comments_path(repository: RepositoryRef, route: str, since: datetime, per_page: int) -> str:
@@ -401,9 +416,8 @@ def _listing(connection: Node, answer: Answer, repository: RepositoryRef) -> Lis
     if len(entries) < len(connection["edges"]):
         raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a listing")
     info = connection["pageInfo"]
-    return Listing(
-        entries, connection["totalCount"], info["endCursor"] if info["hasNextPage"] else None, answer.asked_at
-    )
+    end_cursor = info["endCursor"] if info["hasNextPage"] else None
+    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds)
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:

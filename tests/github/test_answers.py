@@ -48,7 +48,7 @@ def error(type_: str | None, message: str, data: Any = None, **more: Any) -> dic
 
 def refusal(answer: Raw) -> Exception:
     """Of a GraphQL answer, and of the same in REST unless it is one inside HTTP 200."""
-    with pytest.raises(Exception) as told:  # noqa: PT011 (whatever it is, is judged)
+    with pytest.raises(Exception) as told:
         read_graphql(ASK, answer)
     if answer.status != 200:
         with pytest.raises(type(told.value)):
@@ -95,7 +95,7 @@ LIMITED: dict[str, tuple[Raw, float | None]] = {
 
 @pytest.mark.parametrize("name", LIMITED)
 def test_a_limit_and_how_long_it_is(name: str) -> None:
-    """retry-after; else, with nothing remaining, the reset; else GitHub does not say. Never more than a window's hour."""
+    """retry-after; else, with nothing remaining, the reset; else GitHub does not say. Never over an hour."""
     answer, wait = LIMITED[name]
     told = refusal(answer)
     assert isinstance(told, Limited), repr(told)
@@ -141,6 +141,11 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
                 path=["repository", "threads", "nodes", 1],
             ),
         ),
+        TooLarge,
+        "too_large",
+    ),
+    "resource limits, by the type alone": (
+        raw(200, error("RESOURCE_LIMITS_EXCEEDED", "This took more than it may.")),
         TooLarge,
         "too_large",
     ),
