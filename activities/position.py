@@ -34,14 +34,22 @@ class ListPlace(Message):
     """The next page lists what changed from then on."""
     path: str | None = None
     """Within a second that fills a page, the page by its number."""
-    by_number: bool = False
-    """There was such a second: a deletion may have shifted its pages, so that the list proves nothing."""
+    counted: int = 0
+    """So many GitHub counted before it was read."""
+    counted_at: datetime | None = None
+    shown: int = 0
+    """So many of them it has shown."""
+    last: list[str] = Field(default_factory=list)
+    """Those that it has shown of the second from which it goes on."""
     ended: bool = False
     """What it brought is being counted."""
     strangers: bool = False
     """It named pull requests that are not stored, or not yet."""
     read_from: datetime | None = None
     """From here on an earlier leg read it, without strangers: what it brought need not be read again."""
+    read_number: int = 0
+    """So many there are from there on."""
+    recounted: bool = False
 
 
 class ThreadPosition(Position):

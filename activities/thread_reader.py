@@ -160,7 +160,8 @@ class ThreadReader:
                 return turn
             if self._pending.get(("review_comments", False)):
                 return await self._fetch_parts(position, "review_comments", going_on=False)
-            position = position.model_copy(update={"listing": ListPlace(read_from=position.listing.read_from)})
+            left = ListPlace(read_from=position.listing.read_from, read_number=position.listing.read_number)
+            position = position.model_copy(update={"listing": left})
             if position.phase == "review_comments":
                 position = position.model_copy(update={"phase": self._after_catch_up(position)})
         if self._leg_is_over(position):

@@ -28,6 +28,7 @@ MARGIN = 0.95
 LONGEST_WAIT = timedelta(seconds=3_660)
 """No window of GitHub's is longer than an hour, whatever a header says."""
 SHORTEST_WAIT = timedelta(seconds=1)
+"""Doubled, too, with each refusal that follows: a reset of this very second, told again and again, is not believed."""
 SECONDARY_WAIT = timedelta(seconds=60)
 """At the first refusal that does not say how long; doubled with each that follows, up to `LONGEST_SECONDARY_WAIT`."""
 LONGEST_SECONDARY_WAIT = timedelta(minutes=15)
@@ -246,10 +247,12 @@ class Budget(BaseModel):
         if first:
             # All that were in flight together hear of one limit: it counts once.
             self.refusals += 1
+        grown = 2 ** min(self.refusals - 1, 10)
         if wait is None:
-            pause = min(SECONDARY_WAIT * 2.0 ** (self.refusals - 1), LONGEST_SECONDARY_WAIT)
+            pause = min(SECONDARY_WAIT * grown, LONGEST_SECONDARY_WAIT)
         else:
-            pause = min(max(timedelta(seconds=wait), SHORTEST_WAIT), LONGEST_WAIT)
+            least = min(SHORTEST_WAIT * grown, LONGEST_SECONDARY_WAIT)
+            pause = max(timedelta(seconds=min(wait, LONGEST_WAIT.total_seconds())), least)
         used_up = any(now < each.resets_at and each.used >= each.limit for each in self.windows)
         if first and not used_up:
             # Not the hour's budget, so it was too much at once.

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import structlog
 
-from budget.account import Ask
+from budget.account import LONGEST_WAIT, Ask
 from errors import PartOver, RetryNow, TooLarge
 
 log = structlog.get_logger(__name__)
@@ -82,6 +82,9 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
     """Raises every class of the taxonomy, `Limited` and `Unauthorized`."""
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
+        if isinstance(content, dict) and _is_limit(_message(raw.body)):
+            # GitHub says of a secondary limit that it may come as 200, and not in what shape.
+            raise _limited(raw.headers)
         raise _refusal(raw, ask.operation)
     data = content.get("data")
     missing, refused = [], {}
@@ -152,8 +155,7 @@ def _refusal(raw: Raw, what: str) -> Exception:
         and (
             headers.get("retry-after", "").isdigit()
             or headers.get("x-ratelimit-remaining") == "0"
-            or "rate limit" in words
-            or "abuse" in words
+            or _is_limit(message)
         )
     ):
         return _limited(headers)
@@ -183,7 +185,7 @@ def _graphql_error(headers: Mapping[str, str], error: Mapping[str, Any], operati
     kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
     message = str(error.get("message") or "")[:500]
     words = message.lower()
-    if kind in ("RATE_LIMITED", "RATE_LIMIT") or "rate limit" in words:
+    if kind in ("RATE_LIMITED", "RATE_LIMIT") or _is_limit(message):
         return _limited(headers)
     if kind in ("RESOURCE_LIMITS_EXCEEDED", "TIMEOUT") or any(
         sign in words for sign in ("something went wrong", "timeout", "timed out", "resource limits")
@@ -204,21 +206,32 @@ def _graphql_error(headers: Mapping[str, str], error: Mapping[str, Any], operati
     return PartOver("query_refused", f"GitHub refuses {operation} ({kind}): {message}", "this is a bug of ours")
 
 
+def _is_limit(message: str) -> bool:
+    words = message.lower()
+    return "rate limit" in words or "abuse" in words
+
+
 def _limited(headers: Mapping[str, str]) -> Limited:
     """In GitHub's order: retry-after; else, with nothing remaining, the reset; else it does not say."""
+    longest = LONGEST_WAIT.total_seconds()
     retry_after = headers.get("retry-after", "")
     if retry_after.isdigit():
-        return Limited(float(retry_after))
+        return Limited(min(float(retry_after), longest))
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
         wait = float(reset) - _date(headers).timestamp()
         if wait >= 0:
-            return Limited(wait)
+            return Limited(min(wait, longest))
     return Limited(None)
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """The window that the headers tell of: (limit, used, seconds to its reset)."""
+    """The window that the headers tell of: (limit, used, seconds to its reset).
+
+    Not beside `retry-after`: that goes first, and a reset an hour ahead is a false alarm then.
+    """
+    if headers.get("retry-after", "").isdigit():
+        return ()
     limit, used, reset = (headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "used", "reset"))
     if limit.isdigit() and used.isdigit() and reset.isdigit():
         return ((int(limit), int(used), float(reset) - _date(headers).timestamp()),)

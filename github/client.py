@@ -213,10 +213,11 @@ class GitHub:
                 limited += 1
                 log.info("limited", account=credential.account, operation=ask.operation, wait=error.wait)
                 if limited == MOST_LIMITED:
-                    # Whatever it says: not in a loop, and not with a slot in hand.
-                    wait = timedelta(seconds=max(error.wait or 0, LIMITED_SECONDS))
+                    # Whatever it says: not in a loop, and not with a slot in hand. The pool hears for how long each
+                    # account is limited, and tells whoever asks next.
+                    at = datetime.now(UTC) + timedelta(seconds=LIMITED_SECONDS)
                     raise RetryLater(
-                        "rate_limited", f"GitHub limits {credential.label} ({ask.resource})", datetime.now(UTC) + wait
+                        "rate_limited", f"GitHub limits {credential.label} ({ask.resource})", at
                     ) from error
             except Unauthorized:
                 told = replace(told, outcome="answered", points=0)

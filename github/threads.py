@@ -340,6 +340,12 @@ async def read_comments_since(
     return comments, latest, answer.next_path, answer.seconds
 
 
+async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> tuple[int, datetime]:
+    """How many review comments were changed since then, and when that was asked: one request."""
+    answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
+    return answer.last_page or len(answer.data), answer.asked_at
+
+
 @dataclass(frozen=True, slots=True)
 class ListedComments:
     """A page of the list of a repository's review comments. Of the rows, `pull_request` is a number."""
@@ -347,11 +353,13 @@ class ListedComments:
     page: Page
     seen: dict[int, list[str]]
     """By review (GitHub id), the `seen` keys of its comments."""
+    born: dict[str, datetime]
+    """By `seen` key, when it was written."""
+    changed: dict[str, datetime]
+    """By `seen` key, when it was changed last."""
     latest: datetime | None
     """The page's latest change."""
     next_path: str | None
-    pages: int
-    """Of the whole list, from this page's beginning on."""
     seconds: float
 
 
@@ -360,12 +368,15 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
     answer = await github.rest(path)
     page = Page(answer.asked_at, "pull_request")
     seen: dict[int, list[str]] = {}
+    born: dict[str, datetime] = {}
+    changed: dict[str, datetime] = {}
     for comment in answer.data:
         key = add_listed_review_comment(comment, page)
+        born[key], changed[key] = page.comments[-1].created_at, page.comments[-1].updated_at
         if comment["pull_request_review_id"] is not None:
             seen.setdefault(comment["pull_request_review_id"], []).append(key)
     latest = max((comment.updated_at for comment in page.comments), default=None)
-    return ListedComments(page, seen, latest, answer.next_path, answer.last_page or 1, answer.seconds)
+    return ListedComments(page, seen, born, changed, latest, answer.next_path, answer.seconds)
 
 
 def comments_path(

@@ -119,6 +119,31 @@ def test_github_is_believed_when_it_says_how_long_but_never_more_than_an_hour() 
     assert told(limited(10**9)).ready_at(NOW, 1, ONE, NOTHING) == NOW + LONGEST_WAIT
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.4, 1.0])
+def test_a_wait_of_no_time_at_all_told_again_and_again_grows(wait: float) -> None:
+    """A reset of this very second in every answer: asked every second it would be asked 3,600 times an hour."""
+    budget, now, waits = Budget(resource="graphql"), NOW, []
+    for _ in range(12):
+        budget.settle(now, 1, limited(wait), NOTHING)
+        at = budget.ready_at(now, 1, ONE, NOTHING)
+        waits.append((at - now).total_seconds())
+        now = at
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
+    budget.settle(now, 1, answered(), NOTHING)
+    budget.settle(now, 1, limited(wait), NOTHING)
+    assert budget.ready_at(now, 1, ONE, NOTHING) == now + seconds(1)
+
+
+@pytest.mark.parametrize("wait", [None, 0.0, float("inf")])
+def test_refused_for_days_it_still_knows_when_to_ask(wait: float | None) -> None:
+    budget, now = Budget(resource="graphql"), NOW
+    for _ in range(2_000):
+        budget.settle(now, 1, limited(wait), NOTHING)
+        now = budget.ready_at(now, 1, ONE, NOTHING)
+    budget.settle(now, 1, answered(), NOTHING)
+    assert budget.ready_at(now, 1, ONE, NOTHING) == now
+
+
 def test_a_request_of_which_nobody_knows_what_it_cost_counts_as_estimated() -> None:
     budget = told(answered((100, 50, 30)))
     budget.settle(NOW, 3, Told("failed", 10.0), NOTHING)

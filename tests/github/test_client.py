@@ -1,14 +1,16 @@
 """Whose budget pays, and who may see: the client with the pool in Postgres, against a stand-in with real accounts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
 
 from budget.prices import Prices, points
-from errors import JobOver, RetryLater
+from errors import JobOver, PartOver, RetryLater
 from github.answers import Gone
 from github.client import GitHub
 from github.credentials import App, Credentials
@@ -17,17 +19,17 @@ from github.threads import THREAD_TYPES, read_page, read_threads
 from messages import RepositoryRef
 from rows import Part
 from sandbox.github import StandIn, World
-from sandbox.github.faults import Effect
+from sandbox.github.faults import Edited, Effect, Forbidden, Headers, Latency, PrimaryLimit, SecondaryLimit
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget
+from sandbox.github.limits import Budget, Limits
 from sandbox.github.repositories import Repository
-from sandbox.github.requests import Request
+from sandbox.github.requests import Entry, Request
 from store.budgets import Budgets
 from store.database import Database
 from tests.keys import private_key, public_key
 
-TOKENS = {"ghp_ann": "ann", "ghp_ann_too": "ann", "ghp_bob": "bob"}
+TOKENS = {"ghp_ann": "ann", "ghp_ann_too": "ann", "ghp_bob": "bob", "ghp_cy": "cy"}
 ISSUES = THREAD_TYPES["issues"]
 
 
@@ -216,3 +218,188 @@ async def test_every_request_is_recorded_with_its_estimate_and_its_price(
         ]
         assert {row["repository"] for row in rows[1:]} == {"acme/rocket"}
         assert not await connection.fetchval("select count(*) from github_reservations")
+
+
+# --- Limits, told in every way that GitHub has
+
+DROPPED = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-used", "x-ratelimit-reset", "Date")
+HOURS = timedelta(hours=1, minutes=2)
+
+
+def asked(clients: Clients) -> list[Entry]:
+    """But for the question whose token it is."""
+    return [entry for entry in clients.stand_in.log if entry.operation != "Viewer"]
+
+
+def at_once(entries: list[Entry]) -> int:
+    """The most requests that were in flight together."""
+    moments = [(entry.started, 1) for entry in entries] + [(entry.started + entry.seconds, -1) for entry in entries]
+    flying, most = 0, 0
+    for _, step in sorted(moments):
+        flying += step
+        most = max(most, flying)
+    return most
+
+
+async def test_an_answer_with_nothing_remaining_is_good_and_stops_what_follows(
+    clients: Clients, repository: Repository
+) -> None:
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    clients.stand_in.budget("ann").window("graphql").used = 4_999
+    assert await page(github, repository) == 5
+    with pytest.raises(RetryLater) as limited:
+        await page(github, repository)
+    assert timedelta(minutes=50) < limited.value.at - datetime.now(UTC) < HOURS
+    assert len(asked(clients)) == 1
+
+
+LIMITS: dict[str, tuple[Effect, timedelta, timedelta]] = {
+    "primary, RATE_LIMITED inside 200": (PrimaryLimit(), timedelta(minutes=50), HOURS),
+    "primary, RATE_LIMIT inside 200": (PrimaryLimit(type="RATE_LIMIT"), timedelta(minutes=50), HOURS),
+    "secondary, 403": (SecondaryLimit(retry_after=300), timedelta(seconds=290), timedelta(seconds=301)),
+    "secondary, inside 200": (
+        SecondaryLimit(retry_after=300, status=200),
+        timedelta(seconds=290),
+        timedelta(seconds=301),
+    ),
+    "secondary, without a word for how long": (
+        SecondaryLimit(retry_after=None),
+        timedelta(seconds=55),
+        timedelta(seconds=61),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+async def test_a_limit_is_asked_for_once_and_never_read_as_nothing(
+    name: str, clients: Clients, repository: Repository
+) -> None:
+    effect, least, most = LIMITS[name]
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    clients.stand_in.faults.add(effect, operation="Issues")
+    for _ in range(3):
+        with pytest.raises(RetryLater) as limited:
+            await page(github, repository)
+        assert least < limited.value.at - datetime.now(UTC) < most
+    assert len(asked(clients)) == 1
+
+
+@pytest.mark.parametrize("kind", ["graphql", "rest"])
+async def test_a_refusal_that_is_over_is_asked_again_within_the_same_call(
+    kind: str, clients: Clients, repository: Repository
+) -> None:
+    """`retry-after` says a second; `remaining` 0 with a reset an hour ahead, beside it, is a false alarm."""
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    stand_in = clients.stand_in
+    later = str(int(datetime.now(UTC).timestamp()) + 3_500)
+    wrong = {"x-ratelimit-remaining": "0", "x-ratelimit-used": "5000", "x-ratelimit-reset": later}
+    for effect in (SecondaryLimit(retry_after=1), Headers(set=wrong)):
+        stand_in.faults.add(effect, kind=kind)
+    if kind == "graphql":
+        assert await page(github, repository) == 5
+    else:
+        assert (await github.rest("/repos/acme/rocket")).data["full_name"] == "acme/rocket"
+    assert [entry.status for entry in asked(clients)] == [403, 200]
+
+
+async def test_of_three_accounts_whose_refusals_make_no_sense_none_waits_for_ever(
+    clients: Clients, repository: Repository
+) -> None:
+    """Each is refused once, which is enough of one request: it is asked again in seconds, and then knows more."""
+    github = await clients.client("ghp_ann", "ghp_bob", "ghp_cy")
+    await github.introduce()
+    for effect in (PrimaryLimit(), Headers(set={"x-ratelimit-reset": "9" * 12})):
+        clients.stand_in.faults.add(effect, times=None, operation="Issues")
+    with pytest.raises(RetryLater) as limited:
+        await page(github, repository)
+    assert limited.value.at - datetime.now(UTC) < timedelta(seconds=6)
+    with pytest.raises(RetryLater) as limited:
+        await page(github, repository)
+    assert limited.value.at - datetime.now(UTC) < HOURS
+    assert clients.payers("Issues") == ["ann", "bob", "cy"]
+
+
+async def test_without_any_header_many_requests_flow(clients: Clients, repository: Repository) -> None:  # noqa: ARG001
+    """Nothing is known of a window then, not even from a body, as in REST: the first answers are enough to go on."""
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    clients.stand_in.faults.add(Headers(drop=DROPPED), times=None)
+    clients.stand_in.faults.add(Latency(0.3), times=None)
+    await asyncio.gather(*(github.rest("/repos/acme/rocket") for _ in range(30)))
+    entries = asked(clients)
+    assert len(entries) == 30
+    assert at_once(entries[:5]) <= 5
+    assert at_once(entries) > 10
+
+
+async def test_a_refusal_for_good_is_told_from_a_limit(clients: Clients, repository: Repository) -> None:
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    clients.stand_in.faults.add(Forbidden(), operation="Issues")
+    with pytest.raises(PartOver) as over:
+        await page(github, repository)
+    assert over.value.code == "forbidden"
+    assert len(asked(clients)) == 1
+    assert await page(github, repository) == 5, "and stops nothing else"
+
+
+async def test_a_query_that_asks_for_too_many_nodes_is_never_asked_again(
+    clients: Clients, repository: Repository
+) -> None:
+    github = await clients.client("ghp_ann", "ghp_bob")
+    await github.introduce()
+
+    def refuse(content: dict[str, Any]) -> None:
+        message = "This query requests up to 600,000 possible nodes which exceeds the maximum limit of 500,000."
+        content.clear()
+        content["errors"] = [{"type": "MAX_NODE_LIMIT_EXCEEDED", "message": message}]
+
+    clients.stand_in.faults.add(Edited(refuse), times=None, operation="Issues")
+    with pytest.raises(PartOver) as over:
+        await page(github, repository)
+    assert (over.value.code, over.value.action) == ("query_refused", "this is a bug of ours")
+    assert len(asked(clients)) == 1, "nor with another account"
+
+
+async def test_a_rename_is_followed(clients: Clients, repository: Repository) -> None:
+    github = await clients.client("ghp_ann")
+    await github.introduce()
+    repository.rename("acme/saucer")
+    answer = await github.rest("/repos/acme/rocket")
+    assert (answer.data["full_name"], answer.data["id"]) == ("acme/saucer", repository.database_id)
+    assert [entry.status for entry in asked(clients)] == [301, 200]
+
+
+async def test_two_workers_keep_under_every_secondary_limit_together(
+    clients: Clients, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many requests as they like, by two clients of one account: never more at once, nor more a minute, than GitHub
+    allows, and not much less. Numbers and minute are small ones, on both sides."""
+    monkeypatch.setattr("budget.account.CONCURRENT", 6)
+    monkeypatch.setattr("budget.account.POINTS_A_MINUTE", {"graphql": 12, "core": 8})
+    monkeypatch.setattr("budget.account.MINUTE", timedelta(seconds=1))
+    limits = Limits(concurrent=6, graphql_per_minute=12, core_per_minute=8, minute_seconds=1)
+    clients.stand_in.limits = limits
+    first, second = await clients.client("ghp_ann"), await clients.client("ghp_ann_too")
+    await first.introduce()
+    await second.introduce()
+    clients.stand_in.faults.add(Latency(0.05), times=None)
+
+    async def ask(github: GitHub, number: int) -> None:
+        while True:
+            try:
+                await (page(github, repository) if number % 3 else github.rest("/repos/acme/rocket"))
+                return
+            except RetryLater as error:
+                await asyncio.sleep(max(0.0, (error.at - datetime.now(UTC)).total_seconds()))
+
+    await asyncio.gather(*(ask((first, second)[number % 2], number) for number in range(33)))
+    entries = asked(clients)
+    assert {entry.status for entry in entries} == {200}
+    assert not [entry for entry in entries if entry.errors]
+    assert len(entries) == 33
+    # A request of each resource may be let in at the same instant: that one more is what the margin is for.
+    assert 5 <= at_once(entries) <= 6

@@ -1,0 +1,245 @@
+"""What GitHub's refusals and odd answers mean, one by one: status, headers and body against the error that they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from budget.account import LONGEST_WAIT, Ask
+from errors import BackfillError, PartOver, RetryNow, TooLarge
+from github.answers import (
+    Gone,
+    InvalidCursor,
+    Limited,
+    Raw,
+    ScopeMissing,
+    SwitchedOff,
+    Unauthorized,
+    all_windows,
+    read_graphql,
+    read_rest,
+    windows_of,
+)
+
+ASK = Ask("graphql", "Issues", points=2)
+REST = Ask("core", "issues/comments")
+DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
+NOW = 1_795_521_600
+"""`DATE` as GitHub counts seconds."""
+HOUR = {"x-ratelimit-limit": "5000", "x-ratelimit-used": "5000", "x-ratelimit-remaining": "0"}
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+OVER = "API rate limit exceeded for user ID 1."
+UNICORN = b"<!DOCTYPE html>\n<html><body><p>We had issues producing the response to your request.</p></body></html>"
+
+
+def reset(seconds: float) -> dict[str, str]:
+    return {"x-ratelimit-reset": str(round(NOW + seconds))}
+
+
+def raw(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Raw:
+    body = content if isinstance(content, bytes) else orjson.dumps(content)
+    return Raw(status, {"Date": DATE, **(headers or {})}, body, 0.2)
+
+
+def error(type_: str | None, message: str, data: Any = None, **more: Any) -> dict[str, Any]:
+    return {"data": data, "errors": [({"type": type_} if type_ else {}) | {"message": message} | more]}
+
+
+def refusal(answer: Raw) -> Exception:
+    """Of a GraphQL answer, and of the same in REST unless it is one inside HTTP 200."""
+    with pytest.raises(Exception) as told:
+        read_graphql(ASK, answer)
+    if answer.status != 200:
+        with pytest.raises(type(told.value)):
+            read_rest(REST, answer, "")
+    return told.value
+
+
+LIMITED: dict[str, tuple[Raw, float | None]] = {
+    "primary, RATE_LIMITED inside 200": (raw(200, error("RATE_LIMITED", OVER), HOUR | reset(900)), 900),
+    "primary, RATE_LIMIT inside 200": (raw(200, error("RATE_LIMIT", "try later"), HOUR | reset(900)), 900),
+    "primary, by its words alone": (raw(200, error(None, OVER), HOUR | reset(900)), 900),
+    "primary, 403": (raw(403, {"message": OVER}, HOUR | reset(900)), 900),
+    "primary, 429": (raw(429, {"message": "Too many requests"}, HOUR | reset(900)), 900),
+    "secondary, 403": (raw(403, {"message": SECONDARY}, {"retry-after": "60"}), 60),
+    "secondary, 403 without retry-after": (raw(403, {"message": SECONDARY}), None),
+    "secondary, 429": (raw(429, {"message": SECONDARY}, {"retry-after": "60"}), 60),
+    "secondary, by retry-after alone": (raw(403, {"message": "Slow down"}, {"retry-after": "60"}), 60),
+    "secondary, inside 200": (raw(200, error("RATE_LIMITED", SECONDARY), {"retry-after": "60"}), 60),
+    "secondary, inside 200 by its words alone": (raw(200, error(None, SECONDARY)), None),
+    "secondary, 200 in REST's shape": (raw(200, {"message": SECONDARY}, {"retry-after": "60"}), 60),
+    "secondary, as it was called before": (
+        raw(200, error(None, "You have triggered an abuse detection mechanism.")),
+        None,
+    ),
+    "retry-after goes before the reset": (raw(403, {"message": OVER}, HOUR | reset(3_600) | {"retry-after": "1"}), 1),
+    "a retry-after that is no number": (raw(403, {"message": OVER}, HOUR | reset(900) | {"retry-after": "soon"}), 900),
+    "a reset while something remains says nothing": (
+        raw(403, {"message": SECONDARY}, {"x-ratelimit-remaining": "4000"} | reset(900)),
+        None,
+    ),
+    "a reset of this second": (raw(403, {"message": OVER}, HOUR | reset(0)), 0),
+    "a reset in the past": (raw(403, {"message": OVER}, HOUR | reset(-5)), None),
+    "no headers": (raw(403, {"message": OVER}), None),
+    "an absurd reset": (
+        raw(403, {"message": OVER}, HOUR | {"x-ratelimit-reset": "9" * 30}),
+        LONGEST_WAIT.total_seconds(),
+    ),
+    "an absurd retry-after": (
+        raw(403, {"message": SECONDARY}, {"retry-after": "9" * 400}),
+        LONGEST_WAIT.total_seconds(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_limit_and_how_long_it_is(name: str) -> None:
+    """retry-after; else, with nothing remaining, the reset; else GitHub does not say. Never over an hour."""
+    answer, wait = LIMITED[name]
+    told = refusal(answer)
+    assert isinstance(told, Limited), repr(told)
+    assert told.wait == wait
+
+
+def test_without_githubs_clock_a_reset_is_compared_with_ours() -> None:
+    answer = Raw(403, HOUR | {"x-ratelimit-reset": "1000000000"}, orjson.dumps({"message": OVER}), 0.2)
+    told = refusal(answer)
+    assert isinstance(told, Limited)
+    assert told.wait is None
+
+
+ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
+    "401": (raw(401, {"message": "Bad credentials"}), Unauthorized, ""),
+    "403, refused for good": (
+        raw(403, {"message": "Resource not accessible by personal access token"}, {"x-ratelimit-remaining": "4999"}),
+        PartOver,
+        "forbidden",
+    ),
+    "404": (raw(404, {"message": "Not Found"}), Gone, "gone"),
+    "409": (raw(409, {"message": "Git Repository is empty."}), PartOver, "empty"),
+    "410": (raw(410, {"message": "Issues are disabled for this repo"}), SwitchedOff, "disabled"),
+    "422": (raw(422, {"message": "Pagination with the page parameter is limited"}), PartOver, "http_422"),
+    "451": (raw(451, {"message": "Repository access blocked"}), PartOver, "taken_down"),
+    "500": (raw(500, {"message": "Server Error"}), RetryNow, "http_500"),
+    "502 as HTML": (raw(502, UNICORN), TooLarge, "http_502"),
+    "502 as JSON": (raw(502, error(None, "We had issues (status 502)")), TooLarge, "http_502"),
+    "504": (raw(504, UNICORN), TooLarge, "http_504"),
+    "Something went wrong, inside 200": (
+        raw(200, error(None, "Something went wrong while executing your query. Please include `A1:B2`.")),
+        TooLarge,
+        "too_large",
+    ),
+    "a timeout inside 200": (raw(200, error("TIMEOUT", "The query took too long")), TooLarge, "too_large"),
+    "resource limits, inside 200 with what came": (
+        raw(
+            200,
+            error(
+                "RESOURCE_LIMITS_EXCEEDED",
+                "Resource limits for this query exceeded.",
+                {"repository": {"threads": {"nodes": [{"number": 1}, None]}}},
+                path=["repository", "threads", "nodes", 1],
+            ),
+        ),
+        TooLarge,
+        "too_large",
+    ),
+    "resource limits, by the type alone": (
+        raw(200, error("RESOURCE_LIMITS_EXCEEDED", "This took more than it may.")),
+        TooLarge,
+        "too_large",
+    ),
+    "too many nodes: a bug of ours": (
+        raw(200, error("MAX_NODE_LIMIT_EXCEEDED", "This query requests up to 600,000 possible nodes.")),
+        PartOver,
+        "query_refused",
+    ),
+    "a query that GitHub does not understand": (
+        raw(200, {"errors": [{"message": "Field 'x' doesn't exist", "extensions": {"code": "undefinedField"}}]}),
+        PartOver,
+        "query_refused",
+    ),
+    "a cursor that it does not take": (
+        raw(200, error("INVALID_CURSOR_ARGUMENTS", "`x` does not appear to be a valid cursor.")),
+        InvalidCursor,
+        "invalid_cursor",
+    ),
+    "a repository that it has not": (
+        raw(200, error("NOT_FOUND", "Could not resolve to a Repository", {"repository": None}, path=["repository"])),
+        Gone,
+        "gone",
+    ),
+    "a list that it forbids": (
+        raw(200, error("FORBIDDEN", "Not accessible", {"repository": None}, path=["repository", "threads"])),
+        PartOver,
+        "forbidden",
+    ),
+    "a repository that was taken down": (
+        raw(200, error(None, "Repository access blocked", {"repository": None})),
+        PartOver,
+        "taken_down",
+    ),
+    "a scope that the token lacks": (
+        raw(200, error("INSUFFICIENT_SCOPES", "Your token has not been granted the required scopes")),
+        ScopeMissing,
+        "forbidden",
+    ),
+    "neither data nor an error": (raw(200, {"data": None}), RetryNow, "bad_answer"),
+    "a good answer that was cut, which speaks of a rate limit": (
+        raw(200, b'{"data": {"repository": {"threads": {"nodes": [{"title": "Mind the rate limit"'),
+        RetryNow,
+        "bad_answer",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_a_refusal_is_one_error_of_the_taxonomy(name: str) -> None:
+    answer, kind, code = ERRORS[name]
+    told = refusal(answer)
+    assert type(told) is kind, repr(told)
+    if isinstance(told, BackfillError):
+        assert told.code == code
+
+
+def test_a_thread_that_is_gone_and_a_field_that_is_hidden_refuse_nothing_else() -> None:
+    answer = read_graphql(
+        ASK,
+        raw(
+            200,
+            {
+                "data": {"nodes": [{"number": 1, "source": None}, None]},
+                "errors": [
+                    {"type": "NOT_FOUND", "path": ["nodes", 1], "message": "Could not resolve to a node"},
+                    {"type": "FORBIDDEN", "path": ["nodes", 0, "source"], "message": "SAML"},
+                ],
+            },
+        ),
+    )
+    assert answer.data["nodes"][0]["number"] == 1
+    assert answer.missing == {("nodes", 1)}
+    assert answer.refused == {("nodes", 0, "source"): "SAML"}
+
+
+def test_a_good_answer_with_nothing_remaining_is_good_and_tells_of_it() -> None:
+    body = {"data": {"viewer": 1, "rateLimit": {"limit": 5000, "used": 5000, "resetAt": "2026-11-24T12:15:00Z"}}}
+    good = raw(200, body, HOUR | reset(900))
+    answer = read_graphql(ASK, good)
+    assert answer.data["viewer"] == 1
+    assert all_windows(good, answer) == ((5000, 5000, 900), (5000, 5000, 900))
+
+
+@pytest.mark.parametrize(
+    ("headers", "windows"),
+    [
+        (HOUR | reset(900), ((5000, 5000, 900),)),
+        (HOUR | reset(-900), ((5000, 5000, -900),)),
+        (HOUR, ()),
+        (HOUR | {"x-ratelimit-reset": "soon"}, ()),
+        ({}, ()),
+        (HOUR | reset(3_600) | {"retry-after": "1"}, ()),
+    ],
+    ids=["as told", "in the past: the budget judges", "no reset", "no number", "no headers", "a false alarm"],
+)
+def test_the_window_that_headers_tell_of(headers: dict[str, str], windows: tuple[tuple[int, int, float], ...]) -> None:
+    assert windows_of({"Date": DATE} | headers) == windows
