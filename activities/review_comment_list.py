@@ -91,6 +91,7 @@ class ReviewCommentList:
         if waiting < WORTH_IT_FROM:
             return None
         place = position.listing
+        self._ask(position)
         number, counted_at = await self._answer(self._counting(self._begins))
         in_bulk = number - place.read_number <= PAGES_FOR_A_BATCH * waiting
         log.info("review comments are planned", listed=number, reviews=waiting, in_bulk=in_bulk)
@@ -163,6 +164,7 @@ class ReviewCommentList:
         short = place.shown < place.counted - place.read_number
         if short and place.read_from is not None and not place.recounted:
             # Since the earlier leg some were written: they were counted and are none of those to be shown.
+            self._ask(position)
             number, _ = await self._answer(self._counting(place.read_from))
             update = {"read_number": number, "recounted": True}
             return Turn(position.model_copy(update={"listing": place.model_copy(update=update)}))
