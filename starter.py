@@ -615,7 +615,7 @@ def _lines(job: JobView) -> dict[str, str]:
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
-            lines[repository.full_name] = f"waiting for a rate limit until {_clock(repository.waiting_until)}"
+            lines[repository.full_name] = _waits(repository, repository.waiting_until)
         elif repository.status not in ("pending", "in_progress"):
             lines[repository.full_name] = repository.status + (f": {repository.error}" if repository.error else "")
     return lines | {f"job {job.id}": _progress(job)}
@@ -643,7 +643,7 @@ def _progress(job: JobView) -> str:
     if job.attempt:
         words.append(f"retry {job.attempt}")
     if job.waiting_until:
-        words.append(f"waiting for a rate limit until {_clock(job.waiting_until)}")
+        words.append(f"waiting for GitHub until {_clock(job.waiting_until)}")
     return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")
 
 
@@ -728,10 +728,16 @@ def _amount(part: TypeView) -> str:
     return ", ".join([_threads(part), *rest])
 
 
+def _waits(repository: RepositoryView, until: datetime) -> str:
+    """Nothing of the repository can go on until then."""
+    at_work = {part.data_type for part in repository.types if part.status == "in_progress"}
+    return f"waiting for {'OpenAI' if at_work == {'embeddings'} else 'GitHub'} until {_clock(until)}"
+
+
 def _note(repository: RepositoryView, part: TypeView) -> str:
     """What stands in its way, or did."""
     if part.status == "in_progress" and repository.waiting_until:
-        return f"waiting for a rate limit until {_clock(repository.waiting_until)}"
+        return _waits(repository, repository.waiting_until)
     if part.status == "failed" and not part.error:
         return repository.error or ""
     if part.status == "completed" and part.proof:

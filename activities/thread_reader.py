@@ -568,6 +568,10 @@ class ThreadReader:
         if kind == self._type.part and self._type.nested:
             # Each child's own connection is priced too: as many as cost one point.
             children = max(1, min(children, (ONE_POINT - 1) // len(batch) - 1))
+        if kind == "review_comments" and not going_on:
+            for part in batch:
+                # What a list had shown of it may be gone by now.
+                part.seen = []
         self._asking.parts = batch
         self._asking.size = min(size, len(batch) * (1 if kind in ("thread", "head") else children))
         # A review that vanished since takes its comments with it.

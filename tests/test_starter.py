@@ -709,7 +709,7 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
         assert lines[0] == f"Backfill {job_id} of acme (acme)"
         assert lines[1].endswith(": pull_requests, issues")
-        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for a rate limit until ")
+        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for GitHub until ")
         assert lines[3].startswith("add-on: 365 days, active, bought 2026-11-01")
         assert "Octo/B pull_requests failed 0" in lines
         assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
@@ -794,7 +794,7 @@ class TestWatch:
         limited = datetime.now(UTC) + timedelta(minutes=5)
         await operator.sweep(job_id, "octo/a", waiting_until=limited, issues=issues)
         clock = limited.astimezone().strftime("%H:%M")
-        await shop.eventually(lambda: said(f"octo/a: waiting for a rate limit until {clock}"))
+        await shop.eventually(lambda: said(f"octo/a: waiting for GitHub until {clock}"))
         await operator.sweep(job_id, "octo/a", "failed", issues=issues | {"status": "failed", "error": GONE})
         await operator.set(job_id, status="completed", failed_repositories=1, error_message="1 of 2 failed: octo/a")
         assert await asyncio.wait_for(watching, 5) == 1
@@ -847,7 +847,7 @@ class TestWatch:
         for words in (
             "octo/a issues",
             "50 of 200",
-            "waiting for a rate limit until",
+            "waiting for GitHub until",
             "ready about",
             "Octo/B issues",
             "gone:",

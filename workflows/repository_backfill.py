@@ -305,6 +305,8 @@ class RepositoryBackfillWorkflow:
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         end = f": {result.failure.code}: {result.failure.message}" if result.failure else ""
         end += "".join(f"; {note}" for note in result.notes)
+        if result.limited_until is not None:
+            end += f"; waiting until {result.limited_until:%H:%M:%S} UTC: {result.limited_why}"
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
         over = result.waiting_for == "next_leg"
         outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else result.outcome

@@ -21,6 +21,7 @@ import structlog
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import review_comment_list
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
@@ -63,6 +64,8 @@ class Orders:
     pace: Pace
     inspected: bool
     death: Death | None = None
+    listed_from: int = 100
+    """Reviews from which on their comments come by the list of all."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ def _live(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
 
 
 async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
+    # The worlds here are small: so are the repositories whose review comments are listed.
+    review_comment_list.WORTH_IT_FROM = orders.listed_from
     environment = ActivityEnvironment()
     url = orders.github_url
     credentials = Credentials((TOKEN,))

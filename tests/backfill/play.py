@@ -5,6 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
 from activities.position import ThreadPosition
 from github.threads import THREAD_TYPES
@@ -95,9 +96,15 @@ class Play:
         self.github.faults.add(_Stage(self), times=None)
         if self.scenario.most_threads:
             self.github.faults.add(GatewayTimeout(), times=None, kind="graphql", when=self._is_too_large)
+        if self.scenario.most_listed:
+            self.github.faults.add(GatewayTimeout(), times=None, kind="rest", when=self._lists_too_many)
 
     def _is_too_large(self, request: Request) -> bool:
         return request.operation in PAGES and request.variables["first"] > self.scenario.most_threads
+
+    def _lists_too_many(self, request: Request) -> bool:
+        size = parse_qs(request.path.partition("?")[2]).get("per_page", ["1"])[0]
+        return "/pulls/comments?" in request.path and int(size) > self.scenario.most_listed
 
     # In the stand-in's thread
 
@@ -237,6 +244,7 @@ class Play:
                 pace=plan.pace,
                 inspected=inspected,
                 death=deaths.popleft() if deaths else None,
+                listed_from=self.scenario.listed_from,
             )
             self._life = Life(orders)
             self._living.set()

@@ -100,6 +100,9 @@ class Scenario(_Brief):
     slice_pages: int = 20
     most_threads: int = 0
     """GitHub gives up on larger pages, if it is not 0: short histories have many pages then."""
+    listed_from: int = 100
+    """Reviews from which on their comments come by one list of all of them, in pages of at most `most_listed`."""
+    most_listed: int = 0
     settle: int = 7_200
     """The seconds before the last job, in which nothing happens any more."""
     ends_fresh: bool = False
@@ -581,6 +584,8 @@ def scenarios() -> st.SearchStrategy[Scenario]:
         tick=st.sampled_from((1, 0, 3, 90)),
         slice_pages=st.sampled_from((20, 1, 3)),
         most_threads=st.sampled_from((0, 0, 6, 3)),
+        listed_from=st.sampled_from((100, 2)),
+        most_listed=st.sampled_from((0, 3)),
         settle=st.sampled_from((7_200, 600)),
         ends_fresh=st.booleans(),
     )
