@@ -62,6 +62,7 @@ PARENTS_CHILDREN = 1_000
 ENOUGH_PARENTS = 25
 """So many wait before the history is finished."""
 NESTED_PARENTS = 10
+"""The same, where each child has a connection of its own."""
 REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
 """Phases in which reviews may still come whose comments one list can tell."""
 STRANGERS = 5
@@ -391,7 +392,7 @@ class ThreadReader:
                 "round_began": None,
                 "round_pages": 0,
             }
-        return Turn(position.model_copy(update=update), put=changed, points=1)
+        return Turn(position.model_copy(update=update), put=changed, points=0 if listing is came_along else 1)
 
     # Comments that did not bump their thread (6)
 
@@ -701,7 +702,10 @@ class ThreadReader:
     async def _answer(self, request: "Request") -> Any:
         """Of a request that may have gone out before its turn."""
         self._requests += 1
-        if self._ahead is None or self._ahead[0] != request.key:
+        if self._ahead is not None and self._ahead[0] != request.key:
+            # What was asked for is not what is wanted: kept, it would hold the slice open for ever.
+            await self.close()
+        if self._ahead is None:
             return await request.send()
         _, task = self._ahead
         self._ahead = None

@@ -5,7 +5,6 @@ Points = the requests needed to fill every connection, each `first` reached, div
 `rateLimit.cost` is another than the estimate, the operation's requests are taken for more, or fewer, from then on.
 """
 
-from collections.abc import Iterator
 from math import ceil, floor
 
 ONE_POINT = 149
@@ -55,9 +54,6 @@ class Prices:
     def learn(self, operation: str, factor: float) -> None:
         """What another process found out."""
         self._factors[operation] = factor
-
-    def learned(self) -> Iterator[tuple[str, float]]:
-        yield from self._factors.items()
 
     def seconds(self, operation: str, default: float) -> float:
         """How long such a request takes, by the last ones."""

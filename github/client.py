@@ -233,8 +233,9 @@ class GitHub:
                 log.warning("requested teams are left out: no scope read:org", account=reservation.account)
             except PartOver as error:
                 told = replace(told, outcome="answered", points=1)
-                if error.code not in ("gone", "forbidden") or candidates.keys() <= {reservation.account}:
-                    # No other account is left to ask; a later attempt asks all of them again.
+                if error.code not in ("gone", "forbidden") or candidates.keys() - refused <= {reservation.account}:
+                    # No other account is left to ask (another call may have been refused meanwhile, with another
+                    # account); a later attempt asks all of them again.
                     refused.clear()
                     raise
                 refused.add(reservation.account)
@@ -269,11 +270,12 @@ class GitHub:
         candidates: dict[str, Credential] = {}
         for credential in accepted:
             account = credential.account or await self._introduced(credential)
-            if account is not None and account not in refused:
+            if account is not None:
                 candidates.setdefault(account, credential)
         if not candidates:
             raise self._none_accepted(credentials)
-        return candidates
+        # Were all refused, by calls that ran side by side, the answer is theirs to give again.
+        return {account: each for account, each in candidates.items() if account not in refused} or candidates
 
     def _standing(self, credential: Credential) -> _Standing:
         return self._standings.setdefault(credential.label, _Standing())

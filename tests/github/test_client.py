@@ -403,3 +403,16 @@ async def test_two_workers_keep_under_every_secondary_limit_together(
     assert len(entries) == 33
     # A request of each resource may be let in at the same instant: that one more is what the margin is for.
     assert 5 <= at_once(entries) <= 6
+
+
+async def test_two_calls_refused_side_by_side_by_an_account_each_are_refused(
+    clients: Clients, repository: Repository
+) -> None:
+    """Each takes the other's account for one that may be allowed; in the end GitHub's word is given, each time."""
+    repository.is_private = True
+    github = await clients.client("ghp_ann", "ghp_bob")
+    await github.introduce()
+    clients.stand_in.faults.add(Latency(seconds=0.05), times=None, operation="Issues")
+    for _ in range(2):
+        ended = await asyncio.gather(*(page(github, repository) for _ in range(4)), return_exceptions=True)
+        assert {type(each) for each in ended} == {Gone}
