@@ -3,16 +3,18 @@
 Without Temporal and worker processes a sweep costs hundredths of a second, and one may look at every request.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.sweep import SweepActivity
-from activities.turn import Sources
+from activities.sweep import SweepActivity, _Slice
+from activities.turn import Sources, Turn
 from budget.prices import Prices
 from github.client import GitHub
 from github.credentials import Credentials
@@ -193,6 +195,29 @@ async def test_a_list_of_threads_that_fails_is_halved_and_grows_back(read: Read)
     reading.github.faults.add(BadGateway(), times=2, operation="IssueListing")
     assert (await reading.sweep("issues")).outcome == "completed"
     assert [first for first, _ in reading.firsts("IssueListing")[:5]] == [100, 50, 25, 50, 100]
+    await reading.agrees()
+
+
+async def test_the_next_page_is_asked_for_while_the_last_is_written(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page is committed before the one behind it has come."""
+    reading = read(ISSUES)
+    commit, pages = _Slice._commit, 0
+
+    async def late(self: _Slice, turn: Turn[Any]) -> None:
+        nonlocal pages
+        if turn.page is not None and turn.position.cursor is not None:
+            pages += 1
+            deadline = monotonic() + 5
+            while len(reading.asked("Issues")) <= pages:
+                assert monotonic() < deadline, f"page {pages + 1} waits for the commit of page {pages}"
+                await asyncio.sleep(0.01)
+        await commit(self, turn)
+
+    monkeypatch.setattr(_Slice, "_commit", late)
+    assert (await reading.sweep("issues")).outcome == "completed"
+    assert pages == 6
     await reading.agrees()
 
 
