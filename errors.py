@@ -5,6 +5,7 @@ Everything that is raised on purpose in this project is one of these; anything e
 """
 
 from datetime import datetime
+from typing import Literal
 
 
 class BackfillError(Exception):
@@ -26,11 +27,23 @@ class TooLarge(RetryNow):
 
 
 class RetryLater(BackfillError):
-    """Nothing is wrong; not before `at` (a rate limit). Costs no attempt."""
+    """Nothing is wrong; not before `at` (a rate limit). Costs no attempt.
 
-    def __init__(self, code: str, message: str, at: datetime, action: str = "") -> None:
+    `waits_for` is the reason that people are shown while the work waits (`messages.WaitingReason`).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        at: datetime,
+        action: str = "",
+        *,
+        waits_for: Literal["github_limit", "github_away", "openai_limit"] = "github_limit",
+    ) -> None:
         super().__init__(code, message, action)
         self.at = at
+        self.waits_for = waits_for
 
 
 class PartOver(BackfillError):

@@ -25,6 +25,10 @@ JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
 PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})
 
+WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_job", "no_worker", "turn"]
+"""What a repository can wait for: a limit of GitHub's or OpenAI's, GitHub's return, the end of another job's sweep of
+the same, a worker that polls its task queue, or its place among the repositories that run at once."""
+
 Text = Annotated[str, Field(max_length=2_000)]
 
 
@@ -218,6 +222,10 @@ class SliceResult(Message):
     waiting_for: Literal["more_threads", "all_threads", "next_leg"] | None = None
     limited_until: datetime | None = None
     limited_why: Text = ""
+    waiting_reason: WaitingReason | None = None
+    """Set with `limited` and `busy`: what people are shown while the type waits."""
+    waiting_job_id: str | None = None
+    """With `busy`: the job whose sweep is waited for."""
     failure: Failure | None = None
     """Set with `failed` and with `skipped` (the reason)."""
     as_of: datetime | None = None
@@ -258,7 +266,10 @@ class RepositoryScope(Message):
     settled: list[TypeOutcome] = []
     """Types that need no work in this run: completed before, skipped, or failed and not selected for the retry."""
     limited_until: datetime | None = None
-    """Set when GitHub could not be asked before."""
+    """Set when GitHub cannot be asked before."""
+    limited_why: Text = ""
+    waiting_reason: WaitingReason | None = None
+    """With `limited_until`: what people are shown while the repository waits."""
     sequence: int = 0
     """Of the last transition that was mirrored in this attempt: the next leg goes on counting."""
 

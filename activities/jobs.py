@@ -78,7 +78,12 @@ class JobActivities:
             try:
                 facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
             except RetryLater as error:
-                return RepositoryScope(repository=ref, limited_until=error.at)
+                return RepositoryScope(
+                    repository=ref,
+                    limited_until=error.at,
+                    limited_why=error.message,
+                    waiting_reason=error.waits_for,
+                )
             async with self._database.transaction() as connection:
                 await repositories.update(
                     connection,

@@ -140,7 +140,11 @@ class _Slice:
             await sweeps.release(self._database, self._sweep)
             log.info("limited", until=error.at.isoformat(), why=error.message)
             return self._result(outcome="limited").model_copy(
-                update={"limited_until": error.at, "limited_why": error.message}
+                update={
+                    "limited_until": error.at,
+                    "limited_why": error.message,
+                    "waiting_reason": error.waits_for,
+                }
             )
         except LeaseLostError:
             raise

@@ -84,7 +84,9 @@ class Embedder:
             if _TOO_LARGE.search(message):
                 # More at once than the account may have in a minute: waiting would not help.
                 return TooLarge("openai_too_large", message)
-            return RetryLater("openai_rate_limit", message, _not_before(error.response.headers, message))
+            return RetryLater(
+                "openai_rate_limit", message, _not_before(error.response.headers, message), waits_for="openai_limit"
+            )
         if status == 401:
             # OpenAI's own words show parts of the key.
             message = f"{self._address} does not accept OPENAI_API_KEY"
