@@ -6,6 +6,7 @@ is left that differs. Nothing is remembered of what was embedded but the rows th
 by whichever job comes first.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -61,7 +62,7 @@ class EmbeddingReader:
         """Nothing is ever under way between two turns."""
 
     async def resume(self, position: EmbeddingPosition) -> EmbeddingPosition:
-        return position.model_copy(update={"leg_over": False})
+        return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
         """The next batch after `position`; behind the last one, whether that is all."""
@@ -80,7 +81,7 @@ class EmbeddingReader:
             elif position.whole:
                 turn = await self._end_pass(position)
             else:
-                position = position.model_copy(update={"between": True})
+                position = replace(position, between=True)
                 turn = None if threads_ended else Turn(position, waiting="more_threads")
         turn.requests = self._requests
         turn.expected = turn.position.threads
@@ -91,17 +92,16 @@ class EmbeddingReader:
     async def _begin_pass(self, position: EmbeddingPosition, *, whole: bool) -> EmbeddingPosition:
         async with self._database.transaction() as connection:
             threads, now = await embeddings.count(connection, self._sweep)
-        return position.model_copy(
-            update={
-                "between": False,
-                "passes": position.passes + 1,
-                "whole": whole,
-                "whole_passes": position.whole_passes + whole,
-                "table": embeddings.TABLES[0],
-                "number": None,
-                "threads": threads,
-                "as_of": now if whole else None,
-            }
+        return replace(
+            position,
+            between=False,
+            passes=position.passes + 1,
+            whole=whole,
+            whole_passes=position.whole_passes + whole,
+            table=embeddings.TABLES[0],
+            number=None,
+            threads=threads,
+            as_of=now if whole else None,
         )
 
     async def _due(self, position: EmbeddingPosition, most: int) -> list[Text]:
@@ -126,7 +126,7 @@ class EmbeddingReader:
             left = await parts.take(connection, self._sweep, "embedding", False, 1_000)
         if scope.due and position.whole_passes < MOST_PASSES:
             log.info("texts changed while they were embedded", number=scope.due)
-            return Turn(position.model_copy(update={"between": True}))
+            return Turn(replace(position, between=True))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
             "proved_by": "every text in scope, by its hash, against its vector's",
@@ -149,8 +149,7 @@ class EmbeddingReader:
         if turn.failure is not None:
             turn.outcome = "failed"
             # A retry goes over everything again, with what was learned.
-            again = {"between": True, "whole_passes": 0, "table": embeddings.TABLES[0], "number": None}
-            turn.position = position.model_copy(update=again)
+            turn.position = replace(position, between=True, whole_passes=0, table=embeddings.TABLES[0], number=None)
         return turn
 
     def _incomplete(self, message: str) -> Failure:
@@ -201,7 +200,7 @@ class EmbeddingReader:
             Embedding(each.table, each.github_id, each.content_hash, model, vector)
             for each, vector in zip(sent, vectors, strict=True)
         ]
-        after = _behind(position, sent[-1]).model_copy(update={"cut": position.cut + batch.cut})
+        after = replace(_behind(position, sent[-1]), cut=position.cut + batch.cut)
         return Turn(after, page=page, done=[_part(each, now) for each in sent])
 
     async def _refused(
@@ -231,13 +230,13 @@ def _limits(position: EmbeddingPosition) -> Limits:
 
 def _smaller(position: EmbeddingPosition, *, why: PartOver | TooLarge, **sizes: int) -> EmbeddingPosition:
     log.info("asking for less", **sizes, why=why.message)
-    return position.model_copy(update={"sizes": position.sizes | sizes})
+    return replace(position, sizes=position.sizes | sizes)
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
     """One of these is refused: smaller batches up to the last of them, until it stands alone."""
     end = position.suspect or (sent[-1].table, sent[-1].number)
-    return _smaller(position, texts=len(sent) // 2, why=error).model_copy(update={"suspect": end})
+    return replace(_smaller(position, texts=len(sent) // 2, why=error), suspect=end)
 
 
 def _behind(position: EmbeddingPosition, text: Text, *, all_clear: bool = False) -> EmbeddingPosition:
@@ -249,7 +248,7 @@ def _behind(position: EmbeddingPosition, text: Text, *, all_clear: bool = False)
     order = embeddings.TABLES.index
     if suspect and (all_clear or (order(text.table), text.number) >= (order(suspect[0]), suspect[1])):
         sizes, suspect = {name: size for name, size in sizes.items() if name != "texts"}, None
-    return position.model_copy(update={"table": text.table, "number": text.number, "sizes": sizes, "suspect": suspect})
+    return replace(position, table=text.table, number=text.number, sizes=sizes, suspect=suspect)
 
 
 def _part(text: Text, now: datetime) -> Part:

@@ -5,6 +5,7 @@ sweep began, and then on below where it ended.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, get_args
 
@@ -75,7 +76,7 @@ class EventReader:
         self._requests = 0
         sizes = dict(position.sizes)
         while True:
-            here = position.model_copy(update={"sizes": sizes})
+            here = replace(position, sizes=sizes)
             source = self._current(here)
             try:
                 turn = await self._next(source, here, threads_ended)
@@ -134,7 +135,7 @@ class EventReader:
                 raise
             log.warning("cursor refused, reading from the top", source=source)
             # In pages of another length, so that none ends where that cursor stands.
-            again = position.model_copy(update={"sizes": position.sizes | {source: AGAIN}})
+            again = replace(position, sizes=position.sizes | {source: AGAIN})
             return Turn(_with(again, source, place, cursor=None, until=None, restarts=place.restarts + 1))
         except PartOver as error:
             if error.code != "empty":
@@ -149,16 +150,15 @@ class EventReader:
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
         if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
-            return position.model_copy(update={"places": {source: EventPlace() for source in SOURCES}})
-        left = EventPosition.model_validate(covered.position)
-        began = position.model_copy(
-            update={
-                "branch": left.branch,
-                "head": left.head,
-                "places": left.places,
-                "low": covered.low,
-                "inherited_as_of": covered.as_of,
-            }
+            return replace(position, places={source: EventPlace() for source in SOURCES})
+        left = EventPosition.read(covered.position)
+        began = replace(
+            position,
+            branch=left.branch,
+            head=left.head,
+            places=left.places,
+            low=covered.low,
+            inherited_as_of=covered.as_of,
         )
         return self._inheriting(began, fresh=datetime.now(UTC) - covered.as_of <= FRESH)
 
@@ -172,7 +172,7 @@ class EventReader:
             left = position.places.get(source, EventPlace())
             if left.status == "open" and left.below is not None and deep_enough:
                 # A leg of another sweep ended there, which is far enough for this one.
-                left = left.model_copy(update={"status": "complete"})
+                left = replace(left, status="complete")
             done = left.status != "open" and (left.reached_end or deep_enough)
             if source in ("threads", "events"):
                 # Of the events API nothing is left to go on from: its pages are numbered from the top.
@@ -195,7 +195,7 @@ class EventReader:
                 )
         if fresh and places["star_history"].status == "open" and places["star_history"].oldest:
             places["star_history"] = self._below(position, "star_history", places["star_history"])
-        return position.model_copy(update={"places": places, "fresh": fresh, "as_of": as_of if fresh else None})
+        return replace(position, places=places, fresh=fresh, as_of=as_of if fresh else None)
 
     # --- One page of a list
 
@@ -222,14 +222,11 @@ class EventReader:
         if position.fresh and source == "events" and self._is_stale(position, asked_at):
             # By GitHub's clock: what is new is to be read from all sources after all.
             return Turn(self._inheriting(position, fresh=False), page=read.page)
-        place = place.model_copy(
-            update={
-                "as_of": place.as_of or asked_at,
-                "hidden": place.hidden + read.hidden,
-                "oldest": min(place.oldest or read.oldest, read.oldest)
-                if source == "star_history" and read.oldest
-                else None,
-            }
+        place = replace(
+            place,
+            as_of=place.as_of or asked_at,
+            hidden=place.hidden + read.hidden,
+            oldest=min(place.oldest or read.oldest, read.oldest) if source == "star_history" and read.oldest else None,
         )
         limit = place.until or self._sweep.cutoff_at
         # A release may have been a draft for long: only the end of their list is the end.
@@ -237,17 +234,16 @@ class EventReader:
         if position.fresh and source == "events" and place.until is not None:
             over = True
         if not over and read.cursor is not None:
-            place = place.model_copy(update={"cursor": read.cursor, "recent": self._is_recent(read.oldest)})
+            place = replace(place, cursor=read.cursor, recent=self._is_recent(read.oldest))
         elif place.until is not None and read.cursor is not None:
             place = self._below(position, source, place)
         else:
-            place = place.model_copy(
-                update={
-                    "status": "complete",
-                    "cursor": None,
-                    "below": read.cursor,
-                    "reached_end": read.cursor is None or place.reached_end,
-                }
+            place = replace(
+                place,
+                status="complete",
+                cursor=None,
+                below=read.cursor,
+                reached_end=read.cursor is None or place.reached_end,
             )
         update: dict[str, Any] = {
             "places": position.places | {source: place},
@@ -256,13 +252,13 @@ class EventReader:
         }
         if source == "forks" and position.places["forks"].as_of is None and not position.fresh:
             update |= {"branch": read.branch, "head": read.head}
-        return Turn(position.model_copy(update=update), page=read.page, points=read.cost)
+        return Turn(replace(position, **update), page=read.page, points=read.cost)
 
     def _below(self, position: EventPosition, source: EventSourceName, place: EventPlace) -> EventPlace:
         """What is new is read; on below what was read before, if that is in scope now."""
         deep_enough = position.low is not None and position.low <= self._sweep.cutoff_at
         if place.reached_end or deep_enough or source == "events":
-            return place.model_copy(update={"status": "complete", "cursor": None})
+            return replace(place, status="complete", cursor=None)
         cursor = place.below
         if source == "star_history" and place.oldest is not None:
             # Pages are counted from the present week, and weeks have gone by. That of the earlier sweep may be asked
@@ -270,7 +266,7 @@ class EventReader:
             as_of = position.as_of or position.inherited_as_of
             assert as_of is not None, "something was read"
             cursor = str(max(0, (as_of - place.oldest) // WEEK + 1))
-        return place.model_copy(update={"cursor": cursor, "until": None})
+        return replace(place, cursor=cursor, until=None)
 
     def _is_stale(self, position: EventPosition, asked_at: datetime) -> bool:
         return position.inherited_as_of is not None and asked_at - position.inherited_as_of > FRESH
@@ -285,7 +281,7 @@ class EventReader:
     async def resume(self, position: EventPosition) -> EventPosition:
         covered = await self._begin(EventPosition())
         deep_enough = covered.low is not None and covered.low <= self._sweep.cutoff_at
-        return (covered if deep_enough else position).model_copy(update={"leg_over": False})
+        return (covered if deep_enough else position).in_next_leg()
 
     def _is_recent(self, oldest: datetime | None) -> bool:
         """Whether a page went down to where this leg ends."""
@@ -296,12 +292,12 @@ class EventReader:
         """Until the next leg others need not read again what is stored: they go on below it."""
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
         places = {
-            source: place.model_copy(update={"below": place.cursor or place.below, "cursor": None, "oids": None})
+            source: replace(place, below=place.cursor or place.below, cursor=None, oids=None)
             if place.status == "open"
             else place
             for source, place in position.places.items()
         }
-        left = _left_of(position.model_copy(update={"places": places}))
+        left = _left_of(replace(position, places=places))
         return Turn(position, waiting="next_leg", coverage=Coverage(self._sweep.down_to, position.as_of, left))
 
     # --- Commits before the pushes that GitHub tells of
@@ -351,7 +347,7 @@ class EventReader:
             update["recent"] = self._is_recent(max(each.committed_at for each in read.commits.values()))
         after = _with(position, "history", place, **update)
         sizes = self._grown("history", position, place, read.seconds)
-        return Turn(after.model_copy(update={"sizes": sizes}), page=page, points=read.cost)
+        return Turn(replace(after, sizes=sizes), page=page, points=read.cost)
 
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
@@ -394,12 +390,12 @@ class EventReader:
         assert position.as_of is not None, "other sources were read before"
         page = Page(position.as_of, feed=rows)
         if last is not None:
-            return Turn(position.model_copy(update={"number": last}), page=page)
+            return Turn(replace(position, number=last), page=page)
         if position.table == "pull_requests":
-            return Turn(position.model_copy(update={"table": "issues", "number": 0}), page=page)
+            return Turn(replace(position, table="issues", number=0), page=page)
         page.threads_told = True
-        place = position.places["threads"].model_copy(update={"status": "complete", "as_of": position.as_of})
-        return Turn(position.model_copy(update={"places": position.places | {"threads": place}}), page=page)
+        place = replace(position.places["threads"], status="complete", as_of=position.as_of)
+        return Turn(replace(position, places=position.places | {"threads": place}), page=page)
 
     # --- The end
 
@@ -453,12 +449,12 @@ class EventReader:
 
 
 def _with(position: EventPosition, source: EventSourceName, place: EventPlace, **update: Any) -> EventPosition:
-    return position.model_copy(update={"places": position.places | {source: place.model_copy(update=update)}})
+    return replace(position, places=position.places | {source: replace(place, **update)})
 
 
 def _left_of(position: EventPosition) -> dict[str, Any]:
     """What a later sweep goes on from."""
-    return position.model_dump(mode="json", include={"places", "branch", "head"}, exclude_defaults=True)
+    return position.to_commit(only={"places", "branch", "head"})
 
 
 def _notes(position: EventPosition) -> list[str]:

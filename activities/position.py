@@ -1,115 +1,68 @@
-"""Where a sweep stands: versioned models, committed with the rows they speak of and repeated in the heartbeat."""
+"""Where a sweep stands: what the resume points of all readers have in common.
 
+A resume point is a frozen dataclass. It is committed with its rows and repeated in the heartbeat. Each step of a sweep
+is a method of it that makes the next one with `dataclasses.replace`, whose fields mypy checks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import TypeAdapter
 
-from messages import Message
 from rows import ThreadTable
 
-Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "verify", "relist"]
 
-
-class Position(Message):
-    """What every sweep's resume point has; each reader adds its own."""
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """What every resume point has; each reader adds its own fields."""
 
     version: int = 1
     cursor: str | None = None
     """Where the present list goes on; None at its beginning."""
-    sizes: dict[str, int] = Field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     """What fits into one request, by kind; learned from refusals."""
     as_of: datetime | None = None
     """Every change up to it is stored."""
     leg_over: bool = False
     """A leg ended here: the next one looks first at what others have covered meanwhile."""
 
+    @classmethod
+    def read(cls, committed: Mapping[str, Any]) -> Self:
+        """The resume point that was committed as JSON, by this release or another.
 
-class ListPlace(Message):
-    """Where the list of all review comments stands."""
+        Fields that this release does not know are dropped, those that are missing have their defaults. Raises
+        pydantic's ValidationError where a field has a value of another type.
+        """
+        position: Self = _adapter(cls).validate_python(dict(committed))
+        return position
 
-    in_bulk: bool | None = None
-    """Whether it is cheaper than asking review by review; None: that is not decided yet."""
-    since: datetime | None = None
-    """The next page lists what changed from then on."""
-    path: str | None = None
-    """Within a second that fills a page, the page by its number."""
-    counted: int = 0
-    """So many GitHub counted before it was read."""
-    counted_at: datetime | None = None
-    shown: int = 0
-    """So many of them it has shown."""
-    last: list[str] = Field(default_factory=list)
-    """Those that it has shown of the second from which it goes on."""
-    ended: bool = False
-    """What it brought is being counted."""
-    strangers: bool = False
-    """It named pull requests that are not stored, or not yet."""
-    read_from: datetime | None = None
-    """From here on an earlier leg read it, without strangers: what it brought need not be read again."""
-    read_number: int = 0
-    """So many there are from there on."""
-    recounted: bool = False
+    def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
+        """As JSON, without the fields that have their defaults, and of `only` these fields."""
+        committed: dict[str, Any] = _adapter(type(self)).dump_python(
+            self, mode="json", exclude_defaults=True, include=only
+        )
+        return committed
+
+    def at_leg_end(self) -> Self:
+        return replace(self, leg_over=True)
+
+    def in_next_leg(self) -> Self:
+        return replace(self, leg_over=False)
 
 
-class ThreadPosition(Position):
-    """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
-
-    history: whole threads from the latest updated down to the cutoff. seek: only where GitHub refused the history's
-    cursor, a listing from the top down to the place where it stood. catch_up: a listing from the top down to `floor`
-    for what changed meanwhile. review_comments: those that were left as parts. comments: REST lists of comments since
-    the first floor, for those that did not bump their thread. verify: counts. relist: only where they do not agree,
-    every thread against what is stored.
-
-    `cursor` is of the connection, of the listing, or (comments) the path of the REST page.
-    """
-
-    phase: Phase = "history"
-    below: str | None = None
-    """The history's cursor where it crossed the cutoff: a longer retention goes on from there."""
-    updated_at: datetime | None = None
-    """Of the thread where the history's cursor stands: where to go on should GitHub refuse the cursor."""
-    node_id: str | None = None
-    floor: datetime | None = None
-    """Everything updated before it is swept; what was updated since is the catch-up's."""
-    first_floor: datetime | None = None
-    """From here on comments are looked for that did not bump their thread."""
-    comments_as_of: datetime | None = None
-    """Every comment up to it is stored, whether it bumped its thread or not."""
-    low: datetime | None = None
-    """Down to here it was complete when this sweep began; None: it began with nothing."""
-    inherited_as_of: datetime | None = None
-    """What this sweep went on from was complete as of this moment; None: it began with nothing."""
-    news_first: bool = False
-    """catch_up: the history goes on after it, below what this sweep began with."""
-    listing: ListPlace = ListPlace()
-    """Of a leg's review comments, at its end."""
-    round: int = 1
-    round_began: datetime | None = None
-    """catch_up: when its first page was asked for; None before."""
-    round_pages: int = 0
-    route: int = 0
-    """comments: which of the type's REST lists is being read."""
-    comments_since: datetime | None = None
-    """comments: the change from which the present page was asked for."""
-    reached_end: bool = False
-    """The history was swept to its very end, so that counts can be compared."""
-    seeks: int = 0
-    """How often a cursor was refused since it last worked."""
-    relisted: bool = False
-    """verify: every thread was listed once and what was missing was fetched."""
-    listed: int = 0
-    """relist: threads listed so far, oldest first."""
-    born: datetime | None = None
-    """relist: when the last of them was created."""
-    total: int | None = None
-    """Threads that GitHub counts."""
-    swept: int = 0
-    """Threads in scope that the history brought so far."""
-    seen: int = 0
-    """Threads that the history showed, in scope or not, and those that only the catch-up did."""
+_ADAPTERS: dict[type[Position], TypeAdapter[Any]] = {}
+"""Kept, because to make one takes milliseconds."""
 
 
+def _adapter(position: type[Position]) -> TypeAdapter[Any]:
+    if position not in _ADAPTERS:
+        _ADAPTERS[position] = TypeAdapter(position)
+    return _ADAPTERS[position]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmbeddingPosition(Position):
     """The resume point of a sweep over stored threads: a place in a pass over all of them, by table and number.
 
@@ -136,7 +89,8 @@ class EmbeddingPosition(Position):
 EventSourceName = Literal["stargazers", "star_history", "forks", "releases", "activity", "history", "events", "threads"]
 
 
-class EventPlace(Message):
+@dataclass(frozen=True, kw_only=True)
+class EventPlace:
     """Where one source of events stands. Lists are newest first."""
 
     status: Literal["open", "complete", "skipped"] = "open"
@@ -161,16 +115,17 @@ class EventPlace(Message):
     """Things that these tokens may not see."""
     oids: list[str] | None = None
     """history: commits from which it goes on; None: not begun."""
-    bottom: list[str] = Field(default_factory=list)
+    bottom: list[str] = field(default_factory=list)
     """history: commits from which on there is nothing in scope."""
-    gone: list[str] = Field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     """history: commits that pushes name and GitHub no longer has."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class EventPosition(Position):
     """The resume point of the events of a repository: each of its sources by itself, one after the other."""
 
-    places: dict[EventSourceName, EventPlace] = Field(default_factory=dict)
+    places: dict[EventSourceName, EventPlace] = field(default_factory=dict)
     fresh: bool = False
     """An earlier sweep ended moments ago: what is new is asked for once, and only what is below its low is read."""
     branch: str | None = None

@@ -7,13 +7,13 @@ are asked for by their ids.
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import structlog
 
-from activities.position import ListPlace, ThreadPosition
+from activities.threads.position import ReviewCommentPlace, ThreadPosition
 from activities.turn import Sources, Turn
 from github.threads import (
     REVIEW_COMMENTS,
@@ -95,8 +95,13 @@ class ReviewCommentList:
         number, counted_at = await self._answer(self._counting(self._begins))
         in_bulk = number - place.read_number <= PAGES_FOR_A_BATCH * waiting
         log.info("review comments are planned", listed=number, reviews=waiting, in_bulk=in_bulk)
-        update = {"in_bulk": in_bulk, "counted": number, "counted_at": counted_at, "since": self._begins}
-        return Turn(position.model_copy(update={"listing": place.model_copy(update=update)}))
+        update: dict[str, Any] = {
+            "in_bulk": in_bulk,
+            "counted": number,
+            "counted_at": counted_at,
+            "since": self._begins,
+        }
+        return Turn(replace(position, listing=replace(place, **update)))
 
     async def _page(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         place, size = position.listing, self._ask(position)
@@ -130,25 +135,21 @@ class ReviewCommentList:
         # In the last leg, up to where an earlier one has begun to read.
         enough = place.read_from is not None and read.latest is not None and read.latest >= place.read_from
         moved = read.latest is not None and read.latest > since
-        after = place.model_copy(
-            update={
-                "since": read.latest if moved else since,
-                # By its number only within one second; a deletion shifts the pages.
-                "path": None if moved else read.next_path,
-                "ended": read.next_path is None or enough,
-                "strangers": strangers,
-                "shown": place.shown + self._of_those_counted(place, read),
-            }
+        after = replace(
+            place,
+            since=read.latest if moved else since,
+            path=None if moved else read.next_path,
+            ended=read.next_path is None or enough,
+            strangers=strangers,
+            shown=place.shown + self._of_those_counted(place, read),
         )
         of_its_second = {key for key, at in read.changed.items() if at == after.since}
-        after = after.model_copy(update={"last": sorted(of_its_second if moved else {*place.last, *of_its_second})})
+        after = replace(after, last=sorted(of_its_second if moved else {*place.last, *of_its_second}))
         # Of another length, numbered pages begin again at the first.
         sizes = self._grown(position, read.seconds) if after.path is None else position.sizes
-        return Turn(
-            position.model_copy(update={"listing": after, "sizes": sizes}), page=read.page, put=[*listed, *again]
-        )
+        return Turn(replace(position, listing=after, sizes=sizes), page=read.page, put=[*listed, *again])
 
-    def _of_those_counted(self, place: ListPlace, read: ListedComments) -> int:
+    def _of_those_counted(self, place: ReviewCommentPlace, read: ListedComments) -> int:
         """How many of the page are shown for the first time and were there when GitHub counted."""
         shown = read.born.keys() - set(place.last)
         if place.read_from is not None:
@@ -166,8 +167,8 @@ class ReviewCommentList:
             # Since the earlier leg some were written: they were counted and are none of those to be shown.
             self._ask(position)
             number, _ = await self._answer(self._counting(place.read_from))
-            update = {"read_number": number, "recounted": True}
-            return Turn(position.model_copy(update={"listing": place.model_copy(update=update)}))
+            update: dict[str, Any] = {"read_number": number, "recounted": True}
+            return Turn(replace(position, listing=replace(place, **update)))
         listed: list[Part] = []
         if short:
             log.warning("the list of review comments is short", shown=place.shown, counted=place.counted)
@@ -175,10 +176,10 @@ class ReviewCommentList:
             async with self._database.transaction() as connection:
                 listed = await parts.covered_by_list(connection, self._sweep, self._begins, limit=COUNTED_AT_ONCE)
         if not listed:
-            left = ListPlace(in_bulk=False, read_from=place.read_from, read_number=place.read_number)
+            left = ReviewCommentPlace(in_bulk=False, read_from=place.read_from, read_number=place.read_number)
             if not short and not place.strangers:
-                left = ListPlace(in_bulk=False, read_from=self._begins, read_number=place.counted)
-            return Turn(position.model_copy(update={"listing": left}))
+                left = ReviewCommentPlace(in_bulk=False, read_from=self._begins, read_number=place.counted)
+            return Turn(replace(position, listing=left))
         page = Page(listed[0].began_at, "pull_request")
         page.whole_reviews = [Whole(part.parent or 0, part.began_at, part.seen) for part in listed]
         return Turn(position, page=page, done=listed)

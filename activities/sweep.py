@@ -96,7 +96,7 @@ class _Slice:
         self._sweep = sweep
         self._stop = stop
         self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
-        self._position = self._reader.positions.model_validate(sweep.position)
+        self._position = self._reader.positions.read(sweep.position)
         self._notes: list[str] = []
         self._pages = 0
         self._committed_at = monotonic()
@@ -122,7 +122,7 @@ class _Slice:
                 if turn.waiting and self._threads_behind:
                     turn.waiting = "next_leg"
                 if turn.waiting == "next_leg":
-                    turn.position = turn.position.model_copy(update={"leg_over": True})
+                    turn.position = turn.position.at_leg_end()
                 over = self._stop.is_set() or monotonic() >= until or self._pages + 1 >= self._pace.slice_pages
                 if turn.outcome is None and not turn.waiting and not over:
                     self._reader.look_ahead(turn)
@@ -197,7 +197,7 @@ class _Slice:
             await sweeps.commit(
                 connection,
                 sweep,
-                position=turn.position.model_dump(mode="json", exclude_defaults=True),
+                position=turn.position.to_commit(),
                 counts=counts,
                 expected=expected,
                 status=status,
@@ -213,7 +213,7 @@ class _Slice:
         sweep.status, sweep.error = status, turn.failure
         self._notes = turn.notes
         self._position = turn.position
-        sweep.position = turn.position.model_dump(mode="json", exclude_defaults=True)
+        sweep.position = turn.position.to_commit()
         self._pages += 1
         self._committed_at = monotonic()
 
@@ -223,7 +223,7 @@ class _Slice:
         while monotonic() - self._committed_at < HANG.total_seconds():
             activity.heartbeat(
                 {
-                    "position": self._position.model_dump(mode="json", exclude_defaults=True),
+                    "position": self._position.to_commit(),
                     "stored": self._sweep.counts,
                 }
             )
@@ -238,7 +238,7 @@ class _Slice:
             await sweeps.commit(
                 connection,
                 self._sweep,
-                position=self._position.model_dump(mode="json", exclude_defaults=True),
+                position=self._position.to_commit(),
                 counts=counts,
                 expected=self._sweep.expected,
                 status=status,

@@ -5,14 +5,14 @@ The rules are those of docs/sweep.md; numbers in comments refer to it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from activities.position import ListPlace, Phase, ThreadPosition
 from activities.review_comment_list import Request, ReviewCommentList
+from activities.threads.position import Phase, ReviewCommentPlace, ThreadPosition
 from activities.turn import CLOCK_SLACK, FAST_SECONDS, SLOW_SECONDS, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
@@ -137,13 +137,13 @@ class ThreadReader:
         self._requests = 0
         while True:
             try:
-                turn = await self._next(position.model_copy(update={"sizes": sizes}))
+                turn = await self._next(replace(position, sizes=sizes))
             except TooLarge as error:
                 if self._asking.size > 1:
                     sizes[self._asking.kind] = self._asking.size // 2
                     log.info("asking for less", kind=self._asking.kind, size=sizes[self._asking.kind], why=error.code)
                     continue
-                turn = await self._smallest_failed(position.model_copy(update={"sizes": sizes}), error)
+                turn = await self._smallest_failed(replace(position, sizes=sizes), error)
             turn.requests = self._requests
             turn.expected = self._expected(turn.position)
             return turn
@@ -161,10 +161,10 @@ class ThreadReader:
                 return turn
             if self._pending.get(("review_comments", False)):
                 return await self._fetch_parts(position, "review_comments", going_on=False)
-            left = ListPlace(read_from=position.listing.read_from, read_number=position.listing.read_number)
-            position = position.model_copy(update={"listing": left})
+            left = ReviewCommentPlace(read_from=position.listing.read_from, read_number=position.listing.read_number)
+            position = replace(position, listing=left)
             if position.phase == "review_comments":
-                position = position.model_copy(update={"phase": self._after_catch_up(position)})
+                position = replace(position, phase=self._after_catch_up(position))
         if self._leg_is_over(position):
             return await self._end_leg(position)
         if position.phase == "history":
@@ -186,30 +186,29 @@ class ThreadReader:
             if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
                 return position
             counts = await sweeps.count_stored(connection, self._sweep)
-        left = ThreadPosition.model_validate(covered.position)
+        left = ThreadPosition.read(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of
         deep_enough = left.reached_end or covered.low <= self._sweep.cutoff_at
         # What is new belongs to the recent leg, what is below to the last one.
         news_first = not deep_enough and self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH
-        return position.model_copy(
-            update={
-                "phase": "catch_up" if deep_enough or news_first else "history",
-                "cursor": None if deep_enough or news_first else left.below,
-                "news_first": news_first,
-                "below": left.below,
-                "updated_at": left.updated_at,
-                "node_id": left.node_id,
-                "reached_end": left.reached_end,
-                "total": left.total,
-                "seen": left.seen,
-                "swept": counts[self._sweep.data_type],
-                "sizes": left.sizes,
-                "floor": covered.as_of - CLOCK_SLACK,
-                "first_floor": comments_as_of - CLOCK_SLACK,
-                "comments_as_of": comments_as_of,
-                "low": covered.low,
-                "inherited_as_of": covered.as_of,
-            }
+        return replace(
+            position,
+            phase="catch_up" if deep_enough or news_first else "history",
+            cursor=None if deep_enough or news_first else left.below,
+            news_first=news_first,
+            below=left.below,
+            updated_at=left.updated_at,
+            node_id=left.node_id,
+            reached_end=left.reached_end,
+            total=left.total,
+            seen=left.seen,
+            swept=counts[self._sweep.data_type],
+            sizes=left.sizes,
+            floor=covered.as_of - CLOCK_SLACK,
+            first_floor=comments_as_of - CLOCK_SLACK,
+            comments_as_of=comments_as_of,
+            low=covered.low,
+            inherited_as_of=covered.as_of,
         )
 
     # A leg's end
@@ -230,20 +229,20 @@ class ThreadReader:
             failures = await parts.failures(connection, self._sweep)
         turn = Turn(position, waiting="next_leg")
         if position.floor is not None and position.updated_at is not None and not failures:
-            left = position.model_copy(update={"below": position.cursor})
+            left = replace(position, below=position.cursor)
             # Threads updated in the same second as the last one may be on the next page.
             low = position.updated_at + timedelta(seconds=1)
             turn.coverage = Coverage(
                 min(low, position.low or low),
                 position.floor + CLOCK_SLACK,
-                left.model_dump(mode="json", include=_LEFT, exclude_defaults=True),
+                left.to_commit(only=_LEFT),
             )
         return turn
 
     async def resume(self, position: ThreadPosition) -> ThreadPosition:
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
-        return (covered if deeper else position).model_copy(update={"leg_over": False})
+        return replace(covered if deeper else position, leg_over=False)
 
     def _after_catch_up(self, position: ThreadPosition) -> Phase:
         """Whether the REST lists of comments are worth their requests: not moments after another job read them."""
@@ -261,33 +260,27 @@ class ThreadReader:
             if position.seeks >= MOST_SEEKS:
                 raise
             log.warning("cursor refused, looking for the place", updated_at=str(position.updated_at))
-            return Turn(position.model_copy(update={"phase": "seek", "cursor": None, "seeks": position.seeks + 1}))
+            return Turn(replace(position, phase="seek", cursor=None, seeks=position.seeks + 1))
         floor = position.floor or read.page.asked_at - CLOCK_SLACK
         moments = read.page.changes
         updated_at, node_id = read.last or (position.updated_at, position.node_id)
-        after = position.model_copy(
-            update={
-                "cursor": read.end_cursor,
-                "updated_at": updated_at,
-                "node_id": node_id,
-                "seeks": 0,
-                "floor": floor,
-                "first_floor": position.first_floor or floor,
-                "total": read.total,
-                "swept": position.swept + sum(each >= self._sweep.cutoff_at for each in moments),
-                "seen": position.seen + len(moments),
-                "sizes": self._grown(position, read.seconds),
-            }
+        after = replace(
+            position,
+            cursor=read.end_cursor,
+            updated_at=updated_at,
+            node_id=node_id,
+            seeks=0,
+            floor=floor,
+            first_floor=position.first_floor or floor,
+            total=read.total,
+            swept=position.swept + sum(each >= self._sweep.cutoff_at for each in moments),
+            seen=position.seen + len(moments),
+            sizes=self._grown(position, read.seconds),
         )
         crossed = updated_at is not None and updated_at < self._sweep.cutoff_at
         if read.end_cursor is None or crossed:
-            after = after.model_copy(
-                update={
-                    "phase": "catch_up",
-                    "cursor": None,
-                    "below": read.end_cursor,
-                    "reached_end": read.end_cursor is None,
-                }
+            after = replace(
+                after, phase="catch_up", cursor=None, below=read.end_cursor, reached_end=read.end_cursor is None
             )
             if position.floor is None:
                 after = self._in_one_answer(after, read.page.asked_at)
@@ -310,10 +303,10 @@ class ThreadReader:
 
     def _in_one_answer(self, position: ThreadPosition, asked_at: datetime) -> ThreadPosition:
         """All threads in scope came in one answer: as of then they are whole, and there is nothing to catch up with."""
-        update = {"phase": "verify", "as_of": asked_at}
+        update: dict[str, Any] = {"phase": "verify", "as_of": asked_at}
         if self._type.comment_routes:
             update["comments_as_of"] = asked_at
-        return position.model_copy(update=update)
+        return replace(position, **update)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Down a listing to the place: behind the last thread updated after it; equals are swept again. (4)"""
@@ -321,10 +314,10 @@ class ThreadReader:
         cursor = position.cursor
         for entry in listing.entries:
             if position.updated_at is None or entry.updated_at <= position.updated_at:
-                return Turn(position.model_copy(update={"phase": "history", "cursor": cursor}), points=1)
+                return Turn(replace(position, phase="history", cursor=cursor), points=1)
             cursor = entry.cursor
-        found = "seek" if listing.end_cursor else "history"
-        return Turn(position.model_copy(update={"phase": found, "cursor": listing.end_cursor or cursor}), points=1)
+        found: Phase = "seek" if listing.end_cursor else "history"
+        return Turn(replace(position, phase=found, cursor=listing.end_cursor or cursor), points=1)
 
     # Catch-up
 
@@ -337,10 +330,10 @@ class ThreadReader:
                 listing = came_along
             else:
                 listing = await self._list(position, position.cursor)
-                position = position.model_copy(update={"sizes": self._grown(position, listing.seconds)})
+                position = replace(position, sizes=self._grown(position, listing.seconds))
         except InvalidCursor:
             # The round begins again from the top.
-            position = position.model_copy(update={"cursor": None, "round_began": None, "round_pages": 0})
+            position = replace(position, cursor=None, round_began=None, round_pages=0)
             listing = await self._list(position, None)
         began = position.round_began or listing.asked_at
         pages = position.round_pages + 1
@@ -382,7 +375,7 @@ class ThreadReader:
             update["phase"] = (
                 "review_comments"
                 if self._type.kind == "pull_request"
-                else self._after_catch_up(position.model_copy(update={"as_of": began}))
+                else self._after_catch_up(replace(position, as_of=began))
             )
         else:
             update |= {
@@ -392,7 +385,7 @@ class ThreadReader:
                 "round_began": None,
                 "round_pages": 0,
             }
-        return Turn(position.model_copy(update=update), put=changed, points=0 if listing is came_along else 1)
+        return Turn(replace(position, **update), put=changed, points=0 if listing is came_along else 1)
 
     # Comments that did not bump their thread (6)
 
@@ -443,7 +436,7 @@ class ThreadReader:
                 "comments_as_of": position.as_of,
                 "route": 0,
             }
-        return Turn(position.model_copy(update=update | {"sizes": sizes}), put=put)
+        return Turn(replace(position, **(update | {"sizes": sizes})), put=put)
 
     # Proof (7)
 
@@ -457,7 +450,7 @@ class ThreadReader:
         # Where more is stored than GitHub has, something was deleted: what it was shows in the same list.
         enough = min(stored, position.seen) >= total and stored <= total
         if position.reached_end and not enough and not position.relisted:
-            return Turn(position.model_copy(update={"phase": "relist", "cursor": None}))
+            return Turn(replace(position, phase="relist", cursor=None))
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
             "rounds": position.round,
@@ -483,15 +476,22 @@ class ThreadReader:
             turn.outcome = "failed"
             # Where a retry begins: what changed since, and the counts anew.
             floor = position.as_of - CLOCK_SLACK if position.as_of else position.floor
-            again = {"phase": "catch_up", "cursor": None, "floor": floor, "round": 1, "route": 0, "relisted": False}
-            turn.position = position.model_copy(update=again)
+            again: dict[str, Any] = {
+                "phase": "catch_up",
+                "cursor": None,
+                "floor": floor,
+                "round": 1,
+                "route": 0,
+                "relisted": False,
+            }
+            turn.position = replace(position, **again)
         elif position.as_of is not None:
             turn.coverage = Coverage(
                 BEGINNING
                 if position.reached_end
                 else min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at),
                 position.as_of,
-                position.model_dump(mode="json", include=_LEFT, exclude_defaults=True),
+                position.to_commit(only=_LEFT),
             )
         return turn
 
@@ -503,7 +503,7 @@ class ThreadReader:
         try:
             listing = await self._list(position, position.cursor, by_birth=True)
         except InvalidCursor:
-            return Turn(position.model_copy(update={"cursor": None, "listed": 0, "born": None}))
+            return Turn(replace(position, cursor=None, listed=0, born=None))
         ids = [entry.github_id for entry in listing.entries]
         last = listing.entries[-1].created_at if listing.entries and listing.end_cursor else listing.asked_at
         async with self._database.transaction() as connection:
@@ -523,7 +523,7 @@ class ThreadReader:
         if listing.end_cursor is None:
             update |= {"phase": "verify", "cursor": None, "relisted": True, "total": listed, "seen": listed}
             update |= {"listed": 0, "born": None}
-        return Turn(position.model_copy(update=update), put=put, points=1)
+        return Turn(replace(position, **update), put=put, points=1)
 
     # Parts
 
@@ -585,7 +585,7 @@ class ThreadReader:
             for part in batch:
                 part.cursor, part.seen, part.attempts = None, [], part.attempts + 1
             return self._judged(Turn(position, put=list(batch)))
-        after = position.model_copy(update={"sizes": self._grown(position, read.seconds)})
+        after = replace(position, sizes=self._grown(position, read.seconds))
         turn = self._turn(after, read)
         turn.put.extend(read.going_on)
         turn.done.extend(read.done)
@@ -631,22 +631,19 @@ class ThreadReader:
             if not listing.entries:
                 raise RetryNow(error.code, error.message)
             entry = listing.entries[0]
-            after = position.model_copy(
-                update={
-                    "cursor": entry.cursor,
-                    "updated_at": entry.updated_at,
-                    "node_id": entry.node_id,
-                    "floor": position.floor or listing.asked_at - CLOCK_SLACK,
-                    "first_floor": position.first_floor or listing.asked_at - CLOCK_SLACK,
-                    "swept": position.swept + 1,
-                    "seen": position.seen + 1,
-                }
+            after = replace(
+                position,
+                cursor=entry.cursor,
+                updated_at=entry.updated_at,
+                node_id=entry.node_id,
+                floor=position.floor or listing.asked_at - CLOCK_SLACK,
+                first_floor=position.first_floor or listing.asked_at - CLOCK_SLACK,
+                swept=position.swept + 1,
+                seen=position.seen + 1,
             )
             if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
                 below = entry.cursor if listing.end_cursor else None
-                after = after.model_copy(
-                    update={"phase": "catch_up", "cursor": None, "below": below, "reached_end": below is None}
-                )
+                after = replace(after, phase="catch_up", cursor=None, below=below, reached_end=below is None)
             return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
         assert batch, "a request for parts has parts"
         part = batch[0]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-from activities.position import ThreadPosition
+from activities.threads.position import ThreadPosition
 from github.threads import THREAD_TYPES
 from messages import Pace, RepositoryOutcome, RepositoryRef, RepositoryScope, RepositoryTransition, TypeOutcome
 from sandbox.github.clock import Clock
@@ -308,7 +308,7 @@ class Play:
                 continue
             assert row["status"] == "completed", f"{row['data_type']} is {row['status']}"
             assert row["proof"], f"{row['data_type']} is completed without a proof"
-            position = ThreadPosition.model_validate(row["position"])
+            position = ThreadPosition.read(row["position"])
             assert position.as_of is not None
             proofs[row["data_type"]] = Proof(
                 position.as_of, position.comments_as_of or Proof().comments_as_of, position.reached_end
