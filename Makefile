@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test demo bench bench-peers clean
+.PHONY: install lock check test demo bench bench-peers mutate clean
 
 install: $(INSTALLED)
 
@@ -46,6 +46,13 @@ bench: $(INSTALLED)
 # Installs the others from PyPI into .bench, once.
 bench-peers: $(INSTALLED)
 	$(BIN)/python -m bench.peers
+
+# Changes one place of the product at a time and asks the tests whether they notice; hours for all of it.
+# make mutate ONLY="budget store/comments.py" SAMPLE=0 SEED=2
+SAMPLE ?= 12
+SEED ?= 1
+mutate: $(INSTALLED)
+	$(BIN)/python -m bench.mutation $(ONLY) --sample $(SAMPLE) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

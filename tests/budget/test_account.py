@@ -63,6 +63,14 @@ def test_what_is_reserved_is_counted_whoever_reserved_it() -> None:
     assert budget.ready_at(NOW, 0.8, ONE, Held(points=10)) == NOW + seconds(30) + WHOLE_SECOND
 
 
+def test_an_account_with_more_reserved_has_less_left() -> None:
+    budget = told(answered((100, 70, 30)))
+    assert budget.left(NOW, 0.8, NOTHING) == 10
+    assert budget.left(NOW, 0.8, Held(points=7)) == 3, (
+        "the account with most left is asked: what is reserved is not left"
+    )
+
+
 def test_of_two_windows_told_of_in_turn_the_tightest_decides() -> None:
     budget = told(answered((5_000, 4_100, 1_000)), answered((5_000, 10, 3_000)))
     assert budget.ready_at(NOW, 0.8, ONE, NOTHING) == NOW + seconds(1_000) + WHOLE_SECOND
