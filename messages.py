@@ -30,6 +30,8 @@ WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_
 the same, a worker that polls its task queue, or its place among the repositories that run at once."""
 
 Text = Annotated[str, Field(max_length=2_000)]
+Noted = dict[str, dict[str, int]]
+"""How many things GitHub will not give for good: kind (`rows.NoteKind`) -> what (timeline, comments, ...) -> number."""
 
 
 def workspace_workflow_id(workspace_id: str) -> str:
@@ -234,6 +236,8 @@ class SliceResult(Message):
     expected: int | None = None
     notes: list[Text] = []
     """What GitHub refuses of a type that is complete otherwise."""
+    noted: Noted = {}
+    """With `completed`: what GitHub will not give for good."""
 
 
 class TypeOutcome(Message):
@@ -244,6 +248,8 @@ class TypeOutcome(Message):
     failure: Failure | None = None
     as_of: datetime | None = None
     stored: dict[str, int] = {}
+    noted: Noted = {}
+    """With `completed`: what GitHub will not give for good."""
 
 
 class RepositoryOutcome(Message):

@@ -12,6 +12,8 @@ Json = Any
 ThreadKind = Literal["pull_request", "issue", "discussion"]
 ThreadTable = Literal["pull_requests", "issues", "discussions"]
 PartKind = Literal["thread", "head", "timeline", "comments", "reviews", "review_comments", "replies", "embedding"]
+NoteKind = Literal["hidden", "refused", "unavailable"]
+"""hidden: counted and never shown. refused: denied in words. unavailable: fails at every size and by every way."""
 EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
 """Where an event of the feed was read. A row without one was stored by the host."""
 
@@ -202,6 +204,22 @@ class Embedding(NamedTuple):
     content_hash: str
     model: str
     vector: list[float]
+
+
+class Note(NamedTuple):
+    """Something that GitHub will not give for good: of a thread, or with number None of the repository."""
+
+    kind: NoteKind
+    what: str
+    """GitHub's noun for what is missing: timeline, comments, reviews, review_comments, thread, stargazers, ..."""
+    number: int | None
+    """The thread's."""
+    node_id: str
+    """Of the parent that is looked at again; "" where number is None."""
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a note
+    """How many are missing."""
+    words: str
+    """GitHub's own words, or why it is certain; at most 500 characters."""
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
-from messages import DataType, Failure, SliceResult, SweepSlice
-from store import coverage, feed, pages, parts, sweeps, threads
+from messages import DataType, Failure, Noted, SliceResult, SweepSlice
+from store import coverage, feed, notes, pages, parts, sweeps, threads
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -98,12 +98,14 @@ class _Slice:
         self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
         self._position = self._reader.positions.read(sweep.position)
         self._notes: list[str] = []
+        self._noted: Noted = {}
         self._pages = 0
         self._committed_at = monotonic()
 
     async def run(self) -> SliceResult:
         """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
         if self._sweep.status not in ("pending", "in_progress"):
+            self._noted = await self._read_noted()
             return self._result()
         if self._sweep.attempts > MOST_ATTEMPTS:
             return await self._end("failed", self._exhausted())
@@ -168,6 +170,10 @@ class _Slice:
         async with self._database.transaction() as connection:
             return await sweeps.is_behind_another(connection, self._sweep, HANG)
 
+    async def _read_noted(self) -> Noted:
+        async with self._database.transaction() as connection:
+            return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
+
     async def _commit(self, turn: Turn[Any]) -> None:
         """Everything the turn brings, in one transaction."""
         sweep = self._sweep
@@ -188,6 +194,14 @@ class _Slice:
             await parts.put(connection, sweep, turn.put)
             for part, reason in turn.failed:
                 await parts.fail(connection, sweep, part, reason)
+            await notes.resolve(connection, sweep, turn.resolved)
+            await notes.write(connection, sweep, turn.noted)
+            proof = turn.proof
+            if turn.outcome == "completed":
+                noted = await notes.summary(connection, sweep.repository.repository_id, sweep.data_type)
+                if noted:
+                    proof = {**(proof or {}), "noted": noted}
+                self._noted = noted
             if not sweep.position or turn.outcome is not None:
                 # Counting costs more than adding: all at the first page and at the end, what is new between them.
                 counts = await sweeps.count_stored(connection, sweep)
@@ -202,7 +216,7 @@ class _Slice:
                 expected=expected,
                 status=status,
                 failure=turn.failure,
-                proof=turn.proof,
+                proof=proof,
                 pages=1,
                 requests=turn.requests,
                 points=turn.points,
@@ -290,5 +304,6 @@ class _Slice:
                 "stored": dict(self._sweep.counts),
                 "expected": self._sweep.expected,
                 "notes": [note[:2_000] for note in self._notes],
+                "noted": self._noted if outcome == "completed" else {},
             }
         )

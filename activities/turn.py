@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from activities.position import Position
 from github.client import GitHub
 from messages import Failure
-from rows import Page, Part
+from rows import Note, Page, Part
 from store.coverage import Coverage
 from store.database import Database
 
@@ -48,6 +48,10 @@ class Turn(Generic[PositionT]):
     """Parts that cannot be had, with the reason."""
     gone: list[str] = field(default_factory=list)
     """Node ids of threads that GitHub says it does not have (any more)."""
+    noted: list[Note] = field(default_factory=list)
+    """What GitHub will not give for good. The type completes without it."""
+    resolved: list[tuple[str, str]] = field(default_factory=list)
+    """(what, node id) of what is whole now: its note is deleted."""
     expected: int | None = None
     requests: int = 0
     points: int = 0

@@ -248,6 +248,7 @@ class RepositoryBackfillWorkflow:
                     failure=result.failure,
                     as_of=result.as_of,
                     stored=result.stored,
+                    noted=result.noted,
                 )
         return None
 

@@ -61,6 +61,8 @@ backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, po
   completed_at timestamptz
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
+backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,
+  first_seen_at timestamptz, last_seen_at timestamptz, seen_by uuid
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
   position jsonb, swept_by uuid, counts jsonb
 archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,
@@ -98,6 +100,7 @@ repository_star_history: repository_id, day
 webhook_deliveries: webhook_id
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
+backfill_notes: repository_id, data_type, what, node_id
 backfill_coverage: repository_id, data_type
 archive_reads: id
 github_budgets: account, resource

@@ -1,0 +1,104 @@
+"""`backfill_notes`: what GitHub will not give for good. A type is complete without it, and says so."""
+
+from collections.abc import Sequence
+
+from asyncpg import Record
+
+from messages import DataType, Noted
+from rows import Note
+from store.columns import columns
+from store.database import Connection
+from store.sweeps import Sweep
+
+LONGEST_WORDS = 500
+
+_WRITE = """
+insert into backfill_notes as n (
+  repository_id, data_type, kind, what, number, node_id, count, words, first_seen_at, last_seen_at, seen_by)
+select $1, $2, u.kind, u.what, u.number, u.node_id, u.count, u.words, now(), now(), $3
+from unnest($4::text[], $5::text[], $6::integer[], $7::text[], $8::integer[], $9::text[])
+  as u(kind, what, number, node_id, count, words)
+on conflict (repository_id, data_type, what, node_id) do update set
+  kind = excluded.kind, number = excluded.number, count = excluded.count, words = excluded.words,
+  last_seen_at = excluded.last_seen_at, seen_by = excluded.seen_by
+"""
+
+_RESOLVE = """
+delete from backfill_notes n using unnest($3::text[], $4::text[]) as u(what, node_id)
+where n.repository_id = $1 and n.data_type = $2 and n.what = u.what and n.node_id = u.node_id
+"""
+
+_FIELDS = "kind, what, number, node_id, count, words"
+
+# A note that another job saw last has not been looked at in this one.
+_TO_LOOK_AGAIN = f"""
+select {_FIELDS} from backfill_notes
+where repository_id = $1 and data_type = $2 and node_id <> '' and seen_by is distinct from $3
+order by number, what, node_id limit $4
+"""
+
+_PAGE = f"""
+select {_FIELDS} from backfill_notes
+where repository_id = $1 and data_type = $2 and (what, node_id) > ($3, $4)
+order by what, node_id limit $5
+"""
+
+_SUMMARY = """
+select kind, what, sum(count)::integer as count from backfill_notes
+where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
+"""
+
+
+async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> None:
+    """Adds notes, and updates those that are known: their kind, count, words, and when they were seen last.
+
+    Of two notes of one (what, node id) the last one counts.
+    """
+    # In the order of their key: two sweeps never wait for each other in a circle.
+    distinct = {(note.what, note.node_id): note._replace(words=note.words[:LONGEST_WORDS]) for note in notes}
+    if distinct:
+        rows = [distinct[key] for key in sorted(distinct)]
+        _, repository_id, data_type = sweep.key
+        await connection.execute(_WRITE, repository_id, data_type, sweep.job_id, *columns(rows))
+
+
+async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[str, str]]) -> None:
+    """Deletes the notes of (what, node id) that GitHub gives whole now. Those that have none are no error."""
+    if whole:
+        _, repository_id, data_type = sweep.key
+        await connection.execute(
+            _RESOLVE, repository_id, data_type, [what for what, _ in whole], [node_id for _, node_id in whole]
+        )
+
+
+async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
+    """Notes of threads that other jobs wrote and this one has not looked at again.
+
+    Whoever looks either writes the note again or resolves it: both take it out of this list, so that it ends.
+    """
+    rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
+    return [_note(row) for row in rows]
+
+
+async def read(
+    connection: Connection,
+    repository_id: str,
+    data_type: DataType,
+    *,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 100,
+) -> list[Note]:
+    """All notes of a data type of a repository in pages, behind the (what, node id) of the last one."""
+    return [_note(row) for row in await connection.fetch(_PAGE, repository_id, data_type, *after, limit)]
+
+
+async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
+    """How many things are missing of a data type of a repository: kind -> what -> number. Empty: nothing is."""
+    numbers: Noted = {}
+    for row in await connection.fetch(_SUMMARY, repository_id, data_type):
+        numbers.setdefault(row["kind"], {})[row["what"]] = row["count"]
+    return numbers
+
+
+def _note(row: Record) -> Note:
+    return Note(row["kind"], row["what"], row["number"], row["node_id"], row["count"], row["words"])
