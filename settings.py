@@ -12,19 +12,23 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from addresses import check_postgres
 from errors import BadInput
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        readable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text quotes parts of the address
+        readable = False
+    if not readable:
         raise ValueError("must be an http:// or https:// address")
     return value.rstrip("/")
 
 
 def _postgres_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("postgres", "postgresql"):
-        raise ValueError("must start with postgresql://")
+    check_postgres(value)
     return value
 
 

@@ -7,10 +7,11 @@ repeatable, and what somebody dropped comes back. What it cannot mend it names b
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import asyncpg
 
+import logs
+from addresses import check_postgres, show_postgres
 from errors import BadInput, RetryNow, Unreachable
 from schema import plan, shape
 from schema.plan import Step
@@ -54,7 +55,7 @@ async def migrate(
     except asyncpg.ReadOnlySQLTransactionError as error:
         raise BadInput("DATABASE_DIRECT_URL", f"leads to a server that may not be written: {_line(error)}") from error
     except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.InterfaceError, OSError) as error:
-        raise Unreachable("database", f"Postgres at {_address(dsn)} went away: {error}") from error
+        raise Unreachable("database", f"Postgres at {show_postgres(dsn)} went away: {error}") from error
     finally:
         await connection.close()
 
@@ -90,20 +91,20 @@ async def _migrate(
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:
+    logs.register_secret(dsn)  # as a whole, should a library print it
+    try:
+        check_postgres(dsn)
+    except ValueError as error:
+        raise BadInput("DATABASE_DIRECT_URL", str(error)) from None
     try:
         return await asyncpg.connect(dsn, timeout=10)
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-        raise Unreachable("database", f"Postgres at {_address(dsn)} does not answer: {error}") from error
+        raise Unreachable("database", f"Postgres at {show_postgres(dsn)} does not answer: {error}") from error
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise Unreachable("database", f"Postgres at {_address(dsn)} refuses us: {error}") from error
+        raise Unreachable("database", f"Postgres at {show_postgres(dsn)} refuses us: {error}") from error
     except (ValueError, asyncpg.ClientConfigurationError):
         # The error's text quotes parts of the address, and where it is malformed that may be the password.
         raise BadInput("DATABASE_DIRECT_URL", "is not an address that Postgres understands") from None
-
-
-def _address(dsn: str) -> str:
-    parts = urlsplit(dsn)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

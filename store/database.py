@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
 
+import logs
+from addresses import check_postgres, show_postgres
 from errors import BadInput, RetryNow, Unreachable
 
 Connection = asyncpg.pool.PoolConnectionProxy
@@ -46,6 +47,7 @@ class Database:
     """A pool that is safe behind a transaction pooler (no named prepared statements, nothing outside a transaction)."""
 
     def __init__(self, url: str, *, size: int = 10) -> None:
+        logs.register_secret(url)  # as a whole, should a library print it
         self._url = url
         self._size = size
         self._pool: asyncpg.Pool | None = None
@@ -53,10 +55,13 @@ class Database:
     @property
     def address(self) -> str:
         """Host and database for error texts; never the password."""
-        parts = urlsplit(self._url)
-        return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        return show_postgres(self._url)
 
     async def __aenter__(self) -> "Database":
+        try:
+            check_postgres(self._url)
+        except ValueError as error:
+            raise BadInput("DATABASE_URL", str(error)) from None
         try:
             self._pool = await asyncpg.create_pool(
                 self._url,

@@ -12,7 +12,8 @@ LEAVES = {
     "messages": set[str](),
     "rows": set[str](),
     "logs": set[str](),
-    "settings": {"errors"},
+    "addresses": set[str](),
+    "settings": {"addresses", "errors"},
     "temporal": {"errors"},
     "reconciler": {"errors", "messages", "store", "temporal"},
 }
