@@ -156,7 +156,10 @@ class Embeddings(_Part):
 
 
 class Polar(_Part):
-    """`POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys."""
+    """`POLAR_WEBHOOK_SECRET` is one secret or several, with commas between them.
+
+    `POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys.
+    """
 
     polar_webhook_secret: SecretStr
     polar_retention_products: Annotated[dict[str, int], NoDecode]

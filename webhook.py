@@ -52,7 +52,10 @@ class PolarWebhook:
         refusal = self._signatures.refusal(request.headers, body, datetime.now(UTC))
         if refusal:
             log.warning("delivery refused", reason=refusal, remote=request.remote)
-            return _error(403, "bad_signature", refusal)
+            # The log says which: a stranger learns nothing about our secrets and our clock.
+            return _error(
+                403, "bad_signature", "a signature or its time is missing or wrong; the server's log says which"
+            )
         try:
             text = body.decode()
             payload = json.loads(text, parse_constant=_no_constant)
@@ -120,8 +123,10 @@ async def serve(stop: asyncio.Event) -> None:
     """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
     at, queue = settings.load(settings.Database), settings.load(settings.Temporal).temporal_task_queue
-    logs.register_secret(polar.polar_webhook_secret.get_secret_value())
-    signatures = Signatures(polar.polar_webhook_secret.get_secret_value())
+    setting = polar.polar_webhook_secret.get_secret_value()
+    signatures = Signatures(setting)
+    for secret in (setting, *signatures.secrets):
+        logs.register_secret(secret)
     async with Database(at.database_url) as database:
         try:
             client = await temporal.connect()

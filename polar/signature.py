@@ -1,59 +1,93 @@
-"""Who may speak for Polar: Standard Webhooks signatures, checked on the raw body before anything is read from it.
+"""Checks that Polar sent a delivery: Standard Webhooks signatures, verified on the raw body before it is read.
 
-Written out rather than taken from `standardwebhooks`, which the tests sign with: its `verify` raises `ValueError` on a
-signature it cannot parse, also when a good one follows, and cannot look at a body that is not UTF-8.
+Polar signs in two ways (polar#14117, #14400). The key is the secret's text as it stands, prefix included, for secrets
+that a merchant chose, `polar_whs_…`, and `whsec_…` made between 2026-06-29 and 2026-09-08; for newer generated ones it
+is what follows `whsec_`, base64-decoded. A secret does not tell which it is, so both keys are tried.
+
+The `standardwebhooks` package, with which the tests sign, does not fit here: its `verify` takes one key, raises
+`ValueError` on an entry of the header that it cannot parse, even beside a good one, takes only a body that is
+UTF-8, asks the real clock, and does not say which header was missing or in which direction a timestamp was off.
 """
 
 import base64
 import binascii
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from errors import BadInput
 
 TOLERANCE = timedelta(minutes=5)
 
-_PREFIX = "whsec_"
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_PREFIXES = ("whsec_", "polar_whs_")
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Signatures:
-    """Checks signatures made with one secret: raw as Polar's older ones, or base64 behind `whsec_`."""
+    """Checks signatures by the secrets of `POLAR_WEBHOOK_SECRET`: one, or several with commas between them.
 
-    def __init__(self, secret: str) -> None:
-        self._key = _key(secret)
+    Raises `BadInput` if there is none.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self.secrets = tuple(dict.fromkeys(part.strip() for part in setting.split(",") if part.strip()))
+        if not self.secrets:
+            raise BadInput("POLAR_WEBHOOK_SECRET", "holds no secret")
+        # A merchant's own text may hold commas or end in a space: the setting as it stands is tried as well.
+        self._keys = tuple(dict.fromkeys(key for text in (*self.secrets, setting) for key in _keys(text)))
 
     def refusal(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Why this request is not Polar's, for the log; None if it is. `headers` find their names in any case."""
-        identifier = headers.get("webhook-id", "")
-        timestamp = headers.get("webhook-timestamp", "")
-        signatures = headers.get("webhook-signature", "").split()
-        if not (identifier and timestamp and signatures):
-            return "webhook-id, webhook-timestamp or webhook-signature is missing"
-        if not _ID.fullmatch(identifier) or not _TIMESTAMP.fullmatch(timestamp):
-            return "webhook-id or webhook-timestamp is malformed"
-        digest = hmac.digest(self._key, f"{identifier}.{timestamp}.".encode() + body, "sha256")
-        # Compared as bytes: `compare_digest` refuses text outside ASCII, which a header may hold.
-        expected = b"v1," + base64.b64encode(digest)
-        if not any(hmac.compare_digest(expected, each.encode(errors="replace")) for each in signatures):
-            return "no signature matches"
-        # After the signature, so that a stranger learns nothing about our clock.
-        if abs(now.timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
-            return "webhook-timestamp is more than five minutes from now"
+        """Why this request is not Polar's, for the log; None if it is. `headers` find their names in any case.
+
+        Says neither a secret nor a signature. A timestamp is judged only behind a good signature.
+        """
+        identifier, timestamp, signature = (headers.get(name, "") for name in _HEADERS)
+        if missing := [name for name in _HEADERS if not headers.get(name, "").strip()]:
+            return f"missing: {', '.join(missing)}"
+        if not _ID.fullmatch(identifier):
+            return "webhook-id is malformed"
+        if not _TIMESTAMP.fullmatch(timestamp):
+            return "webhook-timestamp is malformed: it must be seconds since 1970"
+        entries = signature.split()
+        given = list(_v1(entries))
+        if not given:
+            return f"webhook-signature has no v1 signature among its {len(entries)}"
+        signed = f"{identifier}.{timestamp}.".encode() + body
+        expected = [hmac.digest(key, signed, "sha256") for key in self._keys]
+        if not any(hmac.compare_digest(one, other) for one in expected for other in given):
+            secrets = "the secret" if len(self.secrets) == 1 else f"any of {len(self.secrets)} secrets"
+            return f"no signature matches: {len(given)} tried with {secrets}"
+        ahead = int(timestamp) - now.timestamp()
+        if abs(ahead) > TOLERANCE.total_seconds():
+            direction = "ahead of" if ahead > 0 else "behind"
+            return f"webhook-timestamp is {abs(ahead):.0f} s {direction} this server's clock; 300 s are tolerated"
         return None
 
 
-def _key(secret: str) -> bytes:
-    if not secret.startswith(_PREFIX):
-        return secret.encode()
-    encoded = secret.removeprefix(_PREFIX).rstrip("=")
+def _keys(secret: str) -> Iterator[bytes]:
+    """The keys that a secret may stand for."""
+    yield secret.encode(errors="surrogateescape")
+    for prefix in _PREFIXES:
+        # An empty key would be anybody's.
+        if secret.startswith(prefix) and (key := _decoded(secret.removeprefix(prefix))):
+            yield key
+
+
+def _v1(entries: list[str]) -> Iterator[bytes]:
+    """The symmetric signatures (`v1`) of a header, as bytes; asymmetric (`v1a`) and other entries are passed over."""
+    for entry in entries:
+        version, comma, encoded = entry.partition(",")
+        if version == "v1" and comma and (digest := _decoded(encoded)):
+            yield digest
+
+
+def _decoded(text: str) -> bytes | None:
+    """What `text` is in base64, with padding or without; None if it is no base64."""
+    text = text.rstrip("=")
     try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise BadInput("POLAR_WEBHOOK_SECRET", "what follows whsec_ must be base64")
-    return key
+        return None

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+import structlog
 from aiohttp import web
 
 import webhook
@@ -180,6 +181,29 @@ class TestAnswers:
         assert (status, answer["error"]["code"]) == (403, "bad_signature")
         assert await kept(host) == []
 
+    @pytest.mark.parametrize(
+        ("signing", "without", "reason"),
+        [
+            ({"secret": b"another"}, "", "no signature matches: 1 tried with the secret"),
+            ({}, "webhook-timestamp", "missing: webhook-timestamp"),
+            ({"at": datetime(2026, 1, 1, tzinfo=UTC)}, "", "s behind this server's clock"),
+        ],
+        ids=["secret", "header", "time"],
+    )
+    async def test_the_log_says_why_it_was_refused_and_the_answer_does_not(
+        self, http: aiohttp.ClientSession, url: str, signing: dict[str, Any], without: str, reason: str
+    ) -> None:
+        body, headers = shop.signed(shop.event(), **signing)
+        headers.pop(without, None)
+        with structlog.testing.capture_logs() as lines:
+            status, answer = await send(http, url, body, headers)
+        [line] = [line for line in lines if line["event"] == "delivery refused"]
+        assert status == 403
+        assert reason in line["reason"]
+        assert reason not in json.dumps(answer)
+        for secret in (shop.SECRET, headers["webhook-signature"], headers["webhook-signature"].partition(",")[2]):
+            assert secret not in f"{line} {answer}"
+
     async def test_a_tampered_body_is_403_before_anything_is_read(
         self, http: aiohttp.ClientSession, url: str, host: asyncpg.Connection
     ) -> None:
@@ -320,6 +344,19 @@ class TestTheProgram:
         assert log.count("jobs wait for a server") == 1
         assert "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM" not in log
 
+    async def test_a_secret_of_the_merchants_own_starts_and_is_believed(
+        self, environment: dict[str, str], start_webhook: StartWebhook, http: aiohttp.ClientSession
+    ) -> None:
+        own = "whsec_no base64 at all!"
+        process, url = await start_webhook(environment | {"POLAR_WEBHOOK_SECRET": f"{own},{shop.SECRET}"})
+        for signing in (own.encode(), shop.SECRET, shop.SECRET.encode()):
+            assert (await post(http, url, shop.event(), secret=signing))[0] == 202
+        assert (await post(http, url, shop.event(), secret=b"another"))[0] == 403
+        assert process.log is not None
+        log = process.log.read_text()
+        assert "1 tried with any of 2 secrets" in log
+        assert "no base64" not in log
+
     async def test_a_purchase_is_signaled_within_a_second_and_sigterm_ends_it_in_good_order(
         self,
         environment: dict[str, str],
@@ -382,7 +419,7 @@ class TestSettings:
             ("DATABASE_URL", "foo", 2),
             ("DATABASE_URL", "postgresql://u:hunter2@h:port/x", 2),
             ("POLAR_WEBHOOK_SECRET", None, 2),
-            ("POLAR_WEBHOOK_SECRET", "whsec_hunter2!", 2),
+            ("POLAR_WEBHOOK_SECRET", " , ", 2),
             ("POLAR_RETENTION_PRODUCTS", None, 2),
             ("POLAR_RETENTION_PRODUCTS", "{", 2),
             ("POLAR_RETENTION_PRODUCTS", "{}", 2),
