@@ -8,7 +8,7 @@ ROWS = [line for line in (ROOT / "docs" / "faults.md").read_text().splitlines() 
 TESTS = {
     name
     for path in (ROOT / "tests").rglob("test_*.py")
-    for name in re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
+    for name in re.findall(r"^ *(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
 }
 
 
