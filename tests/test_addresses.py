@@ -100,7 +100,7 @@ def test_what_is_shown_is_where_asyncpg_connects(shape: str, password: tuple[str
     url = shape.replace("{}", password[0])
     try:
         check_postgres(url)
-        [address], parameters, _ = connect_utils._parse_connect_arguments(dsn=url, **dict.fromkeys(ARGUMENTS))
+        [address], parameters, _ = connect_utils._parse_connect_arguments(dsn=url, **dict.fromkeys(ARGUMENTS))  # type: ignore[attr-defined]
     except (ValueError, asyncpg.ClientConfigurationError):
         return
     assert show_postgres(url) == f"{address[0]}:{address[1]}/{parameters.database}"
