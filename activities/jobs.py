@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.embedding_reader import without_key
+from activities.embeddings.reader import without_key
 from activities.failures import as_application_error
 from errors import BackfillError, RetryLater
 from github.client import GitHub

@@ -12,8 +12,8 @@ import structlog
 from temporalio import activity
 
 from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
-from activities.embedding_reader import EmbeddingReader
-from activities.event_reader import EventReader
+from activities.embeddings.reader import EmbeddingReader
+from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
 from activities.turn import Reader, Sources, Turn

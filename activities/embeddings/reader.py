@@ -1,17 +1,15 @@
-"""How the threads of a repository get their embeddings: pass after pass over what is stored, a batch a turn.
+"""Gives the stored threads of a repository their embeddings: pass after pass over all of them, one batch a turn.
 
-While threads arrive, a pass looks for those without a vector of this model, and its end waits for more. Once all are
-stored, a pass compares every text's hash with the one that its vector was made of; the type is complete when nothing
-is left that differs. Nothing is remembered of what was embedded but the rows themselves, so a text is paid for once,
-by whichever job comes first.
+While threads arrive, a pass looks for those without a vector of this model, and its end waits for more threads. Once
+all are stored, a pass compares the hash of every text with the hash that its vector was made of. The type is complete
+when no text differs. Only the rows themselves say what is embedded, so each text is paid for once, by the first job.
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
-from activities.position import EmbeddingPosition
+from activities.embeddings.position import EmbeddingPosition
 from activities.turn import Sources, Turn
 from embedding.batches import Batch, Limits, fill
 from embedding.refusals import InputRefused, InputTooLong
@@ -25,11 +23,11 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 MOST_PASSES = 3
-"""Over everything: texts that change while they are embedded must not keep a job for ever."""
+"""Passes over everything: texts that change while they are embedded must not keep a job for ever."""
 FEWEST_TOKENS = 32
-"""What a server refuses as too long even so is refused for another reason."""
+"""A text of so few tokens that is refused as too long is refused for another reason."""
 HARMLESS = "Does this work?"
-"""Asked for when a text is refused, to tell a text that is refused from a server that refuses everything."""
+"""Sent when a text is refused, to tell a text that is refused from a server that refuses everything."""
 
 
 def without_key(full_name: str) -> Failure:
@@ -81,7 +79,7 @@ class EmbeddingReader:
             elif position.whole:
                 turn = await self._end_pass(position)
             else:
-                position = replace(position, between=True)
+                position = position.end_pass()
                 turn = None if threads_ended else Turn(position, waiting="more_threads")
         turn.requests = self._requests
         turn.expected = turn.position.threads
@@ -92,17 +90,7 @@ class EmbeddingReader:
     async def _begin_pass(self, position: EmbeddingPosition, *, whole: bool) -> EmbeddingPosition:
         async with self._database.transaction() as connection:
             threads, now = await embeddings.count(connection, self._sweep)
-        return replace(
-            position,
-            between=False,
-            passes=position.passes + 1,
-            whole=whole,
-            whole_passes=position.whole_passes + whole,
-            table=embeddings.TABLES[0],
-            number=None,
-            threads=threads,
-            as_of=now if whole else None,
-        )
+        return position.begin_pass(whole=whole, threads=threads, as_of=now if whole else None)
 
     async def _due(self, position: EmbeddingPosition, most: int) -> list[Text]:
         assert self._embedder is not None, "nothing is looked for without an embedder"
@@ -126,7 +114,7 @@ class EmbeddingReader:
             left = await parts.take(connection, self._sweep, "embedding", False, 1_000)
         if scope.due and position.whole_passes < MOST_PASSES:
             log.info("texts changed while they were embedded", number=scope.due)
-            return Turn(replace(position, between=True))
+            return Turn(position.end_pass())
         proof = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
             "proved_by": "every text in scope, by its hash, against its vector's",
@@ -148,8 +136,7 @@ class EmbeddingReader:
             turn.failure = self._incomplete(f"{scope.due} of {scope.threads} threads changed again and again")
         if turn.failure is not None:
             turn.outcome = "failed"
-            # A retry goes over everything again, with what was learned.
-            turn.position = replace(position, between=True, whole_passes=0, table=embeddings.TABLES[0], number=None)
+            turn.position = position.start_over()
         return turn
 
     def _incomplete(self, message: str) -> Failure:
@@ -164,9 +151,9 @@ class EmbeddingReader:
     # A batch
 
     async def _embed(self, position: EmbeddingPosition, texts: list[Text]) -> Turn[EmbeddingPosition]:
-        """As many of `texts`, from the first on, as one request takes.
+        """Embeds as many of `texts`, from the first on, as one request takes.
 
-        What is refused costs nothing, and less is asked for; a text that is refused alone is recorded.
+        A refused request costs nothing, and a smaller one follows. A text that is refused alone is recorded as failed.
         """
         while True:
             batch = fill((each.text for each in texts), _limits(position))
@@ -175,10 +162,14 @@ class EmbeddingReader:
                 vectors = await self._send(batch.texts)
             except TooLarge as error:
                 if len(sent) > 1 and not isinstance(error, InputTooLong):
-                    position = _smaller(position, tokens=max(batch.tokens // 2, 1), why=error)
+                    fewer = max(batch.tokens // 2, 1)
+                    log.info("asking for less", tokens=fewer, why=error.message)
+                    position = position.with_limit(tokens=fewer)
                 elif batch.longest > FEWEST_TOKENS:
-                    # Too long as the server counts, whose tokens may be others than ours.
-                    position = _smaller(position, text_tokens=max(batch.longest // 2, FEWEST_TOKENS), why=error)
+                    # Too long as the server counts: its tokens may differ from ours.
+                    shorter = max(batch.longest // 2, FEWEST_TOKENS)
+                    log.info("asking for less", text_tokens=shorter, why=error.message)
+                    position = position.with_limit(text_tokens=shorter)
                 elif len(sent) > 1:
                     position = _halved(position, sent, error)
                 else:
@@ -200,13 +191,13 @@ class EmbeddingReader:
             Embedding(each.table, each.github_id, each.content_hash, model, vector)
             for each, vector in zip(sent, vectors, strict=True)
         ]
-        after = replace(_behind(position, sent[-1]), cut=position.cut + batch.cut)
+        after = position.after_text(sent[-1].table, sent[-1].number).with_cut(batch.cut)
         return Turn(after, page=page, done=[_part(each, now) for each in sent])
 
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """One text is refused by itself. A harmless one tells whether it is the text's fault."""
+        """Records that one text is refused, unless the server refuses a harmless one as well: then the type ends."""
         try:
             await self._send([HARMLESS])
         except (InputRefused, TooLarge) as also:
@@ -214,7 +205,10 @@ class EmbeddingReader:
         [text] = sent
         log.warning("a text is refused", table=text.table, number=text.number, why=error.message)
         part = _part(text, datetime.now(UTC))
-        after = _behind(position, text, all_clear=True)
+        if position.sizes.get("text_tokens") == FEWEST_TOKENS:
+            # It was refused at any length, so its refusals say nothing about lengths.
+            position = position.without_text_limit()
+        after = position.clear_suspect().after_text(text.table, text.number)
         return Turn(after, put=[part], failed=[(part, f"{text.table}: {error.message}")])
 
     async def _send(self, texts: list[str]) -> list[list[float]]:
@@ -228,27 +222,11 @@ def _limits(position: EmbeddingPosition) -> Limits:
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 
-def _smaller(position: EmbeddingPosition, *, why: PartOver | TooLarge, **sizes: int) -> EmbeddingPosition:
-    log.info("asking for less", **sizes, why=why.message)
-    return replace(position, sizes=position.sizes | sizes)
-
-
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """One of these is refused: smaller batches up to the last of them, until it stands alone."""
-    end = position.suspect or (sent[-1].table, sent[-1].number)
-    return replace(_smaller(position, texts=len(sent) // 2, why=error), suspect=end)
-
-
-def _behind(position: EmbeddingPosition, text: Text, *, all_clear: bool = False) -> EmbeddingPosition:
-    """On from this text; behind the batch that was refused (or its cause: `all_clear`) with full batches again."""
-    sizes, suspect = position.sizes, position.suspect
-    if all_clear and sizes.get("text_tokens") == FEWEST_TOKENS:
-        # It was refused at any length: from that nothing is learned.
-        sizes = {name: size for name, size in sizes.items() if name != "text_tokens"}
-    order = embeddings.TABLES.index
-    if suspect and (all_clear or (order(text.table), text.number) >= (order(suspect[0]), suspect[1])):
-        sizes, suspect = {name: size for name, size in sizes.items() if name != "texts"}, None
-    return replace(position, table=text.table, number=text.number, sizes=sizes, suspect=suspect)
+    """One of these texts is refused: smaller batches up to the last of them, until it stands alone."""
+    texts = len(sent) // 2
+    log.info("asking for less", texts=texts, why=error.message)
+    return position.suspecting(sent[-1].table, sent[-1].number, texts=texts)
 
 
 def _part(text: Text, now: datetime) -> Part:

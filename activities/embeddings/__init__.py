@@ -1,0 +1,1 @@
+"""Gives every stored thread its embedding."""

@@ -1,0 +1,89 @@
+"""What a sweep of events takes over from an earlier one: where each source goes on, and down to where it is new."""
+
+from datetime import datetime, timedelta
+
+from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
+from activities.turn import CLOCK_SLACK
+from store.coverage import Coverage
+
+FRESH = timedelta(hours=1)
+"""What was read so recently is not read again: one request asks for what is new."""
+EVENTS_LAG = timedelta(days=1)
+"""GitHub's events API shows an event up to hours after it happened."""
+WEEK = timedelta(weeks=1)
+
+
+def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
+    """Where a sweep begins: behind what earlier ones have covered, or at the top of every source."""
+    if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
+        return position.begin()
+    left = EventPosition.read(covered.position)
+    taken_over = position.take_over(left, low=covered.low, as_of=covered.as_of)
+    return inherit(taken_over, cutoff_at, fresh=now - covered.as_of <= FRESH)
+
+
+def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
+    """Whether an earlier sweep read as far down as this one has to."""
+    return position.low is not None and position.low <= cutoff_at
+
+
+def is_stale(position: EventPosition, now: datetime) -> bool:
+    """Whether what was taken over is too old for one request to tell what is new."""
+    return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
+
+
+def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
+    """With each source at what the earlier sweep left of it, and open where there is something to read."""
+    deep_enough = is_deep_enough(position, cutoff_at)
+    as_of = position.inherited_as_of
+    assert as_of is not None, "what is inherited has its bounds"
+    places = {
+        source: _inherited(
+            source, position.places.get(source, EventPlace()), as_of, deep_enough=deep_enough, fresh=fresh
+        )
+        for source in SOURCES
+    }
+    stars = places["star_history"]
+    if fresh and stars.status == "open" and stars.oldest:
+        places["star_history"] = go_below(position, "star_history", stars, cutoff_at)
+    return position.inherit(places, fresh=fresh)
+
+
+def _inherited(
+    source: EventSourceName, left: EventPlace, as_of: datetime, *, deep_enough: bool, fresh: bool
+) -> EventPlace:
+    if left.status == "open" and left.below is not None and deep_enough:
+        left = left.assume_complete()
+    done = left.status != "open" and (left.reached_end or deep_enough)
+    if source in ("threads", "events"):
+        # Nothing of the events API can be gone on from: its pages are numbered from the top.
+        until = as_of - EVENTS_LAG if source == "events" and done else None
+        return EventPlace(until=until, reached_end=left.reached_end)
+    if fresh and (done or left.status == "skipped"):
+        return left
+    if left.status == "skipped":
+        # GitHub may show now what it refused then.
+        return EventPlace()
+    return EventPlace(
+        cursor=left.below if fresh else None,
+        until=None if fresh else as_of - CLOCK_SLACK,
+        below=left.below,
+        reached_end=left.reached_end,
+        oldest=left.oldest,
+        bottom=left.bottom if deep_enough else [],
+        gone=left.gone,
+    )
+
+
+def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
+    """The place behind the part that an earlier sweep read; complete, if nothing below it is in scope or exists."""
+    if place.reached_end or is_deep_enough(position, cutoff_at) or source == "events":
+        return place.complete()
+    cursor = place.below
+    if source == "star_history" and place.oldest is not None:
+        # Its pages are counted from the present week, and weeks have gone by. The week where the earlier sweep ended
+        # may be asked for twice; none is left out.
+        as_of = position.as_of or position.inherited_as_of
+        assert as_of is not None, "something was read"
+        cursor = str(max(0, (as_of - place.oldest) // WEEK + 1))
+    return place.move_below(cursor)

@@ -1,0 +1,47 @@
+"""Which source of events is read next, and what a leg leaves to the next one."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from activities.events.inheritance import is_deep_enough
+from activities.events.position import EventPosition, EventSourceName
+from activities.events.source import EventSource
+from store.sweeps import Sweep
+
+
+class Order:
+    """The order of the sources of one sweep. `down_to` is where its leg ends; None: at the end of every source."""
+
+    def __init__(self, sources: Iterable[EventSource], down_to: datetime | None) -> None:
+        self._sources = {source.name: source for source in sources}
+        self._down_to = down_to
+
+    def next(self, position: EventPosition) -> EventSource | None:
+        """The first source that is not read yet; None: nothing more in this leg.
+
+        What was complete moments ago is asked for what is new first, which the events API tells in one request.
+        """
+        names: list[EventSourceName] = list(self._sources)
+        if position.fresh:
+            names.sort(key=lambda name: name != "events")
+        for name in names:
+            if position.places[name].status == "open" and not self.is_left(position, name):
+                return self._sources[name]
+        return None
+
+    def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
+        """Whether the next leg reads what is still open of a source."""
+        if self._down_to is None:
+            return False
+        source, place = self._sources[name], position.places[name]
+        # Nothing recent is below what an earlier sweep has read, if that sweep went down far enough.
+        is_below = place.until is None and place.cursor is not None and place.cursor == place.below
+        at_leg_end = place.recent or (is_below and is_deep_enough(position, self._down_to))
+        return (source.is_long and at_leg_end) or any(
+            position.places[each].status == "open" and self.is_left(position, each) for each in source.builds_on
+        )
+
+
+def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
+    """Whether a page that goes down to `oldest` went down to where this leg ends."""
+    return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

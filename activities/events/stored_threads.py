@@ -1,0 +1,43 @@
+"""The source of what happened to threads: the stored threads themselves, without a request."""
+
+from activities.events.position import SOURCES, EventPosition, EventSourceName
+from activities.turn import Turn
+from rows import Page
+from store import feed
+from store.database import Database
+from store.sweeps import Sweep
+
+THREADS_A_TURN = 500
+
+
+class StoredThreads:
+    """When pull requests and issues were opened, closed and reopened. Read last, once all threads are stored."""
+
+    name: EventSourceName = "threads"
+    builds_on: tuple[EventSourceName, ...] = SOURCES[:-1]
+    is_long = False
+    can_shrink = False
+
+    def __init__(self, database: Database, sweep: Sweep) -> None:
+        self._database = database
+        self._sweep = sweep
+
+    async def read(self, position: EventPosition) -> Turn[EventPosition]:
+        assert position.as_of is not None, "other sources were read before"
+        async with self._database.transaction() as connection:
+            rows, last = await feed.of_threads(
+                connection,
+                position.table,
+                self._sweep.repository.repository_id,
+                self._sweep.cutoff_at,
+                position.number,
+                THREADS_A_TURN,
+            )
+        page = Page(position.as_of, feed=rows)
+        if last is not None:
+            return Turn(position.after_thread(last), page=page)
+        if position.table == "pull_requests":
+            return Turn(position.at_issues(), page=page)
+        page.threads_told = True
+        place = position.places[self.name].complete_as_of(position.as_of)
+        return Turn(position.with_place(self.name, place), page=page)

@@ -1,0 +1,80 @@
+"""Where a sweep of events goes on that an earlier one, of this or another job, went before."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from activities.events import inheritance
+from activities.events.position import SOURCES, EventPlace, EventPosition
+from store.coverage import Coverage
+
+AS_OF = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+LOW = AS_OF - timedelta(days=365)
+DEEPER = AS_OF - timedelta(days=3_650)
+SOON, LATER = AS_OF + timedelta(minutes=5), AS_OF + timedelta(hours=7)
+
+
+def covered(**places: EventPlace) -> Coverage:
+    position = EventPosition().begin()
+    for source in SOURCES:
+        position = position.with_place(source, places.get(source, EventPlace(status="complete", reached_end=True)))
+    return Coverage(LOW, AS_OF, position.with_branch("main", "d" * 40).left())
+
+
+def begun(coverage: Coverage, *, cutoff_at: datetime, now: datetime) -> Any:
+    return inheritance.begin(EventPosition(), coverage, cutoff_at, now)
+
+
+def test_without_coverage_every_source_begins_at_its_top() -> None:
+    position = inheritance.begin(EventPosition(), None, LOW, SOON)
+    assert all(place == EventPlace() for place in position.places.values())
+    assert position.low is None
+
+
+def test_coverage_that_ends_before_the_cutoff_is_of_no_use() -> None:
+    position = begun(covered(), cutoff_at=AS_OF + timedelta(days=1), now=AS_OF + timedelta(days=30))
+    assert position.inherited_as_of is None
+
+
+def test_moments_later_only_the_events_api_is_asked() -> None:
+    position = begun(covered(), cutoff_at=LOW, now=SOON)
+    assert [source for source in SOURCES if position.places[source].status == "open"] == ["events", "threads"]
+    assert position.fresh
+    assert position.as_of == AS_OF
+    assert position.places["events"].until == AS_OF - inheritance.EVENTS_LAG
+
+
+def test_hours_later_every_list_is_read_down_to_what_is_covered() -> None:
+    position = begun(covered(forks=EventPlace(status="complete", below="abc")), cutoff_at=LOW, now=LATER)
+    assert not position.fresh
+    assert position.as_of is None
+    forks = position.places["forks"]
+    assert (forks.cursor, forks.below, forks.status) == (None, "abc", "open")
+    assert forks.until is not None
+    assert forks.until < AS_OF
+
+
+def test_a_deeper_cutoff_goes_on_below() -> None:
+    left = EventPlace(status="complete", below="abc")
+    position = begun(covered(forks=left), cutoff_at=DEEPER, now=SOON)
+    assert (position.places["forks"].status, position.places["forks"].cursor) == ("open", "abc")
+    news_read = inheritance.go_below(position, "forks", EventPlace(cursor="x", until=AS_OF, below="abc"), DEEPER)
+    assert (news_read.status, news_read.cursor, news_read.until) == ("open", "abc", None)
+    assert inheritance.go_below(position, "forks", EventPlace(cursor="x", until=AS_OF), LOW).status == "complete"
+
+
+def test_what_was_refused_is_asked_for_again_unless_that_was_moments_ago() -> None:
+    refused = covered(stargazers=EventPlace.refused("no"))
+    assert begun(refused, cutoff_at=LOW, now=SOON).places["stargazers"].status == "skipped"
+    assert begun(refused, cutoff_at=LOW, now=LATER).places["stargazers"] == EventPlace()
+
+
+def test_weeks_of_stars_are_counted_from_the_present_one() -> None:
+    left = EventPlace(status="complete", below="60", oldest=AS_OF - timedelta(weeks=58))
+    position = begun(covered(star_history=left), cutoff_at=DEEPER, now=SOON)
+    assert position.places["star_history"].cursor == "59"
+
+
+def test_a_leg_that_ended_deep_enough_counts_as_complete() -> None:
+    ended = EventPlace(below="abc")
+    assert begun(covered(forks=ended), cutoff_at=LOW, now=SOON).places["forks"].status == "complete"
+    assert begun(covered(forks=ended), cutoff_at=DEEPER, now=SOON).places["forks"].status == "open"
