@@ -9,6 +9,7 @@ from graphql import (
     ExecutionResult,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
@@ -60,11 +61,14 @@ class Document:
 
 @dataclass(slots=True)
 class Query:
-    """A priced query, ready to be run. `name` is its operation's, empty if it has none."""
+    """A priced query, ready to be run. `name` is its operation's, empty if it has none; `coerced` are its variables
+    with their defaults."""
 
+    schema: GraphQLSchema
     document: Document
     operation: OperationDefinitionNode
     variables: dict[str, Any]
+    coerced: dict[str, Any] = field(default_factory=dict)
     price: Price = field(default_factory=Price)
 
     @property
@@ -77,13 +81,14 @@ def prepare(text: str, operation_name: str | None, variables: dict[str, Any]) ->
     document = _document(text)
     if isinstance(document, Refused):
         raise Refused(document.body["errors"])
-    query = Query(document, _operation(document, operation_name), variables)
+    query = Query(schema(), document, _operation(document, operation_name), variables)
     signatures = query.operation.variable_definitions or ()
-    coerced = get_variable_values(schema(), signatures, variables)
+    coerced = get_variable_values(query.schema, signatures, variables)
     if isinstance(coerced, list):
         raise Refused([_variable_error(error) for error in coerced])
+    query.coerced = coerced.coerced
     try:
-        query.price = price(schema(), query.operation, document.fragments, coerced.coerced)
+        query.price = price(query.schema, query.operation, document.fragments, query.coerced)
     except PricingError as error:
         raise Refused([error.entry()]) from error
     return query
@@ -93,7 +98,7 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
     """The body of the answer. An exception that GitHub would not answer with is the stand-in's own fault: raised."""
     with context.world.lock:
         result = execute_sync(
-            schema(),
+            query.schema,
             query.document.tree,
             {},
             context,

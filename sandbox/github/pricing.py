@@ -109,7 +109,7 @@ class _Walk:
 
     def _fields(self, selected: SelectionSetNode, type_: Any) -> Iterator[tuple[Any, FieldNode]]:
         for node in selected.selections:
-            if not self._included(node.directives):
+            if not included(node.directives, self.variables):
                 continue
             if isinstance(node, FieldNode):
                 if not node.name.value.startswith("__"):
@@ -193,12 +193,11 @@ class _Walk:
                 return None if value is Undefined else value
         return None
 
-    def _included(self, directives: tuple[DirectiveNode, ...] | None) -> bool:
-        for directive in directives or ():
-            condition = next((each.value for each in directive.arguments or () if each.name.value == "if"), None)
-            if condition is None:
-                continue
-            value = value_from_ast_untyped(condition, self.variables)
-            if value == (directive.name.value == "skip"):
-                return False
-        return True
+
+def included(directives: tuple[DirectiveNode, ...] | None, variables: dict[str, Any]) -> bool:
+    """Whether `@include` and `@skip` let it be there."""
+    for directive in directives or ():
+        condition = next((each.value for each in directive.arguments or () if each.name.value == "if"), None)
+        if condition is not None and value_from_ast_untyped(condition, variables) == (directive.name.value == "skip"):
+            return False
+    return True

@@ -70,6 +70,8 @@ class Reply:
     """Headers that are not sent, whoever would add them."""
     github_seconds: float = 0
     """GitHub's time for it by the `Pace`, not scaled; 0 without one."""
+    genuine: bytes = b""
+    """The body as it was made of the world; another one was put in its place."""
 
 
 @dataclass(slots=True, frozen=True)

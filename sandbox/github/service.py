@@ -12,6 +12,7 @@ import orjson
 
 from sandbox.github import archive, execution, rest, rest_apps
 from sandbox.github.calls import Refusal
+from sandbox.github.conformance import check_graphql, check_rest
 from sandbox.github.context import Context, Rate
 from sandbox.github.execution import Query, Refused
 from sandbox.github.faults import (
@@ -130,6 +131,7 @@ class Service:
             reply = self._signed(request, self._work(request, query, budget))
             for effect in effects:
                 reply = effect.afterwards(request, reply)
+            _check(query, reply)
             pause = self.latency + sum(effect.seconds for effect in effects)
             pause += reply.github_seconds * self.pace.scale if self.pace else 0
             pause -= time.monotonic() - started
@@ -192,7 +194,9 @@ class Service:
                 if effect.charged:
                     self._charge(request, budget, (request.cost or 1) + effect.extra_cost)
                 return reply
-        return self._rest(request, budget) if query is None else self._graphql(request, query, budget)
+        reply = self._rest(request, budget) if query is None else self._graphql(request, query, budget)
+        reply.genuine = reply.body
+        return reply
 
     def _rest(self, request: Request, budget: Budget) -> Reply:
         new_ids, etag = _wants_new_ids(request), request.headers.get("If-None-Match")
@@ -275,6 +279,16 @@ def _prepare(request: Request) -> Query:
     request.page_size, request.asked = query.price.page_size, frozenset(query.price.asked)
     request.cost, request.node_count = query.price.cost, query.price.node_count
     return query
+
+
+def _check(query: Query | None, reply: Reply) -> None:
+    """`ImpossibleAnswer` if an effect made or edited the answer to what GitHub could not send."""
+    if reply.status != 200 or reply.body is reply.genuine:
+        return
+    if query is not None:
+        check_graphql(query, orjson.loads(reply.body))
+    elif reply.genuine:
+        check_rest(orjson.loads(reply.genuine), orjson.loads(reply.body))
 
 
 def _wants_new_ids(request: Request) -> bool:

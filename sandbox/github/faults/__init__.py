@@ -1,0 +1,63 @@
+"""What goes wrong with GitHub, each switched on by a test for the next requests that match.
+
+    github.faults.add(BadGateway(), times=3, operation="PullRequests", page_over=25)
+    github.faults.add(NullNode(number=7), times=None)
+
+An effect acts instead of the work, while fields and nodes are resolved, or on the finished answer. What it makes of a
+GraphQL answer is checked against the schema (`conformance.py`): a shape that GitHub could not send fails the test.
+"""
+
+from sandbox.github.faults.edits import Edited, Touch
+from sandbox.github.faults.effect import Effect
+from sandbox.github.faults.limits import (
+    Headers,
+    PrimaryLimit,
+    SecondaryLimit,
+    StaleUsed,
+    primary_limit,
+    resource_of,
+    secondary_limit,
+)
+from sandbox.github.faults.nodes import NullNode, ResourceLimits
+from sandbox.github.faults.registry import Fault, Faults, from_control
+from sandbox.github.faults.replies import (
+    BadCredentials,
+    BadGateway,
+    Forbidden,
+    GatewayTimeout,
+    ServerError,
+    SomethingWentWrong,
+    bad_credentials,
+    gateway_error,
+)
+from sandbox.github.faults.transport import Hang, Latency, Reset, Truncated
+
+__all__ = [
+    "BadCredentials",
+    "BadGateway",
+    "Edited",
+    "Effect",
+    "Fault",
+    "Faults",
+    "Forbidden",
+    "GatewayTimeout",
+    "Hang",
+    "Headers",
+    "Latency",
+    "NullNode",
+    "PrimaryLimit",
+    "Reset",
+    "ResourceLimits",
+    "SecondaryLimit",
+    "ServerError",
+    "SomethingWentWrong",
+    "StaleUsed",
+    "Touch",
+    "Truncated",
+    "bad_credentials",
+    "from_control",
+    "gateway_error",
+    "primary_limit",
+    "resource_of",
+    "secondary_limit",
+]

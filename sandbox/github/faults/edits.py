@@ -1,0 +1,36 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""A test's own changes: to the world while a request is under way, or to a finished answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from sandbox.github.faults.effect import Effect
+from sandbox.github.limits import Budget
+from sandbox.github.requests import Reply, Request
+
+
+@dataclass
+class Touch(Effect):
+    """Calls `do` with the request before it is worked on: a change to the world at an exact moment."""
+
+    do: Callable[[Request], None]
+
+    def instead(self, request: Request, budget: Budget) -> Reply | None:
+        self.do(request)
+        return None
+
+
+@dataclass
+class Edited(Effect):
+    """A good answer whose JSON `edit` changes in place, to one that GitHub could send (`conformance.py`)."""
+
+    edit: Callable[[dict[str, Any]], None]
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        content = orjson.loads(reply.body)
+        self.edit(content)
+        reply.body = orjson.dumps(content)
+        return reply

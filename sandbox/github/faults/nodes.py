@@ -1,0 +1,41 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""Threads of a page that GitHub does not answer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.github.execution import Broken
+from sandbox.github.faults.effect import Effect
+from sandbox.github.refusals import GitHubError
+from sandbox.github.requests import Request
+
+
+@dataclass
+class ResourceLimits(Effect):
+    """RESOURCE_LIMITS_EXCEEDED: the threads from place `served` of a page on are null, the others good."""
+
+    served: int = 0
+
+    def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
+        if place < self.served:
+            return None
+        return GitHubError("RESOURCE_LIMITS_EXCEEDED", "Resource limits for this query exceeded.")
+
+
+@dataclass
+class NullNode(Effect):
+    """A thread is null in its page: that of `number`, else the last one.
+
+    `over`: only in pages larger than this. `asking`: only when the nodes of one of these connections are asked for
+    (`{"timelineItems"}`: the thread can be listed, and fetched in parts by other connections).
+    """
+
+    number: int | None = None
+    over: int = 0
+    asking: frozenset[str] = frozenset()
+
+    def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
+        if size <= self.over or (self.asking and not self.asking & request.asked):
+            return None
+        hit = place == size - 1 if self.number is None else getattr(thing, "number", None) == self.number
+        return Broken() if hit else None

@@ -1,0 +1,146 @@
+"""Which faults are switched on, and which requests they meet."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+from sandbox.github.faults.effect import Effect
+from sandbox.github.faults.limits import Headers, PrimaryLimit, SecondaryLimit, StaleUsed
+from sandbox.github.faults.nodes import NullNode, ResourceLimits
+from sandbox.github.faults.replies import (
+    BadCredentials,
+    BadGateway,
+    Forbidden,
+    GatewayTimeout,
+    ServerError,
+    SomethingWentWrong,
+)
+from sandbox.github.faults.transport import Hang, Latency, Reset, Truncated
+from sandbox.github.requests import Kind, Request
+
+EFFECTS: dict[str, type[Effect]] = {
+    effect.__name__: effect
+    for effect in (
+        BadGateway,
+        GatewayTimeout,
+        SomethingWentWrong,
+        ResourceLimits,
+        NullNode,
+        PrimaryLimit,
+        SecondaryLimit,
+        Forbidden,
+        BadCredentials,
+        ServerError,
+        Headers,
+        StaleUsed,
+        Reset,
+        Truncated,
+        Latency,
+        Hang,
+    )
+}
+"""Those that a control request can switch on by name."""
+
+
+@dataclass
+class Fault:
+    """An effect, and which requests it meets. `path` is a pattern of the URL's path and query (`*/pulls/comments*`),
+    `account` is who pays (`Request.payer`)."""
+
+    effect: Effect
+    times: int | None = 1
+    kind: Kind | None = None
+    operation: str | None = None
+    path: str | None = None
+    page_over: int = 0
+    account: str | None = None
+    when: Callable[[Request], bool] | None = None
+    hits: int = 0
+
+    def matches(self, request: Request) -> bool:
+        return (
+            self.kind in (None, request.kind)
+            and self.operation in (None, request.operation)
+            and (self.path is None or fnmatch(request.path, self.path))
+            and request.page_size >= (self.page_over + 1 if self.page_over else 0)
+            and self.account in (None, request.payer or None)
+            and (self.when is None or self.when(request))
+        )
+
+    @property
+    def over(self) -> bool:
+        return self.times is not None and self.hits >= self.times
+
+
+class Faults:
+    """The faults that are switched on, in the order in which they were; a request meets every one that matches."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._cursors: set[str] = set()
+
+    def add(self, effect: Effect, **how: Any) -> Fault:
+        """`how` are `Fault`'s other fields; `times=None` is for ever. The fault's `hits` tell how often it struck."""
+        fault = Fault(effect, **how)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def remove(self, fault: Fault) -> None:
+        with self._lock:
+            if fault in self._faults:
+                self._faults.remove(fault)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+            self._cursors.clear()
+
+    def refuse_cursor(self, cursor: str) -> None:
+        """From now on GitHub does not know this cursor."""
+        with self._lock:
+            self._cursors.add(cursor)
+
+    @property
+    def refused_cursors(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._cursors)
+
+    def meeting(self, request: Request) -> list[Effect]:
+        """The effects that this request meets, each counted."""
+        with self._lock:
+            met = [fault for fault in self._faults if fault.matches(request)]
+            for fault in met:
+                fault.hits += 1
+            self._faults = [fault for fault in self._faults if not fault.over]
+        return [fault.effect for fault in met]
+
+    def described(self) -> list[dict[str, Any]]:
+        """For people: what is switched on."""
+        with self._lock:
+            return [_described(fault) for fault in self._faults]
+
+
+def _described(fault: Fault) -> dict[str, Any]:
+    return {"effect": repr(fault.effect), "hits": fault.hits} | {name: getattr(fault, name) for name in HOW}
+
+
+HOW: tuple[str, ...] = ("times", "kind", "operation", "path", "page_over", "account")
+
+
+def from_control(wanted: dict[str, Any]) -> tuple[Effect, dict[str, Any]]:
+    """An effect by name and its fields, and how it is switched on, from a control request's JSON.
+
+    `ValueError` if there is none of that name, `TypeError` if it has no such field.
+    """
+    options = dict(wanted)
+    name = options.pop("effect", None)
+    if name not in EFFECTS:
+        raise ValueError(f"effect: {name!r} is none of {', '.join(sorted(EFFECTS))}")
+    how = {key: options.pop(key) for key in HOW if key in options}
+    if "asking" in options:
+        options["asking"] = frozenset(options["asking"])
+    return EFFECTS[name](**options), how

@@ -1,0 +1,82 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""Answers that stand in the place of the work: gateways that give up, servers that fail, tokens that are refused."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sandbox.github.faults.effect import Effect
+from sandbox.github.limits import Budget
+from sandbox.github.refusals import something_went_wrong
+from sandbox.github.requests import Reply, Request, json_reply, message_reply
+
+UNICORN = (
+    b"<!DOCTYPE html>\n<html>\n<head><title>Unicorn! &middot; GitHub</title></head>\n<body><p>%s</p></body>\n</html>"
+)
+
+
+@dataclass
+class BadGateway(Effect):
+    """502 as HTML or JSON; a timeout costs `extra_cost` points beyond the query's own."""
+
+    json: bool = False
+    extra_cost: int = 0
+    charged: ClassVar[bool] = True
+    status: ClassVar[int] = 502
+    words: ClassVar[str] = "We had issues producing the response to your request."
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return gateway_error(self.status, self.words, json=self.json)
+
+
+@dataclass
+class GatewayTimeout(BadGateway):
+    status: ClassVar[int] = 504
+    words: ClassVar[str] = "We couldn't respond to your request in time. Sorry about that."
+
+
+@dataclass
+class SomethingWentWrong(Effect):
+    """HTTP 200 with nothing but the error that names the request."""
+
+    charged: ClassVar[bool] = True
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return json_reply(200, {"data": None, "errors": [{"message": something_went_wrong(request.id)}]})
+
+
+@dataclass
+class Forbidden(Effect):
+    """A 403 that is neither limit: final."""
+
+    message: str = "Resource not accessible by personal access token"
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return message_reply(403, self.message)
+
+
+@dataclass
+class BadCredentials(Effect):
+    """401 as for a token that was revoked or has expired."""
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return bad_credentials()
+
+
+@dataclass
+class ServerError(Effect):
+    """500, or any other status, with GitHub's plain words."""
+
+    status: int = 500
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return message_reply(self.status, "Server Error")
+
+
+def gateway_error(status: int, words: str, *, json: bool) -> Reply:
+    if json:
+        return json_reply(status, {"data": None, "errors": [{"message": f"{words} (status {status})"}]})
+    return Reply(status, UNICORN % words.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+
+def bad_credentials() -> Reply:
+    return message_reply(401, "Bad credentials")

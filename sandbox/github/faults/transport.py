@@ -1,0 +1,39 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""What happens to an answer on its way: it is late, cut short, or never comes."""
+
+from dataclasses import dataclass
+
+from sandbox.github.faults.effect import Effect
+from sandbox.github.requests import Reply, Request
+
+
+@dataclass
+class Reset(Effect):
+    """The connection is reset in the middle of a good answer."""
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        reply.cut = "reset"
+        return reply
+
+
+@dataclass
+class Truncated(Effect):
+    """Half of a good answer, as if it were all: JSON that does not parse."""
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        reply.cut = "short"
+        return reply
+
+
+@dataclass
+class Latency(Effect):
+    """The answer takes this much longer."""
+
+    seconds: float = 0.2
+
+
+@dataclass
+class Hang(Effect):
+    """No answer, ever: the connection stays open until the client gives up."""
+
+    seconds: float = float("inf")
