@@ -87,6 +87,8 @@ def build(
         "recent": (sweep_queue(task_queue, "recent"), [], [sweeps.sweep]),
         "historical": (sweep_queue(task_queue, "historical"), [], data),
     }
+    # The SDK sends a heartbeat at most every 80 % of the timeout: too late, if one is only a little late.
+    throttle = min(HEARTBEAT_THROTTLE, timedelta(seconds=worker.heartbeat_timeout_seconds / 4))
     return [
         Worker(
             client,
@@ -94,8 +96,8 @@ def build(
             workflows=workflows,
             activities=activities,
             max_concurrent_activities=worker.activities_at_once,
-            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            max_heartbeat_throttle_interval=throttle,
+            default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=timedelta(seconds=worker.shutdown_seconds),
         )
         for queue, workflows, activities in (runs[each] for each in worker.worker_queues)

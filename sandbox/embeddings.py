@@ -8,6 +8,7 @@ the model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token
 import argparse
 import asyncio
 import base64
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy
 import numpy.typing
-import wordllama
 from aiohttp import web
 
 from sandbox.ports import LOOPBACK
@@ -34,6 +34,12 @@ class Model:
     """wordllama, from the files of its own package: no network, no cache in the user's home."""
 
     def __init__(self) -> None:
+        root, silent = logging.getLogger(), logging.NullHandler()
+        # Imported, it configures logging for the whole process, unless somebody has.
+        root.addHandler(silent)
+        import wordllama
+
+        root.removeHandler(silent)
         package = Path(wordllama.__file__).parent
         loaded = wordllama.WordLlama.load(cache_dir=package, disable_download=True)
         self._vectors: Vector = loaded.embedding

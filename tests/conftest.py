@@ -7,8 +7,10 @@ logged is shown when the test fails.
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -18,12 +20,14 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import structlog
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+import logs
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
 from sandbox.embeddings import EmbeddingServer
@@ -32,6 +36,7 @@ from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
 from tests.programs import ROOT, Programs, Zygote, is_setting
+from tests.waiting import PATIENCE
 
 EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
 MEMORY = Path("/dev/shm")
@@ -48,6 +53,30 @@ def _environment_of_nobody() -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_as_usual() -> Iterator[None]:
+    """A shell that runs the tests in the background has Ctrl-C ignored, in every process that they start, too."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_this_test_alone() -> Iterator[None]:
+    """Undoes `logs.configure`: its handler writes to the standard error of its test, which is closed afterwards."""
+    yield
+    root = logging.getLogger()
+    if any(handler.name == logs.__name__ for handler in root.handlers):
+        root.handlers = [handler for handler in root.handlers if handler.name != logs.__name__]
+        root.setLevel(logging.WARNING)
+        logging.captureWarnings(capture=False)
+        sys.excepthook = sys.__excepthook__
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +156,7 @@ def environment(database: str, temporal: Temporal) -> dict[str, str]:
         "POLAR_RETENTION_PRODUCTS": '{"65248b4b-20d8-4ad0-95c2-c39f80dc4d18": 365}',
         "LOG_FORMAT": "json",
         "HOST": LOOPBACK,
-        "HEARTBEAT_TIMEOUT_SECONDS": "4",
+        "HEARTBEAT_TIMEOUT_SECONDS": "12",
         "SHUTDOWN_SECONDS": "5",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -179,7 +208,7 @@ def start_worker(programs: Programs, temporal_client: Client) -> StartWorker:
         base = environment["TEMPORAL_TASK_QUEUE"]
         queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
         polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
-        await worker.until_ready(lambda: _poll_all(temporal_client, polled, worker.pid), within=30)
+        await worker.until_ready(lambda: _poll_all(temporal_client, polled, worker.pid), within=PATIENCE)
         return worker
 
     return start
@@ -214,7 +243,7 @@ def start_webhook(programs: Programs) -> StartWebhook:
         name = f"webhook-{len(programs.started)}"
         webhook = programs.run(name, "webhook.py", env={**environment, "PORT": str(port)})
         url = f"http://{LOOPBACK}:{port}"
-        await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=30)
+        await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=PATIENCE)
         return webhook, url
 
     return start
@@ -230,7 +259,7 @@ class Ended:
 
 
 class RunStarter(Protocol):
-    """Runs `starter.py` with these arguments to its end, within a minute."""
+    """Runs `starter.py` with these arguments to its end."""
 
     async def __call__(self, environment: Mapping[str, str], *arguments: str) -> Ended: ...
 
@@ -244,7 +273,7 @@ def run_starter(tmp_path: Path, forking: Zygote | None) -> RunStarter:
             outputs = {"stdout": stdout.fileno(), "stderr": stderr.fileno()}
             forked = forking.fork("starter.py", arguments, env=environment, cwd=tmp_path, **outputs)
             try:
-                exit_code = await asyncio.to_thread(forked.wait, 60)
+                exit_code = await asyncio.to_thread(forked.wait, PATIENCE)
             finally:
                 forked.kill()
                 forked.wait()
@@ -261,7 +290,7 @@ async def _executed(environment: Mapping[str, str], directory: Path, program: st
         *command, env=environment, cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+        stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
     finally:
         if process.returncode is None:
             process.kill()

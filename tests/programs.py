@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 import settings
 from sandbox.processes import Process, Processes
+from tests.waiting import PATIENCE
 from tests.zygote import Order
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +97,7 @@ class Zygote:
         """Runs a program of the project; standard input is empty."""
         order = Order(str(ROOT / program), list(arguments), dict(env), str(cwd))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process.wait_ready(lambda: connection.connect_ex(self._address) == 0, within=30)
+        self._process.wait_ready(lambda: connection.connect_ex(self._address) == 0, within=PATIENCE)
         socket.send_fds(connection, [order.encode()], [stdout, stderr])
         return Forked(connection)
 

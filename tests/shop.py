@@ -1,10 +1,8 @@
 """Buyers with workspaces in the host's tables, and Polar as it speaks to us: events, signed by `standardwebhooks`."""
 
-import asyncio
 import json
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,10 +12,13 @@ import asyncpg
 from standardwebhooks import Webhook
 
 from sandbox.postgres import Postgres
+from tests.waiting import eventually as eventually  # noqa: PLC0414
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
 """As in `conftest.environment`, and so is the product."""
 YEAR = "65248b4b-20d8-4ad0-95c2-c39f80dc4d18"
+OURS = "tests"
+"""The application name of the tests' own connections."""
 DECADE = "d1f2b9c4-52f2-4b77-9b8e-3d3a4b5f7c11"
 PRODUCTS = {YEAR: 365, DECADE: 3650}
 
@@ -53,7 +54,7 @@ async def emptied(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, server_settings={"application_name": OURS})
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
     try:
         yield connection
@@ -187,14 +188,6 @@ async def deliver(connection: asyncpg.Connection, *payloads: Any) -> list[str]:
             text if "\\u0000" in (text := json.dumps(payload)) else payload,
         )
     return webhook_ids
-
-
-async def eventually(true: Callable[[], Awaitable[Any]], within: float = 5) -> None:
-    """Returns once `true()` is; fails after `within` seconds."""
-    deadline = time.monotonic() + within
-    while not (last := await true()):
-        assert time.monotonic() < deadline, f"still {last!r} after {within:g} s"
-        await asyncio.sleep(0.03)
 
 
 async def rows(connection: asyncpg.Connection, table: str, order: str = "1") -> list[dict[str, Any]]:

@@ -16,6 +16,32 @@ ROOT = Path(__file__).parent.parent
 SECRET = 'sécret"\\with\nall'
 
 
+TWO_TESTS = """
+import atexit, logging, logs, pytest
+
+atexit.register(logging.getLogger().warning, "at the end of all")
+
+def test_that_configures():
+    logs.configure("json")
+    logging.getLogger().warning("here")
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_that_logs_later(number):
+    logging.getLogger().warning("later")
+"""
+
+
+def test_a_test_that_configures_logging_leaves_no_handler_of_a_closed_stream(tmp_path: Path) -> None:
+    (tmp_path / "test_two.py").write_text(TWO_TESTS)
+    arguments = ["-p", "tests.conftest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+    assert "Logging error" not in ended.stdout + ended.stderr
+    assert "I/O operation on closed file" not in ended.stdout + ended.stderr
+    assert ended.stderr.splitlines()[-1] == "at the end of all"
+
+
 @pytest.fixture
 def lines() -> Callable[[str, str], list[str]]:
     """Runs Python statements after `logs.configure` in a process of its own; its lines on standard error."""

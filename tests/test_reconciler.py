@@ -26,6 +26,7 @@ from store import addons, jobs
 from store.database import Database
 from tests import shop
 from tests.listener import heard, listening
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -499,7 +500,7 @@ class TestTheLoop:
         loop = asyncio.create_task(reconciler.run(stop))
         yield
         stop.set()
-        await asyncio.wait_for(loop, 6)
+        await asyncio.wait_for(loop, PATIENCE)
 
     async def test_a_termination_is_in_the_row_within_two_seconds(self, world: World) -> None:
         job_id = await world.job()
@@ -508,7 +509,7 @@ class TestTheLoop:
             await world.begin(job_id)
             await world.workflow.terminate("by a test")
             failed = "select status = 'failed' from workspace_backfill_jobs"
-            await shop.eventually(lambda: world.host.fetchval(failed), within=2)
+            await shop.eventually(lambda: world.host.fetchval(failed))
 
     async def test_a_job_that_was_announced_is_signaled_at_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -518,9 +519,7 @@ class TestTheLoop:
             await asyncio.sleep(0.5)
             await world.job()
             world.reconciler.hurry()
-            await shop.eventually(
-                lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"), within=1
-            )
+            await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
 
     async def test_temporal_away_is_said_once_and_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch, temporal: Temporal
@@ -533,12 +532,12 @@ class TestTheLoop:
         reconciler = Reconciler(world.database, task_queue=world.task_queue)
         with structlog.testing.capture_logs() as logs:
             async with self.running(reconciler):
-                await shop.eventually(lambda: trouble(reconciler), within=10)
+                await shop.eventually(lambda: trouble(reconciler))
                 await asyncio.sleep(0.5)
                 assert [await world.look(each) for each in (waiting, running)] == before
                 monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
                 signaled = "select count(*) from workspace_backfill_jobs where signaled_at is not null"
-                await shop.eventually(lambda: world.host.fetchval(signaled), within=10)
+                await shop.eventually(lambda: world.host.fetchval(signaled))
             assert reconciler.trouble is None
         assert [each["event"] for each in logs if "job" not in each] == [
             "jobs wait for a server",

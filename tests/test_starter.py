@@ -30,6 +30,7 @@ from tests import shop
 from tests.conftest import RunStarter
 from tests.listener import heard, listening
 from tests.programs import ROOT
+from tests.waiting import PATIENCE
 
 NOWHERE = f"postgresql://nobody:hunter2@{LOOPBACK}:1/nowhere"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -797,7 +798,7 @@ class TestWatch:
         await shop.eventually(lambda: said(f"octo/a: waiting for GitHub until {clock}"))
         await operator.sweep(job_id, "octo/a", "failed", issues=issues | {"status": "failed", "error": GONE})
         await operator.set(job_id, status="completed", failed_repositories=1, error_message="1 of 2 failed: octo/a")
-        assert await asyncio.wait_for(watching, 5) == 1
+        assert await asyncio.wait_for(watching, PATIENCE) == 1
         assert await said("octo/a issues: failed, 20 of 30, 3 comments: gone: octo/b is gone [404] (remove it)")
         assert await said(f"job {job_id}: completed, 0 of 2 repositories complete, 1 failed: 1 of 2 failed: octo/a")
         lines = [line.partition(" ")[2] for line in out.splitlines()]
@@ -869,7 +870,7 @@ class TestWatch:
             await administrator.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
             )
-            assert await asyncio.wait_for(watching, 10) == 3
+            assert await asyncio.wait_for(watching, PATIENCE) == 3
             await administrator.execute(f'alter database "{name}" allow_connections true')
         assert len(operator.capsys.readouterr().err.splitlines()) == 1
 
@@ -916,8 +917,8 @@ class TestTheProgram:
         async def begun() -> bool:
             return "pending" in log.read_text()
 
-        await shop.eventually(begun, within=15)
+        await shop.eventually(begun)
         watch.send(signal.SIGINT)
-        assert await asyncio.to_thread(watch.wait, 5) == 130
+        assert await asyncio.to_thread(watch.wait, PATIENCE) == 130
         assert len(log.read_text().splitlines()) == 1
         assert (await operator.job(job_id))["status"] == "pending"

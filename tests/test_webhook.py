@@ -24,6 +24,7 @@ from sandbox.postgres import Postgres
 from store.database import Database
 from tests import shop
 from tests.conftest import StartWebhook
+from tests.waiting import PATIENCE
 
 MIB = 1024 * 1024
 
@@ -336,7 +337,7 @@ class TestTheProgram:
         assert (str(job["workspace_id"]), job["status"], job["signaled_at"]) == (workspace_id, "pending", None)
 
         async with passage(port, temporal_host, int(temporal_port)):
-            await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"), within=15)
+            await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
             async with http.get(f"{url}/readyz") as response:
                 assert await response.json() == {"postgres": "ok", "temporal": "ok"}
         assert process.log is not None
@@ -368,9 +369,9 @@ class TestTheProgram:
         await shop.workspace(host, buyer, "octo/a")
         process, url = await start_webhook(environment)
         assert (await post(http, url, shop.event(buyer=buyer)))[0] == 202
-        await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"), within=2)
+        await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
         process.send(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 5) == 0
+        assert await asyncio.to_thread(process.wait, PATIENCE) == 0
         assert process.log is not None
         lines = [json.loads(line) for line in process.log.read_text().splitlines()]
         told = {line["event"]: line for line in lines}

@@ -9,13 +9,14 @@ import pytest
 from sandbox.ports import LOOPBACK, free_port
 from tests.conftest import StartWorker
 from tests.programs import ROOT
+from tests.waiting import PATIENCE
 
 
 async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, ROOT / "worker.py", env=environment, cwd=directory, stderr=asyncio.subprocess.PIPE
     )
-    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    _, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode is not None
     return process.returncode, stderr.decode()
 
@@ -68,5 +69,5 @@ async def test_a_server_that_does_not_answer_is_one_line_and_another_exit_code(
 @pytest.mark.executed
 async def test_a_worker_told_to_stop_ends_well(environment: dict[str, str], start_worker: StartWorker) -> None:
     worker = await start_worker(environment)
-    worker.stop(within=10)
+    worker.stop(within=PATIENCE)
     assert worker.exit_code == 0

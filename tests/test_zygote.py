@@ -13,6 +13,7 @@ import pytest
 from sandbox.processes import Processes
 from tests.conftest import StartWorker
 from tests.programs import Programs, Zygote
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
 
@@ -28,7 +29,7 @@ def ended(
         (directory / way / ".env").write_text(dotenv)
         with Programs(directory / way, origin) as programs:
             process = programs.run("program", program, *arguments, env=environment)
-            both.append((process.wait(within=30), process.tail(1000)))
+            both.append((process.wait(within=PATIENCE), process.tail(1000)))
     return both[0], both[1]
 
 
@@ -82,7 +83,7 @@ async def test_a_worker_lives_and_ends_the_same(
     assert _standard(worker.pid) == [Path(os.devnull), worker.log, worker.log]
     assert worker.exit_code is None
     worker.send(signal.SIGTERM)
-    assert worker.wait(within=10) == 0
+    assert worker.wait(within=PATIENCE) == 0
     assert not psutil.pid_exists(worker.pid)
     events = [json.loads(line)["event"] for line in worker.tail().splitlines()]
     turns = ["polling", "stopping", "stopped"]
@@ -92,7 +93,7 @@ async def test_a_worker_lives_and_ends_the_same(
 
     killed = await start_worker(environment)
     killed.send(signal.SIGKILL)
-    assert killed.wait(within=10) == -signal.SIGKILL
+    assert killed.wait(within=PATIENCE) == -signal.SIGKILL
 
 
 def test_it_does_not_outlive_the_zygote(environment: dict[str, str]) -> None:
@@ -101,11 +102,11 @@ def test_it_does_not_outlive_the_zygote(environment: dict[str, str]) -> None:
         zygote = Zygote(processes)
         with Programs(Path(name), zygote) as programs:
             webhook = programs.run("webhook", "webhook.py", env=environment | {"PORT": "0"})
-            webhook.wait_ready(lambda: "listening" in webhook.tail(), within=30)
+            webhook.wait_ready(lambda: "listening" in webhook.tail(), within=PATIENCE)
             running = psutil.Process(webhook.pid)
             processes.started[0].send(signal.SIGKILL)
-            assert webhook.wait(within=10) == -signal.SIGKILL
-            _, alive = psutil.wait_procs([running], timeout=10)
+            assert webhook.wait(within=PATIENCE) == -signal.SIGKILL
+            _, alive = psutil.wait_procs([running], timeout=PATIENCE)
             assert not alive
 
 

@@ -137,6 +137,8 @@ class Service:
             pause -= time.monotonic() - started
             if pause > 0:
                 await (asyncio.sleep(pause) if pause < inf else asyncio.Event().wait())
+            for effect in effects:
+                await effect.hold()
         finally:
             budget.running -= 1
         return reply
@@ -154,6 +156,8 @@ class Service:
         pause = self.latency + sum(effect.seconds for effect in effects)
         if pause > 0:
             await (asyncio.sleep(pause) if pause < inf else asyncio.Event().wait())
+        for effect in effects:
+            await effect.hold()
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:

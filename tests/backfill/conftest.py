@@ -1,23 +1,29 @@
 """A whole backfill: real Postgres, real Temporal, real workers as processes, and a stand-in for GitHub."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import pytest
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import Client
+from temporalio.service import RPCError
 
-from messages import DataType
+from messages import DataType, archive_workflow_id, repository_workflow_id, workspace_workflow_id
 from sandbox.github.repositories import Repository
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
+from sandbox.processes import Process
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
 from tests.conftest import RunStarter, StartWorker
-from tests.shop import connected
+from tests.shop import OURS, connected
+from tests.waiting import PATIENCE, eventually
 
 TOKEN = "ghp_stand_in"
 PULLS_AND_ISSUES: tuple[DataType, ...] = ("pull_requests", "issues")
@@ -43,7 +49,10 @@ class Backfill:
     environment: dict[str, str]
     run_starter: RunStarter
     start_worker: StartWorker
+    client: Client
     workspaces: list[str] = field(default_factory=list)
+    killed: set[int] = field(default_factory=set)
+    """Workers' pids."""
 
     def at(self, github: StandIn) -> None:
         self.environment["GITHUB_API_URL"] = github.url
@@ -80,7 +89,7 @@ class Backfill:
         assert ended.exit_code == 0, ended.stderr
         return ended.stdout.strip()
 
-    async def until(self, condition: str, job_id: str, *, within: float = 90) -> Any:
+    async def until(self, condition: str, job_id: str, *, within: float = PATIENCE) -> Any:
         """Polls Postgres until the SQL `condition` on the job's row holds; answers the row."""
         deadline = monotonic() + within
         async with connected(self.dsn) as connection:
@@ -94,16 +103,59 @@ class Backfill:
                 assert monotonic() < deadline, f"{job_id} is {row['status']} after {within} s, not: {condition}"
                 await asyncio.sleep(0.05)
 
-    async def ended(self, job_id: str, *, within: float = 90) -> Any:
+    async def ended(self, job_id: str, *, within: float = PATIENCE) -> Any:
         return await self.until("status in ('completed', 'failed', 'canceled')", job_id, within=within)
 
-    async def completed(self, job_id: str, *, within: float = 90) -> Any:
+    async def completed(self, job_id: str, *, within: float = PATIENCE) -> Any:
         """Waits, and fails with the job's errors unless it ended without one."""
         job = await self.ended(job_id, within=within)
         assert (job["status"], job["error_message"]) == ("completed", None), [
             each["message"] for each in job["error_details"]
         ]
         return job
+
+    async def died(self, worker: Process) -> None:
+        """Returns when a worker that was killed is gone, and Postgres has ended what it had begun.
+
+        From now on Temporal is told at once what it would learn by missed heartbeats.
+        """
+        await asyncio.to_thread(worker.wait, PATIENCE)
+        async with connected(self.dsn) as connection:
+
+            async def alone() -> bool:
+                others = """
+                    select count(*) from pg_stat_activity
+                    where datname = current_database() and application_name <> $1
+                """
+                return bool(await connection.fetchval(others, OURS) == 0)
+
+            await eventually(alone)
+        self.killed.add(worker.pid)
+
+    async def tell_of_deaths(self) -> NoReturn:
+        """Fails what Temporal believes the killed workers to be at, for as long as it runs."""
+        while True:
+            await asyncio.sleep(0.1)
+            if not self.killed:
+                continue
+            rows = await self.rows("select backfill_job_id::text, repository_id::text from workspace_backfill_progress")
+            reads = await self.rows("select id::text from archive_reads")
+            workflows = [workspace_workflow_id(each) for each in self.workspaces]
+            workflows += [repository_workflow_id(*row) for row in rows]
+            workflows += [archive_workflow_id(row["id"]) for row in reads]
+            for workflow_id in workflows:
+                with contextlib.suppress(RPCError):  # it has not begun, or what we saw has ended
+                    await self._bury(workflow_id)
+
+    async def _bury(self, workflow_id: str) -> None:
+        described = (await self.client.get_workflow_handle(workflow_id).describe()).raw_description
+        execution = described.workflow_execution_info.execution
+        for each in described.pending_activities:
+            worker = int(each.last_worker_identity.partition("@")[0] or 0)
+            if worker in self.killed and each.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+                await self.client.get_async_activity_handle(
+                    workflow_id=workflow_id, run_id=execution.run_id, activity_id=each.activity_id
+                ).fail(RuntimeError("the worker was killed"))
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         async with connected(self.dsn) as connection:
@@ -112,6 +164,15 @@ class Backfill:
 
 @pytest.fixture
 async def backfill(
-    database: str, environment: dict[str, str], run_starter: RunStarter, start_worker: StartWorker
+    database: str,
+    environment: dict[str, str],
+    run_starter: RunStarter,
+    start_worker: StartWorker,
+    temporal_client: Client,
 ) -> AsyncIterator[Backfill]:
-    yield Backfill(database, environment, run_starter, start_worker)
+    backfill = Backfill(database, environment, run_starter, start_worker, temporal_client)
+    telling = asyncio.create_task(backfill.tell_of_deaths())
+    yield backfill
+    telling.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await telling

@@ -145,7 +145,7 @@ async def test_postgres_and_temporal_agree_at_every_moment_of_a_job(
             open_ones = [each for each in said if each and each.status is WorkflowExecutionStatus.RUNNING]
             return not open_ones and told == ["completed", "completed", "completed", "failed", "failed"]
 
-        await eventually(temporal_agrees, within=2)
+        await eventually(temporal_agrees)
         watching.cancel()
 
     assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 2, 2)

@@ -28,6 +28,7 @@ from store.database import Database
 from tests.backfill.conftest import Backfill
 from tests.conftest import Ended
 from tests.shop import eventually
+from tests.waiting import PATIENCE
 
 FIRST = datetime(2025, 3, 31, 20, tzinfo=UTC)
 HOURS = 8
@@ -326,7 +327,7 @@ async def test_a_repository_that_is_removed_meanwhile_is_not_read_for(scene: Sce
     scene.github.faults.add(Latency(0.3), times=None, kind="archive", when=lambda it: it.method == "GET")
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-    await eventually(lambda: asked_for(scene, 2), within=20)
+    await eventually(lambda: asked_for(scene, 2))
     ref = await reference(scene.backfill, scene.rocket)
     await scene.backfill.rows(
         "delete from workspace_repositories where repository_id = $1", uuid.UUID(ref.repository_id)
@@ -351,10 +352,10 @@ async def test_a_kill_loses_and_doubles_nothing_and_asks_again_only_for_what_was
     in_flight = []
     for number in (1, 4):
         # What has been answered is in the log; killed while the next is.
-        await eventually(lambda number=number: asked_for(scene, number), within=30)  # type: ignore[misc]
+        await eventually(lambda number=number: asked_for(scene, number))  # type: ignore[misc]
         await asyncio.sleep(0.1)
         worker.send(signal.SIGKILL)
-        worker.wait(within=5)
+        worker.wait(within=PATIENCE)
         row = await scene.row(read_id)
         in_flight.append(f"/archive/{name_of(row['next_hour'])}")
         assert hour(number) <= row["next_hour"] <= hour(number + 2)
@@ -376,7 +377,7 @@ async def test_an_attempt_that_was_overtaken_stores_nothing(scene: Scene) -> Non
     async def in_the_second() -> bool:
         return bool((await scene.row(read_id))["next_hour"] == hour(1))
 
-    await eventually(in_the_second, within=30)
+    await eventually(in_the_second)
     await scene.backfill.rows(
         "update archive_reads set lease_token = lease_token + 1 where id = $1", uuid.UUID(read_id)
     )
@@ -396,7 +397,7 @@ async def test_what_passes_is_tried_again(scene: Scene) -> None:
     async def limited() -> bool:
         return scene.asked()[path(4)] == 1
 
-    await eventually(limited, within=30)
+    await eventually(limited)
     row = await scene.row(read_id)
     assert (row["status"], row["next_hour"]) == ("in_progress", hour(4))
     assert scene.asked() == Counter({path(0): 1, path(1): 2, path(2): 2, path(3): 2, path(4): 1})
@@ -405,7 +406,7 @@ async def test_what_passes_is_tried_again(scene: Scene) -> None:
         row = await scene.row(read_id)
         return (row["attempts"], row["lease_owner"]) == (0, None)
 
-    await eventually(given_back, within=10)
+    await eventually(given_back)
     assert len(await scene.ids()) == 3 * 4
 
 
@@ -420,7 +421,7 @@ async def test_a_server_that_does_not_recover_ends_it_with_words(scene: Scene, t
         row = await scene.row(read_id)
         return bool(row["attempts"] and row["error"])
 
-    await eventually(failing, within=30)
+    await eventually(failing)
     # As after half an hour of it.
     await scene.backfill.rows("update archive_reads set attempts = 20 where id = $1", uuid.UUID(read_id))
     row = await scene.ended(read_id)
@@ -450,7 +451,7 @@ async def test_a_file_that_is_damaged_where_it_is_kept_does_not_end_it(scene: Sc
         row = await scene.row(read_id)
         return bool(row["attempts"] and row["error"])
 
-    await eventually(failing, within=30)
+    await eventually(failing)
     # As after half a minute of it.
     await scene.backfill.rows("update archive_reads set attempts = 5 where id = $1", uuid.UUID(read_id))
     row = await scene.completed(read_id)
@@ -464,14 +465,14 @@ async def test_what_is_no_archive_is_not_taken_for_damaged(scene: Scene) -> None
     scene.github.faults.add(Truncated(), times=None, kind="archive", when=lambda it: it.method == "GET")
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-    await eventually(lambda: asked_for(scene, 0), within=20)
+    await eventually(lambda: asked_for(scene, 0))
     await scene.backfill.rows("update archive_reads set attempts = 6 where id = $1", uuid.UUID(read_id))
 
     async def tried_again() -> bool:
         row = await scene.row(read_id)
         return row["attempts"] != 6 and row["lease_owner"] is None
 
-    await eventually(tried_again, within=20)
+    await eventually(tried_again)
     row = await scene.row(read_id)
     assert (row["status"], row["attempts"], row["next_hour"]) == ("in_progress", 7, hour(0))
     assert (row["error"]["code"], row["hours_damaged"]) == ("cut_short", 0)
@@ -499,10 +500,10 @@ async def test_a_canceled_reading_stops_in_the_middle_of_an_hour(scene: Scene, t
     async def in_the_third() -> bool:
         return bool((await scene.row(read_id))["next_hour"] == hour(2))
 
-    await eventually(in_the_third, within=30)
+    await eventually(in_the_third)
     handle = temporal_client.get_workflow_handle(archive_workflow_id(read_id))
     await handle.cancel()
-    row = await scene.ended(read_id, within=20)
+    row = await scene.ended(read_id)
     assert (row["status"], row["error"], row["next_hour"]) == ("canceled", None, hour(2))
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -521,8 +522,8 @@ async def test_a_worker_that_stops_gives_the_hour_to_another(scene: Scene) -> No
     async def in_the_third() -> bool:
         return bool((await scene.row(read_id))["next_hour"] == hour(2))
 
-    await eventually(in_the_third, within=30)
-    worker.stop(within=10)
+    await eventually(in_the_third)
+    worker.stop(within=PATIENCE)
     assert worker.exit_code == 0
     assert (await scene.row(read_id))["attempts"] == 0, "told to stop is no failure"
     await scene.backfill.start_worker(scene.backfill.environment)
@@ -534,9 +535,9 @@ async def test_a_workflow_that_is_terminated_is_told(scene: Scene, temporal_clie
     scene.github.faults.add(Latency(30), times=None, kind="archive", when=lambda it: it.method == "GET")
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-    await eventually(lambda: is_in_progress(scene, read_id), within=20)
+    await eventually(lambda: is_in_progress(scene, read_id))
     await temporal_client.get_workflow_handle(archive_workflow_id(read_id)).terminate()
-    row = await scene.ended(read_id, within=20)
+    row = await scene.ended(read_id)
     assert (row["status"], row["error"]["code"]) == ("failed", "workflow_terminated")
     assert "--since 2025-03-31T20" in row["error"]["action"]
 

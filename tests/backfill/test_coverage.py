@@ -252,14 +252,14 @@ async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., St
     async def begun() -> bool:
         return len({operation for operation, _ in threads_shown(github.log)}) == len(PAGES)
 
-    await eventually(begun, within=20)
+    await eventually(begun)
     second = await backfill.start(await backfill.workspace(repository), days=3_000, types=THREADS)
 
     async def waits() -> bool:
         rows = await backfill.rows("select 1 from backfill_sweeps where backfill_job_id = $1", second)
         return len(rows) == len(THREADS)
 
-    await eventually(waits, within=20)
+    await eventually(waits)
     github.faults.clear()
     one, other = await asyncio.gather(backfill.completed(first), backfill.completed(second))
     assert set(threads_shown(github.log).values()) == {1}

@@ -18,6 +18,7 @@ from sandbox.processes import Process, Processes
 from tests.backfill.conftest import Backfill
 from tests.shop import connected, eventually
 from tests.truth import check
+from tests.waiting import PATIENCE
 
 MODEL = "text-embedding-3-small"
 PLAN = Plan("acme/words", pull_requests=40, issues=30, discussions=20, years=2)
@@ -162,7 +163,7 @@ async def test_another_model_embeds_everything_again(
 ) -> None:
     _, workspace_id, _ = await swept(serve, backfill, Plan("acme/few", pull_requests=3, issues=3, years=1))
     [worker] = workers(programs)
-    worker.stop(within=20)
+    worker.stop(within=PATIENCE)
     embeddings.requests.clear()
     backfill.environment["EMBEDDING_MODEL"] = "text-embedding-3-large"
     await backfill.start_worker(backfill.environment)
@@ -356,7 +357,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
             lost.append(texts)
             worker = workers(programs)[-1]
             worker.send(signal.SIGKILL)
-            worker.wait(within=5)
+            worker.wait(within=PATIENCE)
 
     embeddings.meanwhile = kill
     job_id = await backfill.start(workspace_id, types=["embeddings"])
@@ -365,7 +366,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
         async def killed(number: int = number) -> bool:
             return len(lost) == number
 
-        await eventually(killed, within=30)
+        await eventually(killed)
         await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     sent = paid(embeddings.requests)

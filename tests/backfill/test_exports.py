@@ -155,7 +155,7 @@ async def test_real_repositories_are_stored_record_by_record(
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(*repositories)
     job_id = await backfill.start(workspace_id, types=())
-    job = await backfill.completed(job_id, within=150)
+    job = await backfill.completed(job_id)
     assert job["completed_repositories"] == 3
     async with connected(backfill.dsn) as connection:
         for path in exports_in(exports):
@@ -197,7 +197,7 @@ async def test_real_repositories_are_stored_record_by_record(
     before, paid = await all_rows(backfill.dsn), len(embeddings.requests)
     for arguments in ((), ("--fresh",)):
         again = await backfill.start(workspace_id, *arguments, types=())
-        await backfill.completed(again, within=150)
+        await backfill.completed(again)
         assert await all_rows(backfill.dsn) == before
     assert len(embeddings.requests) == paid
 

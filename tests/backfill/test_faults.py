@@ -28,7 +28,7 @@ from sandbox.github.faults import (
 )
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget, Limits
+from sandbox.github.limits import Budget
 from sandbox.github.repositories import Repository, State
 from sandbox.github.requests import Reply, Request, json_reply
 from sandbox.github.server import StandIn
@@ -179,26 +179,6 @@ async def test_reviews_that_a_timeline_does_not_show_are_read_by_themselves(
     await backfill.completed(await run(backfill, github, repository))
     assert fault.hits
     assert "PullRequestReviews" in {entry.operation for entry in github.log}
-    await check(backfill.dsn, repository)
-
-
-async def test_a_used_up_budget_is_waited_for_without_a_slot(serve: Callable[..., StandIn], backfill: Backfill) -> None:
-    """Windows of seconds with far less than is needed: it completes, and asks nothing between share and reset."""
-    world = World()
-    repository = generate(world, Plan("acme/poor", pull_requests=120, issues=80, years=2))
-    github = serve(world, limits=Limits(graphql=10, core=50, window_seconds=4))
-    backfill.environment["GITHUB_BUDGET_SHARE"] = "0.8"
-    job_id = await run(backfill, github, repository)
-    row = await backfill.until(
-        "exists (select from workspace_backfill_progress p where p.backfill_job_id = workspace_backfill_jobs.id"
-        " and p.metadata ? 'waiting_until')",
-        job_id,
-    )
-    assert row["status"] == "in_progress"
-    status = await backfill.run_starter(backfill.environment, "status", job_id, "--json")
-    assert '"waiting_until"' in status.stdout
-    await backfill.completed(job_id, within=120)
-    assert not [entry for entry in github.log if entry.status == 200 and "RATE_LIMITED" in entry.errors]
     await check(backfill.dsn, repository)
 
 

@@ -1,38 +1,73 @@
 """A worker killed at any moment loses nothing, stores nothing twice, and pays for no page again that was committed."""
 
-import asyncio
+import itertools
 import random
 import signal
-from collections.abc import Callable
-from time import monotonic
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
+from messages import DataType
+from sandbox.github.faults import Fault, Touch
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
-from sandbox.github.requests import Entry
+from sandbox.github.requests import Entry, Request
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
-from tests.backfill.conftest import Backfill
+from sandbox.processes import Process
+from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.truth import check, stored
 
 KILLS = 10
 PLAN = Plan("acme/rocket", pull_requests=500, issues=250, deep_pull_requests=3, deep_threads=3, collisions=2)
-
-
-def of_issues(entry: Entry) -> bool:
-    return entry.operation.startswith("Issue")
+PAGES: dict[DataType, str] = {"pull_requests": "PullRequests", "issues": "Issues"}
 
 
 def key(entry: Entry) -> bytes:
     return orjson.dumps([entry.operation, entry.path, entry.variables], option=orjson.OPT_SORT_KEYS)
 
 
-async def until_asked(github: StandIn, number: int, within: float = 40) -> None:
-    deadline = monotonic() + within
-    while len(github.log) < number:
-        assert monotonic() < deadline, f"{len(github.log)} requests, not {number}, after {within} s"
-        await asyncio.sleep(0.005)
+def data_type(entry: Entry) -> DataType:
+    return "issues" if entry.operation.startswith("Issue") else "pull_requests"
+
+
+def kill_at(github: StandIn, worker: Process, number: int, delay: float = 0) -> Fault:
+    """Kills the worker so many seconds after its `number`-th request from now on has come in."""
+    requests = itertools.count(1)
+
+    def strike(_request: Request) -> None:
+        if next(requests) == number:
+            threading.Timer(delay, worker.send, [signal.SIGKILL]).start()
+
+    return github.faults.add(Touch(strike), times=None, when=lambda request: request.operation != "Viewer")
+
+
+@dataclass(frozen=True)
+class Life:
+    """A worker that was killed: what it asked for, and which places Postgres had committed when it was gone."""
+
+    asked: Sequence[Entry]
+    """In the order in which it asked."""
+    places: dict[DataType, dict[str, Any]]
+
+    def in_flight(self, of: DataType, reached: Sequence[str | None]) -> list[Entry]:
+        """Requests whose answers may have been committed by nobody: the last page, and the one asked for ahead.
+
+        `reached` are the cursors of the type's pages, in the order of the history.
+        """
+        last = [entry for entry in self.asked if data_type(entry) == of][-2:]
+        place = self.places.get(of, {})
+        if not place:
+            return last
+        if place.get("phase", "history") != "history":
+            paid = set(reached)
+        else:
+            cursor = place.get("cursor")
+            paid = set(reached[: reached.index(cursor)] if cursor in reached else reached)
+        return [entry for entry in last if entry.operation != PAGES[of] or entry.after not in paid]
 
 
 async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
@@ -42,45 +77,61 @@ async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     repository = generate(world, PLAN)
     github = serve(world, latency=0.01)
     backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    # Nobody is taken for dead who is alive: his pages would be asked for again.
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     moments = random.Random(20261123)
-    worker = await backfill.start_worker(backfill.environment)
+
+    async def begin(number: int) -> tuple[Process, str]:
+        """A worker with a token of an account of its own, by which its requests are known."""
+        account = f"life-{number}"
+        world.account(account)
+        github.tokens[f"ghp_{number}"] = account
+        return await backfill.start_worker(backfill.environment | {"GITHUB_TOKENS": f"ghp_{number}"}), account
+
+    worker, account = await begin(0)
     workspace_id = await backfill.workspace(repository)
     job_id = await backfill.start(workspace_id)
-    for _ in range(KILLS):
-        await until_asked(github, len(github.log) + moments.randint(2, 6))
-        await asyncio.sleep(moments.uniform(0, 0.03))
-        worker.send(signal.SIGKILL)
-        worker.wait(within=5)
-        worker = await backfill.start_worker(backfill.environment)
+    lives: list[Life] = []
+    for number in range(1, KILLS + 1):
+        killing = kill_at(github, worker, moments.randint(2, 6), moments.uniform(0, 0.03))
+        await backfill.died(worker)
+        github.faults.remove(killing)
+        sweeps = await backfill.rows("select data_type, position from backfill_sweeps")
+        lives.append(Life(graphql(github, account), {row["data_type"]: row["position"] for row in sweeps}))
+        worker, account = await begin(number)
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
-
-    # Whose the token is asks every worker that starts: what came before was asked by those that were killed.
-    disturbed = [entry for entry in github.log if entry.operation != "Viewer"]
-    killed_at = [entry.started for entry in github.log if entry.operation == "Viewer"][1:]
-    assert len(killed_at) == KILLS
-    began = len(github.log)
-    # A page is asked for while the one before it is committed.
-    last_before_a_kill = {
-        id(entry)
-        for moment in killed_at
-        for of_type in (True, False)
-        for entry in sorted(
-            (entry for entry in disturbed if entry.started < moment and of_issues(entry) is of_type),
-            key=lambda entry: entry.started,
-        )[-2:]
-    }
-    first: dict[bytes, Entry] = {}
-    for entry in sorted(disturbed, key=lambda entry: entry.started):
-        if entry.kind == "graphql" and key(entry) in first:
-            assert id(first[key(entry)]) in last_before_a_kill, f"asked for again: {entry.operation} {entry.variables}"
-        first[key(entry)] = entry
+    assert_nothing_committed_is_asked_for_again([*lives, Life(graphql(github, account), {})])
 
     # Undisturbed, over the same rows: nothing differs, so nothing is written, and no request is saved by having died.
+    began = len(github.log)
     before = await stored(backfill.dsn, repository.database_id)
     again = await backfill.start(workspace_id, "--fresh")
     await backfill.completed(again)
     assert await stored(backfill.dsn, repository.database_id) == before
-    undisturbed = len(github.log) - began
-    assert len(disturbed) <= undisturbed + 2 * 2 * KILLS
+    disturbed = sum(entry.operation != "Viewer" for entry in github.log[:began])
+    assert disturbed <= len(github.log) - began + 2 * 2 * KILLS
+
+
+def graphql(github: StandIn, account: str) -> list[Entry]:
+    entries = [entry for entry in github.log if entry.account == account and entry.kind == "graphql"]
+    return sorted((entry for entry in entries if entry.operation != "Viewer"), key=lambda entry: entry.sequence)
+
+
+def assert_nothing_committed_is_asked_for_again(lives: Sequence[Life]) -> None:
+    for of in PULLS_AND_ISSUES:
+        asked: dict[bytes, int] = {}
+        excused: set[bytes] = set()
+        reached: list[str | None] = []
+        for life in lives:
+            for entry in life.asked:
+                if data_type(entry) != of:
+                    continue
+                assert key(entry) not in asked or key(entry) in excused, (
+                    f"asked for again: {entry.operation} {entry.variables}"
+                )
+                asked[key(entry)] = asked.get(key(entry), 0) + 1
+                excused.discard(key(entry))
+                if entry.operation == PAGES[of] and entry.after not in reached:
+                    reached.append(entry.after)
+            excused |= {key(entry) for entry in life.in_flight(of, reached)}

@@ -28,7 +28,7 @@ async def test_a_removed_repository_stops_and_the_others_go_on(
         rows = await backfill.rows("select 1 from backfill_sweeps where position ? 'cursor'")
         return len(rows) == 4
 
-    await eventually(both_begun, within=20)
+    await eventually(both_begun)
     [repository] = await backfill.rows(
         "delete from workspace_repositories using repositories r where r.id = repository_id and r.github_id = $1"
         " returning repository_id",

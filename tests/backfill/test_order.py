@@ -55,7 +55,7 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
         rows = await backfill.rows("select status from backfill_sweeps where backfill_job_id = $1", of)
         return [row["status"] for row in rows] == ["pending"] * types
 
-    await eventually(lambda: recent_leg_is_over(job_id, 5), within=30)
+    await eventually(lambda: recent_leg_is_over(job_id, 5))
     recent = list(github.log)
     job = await backfill.until("status = 'in_progress'", job_id)
     facts, since = await stored(backfill.dsn, repository.database_id), job["created_at"] - timedelta(days=90)
@@ -81,7 +81,7 @@ async def test_two_legs_store_what_one_does_and_ask_for_no_page_twice(
     ]
     # A third one wants all of it, too: of the two historical legs one goes on behind what the other covers.
     third = await backfill.start(await backfill.workspace(repository), types=THREADS)
-    await eventually(lambda: recent_leg_is_over(third, len(THREADS)), within=30)
+    await eventually(lambda: recent_leg_is_over(third, len(THREADS)))
     asked = len(github.log)
     bulk = await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "historical"})
     await asyncio.gather(backfill.completed(job_id), backfill.completed(third))
@@ -127,7 +127,7 @@ async def test_what_is_new_since_another_job_comes_in_the_recent_leg(
         rows = await backfill.rows("select status, position from backfill_sweeps where backfill_job_id = $1", job_id)
         return [(row["status"], row["position"] != "{}") for row in rows] == [("pending", True)]
 
-    await eventually(recent_leg_is_over, within=30)
+    await eventually(recent_leg_is_over)
     facts = await stored(backfill.dsn, repository.database_id)
     assert facts["issues"][old.number] == expected(repository)["issues"][old.number]
     await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "historical"})

@@ -15,6 +15,7 @@ from polar.inbox import LONGEST_PAUSE, Inbox, pause
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests import shop
+from tests.waiting import PATIENCE
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -438,7 +439,7 @@ class TestDeliveries:
         await shop.deliver(host, shop.event(), shop.event())
         async with shop.connected(database) as other:
             await other.execute("begin; select 1 from webhook_deliveries for update")
-            assert not await asyncio.wait_for(inbox.finish_one(), 2)
+            assert not await asyncio.wait_for(inbox.finish_one(), PATIENCE)
         assert await inbox.finish_one()
 
     async def test_one_that_nobody_announced_is_found(self, host: asyncpg.Connection, inbox: Inbox) -> None:
@@ -448,7 +449,7 @@ class TestDeliveries:
         await shop.deliver(host, {"type": "order.paid"})
         await shop.eventually(lambda: host.fetchval("select processed_at from webhook_deliveries"))
         stop.set()
-        await asyncio.wait_for(working, 1)
+        await asyncio.wait_for(working, PATIENCE)
 
     async def test_an_inbox_outlives_its_postgres(
         self, database: str, postgres: Postgres, host: asyncpg.Connection, inbox: Inbox
@@ -469,7 +470,7 @@ class TestDeliveries:
         async with shop.connected(database) as again:
             await shop.eventually(lambda: again.fetchval("select processed_at from webhook_deliveries"))
         stop.set()
-        await asyncio.wait_for(working, 1)
+        await asyncio.wait_for(working, PATIENCE)
 
     def test_pauses_grow_and_stay_bearable(self) -> None:
         pauses = [pause(attempts) for attempts in range(12)]

@@ -17,6 +17,7 @@ from sandbox.demo import wish
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes, launched, written
 from sandbox.temporal import Temporal
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,7 +85,7 @@ async def test_it_uses_what_it_is_given_and_leaves_nothing(
     served = ["--generate", "a/big?pull_requests=30&issues=20", "--generate", "a/small?pull_requests=3&issues=0"]
     command = [sys.executable, "-m", "sandbox.github", "--port", "0", "--port-file", str(port_file), "--token", TOKEN]
     github = programs.start("github", [*command, *served], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    github.wait_ready(written(port_file), within=30)
+    github.wait_ready(written(port_file), within=PATIENCE)
     given = {
         "GITHUB_API_URL": f"http://127.0.0.1:{port_file.read_text().strip()}",
         "GITHUB_TOKEN": TOKEN,

@@ -15,6 +15,7 @@ import pytest
 
 from errors import Unreachable
 from sandbox.processes import LAUNCH, Processes, answers, answers_http, launched
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 SLEEP = (sys.executable, "-c", "import time; print('asleep', flush=True); time.sleep(60)")
@@ -69,9 +70,9 @@ def test_nothing_is_left(directory: Path, children: list[str], ending: str, exit
             parent.send_signal(signal.Signals[ending])
             assert parent.wait(20) == exit_code
         else:
-            parent.communicate(f"{ending}\n".encode(), timeout=20)
+            parent.communicate(f"{ending}\n".encode(), timeout=PATIENCE)
             assert parent.returncode == exit_code
-    _, alive = psutil.wait_procs(descendants, timeout=10)
+    _, alive = psutil.wait_procs(descendants, timeout=PATIENCE)
     assert not alive
 
 
@@ -89,7 +90,7 @@ sys.stdin.read()
         while "asleep" not in " ".join(child.cmdline()) or any("LAUNCH" in word for word in child.cmdline()):
             assert child.is_running()
         parent.kill()
-    _, alive = psutil.wait_procs([child], timeout=10)
+    _, alive = psutil.wait_procs([child], timeout=PATIENCE)
     assert not alive
 
 
@@ -97,16 +98,16 @@ def test_a_program_that_ends_at_once_shows_its_last_words(directory: Path) -> No
     with Processes(directory) as processes:
         process = processes.start("grumpy", [sys.executable, "-c", "import sys; sys.exit('no port for me')"])
         with pytest.raises(Unreachable, match=r"grumpy ended with exit code 1\nno port for me"):
-            process.wait_ready(lambda: False, within=30)
+            process.wait_ready(lambda: False, within=PATIENCE)
         missing = processes.start("missing", [directory / "no-such-program"])
         with pytest.raises(Unreachable, match="no-such-program: No such file"):
-            missing.wait_ready(lambda: False, within=30)
+            missing.wait_ready(lambda: False, within=PATIENCE)
 
 
 async def test_one_that_is_never_ready_is_given_up(directory: Path) -> None:
     with Processes(directory) as processes:
         process = processes.start("sleepy", SLEEP)
-        process.wait_ready(lambda: "asleep" in process.tail(), within=30)
+        process.wait_ready(lambda: "asleep" in process.tail(), within=PATIENCE)
         with pytest.raises(Unreachable, match=r"sleepy is not ready in time\nasleep"):
             process.wait_ready(answers_http("http://127.0.0.1:1/"), within=0.1)
 
@@ -124,7 +125,7 @@ def test_one_that_ignores_the_request_is_killed(directory: Path) -> None:
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     with Processes(directory) as processes:
         process = processes.start("deaf", [sys.executable, "-c", deaf])
-        process.wait_ready(lambda: "deaf" in process.tail(), within=30)
+        process.wait_ready(lambda: "deaf" in process.tail(), within=PATIENCE)
         process.stop(within=0.2)
         assert process.exit_code == -signal.SIGKILL
 
@@ -153,4 +154,4 @@ async def test_waiting_does_not_hold_up_the_loop(directory: Path) -> None:
         async def is_set() -> bool:
             return ready.is_set()
 
-        await process.until_ready(is_set, within=10)
+        await process.until_ready(is_set, within=PATIENCE)

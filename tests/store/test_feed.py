@@ -15,6 +15,7 @@ from schema.migrate import migrate
 from store import feed, pages, repositories
 from store.database import Database
 from tests.shop import connected
+from tests.waiting import PATIENCE
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 REPOSITORY_ID = "00000000-0000-4000-8000-0000000000f1"
@@ -379,7 +380,7 @@ async def test_readers_and_writers_do_not_wait_for_a_partition(stored: Feed) -> 
         await transaction.start()
         await busy.execute("update github_events_cache set is_privileged = false")
         later = WATCH._replace(created_at=AT + timedelta(days=60), event_id="WatchEvent_z")
-        await asyncio.wait_for(feed.ensure_months(stored.database, [later]), 5)
+        await asyncio.wait_for(feed.ensure_months(stored.database, [later]), PATIENCE)
         await transaction.rollback()
 
 

@@ -18,7 +18,8 @@ from temporalio.worker import Worker
 from activities.failures import as_application_error
 from errors import JobOver, RetryNow
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Pace, archive_workflow_id
-from tests.workflows.test_workspace_backfill import TEST_SERVER
+from tests.waiting import PATIENCE
+from tests.workflows.test_workspace_backfill import HEARTBEATS_EVERY, TEST_SERVER
 from workflows.archive import ArchiveWorkflow
 from workflows.order import sweep_queue
 
@@ -65,7 +66,7 @@ class Pretence:
             repositories=1,
             first_hour=FIRST,
             last_hour=FIRST + timedelta(hours=HOURS - 1),
-            pace=Pace(heartbeat_timeout_seconds=1),
+            pace=Pace(heartbeat_timeout_seconds=30),
         )
 
     @activity.defn(name="read_archive")
@@ -83,7 +84,12 @@ class Pretence:
         decisions: list[Callable[..., Any]] = [self.begin_archive, self.end_archive]
         async with (
             Worker(client, task_queue=queue, workflows=[ArchiveWorkflow], activities=decisions),
-            Worker(client, task_queue=sweep_queue(queue, "historical"), activities=[self.read_archive]),
+            Worker(
+                client,
+                task_queue=sweep_queue(queue, "historical"),
+                activities=[self.read_archive],
+                max_heartbeat_throttle_interval=HEARTBEATS_EVERY,
+            ),
         ):
             yield await client.start_workflow(
                 ArchiveWorkflow.run,
@@ -106,7 +112,7 @@ async def test_a_long_reading_goes_on_in_new_runs(
 
     pretence = Pretence(an_hour)
     async with pretence.started(skipping.client) as handle:
-        result = await asyncio.wait_for(handle.result(), 30)
+        result = await asyncio.wait_for(handle.result(), PATIENCE)
         last = skipping.client.get_workflow_handle(handle.id)
         described = await last.describe()
         assert described.raw_info.first_run_id != described.run_id
@@ -122,7 +128,7 @@ async def test_a_limit_is_slept_through_without_an_attempt(skipping: WorkflowEnv
 
     pretence = Pretence(limited_once)
     async with pretence.started(skipping.client) as handle:
-        await asyncio.wait_for(handle.result(), 30)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     first, second = pretence.calls
     assert timedelta(hours=1) <= second - first < timedelta(hours=1, seconds=30)
 
@@ -135,7 +141,7 @@ async def test_what_passes_is_tried_again(skipping: WorkflowEnvironment) -> None
 
     pretence = Pretence(failing)
     async with pretence.started(skipping.client) as handle:
-        assert (await asyncio.wait_for(handle.result(), 30)).outcome == "completed"
+        assert (await asyncio.wait_for(handle.result(), PATIENCE)).outcome == "completed"
     assert len(pretence.calls) == 30, "only the activity says when it is enough"
 
 
@@ -147,7 +153,7 @@ async def test_what_is_over_is_written_down(skipping: WorkflowEnvironment) -> No
 
     pretence = Pretence(over)
     async with pretence.started(skipping.client) as handle:
-        result = await asyncio.wait_for(handle.result(), 30)
+        result = await asyncio.wait_for(handle.result(), PATIENCE)
     assert (result.outcome, result.failure.code, result.next_hour) == ("failed", "deleted", FIRST + timedelta(hours=7))
     assert [(each.status, each.failure and each.failure.code) for each in pretence.ended] == [("failed", "deleted")]
 
@@ -172,10 +178,10 @@ async def test_a_cancel_is_written_down_after_the_slice_has_stopped(
 
     pretence = Pretence(until_canceled)
     async with pretence.started(skipping.client) as handle:
-        await asyncio.wait_for(reading.wait(), 10)
+        await asyncio.wait_for(reading.wait(), PATIENCE)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
-            await asyncio.wait_for(handle.result(), 20)
+            await asyncio.wait_for(handle.result(), PATIENCE)
         assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
     assert stopped.is_set()
     assert [each.status for each in pretence.ended] == ["canceled"]
@@ -188,5 +194,5 @@ async def test_a_reading_that_has_ended_is_not_read(skipping: WorkflowEnvironmen
 
     pretence = Pretence(never, status="canceled")
     async with pretence.started(skipping.client) as handle:
-        assert await asyncio.wait_for(handle.result(), 10) is None
+        assert await asyncio.wait_for(handle.result(), PATIENCE) is None
     assert (pretence.calls, pretence.ended) == ([], [])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ from messages import (
     repository_workflow_id,
     workspace_workflow_id,
 )
-from tests.shop import eventually
+from tests.waiting import PATIENCE, eventually, so
 from tests.workflows.test_workspace_backfill import DONE, MORE, TEST_SERVER, Pretence, repositories
 from workflows.order import priority
 from workflows.workspace_backfill import LONG, WorkspaceBackfillWorkflow
@@ -112,13 +112,6 @@ async def begin(client: Client, queue: str, job_id: str) -> WorkflowHandle[Any, 
     )
 
 
-def so(true: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
-    async def fact() -> bool:
-        return true()
-
-    return fact
-
-
 # --- Recent first -----------------------------------------------------------------------------------------------------
 
 
@@ -131,9 +124,9 @@ async def test_recent_goes_before_historical_and_who_is_stuck_blocks_nobody(temp
     jobs = Jobs(sweep_is=second_is_stuck, of={"job": repositories(12)}, at_once=3)
     async with jobs.worked(temporal_client) as queue:
         handle = await begin(temporal_client, queue, "job")
-        await eventually(so(lambda: jobs.ended("job") == 11), within=20)
+        await eventually(so(lambda: jobs.ended("job") == 11))
         await handle.signal("cancel", Cancel(job_id="job"))
-        await asyncio.wait_for(handle.result(), 20)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     legs = {leg: [name for _, of, name in jobs.swept if of == leg] for leg in ("recent", "historical")}
     everybody = {each.full_name for each in jobs.of["job"]}
     assert {*legs["recent"]} == everybody
@@ -151,12 +144,12 @@ async def test_without_a_historical_worker_all_recent_work_is_done(temporal_clie
     async with jobs.worked(temporal_client, legs=("recent",)) as queue:
         handles = [await begin(temporal_client, queue, job) for job in jobs.of]
         everything = {(job, each.full_name) for job, its in jobs.of.items() for each in its}
-        await eventually(so(lambda: {(job, name) for job, _, name in jobs.swept} == everything), within=20)
+        await eventually(so(lambda: {(job, name) for job, _, name in jobs.swept} == everything))
         assert not jobs.finished
         # What no worker has begun stops at once.
         for job, handle in zip(jobs.of, handles, strict=True):
             await handle.signal("cancel", Cancel(job_id=job))
-            await asyncio.wait_for(handle.result(), 10)
+            await asyncio.wait_for(handle.result(), PATIENCE)
     assert {each.outcome.status for each in jobs.recorded} == {"in_progress"}
 
 
@@ -176,9 +169,9 @@ async def test_three_repositories_are_done_before_a_twentieth_of_three_hundred(t
     jobs = Jobs(sweep_is=several, of={"large": repositories(300), "small": repositories(3)})
     async with jobs.worked(temporal_client, sweeps_at_once=1) as queue:
         large = await begin(temporal_client, queue, "large")
-        await eventually(so(lambda: len({name for _, _, name in jobs.swept}) == jobs.at_once), within=20)
+        await eventually(so(lambda: len({name for _, _, name in jobs.swept}) == jobs.at_once))
         small = await begin(temporal_client, queue, "small")
-        await asyncio.wait_for(small.result(), 30)
+        await asyncio.wait_for(small.result(), PATIENCE)
         ended, swept = jobs.ended("large"), [job for job, _, _ in jobs.swept]
         await large.terminate()
     assert jobs.ended("small") == 3
@@ -211,12 +204,12 @@ async def test_a_retry_goes_before_bulk_that_waited(temporal_client: Client) -> 
             return all([each.activity_type.name for each in its] == ["sweep"] * 2 for its in pending)
 
         bulk = await begin(temporal_client, queue, "bulk")
-        await eventually(lambda: all_wait("bulk"), within=20)
+        await eventually(lambda: all_wait("bulk"))
         retry = await begin(temporal_client, queue, "retry")
-        await eventually(lambda: all_wait("retry"), within=20)
+        await eventually(lambda: all_wait("retry"))
         assert len(jobs.swept) == 1
         held.set()
-        await asyncio.wait_for(retry.result(), 20)
+        await asyncio.wait_for(retry.result(), PATIENCE)
         await bulk.terminate()
     recent = [job for job, leg, _ in jobs.swept if leg == "recent"]
     before = recent[: len(recent) - recent[::-1].index("retry")].count("bulk")
@@ -252,7 +245,7 @@ async def test_a_thousand_repositories_keep_every_history_short_and_carry_ids_al
     jobs = Jobs(of={"job": repositories(1_000)})
     async with jobs.worked(client, EveryFifthIsLarge) as queue:
         handle = await begin(client, queue, "job")
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         run_id: str | None = (await handle.describe()).raw_info.first_run_id
         lengths, carried, started = [], [], Counter[str]()
         while run_id:

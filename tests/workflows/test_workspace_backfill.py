@@ -47,6 +47,7 @@ from messages import (
 )
 from sandbox.temporal import TEMPORAL
 from tests.shop import eventually
+from tests.waiting import PATIENCE
 from workflows.order import sweep_queue
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
@@ -55,6 +56,9 @@ TEST_SERVER = Path(sys.prefix) / "bin" / "temporal-test-server"
 AT_ONCE = 10
 EARLY = 100
 """Events of history after which the server suggests to continue as new; in production thousands."""
+HEARTBEATS_EVERY = timedelta(seconds=0.2)
+"""At most: a cancel comes with the answer to one. The SDK's own bound is 80 % of the heartbeat timeout, which is long
+enough here that no living activity misses it."""
 DONE = SliceResult(outcome="completed")
 MORE = SliceResult(outcome="more")
 
@@ -121,7 +125,7 @@ class Pretence:
             data_types=["pull_requests", "issues"],
             total_repositories=len(self.repositories),
             attempt=self.begun.count(job.job_id) - 1,
-            pace=Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=1),
+            pace=Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=30),
         )
 
     @activity.defn(name="next_repositories")
@@ -183,6 +187,7 @@ class Pretence:
                     task_queue=sweep_queue(queue, leg),
                     activities=[self.sweep],
                     max_concurrent_activities=sweeps_at_once,
+                    max_heartbeat_throttle_interval=HEARTBEATS_EVERY,
                 )
                 await workers.enter_async_context(sweeps)
             decisions = Worker(
@@ -258,14 +263,14 @@ async def goes_on_in_new_runs(client: Client, pretence: Pretence, monkeypatch: p
             asked_for[info.run_id] = f"job {len(asked_for)}"
             job = Run(job_id=asked_for[info.run_id])
             signal = client.get_workflow_handle(info.workflow_id).signal("run", job)
-            asyncio.run_coroutine_threadsafe(signal, loop).result(timeout=1)
+            asyncio.run_coroutine_threadsafe(signal, loop).result(timeout=PATIENCE)
         give_way(*arguments, **keywords)
 
     monkeypatch.setattr(workflow, "continue_as_new", overtaken)
     async with pretence.worked(client, Instant) as queue:
         workflow_id = (await start(client, queue, "the job")).id
         handle = client.get_workflow_handle(workflow_id)
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         runs = await runs_of(client, workflow_id, handle)
     initiated = [each for run in runs for each in run.initiated]
     assert initiated == [repository_workflow_id("the job", each.repository_id) for each in pretence.repositories]
@@ -320,7 +325,7 @@ async def test_a_repository_with_a_long_history_goes_on_in_a_new_run_and_awaits_
 
     pretence = Pretence(repositories(1), one_in_many_slices_one_limited)
     async with pretence.worked(hasty) as queue:
-        await asyncio.wait_for((await start(hasty, queue, "job")).result(), 20)
+        await asyncio.wait_for((await start(hasty, queue, "job")).result(), PATIENCE)
         child = hasty.get_workflow_handle(repository_workflow_id("job", pretence.repositories[0].repository_id))
         assert (await child.describe()).raw_info.first_run_id != (await child.describe()).run_id
         await replay(hasty, child.id)
@@ -359,7 +364,7 @@ async def test_a_run_that_gives_way_awaits_neither_limits_nor_slices(hasty: Clie
     pretence = Pretence(repositories(24), slow)
     async with pretence.worked(hasty) as queue:
         handle = await start(hasty, queue, "job")
-        await asyncio.wait_for(handle.result(), 30)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         runs = await runs_of(hasty, handle.id, handle)
         await replay(hasty, handle.id)
         for each in pretence.repositories[:2]:
@@ -406,7 +411,7 @@ async def test_an_hours_limit_is_slept_through_without_an_attempt_and_shown(skip
 
     pretence = Pretence(repositories(1), limited_once, inspect_limited=timedelta(minutes=30))
     async with pretence.worked(skipping.client) as queue:
-        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), 30)
+        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), PATIENCE)
     assert pretence.outcome("o/1").status == "completed"
     assert sorted((name, attempt) for _, name, attempt, _ in pretence.sweeps) == [
         ("issues", 1),
@@ -439,7 +444,7 @@ async def test_what_passes_is_tried_again_and_what_is_over_is_not(skipping: Work
 
     pretence = Pretence(repositories(2), one_of_each)
     async with pretence.worked(skipping.client) as queue:
-        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), 30)
+        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), PATIENCE)
     for repository in pretence.repositories:
         name = repository.full_name
         attempts = [(of, attempt) for it, of, attempt, _ in pretence.sweeps if it == name]
@@ -483,7 +488,7 @@ async def test_a_repository_whose_workflow_of_before_still_runs_fails_alone(skip
             id=repository_workflow_id("job", lost.repository_id),
             task_queue=queue,
         )
-        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), 30)
+        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), PATIENCE)
         held.set()
         await lingering.result()
     of_the_job = [each.outcome for each in pretence.recorded if each.job_id == "job"]
@@ -514,9 +519,9 @@ async def test_a_slice_that_ends_by_itself_while_it_is_canceled_is_the_last(skip
     pretence = Pretence(repositories(1), ends_by_itself)
     async with pretence.worked(skipping.client) as queue:
         handle = await start(skipping.client, queue, "job")
-        await eventually(lambda: _is(len(running) == 2), within=10)
+        await eventually(lambda: _is(len(running) == 2))
         await handle.signal("cancel", Cancel(job_id="job"))
-        await asyncio.wait_for(handle.result(), 20)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         child = skipping.client.get_workflow_handle(
             repository_workflow_id("job", pretence.repositories[0].repository_id)
         )
@@ -530,10 +535,10 @@ async def test_a_workflow_canceled_while_it_lists_its_repositories_ends_its_job(
     assert pretence.next_is_held
     async with pretence.worked(skipping.client) as queue:
         handle = await start(skipping.client, queue, "job")
-        await asyncio.wait_for(pretence.listing.wait(), 10)
+        await asyncio.wait_for(pretence.listing.wait(), PATIENCE)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
-            await asyncio.wait_for(handle.result(), 20)
+            await asyncio.wait_for(handle.result(), PATIENCE)
         pretence.next_is_held.set()
         assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
     assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", True)]
@@ -544,12 +549,12 @@ async def test_a_retry_is_not_stopped_by_the_cancel_of_the_attempt_before(skippi
     assert pretence.next_is_held
     async with pretence.worked(skipping.client) as queue:
         handle = await start(skipping.client, queue, "job")
-        await asyncio.wait_for(pretence.listing.wait(), 10)
+        await asyncio.wait_for(pretence.listing.wait(), PATIENCE)
         # In one and the same run of the workflow.
         await handle.signal("cancel", Cancel(job_id="job"))
         await handle.signal("retry", Retry(job_id="job"))
         pretence.next_is_held.set()
-        await asyncio.wait_for(handle.result(), 20)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     assert [(each.attempt, each.canceled) for each in pretence.finished] == [(0, True), (1, False)]
     assert pretence.outcome("o/1").status == "completed"
 

@@ -30,7 +30,7 @@ from sandbox.github.faults.replies import (
     bad_credentials,
     gateway_error,
 )
-from sandbox.github.faults.transport import Hang, Latency, Reset, Truncated
+from sandbox.github.faults.transport import Hang, Held, Latency, Reset, Truncated
 
 __all__ = [
     "BadCredentials",
@@ -43,6 +43,7 @@ __all__ = [
     "GatewayTimeout",
     "Hang",
     "Headers",
+    "Held",
     "Latency",
     "NullNode",
     "PrimaryLimit",

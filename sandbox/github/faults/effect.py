@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""What every effect is: it acts at up to five moments of a request, and does nothing where it does not say so."""
+"""What every effect is: it acts at up to six moments of a request, and does nothing where it does not say so."""
 
 from typing import Any, ClassVar
 
@@ -23,3 +23,6 @@ class Effect:
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         return reply
+
+    async def hold(self) -> None:
+        """Returns when the finished answer may be sent."""

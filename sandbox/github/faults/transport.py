@@ -1,6 +1,8 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
 """What happens to an answer on its way: it is late, cut short, or never comes."""
 
+import asyncio
+import threading
 from dataclasses import dataclass
 
 from sandbox.github.faults.effect import Effect
@@ -37,3 +39,22 @@ class Hang(Effect):
     """No answer, ever: the connection stays open until the client gives up."""
 
     seconds: float = float("inf")
+
+
+class Held(Effect):
+    """No answer before `release`, which any thread may call. `waiting` answers are held at the moment."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._released = threading.Event()
+
+    def release(self) -> None:
+        self._released.set()
+
+    async def hold(self) -> None:
+        self.waiting += 1
+        try:
+            while not self._released.is_set():  # noqa: ASYNC110 (set by another thread)
+                await asyncio.sleep(0.005)
+        finally:
+            self.waiting -= 1

@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.github import Limits, StandIn, World
 from sandbox.github.repositories import Repository
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 QUERY = """query List($first: Int!, $after: String) { repository(owner: "octo", name: "hello") {
@@ -142,7 +143,7 @@ def test_as_a_process(tmp_path: Path) -> None:
         assert orjson.loads(answer.stdout)["full_name"] == "octo/made"
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -158,7 +159,7 @@ def test_as_a_process(tmp_path: Path) -> None:
 )
 def test_bad_arguments(arguments: tuple[str, ...], words: str) -> None:
     process = run(*arguments)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert words in errors
     assert "Traceback" not in errors
