@@ -252,6 +252,8 @@ class Page:
     whole_reviews: list["Whole"] = field(default_factory=list)
     whole_comments: list["Whole"] = field(default_factory=list)
     """Comments of discussions, with the ids of their replies."""
+    hidden: list["Note"] = field(default_factory=list)
+    """What GitHub counts of these threads and refuses to show."""
 
     @property
     def changes(self) -> list[datetime]:
@@ -264,7 +266,8 @@ class Whole(NamedTuple):
 
     A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, `d:` + a discussion
     comment's GitHub id. `began_at` is when the first of them was asked for: a child born before it that is not among
-    them no longer exists.
+    them no longer exists. A parent with hidden children (`h:`) is never told as whole: which of the stored ones are
+    hidden, and which are gone, cannot be known.
     """
 
     parent: int

@@ -15,6 +15,7 @@ import structlog
 
 from budget.account import LONGEST_WAIT, Ask
 from errors import PartOver, RetryNow, TooLarge
+from github.nodes import GoneNode, Hidden, Path, mark
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,10 @@ class SwitchedOff(PartOver):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What GitHub said. `asked_at` is its `Date` less the time it took; `missing` are paths of nodes that are not."""
+    """What GitHub said. `asked_at` is its `Date` less the time it took.
+
+    In `data`, nodes that are hidden or gone are marked as such (`github.nodes`).
+    """
 
     data: Any
     asked_at: datetime
@@ -46,10 +50,14 @@ class Answer:
     """REST: path and query of the next page, from the `Link` header."""
     last_page: int | None = None
     """REST: the number of the last page, from the `Link` header; None where this is the last."""
-    missing: frozenset[tuple[str | int, ...]] = field(default=frozenset())
-    refused: Mapping[tuple[str | int, ...], str] = field(default_factory=dict)
-    """Paths of fields that these tokens may not see, with GitHub's words. A field that cannot be null takes what is
-    above it along, up to the whole repository."""
+    refused: Mapping[Path, str] = field(default_factory=dict)
+    """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
+    unmarked: Mapping[Path, str] = field(default_factory=dict)
+    """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
+
+    def refusal_of(self, *path: str | int) -> str | None:
+        """GitHub's words for why the field at `path`, or something below it, is refused; None if it is not."""
+        return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,10 @@ class ScopeMissing(PartOver):
     """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
 
 
+_ABOVE_THE_LIST: tuple[Path, ...] = ((), ("repository",), ("repository", "threads"))
+"""A refusal here is of everything that was asked for."""
+
+
 def read_graphql(ask: Ask, raw: Raw) -> Answer:
     """Raises every class of the taxonomy, `Limited` and `Unauthorized`."""
     content = decode(raw.body) if raw.status == 200 else None
@@ -87,17 +99,21 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
             raise _limited(raw.headers)
         raise _refusal(raw, ask.operation)
     data = content.get("data")
-    missing, refused = [], {}
+    refused: dict[Path, str] = {}
+    unmarked: dict[Path, str] = {}
     for error in content.get("errors") or ():
         path = tuple(error.get("path") or ())
-        hidden = error.get("type") in ("NOT_FOUND", "FORBIDDEN")
         if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
-            missing.append(path)
-        elif not hidden or path in ((), ("repository",), ("repository", "threads")):
+            mark(data, path, GoneNode())
+        elif error.get("type") not in ("NOT_FOUND", "FORBIDDEN") or path in _ABOVE_THE_LIST:
             raise _graphql_error(raw.headers, error, ask.operation)
         else:
-            refused[path] = str(error.get("message") or error.get("type"))[:500]
-            log.info("hidden from this token", operation=ask.operation, path=path, why=error.get("message"))
+            words = str(error.get("message") or error.get("type"))[:500]
+            refused[path] = words
+            if not mark(data, path, Hidden(words)):
+                unmarked[path] = words
+    if refused:
+        log.info("hidden from this token", operation=ask.operation, paths=list(refused)[:3], number=len(refused))
     if not isinstance(data, dict):
         raise RetryNow("bad_answer", f"GitHub answered {ask.operation} with neither data nor an error")
     rate = data.get("rateLimit") or {}
@@ -108,8 +124,8 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
         rate.get("cost", 0),
         ask.points,
         rate.get("nodeCount", 0),
-        missing=frozenset(missing),
         refused=refused,
+        unmarked=unmarked,
     )
 
 

@@ -1,10 +1,10 @@
 """Discussions: their queries, and a node of them as rows."""
 
-from errors import TooLarge
 from github.actors import Node, contributor, login
 from github.node_ids import database_id
+from github.nodes import shown
 from github.timeline import time, time_or_none
-from rows import Discussion, DiscussionComment, Page, Part, Whole
+from rows import Discussion, DiscussionComment, Note, Page, Part, Whole
 
 PAGE = "Discussions"
 LISTING = "DiscussionListing"
@@ -50,13 +50,17 @@ def add(node: Node, page: Page) -> int:
 def add_comments(nodes: list[Node], discussion: int, number: int | None, page: Page) -> tuple[list[str], list[Part]]:
     """Adds comments with their replies to the page; returns their `seen` keys, and the replies that did not fit."""
     seen, rest = [], []
-    for node in _present(nodes):
+    for node in nodes:
         github_id = _add_comment(node, discussion, None, node["replies"]["totalCount"], page)
         seen.append(f"d:{github_id}")
         replies = node["replies"]
-        keys = add_replies(replies["nodes"], discussion, github_id, page)
+        answers = shown(replies["nodes"], f"replies in #{number}")
+        keys = add_replies(answers.nodes, discussion, github_id, page) + answers.keys
+        if answers.hidden:
+            page.hidden.append(Note("hidden", "replies", number, node["id"], len(answers.hidden), answers.hidden[-1]))
         if not replies["pageInfo"]["hasNextPage"] and len(keys) >= replies["totalCount"]:
-            page.whole_comments.append(Whole(github_id, page.asked_at, keys))
+            if not answers.hidden:
+                page.whole_comments.append(Whole(github_id, page.asked_at, keys))
             continue
         part = Part("replies", node["id"], number, page.asked_at, expected=replies["totalCount"], parent=github_id)
         if replies["pageInfo"]["hasNextPage"]:
@@ -67,7 +71,7 @@ def add_comments(nodes: list[Node], discussion: int, number: int | None, page: P
 
 def add_replies(nodes: list[Node], discussion: int, comment: int, page: Page) -> list[str]:
     """Adds the replies to a comment to the page; returns their `seen` keys."""
-    return [f"d:{_add_comment(node, discussion, comment, 0, page)}" for node in _present(nodes)]
+    return [f"d:{_add_comment(node, discussion, comment, 0, page)}" for node in nodes]
 
 
 def _add_comment(node: Node, discussion: int, parent: int | None, replies: int, page: Page) -> int:
@@ -89,9 +93,3 @@ def _add_comment(node: Node, discussion: int, parent: int | None, replies: int, 
         )
     )
     return github_id
-
-
-def _present(nodes: list[Node]) -> list[Node]:
-    if any(node is None for node in nodes):
-        raise TooLarge("null_node", "GitHub left out a comment of a discussion")
-    return nodes

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from errors import PartOver, TooLarge
+from errors import PartOver
 from github.actors import Node
 from github.answers import Answer, Gone, InvalidCursor, SwitchedOff
 from github.client import GitHub
 from github.node_ids import database_id
+from github.nodes import shown
 from github.repositories import check_identity
 from messages import RepositoryRef
 from rows import EventSource, FeedEvent, Json, Page, StarDay
@@ -79,11 +80,11 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
     answer = await github.graphql("Stargazers", _named(repository) | {"first": first, "after": after})
     found = _repository(answer, "stargazers", repository)
     connection = found["stargazers"]
-    edges, hidden = _present(answer, "stargazers", connection["edges"])
+    edges = shown(connection["edges"], "stargazers")
     if after is None and not connection["edges"] and found["stargazerCount"] > 0:
         raise Refused("forbidden", f"GitHub shows none of the {found['stargazerCount']} stargazers to these tokens")
-    read = _read(answer, connection, hidden)
-    for edge in edges:
+    read = _read(answer, connection, len(edges.hidden))
+    for edge in edges.nodes:
         user, at = edge["node"], _time(edge["starredAt"])
         number = database_id(user)
         payload = {"action": "started", "actor": {"login": user["login"], "avatar_url": user["avatarUrl"]}}
@@ -111,12 +112,12 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
     """Forks that are still there. Who made one for an organization, only the events API tells."""
     answer = await github.graphql("Forks", _named(repository) | {"first": first, "after": after})
     found = _repository(answer, "forks", repository)
-    nodes, hidden = _present(answer, "forks", found["forks"]["nodes"])
-    read = _read(answer, found["forks"], hidden)
+    forks = shown(found["forks"]["nodes"], "forks")
+    read = _read(answer, found["forks"], len(forks.hidden))
     reference = found["defaultBranchRef"]
     if reference is not None and reference["target"] is not None:
         read.branch, read.head = reference["name"], reference["target"]["oid"]
-    for node in nodes:
+    for node in forks.nodes:
         number, owner, at = database_id(node), node["owner"], _time(node["createdAt"])
         payload = {
             "forkee": {
@@ -202,9 +203,7 @@ async def read_history(
     if not commit:
         return None
     read = History({}, commit["inScope"]["totalCount"], answer.asked_at, answer.seconds, answer.cost)
-    for node in commit["history"]["nodes"]:
-        if node is None:
-            raise TooLarge("null_node", "GitHub left out a commit")
+    for node in shown(commit["history"]["nodes"], "commits").nodes:
         author = node["author"] or {}
         name = author.get("name")
         # A bot is no user there, and has its login for a name.
@@ -315,7 +314,7 @@ def _named(repository: RepositoryRef) -> dict[str, Any]:
 
 def _repository(answer: Answer, field_: str, repository: RepositoryRef) -> Node:
     found: Node | None = answer.data.get("repository")
-    refusal = next((why for path, why in answer.refused.items() if path[:2] == ("repository", field_)), None)
+    refusal = answer.refusal_of("repository", field_)
     if refusal is not None and (found is None or found.get(field_) is None):
         raise Refused("forbidden", f"GitHub does not show the {field_} of {repository.full_name}: {refusal}")
     if found is None:
@@ -344,15 +343,6 @@ def _numbered(size: int, offset: int) -> dict[str, int]:
 
 def _next(answer: Answer, size: int, offset: int) -> str | None:
     return str(offset + size) if answer.next_path else None
-
-
-def _present(answer: Answer, field_: str, things: list[Node | None]) -> tuple[list[Node], int]:
-    """Those that came, and how many may not be seen. Raises `TooLarge` if one is missing without a reason."""
-    present = [each for each in things if each is not None]
-    hidden = sum(path[:2] == ("repository", field_) and len(path) > 2 for path in answer.refused)
-    if len(present) + hidden < len(things):
-        raise TooLarge("null_node", f"GitHub left out one of the {field_}")
-    return present, hidden
 
 
 def _read(answer: Answer, connection: Node, hidden: int) -> Happenings:

@@ -7,33 +7,36 @@ from typing import Any
 
 from errors import TooLarge
 from github.actors import Node
+from github.nodes import shown
+from rows import Note, Page
 
 
-def whole(connection: Node | None, what: str) -> list[Node]:
-    """All nodes of a connection that fits into one page. Raises `TooLarge` for one that came back with a hole.
+def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
+    """All nodes of a connection of a thread that fits into one page; those that are hidden are noted on the page.
 
-    GitHub bounds what is asked for so (100 labels, 10 assignees, ...); should it ever hold more, the thread ends as
-    one that could not be fetched whole, with its number.
+    GitHub bounds what is asked for so (100 labels, 10 assignees, ...). Raises `TooLarge` if a node is lost, or if the
+    page holds less than the connection counts.
     """
-    if connection is None:
+    found = node[connection]
+    if found is None:
         return []
-    nodes = connection["nodes"]
-    if any(node is None for node in nodes):
-        raise TooLarge("null_node", f"GitHub left out one of the {what}")
-    if connection.get("totalCount", 0) > len(nodes):
-        raise TooLarge("overflow", f"{len(nodes)} of {connection['totalCount']} {what} fit into a page")
-    return list(nodes)
+    seen = shown(found["nodes"], what)
+    if found.get("totalCount", 0) > len(found["nodes"]):
+        raise TooLarge("overflow", f"{len(found['nodes'])} of {found['totalCount']} {what} fit into a page")
+    if seen.hidden:
+        page.hidden.append(Note("hidden", what, node["number"], node["id"], len(seen.hidden), seen.hidden[-1]))
+    return seen.nodes
 
 
-def labels(node: Node) -> list[dict[str, Any]]:
+def labels(node: Node, page: Page) -> list[dict[str, Any]]:
     """`[{name, color, description}]`; GitHub allows 100 on a thread."""
-    nodes = sorted(whole(node["labels"], "labels"), key=lambda label: str(label["name"]))
+    nodes = sorted(whole(node, "labels", "labels", page), key=lambda label: str(label["name"]))
     return [{"name": each["name"], "color": each["color"], "description": each["description"]} for each in nodes]
 
 
-def assignees(node: Node) -> list[dict[str, Any]]:
+def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
     """`[{id, login, avatar_url}]`; GitHub allows 10 on a thread."""
-    nodes = sorted(whole(node["assignees"], "assignees"), key=lambda user: str(user["login"]))
+    nodes = sorted(whole(node, "assignees", "assignees", page), key=lambda user: str(user["login"]))
     return [{"id": each["databaseId"], "login": each["login"], "avatar_url": each["avatarUrl"]} for each in nodes]
 
 

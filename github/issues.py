@@ -2,7 +2,8 @@
 
 from github.actors import Node, contributor
 from github.fields import assignees, labels, milestone, whole
-from github.timeline import time, time_or_none
+from github.nodes import shown
+from github.timeline import ITEMS, time, time_or_none
 from rows import Closing, Issue, Page
 
 KIND = "issue"
@@ -33,13 +34,13 @@ def add(node: Node, page: Page) -> int:
             time(node["createdAt"]),
             time(node["updatedAt"]),
             time_or_none(node["closedAt"]),
-            labels(node),
+            labels(node, page),
             milestone(node),
-            assignees(node),
+            assignees(node, page),
             sorted(
                 (
                     {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
-                    for pull in whole(node["closedByPullRequestsReferences"], "closing pull requests")
+                    for pull in whole(node, "closedByPullRequestsReferences", "linked pull requests", page)
                 ),
                 key=lambda pull: str(pull["url"]),
             ),
@@ -56,7 +57,7 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
     timeline = node.get("timelineItems")
     if timeline is None or timeline["pageInfo"]["hasNextPage"]:
         return None, False
-    closings = [item for item in timeline["nodes"] if item and item["__typename"] == "ClosedEvent"]
+    closings = [item for item in shown(timeline["nodes"], ITEMS).nodes if item["__typename"] == "ClosedEvent"]
     return (contributor(closings[-1]["actor"], page) if closings else None), True
 
 
@@ -65,5 +66,5 @@ def add_closings(items: list[Node], issue: int, page: Page) -> None:
     page.closings.extend(
         Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
         for item in items
-        if item and item["__typename"] == "ClosedEvent"
+        if item["__typename"] == "ClosedEvent"
     )

@@ -44,12 +44,12 @@ def add(node: Node, page: Page) -> int:
             time_or_none(node["closedAt"]),
             time_or_none(node["mergedAt"]),
             node["url"],
-            labels(node),
+            labels(node, page),
             milestone(node),
-            assignees(node),
+            assignees(node, page),
         )
     )
-    for request in whole(node["reviewRequests"], "review requests"):
+    for request in whole(node, "reviewRequests", "review requests", page):
         reviewer = request["requestedReviewer"]
         if reviewer is None or (reviewer["__typename"] == "Team" and "slug" not in reviewer):
             # The account or team was deleted, or is not shown to this token: nobody can be named.

@@ -16,11 +16,12 @@ from github.actors import Node
 from github.answers import Answer, Gone
 from github.client import GitHub
 from github.node_ids import database_id
+from github.nodes import HIDDEN_KEY, GoneNode, Hidden, shown
 from github.repositories import check_identity
 from github.timeline import add_items as add_timeline
 from github.timeline import add_listed_review_comment, add_review, add_review_comments, time
 from messages import DataType, RepositoryRef
-from rows import Page, Part, PartKind, ThreadKind, Whole
+from rows import Note, Page, Part, PartKind, ThreadKind, Whole
 
 REVIEW_COMMENTS = "pulls/comments"
 
@@ -122,6 +123,8 @@ class Listing:
     """None at the end of the list."""
     asked_at: datetime
     seconds: float
+    withheld: list[str] = field(default_factory=list)
+    """GitHub's words for each thread that is refused."""
 
 
 @dataclass(slots=True)
@@ -144,6 +147,15 @@ class Threads:
     """Parts that were asked for and are whole now."""
     going_on: list[Part] = field(default_factory=list)
     """Parts that were asked for and have more pages, or have to begin again; with their new cursor."""
+    withheld: list[str] = field(default_factory=list)
+    """GitHub's words for each thread of the page that is refused whole: it has no number and no id then."""
+    refused: list[tuple[Part, str]] = field(default_factory=list)
+    """Parts whose parent is refused as a whole, with GitHub's words; they are done."""
+
+    @property
+    def hidden(self) -> list[Note]:
+        """What is missing of threads that are shown, by thread and connection; counted to the end of this page."""
+        return self.page.hidden
 
 
 class CommentSince(NamedTuple):
@@ -169,7 +181,7 @@ async def read_page(
     *,
     changes: bool = False,
 ) -> Threads:
-    """A page of whole threads, latest updated first. Raises `TooLarge` if a node came back null.
+    """A page of whole threads, latest updated first. Raises `TooLarge` if a node is lost.
 
     With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
     """
@@ -178,11 +190,10 @@ async def read_page(
         kind.page, variables, requests=page_requests(kind, first, changes=changes), parents=first
     )
     connection = _connection(answer, repository)
-    nodes = connection["nodes"]
-    if any(node is None for node in nodes):
-        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a page of {first}")
     threads = _threads(answer, kind)
     threads.total = connection["totalCount"]
+    page = shown(connection["nodes"], f"threads of {repository.full_name}")
+    nodes, threads.withheld = page.nodes, page.hidden
     for node in nodes:
         _add_thread(kind, node, threads)
     if nodes:
@@ -246,13 +257,11 @@ async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], fi
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node[kind.items]
-        part.seen.extend(_add_items(kind, connection["nodes"], _parent(part), part.number, threads))
-        if kind.kind == "issue":
-            issues.add_closings(connection["nodes"], _parent(part), threads.page)
+        _add_items(kind, connection, part, threads)
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection["pageInfo"], total, threads):
-            threads.page.whole_threads.append(Whole(_parent(part), part.began_at, part.seen))
+            _add_whole(threads.page.whole_threads, part)
             if kind.kind == "pull_request":
                 _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
     return threads
@@ -264,9 +273,9 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     for part, node in _aliases(answer, parts, threads):
         connection = node["reviews"]
-        before = len(threads.page.reviews)
-        part.seen.extend(add_review(each, _parent(part), threads.page) for each in connection["nodes"])
-        threads.parts.extend(_review_parts(threads.page, before, part.number, connection["nodes"]))
+        before, nodes = len(threads.page.reviews), _shown(connection, part, threads.page)
+        part.seen.extend(add_review(each, _parent(part), threads.page) for each in nodes)
+        threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
         _advance(part, connection["pageInfo"], connection["totalCount"], threads)
     return threads
 
@@ -277,7 +286,8 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node["comments"]
-        part.seen.extend(add_timeline(connection["nodes"], _parent(part), kind.kind, threads.page))
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(add_timeline(nodes, _parent(part), kind.kind, threads.page))
         _advance(part, connection["pageInfo"], connection["totalCount"], threads)
     return threads
 
@@ -296,9 +306,10 @@ async def read_review_comments(
     for part, node in pairs:
         connection = node["comments"]
         review = _parent(part)
-        part.seen.extend(add_review_comments(connection["nodes"], review, pull_requests_of[review], threads.page))
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(add_review_comments(nodes, review, pull_requests_of[review], threads.page))
         if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
-            threads.page.whole_reviews.append(Whole(review, part.began_at, part.seen))
+            _add_whole(threads.page.whole_reviews, part)
     return threads
 
 
@@ -309,9 +320,10 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     for part, node in _aliases(answer, parts, threads):
         connection = node["replies"]
         discussion = database_id(node["discussion"])
-        part.seen.extend(discussions.add_replies(connection["nodes"], discussion, _parent(part), threads.page))
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(discussions.add_replies(nodes, discussion, _parent(part), threads.page))
         if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
-            threads.page.whole_comments.append(Whole(_parent(part), part.began_at, part.seen))
+            _add_whole(threads.page.whole_comments, part)
     return threads
 
 
@@ -399,12 +411,18 @@ def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
         raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
     check_identity(repository, wanted)
     connection: Node | None = repository["threads"]
+    refusal = answer.refusal_of("repository", "threads")
+    if connection is None and refusal is not None:
+        raise PartOver("forbidden", refusal, "give the token access to the repository")
     if connection is None:
         raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
     return connection
 
 
 def _listing(connection: Node, answer: Answer, repository: RepositoryRef) -> Listing:
+    what = f"threads of {repository.full_name}"
+    # A refused thread is null itself, or takes its edge along.
+    edges = shown([_edge_or_null(edge) for edge in connection["edges"]], what)
     entries = [
         Entry(
             edge["node"]["id"],
@@ -415,48 +433,69 @@ def _listing(connection: Node, answer: Answer, repository: RepositoryRef) -> Lis
             edge["cursor"],
             edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
         )
-        for edge in connection["edges"]
-        if edge and edge["node"]
+        for edge in edges.nodes
     ]
-    if len(entries) < len(connection["edges"]):
-        raise TooLarge("null_node", f"GitHub left out a thread of {repository.full_name} in a listing")
     info = connection["pageInfo"]
     end_cursor = info["endCursor"] if info["hasNextPage"] else None
-    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds)
+    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds, edges.hidden)
+
+
+def _edge_or_null(edge: Any) -> Any:
+    return edge if isinstance(edge, Hidden) or not edge or isinstance(edge["node"], dict) else edge["node"]
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
     return Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
 
 
-def _add_items(kind: ThreadType, nodes: list[Node], thread: int, number: int | None, threads: Threads) -> list[str]:
-    """Adds what hangs on a thread to the page, and the parts of it that did not fit; returns the `seen` keys."""
-    page = threads.page
+def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
+    """The nodes of a part's page that are shown. What is hidden counts among `part.seen`, and is noted on the page."""
+    found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
+    if found.hidden:
+        part.seen.extend(found.keys)
+        count = sum(key.startswith(HIDDEN_KEY) for key in part.seen)
+        page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, count, found.hidden[-1]))
+    return found.nodes
+
+
+def _add_whole(wholes: list[Whole], part: Part) -> None:
+    """Tells that all children of the part's parent are here, unless some of them are hidden."""
+    if not any(key.startswith(HIDDEN_KEY) for key in part.seen):
+        wholes.append(Whole(_parent(part), part.began_at, part.seen))
+
+
+def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
+    """Adds what hangs on the part's thread to the page and to `part.seen`, and the parts of it that did not fit."""
+    page, thread = threads.page, _parent(part)
+    nodes = _shown(connection, part, page)
     if kind.kind == "discussion":
-        seen, rest = discussions.add_comments(nodes, thread, number, page)
+        seen, rest = discussions.add_comments(nodes, thread, part.number, page)
         threads.parts.extend(rest)
-        return seen
+        part.seen.extend(seen)
+        return
     before = len(page.reviews)
-    seen = add_timeline(nodes, thread, kind.kind, page)
-    threads.parts.extend(_review_parts(page, before, number, nodes))
-    return seen
+    part.seen.extend(add_timeline(nodes, thread, kind.kind, page))
+    threads.parts.extend(_review_parts(page, before, part.number, nodes))
 
 
 def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
     page = threads.page
     github_id = kind.add(node, page)
     connection = node[kind.items]
-    seen = _add_items(kind, connection["nodes"], github_id, node["number"], threads)
-    part = Part(kind.part, node["id"], node["number"], page.asked_at, seen=seen, parent=github_id)
-    if connection["pageInfo"]["hasNextPage"] or len(seen) < connection[kind.count]:
-        part.cursor = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
+    part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=github_id)
+    _add_items(kind, connection, part, threads)
+    goes_on = connection["pageInfo"]["hasNextPage"]
+    if goes_on or len(part.seen) < connection[kind.count]:
         part.expected = connection[kind.count]
-        part.seen = seen if part.cursor else []
+        if goes_on:
+            part.cursor = connection["pageInfo"]["endCursor"]
+        else:
+            part.seen = []
         if kind.kind == "issue":
-            issues.add_closings(connection["nodes"], github_id, page)
+            issues.add_closings(shown(connection["nodes"], part.kind).nodes, github_id, page)
         threads.parts.append(part)
         return
-    page.whole_threads.append(Whole(github_id, page.asked_at, seen))
+    _add_whole(page.whole_threads, part)
     if kind.kind == "pull_request":
         _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
 
@@ -501,27 +540,24 @@ def _advance(part: Part, info: Node, total: int, threads: Threads) -> bool:
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    """Parts beside their nodes of `nodes(ids:)`; those that GitHub says are gone are done."""
-    return _present(parts, answer.data["nodes"], [("nodes", index) for index in range(len(parts))], answer, threads)
+    """Parts beside their nodes of `nodes(ids:)`; those that GitHub says are gone, or refuses, are done."""
+    return _looked_up(parts, answer.data["nodes"], threads)
 
 
 def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    names = [f"n{index}" for index in range(len(parts))]
-    return _present(parts, [answer.data[name] for name in names], [(name,) for name in names], answer, threads)
+    return _looked_up(parts, [answer.data[f"n{index}"] for index in range(len(parts))], threads)
 
 
-def _present(
-    parts: Sequence[Part],
-    nodes: Sequence[Any],
-    paths: Sequence[tuple[str | int, ...]],
-    answer: Answer,
-    threads: Threads,
-) -> list[tuple[Part, Node]]:
+def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) -> list[tuple[Part, Node]]:
     pairs = []
-    for part, node, path in zip(parts, nodes, paths, strict=True):
-        if path in answer.missing:
+    for part, node in zip(parts, nodes, strict=True):
+        if isinstance(node, GoneNode):
             threads.gone.append(part.node_id)
             threads.done.append(part)
+        elif isinstance(node, Hidden):
+            threads.refused.append((part, node.words))
+            threads.done.append(part)
+            threads.page.hidden.append(Note("refused", part.kind, part.number, part.node_id, 1, node.words))
         elif not node:
             raise TooLarge("null_node", f"GitHub left out #{part.number} of {len(parts)} asked for together")
         else:

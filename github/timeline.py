@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from errors import TooLarge
 from github.actors import Node, contributor, login, user
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
+ITEMS = "timeline items"
 _NAMED_OTHERWISE = {"CrossReferencedEvent": "cross-referenced", "RenamedTitleEvent": "renamed"}
 _NOT_PAYLOAD = frozenset({"__typename", "id", "actor", "createdAt"})
 
@@ -33,8 +33,6 @@ def time_or_none(value: str | None) -> datetime | None:
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
     """Adds the items' rows to the page; returns their `seen` keys, pending reviews' too: counted, not stored."""
-    if any(node is None for node in nodes):
-        raise TooLarge("null_node", "GitHub left out an item of a timeline")
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
     for node in nodes:
@@ -105,8 +103,6 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
 
 def add_review_comments(nodes: list[Node], review: int, pull_request: int, page: Page) -> list[str]:
     """Adds a review's comments to the page; returns their `seen` keys."""
-    if any(node is None for node in nodes):
-        raise TooLarge("null_node", "GitHub left out a review comment")
     seen = []
     for node in nodes:
         github_id = int(node["fullDatabaseId"])

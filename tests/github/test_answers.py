@@ -21,6 +21,7 @@ from github.answers import (
     read_rest,
     windows_of,
 )
+from github.nodes import GoneNode
 
 ASK = Ask("graphql", "Issues", points=2)
 REST = Ask("core", "issues/comments")
@@ -217,7 +218,7 @@ def test_a_thread_that_is_gone_and_a_field_that_is_hidden_refuse_nothing_else() 
         ),
     )
     assert answer.data["nodes"][0]["number"] == 1
-    assert answer.missing == {("nodes", 1)}
+    assert answer.data["nodes"][1] == GoneNode()
     assert answer.refused == {("nodes", 0, "source"): "SAML"}
 
 
