@@ -29,6 +29,10 @@ WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_
 """What a repository can wait for: a limit of GitHub's or OpenAI's, GitHub's return, the end of another job's sweep of
 the same, a worker that polls its task queue, or its place among the repositories that run at once."""
 
+SliceOutcome = Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
+WaitingFor = Literal["more_threads", "all_threads", "next_leg"]
+"""What a type that is made of threads waits for."""
+
 Text = Annotated[str, Field(max_length=2_000)]
 Noted = dict[str, dict[str, int]]
 """How many things GitHub will not give for good: kind (`rows.NoteKind`) -> what (timeline, comments, ...) -> number."""
@@ -139,6 +143,10 @@ class JobPlan(Message):
     tier: str = ""
     """The workspace's: its share where workers are short."""
 
+    def with_search_attributes(self, names: list[str]) -> "JobPlan":
+        """Those that the namespace knows."""
+        return self.model_copy(update={"search_attributes": names})
+
 
 class JobPlace(Message):
     """Where a job's fan-out stands when its workflow continues as new: ids, and no more of a repository than that."""
@@ -183,6 +191,10 @@ class RepositoryBackfill(Message):
     """Where this leg ends; None: at the cutoff, with everything that comes after the history."""
     tier: str = ""
 
+    def going_on(self, sequence: int) -> "RepositoryBackfill":
+        """For the run that continues this one, behind the transition with this number."""
+        return self.model_copy(update={"sequence": sequence})
+
 
 class Failure(Message):
     """Why something ended, for people and for the job's `error_details`."""
@@ -195,6 +207,12 @@ class Failure(Message):
     data_type: DataType | None = None
     cursor: Text | None = None
     at: datetime | None = None
+
+    def of_type(self, data_type: DataType) -> "Failure":
+        return self.model_copy(update={"data_type": data_type})
+
+    def with_action(self, action: str) -> "Failure":
+        return self.model_copy(update={"action": action})
 
 
 class SweepSlice(Message):
@@ -220,8 +238,8 @@ class SliceResult(Message):
     type of this repository; when it has ended, what it brought need not be fetched again.
     """
 
-    outcome: Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
-    waiting_for: Literal["more_threads", "all_threads", "next_leg"] | None = None
+    outcome: SliceOutcome
+    waiting_for: WaitingFor | None = None
     limited_until: datetime | None = None
     limited_why: Text = ""
     waiting_reason: WaitingReason | None = None
@@ -325,6 +343,10 @@ class ArchivePlan(Message):
     search_attributes: list[str] = []
     """Those that the namespace knows."""
 
+    def with_search_attributes(self, names: list[str]) -> "ArchivePlan":
+        """Those that the namespace knows."""
+        return self.model_copy(update={"search_attributes": names})
+
 
 class ArchiveSlice(Message):
     """Input of `read_archive`: go on for a slice, of at most `pace.slice_pages` hours."""
@@ -348,6 +370,10 @@ class ArchiveProgress(Message):
     limited_until: datetime | None = None
     failure: Failure | None = None
     """With `failed`."""
+
+    def as_failed(self, failure: Failure) -> "ArchiveProgress":
+        """As far as it came, ended by this failure."""
+        return self.model_copy(update={"outcome": "failed", "failure": failure})
 
 
 class EndArchive(Message):

@@ -52,7 +52,7 @@ class ArchiveActivities:
                 plan = await archive_reads.begin(connection, read.read_id, self._pace)
         except BackfillError as error:
             raise as_application_error(error) from error
-        return plan.model_copy(update={"search_attributes": self._search_attributes})
+        return plan.with_search_attributes(self._search_attributes)
 
     @activity.defn(name="read_archive")
     async def read_archive(self, slice_: ArchiveSlice) -> ArchiveProgress:
@@ -155,7 +155,7 @@ class _Slice:
         except RetryLater as error:
             await archive_reads.release(self._database, self._read)
             log.info("limited", until=error.at.isoformat(), why=error.message)
-            return self._result("limited").model_copy(update={"limited_until": error.at})
+            return self._result("limited", until=error.at)
         except LeaseLostError:
             raise
         except (PartOver, JobOver) as error:
@@ -267,7 +267,7 @@ class _Slice:
 
     def _failure(self, error: BaseException) -> Failure:
         failure = as_failure(error, cursor=self._read.next_hour.isoformat())
-        return failure if failure.action else failure.model_copy(update={"action": self._again()})
+        return failure if failure.action else failure.with_action(self._again())
 
     def _again(self) -> str:
         return f"what is stored stays: read again with --since {self._read.next_hour.astimezone(UTC):%Y-%m-%dT%H}"
@@ -279,9 +279,12 @@ class _Slice:
         }
         return self._result(ends.get(self._read.status, "failed"))
 
-    def _result(self, outcome: Literal["more", "limited", "completed", "failed", "canceled"]) -> ArchiveProgress:
+    def _result(
+        self, outcome: Literal["more", "limited", "completed", "failed", "canceled"], *, until: datetime | None = None
+    ) -> ArchiveProgress:
         return ArchiveProgress(
             outcome=outcome,
+            limited_until=until,
             next_hour=self._read.next_hour,
             hours_missing=self._read.hours_missing,
             hours_damaged=self._read.hours_damaged,

@@ -52,7 +52,7 @@ class JobActivities:
                 plan = await transitions.begin(connection, job.job_id, self._pace)
         except BackfillError as error:
             raise as_application_error(error) from error
-        return plan.model_copy(update={"search_attributes": self._search_attributes})
+        return plan.with_search_attributes(self._search_attributes)
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:

@@ -18,7 +18,7 @@ from activities.failures import as_application_error, as_failure
 from activities.thread_reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
-from messages import DataType, Failure, Noted, SliceResult, SweepSlice
+from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor
 from store import coverage, feed, notes, pages, parts, sweeps, threads
 from store.sweeps import LeaseLostError, Sweep
 
@@ -106,14 +106,14 @@ class _Slice:
         """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
-            return self._result()
+            return self._ended()
         if self._sweep.attempts > MOST_ATTEMPTS:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
         if (not self._sweep.position or self._position.leg_over) and await self._another_is_at_it():
             await sweeps.release(self._database, self._sweep, waits=True)
-            return self._result(outcome="busy")
+            return self._result("busy")
         if self._position.leg_over:
             self._position = await self._reader.resume(self._position)
         until = monotonic() + self._pace.slice_seconds
@@ -130,24 +130,18 @@ class _Slice:
                     self._reader.look_ahead(turn)
                 await self._commit(turn)
                 if turn.outcome is not None:
-                    return self._result()
+                    return self._ended()
                 if turn.waiting:
                     await sweeps.release(self._database, self._sweep)
-                    return self._result(outcome="waiting").model_copy(update={"waiting_for": turn.waiting})
+                    return self._result("waiting", waiting_for=turn.waiting)
                 # What was asked for ahead is paid for: it is brought home first.
                 if over and not self._reader.is_ahead:
                     await sweeps.release(self._database, self._sweep)
-                    return self._result(outcome="more")
+                    return self._result("more")
         except RetryLater as error:
             await sweeps.release(self._database, self._sweep)
             log.info("limited", until=error.at.isoformat(), why=error.message)
-            return self._result(outcome="limited").model_copy(
-                update={
-                    "limited_until": error.at,
-                    "limited_why": error.message,
-                    "waiting_reason": error.waits_for,
-                }
-            )
+            return self._result("limited", limit=error)
         except LeaseLostError:
             raise
         except (PartOver, JobOver) as error:
@@ -259,7 +253,7 @@ class _Slice:
                 failure=failure,
             )
         self._sweep.counts, self._sweep.status, self._sweep.error = counts, status, failure
-        return self._result()
+        return self._ended()
 
     def _exhausted(self) -> Failure:
         last = self._sweep.error
@@ -287,23 +281,36 @@ class _Slice:
         )
 
     def _failure(self, error: BaseException) -> Failure:
-        return as_failure(error, repository=self._sweep.repository.full_name, cursor=self._position.cursor).model_copy(
-            update={"data_type": self._sweep.data_type}
-        )
+        failure = as_failure(error, repository=self._sweep.repository.full_name, cursor=self._position.cursor)
+        return failure.of_type(self._sweep.data_type)
 
-    def _result(self, outcome: str | None = None) -> SliceResult:
-        outcome, failure = outcome or self._sweep.status, self._sweep.error
-        if outcome == "canceled":
+    def _ended(self) -> SliceResult:
+        """As the sweep's row says that it ended."""
+        ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
+        outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
+        if self._sweep.status == "canceled":
             # From outside, while we were at it: nobody waits for this result, but it must be one.
-            outcome, failure = "failed", Failure(code="canceled", message="the job was canceled")
-        return SliceResult.model_validate(
-            {
-                "outcome": outcome,
-                "failure": failure if outcome in ("failed", "skipped") else None,
-                "as_of": self._position.as_of,
-                "stored": dict(self._sweep.counts),
-                "expected": self._sweep.expected,
-                "notes": [note[:2_000] for note in self._notes],
-                "noted": self._noted if outcome == "completed" else {},
-            }
+            failure = Failure(code="canceled", message="the job was canceled")
+        return self._result(outcome, failure=failure)
+
+    def _result(
+        self,
+        outcome: SliceOutcome,
+        *,
+        failure: Failure | None = None,
+        waiting_for: WaitingFor | None = None,
+        limit: RetryLater | None = None,
+    ) -> SliceResult:
+        return SliceResult(
+            outcome=outcome,
+            failure=failure if outcome in ("failed", "skipped") else None,
+            waiting_for=waiting_for,
+            limited_until=limit.at if limit is not None else None,
+            limited_why=limit.message[:2_000] if limit is not None else "",
+            waiting_reason=limit.waits_for if limit is not None else None,
+            as_of=self._position.as_of,
+            stored=dict(self._sweep.counts),
+            expected=self._sweep.expected,
+            notes=[note[:2_000] for note in self._notes],
+            noted=self._noted if outcome == "completed" else {},
         )

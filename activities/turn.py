@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from activities.position import Position
 from github.client import GitHub
-from messages import Failure
+from messages import Failure, WaitingFor
 from rows import Note, Page, Part
 from store.coverage import Coverage
 from store.database import Database
@@ -55,7 +55,7 @@ class Turn(Generic[PositionT]):
     expected: int | None = None
     requests: int = 0
     points: int = 0
-    waiting: Literal["more_threads", "all_threads", "next_leg"] | None = None
+    waiting: WaitingFor | None = None
     """Nothing is left to do until more threads are stored, or until all are, or in this leg."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None

@@ -192,7 +192,7 @@ def _indexing(wanted: Table, there: Table, shape: Shape) -> Iterator[Step]:
         for part in parts:
             if not any(other.serves_as(index) for other in part.indexes):
                 name = f"{part.name}{index.name.removeprefix(there.name)}"[:63]
-                yield _building(index.model_copy(update={"name": name}), part)
+                yield _building(index.renamed(name), part)
         if there.partitioned_by:
             # Those of the partitions are taken over, so this is quick; it cannot be done concurrently.
             yield Step(there.name, [_index(index, there.sql)], [f"created index {index.name} on {there.name}"])

@@ -134,6 +134,9 @@ class Index(_Fact):
     using: str
     constraint: str | None
 
+    def renamed(self, name: str) -> "Index":
+        return self.model_copy(update={"name": name})
+
     @property
     def operators(self) -> str:
         """Method, keys and what compares them: an index by another distance finds nothing for a query by this one."""

@@ -13,6 +13,7 @@ from messages import (
     Failure,
     JobOutcome,
     JobPlan,
+    JobStatus,
     Pace,
     RepositoryRef,
     RepositoryTransition,
@@ -354,6 +355,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
     )
     total, completed, failed = count["total"], count["completed"], count["failed"]
     # Repositories are canceled with their job; a retry of others leaves them so.
+    status: JobStatus
     if canceled or (count["canceled"] and not completed):
         status = "canceled"
     else:

@@ -52,3 +52,36 @@ def test_production_does_not_know_the_sandbox(module: str) -> None:
 def test_lower_packages_know_no_programs_and_no_settings(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert not imported(path) & {"worker", "starter", "webhook", "reconciler", "settings", "temporal"}, path
+
+
+PACKAGES = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "sandbox", "bench"})
+PRODUCT = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
+MODELS = {"messages.py", "schema/shape.py"}
+"""Where models are defined that are copied with changes."""
+
+
+def model_copies(tree: ast.AST) -> list[ast.Call]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [each for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr == "model_copy"]
+
+
+def test_models_are_copied_with_changes_only_where_they_are_defined() -> None:
+    """mypy does not see the keys of `model_copy(update={...})`: elsewhere it would lose a misspelled field."""
+    copying = {str(path.relative_to(ROOT)) for path in PRODUCT if model_copies(ast.parse(path.read_text()))}
+    assert copying <= MODELS
+
+
+@pytest.mark.parametrize("module", sorted(MODELS))
+def test_a_changed_copy_names_fields_of_its_model(module: str) -> None:
+    for model in ast.parse((ROOT / module).read_text()).body:
+        if not isinstance(model, ast.ClassDef):
+            continue
+        fields = {
+            each.target.id
+            for each in model.body
+            if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+        }
+        for call in model_copies(model):
+            [update] = [keyword.value for keyword in call.keywords if keyword.arg == "update"]
+            assert isinstance(update, ast.Dict), f"{model.name}: its keys are not literal"
+            assert {ast.literal_eval(key) for key in update.keys if key is not None} <= fields, model.name

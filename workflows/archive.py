@@ -46,7 +46,7 @@ class ArchiveWorkflow:
             await self._end("failed", failure)
             if self._progress is None:
                 raise
-            progress = self._progress.model_copy(update={"outcome": "failed", "failure": failure})
+            progress = self._progress.as_failed(failure)
             self._tell(progress)
         if progress is None:
             workflow.continue_as_new(ArchiveRead(read_id=self._read_id, plan=self._plan))

@@ -107,7 +107,7 @@ class RepositoryBackfillWorkflow:
                 if is_cancelled_exception(result):
                     # The parent writes what that means, once all its children have stopped.
                     raise result
-                failure = failure_of(result).model_copy(update={"data_type": data_type})
+                failure = failure_of(result).of_type(data_type)
                 lost.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
         outcomes += lost
         if None in ended:
@@ -155,7 +155,7 @@ class RepositoryBackfillWorkflow:
         if (unsaid or lost) and workflow.patched(GIVES_WAY):
             await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost))
         if next_leg == self._backfill.leg and not self._asked_to_give_way:
-            workflow.continue_as_new(self._backfill.model_copy(update={"sequence": self._sequence}))
+            workflow.continue_as_new(self._backfill.going_on(self._sequence))
         self._show("recent leg over, waiting for its turn" if next_leg != self._backfill.leg else "gave way")
         return RepositoryOutcome(repository=self._repository, status="in_progress", types=lost, next_leg=next_leg)
 

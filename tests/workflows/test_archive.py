@@ -39,7 +39,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 def after(hours: int, **more: Any) -> ArchiveProgress:
     outcome = "completed" if hours == HOURS else "more"
-    return ArchiveProgress(**{"outcome": outcome, "next_hour": FIRST + timedelta(hours=hours)} | more)
+    return ArchiveProgress.model_validate({"outcome": outcome, "next_hour": FIRST + timedelta(hours=hours)} | more)
 
 
 Slice = Callable[[int], Awaitable[ArchiveProgress]]
