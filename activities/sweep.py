@@ -15,7 +15,7 @@ from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
-from activities.thread_reader import ThreadReader
+from activities.threads.reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor

@@ -1,10 +1,12 @@
 """Where a sweep over threads stands, and each step that it can take."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
 from activities.position import Position
+from activities.turn import CLOCK_SLACK
+from store.coverage import Coverage
 
 Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "verify", "relist"]
 
@@ -14,27 +16,62 @@ class ReviewCommentPlace:
     """Where the list of all review comments stands."""
 
     in_bulk: bool | None = None
-    """Whether it is cheaper than asking review by review; None: that is not decided yet."""
+    """Whether the list is cheaper than asking review by review; None: that is not decided yet."""
     since: datetime | None = None
     """The next page lists what changed from then on."""
     path: str | None = None
     """Within a second that fills a page, the page by its number."""
     counted: int = 0
-    """So many GitHub counted before it was read."""
+    """Comments that GitHub counted before the list was read."""
     counted_at: datetime | None = None
     shown: int = 0
-    """So many of them it has shown."""
+    """Comments of `counted` listed so far."""
     last: list[str] = field(default_factory=list)
-    """Those that it has shown of the second from which it goes on."""
+    """Comments already listed of the second in `since`."""
     ended: bool = False
-    """What it brought is being counted."""
+    """The list was read to its end; what it brought is being proved."""
     strangers: bool = False
     """It named pull requests that are not stored, or not yet."""
     read_from: datetime | None = None
-    """From here on an earlier leg read it, without strangers: what it brought need not be read again."""
+    """From here on an earlier leg read the list, and knew all of its pull requests: it need not be read again."""
     read_number: int = 0
-    """So many there are from there on."""
+    """Comments from `read_from` on."""
     recounted: bool = False
+    """`read_number` was asked for again, because what was listed fell short."""
+
+    def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
+        """Whether the list is read is decided. From `since` on GitHub counts `counted` comments."""
+        return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
+
+    def after_page(
+        self, *, since: datetime, path: str | None, last: list[str], ended: bool, strangers: bool, listed: int
+    ) -> Self:
+        """A page was read: it listed `listed` comments of those that were counted."""
+        return replace(
+            self,
+            since=since,
+            path=path,
+            last=last,
+            ended=ended,
+            strangers=self.strangers or strangers,
+            shown=self.shown + listed,
+        )
+
+    def recount(self, number: int) -> Self:
+        """From `read_from` on GitHub now counts `number` comments."""
+        return replace(self, read_number=number, recounted=True)
+
+    def leave(self) -> Self:
+        """What is still due is asked for review by review."""
+        return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
+
+    def leave_as_read(self, since: datetime) -> Self:
+        """The list was whole from `since` on, so that the next leg reads only up to there."""
+        return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
+
+    def for_next_leg(self) -> Self:
+        """A leg's review comments are stored; what the next leg need not read again is kept."""
+        return type(self)(read_from=self.read_from, read_number=self.read_number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +131,169 @@ class ThreadPosition(Position):
     """Threads in scope that the history brought so far."""
     seen: int = 0
     """Threads that the history showed, in scope or not, and those that only the catch-up did."""
+
+    def with_sizes(self, sizes: dict[str, int]) -> Self:
+        """What fits into one request is known better."""
+        return replace(self, sizes=sizes)
+
+    # Beginning, and legs
+
+    def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
+        """Goes on where the sweep that earned `covered` ended.
+
+        `phase` catch_up: first what is new; with more to read below, the history follows. `stored`: threads in scope.
+        """
+        left = self.read(covered.position)
+        comments_as_of = left.comments_as_of or covered.as_of
+        return replace(
+            self,
+            phase=phase,
+            cursor=left.below if phase == "history" else None,
+            below=left.below,
+            updated_at=left.updated_at,
+            node_id=left.node_id,
+            reached_end=left.reached_end,
+            total=left.total,
+            seen=left.seen,
+            swept=stored,
+            sizes=left.sizes,
+            floor=covered.as_of - CLOCK_SLACK,
+            first_floor=comments_as_of - CLOCK_SLACK,
+            comments_as_of=comments_as_of,
+            low=covered.low,
+            inherited_as_of=covered.as_of,
+        )
+
+    def with_news_first(self) -> Self:
+        """After the catch-up the history goes on below."""
+        return replace(self, news_first=True)
+
+    def for_later_sweeps(self, *, below: str | None) -> dict[str, Any]:
+        """What a later sweep needs to go on from here, as JSON. `below`: the cursor of what this one left unread."""
+        return replace(self, below=below).to_commit(
+            only={"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
+        )
+
+    # History and seek
+
+    def after_page(
+        self,
+        *,
+        cursor: str | None,
+        last: tuple[datetime, str] | None,
+        asked_at: datetime,
+        total: int | None,
+        swept: int,
+        seen: int,
+    ) -> Self:
+        """Behind a page of the history that showed `seen` threads, `swept` of them in scope.
+
+        `last`: updatedAt and node id of the page's last thread.
+        """
+        updated_at, node_id = last or (self.updated_at, self.node_id)
+        floor = self.floor or asked_at - CLOCK_SLACK
+        return replace(
+            self,
+            cursor=cursor,
+            updated_at=updated_at,
+            node_id=node_id,
+            seeks=0,
+            floor=floor,
+            first_floor=self.first_floor or floor,
+            total=total,
+            swept=self.swept + swept,
+            seen=self.seen + seen,
+        )
+
+    def to_catch_up(self, *, below: str | None) -> Self:
+        """The history is read: to its end, or with `below` the cursor of what is older than the cutoff."""
+        return replace(self, phase="catch_up", cursor=None, below=below, reached_end=below is None)
+
+    def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
+        """One answer brought everything in scope, so that nothing can have changed since."""
+        comments_as_of = as_of if with_comments else self.comments_as_of
+        return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
+
+    def to_seek(self) -> Self:
+        """GitHub refused the history's cursor."""
+        return replace(self, phase="seek", cursor=None, seeks=self.seeks + 1)
+
+    def seek_on(self, cursor: str) -> Self:
+        return replace(self, cursor=cursor)
+
+    def back_to_history(self, cursor: str | None) -> Self:
+        """The place is found again."""
+        return replace(self, phase="history", cursor=cursor)
+
+    # Catch-up
+
+    def begin_round_again(self) -> Self:
+        """GitHub refused the listing's cursor: the round begins again from the top."""
+        return replace(self, cursor=None, round_began=None, round_pages=0)
+
+    def after_listing(self, *, total: int, new: int) -> Self:
+        """A listing says how many threads there are, and showed `new` threads that are not stored."""
+        return replace(self, total=total, seen=self.seen + new)
+
+    def continue_round(self, *, cursor: str | None, began: datetime) -> Self:
+        """The floor is not reached yet."""
+        return replace(self, cursor=cursor, round_began=began, round_pages=self.round_pages + 1)
+
+    def next_round(self, *, began: datetime) -> Self:
+        """A round took several pages: what changed since it began is listed again."""
+        again = self.begin_round_again()
+        return replace(again, floor=began - CLOCK_SLACK, round=self.round + 1)
+
+    def to_history_below(self, *, began: datetime) -> Self:
+        """What is new is listed: the history goes on where the sweep before this one left it."""
+        again = self.begin_round_again()
+        return replace(again, phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK)
+
+    def to_review_comments(self, *, as_of: datetime) -> Self:
+        """Caught up: every change up to `as_of` is stored, or is a part."""
+        return replace(self.begin_round_again(), phase="review_comments", as_of=as_of)
+
+    # Review comments, and the comments that did not bump their thread
+
+    def with_listing(self, listing: ReviewCommentPlace) -> Self:
+        return replace(self, listing=listing)
+
+    def end_review_comments(self) -> Self:
+        """A leg's review comments are stored."""
+        return replace(self, listing=self.listing.for_next_leg())
+
+    def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
+        return replace(self, phase=phase)
+
+    def next_comment_page(self, *, path: str, since: datetime) -> Self:
+        return replace(self, cursor=path, comments_since=since)
+
+    def next_comment_list(self) -> Self:
+        return replace(self, cursor=None, comments_since=None, route=self.route + 1)
+
+    def end_comment_lists(self) -> Self:
+        """Every comment up to `as_of` is stored, whether it bumped its thread or not."""
+        return replace(self, phase="verify", cursor=None, comments_since=None, route=0, comments_as_of=self.as_of)
+
+    # Verify and relist
+
+    def to_relist(self) -> Self:
+        """The counts do not agree."""
+        return replace(self, phase="relist", cursor=None)
+
+    def begin_relist_again(self) -> Self:
+        """GitHub refused the listing's cursor."""
+        return replace(self, cursor=None, listed=0, born=None)
+
+    def after_relist_page(self, *, cursor: str, listed: int, born: datetime) -> Self:
+        return replace(self, cursor=cursor, listed=self.listed + listed, born=born)
+
+    def end_relist(self, *, listed: int) -> Self:
+        """The last page listed `listed` threads: now their number is known."""
+        total = self.listed + listed
+        return replace(self.begin_relist_again(), phase="verify", relisted=True, total=total, seen=total)
+
+    def to_retry(self) -> Self:
+        """The type failed. A retry begins at the catch-up: it lists what changed since, and counts anew."""
+        floor = self.as_of - CLOCK_SLACK if self.as_of else self.floor
+        return replace(self, phase="catch_up", cursor=None, floor=floor, round=1, route=0, relisted=False)

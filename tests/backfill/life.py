@@ -21,9 +21,9 @@ import structlog
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import review_comment_list
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
+from activities.threads import review_comment_list
 from activities.turn import Sources
 from budget.prices import Prices
 from github.client import GitHub

@@ -162,7 +162,7 @@ async def test_a_page_is_halved_at_its_cursor_and_grows_back(name: str, read: Re
 async def test_what_takes_four_seconds_is_not_asked_for_in_larger_pages(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.thread_reader.FAST_SECONDS", 0.0)
+    monkeypatch.setattr("activities.threads.page_sizes.FAST_SECONDS", 0.0)
     reading = read(ISSUES)
     reading.github.faults.add(BadGateway(), times=1, operation="Issues")
     assert (await reading.sweep("issues")).outcome == "completed"
@@ -173,7 +173,7 @@ async def test_what_takes_four_seconds_is_not_asked_for_in_larger_pages(
 async def test_the_next_job_begins_with_the_size_that_the_repository_can_bear(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.thread_reader.FAST_SECONDS", 0.0)
+    monkeypatch.setattr("activities.threads.page_sizes.FAST_SECONDS", 0.0)
     reading = read(ISSUES)
     reading.github.faults.add(
         GatewayTimeout(), times=None, operation="Issues", when=lambda it: it.variables["first"] > 10

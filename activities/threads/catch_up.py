@@ -1,0 +1,83 @@
+"""The catch-up: what changed while the history was read is listed from the top down to the floor, round by round."""
+
+from activities.threads.page_sizes import PageSizes
+from activities.threads.position import ThreadPosition
+from activities.threads.thread_list import ThreadList
+from activities.turn import Turn
+from github.answers import InvalidCursor
+from github.threads import Listing
+from rows import Part
+from store import threads
+from store.database import Database
+from store.sweeps import Sweep
+
+MOST_ROUNDS = 3
+"""A busy repository always has something new: what changes during the last round belongs to the next job."""
+
+
+class CatchUp:
+    """Lists who changed, and leaves a part for each thread that is not stored as it is now."""
+
+    def __init__(self, database: Database, sweep: Sweep, thread_list: ThreadList, sizes: PageSizes) -> None:
+        self._database = database
+        self._sweep = sweep
+        self._list = thread_list
+        self._sizes = sizes
+        self._came_along: Listing | None = None
+
+    def begin_with(self, listing: Listing | None) -> None:
+        """The first listing, where it came along with the history's last page: it is paid for."""
+        self._came_along = listing
+
+    @property
+    def has_listing(self) -> bool:
+        """Whether a listing came along that no turn has used yet."""
+        return self._came_along is not None
+
+    async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The next page of the listing. Below the floor, or at the end of the list, the round is over."""
+        listing, points, position = await self._next(position)
+        floor, cutoff_at = position.floor, self._sweep.cutoff_at
+        assert floor is not None, "the history fixes the floor"
+        recent = [entry for entry in listing.entries if entry.updated_at >= floor]
+        ids = [entry.github_id for entry in recent]
+        comments = {entry.github_id: entry.comments for entry in listing.entries if entry.comments is not None}
+        async with self._database.transaction() as connection:
+            stored = await threads.versions(connection, self._sweep.data_type, ids)
+            known = await threads.known(connection, self._sweep.data_type, ids)
+            commented = await threads.otherwise_commented(connection, self._sweep.data_type, comments)
+        changed = [
+            Part("thread", entry.node_id, entry.number, listing.asked_at)
+            for entry in listing.entries
+            if entry.updated_at >= cutoff_at
+            and (
+                (entry.updated_at >= floor and stored.get(entry.github_id) != entry.updated_at)
+                or entry.github_id in commented
+            )
+        ]
+        round_is_over = len(recent) < len(listing.entries) or listing.end_cursor is None
+        after = position.after_listing(total=listing.total, new=len(set(ids) - known))
+        return Turn(self._move(after, listing, round_is_over=round_is_over), put=changed, points=points)
+
+    def _move(self, position: ThreadPosition, listing: Listing, *, round_is_over: bool) -> ThreadPosition:
+        began = position.round_began or listing.asked_at
+        if not round_is_over:
+            return position.continue_round(cursor=listing.end_cursor, began=began)
+        if position.news_first:
+            return position.to_history_below(began=began)
+        if position.round_pages == 0 or position.round >= MOST_ROUNDS:
+            # Listed in one answer nothing can have changed behind it.
+            return position.to_review_comments(as_of=began)
+        return position.next_round(began=began)
+
+    async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
+        """The listing, its points, and the position that it goes on from."""
+        came_along, self._came_along = self._came_along, None
+        if came_along is not None and position.cursor is None and position.round_began is None:
+            return came_along, 0, position
+        try:
+            listing = await self._list.page(position.cursor)
+        except InvalidCursor:
+            return await self._list.page(None), 1, position.begin_round_again()
+        self._sizes.answered(listing.seconds)
+        return listing, 1, position

@@ -1,0 +1,144 @@
+"""The proof that a type is complete, and the coverage that it earns: nobody pays again for what is covered."""
+
+from datetime import timedelta
+from typing import Any
+
+from activities.threads.page_sizes import PageSizes
+from activities.threads.position import ThreadPosition
+from activities.threads.thread_list import ThreadList
+from activities.turn import CLOCK_SLACK, Turn
+from github.answers import InvalidCursor
+from github.threads import ThreadType
+from messages import Failure
+from rows import Part
+from store import parts, threads
+from store.coverage import BEGINNING, Coverage
+from store.database import Database
+from store.sweeps import Sweep
+
+
+class CompletenessProof:
+    """Compares what is stored with what GitHub counts. Where they differ, every thread is listed once (relist)."""
+
+    def __init__(
+        self, database: Database, sweep: Sweep, kind: ThreadType, thread_list: ThreadList, sizes: PageSizes
+    ) -> None:
+        self._database = database
+        self._sweep = sweep
+        self._type = kind
+        self._list = thread_list
+        self._sizes = sizes
+
+    async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The type's last turn: completed with its proof and coverage, or failed with what is missing.
+
+        Before that, to `relist` if the history was read to its very end and the counts differ. With a cutoff, unbroken
+        pages down to it are the proof: GitHub counts only all threads.
+        """
+        async with self._database.transaction() as connection:
+            stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
+            failures = await parts.failures(connection, self._sweep)
+        if position.reached_end and not position.relisted and not _agree(position, stored):
+            return Turn(position.to_relist())
+        turn = Turn(position, outcome="completed", proof=self._proof(position, stored))
+        total = position.total or 0
+        if failures:
+            numbers = ", ".join(f"#{number}" for number, _ in failures[:50])
+            turn.failure = self._incomplete(
+                f"{len(failures)} of {stored} threads could not be fetched whole: {numbers}"
+                f" (the first: {failures[0][1]})"
+            )
+        elif position.reached_end and stored < total:
+            turn.failure = self._incomplete(f"GitHub counts {total} threads and {stored} could be fetched")
+        if turn.failure is not None:
+            turn.outcome, turn.position = "failed", position.to_retry()
+        else:
+            turn.coverage = self._coverage(position)
+        return turn
+
+    def _proof(self, position: ThreadPosition, stored: int) -> dict[str, Any]:
+        proof = {
+            "as_of": position.as_of.isoformat() if position.as_of else None,
+            "rounds": position.round,
+            "threads_stored": stored,
+            "threads_github": position.total,
+            "proved_by": "count" if position.reached_end else "unbroken pages down to the cutoff",
+            "down_to": position.updated_at.isoformat() if position.updated_at else None,
+        }
+        if self._type.comment_routes and position.comments_as_of:
+            proof["comments_as_of"] = position.comments_as_of.isoformat()
+        if position.inherited_as_of:
+            proof["inherited_as_of"] = position.inherited_as_of.isoformat()
+        return proof
+
+    def _coverage(self, position: ThreadPosition) -> Coverage | None:
+        if position.as_of is None:
+            return None
+        cutoff_at = self._sweep.cutoff_at
+        low = BEGINNING if position.reached_end else min(cutoff_at, position.low or cutoff_at)
+        return Coverage(low, position.as_of, position.for_later_sweeps(below=position.below))
+
+    async def of_leg(self, position: ThreadPosition) -> Coverage | None:
+        """What a leg has earned at its end, so that another job need not fetch it again.
+
+        The next sweep lists what changed from the floor on. None while threads are missing.
+        """
+        async with self._database.transaction() as connection:
+            failures = await parts.failures(connection, self._sweep)
+        if position.floor is None or position.updated_at is None or failures:
+            return None
+        # Threads updated in the same second as the last one may be on the next page.
+        low = position.updated_at + timedelta(seconds=1)
+        return Coverage(
+            min(low, position.low or low),
+            position.floor + CLOCK_SLACK,
+            position.for_later_sweeps(below=position.cursor),
+        )
+
+    async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The next page of all threads, by birth, which no update reorders: what is not stored becomes a part.
+
+        What is stored and not listed is asked for by its id: only GitHub's own answer says that it is gone.
+        """
+        try:
+            listing = await self._list.page(position.cursor, by_birth=True)
+        except InvalidCursor:
+            return Turn(position.begin_relist_again())
+        self._sizes.answered(listing.seconds)
+        ids = [entry.github_id for entry in listing.entries]
+        last = listing.entries[-1].created_at if listing.entries and listing.end_cursor else listing.asked_at
+        async with self._database.transaction() as connection:
+            known = await threads.known(connection, self._sweep.data_type, ids)
+            unlisted = await threads.unlisted(
+                connection, self._sweep.data_type, self._sweep.repository.repository_id, (position.born, last), ids
+            )
+        put = [
+            Part("thread", entry.node_id, entry.number, listing.asked_at)
+            for entry in listing.entries
+            if entry.github_id not in known
+        ]
+        put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
+        if listing.end_cursor is None:
+            after = position.end_relist(listed=len(ids))
+        else:
+            after = position.after_relist_page(cursor=listing.end_cursor, listed=len(ids), born=last)
+        return Turn(after, put=put, points=1)
+
+    def _incomplete(self, message: str) -> Failure:
+        return Failure(
+            code="incomplete",
+            message=message,
+            action="retry the job: what is missing is asked for again",
+            repository=self._sweep.repository.full_name,
+            data_type=self._sweep.data_type,
+        )
+
+
+def _agree(position: ThreadPosition, stored: int) -> bool:
+    """Whether what is stored agrees with GitHub's count.
+
+    Rows of threads that GitHub deleted would hide as many that no page showed: what was seen must suffice too. Where
+    more is stored than GitHub has, something was deleted: what it was shows in the same list.
+    """
+    total = position.total or 0
+    return min(stored, position.seen) >= total and stored <= total

@@ -1,0 +1,143 @@
+"""Which parts are due, which of them fit into one request, and when one of them was tried often enough."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from activities.threads.page_sizes import CHILDREN
+from activities.turn import Turn
+from budget.prices import ONE_POINT
+from github.threads import ThreadType
+from rows import Part, PartKind
+from store import parts, threads
+from store.database import Database
+from store.sweeps import Sweep
+
+MOST_ATTEMPTS = 3
+"""For one part: GitHub answered other things meanwhile."""
+PARENTS = 49
+"""The most parents whose connections go on in one request: those that one point pays for."""
+ENOUGH_PARENTS = 25
+"""Parts of one kind that are worth a request before the history is finished."""
+ENOUGH_REVIEWS = 100
+"""The same for the comments of reviews."""
+NESTED_PARENTS = 10
+"""The most parents in one request, where each child has a connection of its own."""
+
+
+class Due(NamedTuple):
+    """Parts of one kind; `going_on`: those that stand at a cursor inside their connection."""
+
+    kind: PartKind
+    going_on: bool = False
+
+    @property
+    def whole_reviews(self) -> bool:
+        """The comments of reviews, each from its first."""
+        return self.kind == "review_comments" and not self.going_on
+
+
+@dataclass(slots=True)
+class Batch:
+    """The parts of one request, each of which asks for `children`."""
+
+    due: Due
+    parts: list[Part]
+    children: int
+    pull_requests: dict[int, int]
+    """review_comments: the pull request of each stored review, by GitHub id."""
+
+    @property
+    def asks_for(self) -> int:
+        """Threads, or children, that the request may bring."""
+        return len(self.parts) * (1 if self.due.kind in ("thread", "head") else self.children)
+
+    @property
+    def orphans(self) -> list[Part]:
+        """Comments of reviews that are not stored any more."""
+        return [part for part in self.parts if part.kind == "review_comments" and part.parent not in self.pull_requests]
+
+
+class PartQueue:
+    """The parts of one sweep that are still to fetch, as `backfill_parts` has them."""
+
+    def __init__(self, database: Database, sweep: Sweep, kind: ThreadType) -> None:
+        self._database = database
+        self._sweep = sweep
+        self._type = kind
+        self._waiting: dict[Due, int] = {}
+
+    async def look(self) -> None:
+        """Counts the parts that wait in Postgres."""
+        async with self._database.transaction() as connection:
+            pending = await parts.pending(connection, self._sweep)
+        self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
+
+    def expect(self, put: Collection[Part]) -> None:
+        """Counts parts that are about to be committed."""
+        for part in put:
+            due = Due(part.kind, part.cursor is not None)
+            self._waiting[due] = self._waiting.get(due, 0) + 1
+
+    def has(self, due: Due) -> bool:
+        return bool(self._waiting.get(due))
+
+    def due(self, *, everything: bool, reviews: bool) -> Due | None:
+        """The parts to fetch now; None if too few wait for a request to be worth it.
+
+        `everything`: nothing else is left to do, so that any number is worth one. `reviews`: the comments of reviews
+        may be asked for review by review.
+        """
+        for due, number in sorted(self._waiting.items()):
+            if due.whole_reviews and not reviews:
+                continue
+            if everything or number >= (ENOUGH_REVIEWS if due.whole_reviews else ENOUGH_PARENTS):
+                return due
+        return None
+
+    async def take(self, due: Due, size: int) -> Batch:
+        """The next parts that fit into a request of `size` threads or children; newest threads first."""
+        nested = due.kind == self._type.part and self._type.nested
+        children = min(size, CHILDREN)
+        if due.kind in ("thread", "head"):
+            most = size
+        elif due.whole_reviews:
+            most = max(1, size // CHILDREN)
+        else:
+            most = PARENTS
+        pull_requests: dict[int, int] = {}
+        async with self._database.transaction() as connection:
+            taken = await parts.take(connection, self._sweep, due.kind, due.going_on, most)
+            if most == PARENTS:
+                taken = fitting(taken, size, nested=nested)
+            if due.kind == "review_comments":
+                reviews = [part.parent for part in taken if part.parent is not None]
+                pull_requests = await threads.pull_requests_of(connection, reviews)
+        if nested:
+            # Each child's own connection is priced too: as many as cost one point.
+            children = max(1, min(children, (ONE_POINT - 1) // len(taken) - 1))
+        if due.whole_reviews:
+            for part in taken:
+                # What a list had shown of it may be gone by now.
+                part.seen = []
+        return Batch(due, taken, children, pull_requests)
+
+
+def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
+    """The first parts, at least one, that bring no more than `most` children by what is known to be left of them."""
+    taken: list[Part] = []
+    children = 0
+    for part in waiting:
+        left = CHILDREN if part.expected is None else part.expected - len(part.seen)
+        children += min(CHILDREN, max(1, left))
+        if taken and (children > most or (nested and len(taken) == NESTED_PARENTS)):
+            break
+        taken.append(part)
+    return taken
+
+
+def give_up(turn: Turn[Any]) -> None:
+    """Turns each part that began again too often into a failure with its number."""
+    for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
+        turn.put.remove(part)
+        turn.failed.append((part, f"{part.kind}: what came never agreed with GitHub's count of {part.expected}"))

@@ -1,0 +1,121 @@
+"""Fetches parts: whole threads by id, and the connections that did not fit into a page."""
+
+from collections.abc import Awaitable
+
+from activities.threads.look_ahead import LookAhead
+from activities.threads.page_sizes import PageSizes
+from activities.threads.part_queue import MOST_ATTEMPTS, Batch, Due, PartQueue, give_up
+from activities.threads.position import ThreadPosition
+from activities.turn import Turn
+from errors import RetryNow, TooLarge
+from github.answers import InvalidCursor
+from github.client import GitHub
+from github.threads import (
+    Threads,
+    ThreadType,
+    read_comments,
+    read_heads,
+    read_items,
+    read_replies,
+    read_review_comments,
+    read_reviews,
+    read_threads,
+)
+from rows import Part, PartKind
+from store import parts, sweeps
+from store.database import Database
+from store.sweeps import Sweep
+
+CONNECTIONS: tuple[PartKind, ...] = ("timeline", "comments", "reviews")
+"""The parts that a thread's own fetch replaces."""
+
+
+class PartReader:
+    """Takes parts from the queue, a batch a turn."""
+
+    def __init__(
+        self,
+        database: Database,
+        github: GitHub,
+        sweep: Sweep,
+        kind: ThreadType,
+        queue: PartQueue,
+        sizes: PageSizes,
+        look_ahead: LookAhead,
+    ) -> None:
+        self._database = database
+        self._github = github
+        self._sweep = sweep
+        self._type = kind
+        self._queue = queue
+        self._sizes = sizes
+        self._look_ahead = look_ahead
+        self._batch: Batch | None = None
+        """That of the last request, for when GitHub says that it is too large."""
+
+    async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
+        """Fetches as many of the parts as fit into a request."""
+        size = self._sizes.ask(due.kind)
+        batch = self._batch = await self._queue.take(due, size)
+        self._sizes.asks_for(min(size, batch.asks_for))
+        if orphans := batch.orphans:
+            # A review that vanished takes its comments with it.
+            return Turn(position, done=orphans)
+        try:
+            read = await self._look_ahead.send(lambda: self._read(batch))
+        except InvalidCursor:
+            for part in batch.parts:
+                part.cursor, part.seen, part.attempts = None, [], part.attempts + 1
+            turn = Turn(position, put=list(batch.parts))
+        else:
+            self._sizes.answered(read.seconds)
+            turn = Turn(position, page=read.page, put=[*read.parts, *read.going_on], done=list(read.done))
+            turn.gone, turn.points = read.gone, read.cost
+            if due.kind == "thread":
+                # A whole thread needs none of the parts that an earlier fetch of it left, nor their failures.
+                turn.done += [
+                    Part(each, part.node_id, None, part.began_at)
+                    for part in read.done
+                    for each in ("head", *CONNECTIONS)
+                ]
+        give_up(turn)
+        return turn
+
+    def _read(self, batch: Batch) -> Awaitable[Threads]:
+        github, kind, waiting, children = self._github, self._type, batch.parts, batch.children
+        if batch.due.kind == "thread":
+            return read_threads(github, kind, waiting)
+        if batch.due.kind == "head":
+            return read_heads(github, kind, waiting)
+        if batch.due.kind == kind.part:
+            return read_items(github, kind, waiting, children)
+        if batch.due.kind == "comments":
+            return read_comments(github, kind, waiting, children)
+        if batch.due.kind == "reviews":
+            return read_reviews(github, waiting, children)
+        if batch.due.kind == "replies":
+            return read_replies(github, waiting, children)
+        return read_review_comments(github, waiting, batch.pull_requests, children)
+
+    async def too_large(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
+        """The first part of the last batch is too large by itself, while GitHub answers other things.
+
+        A thread is read without its connections, which become parts. A connection is tried again, and lost after
+        `MOST_ATTEMPTS`. Raises `RetryNow` where it is to be tried again.
+        """
+        assert self._batch is not None, "a request for parts has a batch"
+        part = self._batch.parts[0]
+        if part.kind == "thread":
+            return Turn(position, put=[Part("head", part.node_id, part.number, part.began_at)], done=[part])
+        part.attempts += 1
+        if part.attempts < MOST_ATTEMPTS:
+            async with self._database.transaction() as connection:
+                await sweeps.fence(connection, self._sweep)
+                await parts.put(connection, self._sweep, [part])
+            raise RetryNow(error.code, error.message)
+        lost = Turn(position, failed=[(part, f"{part.kind}: {error.message}")])
+        if part.kind == "timeline":
+            # Its events are lost; what has a connection of its own is saved.
+            saved: list[PartKind] = ["comments", "reviews"] if self._type.kind == "pull_request" else ["comments"]
+            lost.put = [Part(each, part.node_id, part.number, part.began_at, parent=part.parent) for each in saved]
+        return lost

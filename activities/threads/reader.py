@@ -1,0 +1,269 @@
+"""How a sweep over threads (pull requests, issues, discussions) goes through GitHub: phase after phase.
+
+The rules are those of docs/sweep.md; numbers in comments refer to it. A phase that is longer than a screen is a module
+beside this one.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from activities.threads.catch_up import CatchUp
+from activities.threads.completeness_proof import CompletenessProof
+from activities.threads.look_ahead import LookAhead, Request
+from activities.threads.page_sizes import PageSizes
+from activities.threads.part_queue import Due, PartQueue
+from activities.threads.part_reader import PartReader
+from activities.threads.position import Phase, ThreadPosition
+from activities.threads.review_comment_list import ReviewCommentList
+from activities.threads.thread_list import ThreadList
+from activities.threads.unbumped_comments import UnbumpedComments
+from activities.turn import CLOCK_SLACK, Sources, Turn
+from budget.prices import ONE_POINT
+from errors import RetryNow, TooLarge
+from github.answers import InvalidCursor
+from github.threads import THREAD_TYPES, Threads, page_requests, read_page
+from rows import Part
+from store import coverage, sweeps
+from store.sweeps import Sweep
+
+log = structlog.get_logger(__name__)
+
+FRESH = timedelta(hours=1)
+"""For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
+MOST_SEEKS = 3
+NEW_THREADS_HEADROOM = 5
+"""Threads that may be opened while the last page is in flight."""
+REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
+"""Phases in which reviews may still come whose comments one list can bring."""
+
+
+class ThreadReader:
+    """Reads one sweep. Keeps nothing that the committed position does not say, but for what is under way."""
+
+    positions = ThreadPosition
+
+    def __init__(self, sources: Sources, sweep: Sweep) -> None:
+        self._database = database = sources.database
+        self._github = github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
+        self._sweep = sweep
+        self._type = kind = THREAD_TYPES[sweep.data_type]
+        self._sizes = sizes = PageSizes(sources.github.prices, kind)
+        self._look_ahead = ahead = LookAhead()
+        self._list = ThreadList(github, kind, sweep.repository, sizes, ahead)
+        self._queue = PartQueue(database, sweep, kind)
+        self._parts = PartReader(database, github, sweep, kind, self._queue, sizes, ahead)
+        self._catch_up = CatchUp(database, sweep, self._list, sizes)
+        self._review_comments = ReviewCommentList(database, github, sweep, sizes, ahead)
+        self._unbumped_comments = UnbumpedComments(database, github, sweep, kind, sizes, ahead)
+        self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
+
+    async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
+        """The next request after `position`, smaller and smaller while GitHub says that it is too large. (8)"""
+        if position.floor is None:
+            position = await self._begin(position)
+        self._sizes.begin(position.sizes)
+        self._look_ahead.begin_turn()
+        while True:
+            try:
+                turn = await self._next(position)
+            except TooLarge as error:
+                if self._sizes.halve(error.code):
+                    continue
+                turn = await self._too_large(position, error)
+            turn.position = turn.position.with_sizes(self._sizes.learned)
+            turn.requests = self._look_ahead.sent
+            turn.expected = self._expected(turn.position)
+            return turn
+
+    async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """Parts that are due; else, once all reviews of a leg are shown, their comments; else the phase's request."""
+        await self._queue.look()
+        due = self._due(position)
+        if due is not None:
+            return await self._parts.turn(position, due)
+        if self._all_reviews_shown(position):
+            turn = await self._review_comments.turn(position)
+            if turn is not None:
+                return turn
+            if self._queue.has(Due("review_comments")):
+                return await self._parts.turn(position, Due("review_comments"))
+            position = position.end_review_comments()
+        if self._leg_is_over(position):
+            return Turn(position, waiting="next_leg", coverage=await self._proof.of_leg(position))
+        if position.phase == "review_comments":
+            position = position.to_phase("comments" if self._unbumped_comments.are_due(position) else "verify")
+        if position.phase == "history":
+            return await self._history(position)
+        if position.phase == "seek":
+            return await self._seek(position)
+        if position.phase == "catch_up":
+            return await self._catch_up.turn(position)
+        if position.phase == "comments":
+            return await self._unbumped_comments.turn(position)
+        if position.phase == "relist":
+            return await self._proof.relist(position)
+        return await self._proof.verify(position)
+
+    def _due(self, position: ThreadPosition) -> Due | None:
+        """The parts to fetch now. Inside a listing only full batches are worth a request; at its end all parts are.
+
+        While review comments are listed nothing else is fetched: a review that is met again would have its part begin
+        again, without what the list had told of it.
+        """
+        if position.listing.in_bulk:
+            return None
+        return self._queue.due(
+            everything=position.cursor is None or self._leg_is_over(position),
+            reviews=position.phase not in REVIEWS_SHOWN_IN,
+        )
+
+    # Beginning (9), and legs (11)
+
+    async def _begin(self, position: ThreadPosition) -> ThreadPosition:
+        """Where to begin: behind what other jobs have covered, if anything."""
+        async with self._database.transaction() as connection:
+            covered = await coverage.read(connection, self._sweep)
+            if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
+                return position
+            counts = await sweeps.count_stored(connection, self._sweep)
+        stored = counts[self._sweep.data_type]
+        deep_enough = ThreadPosition.read(covered.position).reached_end or covered.low <= self._sweep.cutoff_at
+        if deep_enough:
+            return position.resume_from_coverage(covered, stored=stored, phase="catch_up")
+        if self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH:
+            # What is new belongs to the recent leg, what is below to the last one.
+            return position.resume_from_coverage(covered, stored=stored, phase="catch_up").with_news_first()
+        return position.resume_from_coverage(covered, stored=stored, phase="history")
+
+    async def resume(self, position: ThreadPosition) -> ThreadPosition:
+        """Where the next leg begins: here, or behind what another job has covered further down meanwhile."""
+        covered = await self._begin(ThreadPosition())
+        deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
+        return (covered if deeper else position).in_next_leg()
+
+    def _leg_is_over(self, position: ThreadPosition) -> bool:
+        """The history goes on below the leg; what comes after the history comes once, in the last leg."""
+        down_to, updated_at = self._sweep.down_to, position.updated_at
+        return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to
+
+    def _all_reviews_shown(self, position: ThreadPosition) -> bool:
+        return position.phase == "review_comments" or self._leg_is_over(position)
+
+    # History: whole threads, latest updated first, down to the cutoff
+
+    async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The next page. The first answer fixes the floor (3); the page that crosses the cutoff is stored whole (4)."""
+        cutoff_at = self._sweep.cutoff_at
+        try:
+            read = await self._look_ahead.answer(self._page(position, self._sizes.ask("page")))
+        except InvalidCursor:
+            if position.seeks >= MOST_SEEKS:
+                raise
+            log.warning("cursor refused, looking for the place", updated_at=str(position.updated_at))
+            return Turn(position.to_seek())
+        self._sizes.answered(read.seconds)
+        changes = read.page.changes
+        after = position.after_page(
+            cursor=read.end_cursor,
+            last=read.last,
+            asked_at=read.page.asked_at,
+            total=read.total,
+            swept=sum(updated_at >= cutoff_at for updated_at in changes),
+            seen=len(changes),
+        )
+        if read.end_cursor is None or (after.updated_at is not None and after.updated_at < cutoff_at):
+            after = after.to_catch_up(below=read.end_cursor)
+            if position.floor is None:
+                # Everything in scope came in one answer: there is nothing to catch up with.
+                after = after.to_verify(as_of=read.page.asked_at, with_comments=bool(self._type.comment_routes))
+            self._catch_up.begin_with(read.changes)
+        return Turn(after, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
+
+    def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
+        """The page at the position. With what is taken for the last page, the catch-up's first listing comes along."""
+        left = position.total - position.seen if position.total is not None else size
+        first, with_changes = size, False
+        if left <= size and position.cursor is not None:
+            last = min(size, max(1, left) + NEW_THREADS_HEADROOM)
+            if page_requests(self._type, last, changes=True) <= ONE_POINT:
+                first, with_changes = last, True
+        repository, cursor = self._sweep.repository, position.cursor
+        return Request(
+            ("page", cursor, first, with_changes),
+            lambda: read_page(self._github, self._type, repository, first, cursor, changes=with_changes),
+        )
+
+    # Seek: where GitHub refused the history's cursor (4)
+
+    async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """Down a listing to behind the last thread that was updated after the place; equally old ones come again."""
+        listing = await self._list.page(position.cursor)
+        cursor = position.cursor
+        for entry in listing.entries:
+            if position.updated_at is None or entry.updated_at <= position.updated_at:
+                return Turn(position.back_to_history(cursor), points=1)
+            cursor = entry.cursor
+        if listing.end_cursor is None:
+            return Turn(position.back_to_history(cursor), points=1)
+        return Turn(position.seek_on(listing.end_cursor), points=1)
+
+    # What is too large by itself (8)
+
+    async def _too_large(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
+        """One thread, or one part, is too large. A listing tells whether it is this one or GitHub as a whole."""
+        kind = self._sizes.asked_kind
+        if kind in ("listing", "comments_since"):
+            raise RetryNow(error.code, error.message)
+        listing = await self._list.next_one(position.cursor if kind == "page" else None)
+        if kind != "page":
+            return await self._parts.too_large(position, error)
+        if not listing.entries:
+            raise RetryNow(error.code, error.message)
+        [entry] = listing.entries
+        after = position.after_page(
+            cursor=entry.cursor,
+            last=(entry.updated_at, entry.node_id),
+            asked_at=listing.asked_at,
+            total=position.total,
+            swept=1,
+            seen=1,
+        )
+        if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
+            after = after.to_catch_up(below=entry.cursor if listing.end_cursor else None)
+        return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
+
+    # One request ahead
+
+    def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
+        """Sends the next page's request, if a page comes next: parts are taken from what the turn has yet to commit."""
+        position = turn.position
+        if self._look_ahead.is_under_way:
+            return
+        self._queue.expect(turn.put)
+        if self._due(position) is not None:
+            return
+        if self._all_reviews_shown(position):
+            request = self._review_comments.next(position)
+            if request is not None:
+                self._look_ahead.send_early(request)
+        elif position.phase == "history" and position.cursor is not None:
+            self._look_ahead.send_early(self._page(position, self._sizes.size("page")))
+
+    @property
+    def is_ahead(self) -> bool:
+        return self._look_ahead.is_under_way or self._catch_up.has_listing
+
+    async def close(self) -> None:
+        await self._look_ahead.close()
+
+    def _expected(self, position: ThreadPosition) -> int | None:
+        """Threads in scope: certain once the history is swept, before that by how far down in time we are."""
+        if position.phase != "history" and not position.news_first:
+            return position.swept
+        if not position.swept or position.updated_at is None or position.floor is None or position.total is None:
+            return position.total
+        done = (position.floor - position.updated_at) / max(
+            position.floor - self._sweep.cutoff_at, timedelta(seconds=1)
+        )
+        return min(position.total, max(position.swept, round(position.swept / max(done, 0.001))))
