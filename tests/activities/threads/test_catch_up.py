@@ -1,0 +1,177 @@
+"""The catch-up lists what changed down to the floor, and again what changed meanwhile, for three rounds at most."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from activities.threads.catch_up import MOST_ROUNDS, CatchUp
+from activities.threads.page_sizes import PageSizes
+from activities.threads.position import ThreadPosition
+from activities.threads.thread_list import ThreadList
+from activities.turn import CLOCK_SLACK
+from budget.prices import Prices
+from github.answers import InvalidCursor
+from github.threads import Entry, Listing
+from rows import Page, PullRequest
+from tests.activities.threads.conftest import Stored
+
+FLOOR = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+ASKED_AT = FLOOR + timedelta(hours=1)
+AT_FLOOR = ThreadPosition(phase="catch_up", floor=FLOOR, total=9, seen=9)
+
+
+class Listings(ThreadList):
+    """Instead of GitHub's list: these pages, in turn."""
+
+    def __init__(self, *pages: Listing | Exception) -> None:
+        self._pages = list(pages)
+        self.cursors: list[str | None] = []
+
+    async def page(self, cursor: str | None, *, by_birth: bool = False) -> Listing:
+        assert not by_birth
+        self.cursors.append(cursor)
+        page = self._pages.pop(0)
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+
+def born(number: int) -> datetime:
+    return FLOOR - timedelta(days=9) + timedelta(minutes=number)
+
+
+def entry(number: int, updated_at: datetime) -> Entry:
+    return Entry(f"PR_{number}", number, number, born(number), updated_at, f"cursor-{number}", None)
+
+
+def listing(*entries: Entry, end_cursor: str | None = "more") -> Listing:
+    return Listing(list(entries), 10, end_cursor, ASKED_AT, seconds=0.1)
+
+
+def hours(number: float) -> datetime:
+    return FLOOR + timedelta(hours=number)
+
+
+def catch_up(stored: Stored, listings: Listings) -> CatchUp:
+    sizes = PageSizes(Prices(), stored.kind)
+    sizes.ask("listing")
+    return CatchUp(stored.database, stored.sweep, listings, sizes)
+
+
+async def fetched(stored: Stored, rows: Sequence[tuple[int, datetime]]) -> None:
+    """Pull requests of these numbers are stored as they were at these moments."""
+    page = Page(ASKED_AT, "pull_request")
+    page.pull_requests = [
+        PullRequest(
+            github_id=number,
+            node_id=f"PR_{number}",
+            number=number,
+            title="",
+            body=None,
+            state="open",
+            author=None,
+            author_login=None,
+            draft=False,
+            merged=False,
+            merged_by=None,
+            base_branch="main",
+            head_branch="topic",
+            additions=0,
+            deletions=0,
+            changed_files=0,
+            commits=0,
+            created_at=born(number),
+            updated_at=updated_at,
+            closed_at=None,
+            merged_at=None,
+            html_url="",
+            labels=[],
+            milestone=None,
+            assignees=[],
+        )
+        for number, updated_at in rows
+    ]
+    await stored.write(page)
+
+
+async def test_what_changed_or_is_new_becomes_a_part_and_what_is_stored_does_not(stored: Stored) -> None:
+    await fetched(stored, [(1, hours(0.3)), (2, hours(0.1))])
+    page = listing(entry(3, hours(0.5)), entry(1, hours(0.3)), entry(2, hours(0.2)), entry(4, hours(-1)))
+    turn = await catch_up(stored, Listings(page)).turn(AT_FLOOR)
+    assert [(part.kind, part.number) for part in turn.put] == [("thread", 3), ("thread", 2)]
+    assert turn.position.total == 10
+    assert turn.position.seen == 10, "one that the history had not shown"
+
+
+async def test_a_round_of_one_page_is_the_last(stored: Stored) -> None:
+    turn = await catch_up(stored, Listings(listing(entry(1, hours(-1))))).turn(AT_FLOOR)
+    assert (turn.position.phase, turn.position.as_of, turn.position.cursor) == ("review_comments", ASKED_AT, None)
+
+
+async def test_a_round_goes_on_until_it_reaches_the_floor(stored: Stored) -> None:
+    listings = Listings(listing(entry(1, hours(0.5))), listing(entry(2, hours(0.4))), listing(entry(3, hours(-1))))
+    catching_up, position = catch_up(stored, listings), AT_FLOOR
+    for _ in range(3):
+        position = (await catching_up.turn(position)).position
+    assert listings.cursors == [None, "more", "more"]
+    assert (position.phase, position.round, position.floor) == ("catch_up", 2, ASKED_AT - CLOCK_SLACK)
+    assert (position.cursor, position.round_began, position.round_pages) == (None, None, 0)
+
+
+async def test_after_three_rounds_it_is_complete_as_of_the_beginning_of_the_last(stored: Stored) -> None:
+    position = AT_FLOOR
+    rounds = 0
+    while position.phase == "catch_up":
+        listings = Listings(listing(entry(1, hours(2))), listing(entry(2, hours(-9))))
+        catching_up = catch_up(stored, listings)
+        position = (await catching_up.turn((await catching_up.turn(position)).position)).position
+        rounds += 1
+    assert rounds == MOST_ROUNDS
+    assert position.as_of == ASKED_AT
+
+
+async def test_the_end_of_the_list_ends_a_round(stored: Stored) -> None:
+    page = listing(entry(1, hours(0.5)), end_cursor=None)
+    assert (await catch_up(stored, Listings(page)).turn(AT_FLOOR)).position.phase == "review_comments"
+
+
+async def test_what_is_older_than_the_cutoff_is_not_fetched(stored: Stored) -> None:
+    floor = stored.sweep.cutoff_at - timedelta(days=2)
+    position = ThreadPosition(phase="catch_up", floor=floor)
+    page = listing(entry(1, stored.sweep.cutoff_at), entry(2, floor + timedelta(days=1)))
+    turn = await catch_up(stored, Listings(page)).turn(position)
+    assert [part.number for part in turn.put] == [1]
+
+
+async def test_a_refused_cursor_begins_the_round_again(stored: Stored) -> None:
+    listings = Listings(InvalidCursor("invalid_cursor", "no"), listing(entry(1, hours(0.5))))
+    position = AT_FLOOR.continue_round(cursor="gone", began=hours(0.9))
+    turn = await catch_up(stored, listings).turn(position)
+    assert listings.cursors == ["gone", None]
+    assert (turn.position.round_began, turn.position.round_pages) == (ASKED_AT, 1)
+
+
+async def test_a_listing_that_came_along_is_used_once_and_not_paid_for_again(stored: Stored) -> None:
+    listings = Listings(listing(entry(2, hours(-1))))
+    catching_up = catch_up(stored, listings)
+    catching_up.begin_with(listing(entry(1, hours(0.5))))
+    assert catching_up.has_listing
+    turn = await catching_up.turn(AT_FLOOR)
+    assert ([part.number for part in turn.put], turn.points) == ([1], 0)
+    assert not catching_up.has_listing
+    turn = await catching_up.turn(turn.position)
+    assert (listings.cursors, turn.points) == (["more"], 1)
+
+
+async def test_a_listing_that_came_along_is_of_no_use_in_the_middle_of_a_round(stored: Stored) -> None:
+    listings = Listings(listing(entry(2, hours(-1))))
+    catching_up = catch_up(stored, listings)
+    catching_up.begin_with(listing(entry(1, hours(0.5))))
+    await catching_up.turn(AT_FLOOR.continue_round(cursor="c", began=hours(0.9)))
+    assert listings.cursors == ["c"]
+
+
+async def test_with_news_first_the_history_goes_on_below(stored: Stored) -> None:
+    position = ThreadPosition(phase="catch_up", floor=FLOOR, below="lower", news_first=True)
+    turn = await catch_up(stored, Listings(listing(entry(1, hours(-1))))).turn(position)
+    assert (turn.position.phase, turn.position.cursor, turn.position.news_first) == ("history", "lower", False)
+    assert turn.position.floor == ASKED_AT - CLOCK_SLACK
