@@ -1,6 +1,6 @@
 """Who acts on GitHub: users, bots, mannequins, organizations and teams."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from sandbox.github import node_ids
@@ -25,6 +25,8 @@ class Account:
     name: str | None
     created_at: Stamp
     deleted: bool = False
+    flagged: bool = field(default=False, init=False)
+    """As spam: what it wrote is counted and shown to nobody."""
 
     def node_id(self, new: bool) -> str:
         if new:
@@ -57,6 +59,14 @@ class Account:
 
     def delete(self) -> None:
         self.world.delete_account(self)
+
+    def flag(self) -> None:
+        """What it wrote and starred is counted and not shown, its threads leave every list and `node`, until
+        `unflag`; no `updated_at` tells. Source: reports.md A, PyGithub#631, dcoapp/app#58, streamlink#622."""
+        self.world.flag_account(self, True)
+
+    def unflag(self) -> None:
+        self.world.flag_account(self, False)
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -69,6 +69,10 @@ class Installation:
     def repository_selection(self) -> str:
         return "all" if self.repositories is None else "selected"
 
+    def reads(self, permission: str) -> bool:
+        """`install(..., contents="none")` makes one that reads no contents."""
+        return self.permissions.get(permission) in ("read", "write")
+
     def covers(self, repository: "Repository") -> bool:
         mine = repository.owner_account is self.account
         return mine and (self.repositories is None or repository in self.repositories)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sandbox.github.accounts import Account
@@ -13,6 +13,7 @@ from sandbox.github.requests import Reply, json_reply, message_reply
 from sandbox.github.threads import PullRequest, Thread
 from sandbox.github.world import World
 
+T = TypeVar("T")
 PAGINATION_IS_LIMITED = "In order to keep the API fast for everyone, pagination is limited for this resource."
 
 
@@ -36,6 +37,16 @@ class Call:
     query: dict[str, str]
     accept: str = ""
     installation: Installation | None = None
+    selected: Callable[[Any], bool] | None = None
+    """Whether a thing is listed and counted for who asks; None where everything is."""
+
+    def chosen(self, things: list[T]) -> list[T]:
+        """Those that are listed and counted for who asks; what flagged accounts wrote is counted too, and not shown."""
+        return things if self.selected is None else [each for each in things if self.selected(each)]
+
+    def shown(self, things: list[T]) -> list[T]:
+        """A page without what flagged accounts wrote."""
+        return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
     def number(self, name: str, otherwise: int) -> int:
         text = self.query.get(name, "")
@@ -80,27 +91,34 @@ def visible(call: Call, found: Repository | None) -> Repository:
     return found
 
 
+def needs_contents(call: Call) -> None:
+    """403 for an App without Contents: read."""
+    if call.installation is not None and not call.installation.reads("contents"):
+        raise Refusal(message_reply(403, "Resource not accessible by integration"))
+
+
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
     """By its number; 301 to where it was moved, 410 if it was deleted, 404 if there is none."""
     if number in repository.moved:
         to = repository.moved[number]
         url = f"{call.root}/repositories/{to.repository.database_id}/issues/{to.number}"
         raise Refusal(json_reply(301, {"message": "Moved Permanently", "url": url}, Location=url))
-    if number in repository.pull_requests:
+    if number in repository.pull_requests and not call.world.hides(repository.pull_requests[number]):
         return repository.pull_requests[number]
     if not repository.has_issues_enabled:
         raise Refusal(message_reply(410, "Issues are disabled for this repo"))
     if number in repository.deleted:
         raise Refusal(message_reply(410, "This issue was deleted"))
-    if number not in repository.issues:
+    if number not in repository.issues or call.world.hides(repository.issues[number]):
         raise Refusal(message_reply(404, "Not Found"))
     return repository.issues[number]
 
 
 def find_pull_request(repository: Repository, number: int) -> PullRequest:
-    if number not in repository.pull_requests:
+    found = repository.pull_requests.get(number)
+    if found is None or repository.world.hides(found):
         raise Refusal(message_reply(404, "Not Found"))
-    return repository.pull_requests[number]
+    return found
 
 
 def listed(
@@ -111,10 +129,10 @@ def listed(
     page = call.number("page", 1)
     if limit and (page - 1) * size >= limit:
         raise Refusal(message_reply(422, PAGINATION_IS_LIMITED))
-    things = things[: limit or None]
+    things = call.chosen(things)[: limit or None]
     last = max(1, -(-len(things) // size))
     shown = things[(page - 1) * size : page * size]
-    reply = json_reply(200, [shape(thing) for thing in shown])
+    reply = json_reply(200, [shape(thing) for thing in call.shown(shown)])
     links = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
     if page <= 1:
         del links["prev"], links["first"]

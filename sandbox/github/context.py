@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import GraphQLResolveInfo
 
@@ -24,10 +24,22 @@ class Rate:
     node_count: int
 
 
+class Field(NamedTuple):
+    """A field that is being resolved: `Type.field`, of what, and the arguments it was asked with."""
+
+    name: str
+    source: Any
+    arguments: dict[str, Any]
+    path: list[str | int]
+    type: Any
+    """The field's type in the schema."""
+
+
 @dataclass(slots=True)
 class Context:
     """`spoilt` is asked about each thread of a page (the thread, its place, the page's size, the response key of its
-    connection): an error means null."""
+    connection): an error means null. `resolved` is asked about each field, and `selected` about each thing of a list,
+    if there is one who wants to be."""
 
     world: World
     viewer: Account
@@ -36,6 +48,8 @@ class Context:
     rate: Rate
     refused_cursors: frozenset[str] = frozenset()
     spoilt: Callable[[Any, int, int, str], Exception | None] | None = None
+    resolved: Callable[[Field, Any], Any] | None = None
+    selected: Callable[[Any], bool] | None = None
     connections_served: int = field(default=0)
     nodes_served: int = field(default=0)
 

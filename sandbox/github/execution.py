@@ -1,5 +1,6 @@
 """Runs GraphQL as GitHub does: parsed, validated and priced first, answered with HTTP 200 whatever comes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,7 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from sandbox.github.context import Context
+from sandbox.github.context import Context, Field, Info
 from sandbox.github.pricing import Price, PricingError, price
 from sandbox.github.refusals import GitHubError, NotModelled, something_went_wrong
 from sandbox.github.schema import schema
@@ -104,12 +105,26 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
             context,
             query.variables,
             query.name or None,
+            middleware=None if context.resolved is None else [_asking(context.resolved)],
         )
     assert isinstance(result, ExecutionResult)
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
         body["errors"] = [_entry(error, request_id) for error in result.errors]
     return body
+
+
+def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
+    """What graphql-core calls around each resolver."""
+
+    def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        value = resolver(source, info, **arguments)
+        if info.parent_type.name.startswith("__") or info.field_name.startswith("__"):
+            return value
+        name = f"{info.parent_type.name}.{info.field_name}"
+        return resolved(Field(name, source, arguments, info.path.as_list(), info.return_type), value)
+
+    return resolve
 
 
 @lru_cache(maxsize=500)

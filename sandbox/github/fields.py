@@ -119,6 +119,8 @@ def constant(value: Any, *names: str) -> None:
 def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **how: Any) -> Page:
     """The page that `args` ask for, with its nodes counted; a cursor that GitHub was told to refuse is refused."""
     context: Context = info.context
+    items, hidden = listed(context, items)
+    how.setdefault("total_count", len(items) + hidden)
     for cursor in (args.get("after"), args.get("before")):
         if cursor in context.refused_cursors:
             raise GitHubError("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.")
@@ -134,6 +136,16 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
     context.connections_served += 1
     context.nodes_served += len(served.nodes)
     return served
+
+
+def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
+    """What of these the asker is shown, and how many of those that are counted are shown to nobody."""
+    if context.selected is not None:
+        items = [each for each in items if context.selected(each)]
+    if not context.world.flagged:
+        return items, 0
+    shown = [each for each in items if not context.world.hides(each)]
+    return shown, len(items) - len(shown)
 
 
 def spoil(info: Info, things: list[Any]) -> list[Any]:
@@ -269,7 +281,7 @@ def resolve_node(context: Context, identifier: str) -> Any:
     """What has that id, or the error that stands in its place."""
     thing = context.world.node(identifier)
     missing = f"Could not resolve to a node with the global id of '{identifier}'"
-    if thing is None or (isinstance(thing, Review) and not may_see(context, thing)):
+    if thing is None or (isinstance(thing, Review) and not may_see(context, thing)) or context.world.hides(thing):
         return GitHubError("NOT_FOUND", missing)
     home = getattr(thing, "repository", None)
     try:
@@ -309,7 +321,7 @@ def find_account(info: Info, login: str, typename: str, called: str) -> Account:
 @field("Repository.pullRequest")
 def pull_request(source: Repository, info: Info, **args: Any) -> PullRequest:
     found = source.pull_requests.get(args["number"])
-    if found is None:
+    if found is None or info.context.world.hides(found):
         raise GitHubError("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {args['number']}.")
     return one(info, found)
 
@@ -317,7 +329,7 @@ def pull_request(source: Repository, info: Info, **args: Any) -> PullRequest:
 @field("Repository.issue")
 def issue(source: Repository, info: Info, **args: Any) -> Issue:
     found = source.issues.get(args["number"]) if source.has_issues_enabled else None
-    if found is None:
+    if found is None or info.context.world.hides(found):
         raise GitHubError("NOT_FOUND", f"Could not resolve to an Issue with the number of {args['number']}.")
     return one(info, found)
 
@@ -328,7 +340,7 @@ def issue_or_pull_request(source: Repository, info: Info, **args: Any) -> Thread
     found: Thread | None = source.pull_requests.get(number)
     if found is None and source.has_issues_enabled:
         found = source.issues.get(number)
-    if found is None:
+    if found is None or info.context.world.hides(found):
         message = f"Could not resolve to an issue or pull request with the number of {number}."
         raise GitHubError("NOT_FOUND", message)
     return one(info, found)
@@ -400,7 +412,7 @@ def discussions(source: Repository, info: Info, **args: Any) -> Page:
 @field("Repository.discussion")
 def discussion(source: Repository, info: Info, **args: Any) -> Discussion:
     found = source.discussions.get(args["number"]) if source.has_discussions_enabled else None
-    if found is None:
+    if found is None or info.context.world.hides(found):
         raise GitHubError("NOT_FOUND", f"Could not resolve to a Discussion with the number of {args['number']}.")
     return one(info, found)
 
@@ -529,10 +541,12 @@ def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[An
         items += visible_reviews(context, source)
         if not types or "PULL_REQUEST_COMMIT" in types:
             items += commits_of(source)
-    return items
+    return items if context.selected is None else [each for each in items if context.selected(each)]
 
 
 def timeline_count(context: Context, source: Thread) -> int:
+    if context.selected is not None:
+        return len(timeline(context, source, frozenset()))
     count = len(source.comments) + len(source.events)
     if isinstance(source, PullRequest):
         count += len(visible_reviews(context, source)) + source.commit_count
@@ -557,9 +571,16 @@ def commits_of(source: PullRequest) -> list[PullRequestCommit]:
 
 @field("PullRequest.commits")
 def pull_request_commits(source: PullRequest, info: Info, **args: Any) -> Page:
+    refuse_contents(info.context)
     only_counted = args.get("first") is None and args.get("last") is None
     found = [] if only_counted else commits_of(source)
     return serve(info, found, by_id, args, total_count=source.commit_count)
+
+
+def refuse_contents(context: Context) -> None:
+    """For an App without Contents: read. Source: reports.md C, policy-bot#42."""
+    if context.installation is not None and not context.installation.reads("contents"):
+        raise GitHubError("FORBIDDEN", "Resource not accessible by integration")
 
 
 def may_see(context: Context, review: Review) -> bool:

@@ -8,7 +8,7 @@ from sandbox.github.commits import Commit
 from sandbox.github.connections import Edge, Page
 from sandbox.github.context import Info
 from sandbox.github.events import Release, Star, latest_release
-from sandbox.github.fields import GitActor, Ref, constant, field, refuse_arguments, serve, spoil
+from sandbox.github.fields import GitActor, Ref, constant, field, refuse_arguments, refuse_contents, serve, spoil
 from sandbox.github.refusals import GitHubError, NotModelled
 from sandbox.github.repositories import ORDERS, Repository
 
@@ -116,8 +116,9 @@ def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
 
 
 @field("Repository.object")
-def git_object(source: Repository, _info: Info, **args: Any) -> Commit | None:
+def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
     """A commit by its oid, also one that no branch leads to any longer."""
+    refuse_contents(info.context)
     refuse_arguments("Repository.object", args, "expression")
     return source.git.commits.get(args.get("oid") or "")
 

@@ -1,7 +1,7 @@
 """One request and its answer as faults, limits and the log see them."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +47,12 @@ class Request:
     effects: "tuple[Effect, ...]" = ()
     answering: str = ""
     """The response key of the connection whose things effects are asked about."""
+
+    @property
+    def selected(self) -> "Callable[[Any], bool] | None":
+        """Whether a thing is listed and counted; None where everything is."""
+        selecting = [effect for effect in self.effects if effect.selects]
+        return (lambda thing: all(each.selected(self, thing) for each in selecting)) if selecting else None
 
     @property
     def payer(self) -> str:

@@ -44,7 +44,7 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
         path = f"/repos/{named.name_with_owner}{by_id[2]}" if named is not None else path
     accept = request.headers.get("Accept", "")
     asked = dict(parse_qsl(query, keep_blank_values=True))
-    call = Call(world, request.account, root, new_ids, path, asked, accept, request.installation)
+    call = Call(world, request.account, root, new_ids, path, asked, accept, request.installation, request.selected)
     if request.app is not None:
         return rest_apps.answer(call, request.app, request)
     for pattern, route in ROUTES:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.github import events
-from sandbox.github.calls import Call, Refusal, find_repository, link, listed
+from sandbox.github.calls import Call, Refusal, find_repository, link, listed, needs_contents
 from sandbox.github.clock import Stamp, after, moment, stamp
 from sandbox.github.commits import ACTIVITY_TYPES, HEADS, Activity, happened
 from sandbox.github.connections import encode, page
@@ -36,10 +36,11 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 def activity(call: Call, owner: str, name: str) -> Reply:
     """Newest first, or oldest; pages go on from cursors."""
+    needs_contents(call)
     found = find_repository(call, owner, name)
     try:
         served = page(
-            _activity(call, found),
+            call.chosen(_activity(call, found)),
             happened,
             **_page(call),
             after=call.query.get("after"),
@@ -48,7 +49,7 @@ def activity(call: Call, owner: str, name: str) -> Reply:
         )
     except GitHubError as error:
         raise Refusal(message_reply(422, error.message)) from error
-    reply = json_reply(200, [activity_shape(call, each) for each in served.nodes])
+    reply = json_reply(200, [activity_shape(call, each) for each in call.shown(served.nodes)])
     query = {key: value for key, value in call.query.items() if key not in ("after", "before")}
     queries = {}
     if served.has_next_page and served.nodes:
@@ -140,6 +141,7 @@ def forks(call: Call, owner: str, name: str) -> Reply:
 
 
 def releases(call: Call, owner: str, name: str) -> Reply:
+    needs_contents(call)
     found = find_repository(call, owner, name)
     return listed(call, found.shown_releases()[::-1], lambda release: release_shape(call, release))
 

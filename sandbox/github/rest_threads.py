@@ -1,11 +1,20 @@
 """REST's lists of a repository's issues and pull requests and of what happened to them, and who and what is in one."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sandbox.github.calls import Call, Refusal, find_pull_request, find_repository, link, listed
+from sandbox.github.calls import (
+    Call,
+    Refusal,
+    find_pull_request,
+    find_repository,
+    find_thread,
+    link,
+    listed,
+    needs_contents,
+)
 from sandbox.github.connections import encode, page
-from sandbox.github.fields import commits_of
+from sandbox.github.fields import by_place, commits_of
 from sandbox.github.refusals import GitHubError, NotModelled
 from sandbox.github.repositories import Repository
 from sandbox.github.requests import Reply, json_reply, message_reply
@@ -15,8 +24,9 @@ from sandbox.github.shapes import (
     issue_shape,
     listed_pull_shape,
     requested_shape,
+    timeline_item_shape,
 )
-from sandbox.github.threads import Thread, TimelineEvent
+from sandbox.github.threads import PullRequest, Thread, TimelineEvent
 
 AnyThread = TypeVar("AnyThread", bound=Thread)
 
@@ -41,7 +51,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
     descending = call.one_of("direction", ("asc", "desc"), "desc") == "desc"
     order = _updated if sort == "updated" else _created
     since = call.since()
-    threads = [each for each in _in_state(call, _threads(found, order)) if each.updated_at >= since]
+    threads = call.chosen([each for each in _in_state(call, _threads(found, order)) if each.updated_at >= since])
     size = min(call.number("per_page", 30), 100)
     if number > 1 and not after and not before:
         gone = (number - 1) * size
@@ -53,7 +63,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
         served = page(threads, order, **asked, after=after, before=before, descending=descending)
     except GitHubError as error:
         raise Refusal(message_reply(422, error.message)) from error
-    reply = json_reply(200, [issue_shape(call, each) for each in served.nodes])
+    reply = json_reply(200, [issue_shape(call, each) for each in call.shown(served.nodes)])
     query = {key: value for key, value in call.query.items() if key not in ("after", "before", "page")}
     queries = {}
     if served.has_next_page and served.end_cursor:
@@ -80,6 +90,17 @@ def issue_events(call: Call, owner: str, name: str) -> Reply:
     return listed(call, found.kept("issue events", lambda: _events(found)), lambda each: issue_event_shape(call, each))
 
 
+def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
+    """All that happened to one, comments, reviews and commits too, oldest first. Without the comments of reviews."""
+    found = find_thread(call, find_repository(call, owner, name), int(number))
+    items: list[Any] = [*found.comments, *found.events]
+    if isinstance(found, PullRequest):
+        items += [each for each in found.reviews if each.state != "PENDING" or each.account is call.viewer]
+        items += commits_of(found)
+    items.sort(key=by_place)
+    return listed(call, items, lambda item: timeline_item_shape(call, item))
+
+
 def requested_reviewers(call: Call, owner: str, name: str, number: str) -> Reply:
     found = find_pull_request(find_repository(call, owner, name), int(number))
     people, teams = requested_shape(call, found)
@@ -88,6 +109,7 @@ def requested_reviewers(call: Call, owner: str, name: str, number: str) -> Reply
 
 def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Reply:
     """Oldest first."""
+    needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
     commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]
     return listed(call, commits, lambda commit: commit_shape(call, commit))
@@ -127,6 +149,7 @@ ROUTES: tuple[tuple[str, Callable[..., Reply]], ...] = (
     ("/repos/{o}/{r}/issues", issues),
     ("/repos/{o}/{r}/pulls", pull_requests),
     ("/repos/{o}/{r}/issues/events", issue_events),
+    ("/repos/{o}/{r}/issues/{n}/timeline", timeline),
     ("/repos/{o}/{r}/pulls/{n}/requested_reviewers", requested_reviewers),
     ("/repos/{o}/{r}/pulls/{n}/commits", pull_request_commits),
 )

@@ -13,10 +13,11 @@ import orjson
 from sandbox.github import archive, execution, rest, rest_apps
 from sandbox.github.calls import Refusal
 from sandbox.github.conformance import check_graphql, check_rest
-from sandbox.github.context import Context, Rate
+from sandbox.github.context import Context, Field, Rate
 from sandbox.github.execution import Query, Refused
 from sandbox.github.faults import (
     BadGateway,
+    Effect,
     Faults,
     bad_credentials,
     gateway_error,
@@ -226,6 +227,9 @@ class Service:
         )
         if request.effects:
             context.spoilt = lambda *of_a_page: _spoilt(request, *of_a_page)
+            if resolving := [effect for effect in request.effects if effect.resolves]:
+                context.resolved = lambda field, value: _resolved(request, resolving, field, value)
+            context.selected = request.selected
         body = execution.run(query, context, request.id)
         if self.pace is None:
             return json_reply(200, body)
@@ -303,6 +307,12 @@ def _spoilt(request: Request, thing: Any, place: int, size: int, key: str) -> Ex
     request.answering = key
     errors = (effect.spoil(request, thing, place, size) for effect in request.effects)
     return next((error for error in errors if error is not None), None)
+
+
+def _resolved(request: Request, resolving: list[Effect], field: Field, value: Any) -> Any:
+    for effect in resolving:
+        value = effect.resolved(request, field, value)
+    return value
 
 
 def _rate_limit(budget: Budget) -> Reply:

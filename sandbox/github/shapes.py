@@ -14,6 +14,7 @@ from sandbox.github.threads import (
     Label,
     Milestone,
     PullRequest,
+    PullRequestCommit,
     Review,
     ReviewComment,
     Thread,
@@ -228,7 +229,7 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
         "assignee": user_shape(call, found.assignees[0]) if found.assignees else None,
         "assignees": [user_shape(call, account) for account in found.assignees],
         "milestone": milestone_shape(call, found.milestone) if found.milestone else None,
-        "comments": len(found.comments),
+        "comments": len(call.chosen(found.comments)),
         "created_at": found.created_at,
         "updated_at": found.updated_at,
         "closed_at": found.closed_at,
@@ -289,7 +290,7 @@ def pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
         "requested_teams": teams,
         "head": branch_shape(call, found.head_ref_name, found.head_ref_oid, found.head_repository),
         "base": branch_shape(call, found.base_ref_name, found.base_ref_oid, found.repository),
-        "review_comments": len(found.review_comments()),
+        "review_comments": len(call.chosen(found.review_comments())),
         "commits": found.commit_count,
         "additions": found.additions,
         "deletions": found.deletions,
@@ -362,6 +363,28 @@ def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
     if event.typename in ("ClosedEvent", "ReopenedEvent"):
         shape["state_reason"] = data.get("state_reason") and data["state_reason"].lower()
     return shape | {"issue": issue_shape(call, event.thread), "performed_via_github_app": None}
+
+
+def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
+    """An item of one thread's timeline. Comments and reviews say what they are in `event`; a commit has no id."""
+    if isinstance(item, IssueComment):
+        return issue_comment_shape(call, item) | {"event": "commented", "actor": author_shape(call, item.account)}
+    if isinstance(item, Review):
+        return review_shape(call, item) | {"event": "reviewed"}
+    if isinstance(item, PullRequestCommit):
+        commit = commit_shape(call, item.commit)
+        said = {name: commit["commit"][name] for name in ("author", "committer", "message")}
+        shape = {name: commit[name] for name in ("sha", "node_id", "html_url", "parents")}
+        return shape | said | {"url": commit["commit"]["url"], "event": "committed"}
+    shape = {name: value for name, value in issue_event_shape(call, item).items() if name != "issue"}
+    if item.typename == "CrossReferencedEvent":
+        source = {"type": "issue", "issue": issue_shape(call, item.data["source"])}
+        return {name: shape[name] for name in ("actor", "created_at")} | {
+            "updated_at": item.created_at,
+            "source": source,
+            "event": "cross-referenced",
+        }
+    return shape
 
 
 def _event_name(typename: str) -> str:

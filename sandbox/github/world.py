@@ -45,6 +45,7 @@ class World:
         self._names: dict[str, Repository] = {}
         self._former: dict[str, Repository] = {}
         self._nodes: dict[str, dict[int, Any]] = {}
+        self.flagged: set[Account] = set()
         self.archive_gaps: set[str] = set()
         """Hours that GH Archive lost, as it names them (`2026-03-01-9`)."""
         self.shows_pending_reviews = False
@@ -149,6 +150,20 @@ class World:
                 del self._names[former]
                 self._former[former] = repository
                 self._names[repository.name_with_owner.lower()] = repository
+
+    def flag_account(self, account: Account, flagged: bool) -> None:
+        with self.lock:
+            account.flagged = flagged
+            self.flagged = {each for each in {*self.flagged, account} if each.flagged}
+
+    def hides(self, thing: Any) -> bool:
+        """Whether a flagged account wrote it, or the thread that it is in, starred or owns it."""
+        if not self.flagged:
+            return False
+        holders = (getattr(thing, name, None) for name in ("thread", "pull_request", "discussion"))
+        things = [thing, *(each for each in holders if each is not None)]
+        accounts = (getattr(each, name, None) for each in things for name in ("account", "owner_account"))
+        return any(account in self.flagged for account in accounts)
 
     def delete_account(self, account: Account) -> None:
         with self.lock:

@@ -7,8 +7,10 @@ An effect acts instead of the work, while fields and nodes are resolved, or on t
 GraphQL answer is checked against the schema (`conformance.py`): a shape that GitHub could not send fails the test.
 """
 
+from sandbox.github.faults.accounts import Poorer
 from sandbox.github.faults.edits import Edited, Touch
 from sandbox.github.faults.effect import Effect
+from sandbox.github.faults.fields import BrokenField, GoneCommits, Refused, refused_commits, refused_teams
 from sandbox.github.faults.limits import (
     Headers,
     PrimaryLimit,
@@ -19,6 +21,7 @@ from sandbox.github.faults.limits import (
     secondary_limit,
 )
 from sandbox.github.faults.nodes import NullNode, ResourceLimits
+from sandbox.github.faults.pages import Blank, BlankList, CircularLinks, EndlessPages, Miscounted
 from sandbox.github.faults.registry import Fault, Faults, from_control
 from sandbox.github.faults.replies import (
     BadCredentials,
@@ -35,18 +38,27 @@ from sandbox.github.faults.transport import Hang, Held, Latency, Reset, Truncate
 __all__ = [
     "BadCredentials",
     "BadGateway",
+    "Blank",
+    "BlankList",
+    "BrokenField",
+    "CircularLinks",
     "Edited",
     "Effect",
+    "EndlessPages",
     "Fault",
     "Faults",
     "Forbidden",
     "GatewayTimeout",
+    "GoneCommits",
     "Hang",
     "Headers",
     "Held",
     "Latency",
+    "Miscounted",
     "NullNode",
+    "Poorer",
     "PrimaryLimit",
+    "Refused",
     "Reset",
     "ResourceLimits",
     "SecondaryLimit",
@@ -59,6 +71,8 @@ __all__ = [
     "from_control",
     "gateway_error",
     "primary_limit",
+    "refused_commits",
+    "refused_teams",
     "resource_of",
     "secondary_limit",
 ]

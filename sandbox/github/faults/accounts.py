@@ -1,0 +1,20 @@
+"""Accounts that are shown less than others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sandbox.github.faults.effect import Effect
+from sandbox.github.requests import Request
+
+
+@dataclass
+class Poorer(Effect):
+    """Lists have, and count, only what `sees` answers True to: switched on for one `account`, a token that is shown
+    fewer children and lower counts than others. Source: reports.md C, 0xB10C/github-metadata-backup#1."""
+
+    sees: Callable[[Any], bool]
+    selects: ClassVar[bool] = True
+
+    def selected(self, _request: Request, thing: Any) -> bool:
+        return self.sees(thing)

@@ -1,0 +1,100 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""Fields that GitHub refuses, or never manages to answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sandbox.github.accounts import Team
+from sandbox.github.commits import Commit
+from sandbox.github.context import Field
+from sandbox.github.execution import Broken
+from sandbox.github.faults.effect import Effect, names
+from sandbox.github.refusals import GitHubError, something_went_wrong
+from sandbox.github.requests import Reply, Request, json_reply
+
+BY_TOKEN = "Resource not accessible by personal access token"
+BY_APP = "Resource not accessible by integration"
+
+
+@dataclass
+class Refused(Effect):
+    """A field that may not be seen: FORBIDDEN at its path, and null, or where it cannot be null its node is.
+
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`); `when` is asked about what has the field and its
+    value. Source: reports.md A, entrius/gittensor#1582, cartography#2935 and #2008.
+    """
+
+    type: str
+    field: str
+    words: str = BY_TOKEN
+    kind: str = "FORBIDDEN"
+    when: Callable[[Any, Any], bool] | None = None
+    resolves: ClassVar[bool] = True
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if names(f"{self.type}.{self.field}", field) and (self.when is None or self.when(field.source, value)):
+            raise GitHubError(self.kind, self.words)
+        return value
+
+
+def refused_teams() -> Refused:
+    """The teams whose review is asked for, for an App without Members: read. Source: reports.md B, "teams under App
+    tokens"."""
+    return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
+
+
+def refused_commits() -> Refused:
+    """The commits of every pull request, for an App without Contents: read. Source: reports.md C, policy-bot#42."""
+    return Refused("PullRequest", "commits", BY_APP)
+
+
+@dataclass
+class BrokenField(Effect):
+    """A field (`Type.field`, a pattern) that ends in "Something went wrong" at any size.
+
+    `number`: of this thread only. `item_types`: only where one of these is asked for, or all. `whole`: it is all of the
+    answer, else the field is null, or what is above it. Source: reports.md A, cli/cli#11027.
+    """
+
+    name: str
+    number: int | None = None
+    item_types: frozenset[str] = frozenset()
+    whole: bool = True
+    resolves: ClassVar[bool] = True
+    _broken: set[str] = field(default_factory=set, init=False, repr=False)
+    """The ids of requests that met it."""
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if not names(self.name, field) or self.number not in (None, getattr(field.source, "number", None)):
+            return value
+        asked = field.arguments.get("itemTypes")
+        if self.item_types and asked and not self.item_types & set(asked):
+            return value
+        if self.whole:
+            self._broken.add(request.id)
+            return value
+        raise Broken
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        if request.id not in self._broken:
+            return reply
+        self._broken.discard(request.id)
+        broken = json_reply(reply.status, {"data": None, "errors": [{"message": something_went_wrong(request.id)}]})
+        reply.body = broken.body
+        return reply
+
+
+@dataclass
+class GoneCommits(Effect):
+    """Commits of these oids, or all, are gone: `object` is NOT_FOUND. Source: issue 10, rule 3 (a forced push)."""
+
+    oids: frozenset[str] | None = None
+    resolves: ClassVar[bool] = True
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if field.name != "Repository.object" or not isinstance(value, Commit):
+            return value
+        if self.oids is None or value.oid in self.oids:
+            raise GitHubError("NOT_FOUND", f"Could not resolve to a node with the oid '{value.oid}'.")
+        return value

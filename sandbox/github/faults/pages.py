@@ -1,0 +1,161 @@
+# ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
+"""Pages of lists that are blank, miscounted, or lead nowhere."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+from sandbox.github.connections import Edge
+from sandbox.github.context import Field
+from sandbox.github.faults.effect import Effect, names
+from sandbox.github.requests import Reply, Request
+
+
+class AlteredPage:
+    """A page of a connection, which is its own `pageInfo`, with some of what it says replaced.
+
+    `nodes` are places of the page's nodes, or errors in the place of one: (place, what stands there).
+    """
+
+    def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
+        self._page = page
+        self._said = said
+        if nodes is not None:
+            edges = page.edges
+            said["nodes"] = [thing for _, thing in nodes]
+            said["shown"] = said["nodes"]
+            said["edges"] = [_edge(edges[place], thing) for place, thing in nodes]
+
+    @property
+    def page_info(self) -> "AlteredPage":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        said = self.__dict__["_said"]
+        return said[name] if name in said else getattr(self.__dict__["_page"], name)
+
+
+def _edge(edge: Any, thing: Any) -> Any:
+    return _LostEdge(edge, thing) if isinstance(thing, Exception) else edge
+
+
+class _LostEdge:
+    """An edge whose node is an error."""
+
+    def __init__(self, edge: Any, error: Exception) -> None:
+        self.node = error
+        self.cursor = edge.cursor
+        self.thing = edge.thing if isinstance(edge, Edge) else None
+
+
+def is_page(value: Any) -> bool:
+    return hasattr(value, "page_info") and hasattr(value, "edges")
+
+
+@dataclass
+class Blank(Effect):
+    """Connections (`Type.field`, a pattern) come empty with HTTP 200 and no error, their counts as they were or 0.
+
+    Source: issue 10, rule 2 (69 pull requests asked, 45 timelines empty).
+    """
+
+    name: str
+    counts: Literal["kept", "zero"] = "kept"
+    number: int | None = None
+    """Of this thread only."""
+    resolves: ClassVar[bool] = True
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if not is_page(value) or not names(self.name, field):
+            return value
+        if self.number not in (None, getattr(field.source, "number", None)):
+            return value
+        said: dict[str, Any] = {
+            "has_next_page": False,
+            "has_previous_page": False,
+            "end_cursor": None,
+            "start_cursor": None,
+        }
+        if self.counts == "zero":
+            said |= {"total_count": 0, "filtered_count": 0}
+        return AlteredPage(value, nodes=[], **said, page_count=0)
+
+
+@dataclass
+class BlankList(Effect):
+    """A list of REST's is `[]`, with no other page. Source: issue 10, rule 2."""
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        if reply.status == 200 and request.kind == "rest" and isinstance(orjson.loads(reply.body), list):
+            reply.body = b"[]"
+            reply.headers.pop("Link", None)
+        return reply
+
+
+@dataclass
+class Miscounted(Effect):
+    """Connections (`Type.field`, a pattern) count `by` more than there are, or fewer; or exactly `to`.
+
+    Source: reports.md A, streamlink#622; issue 10, rule 2 (counts that fall to nothing).
+    """
+
+    name: str
+    by: int = 0
+    to: int | None = None
+    resolves: ClassVar[bool] = True
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if not is_page(value) or not names(self.name, field):
+            return value
+        said: dict[str, Any] = {"total_count": self._count(value.total_count)}
+        if hasattr(value, "filtered_count"):
+            said["filtered_count"] = self._count(value.filtered_count)
+        return AlteredPage(value, **said)
+
+    def _count(self, count: int) -> int:
+        return max(0, count + self.by) if self.to is None else self.to
+
+
+@dataclass
+class EndlessPages(Effect):
+    """Connections (`Type.field`, a pattern) always have a next page, whose cursor is null, the same for ever, or one
+    of two in turn. Source: reports.md A, zerocracy/judges-action#2142."""
+
+    name: str
+    cursor: Literal["null", "same", "alternating"] = "null"
+    resolves: ClassVar[bool] = True
+    _cursors: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
+    """The two cursors of each connection, by what it is of."""
+    _turns: int = field(default=0, init=False, repr=False)
+
+    def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        if not is_page(value) or not names(self.name, field):
+            return value
+        cursors = self._cursors.setdefault(f"{id(field.source)} {field.name}", [])
+        if not cursors:
+            cursors += [each for each in (value.end_cursor, value.start_cursor) if each is not None]
+        self._turns += 1
+        cursor = None
+        if cursors and self.cursor != "null":
+            cursor = cursors[0 if self.cursor == "same" else self._turns % len(cursors)]
+        return AlteredPage(value, has_next_page=True, end_cursor=cursor)
+
+
+@dataclass
+class CircularLinks(Effect):
+    """A list of REST's whose next page is the page itself, or its first one. Source: reports.md A,
+    zerocracy/judges-action#2142, and issue 10, rule 3."""
+
+    to: Literal["itself", "first"] = "itself"
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:
+        if request.kind != "rest" or reply.status != 200:
+            return reply
+        path, _, query = request.path.partition("?")
+        asked = [each for each in query.split("&") if self.to == "itself" or not each.startswith(("page=", "after="))]
+        host = request.headers.get("Host", "")
+        link = f'<http://{host}{path}?{"&".join(asked)}>; rel="next"'
+        last = [each for each in reply.headers.get("Link", "").split(", ") if 'rel="last"' in each]
+        reply.headers["Link"] = ", ".join([link, *last])
+        return reply
