@@ -1,130 +1,26 @@
-"""Reading threads (pull requests, issues, discussions): pages, listings, overflowing connections, comments since.
+"""Reading threads (pull requests, issues, discussions): pages of whole ones, and the parts that did not fit.
 
 Each function sends one request and returns rows with what is still to fetch. Nothing here keeps a place: callers do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import ModuleType
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 from errors import PartOver, TooLarge
-from github import discussions, documents, issues, pull_requests
+from github import discussions, issues
 from github.actors import Node
-from github.answers import Answer, Gone
+from github.answers import Answer
 from github.client import GitHub
+from github.listings import Listing, connection_of, listing_of
 from github.node_ids import database_id
 from github.nodes import HIDDEN_KEY, GoneNode, Hidden, shown
-from github.repositories import check_identity
+from github.thread_types import THREAD_TYPES, ThreadType, page_requests
 from github.timeline import add_items as add_timeline
-from github.timeline import add_listed_review_comment, add_review, add_review_comments, time
-from messages import DataType, RepositoryRef
-from rows import Note, Page, Part, PartKind, ThreadKind, Whole
-
-REVIEW_COMMENTS = "pulls/comments"
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadType:
-    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows.
-
-    What hangs on a thread is in one connection of it (`items`): its timeline, or a discussion's comments.
-    """
-
-    kind: ThreadKind
-    page: str
-    listing: str
-    by_id: str
-    heads: str
-    rest: str
-    """The template that goes on with `items` of many threads."""
-    items: str
-    count: str
-    """The field of `items` that counts it."""
-    part: PartKind
-    """What the rest of `items` is called as a part."""
-    item_types: tuple[str, ...]
-    connections: int
-    nested: bool
-    """Whether each item has a connection of its own in the same request, which its price counts."""
-    add: Callable[[Node, Page], int]
-    comment_routes: tuple[str, ...]
-    """REST lists of comments in which `since` shows what did not bump its thread."""
-    listed_connections: int = 1
-    """What a listing of 100 adds to the price of a page that it rides along with."""
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        return {"itemTypes": self.item_types} if self.item_types else {}
-
-
-def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
-    return ThreadType(
-        kind=module.KIND,
-        page=module.PAGE,
-        listing=module.LISTING,
-        by_id=module.BY_ID,
-        heads=module.HEADS,
-        rest=module.TIMELINES,
-        items="timelineItems",
-        count="filteredCount",
-        part="timeline",
-        item_types=documents.item_types(module.TIMELINE_FRAGMENT),
-        connections=module.CONNECTIONS,
-        nested=False,
-        add=module.add,
-        comment_routes=comment_routes,
-    )
-
-
-THREAD_TYPES: dict[DataType, ThreadType] = {
-    "pull_requests": _with_timeline(pull_requests, ("issues/comments", REVIEW_COMMENTS)),
-    "issues": _with_timeline(issues, ("issues/comments",)),
-    "discussions": ThreadType(
-        kind="discussion",
-        page=discussions.PAGE,
-        listing=discussions.LISTING,
-        by_id=discussions.BY_ID,
-        heads=discussions.HEADS,
-        rest=discussions.COMMENTS,
-        items="comments",
-        count="totalCount",
-        part="comments",
-        item_types=(),
-        connections=discussions.CONNECTIONS,
-        nested=True,
-        add=discussions.add,
-        comment_routes=(),
-        listed_connections=101,
-    ),
-}
-
-
-class Entry(NamedTuple):
-    """A thread as a listing shows it."""
-
-    node_id: str
-    github_id: int
-    number: int
-    created_at: datetime
-    updated_at: datetime
-    cursor: str
-    comments: int | None
-    """How many there are, where the listing tells: they do not always bump their thread."""
-
-
-@dataclass(slots=True)
-class Listing:
-    entries: list[Entry]
-    total: int
-    end_cursor: str | None
-    """None at the end of the list."""
-    asked_at: datetime
-    seconds: float
-    withheld: list[str] = field(default_factory=list)
-    """GitHub's words for each thread that is refused."""
+from github.timeline import add_review, add_review_comments, time
+from messages import RepositoryRef
+from rows import Note, Page, Part, Whole
 
 
 @dataclass(slots=True)
@@ -158,20 +54,6 @@ class Threads:
         return self.page.hidden
 
 
-class CommentSince(NamedTuple):
-    """A comment of a REST list: which thread it belongs to, and how new it is."""
-
-    comment_type: str
-    github_id: int
-    number: int
-    updated_at: datetime
-
-
-def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
-    """What a page of so many threads needs to fill its connections (`budget.prices`)."""
-    return 1 + kind.connections * first + (kind.listed_connections if changes else 0)
-
-
 async def read_page(
     github: GitHub,
     kind: ThreadType,
@@ -189,7 +71,7 @@ async def read_page(
     answer = await github.graphql(
         kind.page, variables, requests=page_requests(kind, first, changes=changes), parents=first
     )
-    connection = _connection(answer, repository)
+    connection = connection_of(answer, repository)
     threads = _threads(answer, kind)
     threads.total = connection["totalCount"]
     page = shown(connection["nodes"], f"threads of {repository.full_name}")
@@ -201,26 +83,8 @@ async def read_page(
     info = connection["pageInfo"]
     threads.end_cursor = info["endCursor"] if info["hasNextPage"] else None
     if listed := answer.data["repository"].get("changes"):
-        threads.changes = _listing(listed, answer, repository)
+        threads.changes = listing_of(listed, answer, repository)
     return threads
-
-
-async def read_listing(
-    github: GitHub,
-    kind: ThreadType,
-    repository: RepositoryRef,
-    first: int,
-    after: str | None,
-    *,
-    by_birth: bool = False,
-) -> Listing:
-    """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first."""
-    variables: dict[str, Any] = {"first": first, "after": after}
-    if by_birth:
-        variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
-    requests = 1 + (first if kind.listed_connections > 1 else 0)
-    answer = await github.graphql(kind.listing, variables, requests=requests)
-    return _listing(_connection(answer, repository), answer, repository)
 
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
@@ -325,123 +189,6 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
         if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
             _add_whole(threads.page.whole_comments, part)
     return threads
-
-
-async def read_comments_since(
-    github: GitHub, kind: ThreadType, path: str
-) -> tuple[list[CommentSince], datetime | None, str | None, float]:
-    """A page of a REST list of comments (see `comments_path`).
-
-    Answers those of this kind of thread, the page's latest change, the path of the next page, or None, and how many
-    seconds it took.
-    """
-    answer = await github.rest(path)
-    latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
-    comments = []
-    for comment in answer.data:
-        if "pull_request_url" in comment:
-            thread, comment_type = comment["pull_request_url"], "review_comment"
-        else:
-            of_pull_request = comment["html_url"].partition("#")[0].rsplit("/", 2)[1] == "pull"
-            if of_pull_request != (kind.kind == "pull_request"):
-                continue
-            thread, comment_type = comment["issue_url"], "issue_comment"
-        comments.append(
-            CommentSince(comment_type, comment["id"], int(thread.rpartition("/")[2]), time(comment["updated_at"]))
-        )
-    return comments, latest, answer.next_path, answer.seconds
-
-
-async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> tuple[int, datetime]:
-    """How many review comments were changed since then, and when that was asked: one request."""
-    answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
-    return answer.last_page or len(answer.data), answer.asked_at
-
-
-@dataclass(frozen=True, slots=True)
-class ListedComments:
-    """A page of the list of a repository's review comments. Of the rows, `pull_request` is a number."""
-
-    page: Page
-    seen: dict[int, list[str]]
-    """By review (GitHub id), the `seen` keys of its comments."""
-    born: dict[str, datetime]
-    """By `seen` key, when it was written."""
-    changed: dict[str, datetime]
-    """By `seen` key, when it was changed last."""
-    latest: datetime | None
-    """The page's latest change."""
-    next_path: str | None
-    seconds: float
-
-
-async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
-    """A page of the list (see `comments_path`), by REST."""
-    answer = await github.rest(path)
-    page = Page(answer.asked_at, "pull_request")
-    seen: dict[int, list[str]] = {}
-    born: dict[str, datetime] = {}
-    changed: dict[str, datetime] = {}
-    for comment in answer.data:
-        key = add_listed_review_comment(comment, page)
-        born[key], changed[key] = page.comments[-1].created_at, page.comments[-1].updated_at
-        if comment["pull_request_review_id"] is not None:
-            seen.setdefault(comment["pull_request_review_id"], []).append(key)
-    latest = max((comment.updated_at for comment in page.comments), default=None)
-    return ListedComments(page, seen, born, changed, latest, answer.next_path, answer.seconds)
-
-
-def comments_path(
-    repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
-) -> str:
-    """The first page of the comments updated since then, oldest change first; or `path`, if it is of pages as long.
-
-    By the repository's id: REST does not say whose comments it lists, and another repository may have taken the name.
-    """
-    if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
-        return path
-    moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
-    query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
-    return f"/repositories/{repository.github_id}/{route}?{urlencode(query)}"
-
-
-def _connection(answer: Answer, wanted: RepositoryRef) -> Node:
-    repository = answer.data["repository"]
-    if repository is None:
-        raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
-    check_identity(repository, wanted)
-    connection: Node | None = repository["threads"]
-    refusal = answer.refusal_of("repository", "threads")
-    if connection is None and refusal is not None:
-        raise PartOver("forbidden", refusal, "give the token access to the repository")
-    if connection is None:
-        raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
-    return connection
-
-
-def _listing(connection: Node, answer: Answer, repository: RepositoryRef) -> Listing:
-    what = f"threads of {repository.full_name}"
-    # A refused thread is null itself, or takes its edge along.
-    edges = shown([_edge_or_null(edge) for edge in connection["edges"]], what)
-    entries = [
-        Entry(
-            edge["node"]["id"],
-            database_id(edge["node"]),
-            edge["node"]["number"],
-            time(edge["node"]["createdAt"]),
-            time(edge["node"]["updatedAt"]),
-            edge["cursor"],
-            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
-        )
-        for edge in edges.nodes
-    ]
-    info = connection["pageInfo"]
-    end_cursor = info["endCursor"] if info["hasNextPage"] else None
-    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds, edges.hidden)
-
-
-def _edge_or_null(edge: Any) -> Any:
-    return edge if isinstance(edge, Hidden) or not edge or isinstance(edge["node"], dict) else edge["node"]
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:

@@ -5,7 +5,7 @@ from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import Turn
 from github.answers import InvalidCursor
-from github.threads import Listing
+from github.listings import Listing
 from rows import Part
 from store import threads
 from store.database import Database

@@ -8,7 +8,7 @@ from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK, Turn
 from github.answers import InvalidCursor
-from github.threads import ThreadType
+from github.thread_types import ThreadType
 from messages import Failure
 from rows import Part
 from store import parts, threads

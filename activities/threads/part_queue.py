@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from activities.threads.page_sizes import CHILDREN
 from activities.turn import Turn
 from budget.prices import ONE_POINT
-from github.threads import ThreadType
+from github.thread_types import ThreadType
 from rows import Part, PartKind
 from store import parts, threads
 from store.database import Database

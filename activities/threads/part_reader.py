@@ -10,9 +10,9 @@ from activities.turn import Turn
 from errors import RetryNow, TooLarge
 from github.answers import InvalidCursor
 from github.client import GitHub
+from github.thread_types import ThreadType
 from github.threads import (
     Threads,
-    ThreadType,
     read_comments,
     read_heads,
     read_items,

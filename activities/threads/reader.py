@@ -22,7 +22,8 @@ from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
 from github.answers import InvalidCursor
-from github.threads import THREAD_TYPES, Threads, page_requests, read_page
+from github.thread_types import THREAD_TYPES, page_requests
+from github.threads import Threads, read_page
 from rows import Part
 from store import coverage, sweeps
 from store.sweeps import Sweep

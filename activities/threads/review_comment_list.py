@@ -15,13 +15,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ReviewCommentPlace, ThreadPosition
 from activities.turn import Turn
 from github.client import GitHub
-from github.threads import (
-    REVIEW_COMMENTS,
-    ListedComments,
-    comments_path,
-    count_review_comments,
-    read_all_review_comments,
-)
+from github.comment_lists import ListedComments, comments_path, count_review_comments, read_all_review_comments
+from github.thread_types import REVIEW_COMMENTS
 from rows import Page, Part, Whole
 from store import parts, threads
 from store.database import Database

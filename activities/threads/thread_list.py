@@ -3,7 +3,8 @@
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from github.client import GitHub
-from github.threads import Listing, ThreadType, read_listing
+from github.listings import Listing, read_listing
+from github.thread_types import ThreadType
 from messages import RepositoryRef
 
 

@@ -10,7 +10,8 @@ from activities.threads.position import ThreadPosition
 from activities.turn import Turn
 from github.answers import SwitchedOff
 from github.client import GitHub
-from github.threads import CommentSince, ThreadType, comments_path, read_comments_since
+from github.comment_lists import CommentSince, comments_path, read_comments_since
+from github.thread_types import ThreadType
 from rows import Part
 from store import threads
 from store.database import Database

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from activities.threads.position import ThreadPosition
-from github.threads import THREAD_TYPES
+from github.thread_types import THREAD_TYPES
 from messages import Pace, RepositoryOutcome, RepositoryRef, RepositoryScope, RepositoryTransition, TypeOutcome
 from sandbox.github.clock import Clock
 from sandbox.github.discussions import Discussion

@@ -15,7 +15,8 @@ from github.answers import Gone
 from github.client import GitHub
 from github.credentials import App, Credentials
 from github.repositories import inspect
-from github.threads import THREAD_TYPES, read_page, read_threads
+from github.thread_types import THREAD_TYPES
+from github.threads import read_page, read_threads
 from messages import RepositoryRef
 from rows import Part
 from sandbox.github import StandIn, World

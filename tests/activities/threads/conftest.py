@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.threads.part_queue import PartQueue
-from github.threads import THREAD_TYPES, ThreadType
+from github.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
 from sandbox.purchase import Repository, create_workspace

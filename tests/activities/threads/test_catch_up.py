@@ -10,7 +10,7 @@ from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
 from github.answers import InvalidCursor
-from github.threads import Entry, Listing
+from github.listings import Entry, Listing
 from rows import Page, PullRequest
 from tests.activities.threads.conftest import Stored
 

@@ -10,7 +10,7 @@ from activities.threads.position import ThreadPosition
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
 from github.answers import InvalidCursor
-from github.threads import Entry, Listing
+from github.listings import Entry, Listing
 from rows import Part
 from store import parts, threads
 from store.coverage import BEGINNING

@@ -18,7 +18,7 @@ from activities.threads.part_queue import (
 )
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
-from github.threads import THREAD_TYPES
+from github.thread_types import THREAD_TYPES
 from rows import Part, PartKind
 from store.database import Database
 from tests.activities.threads.conftest import Stored

@@ -1,0 +1,98 @@
+"""Listings of threads: who and when, a hundred for one point, without what they say."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from errors import PartOver, TooLarge
+from github.actors import Node
+from github.answers import Answer, Gone
+from github.client import GitHub
+from github.node_ids import database_id
+from github.nodes import Hidden, shown
+from github.repositories import check_identity
+from github.thread_types import ThreadType
+from github.timeline import time
+from messages import RepositoryRef
+
+
+class Entry(NamedTuple):
+    """A thread as a listing shows it."""
+
+    node_id: str
+    github_id: int
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    cursor: str
+    comments: int | None
+    """How many there are, where the listing tells: they do not always bump their thread."""
+
+
+@dataclass(slots=True)
+class Listing:
+    entries: list[Entry]
+    total: int
+    end_cursor: str | None
+    """None at the end of the list."""
+    asked_at: datetime
+    seconds: float
+    withheld: list[str] = field(default_factory=list)
+    """GitHub's words for each thread that is refused."""
+
+
+async def read_listing(
+    github: GitHub,
+    kind: ThreadType,
+    repository: RepositoryRef,
+    first: int,
+    after: str | None,
+    *,
+    by_birth: bool = False,
+) -> Listing:
+    """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first."""
+    variables: dict[str, Any] = {"first": first, "after": after}
+    if by_birth:
+        variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
+    requests = 1 + (first if kind.listed_connections > 1 else 0)
+    answer = await github.graphql(kind.listing, variables, requests=requests)
+    return listing_of(connection_of(answer, repository), answer, repository)
+
+
+def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
+    repository = answer.data["repository"]
+    if repository is None:
+        raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
+    check_identity(repository, wanted)
+    connection: Node | None = repository["threads"]
+    refusal = answer.refusal_of("repository", "threads")
+    if connection is None and refusal is not None:
+        raise PartOver("forbidden", refusal, "give the token access to the repository")
+    if connection is None:
+        raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
+    return connection
+
+
+def listing_of(connection: Node, answer: Answer, repository: RepositoryRef) -> Listing:
+    what = f"threads of {repository.full_name}"
+    # A refused thread is null itself, or takes its edge along.
+    edges = shown([_edge_or_null(edge) for edge in connection["edges"]], what)
+    entries = [
+        Entry(
+            edge["node"]["id"],
+            database_id(edge["node"]),
+            edge["node"]["number"],
+            time(edge["node"]["createdAt"]),
+            time(edge["node"]["updatedAt"]),
+            edge["cursor"],
+            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
+        )
+        for edge in edges.nodes
+    ]
+    info = connection["pageInfo"]
+    end_cursor = info["endCursor"] if info["hasNextPage"] else None
+    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds, edges.hidden)
+
+
+def _edge_or_null(edge: Any) -> Any:
+    return edge if isinstance(edge, Hidden) or not edge or isinstance(edge["node"], dict) else edge["node"]
