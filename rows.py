@@ -22,11 +22,16 @@ GHOST_ID = 10137
 
 
 class Contributor(NamedTuple):
+    """An account as one answer names it; `github_id` alone says who it is."""
+
     github_id: int
     username: str
     avatar_url: str | None
     profile_url: str | None
     is_bot: bool
+    owns_login: bool = True
+    """GitHub gives this login to no other account at the same time: not so for mannequins and for bots in REST."""
+    source: Literal["graphql", "rest"] = "graphql"
 
 
 class PullRequest(NamedTuple):

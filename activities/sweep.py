@@ -19,7 +19,7 @@ from activities.threads.reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor
-from store import coverage, feed, notes, pages, parts, sweeps, threads
+from store import contributors, coverage, feed, notes, pages, parts, sweeps, threads
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -173,8 +173,10 @@ class _Slice:
         sweep = self._sweep
         # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
-        if turn.page is not None and turn.page.feed:
-            await feed.ensure_months(self._database, turn.page.feed)
+        if turn.page is not None:
+            await contributors.write(self._database, turn.page.contributors.values(), turn.page.asked_at)
+            if turn.page.feed:
+                await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
             counts = sweep.counts.copy()

@@ -5,6 +5,8 @@ from typing import Any
 from rows import Contributor, Page
 
 Node = dict[str, Any]
+OWNERS = frozenset({"User", "Organization", "Bot"})
+"""Types of accounts that share no login. A mannequin bears the login that a user had elsewhere."""
 
 
 def login(actor: Node | None) -> str | None:
@@ -31,6 +33,7 @@ def contributor(actor: Node | None, page: Page) -> int | None:
             actor["avatarUrl"],
             actor["url"],
             actor["__typename"] == "Bot",
+            owns_login=actor["__typename"] in OWNERS,
         )
     return int(github_id)
 
@@ -42,6 +45,13 @@ def user(account: Node | None, page: Page) -> int | None:
     github_id = int(account["id"])
     if github_id not in page.contributors:
         page.contributors[github_id] = Contributor(
-            github_id, account["login"], account["avatar_url"], account["html_url"], account["type"] == "Bot"
+            github_id,
+            account["login"],
+            account["avatar_url"],
+            account["html_url"],
+            account["type"] == "Bot",
+            # Two bots of GitHub's are called Copilot in REST: 175728472 reviews, 198982749 writes code.
+            owns_login=account["type"] in OWNERS - {"Bot"},
+            source="rest",
         )
     return github_id

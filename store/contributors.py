@@ -1,47 +1,238 @@
-"""`contributors`: everyone who wrote, reviewed, merged or closed."""
+"""`contributors`: everyone who wrote, reviewed, merged or closed. GitHub's id says who somebody is, never a login.
 
-from collections.abc import Iterable
+A login is unique in the table, and is not on GitHub: a mannequin bears a user's, Copilot's two accounts share one. One
+account has several: REST and GraphQL call some bots differently. These rules keep every row still and no write fails:
 
+- REST adds people and changes nobody. What it calls them, and their avatars' addresses, differ from GraphQL's.
+- A row holds what was said together with its login. Under another login of the same account nothing of it is changed.
+- The first time that an account is seen with a login decides whether it takes it, for a week (`DECIDED_FOR`). So a real
+  change is taken at once, and two logins that are alive at the same time do not take turns.
+- Who owns a login (a user, an organization, a bot by its GraphQL name) takes it from whoever held it before, unless
+  both own it and are seen with it on one page. All others take it only if nobody holds it.
+- Who has no login is called `renamed-{id}`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from asyncpg import Record
+
+from errors import RetryNow
 from rows import Contributor
-from store.columns import columns
-from store.database import Connection
+from store.database import Connection, Database
 
-# A username that another account holds now is freed first; the account that lost it is seen under its new one later.
-_FREE_USERNAMES = """
-update contributors c set username = 'renamed-' || c.github_id
-from unnest($1::bigint[], $2::text[]) as u(github_id, username)
-where c.username = u.username and c.github_id <> u.github_id
+DECIDED_FOR = timedelta(days=7)
+"""For so long after an account lost a login, or did not get it, seeing it again changes nothing."""
+
+# One writer of names at a time. A transaction that holds it changes the login of one row at most, and waits for nothing
+# behind that. So nobody waits in a circle: a page that refers to people locks their rows until it is stored.
+_ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('contributors', 0))"
+
+_KNOWN = """
+select github_id, username, avatar_url, profile_url, is_bot, former_usernames from contributors
+where github_id = any($1::bigint[])
 """
 
-_UPSERT = """
-insert into contributors as c (github_id, username, avatar_url, profile_url, is_bot)
-select u.* from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+_HOLDERS = "select username, github_id from contributors where username = any($1::text[])"
+
+# `renamed-{id}`, or with a number behind it where somebody is really called so.
+_NAMELESS = """
+  (select name from (
+     select case n when 0 then 'renamed-' || {id} else 'renamed-' || {id} || '-' || n end as name, n
+     from generate_series(0, 100) n) names
+   where not exists (select from contributors held where held.username = names.name)
+   order by n limit 1)
+"""
+
+_ADD = f"""
+insert into contributors (github_id, username, avatar_url, profile_url, is_bot, former_usernames)
+select u.github_id, coalesce(u.username, {_NAMELESS.format(id="u.github_id")}), u.avatar_url, u.profile_url, u.is_bot,
+  case when u.refused is not null then jsonb_build_object(u.refused, $1::timestamptz) end
+from unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::text[])
+  as u(github_id, username, avatar_url, profile_url, is_bot, refused)
+order by 1
+on conflict do nothing returning github_id
+"""
+
+_DESCRIBE = """
+update contributors c set avatar_url = u.avatar_url, profile_url = u.profile_url, is_bot = u.is_bot
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[])
   as u(github_id, username, avatar_url, profile_url, is_bot)
-on conflict (github_id) do update set
-  username = excluded.username, avatar_url = excluded.avatar_url,
-  profile_url = excluded.profile_url, is_bot = excluded.is_bot
-where (c.username, c.avatar_url, c.profile_url, c.is_bot)
-  is distinct from (excluded.username, excluded.avatar_url, excluded.profile_url, excluded.is_bot)
+where c.github_id = u.github_id and c.username = u.username
 """
 
-# Most of a page's people are stored as they are: telling first spares their rows a lock that other sweeps wait for.
-_UNKNOWN = """
-select u.github_id from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[])
-  as u(github_id, username, avatar_url, profile_url, is_bot)
-left join contributors c on c.github_id = u.github_id
-where (c.github_id, c.username, c.avatar_url, c.profile_url, c.is_bot)
-  is distinct from (u.github_id, u.username, u.avatar_url, u.profile_url, u.is_bot)
+_REMEMBER = """
+update contributors c
+set former_usernames = coalesce(former_usernames, '{}') || jsonb_build_object(u.username, $1::timestamptz)
+from unnest($2::bigint[], $3::text[]) as u(github_id, username) where c.github_id = u.github_id
 """
 
+_FREE = f"""
+update contributors c
+set username = {_NAMELESS.format(id="c.github_id")},
+  former_usernames = coalesce(former_usernames, '{{}}') || jsonb_build_object(c.username, $3::timestamptz)
+where github_id = $1 and username = $2
+"""
 
-async def write(connection: Connection, contributors: Iterable[Contributor]) -> None:
-    """Adds and updates; in the order of their ids, so that two sweeps never wait for each other in a circle."""
-    rows = sorted(contributors)
-    if not rows:
+_RENAME = """
+update contributors c
+set username = $3, avatar_url = $4, profile_url = $5, is_bot = $6,
+  former_usernames = coalesce(former_usernames, '{}') || jsonb_build_object(c.username, $7::timestamptz)
+where github_id = $1 and username = $2
+"""
+
+_MOST_STEPS = 3
+"""Transactions for one login: its holder loses it, it is taken, and once more for somebody who came in between."""
+
+
+class _Known(NamedTuple):
+    username: str
+    avatar_url: str | None
+    profile_url: str | None
+    is_bot: bool | None
+    decided: Mapping[str, datetime]
+    """The logins that it lost or did not get, and when."""
+
+
+async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
+    """Adds people and corrects them, in transactions of its own, before the page that names them is stored.
+
+    `seen_at` is GitHub's time of the answer. Whoever wrote first, or at once with another, nothing fails: a login that
+    cannot be had is left out.
+    """
+    people = sorted(contributors)
+    if not people:
         return
-    unknown = {row["github_id"] for row in await connection.fetch(_UNKNOWN, *columns(rows))}
-    rows = [row for row in rows if row.github_id in unknown]
-    if not rows:
+    async with database.transaction() as connection:
+        known = await _known(connection, people)
+    changed = [each for each in people if _is_news(each, known.get(each.github_id), seen_at)]
+    if not changed:
         return
-    await connection.execute(_FREE_USERNAMES, [row.github_id for row in rows], [row.username for row in rows])
-    await connection.execute(_UPSERT, *columns(rows))
+    # Two who are seen with one login on one page are both alive: it stays with the owner who holds it.
+    keepers = {
+        each.username
+        for each in people
+        if each.owns_login and each.github_id in known and known[each.github_id].username == each.username
+    }
+    async with database.transaction() as connection:
+        await connection.execute(_ONE_AT_A_TIME)
+        known = await _known(connection, changed)
+        changed = [each for each in changed if _is_news(each, known.get(each.github_id), seen_at)]
+        held = await _held(connection, {each.username for each in changed})
+        takes = _takes(changed, known, held, keepers)
+        await _add(connection, [each for each in changed if each.github_id not in known], held, takes, seen_at)
+        await _correct(connection, [each for each in changed if each.github_id in known], known, takes, seen_at)
+    for each in changed:
+        if each.github_id in takes:
+            await _take(database, each, seen_at)
+
+
+async def _known(connection: Connection, people: Sequence[Contributor]) -> dict[int, _Known]:
+    rows = await connection.fetch(_KNOWN, [each.github_id for each in people])
+    return {row["github_id"]: _as_known(row) for row in rows}
+
+
+def _as_known(row: Record) -> _Known:
+    decided = {name: datetime.fromisoformat(at) for name, at in (row["former_usernames"] or {}).items()}
+    return _Known(row["username"], row["avatar_url"], row["profile_url"], row["is_bot"], decided)
+
+
+async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, int]:
+    rows = await connection.fetch(_HOLDERS, sorted(usernames))
+    return {row["username"]: row["github_id"] for row in rows}
+
+
+def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
+    """Whether anything of a person may have to be written."""
+    if known is None:
+        return True
+    if person.source == "rest":
+        return False
+    if person.username == known.username:
+        return (person.avatar_url, person.profile_url, person.is_bot) != known[1:4]
+    decided = known.decided.get(person.username)
+    return decided is None or seen_at - decided > DECIDED_FOR
+
+
+def _takes(
+    changed: Sequence[Contributor],
+    known: Mapping[int, _Known],
+    held: Mapping[str, int],
+    keepers: set[str],
+) -> set[int]:
+    """Ids of those who take the login that they are seen with, one for each login at most."""
+    takers: dict[str, Contributor] = {}
+    for each in changed:
+        its = known.get(each.github_id)
+        if its is not None and its.username == each.username:
+            continue
+        if each.username in held and (not each.owns_login or each.username in keepers):
+            continue
+        # Of two owners the later account: an earlier one has given the login up.
+        other = takers.get(each.username)
+        if other is None or each.owns_login:
+            takers[each.username] = each
+    return {each.github_id for each in takers.values()}
+
+
+async def _add(
+    connection: Connection, people: Sequence[Contributor], held: Mapping[str, int], takes: set[int], seen_at: datetime
+) -> None:
+    named, nameless = [], []
+    for each in people:
+        takes_it = each.github_id in takes
+        refused = each.username if not takes_it and each.source == "graphql" else None
+        at_once = takes_it and each.username not in held
+        row = (each.github_id, each.username if at_once else None, *each[2:5], refused)
+        (named if at_once else nameless).append(row)
+    # One after the other: who is nameless is not called what somebody is called from now on.
+    for rows in (named, nameless):
+        if rows and len(await connection.fetch(_ADD, seen_at, *_columns(rows))) < len(rows):
+            raise RetryNow("contributors", "somebody else added the same people, or their logins, at the same time")
+
+
+async def _correct(
+    connection: Connection,
+    people: Sequence[Contributor],
+    known: Mapping[int, _Known],
+    takes: set[int],
+    seen_at: datetime,
+) -> None:
+    described = [each[:5] for each in people if known[each.github_id].username == each.username]
+    refused = [
+        each[:2] for each in people if known[each.github_id].username != each.username and each.github_id not in takes
+    ]
+    if described:
+        await connection.execute(_DESCRIBE, *_columns(described))
+    if refused:
+        await connection.execute(_REMEMBER, seen_at, *_columns(refused))
+
+
+async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
+    """Gives a person the login that it is seen with, step by step: whoever is killed between two goes on next time."""
+    for _ in range(_MOST_STEPS):
+        async with database.transaction() as connection:
+            await connection.execute(_ONE_AT_A_TIME)
+            its = (await _known(connection, [person])).get(person.github_id)
+            if its is None or its.username == person.username:
+                return
+            holder = (await _held(connection, [person.username])).get(person.username)
+            if holder is not None:
+                await connection.execute(_FREE, holder, person.username, seen_at)
+                continue
+            await connection.execute(
+                _RENAME,
+                person.github_id,
+                its.username,
+                person.username,
+                person.avatar_url,
+                person.profile_url,
+                person.is_bot,
+                seen_at,
+            )
+            return
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -7,7 +7,6 @@ from messages import RepositoryRef
 from rows import Page
 from store import (
     comments,
-    contributors,
     discussion_comments,
     discussions,
     embeddings,
@@ -27,12 +26,11 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     """Writes the page inside the caller's transaction.
 
     Returns how many rows are new, by noun; only those of threads updated, and events created, at or after `since`
-    count. The months of the events have their partitions already (`feed.ensure_months`).
+    count. Stored already are its people (`contributors.write`) and its events' months (`feed.ensure_months`).
     """
     repository_id = repository.repository_id
     # Two jobs, or two types, of one repository write the same rows in different orders: one after the other.
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
-    await contributors.write(connection, page.contributors.values())
     new = Counter(
         pull_requests=await pull_requests.write(
             connection,

@@ -7,7 +7,8 @@ create table contributors (
   username text not null unique,
   avatar_url text,
   profile_url text,
-  is_bot boolean
+  is_bot boolean,
+  former_usernames jsonb              -- ours: logins that it lost, or did not get, and when
 );
 
 create table pull_requests (

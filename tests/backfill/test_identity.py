@@ -13,7 +13,7 @@ from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
 from sandbox.github.threads import Review as WorldReview
 from sandbox.github.world import World
-from store import pages, sweeps
+from store import contributors, pages, sweeps
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
 from tests.backfill.conftest import Backfill
@@ -199,6 +199,7 @@ async def store(database: str) -> AsyncIterator[tuple[Database, RepositoryRef]]:
 
 async def write(store: tuple[Database, RepositoryRef], of: Page) -> None:
     pool, repository = store
+    await contributors.write(pool, of.contributors.values(), of.asked_at)
     async with pool.transaction() as connection:
         await pages.write(connection, repository, of)
 
@@ -287,6 +288,7 @@ async def take(pool: Database, job_id: str, repository: RepositoryRef, owner: st
 
 async def commit(pool: Database, sweep: Sweep, of: Page, *, cursor: str) -> None:
     """A page's transaction, as the activity makes it but for the fence, which is also the commit's."""
+    await contributors.write(pool, of.contributors.values(), of.asked_at)
     async with pool.transaction() as connection:
         await sweeps.fence(connection, sweep)
         counts = sweep.counts + await pages.write(connection, sweep.repository, of)

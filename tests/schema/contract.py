@@ -8,7 +8,7 @@ workspace_repositories: workspace_id uuid, repository_id uuid
 subscriptions: id uuid, user_id uuid, tier, status, polar_customer_id, polar_subscription_id
 repositories: id uuid, github_id bigint, owner, name, full_name, is_private boolean, is_archived boolean,
   has_issues boolean, has_discussions boolean, last_synced_at timestamptz
-contributors: id uuid, github_id bigint, username, avatar_url, profile_url, is_bot boolean
+contributors: id uuid, github_id bigint, username, avatar_url, profile_url, is_bot boolean, former_usernames jsonb
 pull_requests: id uuid, github_id bigint, repository_id uuid, number integer, repository_full_name, title, body, state,
   author_id uuid, author_login, draft boolean, merged boolean, merged_by_id uuid, base_branch, head_branch,
   additions integer, deletions integer, changed_files integer, commits integer, created_at timestamptz,
