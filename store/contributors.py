@@ -82,8 +82,8 @@ set username = $3, avatar_url = $4, profile_url = $5, is_bot = $6,
 where github_id = $1 and username = $2
 """
 
-_MOST_STEPS = 3
-"""Transactions for one login: its holder loses it, it is taken, and once more for somebody who came in between."""
+_MOST_STEPS = 5
+"""Transactions for one login: its holder loses it, it is taken; and again for those who come in between."""
 
 
 class _Known(NamedTuple):
@@ -215,7 +215,10 @@ async def _take(database: Database, person: Contributor, seen_at: datetime) -> N
         async with database.transaction() as connection:
             await connection.execute(_ONE_AT_A_TIME)
             its = (await _known(connection, [person])).get(person.github_id)
-            if its is None or its.username == person.username:
+            if its is None or not _is_news(person, its, seen_at):
+                return
+            if its.username == person.username:
+                await connection.execute(_DESCRIBE, *_columns([person[:5]]))
                 return
             holder = (await _held(connection, [person.username])).get(person.username)
             if holder is not None:
@@ -232,6 +235,9 @@ async def _take(database: Database, person: Contributor, seen_at: datetime) -> N
                 seen_at,
             )
             return
+    async with database.transaction() as connection:
+        await connection.execute(_ONE_AT_A_TIME)
+        await connection.execute(_REMEMBER, seen_at, [person.github_id], [person.username])
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
