@@ -179,7 +179,8 @@ def _takes(
 async def _add(
     connection: Connection, people: Sequence[Contributor], held: Mapping[str, int], takes: set[int], seen_at: datetime
 ) -> None:
-    named, nameless = [], []
+    named: list[Sequence[Any]] = []
+    nameless: list[Sequence[Any]] = []
     for each in people:
         takes_it = each.github_id in takes
         refused = each.username if not takes_it and each.source == "graphql" else None
