@@ -85,9 +85,10 @@ def visible(call: Call, found: Repository | None) -> Repository:
     if found.state == "forbidden":
         raise Refusal(message_reply(403, "Resource not accessible by personal access token"))
     if found.state == "taken_down":
-        url = "https://github.com/github/dmca/blob/master/README.md"
-        block = {"reason": "dmca", "created_at": call.world.clock.stamp(), "html_url": url}
-        raise Refusal(json_reply(451, {"message": "Repository access blocked", "block": block}))
+        url = "https://github.com/github/dmca/blob/master/README.md" if found.block_reason == "dmca" else None
+        block = {"reason": found.block_reason, "created_at": call.world.clock.stamp(), "html_url": url}
+        status = 451 if found.block_reason == "dmca" else 403
+        raise Refusal(json_reply(status, {"message": "Repository access blocked", "block": block}))
     return found
 
 

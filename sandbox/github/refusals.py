@@ -6,15 +6,18 @@ from typing import Any
 class GitHubError(Exception):
     """`type` is GitHub's word (`NOT_FOUND`); path and locations are added where it is raised."""
 
-    def __init__(self, type_: str, message: str) -> None:
+    def __init__(self, type_: str, message: str, extensions: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.type = type_
         self.message = message
+        self.extensions = extensions
 
     def entry(self, path: list[str | int] | None = None, locations: Any = None) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": self.type}
         if path is not None:
             entry["path"] = path
+        if self.extensions is not None:
+            entry["extensions"] = self.extensions
         if locations is not None:
             entry["locations"] = locations
         return entry | {"message": self.message}

@@ -67,6 +67,9 @@ class Repository:
     has_issues_enabled: bool = True
     has_discussions_enabled: bool = False
     state: State = "here"
+    block_reason: str = "dmca"
+    """Why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403). Source: reports.md A,
+    PyGithub#1015, hecat#79."""
     default_branch: str = "main"
     parent: "Repository | None" = None
     modern: bool = False

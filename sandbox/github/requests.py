@@ -45,6 +45,8 @@ class Request:
     node_count: int = 0
     charged: int = 0
     effects: "tuple[Effect, ...]" = ()
+    noticed: set[str] = field(default_factory=set)
+    """What effects have to remember of the request until it is answered."""
     answering: str = ""
     """The response key of the connection whose things effects are asked about."""
 
@@ -66,12 +68,13 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent. `cut` sends only half the body: `reset` drops the connection there, `short` pretends it is all."""
+    """What is sent. `cut` sends only half the body: `reset` drops the connection there, `short` pretends it is all,
+    `endless` never sends the rest."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
-    cut: Literal["", "reset", "short"] = ""
+    cut: Literal["", "reset", "short", "endless"] = ""
     dropped: tuple[str, ...] = ()
     """Headers that are not sent, whoever would add them."""
     github_seconds: float = 0

@@ -41,7 +41,7 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
     path, _, query = request.path.partition("?")
     if by_id := BY_ID.fullmatch(path):
         named = world.repositories.get(int(by_id[1]))
-        path = f"/repos/{named.name_with_owner}{by_id[2]}" if named is not None else path
+        path = f"/repos/{named.name_with_owner}{by_id[2]}" if named is not None and by_id[2] else path
     accept = request.headers.get("Accept", "")
     asked = dict(parse_qsl(query, keep_blank_values=True))
     call = Call(world, request.account, root, new_ids, path, asked, accept, request.installation, request.selected)
@@ -166,8 +166,18 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 ROUTES = [(_pattern(path), route) for path, route in PATHS]
-BY_ID = re.compile(r"/repositories/(\d+)(/.+)")
+BY_ID = re.compile(r"/repositories/(\d+)(/.+)?")
 """Where renamed repositories are redirected to."""
+BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(/.+)?")
+
+
+def repository_of(world: World, path: str) -> Repository | None:
+    """The repository that a request's path is of."""
+    path = path.partition("?")[0]
+    if by_id := BY_ID.fullmatch(path):
+        return world.repositories.get(int(by_id[1]))
+    by_name = BY_NAME.fullmatch(path)
+    return world.find(by_name[1]) if by_name else None
 
 
 def _shown_reviews(call: Call, found: PullRequest) -> list[Review]:

@@ -1,8 +1,9 @@
 """The stand-in as an HTTP server in a thread of its own: real sockets, a world in the same process."""
 
 import asyncio
+import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from sandbox.github.faults import from_control
 from sandbox.github.limits import Limits
+from sandbox.github.outages import Outage, Way
 from sandbox.github.pace import Pace
 from sandbox.github.requests import Request
 from sandbox.github.service import Service
@@ -56,6 +58,9 @@ class StandIn(Service):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.BaseSite | None = None
+        self._kept: socket.socket | None = None
 
     def __enter__(self) -> "StandIn":
         self.start()
@@ -95,6 +100,52 @@ class StandIn(Service):
         self._thread.join()
         self._thread = None
 
+    def begin_outage(self, way: Way = "502") -> Outage:
+        """From now on nobody gets an answer, until `end_outage`; only GH Archive, which is not GitHub, goes on, unless
+        connections are refused."""
+        self.end_outage()
+        outage = Outage(way)
+        self._in_loop(self._close() if way == "refused" else self._drop())
+        self.outage = outage
+        return outage
+
+    def end_outage(self) -> None:
+        """GitHub is back, at the same address. Nothing if it was not away."""
+        away, self.outage = self.outage, None
+        if away is not None and away.way == "refused":
+            self._in_loop(self._listen())
+
+    def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._loop is not None, "it does not run"
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _listen(self) -> None:
+        """At the address that it had, if it had one: it was kept meanwhile, by a socket that does not listen."""
+        assert self._runner is not None
+        if self._kept is None:
+            site: web.BaseSite = web.TCPSite(self._runner, self._host, self._port)
+        else:
+            site, self._kept = web.SockSite(self._runner, self._kept), None
+        await site.start()
+        self._site = site
+
+    async def _close(self) -> None:
+        """Whoever connects is refused from now on."""
+        assert self._runner is not None and self._site is not None
+        address = self._runner.addresses[0]
+        await self._site.stop()
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind((address[0], address[1]))
+        await self._drop()
+
+    async def _drop(self) -> None:
+        """Ends the connections there are, with what is being answered on them."""
+        assert self._runner is not None
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+
     async def _serve(self, started: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         application = web.Application(client_max_size=LARGEST_REQUEST)
@@ -102,14 +153,17 @@ class StandIn(Service):
         application.router.add_route("*", "/{path:.*}", self._handle)
         application.on_response_prepare.append(_drop_headers)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        self._runner = runner
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            await self._listen()
             self.url = f"http://{self._host}:{runner.addresses[0][1]}"
             started.set()
             await self._stop.wait()
         finally:
             await runner.cleanup()
+            if self._kept is not None:
+                self._kept.close()
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         kind: Any = "graphql" if incoming.path in GRAPHQL else "rest"
@@ -119,7 +173,7 @@ class StandIn(Service):
         path = incoming.path_qs.removeprefix(ENTERPRISE)
         reply = await self.answer(Request(kind, incoming.method, path, incoming.headers, body))
         half = reply.body[: len(reply.body) // 2]
-        if reply.cut != "reset":
+        if reply.cut in ("", "short"):
             body = half if reply.cut == "short" else reply.body
             response: web.StreamResponse = web.Response(status=reply.status, body=body, headers=reply.headers)
             response[DROPPED] = reply.dropped
@@ -128,6 +182,8 @@ class StandIn(Service):
         response.content_length = len(reply.body)
         await response.prepare(incoming)
         await response.write(half)
+        if reply.cut == "endless":
+            await asyncio.Event().wait()
         if incoming.transport is not None:
             incoming.transport.abort()
         return response

@@ -26,6 +26,7 @@ from sandbox.github.faults import (
     secondary_limit,
 )
 from sandbox.github.limits import Budget, Limits
+from sandbox.github.outages import Outage
 from sandbox.github.pace import Pace, null_rest
 from sandbox.github.requests import Entry, Reply, Request, json_reply, message_reply
 from sandbox.github.world import World
@@ -63,6 +64,7 @@ class Service:
         self.faults = Faults()
         self.log: list[Entry] = []
         self.failures: list[Exception] = []
+        self.outage: Outage | None = None
         self.url = ""
         """The address that answers name."""
         self._budgets: dict[str, Budget] = {}
@@ -112,6 +114,8 @@ class Service:
     async def _answer(self, request: Request, started: float) -> Reply:
         if request.kind == "archive":
             return await self._archive(request)
+        if self.outage is not None:
+            return await _away(self.outage)
         reply = self._refuse(request)
         if reply is not None:
             return self._signed(request, reply)
@@ -287,6 +291,17 @@ def _prepare(request: Request) -> Query:
     request.page_size, request.asked = query.price.page_size, frozenset(query.price.asked)
     request.cost, request.node_count = query.price.cost, query.price.node_count
     return query
+
+
+async def _away(outage: Outage) -> Reply:
+    outage.requests += 1
+    if outage.way == "hangs":
+        await asyncio.Event().wait()
+    reply = gateway_error(502, BadGateway.words, json=False)
+    if outage.way != "502":
+        reply = json_reply(200, {"data": None})
+        reply.cut = "reset" if outage.way == "reset" else "endless"
+    return reply
 
 
 def _check(query: Query | None, reply: Reply) -> None:

@@ -22,6 +22,7 @@ from sandbox.github.faults.limits import (
 )
 from sandbox.github.faults.nodes import NullNode, ResourceLimits
 from sandbox.github.faults.pages import Blank, BlankList, CircularLinks, EndlessPages, Miscounted
+from sandbox.github.faults.policies import Policy
 from sandbox.github.faults.registry import Fault, Faults, from_control
 from sandbox.github.faults.replies import (
     BadCredentials,
@@ -56,6 +57,7 @@ __all__ = [
     "Latency",
     "Miscounted",
     "NullNode",
+    "Policy",
     "Poorer",
     "PrimaryLimit",
     "Refused",

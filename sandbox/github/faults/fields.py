@@ -2,7 +2,7 @@
 """Fields that GitHub refuses, or never manages to answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sandbox.github.accounts import Team
@@ -62,8 +62,6 @@ class BrokenField(Effect):
     item_types: frozenset[str] = frozenset()
     whole: bool = True
     resolves: ClassVar[bool] = True
-    _broken: set[str] = field(default_factory=set, init=False, repr=False)
-    """The ids of requests that met it."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
         if not names(self.name, field) or self.number not in (None, getattr(field.source, "number", None)):
@@ -72,14 +70,13 @@ class BrokenField(Effect):
         if self.item_types and asked and not self.item_types & set(asked):
             return value
         if self.whole:
-            self._broken.add(request.id)
+            request.noticed.add(self.name)
             return value
         raise Broken
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
-        if request.id not in self._broken:
+        if self.name not in request.noticed:
             return reply
-        self._broken.discard(request.id)
         broken = json_reply(reply.status, {"data": None, "errors": [{"message": something_went_wrong(request.id)}]})
         reply.body = broken.body
         return reply

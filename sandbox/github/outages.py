@@ -1,0 +1,18 @@
+"""GitHub away: for a while nobody gets an answer.
+
+Source: reports.md E (incidents of hours; twenty attempts were used up in 28 minutes).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Way = Literal["502", "refused", "reset", "hangs", "endless"]
+"""Every answer is a 502; connections are refused, or accepted and reset; answers do not begin, or do not end."""
+
+
+@dataclass
+class Outage:
+    """`requests` arrived meanwhile; those that are refused (`refused`) arrive nowhere and are not counted."""
+
+    way: Way
+    requests: int = 0
