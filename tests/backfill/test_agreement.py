@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from messages import repository_workflow_id, workspace_workflow_id
-from sandbox.github.faults import Forbidden, Latency
+from sandbox.github.faults import Effect, Forbidden
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
@@ -21,6 +21,7 @@ from tests.shop import connected, eventually
 
 ENDED = frozenset({"completed", "failed", "canceled"})
 COUNTS = ("pull_requests", "issues", "comments", "reviews")
+PAGES = ("PullRequests", "Issues")
 ORDER = {"pending": 0, "in_progress": 1} | dict.fromkeys(ENDED, 2)
 
 
@@ -41,6 +42,17 @@ class Sample:
             for repository_id, row in self.progress.items()
         }
         return {workspace_workflow_id(str(self.job["workspace_id"])): self.job["status"]} | of_repositories
+
+
+class Watched(Effect):
+    """Every answer waits until the watcher has looked twice since it was asked for: nothing is too quick to be seen."""
+
+    samples: list[Sample]
+
+    async def hold(self) -> None:
+        seen = len(self.samples)
+        while len(self.samples) < seen + 2:  # noqa: ASYNC110 (looked in another thread)
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -123,17 +135,18 @@ async def test_postgres_and_temporal_agree_at_every_moment_of_a_job(
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    quick, slow = (generate(world, Plan(f"acme/{name}", 90, 60, years=2)) for name in ("quick", "slow"))
+    one, two = (generate(world, Plan(f"acme/{name}", 90, 60, years=2)) for name in ("one", "two"))
     half, gone = (generate(world, Plan(f"acme/{name}", 10, 5)) for name in ("half", "gone"))
     gone.become("gone")
     github = serve(world)
-    github.faults.add(Latency(0.3), times=None, kind="graphql", when=lambda it: it.variables.get("name") == "slow")
+    github.faults.add(watched := Watched(), times=None, kind="graphql", when=lambda it: it.operation in PAGES)
     github.faults.add(Forbidden(), times=None, operation="Issues", when=lambda it: it.variables["name"] == "half")
     backfill.at(github)
+    watched.samples = []
     await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(quick, slow, half, gone))
+    job_id = await backfill.start(await backfill.workspace(one, two, half, gone))
     async with connected(backfill.dsn) as connection:
-        watcher = Watcher(temporal_client, connection, job_id)
+        watcher = Watcher(temporal_client, connection, job_id, watched.samples)
         watching = asyncio.create_task(watcher.watch())
         job = await backfill.ended(job_id)
 
@@ -149,11 +162,10 @@ async def test_postgres_and_temporal_agree_at_every_moment_of_a_job(
         watching.cancel()
 
     assert (job["status"], job["completed_repositories"], job["failed_repositories"]) == ("completed", 2, 2)
-    assert len(watcher.samples) > 15, "it was too quick to be watched"
     for sample in watcher.samples:
         assert_agrees(sample)
     for before, after in zip(watcher.samples, watcher.samples[1:], strict=False):
         assert_follows(before, after)
     for noun in COUNTS:
         seen = {sum(row[f"{noun}_count"] for row in sample.progress.values()) for sample in watcher.samples}
-        assert len(seen) > 3, f"{noun}: nothing was counted while it ran"
+        assert len(seen) > 2, f"{noun}: nothing was counted while it ran"

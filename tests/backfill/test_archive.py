@@ -1,6 +1,5 @@
 """GH Archive, read by a worker from a stand-in's files: what is asked for and no more, once, whatever comes between."""
 
-import asyncio
 import json
 import signal
 import uuid
@@ -19,7 +18,7 @@ from messages import RepositoryRef, archive_workflow_id
 from rows import FeedEvent, Page
 from sandbox.github import archive
 from sandbox.github.clock import stamp
-from sandbox.github.faults import BadGateway, Forbidden, Latency, Reset, ServerError, Truncated
+from sandbox.github.faults import BadGateway, Forbidden, Held, Reset, ServerError, Truncated
 from sandbox.github.repositories import Repository
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
@@ -28,7 +27,7 @@ from store.database import Database
 from tests.backfill.conftest import Backfill
 from tests.conftest import Ended
 from tests.shop import eventually
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, so
 
 FIRST = datetime(2025, 3, 31, 20, tzinfo=UTC)
 HOURS = 8
@@ -71,11 +70,11 @@ class Scene:
         assert ended.exit_code == 0, ended.stderr
         return ended.stdout.strip()
 
-    async def ended(self, read_id: str, within: float = 40) -> Any:
+    async def ended(self, read_id: str) -> Any:
         async def is_over() -> bool:
             return (await self.row(read_id))["status"] not in ("pending", "in_progress")
 
-        await eventually(is_over, within=within)
+        await eventually(is_over)
         return await self.row(read_id)
 
     async def completed(self, read_id: str) -> Any:
@@ -324,17 +323,27 @@ async def test_a_repository_is_known_by_its_id_whatever_it_was_called(scene: Sce
 
 
 async def test_a_repository_that_is_removed_meanwhile_is_not_read_for(scene: Scene) -> None:
-    scene.github.faults.add(Latency(0.3), times=None, kind="archive", when=lambda it: it.method == "GET")
+    held = hold(scene, 3)
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-    await eventually(lambda: asked_for(scene, 2))
+    await eventually(so(lambda: held.waiting == 1))
     ref = await reference(scene.backfill, scene.rocket)
     await scene.backfill.rows(
         "delete from workspace_repositories where repository_id = $1", uuid.UUID(ref.repository_id)
     )
+    held.release()
     row = await scene.ended(read_id)
     assert (row["status"], row["error"]["code"]) == ("failed", "removed")
     assert row["next_hour"] < hour(HOURS - 1)
+
+
+def hold(scene: Scene, number: int) -> Held:
+    """Of this hour no answer, before it is released."""
+    held = Held()
+    scene.github.faults.add(
+        held, times=None, kind="archive", when=lambda it: it.method == "GET" and it.path == path(number)
+    )
+    return held
 
 
 async def asked_for(scene: Scene, number: int) -> bool:
@@ -345,42 +354,33 @@ async def asked_for(scene: Scene, number: int) -> bool:
 
 
 async def test_a_kill_loses_and_doubles_nothing_and_asks_again_only_for_what_was_in_flight(scene: Scene) -> None:
-    scene.github.faults.add(Latency(0.25), times=None, kind="archive", when=lambda it: it.method == "GET")
-    scene.backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    scene.backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
+    kills = (2, 5)
+    held = {number: hold(scene, number) for number in kills}
     worker = await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-    in_flight = []
-    for number in (1, 4):
-        # What has been answered is in the log; killed while the next is.
-        await eventually(lambda number=number: asked_for(scene, number))  # type: ignore[misc]
-        await asyncio.sleep(0.1)
+    for number in kills:
+        await eventually(so(lambda number=number: held[number].waiting == 1))  # type: ignore[misc]
         worker.send(signal.SIGKILL)
-        worker.wait(within=PATIENCE)
-        row = await scene.row(read_id)
-        in_flight.append(f"/archive/{name_of(row['next_hour'])}")
-        assert hour(number) <= row["next_hour"] <= hour(number + 2)
+        await scene.backfill.died(worker)
+        assert (await scene.row(read_id))["next_hour"] == hour(number), "all that was answered is stored"
+        held[number].release()
         worker = await scene.backfill.start_worker(scene.backfill.environment)
     row = await scene.completed(read_id)
-    asked = scene.asked()
-    assert set(asked) == {path(number) for number in range(HOURS)}
-    assert {name for name, times in asked.items() if times > 1} <= set(in_flight)
-    assert max(asked.values()) <= 2
+    assert scene.asked() == Counter(map(path, [*range(HOURS), *kills]))
     stored = await scene.stored()
     assert len(stored) == len(scene.expected) == row["events_stored"]
 
 
 async def test_an_attempt_that_was_overtaken_stores_nothing(scene: Scene) -> None:
-    scene.github.faults.add(Latency(2), kind="archive", when=lambda it: it.method == "GET" and it.path == path(1))
+    held = hold(scene, 1)
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
-
-    async def in_the_second() -> bool:
-        return bool((await scene.row(read_id))["next_hour"] == hour(1))
-
-    await eventually(in_the_second)
+    await eventually(so(lambda: held.waiting == 1))
     await scene.backfill.rows(
         "update archive_reads set lease_token = lease_token + 1 where id = $1", uuid.UUID(read_id)
     )
+    held.release()
     row = await scene.completed(read_id)
     assert row["events_stored"] == len(scene.expected)
     assert scene.asked() == Counter([*(path(number) for number in range(HOURS)), path(1)])
@@ -394,19 +394,14 @@ async def test_what_passes_is_tried_again(scene: Scene) -> None:
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
 
-    async def limited() -> bool:
-        return scene.asked()[path(4)] == 1
+    async def given_back() -> bool:
+        row = await scene.row(read_id)
+        return scene.asked()[path(4)] == 1 and (row["attempts"], row["lease_owner"]) == (0, None)
 
-    await eventually(limited)
+    await eventually(given_back)
     row = await scene.row(read_id)
     assert (row["status"], row["next_hour"]) == ("in_progress", hour(4))
     assert scene.asked() == Counter({path(0): 1, path(1): 2, path(2): 2, path(3): 2, path(4): 1})
-
-    async def given_back() -> bool:
-        row = await scene.row(read_id)
-        return (row["attempts"], row["lease_owner"]) == (0, None)
-
-    await eventually(given_back)
     assert len(await scene.ids()) == 3 * 4
 
 
@@ -491,9 +486,7 @@ async def test_an_address_that_refuses_ends_it_at_once(scene: Scene) -> None:
 
 
 async def test_a_canceled_reading_stops_in_the_middle_of_an_hour(scene: Scene, temporal_client: Client) -> None:
-    scene.github.faults.add(
-        Latency(60), times=None, kind="archive", when=lambda it: it.method == "GET" and it.path == path(2)
-    )
+    hold(scene, 2)
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
 
@@ -512,9 +505,7 @@ async def test_a_canceled_reading_stops_in_the_middle_of_an_hour(scene: Scene, t
 
 
 async def test_a_worker_that_stops_gives_the_hour_to_another(scene: Scene) -> None:
-    scene.github.faults.add(
-        Latency(30), times=1, kind="archive", when=lambda it: it.method == "GET" and it.path == path(2)
-    )
+    held = hold(scene, 2)
     scene.backfill.environment["SHUTDOWN_SECONDS"] = "0.5"
     worker = await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
@@ -524,6 +515,7 @@ async def test_a_worker_that_stops_gives_the_hour_to_another(scene: Scene) -> No
 
     await eventually(in_the_third)
     worker.stop(within=PATIENCE)
+    held.release()
     assert worker.exit_code == 0
     assert (await scene.row(read_id))["attempts"] == 0, "told to stop is no failure"
     await scene.backfill.start_worker(scene.backfill.environment)
@@ -532,7 +524,7 @@ async def test_a_worker_that_stops_gives_the_hour_to_another(scene: Scene) -> No
 
 
 async def test_a_workflow_that_is_terminated_is_told(scene: Scene, temporal_client: Client) -> None:
-    scene.github.faults.add(Latency(30), times=None, kind="archive", when=lambda it: it.method == "GET")
+    hold(scene, 0)
     await scene.backfill.start_worker(scene.backfill.environment)
     read_id = await scene.start()
     await eventually(lambda: is_in_progress(scene, read_id))

@@ -1,12 +1,14 @@
 """Threads that change, appear, close and are talked about while the sweep runs: none is missed."""
 
-import asyncio
+import itertools
 import random
 from collections.abc import Callable
 
+from sandbox.github.faults import Touch
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
+from sandbox.github.requests import Request
 from sandbox.github.server import StandIn
 from sandbox.github.threads import PullRequest
 from sandbox.github.world import World
@@ -53,19 +55,21 @@ async def test_nothing_that_changes_during_the_sweep_is_missed(
 ) -> None:
     world = World()
     repository = generate(world, PLAN)
-    github = serve(world, latency=0.02)
-    backfill.at(github)
-    await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository))
+    github = serve(world)
     chance = random.Random(7)
     done: set[str] = set()
-    # From the first page of the history on, but not up to the last, which lists what changed: all that it must find.
-    while (asked := [entry.operation for entry in github.log]).count("Issues") < 8 and asked.count("PullRequests") < 8:
-        if {"PullRequests", "Issues"} <= set(asked):
-            done.add(change(repository, chance))
-        await asyncio.sleep(0.005)
-    await backfill.completed(job_id)
-    assert len(done) == 9, f"only {done}: the sweep was too fast for the test"
+
+    def change_some(request: Request) -> None:
+        """From the first page of the history on, but not at the last, which lists what changed: it must find it all."""
+        if request.variables["after"] and not request.variables["changes"]:
+            done.update(change(repository, chance) for _ in range(5))
+
+    for operation in ("PullRequests", "Issues"):
+        github.faults.add(Touch(change_some), times=7, operation=operation)
+    backfill.at(github)
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(await backfill.start(await backfill.workspace(repository)))
+    assert len(done) == 9, f"only {done}"
     await check(backfill.dsn, repository)
 
 
@@ -75,17 +79,19 @@ async def test_what_changes_during_the_catch_up_is_found_by_its_next_round(
     """More than a listing's page of threads changes, so the round is not atomic and another one follows."""
     world = World()
     repository = generate(world, Plan("acme/storm", pull_requests=10, issues=230, years=1))
-    github = serve(world, latency=0.02)
+    github = serve(world)
+    issues = itertools.cycle(list(repository.issues.values()))
+
+    def storm(_request: Request) -> None:
+        for issue in itertools.islice(issues, 40):
+            issue.edit(body=f"storm {next(words)}")
+
+    words = itertools.count()
+    github.faults.add(Touch(storm), times=None, operation="Issues", when=lambda it: bool(it.variables["after"]))
+    github.faults.add(Touch(storm), times=2, operation="IssueListing")
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository), types=("issues",))
-    issues = list(repository.issues.values())
-    touched = 0
-    while sum(entry.operation == "IssueListing" for entry in github.log) < 2:
-        if any(entry.operation == "Issues" for entry in github.log):
-            issues[touched % len(issues)].edit(body=f"storm {touched}")
-            touched += 1
-        await asyncio.sleep(0.001)
     await backfill.completed(job_id)
     [sweep] = await backfill.rows("select proof from backfill_sweeps where backfill_job_id = $1", job_id)
     assert sweep["proof"]["rounds"] > 1

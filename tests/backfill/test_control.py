@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from messages import repository_workflow_id, workspace_workflow_id
-from sandbox.github.faults import Fault, Forbidden, Latency
+from sandbox.github.faults import Forbidden, Held, Latency
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
@@ -21,7 +21,7 @@ from tests.backfill.conftest import Backfill
 from tests.backfill.test_kills import key
 from tests.shop import checksum, connected, eventually
 from tests.truth import check
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, so
 
 DATA = ("contributors", "pull_requests", "issues", "reviews", "comments", "issue_events", "requested_reviewers")
 MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts")
@@ -33,13 +33,25 @@ def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
     return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2)) for name in names]
 
 
-def slow(github: StandIn, seconds: float = 1.0) -> list[Fault]:
-    """From its second page on every sweep is slow, until the faults are cleared."""
+def _is_late(request: Request) -> bool:
+    return bool(request.variables["after"])
 
-    def late(request: Request) -> bool:
-        return bool(request.variables["after"])
 
-    return [github.faults.add(Latency(seconds), times=None, operation=each, when=late) for each in PAGES]
+def slow(github: StandIn, seconds: float = 3.0) -> None:
+    """From its second page on every sweep is slow, until the faults are cleared.
+
+    A cancel takes up to a heartbeat's time to be heard, and has to be heard before the last page.
+    """
+    for each in PAGES:
+        github.faults.add(Latency(seconds), times=None, operation=each, when=_is_late)
+
+
+def hold(github: StandIn) -> Held:
+    """No sweep is shown its second page before that is released."""
+    held = Held()
+    for each in PAGES:
+        github.faults.add(held, times=None, operation=each, when=_is_late)
+    return held
 
 
 class Begun(NamedTuple):
@@ -51,7 +63,7 @@ class Begun(NamedTuple):
 async def begin(backfill: Backfill, github: StandIn, *of: Repository) -> Begun:
     """A worker, and a job with these repositories."""
     backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
     worker = await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(*of)
     return Begun(worker, workspace_id, await backfill.start(workspace_id))
@@ -91,7 +103,7 @@ async def id_of(backfill: Backfill, repository: Repository) -> str:
 
 
 async def is_now(handle: WorkflowHandle[Any, Any], status: WorkflowExecutionStatus) -> None:
-    """Within the two seconds in which Temporal and Postgres agree."""
+    """In the end: Temporal may hear of it after Postgres."""
 
     async def so() -> bool:
         return (await handle.describe()).status is status
@@ -138,7 +150,7 @@ async def test_a_canceled_job_has_stopped_and_its_retry_goes_on_where_it_stood(
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=6)
-    slow(github := serve(world), 1.5)
+    slow(github := serve(world))
     worker, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await command(backfill, "cancel", job_id)
@@ -223,7 +235,7 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
 ) -> None:
     world = World()
     one, two = repositories(world, "one", "two", pages=4)
-    slow(github := serve(world), 2)
+    held = hold(github := serve(world))
     _, workspace_id, first = await begin(backfill, github, one, two)
     await in_the_middle(backfill, first, 4)
     second = await backfill.start(workspace_id)
@@ -231,7 +243,7 @@ async def test_jobs_of_a_workspace_run_one_after_the_other_and_one_that_waits_ca
     await command(backfill, "cancel", second)
     rows = await backfill.rows("select id::text, status, started_at from workspace_backfill_jobs order by created_at")
     assert [tuple(row)[:2] for row in rows] == [(first, "in_progress"), (second, "canceled"), (third, "pending")]
-    github.faults.clear()
+    held.release()
     before, after = await backfill.completed(first), await backfill.completed(third)
     assert before["completed_at"] <= after["started_at"]
     [waited] = await backfill.rows("select * from workspace_backfill_jobs where id = $1", second)
@@ -262,11 +274,17 @@ async def test_a_repository_stopped_in_temporal_fails_with_words_and_the_others_
 ) -> None:
     world = World()
     killed, stopped, other = repositories(world, "killed", "stopped", "other", pages=4)
-    slow(github := serve(world), 2)
+    slow(github := serve(world))
     worker, _, job_id = await begin(backfill, github, killed, stopped, other)
     await in_the_middle(backfill, job_id, 6)
     await (await repository_workflow(temporal_client, backfill, job_id, killed)).terminate("by a test")
     await (await repository_workflow(temporal_client, backfill, job_id, stopped)).cancel()
+
+    async def both_failed() -> bool:
+        now = await statuses(backfill, job_id)
+        return (now["killed"], now["stopped"]) == ("failed", "failed")
+
+    await eventually(both_failed)
     github.faults.clear()
     job = await backfill.ended(job_id)
     left = await checksums(backfill, *DATA, *MIRROR)
@@ -295,7 +313,7 @@ async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=6)
-    slow(github := serve(world))
+    held = hold(github := serve(world))
     _, workspace_id, job_id = await begin(backfill, github, repository)
     await in_the_middle(backfill, job_id, 2)
     await workspace_workflow(temporal_client, workspace_id).terminate("by a test")
@@ -304,7 +322,7 @@ async def test_a_job_whose_workflow_is_terminated_fails_and_its_retry_completes(
     assert "was terminated in Temporal" in job["error_message"]
     assert await statuses(backfill, job_id) == {"long": "failed"}
     assert await sweep_statuses(backfill, job_id) == {"failed"}
-    github.faults.clear()
+    held.release()
     await command(backfill, "retry", job_id)
     assert (await backfill.completed(job_id))["attempt"] == 1
     await check(backfill.dsn, repository)
@@ -340,19 +358,16 @@ async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on
 ) -> None:
     world = World()
     [repository] = repositories(world, "long", pages=4)
-    pages = slow(github := serve(world))
+    held = hold(github := serve(world))
     worker, _, job_id = await begin(backfill, github, repository)
-
-    async def being_asked() -> bool:
-        return all(page.hits for page in pages)
-
-    await eventually(being_asked)
+    await eventually(so(lambda: held.waiting == len(PAGES)))
     answered = len(github.log)
     worker.send(signal.SIGTERM)
-    assert await asyncio.to_thread(worker.wait, float(backfill.environment["SHUTDOWN_SECONDS"])) == 0
+    await eventually(so(lambda: '"stopping"' in worker.tail()))
+    held.release()
+    assert await asyncio.to_thread(worker.wait, PATIENCE) == 0
     in_flight = sorted(entry.operation for entry in github.log[answered:])
     assert in_flight == sorted(PAGES), "it finished what it had asked for, and asked nothing more"
-    github.faults.clear()
     await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     assert_nothing_twice(github.log)

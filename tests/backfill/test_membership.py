@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox.github.faults import Latency
+from sandbox.github.faults import Held
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
@@ -18,7 +18,9 @@ async def test_a_removed_repository_stops_and_the_others_go_on(
     world = World()
     removed, kept = (generate(world, Plan(f"acme/{name}", 200, 200, years=2)) for name in ("removed", "kept"))
     github = serve(world)
-    github.faults.add(Latency(0.2), times=None, kind="graphql")
+    held = Held()
+    for operation in ("PullRequests", "Issues"):
+        github.faults.add(held, times=None, operation=operation, when=lambda it: bool(it.variables["after"]))
     backfill.at(github)
     backfill.environment["SLICE_PAGES"] = "1"
     await backfill.start_worker(backfill.environment)
@@ -34,7 +36,7 @@ async def test_a_removed_repository_stops_and_the_others_go_on(
         " returning repository_id",
         removed.database_id,
     )
-    github.faults.clear()
+    held.release()
     job = await backfill.completed(job_id)
     assert (job["completed_repositories"], job["failed_repositories"]) == (2, 0)
     rows = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)

@@ -42,6 +42,7 @@ from store import jobs, transitions
 from store.budgets import Budgets
 from store.database import Database
 from tests.truth import check
+from tests.waiting import PATIENCE
 
 TOKEN = "ghp_stand_in"
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -209,7 +210,7 @@ async def test_the_next_page_is_asked_for_while_the_last_is_written(
         nonlocal pages
         if turn.page is not None and turn.position.cursor is not None:
             pages += 1
-            deadline = monotonic() + 5
+            deadline = monotonic() + PATIENCE
             while len(reading.asked("Issues")) <= pages:
                 assert monotonic() < deadline, f"page {pages + 1} waits for the commit of page {pages}"
                 await asyncio.sleep(0.01)
