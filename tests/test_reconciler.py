@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -26,7 +26,7 @@ from store import addons, jobs
 from store.database import Database
 from tests import shop
 from tests.listener import heard, listening
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, so
 
 
 @dataclass
@@ -51,6 +51,12 @@ class World:
         for name, value in columns.items():
             await self.host.execute(f"update workspace_backfill_jobs set {name} = $2 where id = $1", job_id, value)
         return job_id
+
+    async def signaled(self, job_id: str) -> datetime | None:
+        at: datetime | None = await self.host.fetchval(
+            "select signaled_at from workspace_backfill_jobs where id = $1", job_id
+        )
+        return at
 
     async def begin(self, job_id: str) -> None:
         """As the workflow's first activity leaves it, one sweep in its middle."""
@@ -502,7 +508,7 @@ class TestTheLoop:
         stop.set()
         await asyncio.wait_for(loop, PATIENCE)
 
-    async def test_a_termination_is_in_the_row_within_two_seconds(self, world: World) -> None:
+    async def test_a_termination_is_in_the_row(self, world: World) -> None:
         job_id = await world.job()
         async with self.running(world.reconciler):
             await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
@@ -514,12 +520,14 @@ class TestTheLoop:
     async def test_a_job_that_was_announced_is_signaled_at_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(ours, "INTERVAL", timedelta(seconds=60))
+        monkeypatch.setattr(ours, "INTERVAL", timedelta(hours=1))
+        first = await world.job()
         async with self.running(world.reconciler):
-            await asyncio.sleep(0.5)
-            await world.job()
+            # The first is found by the round that the loop begins with.
+            await shop.eventually(lambda: world.signaled(first))
+            second = await world.job()
             world.reconciler.hurry()
-            await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
+            await shop.eventually(lambda: world.signaled(second))
 
     async def test_temporal_away_is_said_once_and_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch, temporal: Temporal
@@ -549,8 +557,7 @@ class TestTheLoop:
         await world.host.execute("alter table workspace_backfill_jobs rename to elsewhere")
         with structlog.testing.capture_logs() as logs:
             async with self.running(world.reconciler):
-                await asyncio.sleep(0.4)
-                assert "UndefinedTableError" in (world.reconciler.trouble or "")
+                await shop.eventually(so(lambda: "UndefinedTableError" in (world.reconciler.trouble or "")))
                 await world.host.execute("alter table elsewhere rename to workspace_backfill_jobs")
                 await world.job()
                 await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))

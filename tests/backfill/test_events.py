@@ -1,12 +1,9 @@
 """The feed: every happening once, whichever source told it, back to the cutoff."""
 
-import asyncio
 import random
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any
 
 import orjson
@@ -24,9 +21,10 @@ from sandbox.github.requests import Entry, Reply, Request, message_reply
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
+from tests.backfill.test_kills import kill_at
 from tests.shop import connected
 from tests.truth import check, check_feed
-from tests.waiting import PATIENCE
+from tests.waiting import eventually, so
 
 PLAN = Plan(
     "acme/rocket",
@@ -49,13 +47,17 @@ def ago(days: float) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-def route(entry: Entry) -> str:
+def route(entry: Entry | Request) -> str:
     path = entry.path.partition("?")[0]
     return next((each for each in ROUTES if path.endswith(f"/{each}") and entry.kind == "rest"), entry.operation)
 
 
 def of_events(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if route(entry) in (*OPERATIONS, *ROUTES)]
+
+
+def is_of_events(request: Request) -> bool:
+    return route(request) in (*OPERATIONS, *ROUTES)
 
 
 def page(entry: Entry) -> bytes:
@@ -335,7 +337,7 @@ async def test_forty_five_thousand_stars(serve: Serve, backfill: Backfill) -> No
     backfill.at(github)
     worker = await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository), types=("events",))
-    await until_asked(github, 45)
+    await eventually(so(lambda: len(of_events(github.log)) >= 45))
     early = peak_of_tree(worker.pid)
     await backfill.completed(job_id)
     late = peak_of_tree(worker.pid)
@@ -387,26 +389,18 @@ async def test_a_refused_cursor_costs_no_event(serve: Serve, backfill: Backfill)
 KILLS = 8
 
 
-async def until_asked(github: StandIn, number: int, within: float = 40) -> None:
-    """Or until there is nothing more to ask for."""
-    deadline = monotonic() + within
-    while len(of_events(github.log)) < number and monotonic() < deadline:  # noqa: ASYNC110 (in another thread)
-        await asyncio.sleep(0.005)
-
-
 async def test_kills_lose_nothing_and_ask_for_nothing_again(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     github = serve(repository.world, latency=0.01)
     backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     moments = random.Random(20261124)
     worker = await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository), types=TYPES)
     for _ in range(KILLS):
-        await until_asked(github, len(of_events(github.log)) + moments.randint(1, 2))
-        await asyncio.sleep(moments.uniform(0, 0.05))
-        worker.send(signal.SIGKILL)
-        worker.wait(within=PATIENCE)
+        killing = kill_at(github, worker, moments.randint(1, 2), moments.uniform(0, 0.05), when=is_of_events)
+        await backfill.died(worker)
+        github.faults.remove(killing)
         worker = await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     await check_feed(backfill.dsn, repository)

@@ -1,5 +1,6 @@
 """A worker killed at any moment loses nothing, stores nothing twice, and pays for no page again that was committed."""
 
+import asyncio
 import itertools
 import random
 import signal
@@ -20,6 +21,7 @@ from sandbox.github.world import World
 from sandbox.processes import Process
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.truth import check, stored
+from tests.waiting import PATIENCE
 
 KILLS = 10
 PLAN = Plan("acme/rocket", pull_requests=500, issues=250, deep_pull_requests=3, deep_threads=3, collisions=2)
@@ -34,15 +36,21 @@ def data_type(entry: Entry) -> DataType:
     return "issues" if entry.operation.startswith("Issue") else "pull_requests"
 
 
-def kill_at(github: StandIn, worker: Process, number: int, delay: float = 0) -> Fault:
-    """Kills the worker so many seconds after its `number`-th request from now on has come in."""
+def kill_at(
+    github: StandIn,
+    worker: Process,
+    number: int,
+    delay: float = 0,
+    when: Callable[[Request], bool] = lambda request: request.operation != "Viewer",
+) -> Fault:
+    """Kills the worker so many seconds after its `number`-th request from now on, of those meant, has come in."""
     requests = itertools.count(1)
 
     def strike(_request: Request) -> None:
         if next(requests) == number:
             threading.Timer(delay, worker.send, [signal.SIGKILL]).start()
 
-    return github.faults.add(Touch(strike), times=None, when=lambda request: request.operation != "Viewer")
+    return github.faults.add(Touch(strike), times=None, when=when)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,24 @@ class Life:
             cursor = place.get("cursor")
             paid = set(reached[: reached.index(cursor)] if cursor in reached else reached)
         return [entry for entry in last if entry.operation != PAGES[of] or entry.after not in paid]
+
+
+async def test_a_worker_whose_heartbeats_stay_away_is_replaced(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    """As in production: nobody tells Temporal that it was killed."""
+    world = World()
+    repository = generate(world, Plan("acme/small", pull_requests=30, issues=30, years=0.2))
+    github = serve(world)
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"
+    worker = await backfill.start_worker(backfill.environment)
+    kill_at(github, worker, 2, when=lambda request: request.operation in PAGES.values())
+    job_id = await backfill.start(await backfill.workspace(repository))
+    await asyncio.to_thread(worker.wait, PATIENCE)
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(job_id)
+    await check(backfill.dsn, repository)
 
 
 async def test_ten_kills_leave_the_database_of_an_undisturbed_run(

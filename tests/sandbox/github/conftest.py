@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.repositories import Repository
+from tests.waiting import PATIENCE
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ class Client:
         path: str,
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
-        timeout: float = 10,
+        timeout: float = PATIENCE,
     ) -> Reply:
         address = urlsplit(self.github.url)
         assert address.hostname is not None

@@ -6,8 +6,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sandbox.github import Clock, Limits, World
-from sandbox.github.faults import Latency
+from sandbox.github.faults import Held
 from sandbox.github.repositories import Repository
+from tests.waiting import until
 
 from_graphql = "{ rateLimit { limit remaining used cost resetAt } viewer { login } }"
 
@@ -95,14 +96,14 @@ def test_too_many_a_minute(world: World, serve: Callable[..., Any], clock: Clock
 
 def test_too_many_at_once(world: World, serve: Callable[..., Any]) -> None:
     client = serve(world, limits=Limits(concurrent=3))
-    client.github.faults.add(Latency(0.5), times=3)
+    client.github.faults.add(held := Held(), times=3)
     threads = [threading.Thread(target=client.ask, args=(from_graphql,)) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while client.github.budget("viewer").running < 3:
-        threading.Event().wait(0.01)
+    until(lambda: held.waiting == 3)
     reply = client.ask(from_graphql)
     assert (reply.status, "secondary" in reply.json["message"]) == (403, True)
+    held.release()
     for thread in threads:
         thread.join()
     assert client.ask(from_graphql).status == 200
