@@ -317,6 +317,8 @@ class JobOutcome(Message):
     completed_repositories: int
     failed_repositories: int
     error_message: Text | None = None
+    unshown: Text = ""
+    """How many things GitHub does not show of its repositories, and where."""
 
 
 # --- GH Archive -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ import logs
 import reconciler
 import settings
 import temporal
+import unshown
 from embedding.batches import TEXT_TOKENS
 from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
@@ -188,6 +189,7 @@ async def status(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /, 
         console = _console()
         console.print(*_headlines(job), sep="\n")
         console.print(_table_of_parts(job))
+        print(*_lines_of_unshown(job), sep="\n", end="\n" if job.unshown else "")
     return _exit_code(job)
 
 
@@ -198,7 +200,9 @@ async def watch(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /) -
         job_id = await _find(database, reference)
         console = _console()
         show = _watch_on_screen if console.is_terminal else _watch_in_lines
-        return _exit_code(await show(console, _views(database, job_id)))
+        job = await show(console, _views(database, job_id))
+        print(*_lines_of_unshown(job), sep="\n", end="\n" if job.unshown else "")
+        return _exit_code(job)
 
 
 @app.command
@@ -611,7 +615,7 @@ def _lines(job: JobView) -> dict[str, str]:
     lines = {}
     for repository, part in _parts(job):
         if part.status != "pending":
-            why = f": {_why(part)}" if _why(part) else ""
+            why = f": {unshown.complete(part.unshown) if part.status == 'completed' else _why(part)}".rstrip(": ")
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
         if repository.waiting_until:
@@ -638,6 +642,8 @@ def _progress(job: JobView) -> str:
     """The job in one line, but for the time that is left: that changes all the time."""
     words = [f"{job.status}{' (canceling)' if job.cancel_requested_at and not job.ended else ''}"]
     words.append(f"{job.completed_repositories} of {job.total_repositories} repositories complete")
+    if job.unshown:
+        words.append(unshown.how_many(job.unshown))
     if job.failed_repositories:
         words.append(f"{job.failed_repositories} failed")
     if job.attempt:
@@ -682,6 +688,11 @@ def _table_of_parts(job: JobView) -> Table:
             repository.full_name, part.data_type, _status(part.status), str(part.stored), expected, as_of, note
         )
     return table
+
+
+def _lines_of_unshown(job: JobView) -> list[str]:
+    """Which things GitHub does not show."""
+    return unshown.lines([part.unshown for _, part in _parts(job) if part.unshown], SHOWN_AT_ONCE)
 
 
 def _table_of_jobs(recent: Sequence[JobSummary]) -> Table:
@@ -741,7 +752,7 @@ def _note(repository: RepositoryView, part: TypeView) -> str:
     if part.status == "failed" and not part.error:
         return repository.error or ""
     if part.status == "completed" and part.proof:
-        return "; ".join(filter(None, [_proof(part.proof), *part.notes]))
+        return "; ".join(filter(None, [unshown.complete(part.unshown), _proof(part.proof), *part.notes]))
     return _why(part)
 
 

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from errors import BadInput
 from messages import DATA_TYPES, TERMINAL_JOB_STATUSES, DataType, Failure, JobStatus, PartStatus, Retry, Run
-from store import notifications
+from store import notifications, unshown
 from store.addons import EXTENDED_DATA_RETENTION, Addon, Buyer
 from store.database import Connection
+from unshown import Unshown
 
 DONE: frozenset[PartStatus] = frozenset({"completed", "skipped"})
 
@@ -540,6 +541,8 @@ class TypeView(_Row):
     """Why it is complete: what was compared, and the numbers."""
     error: Failure | None
     notes: list[str]
+    unshown: Unshown | None
+    """What GitHub will not give for good, as far as it is known; None: it shows all."""
 
 
 class RepositoryView(_Row):
@@ -600,6 +603,8 @@ class JobView(JobSummary):
     waiting_until: datetime | None
     """Set if nothing of the job can go on before."""
     addon: AddonView | None
+    unshown: int
+    """Things that GitHub does not show, of all types."""
     repositories: list[RepositoryView]
 
 
@@ -688,8 +693,17 @@ async def read(connection: Connection, job_id: str) -> JobView:
         job["subscription_addon_id"],
     )
     rows = await connection.fetch(_REPOSITORIES, job_id, UUID(job["workspace_id"]), job["repositories_selected"])
+    not_shown = await unshown.of_job(connection, job["id"])
     repositories = [
-        RepositoryView.model_validate({**row, "types": [_type(each, row) for each in job["data_types"]]})
+        RepositoryView.model_validate(
+            {
+                **row,
+                "types": [
+                    {**_type(each, row), "unshown": not_shown.get((row["repository_id"], each))}
+                    for each in job["data_types"]
+                ],
+            }
+        )
         for row in rows
     ]
     waiting_until = _waiting_until(repositories) if job["status"] == "in_progress" else None
@@ -697,6 +711,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
         {
             **job,
             "addon": dict(addon) if addon else None,
+            "unshown": sum(each.things for each in not_shown.values()),
             "repositories": repositories,
             "waiting_until": waiting_until,
             "eta": _eta(job, repositories, waiting_until),

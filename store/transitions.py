@@ -20,9 +20,10 @@ from messages import (
     Retry,
     TypeOutcome,
 )
-from store import notifications, parts
+from store import notifications, parts, unshown
 from store.database import Connection
 from store.jobs import CLOSED
+from unshown import Unshown, how_many, threads
 
 LATEST_ERRORS = 100
 RECENT = timedelta(days=90)
@@ -367,6 +368,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
     if count["canceled"] and not canceled:
         messages.append(f"{count['canceled']} of {total} repositories stay canceled")
     message = "; ".join(messages) or None
+    not_shown = await unshown.summary(connection, job_id)
     if job["status"] == "in_progress" and job["attempt"] == attempt:
         if canceled:
             await _cancel_open(connection, job_id)
@@ -384,15 +386,13 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             total,
             completed,
             failed,
-            await _proofs(connection, job_id),
+            await _proofs(connection, job_id) | _as_metadata(not_shown),
         )
         if status == "failed":
             await notifications.tell(connection, job_id, "failed", "failed", message or "")
         elif status == "completed":
-            what = "completed with failures" if failed else "completed"
-            await notifications.tell(
-                connection, job_id, "completed", what, message or f"All {total} repositories are complete."
-            )
+            what, told = _in_words(total, failed, message, not_shown)
+            await notifications.tell(connection, job_id, "completed", what, told, _as_metadata(not_shown))
     else:
         status, message = job["status"], job["error_message"]
     return JobOutcome(
@@ -402,7 +402,28 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
         completed_repositories=completed,
         failed_repositories=failed,
         error_message=message,
+        unshown=_where(not_shown) if not_shown else "",
     )
+
+
+def _as_metadata(not_shown: Unshown | None) -> dict[str, Any]:
+    return {"unshown": not_shown.model_dump(mode="json")} if not_shown else {}
+
+
+def _where(not_shown: Unshown) -> str:
+    return f"{how_many(not_shown.things)}: {threads(not_shown.which, not_shown.more)}"
+
+
+def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown | None) -> tuple[str, str]:
+    """What the owner of a completed job is told: the title's end, and the message."""
+    if not_shown is None:
+        whole = message or f"All {total} repositories are complete."
+        return "completed with failures" if failed else "completed", whole
+    which = _where(not_shown)
+    if failed:
+        return "completed with failures", f"{message}; {which}"
+    whole = f"{message}; {which}" if message else f"All {total} repositories are complete, {which}."
+    return f"complete, {how_many(not_shown.things)}", whole
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:

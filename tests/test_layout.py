@@ -11,6 +11,7 @@ LEAVES = {
     "errors": set[str](),
     "messages": set[str](),
     "rows": set[str](),
+    "unshown": {"messages"},
     "logs": set[str](),
     "addresses": set[str](),
     "settings": {"addresses", "errors"},

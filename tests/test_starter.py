@@ -634,6 +634,7 @@ class TestStatus:
             "completed_at": None,
             "cancel_requested_at": None,
             "error_message": None,
+            "unshown": 0,
             "addon": {
                 "retention_days": 365,
                 "status": "active",
@@ -645,7 +646,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
-        untold |= {"proof": None, "notes": []}
+        untold |= {"proof": None, "notes": [], "unshown": None}
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -668,6 +669,7 @@ class TestStatus:
                     "as_of": AS_OF,
                     "proof": PROOF,
                     "notes": [],
+                    "unshown": None,
                     "error": None,
                 },
                 untold
@@ -696,7 +698,7 @@ class TestStatus:
             "as_of": None,
             "error": None,
         }
-        pending |= {"proof": None, "notes": []}
+        pending |= {"proof": None, "notes": [], "unshown": None}
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},

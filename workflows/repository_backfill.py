@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         SweepSlice,
         TypeOutcome,
     )
+    from unshown import how_many, kinds, things
     from workflows import order, retries
 
 BUSY_SECONDS = (2, 5, 10, 30)
@@ -306,6 +307,8 @@ class RepositoryBackfillWorkflow:
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         end = f": {result.failure.code}: {result.failure.message}" if result.failure else ""
         end += "".join(f"; {note}" for note in result.notes)
+        if result.noted:
+            end += f"; complete, {how_many(things(result.noted))} ({kinds(result.noted)})"
         if result.limited_until is not None:
             end += f"; waiting until {result.limited_until:%H:%M:%S} UTC: {result.limited_why}"
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""

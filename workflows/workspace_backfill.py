@@ -275,7 +275,9 @@ class WorkspaceBackfillWorkflow:
         self._upsert(outcome.status)
         workflow.set_current_details(
             f"Job {outcome.job_id}: **{outcome.status}**, {outcome.completed_repositories} of"
-            f" {outcome.total_repositories} repositories complete. {outcome.error_message or ''}"
+            f" {outcome.total_repositories} repositories complete"
+            + (f", {outcome.unshown}" if outcome.unshown else "")
+            + f". {outcome.error_message or ''}"
         )
 
     def _show(self, line: "_Line") -> None:

@@ -1,0 +1,91 @@
+"""How people are told what GitHub does not show: in `status`, `watch`, notifications, and Temporal's details."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from messages import DataType, Noted
+
+_IN_WORDS = {
+    "hidden": "counted but not shown",
+    "refused": "refused",
+    "unavailable": "not to be had in any way",
+}
+
+
+class UnshownThing(BaseModel):
+    """One note, for people and for JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    repository: str
+    data_type: DataType
+    number: int | None
+    """The thread's; None: it is of the repository."""
+    what: str
+    kind: str
+    count: int
+    words: str
+    since: datetime
+    last_seen_at: datetime
+
+    @property
+    def in_words(self) -> str:
+        """`octo/a#12: 3 timeline counted but not shown since 2026-11-02: Resource not accessible by ...`."""
+        where = self.repository + (f"#{self.number}" if self.number is not None else "")
+        words = f": {self.words}" if self.words else ""
+        return f"{where}: {self.count} {self.what} {_IN_WORDS[self.kind]} since {self.since:%Y-%m-%d}{words}"
+
+
+class Unshown(BaseModel):
+    """What GitHub does not show of something: how many things, and which, as far as they are named."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    things: int
+    by_kind: Noted
+    which: list[UnshownThing]
+    more: int
+    """Notes that `which` leaves out."""
+
+
+def things(noted: Noted) -> int:
+    return sum(number for by_what in noted.values() for number in by_what.values())
+
+
+def how_many(number: int) -> str:
+    """`3 things GitHub does not show`."""
+    return f"{number} {'thing' if number == 1 else 'things'} GitHub does not show"
+
+
+def complete(of: Unshown | None) -> str:
+    """`complete, 3 things GitHub does not show`; empty where it shows all."""
+    return f"complete, {how_many(of.things)}" if of else ""
+
+
+def kinds(noted: Noted) -> str:
+    """`3 timeline, 1 comments counted but not shown; 2 thread refused`."""
+    return "; ".join(
+        ", ".join(f"{number} {what}" for what, number in sorted(by_what.items())) + f" {_IN_WORDS.get(kind, kind)}"
+        for kind, by_what in sorted(noted.items())
+    )
+
+
+def lines(of: Iterable[Unshown], most: int) -> list[str]:
+    """A line for each thing that is named, `most` at most, and how many there are besides."""
+    all_of = list(of)
+    named = [each for its in all_of for each in its.which]
+    more = sum(its.more for its in all_of) + max(0, len(named) - most)
+    return [each.in_words for each in named[:most]] + ([f"and {more} more"] if more else [])
+
+
+def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
+    """Where they are, in a few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
+    places = [
+        f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"
+        for each in which
+    ]
+    named = list(dict.fromkeys(places))
+    more += sum(place not in named[:most] for place in places)
+    return ", ".join(named[:most] + ([f"and {more} more"] if more else []))
