@@ -13,6 +13,7 @@ import unshown
 from messages import (
     DATA_TYPES,
     Pace,
+    PartStatus,
     RepositoryOutcome,
     RepositoryRef,
     RepositoryTransition,
@@ -58,7 +59,7 @@ class Ended:
     async def end(self, *failed: RepositoryRef) -> None:
         async with self.database.transaction() as connection:
             for each in self.repositories:
-                status = "failed" if each in failed else "completed"
+                status: PartStatus = "failed" if each in failed else "completed"
                 types = [TypeOutcome(data_type=data_type, status="completed") for data_type in DATA_TYPES]
                 outcome = RepositoryOutcome(repository=each, status=status, types=types)
                 change = RepositoryTransition(job_id=self.job_id, attempt=0, sequence=1, outcome=outcome)
