@@ -23,24 +23,8 @@ from graphql.execution.values import get_variable_values
 from sandbox.github.context import Context, Field, Info
 from sandbox.github.pricing import Price, PricingError, price
 from sandbox.github.refusals import GitHubError, NotModelled, something_went_wrong
-from sandbox.github.schema import schema
-
-CODES = (
-    ("Cannot query field", "undefinedField"),
-    ("Unknown argument", "argumentNotAccepted"),
-    ("Unknown type", "undefinedType"),
-    ("Unknown fragment", "useAndDefineFragment"),
-    ("is never used", "useAndDefineFragment"),
-    ("is required, but it was not provided", "missingRequiredArguments"),
-    ("is not defined", "variableNotDefined"),
-    ("must not have a selection", "selectionMismatch"),
-    ("must have a selection", "selectionMismatch"),
-    ("used in position expecting type", "variableMismatch"),
-    ("cannot be spread here", "cannotSpreadFragment"),
-    ("cannot represent", "argumentLiteralsIncompatible"),
-    ("Expected value of type", "argumentLiteralsIncompatible"),
-)
-"""GitHub's `extensions.code` by what graphql-core says."""
+from sandbox.github.schema import NOTHING, schema
+from sandbox.github.validation import syntax_entry, validation_entry, variable_entries
 
 
 class Refused(Exception):
@@ -77,16 +61,17 @@ class Query:
         return self.operation.name.value if self.operation.name else ""
 
 
-def prepare(text: str, operation_name: str | None, variables: dict[str, Any]) -> Query:
-    """`Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot."""
-    document = _document(text)
+def prepare(text: str, operation_name: str | None, variables: dict[str, Any], lacks: frozenset[str] = NOTHING) -> Query:
+    """`Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot. `lacks`: what the server's schema
+    lacks (`servers.py`)."""
+    document = _document(text, lacks)
     if isinstance(document, Refused):
         raise Refused(document.body["errors"])
-    query = Query(schema(), document, _operation(document, operation_name), variables)
+    query = Query(schema(lacks), document, _operation(document, operation_name), variables)
     signatures = query.operation.variable_definitions or ()
     coerced = get_variable_values(query.schema, signatures, variables)
     if isinstance(coerced, list):
-        raise Refused([_variable_error(error) for error in coerced])
+        raise Refused(variable_entries(coerced, query.schema, query.operation, variables))
     query.coerced = coerced.coerced
     try:
         query.price = price(query.schema, query.operation, document.fragments, query.coerced)
@@ -128,14 +113,14 @@ def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=500)
-def _document(text: str) -> "Document | Refused":
+def _document(text: str, lacks: frozenset[str]) -> "Document | Refused":
     try:
         tree = parse(text)
     except GraphQLSyntaxError as error:
-        return Refused([_located(error, "Parse error: " + error.message.removeprefix("Syntax Error: "), {})])
-    errors = validate(schema(), tree)
+        return Refused([syntax_entry(error)])
+    errors = validate(schema(lacks), tree)
     if errors:
-        return Refused([_validation_error(error) for error in errors])
+        return Refused([validation_entry(error, tree) for error in errors])
     operations = [each for each in tree.definitions if isinstance(each, OperationDefinitionNode)]
     if any(each.operation is not OperationType.QUERY for each in operations):
         raise NotModelled("mutations and subscriptions")
@@ -166,18 +151,3 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 class Broken(Exception):
     """In the place of something that GitHub tried to answer and could not."""
-
-
-def _validation_error(error: GraphQLError) -> dict[str, Any]:
-    code = next((code for words, code in CODES if words in error.message), "invalid")
-    return _located(error, error.message, {"code": code})
-
-
-def _variable_error(error: GraphQLError) -> dict[str, Any]:
-    return _located(error, error.message, {"problems": [{"path": [], "explanation": error.message}]})
-
-
-def _located(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
-    locations = [{"line": each.line, "column": each.column} for each in error.locations or ()]
-    entry: dict[str, Any] = {"path": list(error.path or ["query"]), "locations": locations, "message": message}
-    return entry | ({"extensions": extensions} if extensions else {})

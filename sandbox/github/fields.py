@@ -474,6 +474,13 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
 
 @field("Issue.assignees", "PullRequest.assignees")
 def assignees(source: Thread, info: Info, **args: Any) -> Page:
+    """People only: bots are among `assignedActors`. Source: reports.md B, vscode-pull-request-github#7324."""
+    people = [each for each in source.assignees if each.typename == "User"]
+    return serve(info, sorted(people, key=by_login), by_login, args)
+
+
+@field("Issue.assignedActors", "PullRequest.assignedActors")
+def assigned_actors(source: Thread, info: Info, **args: Any) -> Page:
     return serve(info, sorted(source.assignees, key=by_login), by_login, args)
 
 
@@ -740,6 +747,20 @@ event_field("SubIssueAddedEvent.subIssue SubIssueRemovedEvent.subIssue", data_fi
 event_field("ParentIssueAddedEvent.parent ParentIssueRemovedEvent.parent", data_field("parent"))
 event_field("AutoMergeDisabledEvent.reason RemovedFromMergeQueueEvent.reason", data_field("reason"))
 event_field("DeployedEvent.deployment", data_field("deployment"))
+event_field(
+    "AddedToProjectV2Event.project RemovedFromProjectV2Event.project ProjectV2ItemStatusChangedEvent.project "
+    "ConvertedFromDraftEvent.project",
+    data_field("project"),
+)
+event_field("ProjectV2ItemStatusChangedEvent.previousStatus", data_field("previous_status", ""))
+event_field("ProjectV2ItemStatusChangedEvent.status", data_field("status", ""))
+event_field(
+    "IssueTypeAddedEvent.issueType IssueTypeChangedEvent.issueType IssueTypeRemovedEvent.issueType",
+    data_field("issue_type"),
+)
+event_field("IssueTypeChangedEvent.prevIssueType", data_field("previous_issue_type"))
+event_field("BlockedByAddedEvent.blockingIssue BlockedByRemovedEvent.blockingIssue", data_field("blocking_issue"))
+event_field("BlockingAddedEvent.blockedIssue BlockingRemovedEvent.blockedIssue", data_field("blocked_issue"))
 event_field("UserBlockedEvent.subject", data_field("blocked"))
 event_field("UserBlockedEvent.blockDuration", data_field("block_duration", "PERMANENT"))
 event_field("AutomaticBaseChangeFailedEvent.oldBase AutomaticBaseChangeSucceededEvent.oldBase", data_field("old_base"))
@@ -776,6 +797,9 @@ constant(False, "PullRequestReviewThread.isResolved", "PullRequestReviewThread.i
 constant(None, "PullRequestReviewThread.resolvedBy")
 constant("READ", "Repository.viewerPermission")
 constant(False, "Repository.isDisabled", "Repository.isLocked", "Repository.isMirror", "Repository.isTemplate")
+constant(False, "AddedToProjectV2Event.wasAutomated", "RemovedFromProjectV2Event.wasAutomated")
+constant(False, "ProjectV2ItemStatusChangedEvent.wasAutomated", "ConvertedFromDraftEvent.wasAutomated")
+constant(None, "Issue.issueType")
 constant(False, "User.isSiteAdmin", "PullRequest.maintainerCanModify")
 
 

@@ -16,7 +16,8 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLUnionType,
-    build_schema,
+    build_ast_schema,
+    parse,
 )
 from graphql.utilities import value_from_ast_untyped
 
@@ -30,8 +31,10 @@ from sandbox.github.discussions import Discussion, DiscussionCategory, Discussio
 from sandbox.github.events import Release
 from sandbox.github.fields import GitActor, Ref, ReviewThread
 from sandbox.github.fields_events import HistoryPage
+from sandbox.github.projects import Deployment, IssueType, Project
 from sandbox.github.refusals import NotModelled
 from sandbox.github.repositories import Repository
+from sandbox.github.servers import reduced
 from sandbox.github.threads import (
     Issue,
     IssueComment,
@@ -46,6 +49,8 @@ from sandbox.github.threads import (
 )
 
 SCHEMA = Path(__file__).with_name("schema.graphql")
+SINCE = Path(__file__).with_name("schema_since.graphql")
+NOTHING: frozenset[str] = frozenset()
 UNMODELLED = "unmodelled"
 """The key in a field's `extensions` that says so."""
 
@@ -53,6 +58,7 @@ MODELS: dict[str, type[Any]] = {
     "Bot": Account,
     "Commit": Commit,
     "CommitHistoryConnection": HistoryPage,
+    "Deployment": Deployment,
     "Discussion": Discussion,
     "DiscussionCategory": DiscussionCategory,
     "DiscussionComment": DiscussionComment,
@@ -60,11 +66,13 @@ MODELS: dict[str, type[Any]] = {
     "GitActor": GitActor,
     "Issue": Issue,
     "IssueComment": IssueComment,
+    "IssueType": IssueType,
     "Label": Label,
     "Mannequin": Account,
     "Milestone": Milestone,
     "Organization": Account,
     "PageInfo": Page,
+    "ProjectV2": Project,
     "PullRequest": PullRequest,
     "PullRequestCommit": PullRequestCommit,
     "PullRequestReview": Review,
@@ -99,9 +107,12 @@ ALIASES = {"bodyText": "body"}
 
 
 @cache
-def schema() -> GraphQLSchema:
-    """Built once a process. GitHub's own schema breaks a rule on deprecations, so it is not validated as such."""
-    built = build_schema(SCHEMA.read_text(encoding="utf-8"), assume_valid=True, assume_valid_sdl=True)
+def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
+    """Built once a process, without what a server `lacks` (`servers.py`). GitHub's own schema breaks a rule on
+    deprecations, so it is not validated as such."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))
+    document = parse(text, no_location=True)
+    built = build_ast_schema(reduced(document, lacks) if lacks else document, assume_valid=True, assume_valid_sdl=True)
     unions = ("PullRequestTimelineItems", "IssueTimelineItems")
     events = {
         member.name

@@ -16,6 +16,7 @@ from sandbox.github.limits import Limits
 from sandbox.github.outages import Outage, Way
 from sandbox.github.pace import Pace
 from sandbox.github.requests import Request
+from sandbox.github.schema import NOTHING
 from sandbox.github.service import Service
 from sandbox.github.world import World
 
@@ -50,10 +51,11 @@ class StandIn(Service):
         limits: Limits | None = None,
         pace: Pace | None = None,
         latency: float = 0,
+        lacks: frozenset[str] = NOTHING,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(world, tokens, limits=limits, pace=pace, latency=latency)
+        super().__init__(world, tokens, limits=limits, pace=pace, latency=latency, lacks=lacks)
         self._host, self._port = host, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None

@@ -29,6 +29,7 @@ from sandbox.github.limits import Budget, Limits
 from sandbox.github.outages import Outage
 from sandbox.github.pace import Pace, null_rest
 from sandbox.github.requests import Entry, Reply, Request, json_reply, message_reply
+from sandbox.github.schema import NOTHING
 from sandbox.github.world import World
 
 NO_AGENT = (
@@ -55,8 +56,11 @@ class Service:
         limits: Limits | None = None,
         pace: Pace | None = None,
         latency: float = 0,
+        lacks: frozenset[str] = NOTHING,
     ) -> None:
         self.world = world
+        self.lacks = lacks
+        """What this server's schema lacks (`servers.py`). May change while it runs: a server that was upgraded."""
         self.tokens = dict({"token": "viewer"} if tokens is None else tokens)
         self.limits = limits or Limits()
         self.pace = pace
@@ -123,7 +127,7 @@ class Service:
         query = None
         if request.kind == "graphql":
             try:
-                query = _prepare(request)
+                query = _prepare(request, self.lacks)
             except Refused as refused:
                 return self._signed(request, json_reply(200, refused.body))
             except _Unreadable as unreadable:
@@ -275,7 +279,7 @@ class _Unreadable(Exception):
         self.reply = reply
 
 
-def _prepare(request: Request) -> Query:
+def _prepare(request: Request, lacks: frozenset[str]) -> Query:
     """The query, priced; the request knows what it asks for. `Refused` or `_Unreadable` if it is not worked on."""
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))
@@ -286,7 +290,7 @@ def _prepare(request: Request) -> Query:
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         raise Refused([{"message": "A query attribute must be specified and must be a string."}])
     request.operation, request.variables = body.get("operationName") or "", body.get("variables") or {}
-    query = execution.prepare(body["query"], request.operation, request.variables)
+    query = execution.prepare(body["query"], request.operation, request.variables, lacks)
     request.operation = query.name
     request.page_size, request.asked = query.price.page_size, frozenset(query.price.asked)
     request.cost, request.node_count = query.price.cost, query.price.node_count

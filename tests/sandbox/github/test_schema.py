@@ -36,9 +36,10 @@ def test_the_file_is_what_the_whole_schema_derives() -> None:
 
 def test_every_kept_field_is_githubs() -> None:
     full = build_schema(whole(), assume_valid=True, assume_valid_sdl=True)
+    published = build_schema(SCHEMA.read_text(encoding="utf-8"), assume_valid=True, assume_valid_sdl=True)
     for name in UNIONS:
-        assert members(name, schema()) == members(name, full)
-    for name, type_ in schema().type_map.items():
+        assert members(name, published) == members(name, full)
+    for name, type_ in published.type_map.items():
         for field_name, field in getattr(type_, "fields", {}).items():
             original: Any = full.type_map[name]
             assert str(field.type) == str(original.fields[field_name].type), f"{name}.{field_name}"
