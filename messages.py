@@ -3,6 +3,7 @@
 Times are timezone-aware UTC. Identifiers of jobs, workspaces and repositories are Postgres' uuids as strings.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -57,6 +58,44 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Waiting(Message):
+    """What a repository waits for, in its progress row (`metadata.waiting`)."""
+
+    reason: WaitingReason
+    since: datetime
+    until: datetime | None = None
+    """None: nobody knows."""
+    detail: Text = ""
+    """Of a limit: its words. Of `no_worker`: the task queue."""
+    job_id: str | None = None
+    """With `another_job`: that job."""
+    data_types: list[DataType] = []
+    """These wait while others of the repository go on; empty: all of it waits."""
+
+    def of_types(self, data_types: list[DataType]) -> "Waiting":
+        """The same, where only these wait."""
+        return self.model_copy(update={"data_types": data_types})
+
+    def in_words(self, clock: Callable[[datetime], str]) -> str:
+        """As people read it; `clock` writes a moment."""
+        until = f" until {clock(self.until)}" if self.until else ""
+        why = f" ({self.detail})" if self.detail else ""
+        since = f", since {clock(self.since)}"
+        match self.reason:
+            case "github_limit":
+                return f"waiting for GitHub{until}{why}"
+            case "openai_limit":
+                return f"waiting for OpenAI{until}{why}"
+            case "github_away":
+                return f"waiting for GitHub, which answers nobody{since}{f', asked again{until}' if until else ''}{why}"
+            case "another_job":
+                return f"waiting for job {self.job_id}, which sweeps the same{since}"
+            case "no_worker":
+                return f"waiting for a worker on task queue {self.detail}{since}"
+            case "turn":
+                return f"waiting for its turn{since}"
+
+
 class Run(Message):
     """Signal `run`: do this job, behind those that were asked for earlier. Its row is committed already."""
 
@@ -96,6 +135,8 @@ class Pace(Message):
     slice_seconds: float = 60
     slice_pages: int = 20
     repositories_at_once: int = 10
+    worker_patience_seconds: float = 30
+    """A slice that no worker has begun for so long is shown as waiting for one."""
 
 
 class BeginJob(Message):
@@ -112,6 +153,13 @@ class NextRepositories(Message):
     limit: Annotated[int, Field(ge=1, le=1_000)]
     repository_ids: list[str] | None = None
     """Of these alone; None: of all."""
+
+
+class WaitingRepositories(Message):
+    """Input of `repositories_that_may_go_on`: repositories of a job that wait for other jobs."""
+
+    job_id: str
+    repository_ids: list[str]
 
 
 class FinishJob(Message):
@@ -227,6 +275,8 @@ class SweepSlice(Message):
     """No thread of this repository is being fetched any more in this run: what is made of threads can be finished."""
     down_to: datetime | None = None
     """Where this leg of the sweep ends; None: at its own end."""
+    leg: Leg | None = None
+    """None: of a release that did not say."""
     threads_behind: bool = False
     """This leg brings no more threads and the next one will: who waits for threads waits for that."""
 
@@ -280,6 +330,8 @@ class RepositoryOutcome(Message):
     """Set when the repository as a whole could not be read."""
     next_leg: Leg | None = None
     """With `in_progress`: the leg that is to be run next; the same one again, if it had to give way."""
+    waits_for_another: bool = False
+    """With `next_leg`: not before another job's sweep of the same lets it go on."""
 
 
 class RepositoryScope(Message):
@@ -296,6 +348,12 @@ class RepositoryScope(Message):
     """With `limited_until`: what people are shown while the repository waits."""
     sequence: int = 0
     """Of the last transition that was mirrored in this attempt: the next leg goes on counting."""
+    waiting: Waiting | None = None
+    """What the progress row says that it waits for: until now, when it goes on."""
+
+    def limited(self, until: datetime, why: str, reason: WaitingReason) -> "RepositoryScope":
+        """GitHub cannot be asked before `until`."""
+        return self.model_copy(update={"limited_until": until, "limited_why": why, "waiting_reason": reason})
 
 
 class RepositoryTransition(Message):
@@ -305,7 +363,9 @@ class RepositoryTransition(Message):
     attempt: int
     sequence: int
     outcome: RepositoryOutcome
+    waiting: Waiting | None = None
     waiting_until: datetime | None = None
+    """Until then nothing of the repository can go on."""
 
 
 class JobOutcome(Message):

@@ -68,6 +68,7 @@ def build(
         slice_seconds=worker.slice_seconds,
         slice_pages=worker.slice_pages,
         repositories_at_once=worker.repositories_at_once,
+        worker_patience_seconds=worker.worker_patience_seconds,
     )
     jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
     sweeps = SweepActivity(Sources(database, github, embedder))
@@ -75,7 +76,8 @@ def build(
     # Sweeps began on the queue of workflows in releases that had no other: what waits there is still done.
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]
     decisions: list[Callable[..., Any]] = [
-        *(jobs.begin_job, jobs.next_repositories, jobs.inspect_repository, jobs.record_repository, jobs.finish_job),
+        *(jobs.begin_job, jobs.next_repositories, jobs.repositories_that_may_go_on, jobs.inspect_repository),
+        *(jobs.record_repository, jobs.finish_job),
         *(archives.begin_archive, archives.end_archive),
     ]
     runs: dict[settings.WorkerQueue, tuple[str, list[type], list[Callable[..., Any]]]] = {

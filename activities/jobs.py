@@ -23,8 +23,9 @@ from messages import (
     RepositoryRef,
     RepositoryScope,
     RepositoryTransition,
+    WaitingRepositories,
 )
-from store import repositories, transitions
+from store import repositories, transitions, waiting
 from store.database import Database
 
 INSPECTED = timedelta(hours=1)
@@ -65,6 +66,15 @@ class JobActivities:
         except BackfillError as error:
             raise as_application_error(error) from error
 
+    @activity.defn(name="repositories_that_may_go_on")
+    async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
+        """Those of these repositories that no longer wait for another job."""
+        try:
+            async with self._database.transaction() as connection:
+                return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
         """What the repository is called now, and which types are left to do. Raises for one that is not to be had.
@@ -78,12 +88,8 @@ class JobActivities:
             try:
                 facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
             except RetryLater as error:
-                return RepositoryScope(
-                    repository=ref,
-                    limited_until=error.at,
-                    limited_why=error.message,
-                    waiting_reason=error.waits_for,
-                )
+                scope = await self._scope(backfill, ref)
+                return scope.limited(error.at, error.message[:2_000], error.waits_for)
             async with self._database.transaction() as connection:
                 await repositories.update(
                     connection,
@@ -112,15 +118,14 @@ class JobActivities:
     async def _scope(self, backfill: RepositoryBackfill, ref: RepositoryRef) -> RepositoryScope:
         async with self._database.transaction() as connection:
             begun = await transitions.begun_types(connection, backfill.job_id, ref.repository_id)
-            sequence = await transitions.last_transition(
-                connection, backfill.job_id, ref.repository_id, backfill.attempt
-            )
+            last = await transitions.last_transition(connection, backfill.job_id, ref.repository_id, backfill.attempt)
         settled = [each for each in begun.values() if each.status not in ("pending", "in_progress")]
         return RepositoryScope(
             repository=ref,
             data_types=[name for name in backfill.data_types if name not in {each.data_type for each in settled}],
             settled=settled,
-            sequence=sequence,
+            sequence=last.sequence,
+            waiting=last.waiting,
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:

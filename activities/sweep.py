@@ -19,7 +19,7 @@ from activities.threads.reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor
-from store import contributors, coverage, feed, notes, pages, parts, sweeps, threads
+from store import contributors, coverage, feed, notes, pages, parts, sweeps, threads, waiting
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -80,6 +80,7 @@ class SweepActivity:
                 slice_.data_type,
                 slice_.cutoff_at,
                 owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}",
+                leg=slice_.leg,
                 down_to=slice_.down_to,
             )
             return await _Slice(self._sources, slice_, sweep, stop).run()
@@ -111,12 +112,12 @@ class _Slice:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
-        if (not self._sweep.position or self._position.leg_over) and await self._another_is_at_it():
-            await sweeps.release(self._database, self._sweep, waits=True)
-            return self._result("busy")
+        if (not self._sweep.position or self._position.leg_over) and (other := await self._wait_for_another()):
+            return self._result("busy", other_job_id=other)
         if self._position.leg_over:
             self._position = await self._reader.resume(self._position)
         until = monotonic() + self._pace.slice_seconds
+        was_over = False
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
             while True:
@@ -134,10 +135,11 @@ class _Slice:
                 if turn.waiting:
                     await sweeps.release(self._database, self._sweep)
                     return self._result("waiting", waiting_for=turn.waiting)
-                # What was asked for ahead is paid for: it is brought home first.
-                if over and not self._reader.is_ahead:
+                # A request that is under way is paid for: its page is stored first. It is one page, and no more.
+                if over and (was_over or not self._reader.is_ahead):
                     await sweeps.release(self._database, self._sweep)
                     return self._result("more")
+                was_over = over
         except RetryLater as error:
             await sweeps.release(self._database, self._sweep)
             log.info("limited", until=error.at.isoformat(), why=error.message)
@@ -159,10 +161,10 @@ class _Slice:
         async with self._database.transaction() as connection:
             return await sweeps.is_removed(connection, self._sweep)
 
-    async def _another_is_at_it(self) -> bool:
-        """Whether another job's sweep of the same is alive: what it will have covered need not be paid for again."""
+    async def _wait_for_another(self) -> str | None:
+        """The job whose sweep of the same goes first: what it will have covered need not be paid for again."""
         async with self._database.transaction() as connection:
-            return await sweeps.is_behind_another(connection, self._sweep, HANG)
+            return await waiting.wait_for_another(connection, self._sweep)
 
     async def _read_noted(self) -> Noted:
         async with self._database.transaction() as connection:
@@ -302,6 +304,7 @@ class _Slice:
         failure: Failure | None = None,
         waiting_for: WaitingFor | None = None,
         limit: RetryLater | None = None,
+        other_job_id: str | None = None,
     ) -> SliceResult:
         return SliceResult(
             outcome=outcome,
@@ -309,7 +312,8 @@ class _Slice:
             waiting_for=waiting_for,
             limited_until=limit.at if limit is not None else None,
             limited_why=limit.message[:2_000] if limit is not None else "",
-            waiting_reason=limit.waits_for if limit is not None else None,
+            waiting_reason=limit.waits_for if limit is not None else "another_job" if other_job_id else None,
+            waiting_job_id=other_job_id,
             as_of=self._position.as_of,
             stored=dict(self._sweep.counts),
             expected=self._sweep.expected,

@@ -468,7 +468,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         """
         update workspace_backfill_progress progress set
             status = $2, error_message = $3, completed_at = now(), transition = $4,
-            metadata = progress.metadata - 'waiting_until',
+            metadata = progress.metadata - 'waiting_until' - 'waiting',
             data_types_failed = case when $2 = 'failed' then array(
                 select unnest(job.backfill_types) except select unnest(data_types_completed || data_types_skipped)
             ) else data_types_failed end

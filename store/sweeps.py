@@ -7,13 +7,13 @@ and its retry never both write. Its time is Postgres' own.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from errors import JobOver, RetryNow
-from messages import DataType, Failure, RepositoryRef
+from messages import DataType, Failure, Leg, RepositoryRef
 from store.database import Connection, Database
 
 
@@ -50,13 +50,19 @@ class Sweep:
 
 _TAKE = """
 insert into backfill_sweeps as s (
-  backfill_job_id, repository_id, data_type, status, lease_token, lease_owner, leased_at, attempts, started_at)
-values ($1, $2, $3, 'in_progress', 1, $4, clock_timestamp(), 1, now())
+  backfill_job_id, repository_id, data_type, status, lease_token, lease_owner, leased_at, leg, attempts, started_at)
+values ($1, $2, $3, 'in_progress', 1, $4, clock_timestamp(), $5, 1, now())
 on conflict (backfill_job_id, repository_id, data_type) do update set
-  lease_token = s.lease_token + 1, lease_owner = $4, leased_at = clock_timestamp(), attempts = s.attempts + 1,
+  lease_token = s.lease_token + 1, lease_owner = $4, leg = $5, leased_at = clock_timestamp(), attempts = s.attempts + 1,
   started_at = coalesce(s.started_at, now()),
   status = case when s.status in ('pending', 'in_progress') then 'in_progress' else s.status end
 returning lease_token, status, attempts, position, counts, expected, error
+"""
+
+# The workflow learns only at the slice's end that a worker has begun it.
+_BEGUN = """
+update workspace_backfill_progress set metadata = metadata - 'waiting'
+where backfill_job_id = $1 and repository_id = $2 and metadata #>> '{waiting,reason}' = 'no_worker'
 """
 
 _FENCE = """
@@ -68,6 +74,7 @@ _COMMIT = """
 update backfill_sweeps set
   position = $4, counts = $5, expected = $6, status = $7, error = $8, proof = coalesce($9, proof),
   pages = pages + $10, requests = requests + $11, points = points + $12, attempts = 0, committed_at = now(),
+  waits_for = null,
   completed_at = case when $7 in ('completed', 'failed', 'skipped', 'canceled') then now() end
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3
 """
@@ -143,6 +150,7 @@ async def take(
     cutoff_at: datetime,
     owner: str,
     *,
+    leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
     """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one.
@@ -155,11 +163,12 @@ async def take(
             "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{repository.repository_id}/{data_type}"
         )
         try:
-            [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner)
+            [row] = await connection.fetch(_TAKE, job_id, repository.repository_id, data_type, owner, leg)
         except asyncpg.ForeignKeyViolationError as error:
             raise JobOver(
                 "deleted", f"job {job_id} or repository {repository.full_name} was deleted", "nothing is left to do"
             ) from error
+        await connection.execute(_BEGUN, job_id, repository.repository_id)
     return Sweep(
         job_id,
         repository,
@@ -189,31 +198,6 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
         sweep.repository.repository_id,
     )
     return removed
-
-
-# Alive is who committed a moment ago, or waits for GitHub as anyone would have to. Who is in the middle of a leg goes
-# on; of those at the beginning of one, who came first.
-_BEHIND = """
-select exists (
-  select from backfill_sweeps mine join backfill_sweeps other
-    on other.repository_id = mine.repository_id and other.data_type = mine.data_type
-    and other.backfill_job_id <> mine.backfill_job_id
-  join workspace_backfill_progress p
-    on p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id
-  where mine.backfill_job_id = $1 and mine.repository_id = $2 and mine.data_type = $3
-    and other.status = 'in_progress'
-    and (other.leased_at < mine.leased_at
-      or (other.position <> '{}' and not other.position ? 'leg_over'))
-    and greatest(other.committed_at, other.leased_at, (p.metadata ->> 'waiting_until')::timestamptz)
-      > now() - $4::interval
-)
-"""
-
-
-async def is_behind_another(connection: Connection, sweep: Sweep, patience: timedelta) -> bool:
-    """Whether another job is at the same type of the same repository, and gave a sign of life since."""
-    behind: bool = await connection.fetchval(_BEHIND, *sweep.key, patience)
-    return behind
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
@@ -264,21 +248,16 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
     return Counter(dict(row))
 
 
-async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None, waits: bool = False) -> None:
-    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered.
-
-    `waits`: for another job, so that nobody need wait for this one.
-    """
+async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
+    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
     async with database.transaction() as connection:
         await connection.execute(
             """
             update backfill_sweeps set lease_owner = null, error = coalesce($5, error),
-              status = case when $6 and status = 'in_progress' then 'pending' else status end,
               attempts = case when $5::jsonb is null then greatest(attempts - 1, 0) else attempts end
             where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and lease_token = $4
             """,
             *sweep.key,
             sweep.token,
             failure.model_dump(mode="json") if failure else None,
-            waits,
         )

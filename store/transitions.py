@@ -4,8 +4,8 @@ Writes are ordered by (attempt, transition): one that arrives late, from a kille
 a higher pair and changes nothing.
 """
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from errors import JobOver
 from messages import (
@@ -19,6 +19,7 @@ from messages import (
     RepositoryTransition,
     Retry,
     TypeOutcome,
+    Waiting,
 )
 from store import notifications, parts, unshown
 from store.database import Connection
@@ -43,8 +44,8 @@ from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where 
 """
 
 _SCOPE = """
-insert into workspace_backfill_progress (backfill_job_id, repository_id, status)
-select $1, wr.repository_id, $2 from workspace_backfill_jobs j
+insert into workspace_backfill_progress (backfill_job_id, repository_id, status, metadata)
+select $1, wr.repository_id, $2, $3::jsonb from workspace_backfill_jobs j
 join workspace_repositories wr on wr.workspace_id = j.workspace_id
 where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j.repositories_selected))
 on conflict (backfill_job_id, repository_id) do nothing
@@ -65,7 +66,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
     data_types = [each for each in job["backfill_types"] if each in (selection.data_types or job["backfill_types"])]
     if began and not job["attempt"]:
-        await connection.execute(_SCOPE, job_id, "pending")
+        await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
         await notifications.tell(
             connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
         )
@@ -116,14 +117,14 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
     ):
         # Canceled before it began: all of it is canceled, and only what is selected is to be done.
-        await connection.execute(_SCOPE, job_id, "canceled")
+        await connection.execute(_SCOPE, job_id, "canceled", {})
     if retry.data_types:
         await connection.execute(_LEAVE, job_id, retry.repository_ids, list(retry.data_types))
     rows = await connection.fetch(
         """
         update workspace_backfill_progress set
           status = 'pending', attempt = $2, transition = 0, retry_count = retry_count + 1, completed_at = null,
-          error_message = null, metadata = metadata - 'waiting_until'
+          error_message = null, metadata = metadata - 'waiting_until' || jsonb_build_object('waiting', $4::jsonb)
         where backfill_job_id = $1 and status not in ('completed', 'skipped')
           and ($3::uuid[] = '{}' or repository_id = any($3::uuid[]))
         returning repository_id::text
@@ -131,6 +132,7 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
         job_id,
         attempt,
         retry.repository_ids,
+        _turn(),
     )
     repository_ids = [row["repository_id"] for row in rows]
     await connection.execute(
@@ -144,6 +146,11 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
         list(retry.data_types),
     )
     await parts.forgive(connection, job_id, repository_ids)
+
+
+def _turn() -> dict[str, Any]:
+    """What a repository waits for before it is begun."""
+    return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)
 
 
 async def next_repositories(
@@ -183,18 +190,26 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
     }
 
 
-async def last_transition(connection: Connection, job_id: str, repository_id: str, attempt: int) -> int:
-    """The number of what was last recorded of a repository in this attempt; 0: nothing."""
-    number: int | None = await connection.fetchval(
+class LastTransition(NamedTuple):
+    """What was last recorded of a repository in an attempt; 0: nothing."""
+
+    sequence: int = 0
+    waiting: Waiting | None = None
+
+
+async def last_transition(connection: Connection, job_id: str, repository_id: str, attempt: int) -> LastTransition:
+    row = await connection.fetchrow(
         """
-        select transition from workspace_backfill_progress
+        select transition, metadata -> 'waiting' as waiting from workspace_backfill_progress
         where backfill_job_id = $1 and repository_id = $2 and attempt = $3
         """,
         job_id,
         repository_id,
         attempt,
     )
-    return number or 0
+    if row is None:
+        return LastTransition()
+    return LastTransition(row["transition"], Waiting.model_validate(row["waiting"]) if row["waiting"] else None)
 
 
 async def was_read(connection: Connection, job_id: str, repository_id: str, within: timedelta) -> bool:
@@ -236,8 +251,8 @@ update workspace_backfill_progress set
   data_types_skipped = case when $8::text[] is null then data_types_skipped else $8 end,
   error_message = $9, started_at = coalesce(started_at, now()),
   completed_at = case when $3 in ('completed', 'failed', 'skipped', 'canceled') then now() end,
-  metadata = case when $10::timestamptz is null then metadata - 'waiting_until'
-    else metadata || jsonb_build_object('waiting_until', $10::timestamptz) end
+  metadata = metadata - 'waiting_until' - 'waiting'
+    || jsonb_strip_nulls(jsonb_build_object('waiting_until', $10::timestamptz, 'waiting', $11::jsonb))
 where backfill_job_id = $1 and repository_id = $2 and (attempt, transition) < ($4, $5)
 """
 
@@ -311,6 +326,7 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
                 change.sequence,
                 reason.model_dump(mode="json"),
             )
+    waits = outcome.status in ("pending", "in_progress")
     written = await connection.execute(
         _RECORD,
         change.job_id,
@@ -323,7 +339,8 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
         by_status["skipped"],
         "; ".join(f"{each.data_type or 'repository'}: {each.code}: {each.message}" for each in failures)[:2_000]
         or None,
-        change.waiting_until,
+        change.waiting_until if waits else None,
+        change.waiting.model_dump(mode="json", exclude_defaults=True) if waits and change.waiting else None,
     )
     if written != "UPDATE 1":
         return
@@ -456,7 +473,7 @@ async def _cancel_open(connection: Connection, job_id: str) -> None:
     await connection.execute(
         """
         update workspace_backfill_progress set status = 'canceled', completed_at = now(),
-          transition = $2, metadata = metadata - 'waiting_until'
+          transition = $2, metadata = metadata - 'waiting_until' - 'waiting'
         where backfill_job_id = $1 and status in ('pending', 'in_progress')
         """,
         job_id,

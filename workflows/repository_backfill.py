@@ -4,13 +4,14 @@ A run of it is one leg: the recent one ends with what ended in it, the historica
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     import temporal
@@ -30,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
         SliceResult,
         SweepSlice,
         TypeOutcome,
+        Waiting,
+        WaitingReason,
     )
     from unshown import how_many, kinds, things
     from workflows import order, retries
@@ -38,6 +41,9 @@ BUSY_SECONDS = (2, 5, 10, 30)
 """How long to wait, time after time, for another job that is at the same type of this repository."""
 GIVES_WAY = "gives way"
 """The change of shape that let those who give way stop what is under way instead of awaiting it."""
+SHOWS_WAITS = "shows waits"
+"""The change of shape that mirrors every wait, and that gives the place back to the job behind another job."""
+LONGEST_PATIENCE = timedelta(minutes=10)
 
 
 class LegOver:
@@ -57,19 +63,26 @@ class RepositoryBackfillWorkflow:
         self._repository = backfill.repository
         self._sequence = backfill.sequence
         self._told: dict[str, str] = {}
-        self._waiting: dict[str, datetime] = {}
+        self._waiting: dict[DataType | Literal["repository"], Waiting] = {}
         self._open: set[DataType] = set()
-        self._idle: set[DataType] = set()
-        """Types that wait for threads to be stored."""
+        self._idle: dict[DataType, Callable[[], bool]] = {}
+        """Types that wait for threads to be stored, and whether they may go on."""
+        self._held: set[DataType] = set()
+        """Types that wait for another job, and are not just asking whether they may go on."""
         self._behind: set[DataType] = set()
         """Types whose leg is over and that have not ended."""
         self._thread_slices = 0
         """How many slices of threads have ended: with each there may be something new to make of them."""
-        self._mirrored_wait: datetime | None = None
+        self._mirrored: Waiting | None = None
+        self._mirrored_until: datetime | None = None
+        self._patience = timedelta(seconds=backfill.pace.worker_patience_seconds)
+        """For so long a slice that no worker has begun is not worth a word; twice as long after each that was."""
         self._work: list[asyncio.Task[Any]] = []
         self._stopping = False
         """This run gives way: to the parent's next run, which was asked for, or to our own."""
         self._asked_to_give_way = False
+        self._gives_place_back = False
+        """All that is left to do waits for another job."""
 
     @workflow.signal
     def give_way(self) -> None:
@@ -99,6 +112,9 @@ class RepositoryBackfillWorkflow:
         self._repository = scope.repository
         self._sequence = max(self._sequence, scope.sequence)
         self._open = set(scope.data_types)
+        if scope.waiting is not None and workflow.patched(SHOWS_WAITS):
+            self._mirrored = scope.waiting
+            await self._mirror_wait()
         ended = await self._each(*(self._sweep(each) for each in scope.data_types))
         outcomes, lost = list(scope.settled), []
         for data_type, result in zip(scope.data_types, ended, strict=True):
@@ -148,17 +164,32 @@ class RepositoryBackfillWorkflow:
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
         """Not its end. What was lost without a word in Postgres is written there, so that nobody tries it again."""
-        unsaid = self._mirrored_wait is not None
-        self._waiting.clear()
-        self._mirrored_wait = None
-        if unsaid:
-            self._upsert("in_progress")
-        if (unsaid or lost) and workflow.patched(GIVES_WAY):
-            await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost))
-        if next_leg == self._backfill.leg and not self._asked_to_give_way:
+        same_leg = next_leg == self._backfill.leg
+        goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
+        if not self._gives_place_back:
+            self._waiting.clear()
+        if workflow.patched(SHOWS_WAITS):
+            if not goes_on_itself and not self._gives_place_back:
+                self._waiting["repository"] = Waiting(reason="turn", since=workflow.now())
+            await self._mirror_wait(lost)
+        else:
+            unsaid = self._mirrored_until is not None
+            self._mirrored = self._mirrored_until = None
+            if unsaid:
+                self._upsert("in_progress")
+            if (unsaid or lost) and workflow.patched(GIVES_WAY):
+                await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost))
+        if goes_on_itself:
             workflow.continue_as_new(self._backfill.going_on(self._sequence))
-        self._show("recent leg over, waiting for its turn" if next_leg != self._backfill.leg else "gave way")
-        return RepositoryOutcome(repository=self._repository, status="in_progress", types=lost, next_leg=next_leg)
+        if not self._gives_place_back:
+            self._show("gave way" if same_leg else "recent leg over, waiting for its turn")
+        return RepositoryOutcome(
+            repository=self._repository,
+            status="in_progress",
+            types=lost,
+            next_leg=next_leg,
+            waits_for_another=self._gives_place_back,
+        )
 
     async def _inspect(self) -> RepositoryScope:
         while True:
@@ -171,7 +202,9 @@ class RepositoryBackfillWorkflow:
             )
             if scope.limited_until is None:
                 return scope
-            await self._wait("repository", scope.limited_until, "GitHub's budget is used up")
+            self._sequence = max(self._sequence, scope.sequence)
+            why = scope.limited_why or "GitHub's budget is used up"
+            await self._wait("repository", scope.waiting_reason, scope.limited_until, why)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
         """Runs one type to its end, or its leg's. None: this run gives way, and the type goes on in the next."""
@@ -205,8 +238,7 @@ class RepositoryBackfillWorkflow:
                 # A slice that ended by itself while it was being canceled has swallowed the cancellation.
                 raise asyncio.CancelledError
             seen = self._thread_slices
-            result = await workflow.execute_activity_method(
-                SweepActivity.sweep,
+            result = await self._slice(
                 SweepSlice(
                     job_id=self._backfill.job_id,
                     repository=self._repository,
@@ -215,33 +247,34 @@ class RepositoryBackfillWorkflow:
                     pace=pace,
                     threads_ended=(threads_ended := self._threads_ended()),
                     down_to=self._backfill.down_to,
+                    leg=leg,
                     threads_behind=self._threads_behind(),
-                ),
-                task_queue=order.sweep_queue(workflow.info().task_queue, leg),
-                start_to_close_timeout=retries.SLICE_TIMEOUT,
-                heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
-                retry_policy=retries.SWEEP,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{data_type} of {self._repository.full_name}, {leg}",
+                )
             )
             self._tell(data_type, result)
             if data_type in THREADS:
                 self._thread_slices += 1
+            if result.outcome != "busy" and self._waiting.pop(data_type, None) is not None:
+                await self._mirror_wait()
             if result.outcome == "limited" and result.limited_until is not None:
-                await self._wait(data_type, result.limited_until, result.limited_why)
+                await self._wait(data_type, result.waiting_reason, result.limited_until, result.limited_why)
             elif result.waiting_for == "next_leg":
                 return LEG_OVER
             elif result.outcome == "waiting":
-                self._idle.add(data_type)
-                await self._mirror_wait()
                 # Nothing falls between: both were read before the slice was asked for.
                 slices = seen if result.waiting_for == "more_threads" else None
-                await workflow.wait_condition(partial(self._may_go_on, slices, threads_ended))
-                self._idle.discard(data_type)
+                self._idle[data_type] = may_go_on = partial(self._may_go_on, slices, threads_ended)
+                await self._mirror_wait()
+                await workflow.wait_condition(may_go_on)
+                del self._idle[data_type]
                 await self._mirror_wait()
             elif result.outcome == "busy":
                 busy = min(busy + 1, len(BUSY_SECONDS))
-                await workflow.sleep(BUSY_SECONDS[busy - 1], summary=f"{data_type}: another job is at it")
+                pause = timedelta(seconds=BUSY_SECONDS[busy - 1])
+                if workflow.patched(SHOWS_WAITS):
+                    await self._wait_for_another(data_type, result.waiting_job_id, pause)
+                else:
+                    await workflow.sleep(pause, summary=f"{data_type}: another job is at it")
             elif result.outcome != "more":
                 return TypeOutcome(
                     data_type=data_type,
@@ -262,9 +295,42 @@ class RepositoryBackfillWorkflow:
             or workflow.info().is_continue_as_new_suggested()
         )
 
-    async def _wait(self, what: str, until: datetime, why: str) -> None:
+    async def _slice(self, slice_: SweepSlice) -> SliceResult:
+        """One slice. While no worker begins it, that is what the repository waits for."""
+        leg, pace = self._backfill.leg, self._backfill.pace
+        queue = order.sweep_queue(workflow.info().task_queue, leg)
+
+        async def run(patience: timedelta | None) -> SliceResult:
+            return await workflow.execute_activity_method(
+                SweepActivity.sweep,
+                slice_,
+                task_queue=queue,
+                schedule_to_start_timeout=patience,
+                start_to_close_timeout=retries.SLICE_TIMEOUT,
+                heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
+                retry_policy=retries.SWEEP,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"{slice_.data_type} of {self._repository.full_name}, {leg}",
+            )
+
+        patience = self._patience
+        try:
+            return await run(patience)
+        except ActivityError as error:
+            if not _was_never_begun(error):
+                raise
+        # Its place in the queue is lost. That must not happen again and again where workers are merely few.
+        self._patience = min(max(self._patience, patience * 2), LONGEST_PATIENCE)
+        since = workflow.now() - patience
+        self._waiting[slice_.data_type] = Waiting(reason="no_worker", since=since, detail=queue)
+        await self._mirror_wait()
+        return await run(None)
+
+    async def _wait(
+        self, what: DataType | Literal["repository"], reason: WaitingReason | None, until: datetime, why: str
+    ) -> None:
         """Sleeps until it can be asked for again, without a slot, and says so."""
-        self._waiting[what] = until
+        self._waiting[what] = Waiting(reason=reason or "github_limit", since=workflow.now(), until=until, detail=why)
         await self._mirror_wait()
         # Spread: all who wait for one reset must not ask in the same instant.
         pause = max(until - workflow.now(), timedelta(0)) + timedelta(seconds=workflow.random().uniform(0, 1))
@@ -272,14 +338,53 @@ class RepositoryBackfillWorkflow:
         del self._waiting[what]
         await self._mirror_wait()
 
-    async def _mirror_wait(self) -> None:
-        """The repository waits when nothing of it can go on."""
-        all_wait = bool(self._waiting) and self._open - self._idle <= self._waiting.keys()
-        until = min(self._waiting.values()) if all_wait else None
-        if until != self._mirrored_wait:
-            self._mirrored_wait = until
-            self._upsert("waiting" if until else "in_progress")
-            await self._record(RepositoryOutcome(repository=self._repository, status="in_progress"))
+    async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
+        """Waits for another job's sweep: for `pause`, while other types go on; else the place goes back to our job."""
+        before = self._waiting.get(data_type)
+        since = before.since if before and before.reason == "another_job" else workflow.now()
+        self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
+        self._held.add(data_type)
+        await self._mirror_wait()
+        try:
+            summary = f"{data_type}: waiting for job {job_id}"
+            await workflow.wait_condition(self._is_held_up, timeout=pause, timeout_summary=summary)
+        except TimeoutError:
+            pass  # while others of our types go on, this one asks again
+        else:
+            self._gives_place_back = True
+            self._stop()
+        finally:
+            self._held.discard(data_type)
+
+    def _is_held_up(self) -> bool:
+        """Whether nothing of the repository can go on before another job lets it."""
+        idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
+        return self._gives_place_back or self._open - idle <= self._held
+
+    async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
+        """Writes what the repository or some of its types wait for, and what was lost, unless that is written."""
+        wait = self._wait_of_all()
+        until = wait.until if wait and not wait.data_types else None
+        only_shown = until == self._mirrored_until
+        if only_shown and ((_is_same(wait, self._mirrored) and not lost) or not workflow.patched(SHOWS_WAITS)):
+            return
+        before, self._mirrored, self._mirrored_until = self._mirrored, wait, until
+        if not only_shown or _status(before) != _status(wait):
+            self._upsert(_status(wait))
+        self._show()
+        await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost or []))
+
+    def _wait_of_all(self) -> Waiting | None:
+        """Of everything that is waited for what ends first, and which types wait for it if others go on."""
+        if not self._waiting:
+            return None
+        first = min(self._waiting.values(), key=lambda its: (its.until is None, its.until or its.since))
+        if "repository" in self._waiting or self._open - self._idle.keys() <= self._waiting.keys():
+            return first
+        alike = [
+            name for name, its in self._waiting.items() if (its.reason, its.job_id) == (first.reason, first.job_id)
+        ]
+        return first.of_types(sorted(alike))
 
     async def _record(self, outcome: RepositoryOutcome) -> None:
         self._sequence += 1
@@ -290,7 +395,8 @@ class RepositoryBackfillWorkflow:
                 attempt=self._backfill.attempt,
                 sequence=self._sequence,
                 outcome=outcome,
-                waiting_until=self._mirrored_wait if outcome.status == "in_progress" else None,
+                waiting=self._mirrored if outcome.status == "in_progress" else None,
+                waiting_until=self._mirrored_until if outcome.status == "in_progress" else None,
             ),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
@@ -298,7 +404,8 @@ class RepositoryBackfillWorkflow:
         )
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:
-        self._mirrored_wait = None
+        self._waiting.clear()
+        self._mirrored = self._mirrored_until = None
         self._upsert(outcome.status)
         await self._record(outcome)
         return outcome
@@ -312,6 +419,8 @@ class RepositoryBackfillWorkflow:
         if result.limited_until is not None:
             end += f"; waiting until {result.limited_until:%H:%M:%S} UTC: {result.limited_why}"
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
+        if result.waiting_job_id is not None:
+            end += f"; waiting for job {result.waiting_job_id}, which sweeps the same"
         over = result.waiting_for == "next_leg"
         outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else result.outcome
         self._told[data_type] = f"- **{data_type}** {outcome}{as_of}: {stored or 'nothing yet'}{end}"
@@ -319,6 +428,7 @@ class RepositoryBackfillWorkflow:
 
     def _show(self, state: str = "") -> None:
         backfill = self._backfill
+        state = state or (self._mirrored.in_words(_clock) if self._mirrored else "")
         until = f", down to {backfill.down_to:%Y-%m-%d}" if backfill.down_to else ""
         queue = order.sweep_queue(workflow.info().task_queue, backfill.leg)
         workflow.set_current_details(
@@ -333,6 +443,29 @@ class RepositoryBackfillWorkflow:
     def _upsert(self, status: str) -> None:
         if updates := temporal.updates(self._backfill.search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
+
+
+def _was_never_begun(error: ActivityError) -> bool:
+    """Whether no worker has taken the activity from its task queue in time."""
+    return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
+
+
+def _is_same(wait: Waiting | None, mirrored: Waiting | None) -> bool:
+    """Whether both say the same, whatever the details."""
+    return _gist(wait) == _gist(mirrored)
+
+
+def _gist(wait: Waiting | None) -> object:
+    return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
+
+
+def _status(wait: Waiting | None) -> str:
+    """For the search attribute."""
+    return "waiting" if wait and not wait.data_types else "in_progress"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ended(outcome: str) -> PartStatus:

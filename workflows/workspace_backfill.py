@@ -35,6 +35,7 @@ with workflow.unsafe.imports_passed_through():
         Retry,
         Run,
         TypeOutcome,
+        WaitingRepositories,
         WorkspaceBackfill,
         repository_workflow_id,
     )
@@ -45,6 +46,8 @@ PAGE = 100
 """Repositories asked for at once."""
 LONG = 3_000
 """Events after which a run gives way: what 200 children still bring until they have ended keeps it under 5,000."""
+LOOK_SECONDS = (2, 5, 10, 30)
+"""How long between two looks, look after look, at what waits for other jobs."""
 LAST_WORD = 1_000_000
 """Sequence of what the parent writes of a child that could not write it itself."""
 
@@ -61,7 +64,15 @@ class WorkspaceBackfillWorkflow:
         self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
         self._children: dict[str, workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutcome]] = {}
         """Those that run and were not asked to give way."""
+        self._legs: dict[str, Leg] = {}
+        """Of those that run."""
+        self._draining = False
+        """The run's history is long: it begins nothing more."""
         self._gives_way = False
+        self._making_room: set[str] = set()
+        """Historical legs that were asked to give way to a recent one that waited for another job."""
+        self._told = ""
+        """The search attribute of the job's status."""
         self._ended = {"completed": 0, "failed": 0}
 
     @workflow.run
@@ -142,40 +153,96 @@ class WorkspaceBackfillWorkflow:
 
     async def _fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
-        plan = place.plan
-        line = _Line(plan.job_id, place)
-        begun, draining = 0, False
+        line = _Line(place.plan.job_id, place)
+        looking = asyncio.create_task(self._look_after_waiting(line))
+        try:
+            return await self._run_children(place.plan, line, looking)
+        finally:
+            looking.cancel()
+
+    async def _run_children(self, plan: JobPlan, line: "_Line", looking: asyncio.Task[None]) -> JobPlace | None:
+        begun, self._draining = 0, False
         while True:
-            draining = draining or (begun > 0 and self._is_long())
-            while not draining and len(self._running) < plan.pace.repositories_at_once:
+            self._draining = self._draining or (begun > 0 and self._is_long())
+            line.was_looked_at = False
+            while not self._draining and len(self._running) < plan.pace.repositories_at_once:
                 following = await line.following()
                 if following is None:
                     break
                 leg, repository = following
                 begun += 1
+                self._legs[repository.repository_id] = leg
                 self._running[repository.repository_id] = asyncio.create_task(self._child(plan, repository, leg))
             self._show(line)
-            if not self._running:
+            self._tell(line)
+            if not self._running and (self._draining or not line.waiting):
                 return line.place(plan, self._ended) if line else None
-            if draining and workflow.patched(GIVES_WAY):
+            if self._draining and workflow.patched(GIVES_WAY):
                 self._gives_way = True
-                await self._ask_to_give_way()
+                await self._ask_to_give_way(list(self._children))
+            await self._make_room(line)
             await workflow.wait_condition(
                 lambda: (
                     plan.job_id in self._canceled
                     or any(task.done() for task in self._running.values())
                     or (self._gives_way and bool(self._children))
+                    or line.was_looked_at
+                    or bool(self._in_the_way(line))
+                    or looking.done()
                 )
             )
+            if looking.done():
+                looking.result()  # it never ends by itself: this raises what ended it
             if plan.job_id in self._canceled:
                 await self._stop_children()
                 return None
             for repository_id in [key for key, task in self._running.items() if task.done()]:
                 outcome = self._running.pop(repository_id).result()
-                if outcome.next_leg is not None:
-                    line.join(repository_id, outcome.next_leg)
-                else:
+                self._making_room.discard(repository_id)
+                if outcome.next_leg is None:
                     self._ended["failed" if outcome.status == "failed" else "completed"] += 1
+                elif outcome.waits_for_another:
+                    line.wait(repository_id, outcome.next_leg)
+                else:
+                    line.join(repository_id, outcome.next_leg)
+
+    async def _look_after_waiting(self, line: "_Line") -> None:
+        """Looks, while repositories wait for other jobs, which of them may go on, and puts those back into the line."""
+        while True:
+            await workflow.wait_condition(lambda: bool(line.waiting))
+            looks = 0
+            while line.waiting:
+                pause = LOOK_SECONDS[min(looks, len(LOOK_SECONDS) - 1)]
+                await workflow.sleep(pause, summary=f"{len(line.waiting)} repositories wait for other jobs")
+                line.go_on(await self._may_go_on(line))
+                line.was_looked_at = True
+                looks += 1
+
+    async def _may_go_on(self, line: "_Line") -> list[str]:
+        waiting = list(line.waiting)
+        try:
+            return await workflow.execute_activity_method(
+                JobActivities.repositories_that_may_go_on,
+                WaitingRepositories(job_id=line.job_id, repository_ids=waiting),
+                start_to_close_timeout=retries.MIRROR_TIMEOUT,
+                retry_policy=retries.MIRROR,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            # It cannot be told any more: each of them finds out by itself.
+            return waiting
+
+    async def _make_room(self, line: "_Line") -> None:
+        """Asks historical legs to end where recent ones came back from waiting and find every place taken."""
+        if historical := self._in_the_way(line):
+            self._making_room.update(historical)
+            await self._ask_to_give_way(historical)
+
+    def _in_the_way(self, line: "_Line") -> list[str]:
+        """As many historical legs as there are recent ones in want of a place. A run that gives way begins no more."""
+        wanted = 0 if self._draining else max(line.returned - len(self._making_room), 0)
+        return [each for each in self._children if self._legs[each] == "historical"][:wanted]
 
     def _is_long(self) -> bool:
         info = workflow.info()
@@ -183,10 +250,10 @@ class WorkspaceBackfillWorkflow:
             info.get_current_history_length() > LONG and workflow.patched(GIVES_WAY)
         )
 
-    async def _ask_to_give_way(self) -> None:
+    async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
         """One that has ended in this moment does not hear it, and need not."""
-        children, self._children = self._children, {}
-        signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children.values())
+        children = [self._children.pop(each) for each in repository_ids]
+        signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)
         await asyncio.gather(*signals, return_exceptions=True)
 
     async def _child(self, plan: JobPlan, repository: RepositoryRef, leg: Leg) -> RepositoryOutcome:
@@ -287,11 +354,18 @@ class WorkspaceBackfillWorkflow:
                 f"Job {plan.job_id} of {plan.workspace_name}: {plan.retention_days} days.\n\n"
                 f"{self._ended['completed']} repositories complete, {self._ended['failed']} failed,"
                 f" {len(self._running)} running, {line.historical} wait for their historical leg,"
-                f" of {plan.total_repositories}."
+                f" {len(line.waiting)} wait for other jobs, of {plan.total_repositories}."
                 f" {len(self._inbox)} jobs waiting."
             )
 
+    def _tell(self, line: "_Line") -> None:
+        """The search attribute, where all that is left of the job waits for other jobs, or no longer does."""
+        status = "waiting" if line.waiting and not self._running else "in_progress"
+        if status != self._told:
+            self._upsert(status)
+
     def _upsert(self, status: str) -> None:
+        self._told = status
         if self._plan and (updates := temporal.updates(self._plan.search_attributes, status=status)):
             workflow.upsert_search_attributes(updates)
 
@@ -300,15 +374,22 @@ class _Line:
     """Who is next: every recent leg before every historical one. It holds ids, and a page of what they stand for."""
 
     def __init__(self, job_id: str, place: JobPlace) -> None:
-        self._job_id = job_id
+        self.job_id = job_id
+        self.waiting: dict[str, Leg] = {}
+        """Those that wait for another job's sweep of the same."""
+        self.was_looked_at = False
+        """It was asked which of them may go on, and they, and the history's length, were not looked at since."""
         self._listed = place.listed or place.after
         self._more = True
         """There may be repositories that were not listed yet."""
         self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
         self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
+        self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
+        """Those that waited, and may go on: they had their turn before."""
 
     def __bool__(self) -> bool:
-        return self._more or any(self._ids.values()) or any(self._page.values())
+        lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self.waiting)
+        return self._more or any(lists)
 
     @property
     def historical(self) -> int:
@@ -318,8 +399,25 @@ class _Line:
         """At the end of those who wait for this leg."""
         self._ids[leg].append(repository_id)
 
+    def wait(self, repository_id: str, leg: Leg) -> None:
+        """Outside of the line, until another job lets it go on."""
+        self.waiting[repository_id] = leg
+
+    def go_on(self, repository_ids: list[str]) -> None:
+        """At the front of those who wait for this leg."""
+        for each in repository_ids:
+            self._back[self.waiting.pop(each)].append(each)
+
+    @property
+    def returned(self) -> int:
+        """Recent legs that waited and may go on."""
+        return len(self._back["recent"])
+
     async def following(self) -> tuple[Leg, RepositoryRef] | None:
         for leg in LEGS:
+            while self._back[leg]:
+                for repository in await self._repositories(repository_ids=[self._back[leg].pop(0)]):
+                    return leg, repository
             while not self._page[leg] and self._ids[leg]:
                 ids = self._ids[leg][:PAGE]
                 # One that is not among them any more has ended otherwise.
@@ -334,8 +432,16 @@ class _Line:
         return None
 
     def place(self, plan: JobPlan, ended: dict[str, int]) -> JobPlace:
-        """For the next run."""
-        ids = {leg: [*(each.repository_id for each in self._page[leg]), *self._ids[leg]] for leg in LEGS}
+        """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
+        ids = {
+            leg: [
+                *self._back[leg],
+                *(each.repository_id for each in self._page[leg]),
+                *self._ids[leg],
+                *(each for each, its in self.waiting.items() if its == leg),
+            ]
+            for leg in LEGS
+        }
         return JobPlace(
             plan=plan,
             listed=self._listed,
@@ -350,7 +456,7 @@ class _Line:
     ) -> list[RepositoryRef]:
         return await workflow.execute_activity_method(
             JobActivities.next_repositories,
-            NextRepositories(job_id=self._job_id, after=after, limit=PAGE, repository_ids=repository_ids),
+            NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
         )

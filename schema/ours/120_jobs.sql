@@ -86,4 +86,6 @@ comment on column workspace_backfill_progress.pull_requests_count is
   'This and its siblings: rows in scope that are stored, whoever fetched them.';
 comment on column workspace_backfill_progress.transition is
   'Orders the writes of one attempt: one with a lower (attempt, transition) loses.';
-comment on column workspace_backfill_progress.metadata is 'expected counts, per data type its status and why, waiting_until.';
+comment on column workspace_backfill_progress.metadata is
+  'waiting (what the repository waits for: reason, since, until, detail, job_id, and data_types, if others of its types
+   go on) and waiting_until (nothing of it can go on before).';

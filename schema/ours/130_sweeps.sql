@@ -16,6 +16,8 @@ create table backfill_sweeps (
   lease_token bigint not null default 0,
   lease_owner text,
   leased_at timestamptz,
+  leg text check (leg in ('recent', 'historical')),
+  waits_for jsonb,
   error jsonb,
   proof jsonb,
   started_at timestamptz,
@@ -36,6 +38,10 @@ comment on column backfill_sweeps.expected is 'Threads that GitHub says there ar
 comment on column backfill_sweeps.points is 'GraphQL points that were spent.';
 comment on column backfill_sweeps.attempts is 'Failures since the last commit. Waiting for a rate limit is none.';
 comment on column backfill_sweeps.lease_token is 'Every takeover adds 1, and a commit with an older token is refused.';
+comment on column backfill_sweeps.leg is 'The leg that the lease was taken for; null: by a release that did not say.';
+comment on column backfill_sweeps.waits_for is
+  'Pending and not null: other jobs'' sweeps of the same that go first, by job id, each with its last commit and since
+   when it has stood there.';
 comment on column backfill_sweeps.proof is 'Why this is complete: the counts compared, and the moment it is complete as of.';
 comment on column backfill_sweeps.committed_at is 'The last page. Long ago and in progress: look at lease_owner and error.';
 

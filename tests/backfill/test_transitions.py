@@ -237,8 +237,8 @@ async def test_what_only_the_workflow_knows_to_have_failed_is_not_tried_again_in
     async with job.pool.transaction() as connection:
         await transitions.record(connection, change)
         begun = await transitions.begun_types(connection, job.job_id, one.repository_id)
-        assert await transitions.last_transition(connection, job.job_id, one.repository_id, 0) == 2
-        assert await transitions.last_transition(connection, job.job_id, one.repository_id, 1) == 0
+        last = [await transitions.last_transition(connection, job.job_id, one.repository_id, it) for it in (0, 1)]
+        assert [each.sequence for each in last] == [2, 0]
     assert {name: its.status for name, its in begun.items()} == {"issues": "failed", "pull_requests": "in_progress"}
     assert begun["issues"].failure == TERMINATED
     assert (await job.progress(one))["status"] == "in_progress"

@@ -57,8 +57,8 @@ webhook_deliveries: webhook_id, type, received_at timestamptz, payload jsonb, pr
   attempts integer, next_attempt_at timestamptz
 backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, position jsonb, counts jsonb,
   expected integer, pages integer, requests integer, points integer, attempts integer, lease_token bigint, lease_owner,
-  leased_at timestamptz, error jsonb, proof jsonb, started_at timestamptz, committed_at timestamptz,
-  completed_at timestamptz
+  leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
+  committed_at timestamptz, completed_at timestamptz
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,

@@ -61,6 +61,7 @@ class Jobs(Pretence):
     of: dict[str, list[RepositoryRef]] = field(default_factory=dict)
     attempt: dict[str, int] = field(default_factory=dict)
     at_once: int = 10
+    heartbeat_timeout_seconds: float = 30
     swept: list[tuple[str, str, str]] = field(default_factory=list)
     """(job, leg, repository) of each slice, in the order in which they began."""
 
@@ -74,7 +75,10 @@ class Jobs(Pretence):
                 "attempt": self.attempt.get(job.job_id, 0),
                 "total_repositories": len(self.of[job.job_id]),
                 "pace": plan.pace.model_copy(
-                    update={"repositories_at_once": self.at_once, "heartbeat_timeout_seconds": 30}
+                    update={
+                        "repositories_at_once": self.at_once,
+                        "heartbeat_timeout_seconds": self.heartbeat_timeout_seconds,
+                    }
                 ),
             }
         )

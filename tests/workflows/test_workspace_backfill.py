@@ -41,6 +41,7 @@ from messages import (
     Run,
     SliceResult,
     SweepSlice,
+    WaitingRepositories,
     WorkspaceBackfill,
     repository_workflow_id,
     workspace_workflow_id,
@@ -103,13 +104,18 @@ class Pretence:
 
     repositories: Sequence[RepositoryRef] = ()
     sweep_is: Sweep = done
+    still_waits: Callable[[str], bool] = field(default=lambda _repository_id: False)
+    """Whether a repository that waits for another job has to go on waiting, whenever that is asked."""
     inspect_limited: timedelta | None = None
     next_is_held: asyncio.Event | None = None
+    pace: Pace = field(default_factory=lambda: Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=30))
     begun: list[str] = field(default_factory=list)
     finished: list[FinishJob] = field(default_factory=list)
     recorded: list[RepositoryTransition] = field(default_factory=list)
     sweeps: list[tuple[str, str, int, datetime]] = field(default_factory=list)
     """(repository, data type, attempt, when) of each call."""
+    looks: list[list[str]] = field(default_factory=list)
+    """Repositories of which it was asked whether they may go on."""
     listing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @activity.defn(name="begin_job")
@@ -125,7 +131,7 @@ class Pretence:
             data_types=["pull_requests", "issues"],
             total_repositories=len(self.repositories),
             attempt=self.begun.count(job.job_id) - 1,
-            pace=Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=30),
+            pace=self.pace,
         )
 
     @activity.defn(name="next_repositories")
@@ -139,15 +145,24 @@ class Pretence:
         # Further jobs are there to be heard of: they have nothing to do.
         return rest[: page.limit] if page.job_id == self.begun[0] else []
 
+    @activity.defn(name="repositories_that_may_go_on")
+    async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
+        self.looks.append(those.repository_ids)
+        return [each for each in those.repository_ids if not self.still_waits(each)]
+
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
         if self.inspect_limited:
             until, self.inspect_limited = activity.info().started_time + self.inspect_limited, None
             return RepositoryScope(repository=backfill.repository, limited_until=until)
-        sequence = max(
-            (each.sequence for each in self.recorded if each.outcome.repository == backfill.repository), default=0
+        of_it = [each for each in self.recorded if each.outcome.repository == backfill.repository]
+        last = max(of_it, key=lambda each: each.sequence, default=None)
+        return RepositoryScope(
+            repository=backfill.repository,
+            data_types=backfill.data_types,
+            sequence=last.sequence if last else 0,
+            waiting=last.waiting if last else None,
         )
-        return RepositoryScope(repository=backfill.repository, data_types=backfill.data_types, sequence=sequence)
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
@@ -194,7 +209,7 @@ class Pretence:
                 client,
                 task_queue=queue,
                 workflows=[WorkspaceBackfillWorkflow, repository],
-                activities=[*every, self.record_repository, self.finish_job],
+                activities=[*every, self.repositories_that_may_go_on, self.record_repository, self.finish_job],
             )
             await workers.enter_async_context(decisions)
             yield queue

@@ -1,0 +1,131 @@
+"""Which sweep waits for another job's sweep of the same type of the same repository, and for how long at most.
+
+A sweep looks at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job that
+
+- is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for
+  a limit that anyone would have to wait for;
+- is in the middle of a leg, or took its lease earlier;
+- is not in its historical leg while this one is in its recent leg (docs/decisions/0012-waiting.md);
+- committed a page within `PATIENCE`, counted from when this sweep first saw it where it stands.
+
+A sweep in the middle of a leg never waits, and of two at the beginning only the one with the later lease does: so no
+two wait for each other, however many jobs there are.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from store.database import Connection
+from store.sweeps import Sweep, fence
+
+SILENCE = timedelta(minutes=5)
+"""Without a sign of life for so long another job's sweep counts as dead."""
+PATIENCE = timedelta(hours=2)
+"""Another job's sweep that commits no page for so long is not waited for, whatever signs of life it gives. Longer than
+any limit of GitHub's, which is an hour at most."""
+
+# A sweep of an older release has no leg: it is waited for.
+_OTHERS = """
+select mine.repository_id::text, mine.data_type, mine.waits_for, other.backfill_job_id::text as job_id,
+  other.committed_at, now() as now
+from backfill_sweeps mine
+left join backfill_sweeps other
+  on other.repository_id = mine.repository_id and other.data_type = mine.data_type
+  and other.backfill_job_id <> mine.backfill_job_id and other.status = 'in_progress'
+  and (mine.leg = 'recent' and other.leg = 'historical') is not true
+  and ($3::timestamptz is null or other.leased_at < $3 or (other.position <> '{}' and not other.position ? 'leg_over'))
+  and greatest(
+    other.committed_at,
+    other.leased_at,
+    (select (p.metadata ->> 'waiting_until')::timestamptz from workspace_backfill_progress p
+      where p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id)
+  ) > now() - $4::interval
+where mine.backfill_job_id = $1 and mine.repository_id = any($2::uuid[])
+"""
+
+_LEASED_AT = """
+select leased_at from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 and data_type = $3
+"""
+
+_WAIT = """
+update backfill_sweeps set waits_for = $4, status = 'pending', lease_owner = null, attempts = greatest(attempts - 1, 0)
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3
+"""
+
+_LOOKED = """
+update backfill_sweeps set waits_for = $4
+where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status = 'pending'
+  and waits_for is distinct from $4
+"""
+
+
+async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
+    """The job whose sweep this one has to wait for; None: it goes on.
+
+    A sweep that has to wait gives its lease back, so that nobody waits for it, and no attempt is counted.
+    """
+    await fence(connection, sweep)
+    leased_at = await connection.fetchval(_LEASED_AT, *sweep.key)
+    rows = await connection.fetch(
+        f"{_OTHERS} and mine.data_type = $5 order by other.leased_at",
+        sweep.job_id,
+        [sweep.repository.repository_id],
+        leased_at,
+        SILENCE,
+        sweep.data_type,
+    )
+    blocking, seen = _blocking(rows)
+    if not blocking:
+        return None
+    await connection.execute(_WAIT, *sweep.key, seen)
+    return blocking[0]
+
+
+async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
+    """Those of these repositories, all of which wait for other jobs, of which something has nothing to wait for now.
+
+    A repository that was removed from the workspace is one of them: its work ends, and says why.
+    """
+    rows = await connection.fetch(
+        f"""
+        {_OTHERS} and mine.status = 'pending' and mine.waits_for is not null
+          and exists (
+            select from workspace_backfill_jobs j join workspace_repositories r on r.workspace_id = j.workspace_id
+            where j.id = $1 and r.repository_id = mine.repository_id)
+        order by other.leased_at
+        """,
+        job_id,
+        repository_ids,
+        # Whoever has a lease now has it before this sweep can take its next one.
+        None,
+        SILENCE,
+    )
+    by_sweep = defaultdict(list)
+    for row in rows:
+        by_sweep[row["repository_id"], row["data_type"]].append(row)
+    free: dict[str, bool] = {}
+    for (repository_id, data_type), its in by_sweep.items():
+        blocking, seen = _blocking(its)
+        free[repository_id] = free.get(repository_id, False) or not blocking
+        if blocking:
+            await connection.execute(_LOOKED, job_id, repository_id, data_type, seen)
+    return [each for each in repository_ids if free.get(each, True)]
+
+
+def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
+    """The jobs to wait for, and what was seen of each: its last commit, and since when it has been that one."""
+    blocking: list[str] = []
+    seen: dict[str, dict[str, str | None]] = {}
+    for other in others:
+        if other["job_id"] is None:
+            continue
+        committed_at = other["committed_at"] and other["committed_at"].isoformat()
+        before: Any = (other["waits_for"] or {}).get(other["job_id"])
+        stands = before is not None and before["committed_at"] == committed_at
+        since = datetime.fromisoformat(before["since"]) if stands else other["now"]
+        seen[other["job_id"]] = {"committed_at": committed_at, "since": since.isoformat()}
+        if other["now"] - since <= PATIENCE:
+            blocking.append(other["job_id"])
+    return blocking, seen
