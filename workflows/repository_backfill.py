@@ -381,10 +381,12 @@ class RepositoryBackfillWorkflow:
         first = min(self._waiting.values(), key=lambda its: (its.until is None, its.until or its.since))
         if "repository" in self._waiting or self._open - self._idle.keys() <= self._waiting.keys():
             return first
-        alike = [
-            name for name, its in self._waiting.items() if (its.reason, its.job_id) == (first.reason, first.job_id)
-        ]
-        return first.of_types(sorted(alike))
+        alike: list[DataType] = []
+        for data_type in sorted(self._open):
+            its = self._waiting.get(data_type)
+            if its and (its.reason, its.job_id) == (first.reason, first.job_id):
+                alike.append(data_type)
+        return first.of_types(alike)
 
     async def _record(self, outcome: RepositoryOutcome) -> None:
         self._sequence += 1

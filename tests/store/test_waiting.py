@@ -327,5 +327,5 @@ async def test_in_any_order_all_jobs_end_and_no_two_wait_for_each_other(
     for _ in range(8 * number):
         for job in its:
             for step in ("take", "look", "page", "end leg"):
-                await do(job, step)  # type: ignore[arg-type]
+                await do(job, step)
     assert [job.ended for job in its] == [True] * number

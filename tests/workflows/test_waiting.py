@@ -14,8 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from messages import Cancel, Pace, RepositoryTransition, SliceResult, SweepSlice, Waiting, repository_workflow_id
-from tests.shop import eventually
-from tests.workflows.test_order import Jobs, begin, in_two_legs, so
+from tests.waiting import PATIENCE, eventually, so
+from tests.workflows.test_order import Jobs, begin, in_two_legs
 from tests.workflows.test_workspace_backfill import (
     AT_ONCE,
     DONE,
@@ -57,7 +57,7 @@ def waits(recorded: list[RepositoryTransition], name: str) -> list[Waiting | Non
 
 
 def reasons(recorded: list[RepositoryTransition], name: str) -> list[str | None]:
-    return [each and each.reason for each in waits(recorded, name)]
+    return [each.reason if each else None for each in waits(recorded, name)]
 
 
 # --- Another job ------------------------------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ async def test_repositories_behind_another_job_take_no_place_and_say_whom_they_w
     async with pretence.worked(temporal_client) as queue:
         handle = await start(temporal_client, queue, "job")
         behind = {each.full_name for each in pretence.repositories} - held
-        await eventually(so(lambda: completed(pretence.recorded) == behind), within=20)
-        await eventually(so(lambda: all(waits(pretence.recorded, name)[-1:] != [None] for name in held)), within=20)
+        await eventually(so(lambda: completed(pretence.recorded) == behind))
+        await eventually(so(lambda: all(waits(pretence.recorded, name)[-1:] != [None] for name in held)))
         for name in held:
             wait = waits(pretence.recorded, name)[-1]
             assert wait is not None
@@ -88,7 +88,7 @@ async def test_repositories_behind_another_job_take_no_place_and_say_whom_they_w
             repository_workflow_id("job", pretence.repositories[0].repository_id)
         )
         other_is_done.set()
-        await asyncio.wait_for(handle.result(), 60)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         await replay(temporal_client, handle.id)
         await replay(temporal_client, child.id)
     # One slice found the other job there, and one had the work to do: none was spent on asking.
@@ -110,7 +110,7 @@ async def test_a_wait_of_hours_is_asked_about_at_growing_pauses_and_keeps_histor
     pretence = Pretence(repositories(3), busy, still_waits=lambda _id: activity.info().started_time < until)
     async with pretence.worked(client) as queue:
         handle = await start(client, queue, "job")
-        await asyncio.wait_for(handle.result(), 100)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         run_id: str | None = (await handle.describe()).raw_info.first_run_id
         lengths = []
         while run_id:
@@ -131,18 +131,18 @@ async def test_a_type_behind_another_job_is_shown_while_its_siblings_go_on(tempo
         calls[slice_.data_type] += 1
         if slice_.data_type == "issues":
             return BUSY if calls["issues"] == 1 else DONE
-        await asyncio.wait_for(shown.wait(), 20)
+        await asyncio.wait_for(shown.wait(), PATIENCE)
         return DONE
 
     pretence = Pretence(repositories(1), issues_wait)
     async with pretence.worked(temporal_client) as queue:
         handle = await start(temporal_client, queue, "job")
-        await eventually(so(lambda: waits(pretence.recorded, "o/1")[-1:] not in ([], [None])), within=20)
+        await eventually(so(lambda: waits(pretence.recorded, "o/1")[-1:] not in ([], [None])))
         wait = waits(pretence.recorded, "o/1")[-1]
         assert wait is not None
         assert (wait.reason, wait.job_id, wait.data_types) == ("another_job", OTHER_JOB, ["issues"])
         shown.set()
-        await asyncio.wait_for(handle.result(), 30)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     assert waits(pretence.recorded, "o/1")[-1] is None
     assert pretence.outcome("o/1").status == "completed"
 
@@ -173,12 +173,12 @@ async def test_a_recent_leg_that_waited_gets_the_place_of_a_historical_one(tempo
     async with jobs.worked(temporal_client) as queue:
         handle = await begin(temporal_client, queue, "crowded")
         bulk = so(lambda: {name for _, leg, name in jobs.swept if leg == "historical"} == {"o/2", "o/3"})
-        await eventually(bulk, within=20)
+        await eventually(bulk)
         assert reasons(jobs.recorded, "o/1")[-1] == "another_job"
         other_is_done.set()
-        await eventually(so(lambda: ("crowded", "historical", "o/1") in jobs.swept), within=60)
+        await eventually(so(lambda: ("crowded", "historical", "o/1") in jobs.swept))
         await handle.signal("cancel", Cancel(job_id="crowded"))
-        await asyncio.wait_for(handle.result(), 20)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         await replay(temporal_client, handle.id)
     assert len(set(stopped)) >= 1
 
@@ -190,9 +190,9 @@ async def test_a_job_of_which_all_waits_for_another_is_canceled_at_once(temporal
     pretence = Pretence(repositories(2), busy, still_waits=lambda _id: True)
     async with pretence.worked(temporal_client) as queue:
         handle = await start(temporal_client, queue, "job")
-        await eventually(so(lambda: len(pretence.looks) > 0), within=20)
+        await eventually(so(lambda: len(pretence.looks) > 0))
         await handle.signal("cancel", Cancel(job_id="job"))
-        await asyncio.wait_for(handle.result(), 20)
+        await asyncio.wait_for(handle.result(), PATIENCE)
     assert [each.canceled for each in pretence.finished] == [True]
 
 
@@ -203,7 +203,7 @@ async def test_between_its_legs_a_repository_waits_for_its_turn(temporal_client:
     jobs = Jobs(sweep_is=in_two_legs, of={"job": repositories(3)}, at_once=1)
     async with jobs.worked(temporal_client) as queue:
         handle = await begin(temporal_client, queue, "job")
-        await asyncio.wait_for(handle.result(), 30)
+        await asyncio.wait_for(handle.result(), PATIENCE)
         await replay(temporal_client, repository_workflow_id("job", jobs.of["job"][0].repository_id))
     for each in jobs.of["job"]:
         assert reasons(jobs.recorded, each.full_name) == [None, "turn", None, None]
@@ -233,7 +233,7 @@ async def test_a_queue_that_nobody_polls_is_named_until_a_worker_comes(temporal_
                 == [("no_worker", [])]
             )
         )
-        await eventually(whole, within=20)
+        await eventually(whole)
         wait = waits(pretence.recorded, "o/1")[-1]
         assert wait is not None
         assert wait.detail == sweep_queue(queue, "recent")
@@ -241,7 +241,7 @@ async def test_a_queue_that_nobody_polls_is_named_until_a_worker_comes(temporal_
             repository_workflow_id("job", pretence.repositories[0].repository_id)
         )
         async with sweeping(pretence, temporal_client, queue):
-            await asyncio.wait_for(handle.result(), 30)
+            await asyncio.wait_for(handle.result(), PATIENCE)
         await replay(temporal_client, child.id)
     assert waits(pretence.recorded, "o/1")[-1] is None
     assert pretence.outcome("o/1").status == "completed"
