@@ -34,6 +34,7 @@ import reconciler
 import settings
 import temporal
 import unshown
+import waits
 from embedding.batches import TEXT_TOKENS
 from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
@@ -618,8 +619,8 @@ def _lines(job: JobView) -> dict[str, str]:
             why = f": {unshown.complete(part.unshown) if part.status == 'completed' else _why(part)}".rstrip(": ")
             lines[f"{repository.full_name} {part.data_type}"] = f"{part.status}, {_amount(part)}{why}"
     for repository in job.repositories:
-        if repository.waiting_until:
-            lines[repository.full_name] = _waits(repository, repository.waiting_until)
+        if repository.status == "in_progress" and (waiting := waits.of_repository(repository)):
+            lines[repository.full_name] = waiting
         elif repository.status not in ("pending", "in_progress"):
             lines[repository.full_name] = repository.status + (f": {repository.error}" if repository.error else "")
     return lines | {f"job {job.id}": _progress(job)}
@@ -648,8 +649,8 @@ def _progress(job: JobView) -> str:
         words.append(f"{job.failed_repositories} failed")
     if job.attempt:
         words.append(f"retry {job.attempt}")
-    if job.waiting_until:
-        words.append(f"waiting for GitHub until {_clock(job.waiting_until)}")
+    if waiting := waits.of_job(job):
+        words.append(waiting)
     return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")
 
 
@@ -739,16 +740,10 @@ def _amount(part: TypeView) -> str:
     return ", ".join([_threads(part), *rest])
 
 
-def _waits(repository: RepositoryView, until: datetime) -> str:
-    """Nothing of the repository can go on until then."""
-    at_work = {part.data_type for part in repository.types if part.status == "in_progress"}
-    return f"waiting for {'OpenAI' if at_work == {'embeddings'} else 'GitHub'} until {_clock(until)}"
-
-
 def _note(repository: RepositoryView, part: TypeView) -> str:
     """What stands in its way, or did."""
-    if part.status == "in_progress" and repository.waiting_until:
-        return _waits(repository, repository.waiting_until)
+    if waiting := waits.of_type(repository, part):
+        return waiting
     if part.status == "failed" and not part.error:
         return repository.error or ""
     if part.status == "completed" and part.proof:

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from errors import BadInput
-from messages import DATA_TYPES, TERMINAL_JOB_STATUSES, DataType, Failure, JobStatus, PartStatus, Retry, Run
+from messages import DATA_TYPES, TERMINAL_JOB_STATUSES, DataType, Failure, JobStatus, PartStatus, Retry, Run, Waiting
 from store import notifications, unshown
 from store.addons import EXTENDED_DATA_RETENTION, Addon, Buyer
 from store.database import Connection
@@ -552,7 +552,10 @@ class RepositoryView(_Row):
     error: str | None
     started_at: datetime | None
     completed_at: datetime | None
+    waiting: Waiting | None
+    """What it, or some of its types, waits for."""
     waiting_until: datetime | None
+    """Nothing of it can go on before."""
     types: list[TypeView]
 
 
@@ -600,6 +603,8 @@ class JobView(JobSummary):
 
     as_of: datetime
     eta: datetime | None
+    waiting: Waiting | None
+    """Set if nothing of the job goes on: what ends first of all that its repositories wait for."""
     waiting_until: datetime | None
     """Set if nothing of the job can go on before."""
     addon: AddonView | None
@@ -622,12 +627,13 @@ _JOB = """
 _REPOSITORIES = """
     with parts as (
         select repository_id, status, error_message, started_at, completed_at, data_types_completed, data_types_failed,
-               data_types_skipped, (metadata ->> 'waiting_until')::timestamptz as waiting_until
+               data_types_skipped, metadata -> 'waiting' as waiting,
+               (metadata ->> 'waiting_until')::timestamptz as waiting_until
         from workspace_backfill_progress where backfill_job_id = $1
     ), scope as (
         select * from parts
         union all
-        select repository_id, 'pending', null, null, null, '{}', '{}', '{}', null
+        select repository_id, 'pending', null, null, null, '{}', '{}', '{}', null, null
         from (
             select unnest($3::uuid[]) as repository_id
             union
@@ -636,7 +642,7 @@ _REPOSITORIES = """
         where not exists (select 1 from parts)
     )
     select scope.repository_id::text, repositories.full_name, scope.status, scope.error_message as error,
-           scope.started_at, scope.completed_at, scope.waiting_until,
+           scope.started_at, scope.completed_at, scope.waiting, scope.waiting_until,
            data_types_completed, data_types_failed, data_types_skipped, coalesce(sweeps.by_type, '{}') as sweeps
     from scope join repositories on repositories.id = scope.repository_id
     left join lateral (
@@ -713,6 +719,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
             "addon": dict(addon) if addon else None,
             "unshown": sum(each.things for each in not_shown.values()),
             "repositories": repositories,
+            "waiting": _waiting(repositories) if job["status"] == "in_progress" else None,
             "waiting_until": waiting_until,
             "eta": _eta(job, repositories, waiting_until),
         }
@@ -744,6 +751,14 @@ def _type_status(data_type: str, row: Any, swept: str | None) -> str:
             return status
     ended: str = row["status"] if row["status"] in ("failed", "canceled", "skipped") else "pending"
     return ended
+
+
+def _waiting(repositories: Sequence[RepositoryView]) -> Waiting | None:
+    waits = [each.waiting for each in repositories if each.status == "in_progress"]
+    if any(each is None or each.data_types for each in waits):
+        return None
+    held = [each for each in waits if each is not None and each.reason != "turn"]
+    return min(held, key=lambda each: (each.until is None, each.until or each.since), default=None)
 
 
 def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:

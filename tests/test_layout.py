@@ -16,6 +16,7 @@ LEAVES = {
     "addresses": set[str](),
     "settings": {"addresses", "errors"},
     "temporal": {"errors"},
+    "waits": {"messages", "store"},
     "reconciler": {"errors", "messages", "store", "temporal"},
 }
 """What of the project each of them may import."""

@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import reconciler
 import starter
 from errors import Unreachable
-from messages import DATA_TYPES, workspace_workflow_id
+from messages import DATA_TYPES, Waiting, WaitingReason, workspace_workflow_id
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
@@ -95,6 +95,7 @@ class Operator:
         status: str = "in_progress",
         *,
         waiting_until: datetime | None = None,
+        waiting: Waiting | None = None,
         **sweeps: dict[str, Any],
     ) -> None:
         """A repository's progress row and its sweeps by data type, as the worker leaves them."""
@@ -117,7 +118,8 @@ class Operator:
             repository_id,
             status,
             *by_status.values(),
-            {"waiting_until": waiting_until.isoformat()} if waiting_until else {},
+            ({"waiting_until": waiting_until.isoformat()} if waiting_until else {})
+            | ({"waiting": waiting.model_dump(mode="json", exclude_defaults=True)} if waiting else {}),
         )
         for data_type, sweep in sweeps.items():
             await self.host.execute(
@@ -168,6 +170,13 @@ async def operator(
         buyer = await shop.buyer(host)
         workspace_id = await shop.workspace(host, buyer, "octo/a", "Octo/B", slug="acme", keeps=30)
         yield Operator(capsys, host, temporal_client, buyer, workspace_id, task_queue, environment)
+
+
+OTHER_JOB = "11111111-1111-4111-8111-111111111111"
+
+
+def waits(reason: WaitingReason, **more: Any) -> Waiting:
+    return Waiting(reason=reason, since=datetime.now(UTC), **more)
 
 
 TWO_TYPES = ("--type", "pull_requests", "--type", "issues")
@@ -612,6 +621,7 @@ class TestStatus:
         [failed, waiting] = job.pop("repositories")
         waiting_until = waiting.pop("waiting_until")
         assert job.pop("waiting_until") == waiting_until
+        assert job.pop("waiting") is None, "an older release said only until when"
         # 150 of 300 in ten minutes; what failed is not coming any more.
         left = datetime.fromisoformat(job.pop("eta")) - datetime.fromisoformat(job.pop("as_of"))
         assert timedelta(minutes=10) <= left < timedelta(minutes=11)
@@ -650,6 +660,7 @@ class TestStatus:
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
+            "waiting": None,
             "waiting_until": None,
             "types": [
                 untold | {"data_type": "pull_requests", "status": "failed"},
@@ -657,6 +668,7 @@ class TestStatus:
             ],
         }
         assert waiting == nothing | {
+            "waiting": None,
             "full_name": "octo/a",
             "status": "in_progress",
             "types": [
@@ -703,7 +715,48 @@ class TestStatus:
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
         ]
-        assert (job["eta"], job["waiting_until"], job["addon"]) == (None, None, None)
+        assert {job[name] for name in ("eta", "waiting", "waiting_until", "addon")} == {None}
+
+    @pytest.mark.parametrize(
+        ("waiting", "words"),
+        [
+            (waits("another_job", job_id=OTHER_JOB), f"waiting for job {OTHER_JOB}, which sweeps the same, since "),
+            (waits("no_worker", detail="q-historical"), "waiting for a worker on task queue q-historical, since "),
+            (waits("github_away"), "waiting for GitHub, which answers nobody, since "),
+            (waits("openai_limit", detail="too many tokens"), "waiting for OpenAI (too many tokens)"),
+        ],
+    )
+    async def test_whatever_a_job_waits_for_is_said_in_a_sentence(
+        self, operator: Operator, waiting: Waiting, words: str
+    ) -> None:
+        job_id = (await operator.start(*TWO_TYPES))["id"]
+        await operator.set(job_id, status="in_progress")
+        running = {"status": "in_progress", "counts": {"issues": 1}}
+        await operator.sweep(job_id, "octo/a", waiting=waiting, issues=running)
+        turn = waits("turn")
+        await operator.sweep(job_id, "Octo/B", "pending", waiting=turn)
+        said = await operator("status", "acme")
+        lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
+        assert f"in_progress, 0 of 2 repositories complete, {words}" in lines[2]
+        [issues] = [line for line in lines if line.startswith("octo/a issues")]
+        assert words in issues
+        [pending] = [line for line in lines if line.startswith("Octo/B issues")]
+        assert "pending 0 waiting for its turn, since " in pending
+        job = json.loads((await operator("status", "acme", "--json")).out)
+        assert (job["waiting"]["reason"], job["waiting"]["job_id"]) == (waiting.reason, waiting.job_id)
+        by_name = {each["full_name"]: each["waiting"]["reason"] for each in job["repositories"]}
+        assert by_name == {"octo/a": waiting.reason, "Octo/B": "turn"}
+
+    async def test_a_type_that_waits_beside_one_that_goes_on_is_said_alone(self, operator: Operator) -> None:
+        job_id = (await operator.start(*TWO_TYPES))["id"]
+        await operator.set(job_id, status="in_progress")
+        running = {"status": "in_progress", "counts": {}}
+        waiting = waits("another_job", job_id=OTHER_JOB, data_types=["issues"])
+        await operator.sweep(job_id, "octo/a", waiting=waiting, issues=running, pull_requests=running)
+        said = await operator("status", "acme")
+        lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
+        assert lines[2] == "in_progress, 0 of 2 repositories complete"
+        assert [line.split(" ")[1] for line in lines if OTHER_JOB in line] == ["issues"]
 
     async def test_the_table_has_a_row_for_everything(self, operator: Operator) -> None:
         job_id = await self.halfway(operator)

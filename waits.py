@@ -1,0 +1,46 @@
+"""What a job, a repository or a data type waits for, in a sentence: `starter.py status` and `watch` show it."""
+
+from datetime import datetime
+
+from messages import Waiting
+from store.jobs import JobView, RepositoryView, TypeView
+
+
+def of_job(job: JobView) -> str:
+    """Empty where something of the job goes on."""
+    if job.waiting is not None:
+        return job.waiting.in_words(_clock)
+    return f"waiting for GitHub until {_clock(job.waiting_until)}" if job.waiting_until else ""
+
+
+def of_repository(repository: RepositoryView) -> str:
+    """Empty where it waits for nothing. What only some of its types wait for names them."""
+    waiting = _of(repository)
+    if waiting is None:
+        return ""
+    types = f"{', '.join(waiting.data_types)}: " if waiting.data_types else ""
+    return types + waiting.in_words(_clock)
+
+
+def of_type(repository: RepositoryView, part: TypeView) -> str:
+    """Empty where the type has ended, or goes on."""
+    waiting = _of(repository)
+    if waiting is None or part.status not in ("pending", "in_progress"):
+        return ""
+    return waiting.in_words(_clock) if part.data_type in (waiting.data_types or [part.data_type]) else ""
+
+
+def _of(repository: RepositoryView) -> Waiting | None:
+    """A row of an older release says only until when."""
+    if repository.waiting is not None or repository.waiting_until is None:
+        return repository.waiting
+    at_work = {part.data_type for part in repository.types if part.status == "in_progress"}
+    return Waiting(
+        reason="openai_limit" if at_work == {"embeddings"} else "github_limit",
+        since=repository.waiting_until,
+        until=repository.waiting_until,
+    )
+
+
+def _clock(moment: datetime) -> str:
+    return moment.astimezone().strftime("%H:%M")
