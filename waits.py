@@ -27,7 +27,8 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
     waiting = _of(repository)
     if waiting is None or part.status not in ("pending", "in_progress"):
         return ""
-    return waiting.in_words(_clock) if part.data_type in (waiting.data_types or [part.data_type]) else ""
+    waits = not waiting.data_types or part.data_type in waiting.data_types
+    return waiting.in_words(_clock) if waits else ""
 
 
 def _of(repository: RepositoryView) -> Waiting | None:

@@ -112,8 +112,13 @@ class _Slice:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
-        if (not self._sweep.position or self._position.leg_over) and (other := await self._wait_for_another()):
-            return self._result("busy", other_job_id=other)
+        if not self._sweep.position or self._position.leg_over:
+            if await self._is_done_by_another():
+                await self._commit(Turn(self._position.at_leg_end(), waiting="next_leg"))
+                await sweeps.release(self._database, self._sweep)
+                return self._result("waiting", waiting_for="next_leg")
+            if other := await self._wait_for_another():
+                return self._result("busy", other_job_id=other)
         if self._position.leg_over:
             self._position = await self._reader.resume(self._position)
         until = monotonic() + self._pace.slice_seconds
@@ -160,6 +165,13 @@ class _Slice:
     async def _removed(self) -> bool:
         async with self._database.transaction() as connection:
             return await sweeps.is_removed(connection, self._sweep)
+
+    async def _is_done_by_another(self) -> bool:
+        """Whether this is a recent leg of embeddings while another job's historical one embeds all that is stored."""
+        if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
+            return False
+        async with self._database.transaction() as connection:
+            return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
         """The job whose sweep of the same goes first: what it will have covered need not be paid for again."""

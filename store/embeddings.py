@@ -116,16 +116,14 @@ async def due(
 ) -> list[Text]:
     """The next texts in scope that have no current vector, by table and number, those given up left out.
 
-    Without `changed` only those that have none of this model at all, and in a recent leg only its own threads: another
-    job's historical leg may be embedding the older ones at the same time. Fewer than `most` where they are long.
+    Without `changed` only those that have none of this model at all. Fewer than `most` where they are long.
     """
-    since = sweep.cutoff_at if changed or sweep.down_to is None else sweep.down_to
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
         rows = await connection.fetch(
             _statement(_DUE, table, "$9"),
             sweep.repository.repository_id,
-            since,
+            sweep.cutoff_at,
             model,
             dimensions,
             after.number if table == after.table else None,

@@ -26,8 +26,17 @@ PATIENCE = timedelta(hours=2)
 """Another job's sweep that commits no page for so long is not waited for, whatever signs of life it gives. Longer than
 any limit of GitHub's, which is an hour at most."""
 
+_ALIVE = """
+greatest(
+  other.committed_at,
+  other.leased_at,
+  (select (p.metadata ->> 'waiting_until')::timestamptz from workspace_backfill_progress p
+    where p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id)
+) > now() - {silence}::interval
+"""
+
 # A sweep of an older release has no leg: it is waited for.
-_OTHERS = """
+_OTHERS = f"""
 select mine.repository_id::text, mine.data_type, mine.waits_for, other.backfill_job_id::text as job_id,
   other.committed_at, now() as now
 from backfill_sweeps mine
@@ -35,13 +44,9 @@ left join backfill_sweeps other
   on other.repository_id = mine.repository_id and other.data_type = mine.data_type
   and other.backfill_job_id <> mine.backfill_job_id and other.status = 'in_progress'
   and (mine.leg = 'recent' and other.leg = 'historical') is not true
-  and ($3::timestamptz is null or other.leased_at < $3 or (other.position <> '{}' and not other.position ? 'leg_over'))
-  and greatest(
-    other.committed_at,
-    other.leased_at,
-    (select (p.metadata ->> 'waiting_until')::timestamptz from workspace_backfill_progress p
-      where p.backfill_job_id = other.backfill_job_id and p.repository_id = other.repository_id)
-  ) > now() - $4::interval
+  and ($3::timestamptz is null or other.leased_at < $3
+    or (other.position <> '{{}}' and not other.position ? 'leg_over'))
+  and {_ALIVE.format(silence="$4")}
 where mine.backfill_job_id = $1 and mine.repository_id = any($2::uuid[])
 """
 
@@ -81,6 +86,23 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
         return None
     await connection.execute(_WAIT, *sweep.key, seen)
     return blocking[0]
+
+
+async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
+    """Whether another job's historical leg of the same is under way, and gave a sign of life."""
+    swept: bool = await connection.fetchval(
+        f"""
+        select exists (
+          select from backfill_sweeps other
+          where other.repository_id = $1 and other.data_type = $2 and other.backfill_job_id <> $3
+            and other.status = 'in_progress' and other.leg = 'historical' and {_ALIVE.format(silence="$4")})
+        """,
+        sweep.repository.repository_id,
+        sweep.data_type,
+        sweep.job_id,
+        SILENCE,
+    )
+    return swept
 
 
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
