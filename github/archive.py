@@ -19,7 +19,9 @@ import aiohttp
 from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.answers import decode
 from github.client import USER_AGENT
+from github.clock import time
 from github.events import GHOST, payload_of
+from github.refusals import of_http
 from rows import FeedEvent
 
 FIRST_HOUR = datetime(2015, 1, 1, tzinfo=UTC)
@@ -191,14 +193,13 @@ class Archive:
 
 
 def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
-    status = response.status
-    if status == 429:
-        pause = response.headers.get("Retry-After", "")
-        until = datetime.now(UTC) + timedelta(seconds=int(pause) if pause.isdigit() else 60)
+    refusal = of_http(response.status, response.headers, b"")
+    if refusal.kind == "limited" and response.status != 403:  # of files a 403 is a wrong address, whatever it says
+        until = datetime.now(UTC) + timedelta(seconds=60 if refusal.wait is None else refusal.wait)
         return RetryLater("limited", f"asked too often for {what}", until)
-    if status >= 500 or status == 408:
-        return RetryNow(f"http_{status}", f"the server failed at {what}")
-    return PartOver(f"http_{status}", f"the server refuses {what}", "check GH_ARCHIVE_URL")
+    if refusal.kind in ("failed", "too_large"):
+        return RetryNow(refusal.code, f"the server failed at {what}")
+    return PartOver(f"http_{response.status}", f"the server refuses {what}", "check GH_ARCHIVE_URL")
 
 
 def name_of(at: datetime) -> str:
@@ -298,7 +299,7 @@ def _feed_event(content: dict[str, Any]) -> FeedEvent:
     event_type, actor = content["type"], content.get("actor") or {}
     if not isinstance(content["payload"], dict) or not isinstance(event_type, str):
         raise TypeError
-    at = datetime.fromisoformat(content["created_at"])
+    at = time(content["created_at"])
     if at.tzinfo is None:
         raise ValueError
     payload = payload_of(content | {"actor": actor or None})

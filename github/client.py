@@ -24,16 +24,14 @@ from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLa
 from github import documents
 from github.answers import (
     Answer,
-    Limited,
     Raw,
-    ScopeMissing,
-    Unauthorized,
     all_windows,
     read_graphql,
     read_rest,
     windows_of,
 )
 from github.credentials import Credential, Credentials, Installation
+from github.refusals import Limited, ScopeMissing, Unauthorized
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from github.client import GitHub
+from github.clock import time
 from github.thread_types import REVIEW_COMMENTS, ThreadType
-from github.timeline import add_listed_review_comment, time
+from github.timeline import add_listed_review_comment
 from messages import RepositoryRef
 from rows import Page
 

@@ -8,10 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from time import monotonic, time
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -19,6 +17,10 @@ import structlog
 
 import logs
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
+from github import clock as moments
+from github.clock import date_of
+from github.links import links, query_of
+from github.refusals import message_of, of_http
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -105,7 +107,7 @@ class Installation:
                 log.warning("credential is set aside", credential=self.label, account=self.account, why=error.message)
                 raise RetryNow("set_aside", f"the {self.label} cannot be used: {error.message}", error.action)
             raise error
-        token, expires_at = content["token"], datetime.fromisoformat(content["expires_at"]).timestamp()
+        token, expires_at = content["token"], moments.time(content["expires_at"]).timestamp()
         logs.register_secret(token)
         self.forget()
         now = self.app.now()
@@ -226,11 +228,12 @@ class App:
             if status != 200:
                 error = self.refusal(status, headers, content, "the list of its installations")
                 if isinstance(error, PartOver):
-                    raise _not_accepted(status, _message(content))
+                    raise _not_accepted(status, message_of(content))
                 raise error
             for each in content:
                 yield each
-            query = _next_query(headers)
+            # Only the query: the App proves itself to no other address.
+            query = query_of(links(headers).get("next"))
 
     async def ask(self, method: str, path: str) -> tuple[int, Mapping[str, str], Any]:
         """Status, headers and JSON of the answer. A claim of time that GitHub refuses is made again by GitHub's time.
@@ -238,7 +241,7 @@ class App:
         Raises `RetryNow` if there is no answer, or a good one that is not JSON.
         """
         status, headers, content = await self._send(method, path)
-        words = _message(content)
+        words = message_of(content)
         if status == 401 and ("'iat'" in words or "'exp'" in words):
             log.warning("our clock is wrong; going on by GitHub's", why=words)
             status, headers, content = await self._send(method, path)
@@ -273,32 +276,25 @@ class App:
         return jwt.encode(claims, self._private_key, algorithm="RS256")
 
     def _hear(self, headers: Mapping[str, str]) -> None:
-        try:
-            self._ahead = parsedate_to_datetime(headers["Date"]).timestamp() - self._clock()
-        except (KeyError, ValueError, TypeError):
+        date = date_of(headers)
+        if date is None:
             log.info("an answer of GitHub's has no date: its time goes on as last heard")
+        else:
+            self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
         """The error that an answer other than a good one means: `PartOver` where it is about `what` alone."""
-        message = _message(content)
-        retry_after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
-        spent = headers.get("x-ratelimit-remaining") == "0"
-        if status == 429 or (status == 403 and (retry_after or spent or "rate limit" in message.lower())):
-            wait = LIMIT_WAIT
-            if retry_after.isdigit():
-                wait = float(retry_after)
-            elif spent and reset.isdigit():
-                wait = float(reset) - self.now()
-            # No window of GitHub's is longer than an hour, and one in the past is no reason to spin.
-            at = datetime.now(UTC) + timedelta(seconds=min(max(wait, 1.0), 3_660.0))
+        refusal = of_http(status, headers, content)
+        if refusal.kind == "limited":
+            at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))
             return RetryLater("rate_limited", f"GitHub limits the App ({what})", at)
-        if status >= 500:
-            return RetryNow(f"http_{status}", f"GitHub failed at {what} ({status}): {message}")
         if status == 401:
-            return _not_accepted(status, message)
+            return _not_accepted(status, refusal.words)
+        if refusal.kind in ("failed", "too_large"):
+            return RetryNow(refusal.code, f"GitHub failed at {what} ({status}): {refusal.words}")
         return PartOver(
             "forbidden",
-            f"GitHub refuses {what} ({status}): {message}",
+            f"GitHub refuses {what} ({status}): {refusal.words}",
             "install the App for this owner, or unsuspend it",
         )
 
@@ -315,19 +311,6 @@ class _Shared(Generic[T]):
             self._task = asyncio.create_task(self._make())
         # One of them giving up must not take it from the others.
         return await asyncio.shield(self._task)
-
-
-def _message(content: Any) -> str:
-    return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
-
-
-def _next_query(headers: Mapping[str, str]) -> str:
-    """The query of the next page, empty after the last. Only the query: the App proves itself to no other address."""
-    for link in headers.get("Link", "").split(","):
-        address, _, relation = link.partition(";")
-        if 'rel="next"' in relation:
-            return urlsplit(address.strip(" <>")).query
-    return ""
 
 
 def _not_accepted(status: int, message: str) -> JobOver:

@@ -1,9 +1,9 @@
 """Discussions: their queries, and a node of them as rows."""
 
 from github.actors import Node, contributor, login
+from github.clock import time, time_or_none
 from github.node_ids import database_id
 from github.nodes import shown
-from github.timeline import time, time_or_none
 from rows import Discussion, DiscussionComment, Note, Page, Part, Whole
 
 PAGE = "Discussions"

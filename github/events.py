@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from errors import PartOver
 from github.actors import Node
-from github.answers import Answer, Gone, InvalidCursor, SwitchedOff
+from github.answers import Answer
 from github.client import GitHub
 from github.node_ids import database_id
 from github.nodes import shown
+from github.refusals import Gone, InvalidCursor, SwitchedOff
 from github.repositories import check_identity
 from messages import RepositoryRef
 from rows import EventSource, FeedEvent, Json, Page, StarDay

@@ -1,9 +1,10 @@
 """Issues: their queries, and a node of them as rows."""
 
 from github.actors import Node, contributor
+from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
 from github.nodes import shown
-from github.timeline import ITEMS, time, time_or_none
+from github.timeline import ITEMS
 from rows import Closing, Issue, Page
 
 KIND = "issue"

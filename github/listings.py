@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 from errors import PartOver, TooLarge
 from github.actors import Node
-from github.answers import Answer, Gone
+from github.answers import Answer
 from github.client import GitHub
+from github.clock import time
 from github.node_ids import database_id
 from github.nodes import Hidden, shown
+from github.refusals import Gone
 from github.repositories import check_identity
 from github.thread_types import ThreadType
-from github.timeline import time
 from messages import RepositoryRef
 
 

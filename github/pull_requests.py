@@ -1,8 +1,8 @@
 """Pull requests: their queries, and a node of them as rows."""
 
 from github.actors import Node, contributor, login
+from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
-from github.timeline import time, time_or_none
 from rows import Page, PullRequest, RequestedReviewer
 
 KIND = "pull_request"

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from errors import PartOver
 from github.actors import Node
-from github.answers import Gone
 from github.client import GitHub
+from github.refusals import Gone
 from messages import RepositoryRef
 
 

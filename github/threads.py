@@ -13,12 +13,13 @@ from github import discussions, issues
 from github.actors import Node
 from github.answers import Answer
 from github.client import GitHub
+from github.clock import time
 from github.listings import Listing, connection_of, listing_of
 from github.node_ids import database_id
 from github.nodes import HIDDEN_KEY, GoneNode, Hidden, shown
 from github.thread_types import THREAD_TYPES, ThreadType, page_requests
 from github.timeline import add_items as add_timeline
-from github.timeline import add_review, add_review_comments, time
+from github.timeline import add_review, add_review_comments
 from messages import RepositoryRef
 from rows import Note, Page, Part, Whole
 

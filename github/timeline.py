@@ -1,11 +1,11 @@
 """Timeline items as rows: conversation comments, reviews, and every kind of event."""
 
 import re
-from datetime import datetime
 from functools import cache
 from typing import Any
 
 from github.actors import Node, contributor, login, user
+from github.clock import time
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
 ITEMS = "timeline items"
@@ -21,14 +21,6 @@ GHOST = Contributor(
 def event_type(typename: str) -> str:
     """REST's word for a timeline item: `LabeledEvent` is labeled, `ReviewRequestedEvent` review_requested."""
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
-
-
-def time(value: str) -> datetime:
-    return datetime.fromisoformat(value)
-
-
-def time_or_none(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:

@@ -11,9 +11,9 @@ from activities.events.source import OTHER_SIZE, grow, size_of
 from activities.turn import Turn
 from errors import PartOver
 from github import events
-from github.answers import InvalidCursor
 from github.client import GitHub
 from github.events import Happenings, Refused
+from github.refusals import InvalidCursor
 from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)

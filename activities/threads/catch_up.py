@@ -4,8 +4,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import Turn
-from github.answers import InvalidCursor
 from github.listings import Listing
+from github.refusals import InvalidCursor
 from rows import Part
 from store import threads
 from store.database import Database

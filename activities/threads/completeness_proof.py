@@ -7,7 +7,7 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK, Turn
-from github.answers import InvalidCursor
+from github.refusals import InvalidCursor
 from github.thread_types import ThreadType
 from messages import Failure
 from rows import Part

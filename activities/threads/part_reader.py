@@ -8,8 +8,8 @@ from activities.threads.part_queue import MOST_ATTEMPTS, Batch, Due, PartQueue, 
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
 from errors import RetryNow, TooLarge
-from github.answers import InvalidCursor
 from github.client import GitHub
+from github.refusals import InvalidCursor
 from github.thread_types import ThreadType
 from github.threads import (
     Threads,

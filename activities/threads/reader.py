@@ -21,7 +21,7 @@ from activities.threads.unbumped_comments import UnbumpedComments
 from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
-from github.answers import InvalidCursor
+from github.refusals import InvalidCursor
 from github.thread_types import THREAD_TYPES, page_requests
 from github.threads import Threads, read_page
 from rows import Part

@@ -8,9 +8,9 @@ from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
-from github.answers import SwitchedOff
 from github.client import GitHub
 from github.comment_lists import CommentSince, comments_path, read_comments_since
+from github.refusals import SwitchedOff
 from github.thread_types import ThreadType
 from rows import Part
 from store import threads

@@ -8,20 +8,9 @@ import pytest
 
 from budget.account import LONGEST_WAIT, Ask
 from errors import BackfillError, PartOver, RetryNow, TooLarge
-from github.answers import (
-    Gone,
-    InvalidCursor,
-    Limited,
-    Raw,
-    ScopeMissing,
-    SwitchedOff,
-    Unauthorized,
-    all_windows,
-    read_graphql,
-    read_rest,
-    windows_of,
-)
-from github.nodes import GoneNode
+from github.answers import Raw, all_windows, read_graphql, read_rest, windows_of
+from github.nodes import GoneNode, Hidden
+from github.refusals import Gone, InvalidCursor, Limited, ScopeMissing, SwitchedOff, Unauthorized
 
 ASK = Ask("graphql", "Issues", points=2)
 REST = Ask("core", "issues/comments")
@@ -122,6 +111,13 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
     "410": (raw(410, {"message": "Issues are disabled for this repo"}), SwitchedOff, "disabled"),
     "422": (raw(422, {"message": "Pagination with the page parameter is limited"}), PartOver, "http_422"),
     "451": (raw(451, {"message": "Repository access blocked"}), PartOver, "taken_down"),
+    "403, blocked for its terms of service": (
+        raw(403, {"message": "Repository access blocked", "block": {"reason": "tos", "html_url": "https://x.example"}}),
+        PartOver,
+        "taken_down",
+    ),
+    "403, blocked without a reason": (raw(403, {"message": "Repository access blocked"}), PartOver, "taken_down"),
+    "408": (raw(408, {"message": "Request timeout"}), RetryNow, "http_408"),
     "500": (raw(500, {"message": "Server Error"}), RetryNow, "http_500"),
     "502 as HTML": (raw(502, UNICORN), TooLarge, "http_502"),
     "502 as JSON": (raw(502, error(None, "We had issues (status 502)")), TooLarge, "http_502"),
@@ -201,6 +197,34 @@ def test_a_refusal_is_one_error_of_the_taxonomy(name: str) -> None:
     assert type(told) is kind, repr(told)
     if isinstance(told, BackfillError):
         assert told.code == code
+
+
+def test_why_a_repository_was_taken_down_is_told() -> None:
+    block = {"reason": "tos", "created_at": "2026-01-01T00:00:00Z", "html_url": "https://github.com/tos"}
+    told = refusal(raw(403, {"message": "Repository access blocked", "block": block}))
+    assert str(told) == (
+        "taken_down: GitHub blocks Issues (403): Repository access blocked (tos, https://github.com/tos)"
+    )
+    told = refusal(raw(451, {"message": "Repository access blocked", "block": {"reason": "dmca"}}))
+    assert str(told) == "taken_down: GitHub blocks Issues (451): Repository access blocked (dmca)"
+
+
+def test_what_a_person_can_do_about_a_refusal_is_its_action() -> None:
+    sso = {"X-GitHub-SSO": "required; url=https://github.com/orgs/acme/sso?authorization_request=AAAB"}
+    words = "Resource protected by organization SAML enforcement."
+    entry = error("FORBIDDEN", words, {"repository": None}, path=["repository"], extensions={"saml_failure": True})
+    for told in (refusal(raw(200, entry, sso)), refusal(raw(403, {"message": words}, sso))):
+        assert isinstance(told, PartOver)
+        assert told.action.endswith("of acme: https://github.com/orgs/acme/sso?authorization_request=AAAB")
+
+
+@pytest.mark.parametrize("kind", ["FORBIDDEN", "NOT_FOUND", "INSUFFICIENT_SCOPES", None])
+def test_a_refusal_below_a_list_is_of_its_place_alone(kind: str | None) -> None:
+    words = "Resource protected by organization SAML enforcement."
+    nodes = {"repository": {"threads": {"nodes": [{"number": 1}, None]}}}
+    path = ["repository", "threads", "nodes", 1, "title"]
+    answer = read_graphql(ASK, raw(200, error(kind, words, nodes, path=path)))
+    assert answer.data["repository"]["threads"]["nodes"] == [{"number": 1}, Hidden(words)]
 
 
 def test_a_thread_that_is_gone_and_a_field_that_is_hidden_refuse_nothing_else() -> None:

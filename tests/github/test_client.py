@@ -11,9 +11,9 @@ import pytest
 
 from budget.prices import Prices, points
 from errors import JobOver, PartOver, RetryLater
-from github.answers import Gone
 from github.client import GitHub
 from github.credentials import App, Credentials
+from github.refusals import Gone
 from github.repositories import inspect
 from github.thread_types import THREAD_TYPES
 from github.threads import read_page, read_threads

@@ -9,8 +9,8 @@ from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
-from github.answers import InvalidCursor
 from github.listings import Entry, Listing
+from github.refusals import InvalidCursor
 from rows import Page, PullRequest
 from tests.activities.threads.conftest import Stored
 

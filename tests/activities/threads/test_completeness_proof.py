@@ -9,8 +9,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
-from github.answers import InvalidCursor
 from github.listings import Entry, Listing
+from github.refusals import InvalidCursor
 from rows import Part
 from store import parts, threads
 from store.coverage import BEGINNING

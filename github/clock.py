@@ -1,0 +1,38 @@
+"""Moments as GitHub tells them: ISO 8601 in what it answers, an HTTP date in the answer's headers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import ceil
+from time import time as seconds_now
+
+
+def time(value: str) -> datetime:
+    """The moment that an ISO 8601 text with an offset names."""
+    return datetime.fromisoformat(value)
+
+
+def time_or_none(value: str | None) -> datetime | None:
+    """As `time`; None for none."""
+    return datetime.fromisoformat(value) if value else None
+
+
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When the server sent the answer, by its own clock; None where `Date` is missing or unreadable."""
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def now_by(headers: Mapping[str, str]) -> datetime:
+    """The server's clock, and ours only where the answer has no date."""
+    return date_of(headers) or datetime.fromtimestamp(seconds_now(), UTC)
+
+
+def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
+    """When the question left, by the server's clock.
+
+    `Date` is that of the answer, `seconds` later: what changed in between is not in it.
+    """
+    return now_by(headers) - timedelta(seconds=ceil(seconds))

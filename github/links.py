@@ -1,0 +1,38 @@
+"""The `Link` header, in which REST names the other pages of a list (RFC 8288)."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s\",;]+))*)")
+_RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
+
+
+def links(headers: Mapping[str, str]) -> dict[str, str]:
+    """Addresses by relation: `next`, `last`, `prev`, `first`, as far as the header names them."""
+    found: dict[str, str] = {}
+    for address, parameters in _LINK.findall(headers.get("Link", "")):
+        for quoted, bare in _RELATIONS.findall(parameters):
+            for relation in (quoted or bare).lower().split():
+                found.setdefault(relation, address)
+    return found
+
+
+def query_of(address: str | None) -> str:
+    """The query of an address; empty for none."""
+    return urlsplit(address).query if address else ""
+
+
+def page_of(address: str | None) -> int | None:
+    """The number that an address has as `page`; None where it has none, as cursors of a list have."""
+    number = parse_qs(query_of(address)).get("page", [""])[0]
+    return int(number) if number.isdigit() else None
+
+
+def path_below(address: str | None, base: str) -> str | None:
+    """Path and query of an address below `base`, whose host stays the one that is asked: no token goes to another."""
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    path = parts.path.removeprefix(urlsplit(base).path.rstrip("/"))
+    return f"{path}?{parts.query}" if parts.query else path
