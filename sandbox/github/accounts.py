@@ -27,6 +27,10 @@ class Account:
     deleted: bool = False
     flagged: bool = field(default=False, init=False)
     """As spam: what it wrote is counted and shown to nobody."""
+    rest_name: str = field(default="", kw_only=True)
+    """Its login in REST, where that is another one than GraphQL's."""
+    picture: str = field(default="", kw_only=True)
+    """GraphQL's address of the avatar names it (`?u=`), REST's does not. Source: reports.md B."""
 
     def node_id(self, new: bool) -> str:
         if new:
@@ -39,7 +43,7 @@ class Account:
 
     @property
     def rest_login(self) -> str:
-        return f"{self.login}[bot]" if self.typename == "Bot" else self.login
+        return self.rest_name or (f"{self.login}[bot]" if self.typename == "Bot" else self.login)
 
     @property
     def resource_path(self) -> str:
@@ -51,6 +55,11 @@ class Account:
 
     @property
     def avatar_url(self) -> str:
+        picture = f"u={self.picture}&" if self.picture else ""
+        return f"https://avatars.githubusercontent.com/u/{self.database_id}?{picture}v=4"
+
+    @property
+    def rest_avatar_url(self) -> str:
         return f"https://avatars.githubusercontent.com/u/{self.database_id}?v=4"
 
     def rename(self, login: str) -> None:

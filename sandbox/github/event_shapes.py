@@ -52,7 +52,7 @@ def _actor(call: Call, account: Account) -> dict[str, Any]:
         "display_login": account.login,
         "gravatar_id": "",
         "url": f"{call.root}/users/{account.rest_login}",
-        "avatar_url": account.avatar_url,
+        "avatar_url": account.rest_avatar_url,
     }
 
 

@@ -27,7 +27,7 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
         "login": account.rest_login,
         "id": account.database_id,
         "node_id": account.node_id(call.new_ids),
-        "avatar_url": account.avatar_url,
+        "avatar_url": account.rest_avatar_url,
         "gravatar_id": "",
         "url": f"{call.root}/users/{account.rest_login}",
         "html_url": account.url,

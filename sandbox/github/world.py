@@ -71,6 +71,23 @@ class World:
                 self.remember(account)
             return self.accounts[key]
 
+    def mannequin(self, login: str) -> Account:
+        """A new placeholder for somebody of an imported repository. It may bear the login of another account, and
+        nobody finds it by that. Source: reports.md B, psf/gh-migration#11."""
+        with self.lock:
+            made = Account(self, "Mannequin", self.next_id("Account"), login, None, "2015-01-01T00:00:00Z")
+            self.remember(made)
+            return made
+
+    def copilots(self) -> tuple[Account, Account]:
+        """The one that reviews, and the one that writes code: two accounts that REST calls `Copilot`.
+
+        Source: reports.md B, breferrari/vigia#132, idd-skill#2507."""
+        reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
+        coder = self.account("copilot-swe-agent", "Bot", 198982749)
+        reviewer.rest_name = coder.rest_name = "Copilot"
+        return reviewer, coder
+
     def team(self, organization: str, slug: str) -> Team:
         """The team, made with its organization if there is none."""
         with self.lock:

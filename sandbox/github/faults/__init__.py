@@ -8,6 +8,7 @@ GraphQL answer is checked against the schema (`conformance.py`): a shape that Gi
 """
 
 from sandbox.github.faults.accounts import Poorer
+from sandbox.github.faults.chance import Babble, OddTenth
 from sandbox.github.faults.edits import Edited, Touch
 from sandbox.github.faults.effect import Effect
 from sandbox.github.faults.fields import BrokenField, GoneCommits, Refused, refused_commits, refused_teams
@@ -37,6 +38,7 @@ from sandbox.github.faults.replies import (
 from sandbox.github.faults.transport import Hang, Held, Latency, Reset, Truncated
 
 __all__ = [
+    "Babble",
     "BadCredentials",
     "BadGateway",
     "Blank",
@@ -57,6 +59,7 @@ __all__ = [
     "Latency",
     "Miscounted",
     "NullNode",
+    "OddTenth",
     "Policy",
     "Poorer",
     "PrimaryLimit",

@@ -15,7 +15,7 @@ from sandbox.github.requests import Reply, Request
 class AlteredPage:
     """A page of a connection, which is its own `pageInfo`, with some of what it says replaced.
 
-    `nodes` are places of the page's nodes, or errors in the place of one: (place, what stands there).
+    `nodes` are those of the page's that are left, as (place in the page, what stands there: the thing, an error, None).
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
@@ -37,20 +37,23 @@ class AlteredPage:
 
 
 def _edge(edge: Any, thing: Any) -> Any:
-    return _LostEdge(edge, thing) if isinstance(thing, Exception) else edge
+    if thing is None and hasattr(getattr(edge, "thing", None), "starred_at"):
+        return None  # The node of such an edge is never null.
+    return edge if thing is edge.node else _LostEdge(edge, thing)
 
 
 class _LostEdge:
-    """An edge whose node is an error."""
+    """An edge whose node is an error, or null."""
 
-    def __init__(self, edge: Any, error: Exception) -> None:
-        self.node = error
+    def __init__(self, edge: Any, instead: Exception | None) -> None:
+        self.node = instead
         self.cursor = edge.cursor
         self.thing = edge.thing if isinstance(edge, Edge) else None
 
 
-def is_page(value: Any) -> bool:
-    return hasattr(value, "page_info") and hasattr(value, "edges")
+def is_page(field: Field, value: Any) -> bool:
+    """Whether the field is a connection. A page is its own `pageInfo`."""
+    return not field.name.endswith(".pageInfo") and hasattr(value, "page_info") and hasattr(value, "edges")
 
 
 @dataclass
@@ -67,7 +70,7 @@ class Blank(Effect):
     resolves: ClassVar[bool] = True
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        if not is_page(value) or not names(self.name, field):
+        if not is_page(field, value) or not names(self.name, field):
             return value
         if self.number not in (None, getattr(field.source, "number", None)):
             return value
@@ -106,7 +109,7 @@ class Miscounted(Effect):
     resolves: ClassVar[bool] = True
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        if not is_page(value) or not names(self.name, field):
+        if not is_page(field, value) or not names(self.name, field):
             return value
         said: dict[str, Any] = {"total_count": self._count(value.total_count)}
         if hasattr(value, "filtered_count"):
@@ -130,7 +133,7 @@ class EndlessPages(Effect):
     _turns: int = field(default=0, init=False, repr=False)
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        if not is_page(value) or not names(self.name, field):
+        if not is_page(field, value) or not names(self.name, field):
             return value
         cursors = self._cursors.setdefault(f"{id(field.source)} {field.name}", [])
         if not cursors:
