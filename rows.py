@@ -260,6 +260,15 @@ class Page:
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
 
+    def updated_at(self, moment: datetime | None) -> list[str]:
+        """Node ids of the page's threads that were updated at that moment."""
+        return [
+            row.node_id
+            for rows in (self.pull_requests, self.issues, self.discussions)
+            for row in rows
+            if row.updated_at == moment
+        ]
+
     @property
     def changes(self) -> list[datetime]:
         """When each of the page's threads was updated."""

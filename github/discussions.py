@@ -4,6 +4,7 @@ from github.actors import Node, contributor, login
 from github.clock import time, time_or_none
 from github.node_ids import database_id
 from github.nodes import shown
+from github.pagination import next_cursor
 from rows import Discussion, DiscussionComment, Note, Page, Part, Whole
 
 PAGE = "Discussions"
@@ -58,13 +59,14 @@ def add_comments(nodes: list[Node], discussion: int, number: int | None, page: P
         keys = add_replies(answers.nodes, discussion, github_id, page) + answers.keys
         if answers.hidden:
             page.hidden.append(Note("hidden", "replies", number, node["id"], len(answers.hidden), answers.hidden[-1]))
-        if not replies["pageInfo"]["hasNextPage"] and len(keys) >= replies["totalCount"]:
+        cursor = next_cursor(replies["pageInfo"], None)
+        if cursor is None and len(keys) >= replies["totalCount"]:
             if not answers.hidden:
                 page.whole_comments.append(Whole(github_id, page.asked_at, keys))
             continue
         part = Part("replies", node["id"], number, page.asked_at, expected=replies["totalCount"], parent=github_id)
-        if replies["pageInfo"]["hasNextPage"]:
-            part.cursor, part.seen = replies["pageInfo"]["endCursor"], keys
+        if cursor is not None:
+            part.cursor, part.seen = cursor, keys
         rest.append(part)
     return seen, rest
 

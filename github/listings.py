@@ -11,6 +11,7 @@ from github.client import GitHub
 from github.clock import time
 from github.node_ids import database_id
 from github.nodes import Hidden, shown
+from github.pagination import leads_nowhere, next_cursor
 from github.refusals import Gone
 from github.repositories import check_identity
 from github.thread_types import ThreadType
@@ -40,6 +41,8 @@ class Listing:
     seconds: float
     withheld: list[str] = field(default_factory=list)
     """GitHub's words for each thread that is refused."""
+    leads_nowhere: bool = False
+    """GitHub says that the list goes on and not where: `end_cursor` is None, and this is not its end."""
 
 
 async def read_listing(
@@ -57,7 +60,7 @@ async def read_listing(
         variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
     requests = 1 + (first if kind.listed_connections > 1 else 0)
     answer = await github.graphql(kind.listing, variables, requests=requests)
-    return listing_of(connection_of(answer, repository), answer, repository)
+    return listing_of(connection_of(answer, repository), after, answer, repository)
 
 
 def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
@@ -74,7 +77,7 @@ def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
     return connection
 
 
-def listing_of(connection: Node, answer: Answer, repository: RepositoryRef) -> Listing:
+def listing_of(connection: Node, after: str | None, answer: Answer, repository: RepositoryRef) -> Listing:
     what = f"threads of {repository.full_name}"
     # A refused thread is null itself, or takes its edge along.
     edges = shown([_edge_or_null(edge) for edge in connection["edges"]], what)
@@ -91,8 +94,15 @@ def listing_of(connection: Node, answer: Answer, repository: RepositoryRef) -> L
         for edge in edges.nodes
     ]
     info = connection["pageInfo"]
-    end_cursor = info["endCursor"] if info["hasNextPage"] else None
-    return Listing(entries, connection["totalCount"], end_cursor, answer.asked_at, answer.seconds, edges.hidden)
+    return Listing(
+        entries,
+        connection["totalCount"],
+        next_cursor(info, after),
+        answer.asked_at,
+        answer.seconds,
+        edges.hidden,
+        leads_nowhere(info, after),
+    )
 
 
 def _edge_or_null(edge: Any) -> Any:

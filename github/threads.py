@@ -17,6 +17,7 @@ from github.clock import time
 from github.listings import Listing, connection_of, listing_of
 from github.node_ids import database_id
 from github.nodes import HIDDEN_KEY, GoneNode, Hidden, shown
+from github.pagination import next_cursor
 from github.thread_types import THREAD_TYPES, ThreadType, page_requests
 from github.timeline import add_items as add_timeline
 from github.timeline import add_review, add_review_comments
@@ -81,10 +82,9 @@ async def read_page(
         _add_thread(kind, node, threads)
     if nodes:
         threads.last = (time(nodes[-1]["updatedAt"]), nodes[-1]["id"])
-    info = connection["pageInfo"]
-    threads.end_cursor = info["endCursor"] if info["hasNextPage"] else None
+    threads.end_cursor = next_cursor(connection["pageInfo"], after)
     if listed := answer.data["repository"].get("changes"):
-        threads.changes = listing_of(listed, answer, repository)
+        threads.changes = listing_of(listed, None, answer, repository)
     return threads
 
 
@@ -125,7 +125,7 @@ async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], fi
         _add_items(kind, connection, part, threads)
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
-        if _advance(part, connection["pageInfo"], total, threads):
+        if _advance(part, connection, total, threads):
             _add_whole(threads.page.whole_threads, part)
             if kind.kind == "pull_request":
                 _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
@@ -141,7 +141,7 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
         before, nodes = len(threads.page.reviews), _shown(connection, part, threads.page)
         part.seen.extend(add_review(each, _parent(part), threads.page) for each in nodes)
         threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
-        _advance(part, connection["pageInfo"], connection["totalCount"], threads)
+        _advance(part, connection, connection["totalCount"], threads)
     return threads
 
 
@@ -153,7 +153,7 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
         connection = node["comments"]
         nodes = _shown(connection, part, threads.page)
         part.seen.extend(add_timeline(nodes, _parent(part), kind.kind, threads.page))
-        _advance(part, connection["pageInfo"], connection["totalCount"], threads)
+        _advance(part, connection, connection["totalCount"], threads)
     return threads
 
 
@@ -173,7 +173,7 @@ async def read_review_comments(
         review = _parent(part)
         nodes = _shown(connection, part, threads.page)
         part.seen.extend(add_review_comments(nodes, review, pull_requests_of[review], threads.page))
-        if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
+        if _advance(part, connection, connection["totalCount"], threads):
             _add_whole(threads.page.whole_reviews, part)
     return threads
 
@@ -187,7 +187,7 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
         discussion = database_id(node["discussion"])
         nodes = _shown(connection, part, threads.page)
         part.seen.extend(discussions.add_replies(nodes, discussion, _parent(part), threads.page))
-        if _advance(part, connection["pageInfo"], connection["totalCount"], threads):
+        if _advance(part, connection, connection["totalCount"], threads):
             _add_whole(threads.page.whole_comments, part)
     return threads
 
@@ -232,12 +232,11 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
     connection = node[kind.items]
     part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=github_id)
     _add_items(kind, connection, part, threads)
-    goes_on = connection["pageInfo"]["hasNextPage"]
+    goes_on = next_cursor(connection["pageInfo"], None)
     if goes_on or len(part.seen) < connection[kind.count]:
         part.expected = connection[kind.count]
-        if goes_on:
-            part.cursor = connection["pageInfo"]["endCursor"]
-        else:
+        part.cursor = goes_on
+        if goes_on is None:
             part.seen = []
         if kind.kind == "issue":
             issues.add_closings(shown(connection["nodes"], part.kind).nodes, github_id, page)
@@ -269,14 +268,22 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
     ]
 
 
-def _advance(part: Part, info: Node, total: int, threads: Threads) -> bool:
-    """Moves the part behind its page. True if it is whole now: as many children as the connection counts."""
-    part.expected = total
-    if info["hasNextPage"]:
-        part.cursor = info["endCursor"]
+def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
+    """Moves the part behind its page. True if it is whole now: as many children as the connection counts.
+
+    A page that shows nothing new counts as an attempt, so that pages that lead in a circle end.
+    """
+    cursor = next_cursor(connection["pageInfo"], part.cursor)
+    seen = list(dict.fromkeys(part.seen))
+    shows_new = len(seen) > len(part.seen) - len(connection["nodes"])
+    part.expected, part.seen = total, seen
+    if cursor is not None and (shows_new or len(seen) < total):
+        part.cursor = cursor
+        if not shows_new:
+            part.attempts += 1
         threads.going_on.append(part)
         return False
-    if len(set(part.seen)) < total:
+    if len(seen) < total:
         # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
         # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
         part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at

@@ -1,5 +1,6 @@
 """The catch-up: what changed while the history was read is listed from the top down to the floor, round by round."""
 
+from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
@@ -55,14 +56,26 @@ class CatchUp:
                 or entry.github_id in commented
             )
         ]
-        round_is_over = len(recent) < len(listing.entries) or listing.end_cursor is None
         after = position.after_listing(total=listing.total, new=len(set(ids) - known))
-        return Turn(self._move(after, listing, round_is_over=round_is_over), put=changed, points=points)
+        return Turn(
+            self._move(after, listing, below_floor=len(recent) < len(listing.entries)), put=changed, points=points
+        )
 
-    def _move(self, position: ThreadPosition, listing: Listing, *, round_is_over: bool) -> ThreadPosition:
+    def _move(self, position: ThreadPosition, listing: Listing, *, below_floor: bool) -> ThreadPosition:
         began = position.round_began or listing.asked_at
-        if not round_is_over:
-            return position.continue_round(cursor=listing.end_cursor, began=began)
+        last = listing.entries[-1].updated_at if listing.entries else None
+        ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
+        progress = position.list_progress.descend(last, ties)
+        on = position.continue_round(
+            cursor=listing.end_cursor, began=began, listed=len(listing.entries), progress=progress
+        )
+        at_end = listing.end_cursor is None and not listing.leads_nowhere
+        # A list that says that it goes on and brings nothing more is at its end if it brought as many as GitHub counts.
+        at_end = at_end or (progress.idle > 0 and on.round_listed >= listing.total)
+        if not below_floor and not at_end:
+            if progress.is_stuck:
+                raise Standstill("list of threads by their last update")
+            return on
         if position.news_first:
             return position.to_history_below(began=began)
         if position.round_pages == 0 or position.round >= MOST_ROUNDS:

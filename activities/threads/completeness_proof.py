@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
@@ -106,11 +107,20 @@ class CompletenessProof:
             return Turn(position.begin_relist_again())
         self._sizes.answered(listing.seconds)
         ids = [entry.github_id for entry in listing.entries]
-        last = listing.entries[-1].created_at if listing.entries and listing.end_cursor else listing.asked_at
+        last = listing.entries[-1].created_at if listing.entries else None
+        ties = [entry.node_id for entry in listing.entries if entry.created_at == last]
+        progress = position.list_progress.ascend(last, ties)
+        after = position.after_relist_page(cursor=listing.end_cursor, listed=len(ids), born=last, progress=progress)
+        at_end = listing.end_cursor is None and not listing.leads_nowhere
+        # A list that says that it goes on and brings nothing more is at its end if it brought as many as GitHub counts.
+        at_end = at_end or (progress.idle > 0 and after.listed >= listing.total)
+        if not at_end and progress.is_stuck:
+            raise Standstill("list of threads by their birth")
+        born = (position.born, listing.asked_at if at_end or last is None else last)
         async with self._database.transaction() as connection:
             known = await threads.known(connection, self._sweep.data_type, ids)
             unlisted = await threads.unlisted(
-                connection, self._sweep.data_type, self._sweep.repository.repository_id, (position.born, last), ids
+                connection, self._sweep.data_type, self._sweep.repository.repository_id, born, ids
             )
         put = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
@@ -118,11 +128,7 @@ class CompletenessProof:
             if entry.github_id not in known
         ]
         put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
-        if listing.end_cursor is None:
-            after = position.end_relist(listed=len(ids))
-        else:
-            after = position.after_relist_page(cursor=listing.end_cursor, listed=len(ids), born=last)
-        return Turn(after, put=put, points=1)
+        return Turn(after.end_relist() if at_end else after, put=put, points=1)
 
     def _incomplete(self, message: str) -> Failure:
         return Failure(

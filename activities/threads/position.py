@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 
 from activities.position import Position
+from activities.progress import Progress
 from activities.turn import CLOCK_SLACK
 from store.coverage import Coverage
 
@@ -36,6 +37,7 @@ class ReviewCommentPlace:
     """From here on an earlier leg read the list, and knew all of its pull requests: it need not be read again."""
     read_number: int = 0
     """Comments from `read_from` on."""
+    progress: Progress = field(default_factory=Progress)
     recounted: bool = False
     """`read_number` was asked for again, because what was listed fell short."""
 
@@ -44,7 +46,15 @@ class ReviewCommentPlace:
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
     def after_page(
-        self, *, since: datetime, path: str | None, last: list[str], ended: bool, strangers: bool, listed: int
+        self,
+        *,
+        since: datetime,
+        path: str | None,
+        last: list[str],
+        ended: bool,
+        strangers: bool,
+        listed: int,
+        latest: datetime | None,
     ) -> Self:
         """A page was read: it listed `listed` comments of those that were counted."""
         return replace(
@@ -53,6 +63,7 @@ class ReviewCommentPlace:
             path=path,
             last=last,
             ended=ended,
+            progress=self.progress.ascend(latest, last),
             strangers=self.strangers or strangers,
             shown=self.shown + listed,
         )
@@ -111,14 +122,20 @@ class ThreadPosition(Position):
     round_began: datetime | None = None
     """catch_up: when its first page was asked for; None before."""
     round_pages: int = 0
+    round_listed: int = 0
+    """catch_up: threads that the round's pages listed so far."""
     route: int = 0
     """comments: which of the type's REST lists is being read."""
     comments_since: datetime | None = None
     """comments: the change from which the present page was asked for."""
     reached_end: bool = False
     """The history was swept to its very end, so that counts can be compared."""
+    progress: Progress = field(default_factory=Progress)
+    """Of the history."""
+    list_progress: Progress = field(default_factory=Progress)
+    """Of the list that another phase reads."""
     seeks: int = 0
-    """How often a cursor was refused since it last worked."""
+    """How often a cursor was refused since one led on."""
     relisted: bool = False
     """verify: every thread was listed once and what was missing was fetched."""
     listed: int = 0
@@ -185,19 +202,22 @@ class ThreadPosition(Position):
         total: int | None,
         swept: int,
         seen: int,
+        ties: list[str],
     ) -> Self:
         """Behind a page of the history that showed `seen` threads, `swept` of them in scope.
 
-        `last`: updatedAt and node id of the page's last thread.
+        `last`: updatedAt and node id of the page's last thread. `ties`: node ids of those updated at the same moment.
         """
         updated_at, node_id = last or (self.updated_at, self.node_id)
         floor = self.floor or asked_at - CLOCK_SLACK
+        progress = self.progress.descend(last[0] if last else None, ties)
         return replace(
             self,
             cursor=cursor,
             updated_at=updated_at,
             node_id=node_id,
-            seeks=0,
+            seeks=self.seeks if progress.idle else 0,
+            progress=progress,
             floor=floor,
             first_floor=self.first_floor or floor,
             total=total,
@@ -207,7 +227,9 @@ class ThreadPosition(Position):
 
     def to_catch_up(self, *, below: str | None) -> Self:
         """The history is read: to its end, or with `below` the cursor of what is older than the cutoff."""
-        return replace(self, phase="catch_up", cursor=None, below=below, reached_end=below is None)
+        return replace(
+            self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
+        )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
         """One answer brought everything in scope, so that nothing can have changed since."""
@@ -216,10 +238,10 @@ class ThreadPosition(Position):
 
     def to_seek(self) -> Self:
         """GitHub refused the history's cursor."""
-        return replace(self, phase="seek", cursor=None, seeks=self.seeks + 1)
+        return replace(self, phase="seek", cursor=None, seeks=self.seeks + 1, list_progress=Progress())
 
-    def seek_on(self, cursor: str) -> Self:
-        return replace(self, cursor=cursor)
+    def seek_on(self, cursor: str | None, progress: Progress) -> Self:
+        return replace(self, cursor=cursor, list_progress=progress)
 
     def back_to_history(self, cursor: str | None) -> Self:
         """The place is found again."""
@@ -229,29 +251,46 @@ class ThreadPosition(Position):
 
     def begin_round_again(self) -> Self:
         """GitHub refused the listing's cursor: the round begins again from the top."""
-        return replace(self, cursor=None, round_began=None, round_pages=0)
+        return replace(
+            self,
+            cursor=None,
+            round_began=None,
+            round_pages=0,
+            round_listed=0,
+            list_progress=self.list_progress.restart(),
+        )
+
+    def end_round(self) -> Self:
+        return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
         """A listing says how many threads there are, and showed `new` threads that are not stored."""
         return replace(self, total=total, seen=self.seen + new)
 
-    def continue_round(self, *, cursor: str | None, began: datetime) -> Self:
-        """The floor is not reached yet."""
-        return replace(self, cursor=cursor, round_began=began, round_pages=self.round_pages + 1)
+    def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
+        """Behind a page that listed `listed` threads; one that brought the list no further is not counted."""
+        return replace(
+            self,
+            cursor=cursor,
+            round_began=began,
+            round_pages=self.round_pages + 1,
+            round_listed=self.round_listed + (0 if progress.idle else listed),
+            list_progress=progress,
+        )
 
     def next_round(self, *, began: datetime) -> Self:
         """A round took several pages: what changed since it began is listed again."""
-        again = self.begin_round_again()
-        return replace(again, floor=began - CLOCK_SLACK, round=self.round + 1)
+        return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
         """What is new is listed: the history goes on where the sweep before this one left it."""
-        again = self.begin_round_again()
-        return replace(again, phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK)
+        return replace(
+            self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
+        )
 
     def to_review_comments(self, *, as_of: datetime) -> Self:
         """Caught up: every change up to `as_of` is stored, or is a part."""
-        return replace(self.begin_round_again(), phase="review_comments", as_of=as_of)
+        return replace(self.end_round(), phase="review_comments", as_of=as_of)
 
     # Review comments, and the comments that did not bump their thread
 
@@ -263,13 +302,13 @@ class ThreadPosition(Position):
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
-        return replace(self, phase=phase)
+        return replace(self, phase=phase, list_progress=Progress())
 
-    def next_comment_page(self, *, path: str, since: datetime) -> Self:
-        return replace(self, cursor=path, comments_since=since)
+    def next_comment_page(self, *, path: str, since: datetime, progress: Progress) -> Self:
+        return replace(self, cursor=path, comments_since=since, list_progress=progress)
 
     def next_comment_list(self) -> Self:
-        return replace(self, cursor=None, comments_since=None, route=self.route + 1)
+        return replace(self, cursor=None, comments_since=None, route=self.route + 1, list_progress=Progress())
 
     def end_comment_lists(self) -> Self:
         """Every comment up to `as_of` is stored, whether it bumped its thread or not."""
@@ -279,21 +318,31 @@ class ThreadPosition(Position):
 
     def to_relist(self) -> Self:
         """The counts do not agree."""
-        return replace(self, phase="relist", cursor=None)
+        return replace(self, phase="relist", cursor=None, list_progress=Progress())
 
     def begin_relist_again(self) -> Self:
         """GitHub refused the listing's cursor."""
-        return replace(self, cursor=None, listed=0, born=None)
+        return replace(self, cursor=None, listed=0, born=None, list_progress=self.list_progress.restart())
 
-    def after_relist_page(self, *, cursor: str, listed: int, born: datetime) -> Self:
-        return replace(self, cursor=cursor, listed=self.listed + listed, born=born)
+    def after_relist_page(self, *, cursor: str | None, listed: int, born: datetime | None, progress: Progress) -> Self:
+        """Behind a page that listed `listed` threads; one that brought the list no further is not counted."""
+        if progress.idle:
+            return replace(self, cursor=cursor, list_progress=progress)
+        return replace(self, cursor=cursor, listed=self.listed + listed, born=born, list_progress=progress)
 
-    def end_relist(self, *, listed: int) -> Self:
-        """The last page listed `listed` threads: now their number is known."""
-        total = self.listed + listed
-        return replace(self.begin_relist_again(), phase="verify", relisted=True, total=total, seen=total)
+    def end_relist(self) -> Self:
+        """All threads are listed: now their number is known."""
+        total = self.listed
+        return replace(self, phase="verify", cursor=None, listed=0, born=None, relisted=True, total=total, seen=total)
 
     def to_retry(self) -> Self:
-        """The type failed. A retry begins at the catch-up: it lists what changed since, and counts anew."""
+        """The type failed. A retry begins at the catch-up: it lists what changed since, and counts anew.
+
+        A history that did not come to its end begins again at its top.
+        """
+        if self.phase in ("history", "seek"):
+            return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)
         floor = self.as_of - CLOCK_SLACK if self.as_of else self.floor
-        return replace(self, phase="catch_up", cursor=None, floor=floor, round=1, route=0, relisted=False)
+        return replace(
+            self.end_round(), phase="catch_up", floor=floor, round=1, route=0, comments_since=None, relisted=False
+        )

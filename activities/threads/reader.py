@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from activities.failures import as_failure
+from activities.progress import Standstill
 from activities.threads.catch_up import CatchUp
 from activities.threads.completeness_proof import CompletenessProof
 from activities.threads.look_ahead import LookAhead, Request
@@ -72,6 +74,10 @@ class ThreadReader:
                 if self._sizes.halve(error.code):
                     continue
                 turn = await self._too_large(position, error)
+            except Standstill as error:
+                failure = as_failure(error, repository=self._sweep.repository.full_name, cursor=position.cursor)
+                failure = failure.of_type(self._sweep.data_type)
+                turn = Turn(position.to_retry(), outcome="failed", failure=failure)
             turn.position = turn.position.with_sizes(self._sizes.learned)
             turn.requests = self._look_ahead.sent
             turn.expected = self._expected(turn.position)
@@ -172,8 +178,13 @@ class ThreadReader:
             total=read.total,
             swept=sum(updated_at >= cutoff_at for updated_at in changes),
             seen=len(changes),
+            ties=read.page.updated_at(read.last[0]) if read.last else [],
         )
-        if read.end_cursor is None or (after.updated_at is not None and after.updated_at < cutoff_at):
+        if after.progress.is_stuck:
+            # Pages that lead in a circle have no more to show. Whether that is all, the counts will tell.
+            log.warning("the history does not go on", updated_at=str(after.updated_at))
+            after = after.to_catch_up(below=None)
+        elif read.end_cursor is None or (after.updated_at is not None and after.updated_at < cutoff_at):
             after = after.to_catch_up(below=read.end_cursor)
             if position.floor is None:
                 # Everything in scope came in one answer: there is nothing to catch up with.
@@ -200,14 +211,19 @@ class ThreadReader:
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Down a listing to behind the last thread that was updated after the place; equally old ones come again."""
         listing = await self._list.page(position.cursor)
+        last = listing.entries[-1].updated_at if listing.entries else None
+        ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
+        progress = position.list_progress.descend(last, ties)
         cursor = position.cursor
         for entry in listing.entries:
             if position.updated_at is None or entry.updated_at <= position.updated_at:
                 return Turn(position.back_to_history(cursor), points=1)
             cursor = entry.cursor
-        if listing.end_cursor is None:
+        if listing.end_cursor is None and not listing.leads_nowhere:
             return Turn(position.back_to_history(cursor), points=1)
-        return Turn(position.seek_on(listing.end_cursor), points=1)
+        if progress.is_stuck:
+            raise Standstill("list of threads by their last update")
+        return Turn(position.seek_on(listing.end_cursor, progress), points=1)
 
     # What is too large by itself (8)
 
@@ -229,6 +245,7 @@ class ThreadReader:
             total=position.total,
             swept=1,
             seen=1,
+            ties=[entry.node_id],
         )
         if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
             after = after.to_catch_up(below=entry.cursor if listing.end_cursor else None)

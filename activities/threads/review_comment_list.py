@@ -99,7 +99,11 @@ class ReviewCommentList:
             ended=read.next_path is None or enough,
             strangers=strangers,
             listed=_of_those_counted(place, read),
+            latest=read.latest,
         )
+        if after.progress.is_stuck:
+            log.warning("the list of review comments does not go on", since=str(since))
+            return Turn(position.with_listing(place.leave()))
         if path_on is None:
             # Of another length, numbered pages would begin again at the first.
             self._sizes.answered(read.seconds)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import structlog
 
+from activities.progress import Standstill
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -74,8 +75,12 @@ class UnbumpedComments:
             Part("thread", node_id, number, position.first_floor)
             for number, node_id in sorted((await self._threads_to_read(comments)).items())
         ]
+        ties = [str(comment.github_id) for comment in comments if comment.updated_at == latest]
+        progress = position.list_progress.ascend(latest, ties)
+        if next_path is not None and progress.is_stuck:
+            raise Standstill(f"list {route}")
         if next_path is not None:
-            return Turn(position.next_comment_page(path=next_path, since=since), put=put)
+            return Turn(position.next_comment_page(path=next_path, since=since, progress=progress), put=put)
         if position.route + 1 < len(self._type.comment_routes):
             return Turn(position.next_comment_list(), put=put)
         return Turn(position.end_comment_lists(), put=put)

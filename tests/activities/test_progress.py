@@ -35,3 +35,14 @@ def test_the_count_begins_anew_when_something_moves() -> None:
     progress = Progress().count(moved=False).count(moved=False)
     assert progress.idle == 2
     assert not progress.count(moved=True).idle
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_pages_of_one_moment_move_as_long_as_each_shows_something_else(down: bool) -> None:
+    progress = Progress()
+    for number in range(10 * MOST_IDLE):
+        shown = [f"thread {number}"]
+        progress = progress.descend(AT, shown) if down else progress.ascend(AT, shown)
+        assert not progress.idle
+    again = progress.descend(AT, ["thread 7"]) if down else progress.ascend(AT, ["thread 7"])
+    assert again.idle == 1

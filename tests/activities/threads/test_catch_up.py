@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from activities.progress import MOST_IDLE, Progress, Standstill
 from activities.threads.catch_up import MOST_ROUNDS, CatchUp
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -144,7 +147,7 @@ async def test_what_is_older_than_the_cutoff_is_not_fetched(stored: Stored) -> N
 
 async def test_a_refused_cursor_begins_the_round_again(stored: Stored) -> None:
     listings = Listings(InvalidCursor("invalid_cursor", "no"), listing(entry(1, hours(0.5))))
-    position = AT_FLOOR.continue_round(cursor="gone", began=hours(0.9))
+    position = AT_FLOOR.continue_round(cursor="gone", began=hours(0.9), listed=100, progress=Progress())
     turn = await catch_up(stored, listings).turn(position)
     assert listings.cursors == ["gone", None]
     assert (turn.position.round_began, turn.position.round_pages) == (ASKED_AT, 1)
@@ -166,7 +169,7 @@ async def test_a_listing_that_came_along_is_of_no_use_in_the_middle_of_a_round(s
     listings = Listings(listing(entry(2, hours(-1))))
     catching_up = catch_up(stored, listings)
     catching_up.begin_with(listing(entry(1, hours(0.5))))
-    await catching_up.turn(AT_FLOOR.continue_round(cursor="c", began=hours(0.9)))
+    await catching_up.turn(AT_FLOOR.continue_round(cursor="c", began=hours(0.9), listed=100, progress=Progress()))
     assert listings.cursors == ["c"]
 
 
@@ -175,3 +178,37 @@ async def test_with_news_first_the_history_goes_on_below(stored: Stored) -> None
     turn = await catch_up(stored, Listings(listing(entry(1, hours(-1))))).turn(position)
     assert (turn.position.phase, turn.position.cursor, turn.position.news_first) == ("history", "lower", False)
     assert turn.position.floor == ASKED_AT - CLOCK_SLACK
+
+
+async def until_it_ends(catching_up: CatchUp, position: ThreadPosition) -> tuple[ThreadPosition, int]:
+    for requests in range(1, 100):
+        position = (await catching_up.turn(position)).position
+        if position.phase != "catch_up" or position.round > 1:
+            return position, requests
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("end_cursor", [None, "again"], ids=["nowhere", "in a circle"])
+async def test_a_list_that_does_not_go_on_ends_with_its_reason(end_cursor: str | None, stored: Stored) -> None:
+    page = listing(entry(1, hours(0.5)), end_cursor=end_cursor)
+    page.leads_nowhere = end_cursor is None
+    listings = Listings(*[page] * 100)
+    with pytest.raises(Standstill):
+        await until_it_ends(catch_up(stored, listings), AT_FLOOR)
+    assert len(listings.cursors) <= MOST_IDLE + 1
+
+
+@pytest.mark.parametrize("end_cursor", [None, "again"], ids=["nowhere", "in a circle"])
+async def test_a_list_that_says_it_goes_on_and_listed_as_many_as_there_are_is_at_its_end(
+    end_cursor: str | None, stored: Stored
+) -> None:
+    page = listing(entry(1, hours(0.5)), end_cursor=end_cursor)
+    page.total, page.leads_nowhere = 1, end_cursor is None
+    _, requests = await until_it_ends(catch_up(stored, Listings(*[page] * 100)), AT_FLOOR)
+    assert requests == 2
+
+
+async def test_a_cursor_that_is_refused_again_and_again_ends_with_its_reason(stored: Stored) -> None:
+    pages: list[Listing | Exception] = [listing(entry(1, hours(0.5))), InvalidCursor("invalid_cursor", "no")]
+    with pytest.raises(Standstill):
+        await until_it_ends(catch_up(stored, Listings(*pages * 100)), AT_FLOOR)

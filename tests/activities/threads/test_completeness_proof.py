@@ -1,9 +1,11 @@
 """Complete is what is proved: by counts, or by unbroken pages to the cutoff; and only what is proved is covered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from activities.progress import MOST_IDLE, Progress, Standstill
 from activities.threads.completeness_proof import CompletenessProof
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -41,7 +43,7 @@ def at_verify(total: int, seen: int | None = None, *, reached_end: bool = True, 
         round=1,
         below=None if reached_end else "below",
     )
-    return position.end_relist(listed=total) if fields.get("relisted") else position
+    return replace(position, relisted=True) if fields.get("relisted") else position
 
 
 def proof(stored: Stored, *pages: Listing | Exception) -> CompletenessProof:
@@ -162,7 +164,25 @@ async def test_what_is_stored_and_not_listed_is_asked_for_by_its_id_and_stays_un
 
 
 async def test_a_refused_cursor_begins_the_listing_again(stored: Stored) -> None:
-    at = at_verify(4).to_relist().after_relist_page(cursor="gone", listed=2, born=BORN)
+    at = at_verify(4).to_relist().after_relist_page(cursor="gone", listed=2, born=BORN, progress=Progress())
     turn = await proof(stored, InvalidCursor("invalid_cursor", "no")).relist(at)
     position = turn.position
     assert (position.phase, position.cursor, position.listed, position.born) == ("relist", None, 0, None)
+
+
+@pytest.mark.parametrize("end_cursor", [None, "again"], ids=["nowhere", "in a circle"])
+async def test_a_list_by_birth_that_does_not_go_on_ends(end_cursor: str | None, stored: Stored) -> None:
+    """With its reason if it listed fewer than GitHub counts, and as complete if it listed as many."""
+    await store(stored, 1)
+    page = listing(1, end_cursor=end_cursor)
+    page.leads_nowhere = end_cursor is None
+    position, requests = at_verify(9).to_relist(), 0
+    with pytest.raises(Standstill):
+        while True:
+            requests += 1
+            position = (await proof(stored, page).relist(position)).position
+    assert requests <= MOST_IDLE + 1
+    page.total = 1
+    position = (await proof(stored, page).relist(at_verify(9).to_relist())).position
+    position = (await proof(stored, page).relist(position)).position
+    assert (position.phase, position.total) == ("verify", 1)
