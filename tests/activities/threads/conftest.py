@@ -10,7 +10,7 @@ from github.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
 from sandbox.purchase import Repository, create_workspace
-from store import jobs, pages, parts, sweeps, transitions
+from store import contributors, jobs, pages, parts, sweeps, transitions
 from store.database import Database
 from store.sweeps import Sweep
 
@@ -50,6 +50,7 @@ class Stored:
             ]
 
     async def write(self, page: Page) -> None:
+        await contributors.write(self.database, page.contributors.values(), page.asked_at)
         async with self.database.transaction() as connection:
             await pages.write(connection, self.sweep.repository, page, self.sweep.cutoff_at)
 
