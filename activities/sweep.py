@@ -91,6 +91,7 @@ class _Slice:
 
     def __init__(self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event) -> None:
         self._database = sources.database
+        self._github = sources.github
         self._pace = slice_.pace
         self._threads_ended = slice_.threads_ended
         self._threads_behind = slice_.threads_behind
@@ -162,6 +163,10 @@ class _Slice:
             heartbeat.cancel()
             await self._reader.close()
 
+    def _left_out(self) -> frozenset[str]:
+        """What GitHub's schema lacks on this server; nothing of it is asked for embeddings."""
+        return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
+
     async def _removed(self) -> bool:
         async with self._database.transaction() as connection:
             return await sweeps.is_removed(connection, self._sweep)
@@ -232,7 +237,7 @@ class _Slice:
                 points=turn.points,
             )
             if turn.coverage is not None:
-                await coverage.write(connection, sweep, turn.coverage)
+                await coverage.write(connection, sweep, turn.coverage, self._left_out())
         sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = status, turn.failure
         self._notes = turn.notes

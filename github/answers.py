@@ -14,7 +14,8 @@ from errors import RetryNow
 from github.clock import asked_at, now_by, time
 from github.links import links, page_of, path_below
 from github.nodes import GoneNode, Hidden, Path, mark
-from github.refusals import is_limit, message_of, of_error, of_http
+from github.refusals import SchemaMismatch, is_limit, message_of, of_error, of_http
+from github.server_schema import is_mismatch
 
 log = structlog.get_logger(__name__)
 
@@ -68,10 +69,12 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
         raise _no_answer(raw, ask.operation)
-    data = content.get("data")
+    data, errors = content.get("data"), content.get("errors") or ()
+    if not data and (mismatches := [error for error in errors if is_mismatch(error)]):
+        raise SchemaMismatch(ask.operation, mismatches)
     refused: dict[Path, str] = {}
     unmarked: dict[Path, str] = {}
-    for error in content.get("errors") or ():
+    for error in errors:
         path = tuple(error.get("path") or ())
         if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
             mark(data, path, GoneNode())

@@ -32,6 +32,8 @@ from github.answers import (
 )
 from github.credentials import Credential, Credentials, Installation
 from github.refusals import Limited, ScopeMissing, Unauthorized
+from github.server_documents import ServerDocuments
+from github.server_schema import INTROSPECTION
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,7 @@ class GitHub:
         self._pool = pool
         self.prices = prices or Prices()
         self._session: aiohttp.ClientSession | None = None
+        self._documents = ServerDocuments(self._introspect)
         self._standings: dict[str, _Standing] = {}
         self._introducing = asyncio.Lock()
         self._refused_what: dict[tuple[str, str], set[str]] = {}
@@ -138,12 +141,12 @@ class GitHub:
 
         async def send(credential: Credential, secret: str) -> Raw:
             teams = credential.account not in self._without_teams
-            query = documents.text(operation, aliases, teams=teams)
-            whole = {**self._names, **variables}
+            query = self._documents.text(operation, aliases, teams=teams)
+            whole = {**self._names, **self._documents.variables(operation, aliases, variables)}
             body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
             return await self._exchange("POST", self._graphql_url, body, secret)
 
-        answer = await self._ask(ask, send, read_graphql)
+        answer = await self._documents.fitting(operation, aliases, lambda: self._ask(ask, send, read_graphql))
         self.prices.took(operation, answer.seconds)
         if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):
             log.warning(
@@ -175,6 +178,24 @@ class GitHub:
         Raises what the taxonomy has for it if that cannot be found out now; it is asked again before the first request.
         """
         await self._candidates(Ask("graphql", "Viewer"), set())
+
+    # --- The server's schema
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """What was not asked for, because this server's schema lacks it: part of what coverage is of."""
+        return self._documents.left_out
+
+    async def has_learned(self, left_out: Collection[str]) -> bool:
+        """Whether this server has by now some of what was left out once."""
+        return await self._documents.has_learned(left_out)
+
+    async def _introspect(self) -> Answer:
+        async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
+            body = orjson.dumps({"query": INTROSPECTION, "operationName": "Introspection", "variables": {}})
+            return await self._exchange("POST", self._graphql_url, body, secret)
+
+        return await self._ask(Ask("graphql", "Introspection"), send, read_graphql)
 
     # --- Asking
 

@@ -135,22 +135,28 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 
 @cache
-def text(name: str, aliases: int = 0, *, teams: bool = True) -> str:
-    """The text that is sent for an operation; printed once, since printing a tree costs more than a page.
+def whole(name: str, aliases: int = 0, *, teams: bool = True) -> DocumentNode:
+    """The document of an operation, or of a template (`aliased`).
 
     Without `teams` nothing is asked of a Team but its type: its fields need a scope that many tokens lack.
     """
-    whole = aliased(name, aliases) if aliases else document(name)
-    request = GraphQLRequest(whole if teams else _without_teams(whole), operation_name=name)
+    found = aliased(name, aliases) if aliases else document(name)
+    return found if teams else _without_teams(found)
+
+
+@cache
+def text(name: str, aliases: int = 0, *, teams: bool = True) -> str:
+    """The text that is sent for an operation (`whole`); printed once, since printing a tree costs more than a page."""
+    request = GraphQLRequest(whole(name, aliases, teams=teams), operation_name=name)
     return str(request.payload["query"])
 
 
-def _without_teams(whole: DocumentNode) -> DocumentNode:
+def _without_teams(found: DocumentNode) -> DocumentNode:
     class Drop(Visitor):
         def enter_inline_fragment(self, node: InlineFragmentNode, *_: object) -> object:
             return REMOVE if node.type_condition and node.type_condition.name.value == "Team" else IDLE
 
-    stripped = visit(whole, Drop())
+    stripped = visit(found, Drop())
     if not isinstance(stripped, DocumentNode):
         raise TypeError("a document without teams is none")
     return stripped

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,15 @@ class SwitchedOff(PartOver):
 
 class ScopeMissing(PartOver):
     """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
+
+
+class SchemaMismatch(PartOver):
+    """The document names something that this server's schema lacks; `errors` say what."""
+
+    def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
+        words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
+        super().__init__("query_refused", f"{operation} does not fit GitHub's schema: {words}", _BUG)
+        self.errors = errors
 
 
 class Limited(Exception):

@@ -123,6 +123,9 @@ async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], fi
     for part, node in _aliases(answer, parts, threads):
         connection = node[kind.items]
         _add_items(kind, connection, part, threads)
+        if kind.kind == "issue":
+            closings = shown(connection["nodes"], part.kind).nodes
+            issues.add_closings(closings, _parent(part), threads.page)
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection, total, threads):

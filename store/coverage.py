@@ -1,5 +1,6 @@
 """`backfill_coverage`: what of which repository and type was swept, and as of when: nobody pays for it again."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ class Coverage:
     low: datetime
     as_of: datetime
     position: dict[str, Any]
+    left_out: tuple[str, ...] = ()
+    """What the server's schema lacked then, so that it was not asked for."""
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
@@ -37,7 +40,7 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
     """
     row = await connection.fetchrow(
         """
-        select low, as_of, position, counts from backfill_coverage
+        select low, as_of, position, counts, left_out from backfill_coverage
         where repository_id = $1 and data_type = $2 and plan_version = $3
           and not exists (select from workspace_backfill_jobs where id = $4 and metadata ? 'fresh')
         """,
@@ -48,7 +51,7 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
     )
     if row is None:
         return None
-    covered = Coverage(_finite(row["low"]), row["as_of"], row["position"])
+    covered = Coverage(_finite(row["low"]), row["as_of"], row["position"], tuple(row["left_out"]))
     left = await count_stored(connection, sweep, since=covered.low)
     if short := {noun: (number, left[noun]) for noun, number in row["counts"].items() if left[noun] < number}:
         log.warning("what was covered is no longer there: fetched again", was_and_is=short)
@@ -61,19 +64,23 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
     return covered
 
 
-async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> None:
+async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """What a sweep that is complete covers, in the transaction that completes it.
 
     The latest to end is right, but for one that covers less: what a longer retention paid for stays remembered.
+    `left_out` is what the server's schema lacks: part of the plan, like its version.
     """
     await connection.execute(
         """
-        insert into backfill_coverage (repository_id, data_type, plan_version, low, as_of, position, swept_by, counts)
-        values ($1, $2, $3, case when $4::timestamptz = $8 then '-infinity' else $4 end, $5, $6, $7, $9)
+        insert into backfill_coverage
+          (repository_id, data_type, plan_version, low, as_of, position, swept_by, counts, left_out)
+        values ($1, $2, $3, case when $4::timestamptz = $8 then '-infinity' else $4 end, $5, $6, $7, $9, $10)
         on conflict (repository_id, data_type) do update set
           plan_version = excluded.plan_version, low = excluded.low, as_of = excluded.as_of,
-          position = excluded.position, swept_by = excluded.swept_by, counts = excluded.counts
+          position = excluded.position, swept_by = excluded.swept_by, counts = excluded.counts,
+          left_out = excluded.left_out
         where excluded.low <= backfill_coverage.low or excluded.plan_version <> backfill_coverage.plan_version
+          or not backfill_coverage.left_out <@ excluded.left_out
         """,
         sweep.repository.repository_id,
         sweep.data_type,
@@ -84,6 +91,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage) -> Non
         sweep.job_id,
         BEGINNING,
         dict(await count_stored(connection, sweep, since=coverage.low)),
+        sorted(left_out),
     )
 
 

@@ -34,7 +34,7 @@ class EventReader:
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
         self._sweep = sweep
-        github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
+        self._github = github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         in_order: tuple[EventSource, ...] = (
             Stargazers(github, sweep),
             StarHistory(github, sweep),
@@ -86,6 +86,8 @@ class EventReader:
     async def _begin(self, position: EventPosition) -> EventPosition:
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
+        if covered is not None and await self._github.has_learned(covered.left_out):
+            covered = None
         return inheritance.begin(position, covered, self._sweep.cutoff_at, datetime.now(UTC))
 
     async def resume(self, position: EventPosition) -> EventPosition:

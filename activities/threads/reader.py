@@ -131,8 +131,12 @@ class ThreadReader:
         """Where to begin: behind what other jobs have covered, if anything."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
-            if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
-                return position
+        if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
+            return position
+        if await self._github.has_learned(covered.left_out):
+            # The server can be asked for more than it could then.
+            return position
+        async with self._database.transaction() as connection:
             counts = await sweeps.count_stored(connection, self._sweep)
         stored = counts[self._sweep.data_type]
         deep_enough = ThreadPosition.read(covered.position).reached_end or covered.low <= self._sweep.cutoff_at

@@ -91,6 +91,7 @@ create table backfill_coverage (
   as_of timestamptz not null,
   position jsonb not null default '{}',
   counts jsonb not null default '{}',
+  left_out text[] not null default '{}',
   swept_by uuid references workspace_backfill_jobs (id) on delete set null,
   primary key (repository_id, data_type)
 );
@@ -99,6 +100,8 @@ create index backfill_coverage_swept_by on backfill_coverage (swept_by);
 comment on table backfill_coverage is
   'What of which repository and type is stored whole, whichever job paid for it: the next job fetches only the rest.';
 comment on column backfill_coverage.plan_version is 'What was fetched. A plan that fetches more takes nothing over.';
+comment on column backfill_coverage.left_out is
+  'What the server''s schema lacked, so that it was not asked for: once the server has it, nothing is taken over.';
 comment on column backfill_coverage.low is 'Down to here, -infinity for all of it: what changed since is stored.';
 comment on column backfill_coverage.as_of is 'As it was at this moment.';
 comment on column backfill_coverage.position is 'Cursors to go on from below low, and what was counted.';

@@ -10,7 +10,7 @@ from budget.account import LONGEST_WAIT, Ask
 from errors import BackfillError, PartOver, RetryNow, TooLarge
 from github.answers import Raw, all_windows, read_graphql, read_rest, windows_of
 from github.nodes import GoneNode, Hidden
-from github.refusals import Gone, InvalidCursor, Limited, ScopeMissing, SwitchedOff, Unauthorized
+from github.refusals import Gone, InvalidCursor, Limited, SchemaMismatch, ScopeMissing, SwitchedOff, Unauthorized
 
 ASK = Ask("graphql", "Issues", points=2)
 REST = Ask("core", "issues/comments")
@@ -153,7 +153,7 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
     ),
     "a query that GitHub does not understand": (
         raw(200, {"errors": [{"message": "Field 'x' doesn't exist", "extensions": {"code": "undefinedField"}}]}),
-        PartOver,
+        SchemaMismatch,
         "query_refused",
     ),
     "a cursor that it does not take": (

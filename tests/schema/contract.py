@@ -64,7 +64,7 @@ backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,
   first_seen_at timestamptz, last_seen_at timestamptz, seen_by uuid
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
-  position jsonb, swept_by uuid, counts jsonb
+  position jsonb, swept_by uuid, counts jsonb, left_out text[]
 archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,
   last_hour timestamptz, next_hour timestamptz, hours_missing integer, hours_damaged integer, lines_malformed integer,
   events_stored integer, bytes_read bigint, seconds_read double precision, status, error jsonb, attempts integer,
