@@ -30,6 +30,7 @@ from github.answers import (
     read_rest,
     windows_of,
 )
+from github.call import Call
 from github.credentials import Credential, Credentials, Installation
 from github.refusals import Limited, ScopeMissing, Unauthorized
 from github.server_documents import ServerDocuments
@@ -78,8 +79,8 @@ class GitHub:
         self._documents = ServerDocuments(self._introspect)
         self._standings: dict[str, _Standing] = {}
         self._introducing = asyncio.Lock()
-        self._refused_what: dict[tuple[str, str], set[str]] = {}
-        """(repository, operation) -> accounts that were refused it, while another may be allowed."""
+        self._denied: dict[tuple[str, str], set[str]] = {}
+        """(repository, operation) -> accounts that were denied it, while another may be allowed."""
         self._without_teams: set[str] = set()
         """Accounts that may not see teams."""
         self._repository = ""
@@ -177,7 +178,7 @@ class GitHub:
 
         Raises what the taxonomy has for it if that cannot be found out now; it is asked again before the first request.
         """
-        await self._candidates(Ask("graphql", "Viewer"), set())
+        await self._candidates(Ask("graphql", "Viewer"), Call(set()))
 
     # --- The server's schema
 
@@ -206,12 +207,12 @@ class GitHub:
         read: Callable[[Ask, Raw], Answer],
     ) -> Answer:
         """Sends it with the account that has most left, and with another where that one is limited or refused."""
-        refused = self._refused_what.setdefault((ask.repository, ask.operation), set())
-        limited = 0
-        while True:
-            candidates = await self._candidates(ask, refused)
+        call = Call(self._denied.setdefault((ask.repository, ask.operation), set()))
+        while candidates := await self._candidates(ask, call):
             reservation = await self._reserve(ask, candidates)
-            credential = candidates[reservation.account]
+            account, credential = reservation.account, candidates[reservation.account]
+            call.sent(credential.label)
+            with_teams = account not in self._without_teams
             secret = ""
             told = Told("failed", 0.0)
             started = monotonic()
@@ -222,16 +223,15 @@ class GitHub:
                 answer = read(ask, raw)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
                 self._standings.pop(credential.label, None)
-                if any(len(path) <= 2 for path in answer.refused) and len(candidates) > 1:
-                    # Another account may see what this one may not: its collaborator, perhaps.
-                    refused.add(reservation.account)
-                    continue
-                return answer
+                if not any(len(path) <= 2 for path in answer.refused):
+                    return answer
+                # Another account may see what this one may not: its collaborator, perhaps.
+                call.shows_less(account, answer)
             except Limited as error:
                 told = replace(told, outcome="limited", wait=error.wait, points=0)
-                limited += 1
-                log.info("limited", account=credential.account, operation=ask.operation, wait=error.wait)
-                if limited == MOST_LIMITED:
+                call.limited += 1
+                log.info("limited", account=account, operation=ask.operation, wait=error.wait)
+                if call.limited == MOST_LIMITED:
                     # Whatever it says: not in a loop, and not with a slot in hand. The pool hears for how long each
                     # account is limited, and tells whoever asks next.
                     at = datetime.now(UTC) + timedelta(seconds=LIMITED_SECONDS)
@@ -243,25 +243,22 @@ class GitHub:
                 await self._refused(credential, secret)
             except ScopeMissing as error:
                 told = replace(told, outcome="answered", points=0)
-                if reservation.account in self._without_teams:
-                    raise PartOver(
-                        "forbidden", error.message, "give the token the scopes that the message names"
-                    ) from error
-                # GitHub refuses the whole query for one field. Without teams it needs no scope.
-                self._without_teams.add(reservation.account)
-                log.warning("requested teams are left out: no scope read:org", account=reservation.account)
+                if with_teams:
+                    # GitHub refuses the whole query for one field. Without teams it needs no scope.
+                    self._without_teams.add(account)
+                    log.warning("requested teams are left out: no scope read:org", account=account)
+                else:
+                    call.denies(account, credential.label, error)
             except PartOver as error:
                 told = replace(told, outcome="answered", points=1)
-                if error.code not in ("gone", "forbidden") or candidates.keys() - refused <= {reservation.account}:
-                    # No other account is left to ask (another call may have been refused meanwhile, with another
-                    # account); a later attempt asks all of them again.
-                    refused.clear()
+                if error.code not in ("gone", "forbidden"):
                     raise
-                refused.add(reservation.account)
+                call.denies(account, credential.label, error)
             finally:
                 if told.seconds == 0.0:
                     told = replace(told, seconds=monotonic() - started)
                 await asyncio.shield(self._settle(reservation, told))
+        return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
         """With the owner's own installation, which sees what is private, as long as it may be asked; else with any."""
@@ -281,20 +278,22 @@ class GitHub:
             # The answer is good, and paid for. What is reserved stays so until the reset: too careful, never too much.
             log.warning("a request could not be settled", account=reservation.account, why=error.message)
 
-    async def _candidates(self, ask: Ask, refused: Collection[str]) -> dict[str, Credential]:
-        """The credentials that may be used, by account. Raises if there is none that GitHub accepts."""
+    async def _candidates(self, ask: Ask, call: Call) -> dict[str, Credential]:
+        """The credentials that may be used next, by account; empty if all accounts had their say.
+
+        Raises if there is none that GitHub accepts.
+        """
         now = monotonic()
         credentials = await self._credentials.of(ask.repository.partition("/")[0] or None)
         accepted = [each for each in credentials if self._standing(each).refused_until <= now]
         candidates: dict[str, Credential] = {}
         for credential in accepted:
             account = credential.account or await self._introduced(credential)
-            if account is not None:
+            if account is not None and call.may_send(credential.label):
                 candidates.setdefault(account, credential)
-        if not candidates:
+        if not candidates and not call.was_heard:
             raise self._none_accepted(credentials)
-        # Were all refused, by calls that ran side by side, the answer is theirs to give again.
-        return {account: each for account, each in candidates.items() if account not in refused} or candidates
+        return {account: candidates[account] for account in call.open_to(candidates)}
 
     def _standing(self, credential: Credential) -> _Standing:
         return self._standings.setdefault(credential.label, _Standing())
@@ -372,7 +371,8 @@ class GitHub:
             return JobOver(
                 "unauthorized", "GitHub accepts none of the tokens (401)", "put a valid token into GITHUB_TOKENS"
             )
-        wait = max(0.0, min(each.refused_until for each in standings if each.strikes) - monotonic())
+        # Of one that answered another call meanwhile nothing is held against it.
+        wait = max(0.0, min((each.refused_until for each in standings if each.strikes), default=0.0) - monotonic())
         at = datetime.now(UTC) + timedelta(seconds=wait + random.uniform(0.1, 0.5))
         return RetryLater("unauthorized", "GitHub refuses every token (401); asking once more", at)
 
