@@ -6,7 +6,7 @@ Lists are sorted: GitHub promises no order, and a row must not change because it
 from typing import Any
 
 from errors import TooLarge
-from github.actors import Node
+from github.actors import Node, login
 from github.nodes import shown
 from rows import Note, Page
 
@@ -35,9 +35,9 @@ def labels(node: Node, page: Page) -> list[dict[str, Any]]:
 
 
 def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
-    """`[{id, login, avatar_url}]`; GitHub allows 10 on a thread."""
-    nodes = sorted(whole(node, "assignees", "assignees", page), key=lambda user: str(user["login"]))
-    return [{"id": each["databaseId"], "login": each["login"], "avatar_url": each["avatarUrl"]} for each in nodes]
+    """`[{id, login, avatar_url}]`, bots among them; GitHub allows 10 on a thread."""
+    nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
+    return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
 
 
 def milestone(node: Node) -> dict[str, Any] | None:

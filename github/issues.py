@@ -3,6 +3,7 @@
 from github.actors import Node, contributor
 from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
+from github.node_ids import database_id
 from github.nodes import shown
 from github.timeline import ITEMS
 from rows import Closing, Issue, Page
@@ -20,7 +21,7 @@ CONNECTIONS = 4
 
 def add(node: Node, page: Page) -> int:
     """Adds the issue to the page; returns its GitHub id."""
-    github_id = int(node["fullDatabaseId"])
+    github_id = database_id(node)
     closed_by, told = _closer(node, page)
     page.issues.append(
         Issue(

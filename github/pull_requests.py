@@ -3,6 +3,7 @@
 from github.actors import Node, contributor, login
 from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
+from github.node_ids import database_id
 from rows import Page, PullRequest, RequestedReviewer
 
 KIND = "pull_request"
@@ -18,7 +19,7 @@ CONNECTIONS = 6
 
 def add(node: Node, page: Page) -> int:
     """Adds the pull request and its requested reviewers to the page; returns its GitHub id."""
-    github_id = int(node["fullDatabaseId"])
+    github_id = database_id(node)
     author = node["author"]
     page.pull_requests.append(
         PullRequest(

@@ -265,9 +265,9 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
     """A part for each review just added: its comments."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
-        Part("review_comments", node["id"], number, page.asked_at, parent=int(node["fullDatabaseId"]))
+        Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
         for node in nodes
-        if node.get("fullDatabaseId") and int(node["fullDatabaseId"]) in added and "submittedAt" in node
+        if "submittedAt" in node and database_id(node) in added
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from github.actors import Node, contributor, login, user
 from github.clock import time
+from github.node_ids import database_id
 from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
 
 ITEMS = "timeline items"
@@ -30,7 +31,7 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
     for node in nodes:
         typename = node["__typename"]
         if typename == "IssueComment":
-            github_id = int(node["fullDatabaseId"])
+            github_id = database_id(node)
             seen.append(f"c:{github_id}")
             page.comments.append(
                 Comment(
@@ -71,7 +72,7 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
 
 def add_review(node: Node, pull_request: int, page: Page) -> str:
     """Adds a review's row unless it is pending (its author's draft); returns its `seen` key."""
-    github_id = int(node["fullDatabaseId"])
+    github_id = database_id(node)
     if node["state"] != "PENDING" and node["submittedAt"]:
         author = contributor(node["author"], page)
         if author is None:
@@ -97,7 +98,7 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
     """Adds a review's comments to the page; returns their `seen` keys."""
     seen = []
     for node in nodes:
-        github_id = int(node["fullDatabaseId"])
+        github_id = database_id(node)
         seen.append(f"c:{github_id}")
         reply_to = node["replyTo"]
         page.comments.append(
@@ -107,7 +108,7 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
                 pull_request,
                 None,
                 review,
-                int(reply_to["fullDatabaseId"]) if reply_to else None,
+                database_id(reply_to) if reply_to else None,
                 contributor(node["author"], page),
                 node["body"],
                 node["path"],

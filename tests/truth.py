@@ -78,8 +78,8 @@ def _thread(thread: Thread, facts: Facts) -> None:
             for label in sorted(thread.labels, key=lambda label: label.name)
         ],
         "assignees": [
-            {"id": each.database_id, "login": each.login, "avatar_url": each.avatar_url}
-            for each in sorted(thread.assignees, key=lambda each: each.login)
+            {"id": each.database_id, "login": each.rest_login, "avatar_url": each.avatar_url}
+            for each in sorted(thread.assignees, key=lambda each: each.rest_login)
         ],
         "milestone": thread.milestone
         and {
