@@ -62,7 +62,8 @@ class Database(_Part):
 class GitHub(_Part):
     """Tokens, a GitHub App or both, addresses, and the share of every account's hourly budget that backfills may spend.
 
-    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be spelled `\\n`.
+    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be spelled `\\n`. `GITHUB_PROBE_SECONDS` lie
+    between two probes of a GitHub that answers nobody.
     """
 
     github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -72,6 +73,7 @@ class GitHub(_Part):
     github_api_url: HttpUrl = "https://api.github.com"
     github_graphql_url: HttpUrl | None = None
     github_budget_share: float = Field(default=0.8, gt=0, le=1)
+    github_probe_seconds: float = Field(default=60, gt=0, le=3600)
 
     @field_validator("github_tokens", mode="before")
     @classmethod

@@ -26,14 +26,17 @@ from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
+from budget.breaker import Intervals
 from budget.prices import Prices
 from errors import BackfillError, BadInput
 from github.archive import Archive
-from github.client import TIMEOUT_SECONDS, GitHub
+from github.client import GitHub
+from github.connection import TIMEOUT_SECONDS
 from github.credentials import App, Credentials
 from messages import Pace
 from reconciler import Reconciler
 from store import embeddings
+from store.availability import SharedBreaker
 from store.budgets import Budgets
 from store.database import Database
 from workflows.archive import ArchiveWorkflow
@@ -148,13 +151,15 @@ async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Dat
     prices = Prices()
     pool = Budgets(database, setting.github_budget_share, prices)
     await pool.load_prices()
+    every = timedelta(seconds=setting.github_probe_seconds)
+    breaker = SharedBreaker(database, setting.github_api_url, Intervals(probe_every=every))
     app = None
     if setting.app is not None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         app = App(session, setting.github_api_url, *setting.app)
     github = await stack.enter_async_context(
-        GitHub(setting.github_api_url, setting.graphql_url, Credentials(setting.tokens, app), pool, prices)
+        GitHub(setting.github_api_url, setting.graphql_url, Credentials(setting.tokens, app), pool, prices, breaker)
     )
     try:
         async with asyncio.timeout(INTRODUCTION_SECONDS):

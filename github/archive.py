@@ -18,8 +18,8 @@ import aiohttp
 
 from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.answers import decode
-from github.client import USER_AGENT
 from github.clock import time
+from github.connection import USER_AGENT
 from github.events import GHOST, payload_of
 from github.refusals import of_http
 from rows import FeedEvent

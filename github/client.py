@@ -14,11 +14,11 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-import aiohttp
 import orjson
 import structlog
 
 from budget.account import Ask, Pool, Reservation, Told
+from budget.breaker import Availability
 from budget.prices import Prices
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLarge
 from github import documents
@@ -31,16 +31,15 @@ from github.answers import (
     windows_of,
 )
 from github.call import Call
+from github.connection import Connection
 from github.credentials import Credential, Credentials, Installation
+from github.guard import Guard
 from github.refusals import Limited, ScopeMissing, Unauthorized
 from github.server_documents import ServerDocuments
 from github.server_schema import INTROSPECTION
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT_SECONDS = 15.0
-"""GitHub itself gives up after 10 s; a connection silent for longer is dead."""
-USER_AGENT = "workspace-backfill"
 GRAPHQL_SECONDS = 1.0
 REST_SECONDS = 0.3
 """What a request is taken to take until one like it was made."""
@@ -62,20 +61,26 @@ class _Standing:
 
 
 class GitHub:
-    """A client for one base address, with the accounts of `credentials` and the budgets of `pool`.
+    """A client for one base address, with the accounts of `credentials`, the budgets of `pool`, and the breaker of
+    `availability`: while GitHub answers nobody, every request raises `RetryLater` (github_away).
 
     Use as an async context manager; `on_behalf_of` answers one for a repository, on the same connections.
     """
 
     def __init__(
-        self, api_url: str, graphql_url: str, credentials: Credentials, pool: Pool, prices: Prices | None = None
+        self,
+        api_url: str,
+        graphql_url: str,
+        credentials: Credentials,
+        pool: Pool,
+        prices: Prices | None = None,
+        availability: Availability | None = None,
     ) -> None:
-        self._api_url = api_url
-        self._graphql_url = graphql_url
+        self._connection = Connection(api_url, graphql_url)
+        self._guard = Guard(availability, self._probe) if availability else None
         self._credentials = credentials
         self._pool = pool
         self.prices = prices or Prices()
-        self._session: aiohttp.ClientSession | None = None
         self._documents = ServerDocuments(self._introspect)
         self._standings: dict[str, _Standing] = {}
         self._introducing = asyncio.Lock()
@@ -96,24 +101,13 @@ class GitHub:
         return bound
 
     async def __aenter__(self) -> "GitHub":
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
-            headers={
-                "User-Agent": USER_AGENT,
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-                # Two formats of node ids exist; asked for the new one, GitHub answers with it everywhere.
-                "X-Github-Next-Global-ID": "1",
-            },
-        )
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._connection.__aexit__(kind, error, trace)
 
     async def graphql(
         self,
@@ -145,9 +139,9 @@ class GitHub:
             query = self._documents.text(operation, aliases, teams=teams)
             whole = {**self._names, **self._documents.variables(operation, aliases, variables)}
             body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
-            return await self._exchange("POST", self._graphql_url, body, secret)
+            return await self._connection.graphql(body, secret)
 
-        answer = await self._documents.fitting(operation, aliases, lambda: self._ask(ask, send, read_graphql))
+        answer = await self._documents.fitting(operation, aliases, lambda: self._guarded(ask, send, read_graphql))
         self.prices.took(operation, answer.seconds)
         if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):
             log.warning(
@@ -167,9 +161,9 @@ class GitHub:
         ask = Ask("core", route, 1, seconds, self._repository or _repository_of(path), self._fence)
 
         async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
-            return await self._exchange("GET", f"{self._api_url}{path}", None, secret)
+            return await self._connection.get(path, secret)
 
-        answer = await self._ask(ask, send, lambda ask, raw: read_rest(ask, raw, self._api_url))
+        answer = await self._guarded(ask, send, lambda ask, raw: read_rest(ask, raw, self._connection.api_url))
         self.prices.took(route, answer.seconds)
         return answer
 
@@ -178,6 +172,8 @@ class GitHub:
 
         Raises what the taxonomy has for it if that cannot be found out now; it is asked again before the first request.
         """
+        if self._guard is not None:
+            await self._guard.admit("graphql")
         await self._candidates(Ask("graphql", "Viewer"), Call(set()))
 
     # --- The server's schema
@@ -194,11 +190,27 @@ class GitHub:
     async def _introspect(self) -> Answer:
         async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
             body = orjson.dumps({"query": INTROSPECTION, "operationName": "Introspection", "variables": {}})
-            return await self._exchange("POST", self._graphql_url, body, secret)
+            return await self._connection.graphql(body, secret)
 
-        return await self._ask(Ask("graphql", "Introspection"), send, read_graphql)
+        return await self._guarded(Ask("graphql", "Introspection"), send, read_graphql)
 
     # --- Asking
+
+    async def _guarded(
+        self,
+        ask: Ask,
+        send: Callable[[Credential, str], Awaitable[Raw]],
+        read: Callable[[Ask, Raw], Answer],
+    ) -> Answer:
+        """As `_ask`, unless GitHub answers nobody."""
+        if self._guard is None:
+            return await self._ask(ask, send, read)
+        return await self._guard.run(ask.resource, lambda: self._ask(ask, send, read))
+
+    async def _probe(self, api: str) -> None:
+        """The smallest request that a probe can be. Raises `RetryNow` if it gets no answer."""
+        credential = (await self._credentials.of(None))[0]
+        await self._connection.probe(api, await credential.secret())
 
     async def _ask(
         self,
@@ -308,9 +320,8 @@ class GitHub:
     async def _introduce(self, credential: Credential) -> None:
         """By GraphQL, which tells of the budget too; by REST where that one is used up."""
         secret = await credential.secret()
-        body = orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}})
         try:
-            raw = await self._exchange("POST", self._graphql_url, body, secret)
+            raw = await self._connection.viewer(secret)
             answer = read_graphql(Ask("graphql", "Viewer"), raw)
         except Unauthorized:
             await self._refused(credential, secret)
@@ -343,9 +354,7 @@ class GitHub:
 
     async def _account_by_rest(self, secret: str) -> str:
         try:
-            answer = read_rest(
-                Ask("core", "user"), await self._exchange("GET", f"{self._api_url}/user", None, secret), self._api_url
-            )
+            answer = read_rest(Ask("core", "user"), await self._connection.user(secret), self._connection.api_url)
         except Limited as error:
             at = datetime.now(UTC) + timedelta(seconds=max(error.wait or LIMITED_SECONDS, 1.0))
             raise RetryLater("rate_limited", "both budgets of a token's account are used up", at) from error
@@ -375,26 +384,6 @@ class GitHub:
         wait = max(0.0, min((each.refused_until for each in standings if each.strikes), default=0.0) - monotonic())
         at = datetime.now(UTC) + timedelta(seconds=wait + random.uniform(0.1, 0.5))
         return RetryLater("unauthorized", "GitHub refuses every token (401); asking once more", at)
-
-    async def _exchange(self, method: str, url: str, body: bytes | None, secret: str) -> Raw:
-        if self._session is None:
-            raise RuntimeError("the client is not open: use `async with GitHub(...)`")
-        started = monotonic()
-        try:
-            async with self._session.request(
-                method,
-                url,
-                data=body,
-                headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
-            ) as response:
-                raw = await response.read()
-                return Raw(response.status, response.headers, raw, monotonic() - started)
-        except TimeoutError as error:
-            raise TooLarge("timeout", f"GitHub did not answer within {TIMEOUT_SECONDS:.0f} s") from error
-        except aiohttp.ClientConnectorError as error:
-            raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
-        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
-            raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
 
 
 def _account_of_nobody(secret: str) -> str:

@@ -27,6 +27,7 @@ INSPECT = RetryPolicy(
 )
 
 MIRROR_TIMEOUT = timedelta(seconds=30)
-INSPECT_TIMEOUT = timedelta(seconds=60)
+INSPECT_TIMEOUT = timedelta(minutes=2)
+"""Enough for a request that gets no answer, and for the probes that find out whether GitHub is away."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length: the heartbeat tells of a dead worker, this only of a bug."""

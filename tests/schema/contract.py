@@ -76,6 +76,7 @@ github_reservations: id uuid, account, resource, operation, points integer, seco
 github_requests: id uuid, at timestamptz, account, resource, operation, repository, outcome, estimated_points integer,
   points integer, seconds double precision
 github_prices: operation, factor double precision, learned_at timestamptz
+github_availability: server, state jsonb, updated_at timestamptz
 """
 
 KEYS = """
@@ -107,6 +108,7 @@ github_budgets: account, resource
 github_reservations: id
 github_requests: id
 github_prices: operation
+github_availability: server
 """
 
 

@@ -1,0 +1,95 @@
+"""HTTP to GitHub: one request, one raw answer, or the error of none. `github.answers` says what an answer means."""
+
+import asyncio
+from time import monotonic
+from types import TracebackType
+
+import aiohttp
+import orjson
+
+from budget.account import Ask
+from errors import PartOver, RetryLater, RetryNow, TooLarge
+from github import documents
+from github.answers import Raw, read_graphql, read_rest
+from github.refusals import Limited, Unauthorized
+
+TIMEOUT_SECONDS = 15.0
+"""GitHub itself gives up after 10 s; a connection silent for longer is dead."""
+USER_AGENT = "workspace-backfill"
+
+
+class Connection:
+    """An HTTP session to one server. Use as an async context manager."""
+
+    def __init__(self, api_url: str, graphql_url: str) -> None:
+        self.api_url = api_url
+        self._graphql_url = graphql_url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Connection":
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+                # Two formats of node ids exist; asked for the new one, GitHub answers with it everywhere.
+                "X-Github-Next-Global-ID": "1",
+            },
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def graphql(self, body: bytes, secret: str) -> Raw:
+        """Raises `TooLarge` and `RetryNow` where there is no answer."""
+        return await self._exchange("POST", self._graphql_url, body, secret)
+
+    async def get(self, path: str, secret: str) -> Raw:
+        """A REST path with its query. Raises as `graphql` does."""
+        return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
+
+    async def viewer(self, secret: str) -> Raw:
+        """By GraphQL whose the token is, and what is left of its budget: one point."""
+        return await self.graphql(
+            orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}}), secret
+        )
+
+    async def user(self, secret: str) -> Raw:
+        """By REST whose the token is."""
+        return await self.get("/user", secret)
+
+    async def probe(self, api: str, secret: str) -> None:
+        """The smallest request of `graphql` or `core`. Raises `RetryNow` if it gets no answer; any refusal is one."""
+        try:
+            if api == "graphql":
+                read_graphql(Ask("graphql", "Viewer"), await self.viewer(secret))
+            else:
+                read_rest(Ask("core", "user"), await self.user(secret), self.api_url)
+        except (Limited, Unauthorized, PartOver, RetryLater):
+            return
+
+    async def _exchange(self, method: str, url: str, body: bytes | None, secret: str) -> Raw:
+        if self._session is None:
+            raise RuntimeError("the client is not open: use `async with GitHub(...)`")
+        started = monotonic()
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=body,
+                headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
+            ) as response:
+                raw = await response.read()
+                return Raw(response.status, response.headers, raw, monotonic() - started)
+        except TimeoutError as error:
+            raise TooLarge("timeout", f"GitHub did not answer within {TIMEOUT_SECONDS:.0f} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
+        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
+            raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error

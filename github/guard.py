@@ -1,0 +1,125 @@
+"""Keeps requests back while a server answers nobody (decision 11): what all that knows GitHub sends goes through here.
+
+`budget.breaker` decides, Postgres keeps it for all workers; this module sends the probes, waits for those of others,
+and tells its callers until when to wait.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+
+from budget.breaker import Availability, Verdict
+from errors import BackfillError, RetryLater, RetryNow
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at whether others found the server away, while it answers us."""
+LOOK_AGAIN = 0.25
+"""Seconds between two looks while another worker probes."""
+
+_NO_ANSWER = {
+    "timeout": "it does not answer in time",
+    "unreachable": "it cannot be reached",
+    "connection": "its connections break",
+    "bad_answer": "its answers are cut short",
+    "too_large": "it finishes nothing",
+    "github_error": "it answers with errors",
+}
+_NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archive": "GH Archive"}
+
+
+def no_answer(error: RetryNow) -> str:
+    """Why a request got no answer, in few words; empty for an error that is about something else."""
+    if error.code.startswith("http_5"):
+        return error.code.removeprefix("http_")
+    return _NO_ANSWER.get(error.code, "")
+
+
+class Guard:
+    """Of one server. `probe` sends the smallest request of an API; whatever it raises but `RetryNow` is an answer."""
+
+    def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
+        self._availability = availability
+        self._probe = probe
+        self._answered: dict[str, float] = {}
+        """API -> when a request of ours was last answered."""
+        self._looked: dict[str, float] = {}
+        """API -> when it was last not away in Postgres."""
+
+    async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
+        """The request's result, or what it raises. Raises `RetryLater` (github_away) where the server answers nobody:
+        before the request, or after it got no answer."""
+        await self.admit(api)
+        try:
+            result = await request()
+        except RetryNow as error:
+            if reason := no_answer(error):
+                await self._judge(api, reason)
+            raise
+        self._answered[api] = monotonic()
+        return result
+
+    async def admit(self, api: str) -> None:
+        """Returns when a request may be sent. Raises as `run` does."""
+        while monotonic() >= self._looked.get(api, float("-inf")) + LOOK_EVERY:
+            verdict = await self._availability.admit(api)
+            if verdict.do == "ask":
+                self._looked[api] = monotonic()
+            else:
+                await self._follow(verdict)
+
+    async def _judge(self, api: str, reason: str) -> None:
+        """Returns if the server answers others, so that what failed was about that request. Raises if it does not."""
+        failed = monotonic()
+        self._looked.pop(api, None)
+        failed_at = await self._availability.failed(api, reason)
+        while self._answered.get(api, float("-inf")) <= failed:
+            verdict = await self._availability.doubt(api, failed_at)
+            if verdict.do == "ask":
+                return
+            await self._follow(verdict)
+
+    async def _follow(self, verdict: Verdict) -> None:
+        """Does what it says; returns where one has to look again."""
+        if verdict.do == "wait":
+            await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))
+        elif verdict.do == "away":
+            raise self._away(verdict)
+        else:
+            reason = await self._no_answer_to_a_probe(verdict.api)
+            then = await self._availability.probed(verdict.api, verdict.at, reason)
+            if reason is None:
+                self._answered[verdict.api] = monotonic()
+                log.info("a probe was answered", api=verdict.api)
+            elif then.do == "away":
+                log.warning("GitHub is away", api=verdict.api, why=then.reason, next_probe_at=str(then.until))
+                raise self._away(then)
+
+    async def _no_answer_to_a_probe(self, api: str) -> str | None:
+        seconds = self._availability.intervals.probe_takes.total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._probe(api)
+        except TimeoutError:
+            return _NO_ANSWER["timeout"]
+        except RetryNow as error:
+            return no_answer(error) or None
+        except BackfillError as error:
+            log.info("a probe was refused, which is an answer", api=api, why=error.message)
+        return None
+
+    def _away(self, verdict: Verdict) -> RetryLater:
+        since = verdict.since or verdict.at
+        began = monotonic() - (verdict.at - since).total_seconds()
+        # One API alone is named only where another is known to answer.
+        alone = any(at > began for api, at in self._answered.items() if api != verdict.api)
+        name = _NAMES[verdict.api] if alone or verdict.api == "archive" else "GitHub"
+        message = f"{name} is away since {since.astimezone(UTC):%H:%M} UTC ({verdict.reason})"
+        return RetryLater("github_away", message, verdict.until or verdict.at, waits_for="github_away")

@@ -1,0 +1,307 @@
+"""GitHub is away: two workers' clients with the breaker in Postgres, against a stand-in that answers nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import aiohttp
+import pytest
+
+from budget.breaker import Intervals
+from budget.prices import Prices
+from errors import BackfillError, RetryLater, RetryNow, TooLarge
+from github import connection
+from github.client import GitHub
+from github.connection import Connection
+from github.credentials import App, Credentials
+from github.threads import THREAD_TYPES, read_page
+from messages import RepositoryRef
+from sandbox.github import StandIn, World
+from sandbox.github.faults import (
+    BadGateway,
+    Effect,
+    Fault,
+    GatewayTimeout,
+    Hang,
+    Reset,
+    ServerError,
+    SomethingWentWrong,
+    Truncated,
+)
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.repositories import Repository
+from store.availability import SharedBreaker
+from store.budgets import Budgets
+from store.database import Database
+from tests.keys import private_key, public_key
+
+ISSUES = THREAD_TYPES["issues"]
+MINUTE = timedelta(seconds=0.05)
+"""What a minute is in these tests."""
+QUICK = Intervals(
+    probe_every=MINUTE,
+    probe_takes=timedelta(seconds=2),
+    lease=timedelta(seconds=5),
+    confirmed_after=MINUTE / 60,
+    suspicion=timedelta(seconds=30),
+)
+SLOW = Intervals(confirmed_after=timedelta(seconds=0.01))
+
+
+@dataclass
+class Scene:
+    stack: AsyncExitStack
+    database: Database
+    github: StandIn
+    repository: Repository
+    sent: list[float]
+    """When each request left, of all workers."""
+
+    async def worker(self, intervals: Intervals = QUICK, *, app: bool = False) -> GitHub:
+        """As another worker has it, with its token introduced."""
+        url, prices, by_app = self.github.url, Prices(), None
+        if app:
+            session = await self.stack.enter_async_context(
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1))
+            )
+            by_app = App(session, url, str(next(iter(self.github.world.apps.values())).database_id), private_key())
+        pool = Budgets(self.database, 1, prices)
+        breaker = SharedBreaker(self.database, url, intervals)
+        credentials = Credentials(() if app else ("ghp_ann",), by_app)
+        client = await self.stack.enter_async_context(GitHub(url, f"{url}/graphql", credentials, pool, prices, breaker))
+        await client.introduce()
+        return client
+
+    async def issues(self, client: GitHub, number: int = 5) -> int:
+        ref = RepositoryRef(repository_id="0" * 32, github_id=self.repository.database_id, full_name="acme/rocket")
+        read = await read_page(client.on_behalf_of("acme/rocket"), ISSUES, ref, number, None)
+        return len(read.page.issues)
+
+    async def rest(self, client: GitHub) -> str:
+        answer = await client.on_behalf_of("acme/rocket").rest("/repos/acme/rocket")
+        return str(answer.data["full_name"])
+
+    def fail(self, effect: Effect, **how: object) -> Fault:
+        return self.github.faults.add(effect, **({"times": None} | how))
+
+    def port(self) -> int:
+        return int(self.github.url.rpartition(":")[2])
+
+
+@pytest.fixture
+async def scene(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    world = World()
+    repository = generate(world, Plan("acme/rocket", pull_requests=0, issues=12))
+    sent: list[float] = []
+    exchange = Connection._exchange
+
+    async def counted(self: Connection, method: str, url: str, body: bytes | None, secret: str) -> object:
+        sent.append(monotonic())
+        return await exchange(self, method, url, body, secret)
+
+    monkeypatch.setattr(Connection, "_exchange", counted)
+    monkeypatch.setattr("github.guard.LOOK_EVERY", 0.02)
+    monkeypatch.setattr("github.guard.LOOK_AGAIN", 0.01)
+    with StandIn(world, tokens={"ghp_ann": "ann"}) as github:
+        async with AsyncExitStack() as stack, Database(database, size=8) as opened:
+            yield Scene(stack, opened, github, repository, sent)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + 60
+    while not true():
+        assert monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+class Slice:
+    """Asks for pages, one after the other, as the slices of a sweep do; sleeps for as long as it is told."""
+
+    def __init__(self, scene: Scene, client: GitHub, *, by_rest: bool) -> None:
+        self._scene, self._client, self._by_rest = scene, client, by_rest
+        self.lost: list[BackfillError] = []
+        """What would have counted as an attempt."""
+        self.waits: list[RetryLater] = []
+        self.answered_at: list[float] = []
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await (self._scene.rest(self._client) if self._by_rest else self._scene.issues(self._client))
+                self.answered_at.append(monotonic())
+                await asyncio.sleep(0.02)
+            except RetryLater as error:
+                self.waits.append(error)
+                await asyncio.sleep(max(0.0, (error.at - datetime.now(UTC)).total_seconds()))
+            except BackfillError as error:
+                self.lost.append(error)
+
+
+OUTAGES: dict[str, tuple[Effect | None, str]] = {
+    "502": (BadGateway(), "502"),
+    "connections are refused": (None, "it cannot be reached"),
+    "answers never end": (Hang(), "it does not answer in time"),
+    "GraphQL finishes nothing": (SomethingWentWrong(), "it finishes nothing"),
+}
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+async def test_while_github_answers_nobody_workers_share_a_probe_and_lose_no_attempt(
+    name: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ninety minutes, of a twentieth of a second each; then everything goes on."""
+    effect, reason = OUTAGES[name]
+    if isinstance(effect, Hang):
+        monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 5)
+    graphql_only = isinstance(effect, SomethingWentWrong)
+    first, second = await scene.worker(), await scene.worker()
+    slices = [
+        Slice(scene, each, by_rest=by_rest and not graphql_only)
+        for each in (first, second)
+        for by_rest in (False, True)
+    ]
+    stop = asyncio.Event()
+    running = [asyncio.create_task(each.run(stop)) for each in slices]
+    try:
+        await until(lambda: all(each.answered_at for each in slices))
+        port = scene.port()
+        if effect is None:
+            await asyncio.to_thread(scene.github.stop)
+        else:
+            scene.fail(effect)
+        gone = monotonic()
+        await until(lambda: monotonic() > gone + 90 * MINUTE.total_seconds() and all(each.waits for each in slices))
+        meanwhile = len([each for each in scene.sent if each > gone])
+        if effect is None:
+            scene.github._port = port
+            await asyncio.to_thread(scene.github.start)
+        else:
+            scene.github.faults.clear()
+        back = monotonic()
+        await until(lambda: all(each.answered_at[-1] > back for each in slices))
+    finally:
+        stop.set()
+        await asyncio.gather(*running)
+
+    assert [each.lost for each in slices] == [[]] * len(slices)
+    assert meanwhile <= 100
+    waits = [wait for each in slices for wait in each.waits]
+    assert {(each.code, each.waits_for) for each in waits} == {("github_away", "github_away")}
+    assert any(f" UTC ({reason})" in each.message and " is away since " in each.message for each in waits)
+    if not graphql_only:
+        assert any(each.message.startswith("GitHub is away since ") for each in waits)
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        (ServerError(500), "500"),
+        (ServerError(503), "503"),
+        (GatewayTimeout(), "504"),
+        (Reset(), "its connections break"),
+        (Truncated(), "its answers are cut short"),
+    ],
+    ids=["500", "503", "504", "reset", "half an answer"],
+)
+async def test_whatever_is_no_answer_counts(scene: Scene, effect: Effect, reason: str) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(effect)
+    sent = len(scene.sent)
+    with pytest.raises(RetryLater) as waits:
+        await scene.rest(client)
+    assert waits.value.message == f"GitHub is away since {datetime.now(UTC):%H:%M} UTC ({reason})"
+    assert len(scene.sent) - sent == 3, "the request and two probes"
+
+
+async def test_a_page_that_is_too_large_is_no_outage(scene: Scene) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(BadGateway(), operation="Issues", page_over=5)
+    for _ in range(5):
+        with pytest.raises(TooLarge):
+            await scene.issues(client, 10)
+    assert await scene.issues(client, 5) == 5
+    assert await scene.rest(client) == "acme/rocket"
+
+
+@pytest.mark.parametrize("status", [500, 502])
+async def test_a_route_that_always_fails_is_no_outage(scene: Scene, status: int) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(ServerError(status), path="/repos/acme/rocket*")
+    for _ in range(5):
+        with pytest.raises(RetryNow, match=f"http_{status}"):
+            await scene.rest(client)
+    assert await scene.issues(client) == 5
+
+
+async def test_a_moment_of_two_failures_is_no_outage(scene: Scene) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(BadGateway(), times=2)
+    with pytest.raises(TooLarge):
+        await scene.issues(client)
+    assert await scene.issues(client) == 5
+
+
+@pytest.mark.parametrize(("away", "name"), [("graphql", "GitHub's GraphQL API"), ("rest", "GitHub's REST API")])
+async def test_where_one_api_is_away_the_other_goes_on_and_it_says_which(scene: Scene, away: str, name: str) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(BadGateway(), kind=away)
+    there, gone = (scene.rest, scene.issues) if away == "graphql" else (scene.issues, scene.rest)
+    for _ in range(3):
+        with pytest.raises(RetryLater) as waits:
+            await gone(client)
+        assert await there(client)
+    assert waits.value.message == f"{name} is away since {datetime.now(UTC):%H:%M} UTC (502)"
+    assert timedelta(seconds=50) < waits.value.at - datetime.now(UTC) <= timedelta(seconds=60)
+
+
+async def test_a_worker_that_comes_while_github_is_away_sends_nothing(scene: Scene) -> None:
+    client = await scene.worker(SLOW)
+    scene.fail(BadGateway())
+    with pytest.raises(RetryLater):
+        await scene.issues(client)
+    sent = len(scene.sent)
+    with pytest.raises(RetryLater, match="GitHub is away since"):
+        await scene.worker(SLOW)
+    assert len(scene.sent) == sent
+
+
+async def test_a_worker_that_is_killed_while_it_probes_blocks_nobody(scene: Scene) -> None:
+    intervals = Intervals(probe_every=timedelta(seconds=1), lease=timedelta(seconds=5), confirmed_after=timedelta(0))
+    client = await scene.worker(intervals)
+    scene.fail(BadGateway())
+    with pytest.raises(RetryLater):
+        await scene.issues(client)
+    scene.github.faults.clear()
+    killed = SharedBreaker(scene.database, scene.github.url, intervals)
+    while (verdict := await killed.admit("graphql")).do == "away":
+        await asyncio.sleep(0.05)
+    assert verdict.do == "probe"
+    assert (await killed.admit("graphql")).do == "wait"
+    assert await scene.issues(client) == 5, "after the lease"
+
+
+async def test_an_app_whose_tokens_cannot_be_made_waits_too(scene: Scene) -> None:
+    scene.github.world.add_app(public_key()).install("acme")
+    client = await scene.worker(SLOW, app=True)
+    assert await scene.issues(client) == 5
+    await asyncio.to_thread(scene.github.stop)
+    again = await anew(scene)
+    with pytest.raises(RetryLater) as waits:
+        await scene.issues(again)
+    assert waits.value.waits_for == "github_away"
+
+
+async def anew(scene: Scene) -> GitHub:
+    """A worker that has made no token yet."""
+    session = await scene.stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)))
+    url, prices = scene.github.url, Prices()
+    app = App(session, url, str(next(iter(scene.github.world.apps.values())).database_id), private_key())
+    breaker = SharedBreaker(scene.database, url, SLOW)
+    pool = Budgets(scene.database, 1, prices)
+    return await scene.stack.enter_async_context(
+        GitHub(url, f"{url}/graphql", Credentials((), app), pool, prices, breaker)
+    )
