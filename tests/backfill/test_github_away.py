@@ -1,0 +1,85 @@
+"""Whole backfills through an outage of GitHub's: nothing fails, no attempt is counted, and all go on at its return."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from sandbox.github.faults import BadGateway
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests.backfill.conftest import Backfill
+from tests.truth import check
+from tests.waiting import eventually, so
+
+SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
+PROBE_SECONDS = 1.0
+
+
+async def away(backfill: Backfill, api: str) -> None:
+    """Returns once workers have found out that this is away."""
+
+    async def found() -> bool:
+        rows = await backfill.rows("select state->'apis'->$1->>'away' = 'true' as away from github_availability", api)
+        return any(row["away"] for row in rows)
+
+    await eventually(found)
+
+
+async def sweeps(backfill: Backfill) -> list[dict[str, Any]]:
+    return [dict(row) for row in await backfill.rows("select data_type, status, attempts, error from backfill_sweeps")]
+
+
+async def test_an_outage_in_the_middle_costs_two_workers_no_attempt_and_few_requests(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, SMALL)
+    github = serve(world)
+    backfill.at(github)
+    backfill.environment |= {"GITHUB_PROBE_SECONDS": str(PROBE_SECONDS), "SLICE_PAGES": "1"}
+    for _ in range(2):
+        await backfill.start_worker(backfill.environment)
+    workspace = await backfill.workspace(repository)
+    job_id = await backfill.start(workspace)
+    await backfill.until("exists (select from pull_requests) and exists (select from issues)", job_id)
+
+    github.faults.add(BadGateway(), times=None)
+    sent, gone = len(github.log), monotonic()
+    await away(backfill, "graphql")
+    await eventually(so(lambda: len(github.log) >= sent + 8))
+    during = await sweeps(backfill)
+    assert [each for each in during if each["attempts"] > 1 or each["error"]] == []
+    lasted = monotonic() - gone
+    # What was in flight, two that confirm it, and a probe for each of these minutes.
+    assert len(github.log) - sent <= 8 + 2 + lasted / PROBE_SECONDS
+    ended = await backfill.run_starter(backfill.environment, "status", job_id)
+    assert "waiting" in ended.stdout
+
+    github.faults.clear()
+    await backfill.completed(job_id)
+    await check(backfill.dsn, repository)
+    assert {each["attempts"] for each in await sweeps(backfill)} == {0}
+
+
+async def test_a_job_that_starts_while_github_refuses_connections_waits_for_it(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    repository = generate(world, Plan("acme/tiny", pull_requests=3, issues=3))
+    github = serve(world)
+    backfill.at(github)
+    port = int(github.url.rpartition(":")[2])
+    backfill.environment |= {"GITHUB_PROBE_SECONDS": str(PROBE_SECONDS)}
+    await asyncio.to_thread(github.stop)
+    await backfill.start_worker(backfill.environment)
+    job_id = await backfill.start(await backfill.workspace(repository))
+    await away(backfill, "core")
+    # Longer than an activity's twenty attempts would take without their pauses.
+    await backfill.until("status = 'in_progress'", job_id)
+    github._port = port
+    await asyncio.to_thread(github.start)
+    await backfill.completed(job_id)
+    await check(backfill.dsn, repository)
