@@ -1,11 +1,9 @@
 """Whole backfills through an outage of GitHub's: nothing fails, no attempt is counted, and all go on at its return."""
 
-import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from sandbox.github.faults import BadGateway
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
@@ -14,7 +12,7 @@ from tests.backfill.conftest import Backfill
 from tests.truth import check
 from tests.waiting import eventually, so
 
-SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
+SMALL = Plan("acme/small", pull_requests=40, issues=30, deep_pull_requests=1, deep_threads=1, years=2)
 PROBE_SECONDS = 1.0
 
 
@@ -46,19 +44,18 @@ async def test_an_outage_in_the_middle_costs_two_workers_no_attempt_and_few_requ
     job_id = await backfill.start(workspace)
     await backfill.until("exists (select from pull_requests) and exists (select from issues)", job_id)
 
-    github.faults.add(BadGateway(), times=None)
-    sent, gone = len(github.log), monotonic()
+    outage, gone = github.begin_outage("502"), monotonic()
     await away(backfill, "graphql")
-    await eventually(so(lambda: len(github.log) >= sent + 8))
+    await eventually(so(lambda: outage.requests >= 8))
     during = await sweeps(backfill)
     assert [each for each in during if each["attempts"] > 1 or each["error"]] == []
     lasted = monotonic() - gone
     # What was in flight, two that confirm it, and a probe for each of these minutes.
-    assert len(github.log) - sent <= 8 + 2 + lasted / PROBE_SECONDS
+    assert outage.requests <= 8 + 2 + lasted / PROBE_SECONDS
     ended = await backfill.run_starter(backfill.environment, "status", job_id)
     assert "waiting" in ended.stdout
 
-    github.faults.clear()
+    github.end_outage()
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
     assert {each["attempts"] for each in await sweeps(backfill)} == {0}
@@ -71,15 +68,12 @@ async def test_a_job_that_starts_while_github_refuses_connections_waits_for_it(
     repository = generate(world, Plan("acme/tiny", pull_requests=3, issues=3))
     github = serve(world)
     backfill.at(github)
-    port = int(github.url.rpartition(":")[2])
     backfill.environment |= {"GITHUB_PROBE_SECONDS": str(PROBE_SECONDS)}
-    await asyncio.to_thread(github.stop)
+    github.begin_outage("refused")
     await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository))
     await away(backfill, "core")
-    # Longer than an activity's twenty attempts would take without their pauses.
     await backfill.until("status = 'in_progress'", job_id)
-    github._port = port
-    await asyncio.to_thread(github.start)
+    github.end_outage()
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)

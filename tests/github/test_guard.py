@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,8 @@ from github import connection
 from github.client import GitHub
 from github.connection import Connection
 from github.credentials import App, Credentials
-from github.threads import THREAD_TYPES, read_page
+from github.thread_types import THREAD_TYPES
+from github.threads import read_page
 from messages import RepositoryRef
 from sandbox.github import StandIn, World
 from sandbox.github.faults import (
@@ -26,7 +27,6 @@ from sandbox.github.faults import (
     Effect,
     Fault,
     GatewayTimeout,
-    Hang,
     Reset,
     ServerError,
     SomethingWentWrong,
@@ -34,11 +34,13 @@ from sandbox.github.faults import (
 )
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
+from sandbox.github.outages import Way
 from sandbox.github.repositories import Repository
 from store.availability import SharedBreaker
 from store.budgets import Budgets
 from store.database import Database
 from tests.keys import private_key, public_key
+from tests.waiting import eventually, so
 
 ISSUES = THREAD_TYPES["issues"]
 MINUTE = timedelta(seconds=0.05)
@@ -89,9 +91,6 @@ class Scene:
     def fail(self, effect: Effect, **how: object) -> Fault:
         return self.github.faults.add(effect, **({"times": None} | how))
 
-    def port(self) -> int:
-        return int(self.github.url.rpartition(":")[2])
-
 
 @pytest.fixture
 async def scene(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
@@ -110,13 +109,6 @@ async def scene(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     with StandIn(world, tokens={"ghp_ann": "ann"}) as github:
         async with AsyncExitStack() as stack, Database(database, size=8) as opened:
             yield Scene(stack, opened, github, repository, sent)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not true():
-        assert monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 class Slice:
@@ -142,48 +134,36 @@ class Slice:
                 self.lost.append(error)
 
 
-OUTAGES: dict[str, tuple[Effect | None, str]] = {
-    "502": (BadGateway(), "502"),
-    "connections are refused": (None, "it cannot be reached"),
-    "answers never end": (Hang(), "it does not answer in time"),
-    "GraphQL finishes nothing": (SomethingWentWrong(), "it finishes nothing"),
+REASONS: dict[Way, set[str]] = {
+    "502": {"502", "its connections break"},
+    "refused": {"it cannot be reached", "its connections break"},
+    "hangs": {"it does not answer in time", "its connections break"},
+    "endless": {"it does not answer in time", "its connections break"},
 }
+"""What breaks connections is the outage's beginning."""
 
 
-@pytest.mark.parametrize("name", OUTAGES)
+@pytest.mark.parametrize("way", REASONS)
 async def test_while_github_answers_nobody_workers_share_a_probe_and_lose_no_attempt(
-    name: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    way: Way, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ninety minutes, of a twentieth of a second each; then everything goes on."""
-    effect, reason = OUTAGES[name]
-    if isinstance(effect, Hang):
+    if way in ("hangs", "endless"):
         monkeypatch.setattr(connection, "TIMEOUT_SECONDS", 5)
-    graphql_only = isinstance(effect, SomethingWentWrong)
     first, second = await scene.worker(), await scene.worker()
-    slices = [
-        Slice(scene, each, by_rest=by_rest and not graphql_only)
-        for each in (first, second)
-        for by_rest in (False, True)
-    ]
+    slices = [Slice(scene, each, by_rest=by_rest) for each in (first, second) for by_rest in (False, True)]
     stop = asyncio.Event()
     running = [asyncio.create_task(each.run(stop)) for each in slices]
     try:
-        await until(lambda: all(each.answered_at for each in slices))
-        port = scene.port()
-        if effect is None:
-            await asyncio.to_thread(scene.github.stop)
-        else:
-            scene.fail(effect)
+        await eventually(so(lambda: all(each.answered_at for each in slices)))
+        await asyncio.to_thread(scene.github.begin_outage, way)
         gone = monotonic()
-        await until(lambda: monotonic() > gone + 90 * MINUTE.total_seconds() and all(each.waits for each in slices))
+        over = gone + 90 * MINUTE.total_seconds()
+        await eventually(so(lambda: monotonic() > over and all(each.waits for each in slices)))
         meanwhile = len([each for each in scene.sent if each > gone])
-        if effect is None:
-            scene.github._port = port
-            await asyncio.to_thread(scene.github.start)
-        else:
-            scene.github.faults.clear()
+        await asyncio.to_thread(scene.github.end_outage)
         back = monotonic()
-        await until(lambda: all(each.answered_at[-1] > back for each in slices))
+        await eventually(so(lambda: all(each.answered_at[-1] > back for each in slices)))
     finally:
         stop.set()
         await asyncio.gather(*running)
@@ -192,9 +172,8 @@ async def test_while_github_answers_nobody_workers_share_a_probe_and_lose_no_att
     assert meanwhile <= 100
     waits = [wait for each in slices for wait in each.waits]
     assert {(each.code, each.waits_for) for each in waits} == {("github_away", "github_away")}
-    assert any(f" UTC ({reason})" in each.message and " is away since " in each.message for each in waits)
-    if not graphql_only:
-        assert any(each.message.startswith("GitHub is away since ") for each in waits)
+    words = [re.fullmatch(r"GitHub is away since \d\d:\d\d UTC \((.*)\)", each.message) for each in waits]
+    assert {each[1] if each else "" for each in words} <= REASONS[way]
 
 
 @pytest.mark.parametrize(
@@ -205,15 +184,16 @@ async def test_while_github_answers_nobody_workers_share_a_probe_and_lose_no_att
         (GatewayTimeout(), "504"),
         (Reset(), "its connections break"),
         (Truncated(), "its answers are cut short"),
+        (SomethingWentWrong(), "it finishes nothing"),
     ],
-    ids=["500", "503", "504", "reset", "half an answer"],
+    ids=["500", "503", "504", "reset", "half an answer", "nothing inside 200"],
 )
 async def test_whatever_is_no_answer_counts(scene: Scene, effect: Effect, reason: str) -> None:
     client = await scene.worker(SLOW)
     scene.fail(effect)
     sent = len(scene.sent)
     with pytest.raises(RetryLater) as waits:
-        await scene.rest(client)
+        await scene.issues(client)
     assert re.fullmatch(rf"GitHub is away since \d\d:\d\d UTC \({reason}\)", waits.value.message)
     assert len(scene.sent) - sent == 3, "the request and two probes"
 
@@ -289,7 +269,7 @@ async def test_an_app_whose_tokens_cannot_be_made_waits_too(scene: Scene) -> Non
     scene.github.world.add_app(public_key()).install("acme")
     client = await scene.worker(SLOW, app=True)
     assert await scene.issues(client) == 5
-    await asyncio.to_thread(scene.github.stop)
+    await asyncio.to_thread(scene.github.begin_outage, "refused")
     again = await anew(scene)
     with pytest.raises(RetryLater) as waits:
         await scene.issues(again)
