@@ -125,7 +125,7 @@ async def work(stop: asyncio.Event) -> None:
         async with database.transaction() as connection:
             await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
         github = await _github(stack, github_setting, database)
-        archive = await stack.enter_async_context(Archive(archive_url)) if archive_url else None
+        archive = await _archive(stack, archive_url, github_setting, database) if archive_url else None
         embedder = await _embedder(stack, embeddings_setting)
         search_attributes = await temporal.register_search_attributes(client)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
@@ -168,6 +168,11 @@ async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Dat
         # It is asked again before the first request; a job says what it waits for.
         log.warning("GitHub does not tell whose the tokens are yet", why=logs.redact(str(error)))
     return github
+
+
+async def _archive(stack: AsyncExitStack, url: str, setting: settings.GitHub, database: Database) -> Archive:
+    every = timedelta(seconds=setting.github_probe_seconds)
+    return await stack.enter_async_context(Archive(url, SharedBreaker(database, url, Intervals(probe_every=every))))
 
 
 async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Embedder | None":

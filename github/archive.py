@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from budget.breaker import Availability
 from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.answers import decode
 from github.clock import time
 from github.connection import USER_AGENT
 from github.events import GHOST, payload_of
+from github.guard import Guard
 from github.refusals import of_http
 from rows import FeedEvent
 
@@ -107,8 +109,9 @@ class Damaged(RetryNow):
 class Archive:
     """A client for one base address. Use as an async context manager."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, availability: Availability | None = None) -> None:
         self.base_url = base_url
+        self._guard = Guard(availability, self._probe) if availability else None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Archive":
@@ -145,8 +148,14 @@ class Archive:
         """The wanted events of the hour that begins at `at`; None if the archive lacks it.
 
         `progress` hears of the bytes downloaded so far. Raises `RetryNow` for what passes (5xx, timeouts), `Damaged`
-        for what may, `RetryLater` for a limit, `PartOver` for an address that is not an archive's.
+        for what may, `RetryLater` for a limit or an archive that answers nobody, `PartOver` for an address that is not
+        an archive's.
         """
+        if self._guard is None:
+            return await self._read(at, wanted, progress)
+        return await self._guard.run("archive", lambda: self._read(at, wanted, progress))
+
+    async def _read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None) -> Hour | None:
         scan = _Scan(wanted)
         try:
             async with self._open().get(self._url(at)) as response:
@@ -167,6 +176,10 @@ class Archive:
             why = f"GH Archive's {name_of(at)} ends in its middle, after {scan.hour.length} bytes"
             raise Damaged("cut_short", why, scan.hour) from error
         return scan.hour
+
+    async def _probe(self, _api: str) -> None:
+        """Asks for the oldest file, which any archive has."""
+        await self.size(FIRST_HOUR)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -37,7 +37,7 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 def no_answer(error: RetryNow) -> str:
     """Why a request got no answer, in few words; empty for an error that is about something else."""
-    if error.code.startswith("http_5"):
+    if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 

@@ -7,13 +7,17 @@ from pathlib import Path
 PACKAGES = ("budget", "github", "polar", "store", "activities", "workflows")
 
 _TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("budget/breaker.py", ("tests/budget/test_breaker.py", "tests/github/test_guard.py")),
     ("budget/*", ("tests/budget", "tests/store/test_budgets.py")),
     ("polar/*", ("tests/polar",)),
     ("github/archive.py", ("tests/github/test_archive.py", "tests/backfill/test_archive.py")),
     ("github/credentials.py", ("tests/github/test_credentials.py", "tests/github/test_client.py")),
+    ("github/guard.py", ("tests/github/test_guard.py",)),
+    ("github/connection.py", ("tests/github/test_client.py", "tests/github/test_guard.py")),
     ("github/client.py", ("tests/github/test_client.py",)),
     ("github/events*.py", ("tests/github", "tests/backfill/test_events.py")),
     ("github/*", ("tests/github", "tests/backfill/test_reading.py", "tests/backfill/test_identity.py")),
+    ("store/availability.py", ("tests/github/test_guard.py",)),
     ("store/budgets.py", ("tests/store/test_budgets.py",)),
     ("store/feed.py", ("tests/store/test_feed.py", "tests/backfill/test_events.py")),
     ("store/archive_reads.py", ("tests/store/test_archive_reads.py", "tests/backfill/test_archive.py")),

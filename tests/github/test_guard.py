@@ -2,19 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from budget.breaker import Intervals
 from budget.prices import Prices
 from errors import BackfillError, RetryLater, RetryNow, TooLarge
 from github import connection
+from github.archive import Archive, Wanted
 from github.client import GitHub
 from github.connection import Connection
 from github.credentials import App, Credentials
@@ -36,6 +38,7 @@ from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.outages import Way
 from sandbox.github.repositories import Repository
+from sandbox.ports import LOOPBACK
 from store.availability import SharedBreaker
 from store.budgets import Budgets
 from store.database import Database
@@ -286,3 +289,46 @@ async def anew(scene: Scene) -> GitHub:
     return await scene.stack.enter_async_context(
         GitHub(url, f"{url}/graphql", Credentials((), app), pool, prices, breaker)
     )
+
+
+# --- GH Archive, which is another server
+
+
+@asynccontextmanager
+async def archive(scene: Scene, status: Callable[[str], int]) -> AsyncIterator[Archive]:
+    """An archive that answers a file, by name, with this status."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status(request.path))
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+        async with Archive(url, SharedBreaker(scene.database, url, SLOW)) as opened:
+            yield opened
+    finally:
+        await runner.cleanup()
+
+
+HOUR = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+async def test_an_archive_that_answers_nobody_is_waited_for_and_github_is_not(scene: Scene) -> None:
+    client = await scene.worker(SLOW)
+    async with archive(scene, lambda _path: 503) as opened:
+        for _ in range(2):
+            with pytest.raises(RetryLater, match=r"GH Archive is away since \d\d:\d\d UTC \(503\)"):
+                await opened.read(HOUR, Wanted(frozenset({77}), None))
+    assert await scene.issues(client) == 5
+
+
+async def test_one_file_that_always_fails_is_no_outage_of_the_archive(scene: Scene) -> None:
+    async with archive(scene, lambda path: 500 if path.endswith("2026-03-01-9.json.gz") else 404) as opened:
+        for _ in range(4):
+            with pytest.raises(RetryNow, match="http_500"):
+                await opened.read(HOUR, Wanted(frozenset({77}), None))
+        assert await opened.read(HOUR + timedelta(hours=1), Wanted(frozenset({77}), None)) is None
