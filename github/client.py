@@ -21,7 +21,6 @@ from budget.account import Ask, Pool, Reservation, Told
 from budget.breaker import Availability
 from budget.prices import Prices
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLarge
-from github import documents
 from github.answers import (
     Answer,
     Raw,
@@ -31,7 +30,7 @@ from github.answers import (
     windows_of,
 )
 from github.call import Call
-from github.connection import Connection
+from github.connection import Connection, repository_of, route_of
 from github.credentials import Credential, Credentials, Installation
 from github.guard import Guard
 from github.refusals import Limited, ScopeMissing, Unauthorized
@@ -156,9 +155,9 @@ class GitHub:
 
     async def rest(self, path: str) -> Answer:
         """GET a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as `graphql` does."""
-        route = _route(path)
+        route = route_of(path)
         seconds = self.prices.seconds(route, REST_SECONDS)
-        ask = Ask("core", route, 1, seconds, self._repository or _repository_of(path), self._fence)
+        ask = Ask("core", route, 1, seconds, self._repository or repository_of(path), self._fence)
 
         async def send(credential: Credential, secret: str) -> Raw:  # noqa: ARG001
             return await self._connection.get(path, secret)
@@ -389,15 +388,3 @@ class GitHub:
 def _account_of_nobody(secret: str) -> str:
     """The key of the budget of a token whose account GitHub does not tell; nothing can be learned from it."""
     return f"token:{sha256(secret.encode()).hexdigest()[:8]}"
-
-
-def _route(path: str) -> str:
-    """A REST path without what names a repository or a page: `pulls/comments`, or `repository` itself."""
-    parts = path.partition("?")[0].strip("/").split("/")
-    rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
-    return "/".join("{}" if part.isdigit() else part for part in rest) or "repository"
-
-
-def _repository_of(path: str) -> str:
-    parts = path.partition("?")[0].strip("/").split("/")
-    return "/".join(parts[1:3]) if parts[0] == "repos" else ""

@@ -93,3 +93,16 @@ class Connection:
             raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
             raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
+
+
+def route_of(path: str) -> str:
+    """A REST path without what names a repository or a page: `pulls/comments`, or `repository` itself."""
+    parts = path.partition("?")[0].strip("/").split("/")
+    rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
+    return "/".join("{}" if part.isdigit() else part for part in rest) or "repository"
+
+
+def repository_of(path: str) -> str:
+    """owner/name, if the path is of one that it names."""
+    parts = path.partition("?")[0].strip("/").split("/")
+    return "/".join(parts[1:3]) if parts[0] == "repos" else ""
