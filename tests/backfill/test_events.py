@@ -332,7 +332,7 @@ async def test_an_empty_repository_has_no_events(serve: Serve, backfill: Backfil
 async def test_forty_five_thousand_stars(serve: Serve, backfill: Backfill) -> None:
     """REST would end at 40,000. What is stored is not kept: for all of them the worker takes hardly more memory than
     for a tenth of them."""
-    repository = generate(World(), Plan("acme/famous", pull_requests=2, issues=1, stars=45_000, years=5))
+    repository = generate(World(), Plan("acme/famous", pull_requests=2, issues=1, stars=45_000, years=1))
     github = serve(repository.world)
     backfill.at(github)
     worker = await backfill.start_worker(backfill.environment)
