@@ -260,6 +260,11 @@ class Page:
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
 
+    @property
+    def node_ids(self) -> list[str]:
+        """Of the page's threads."""
+        return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
+
     def updated_at(self, moment: datetime | None) -> list[str]:
         """Node ids of the page's threads that were updated at that moment."""
         return [
@@ -308,3 +313,5 @@ class Part:
     parent: int | None = None
     """GitHub id of the thread (timeline, reviews, ...), the review (review_comments) or the comment (replies)."""
     attempts: int = 0
+    reading: str | None = None
+    """What the last reading to the connection's end brought, where GitHub counts more: the same twice is final."""

@@ -6,6 +6,7 @@ Each function sends one request and returns rows with what is still to fetch. No
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from errors import PartOver, TooLarge
@@ -195,6 +196,33 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     return threads
 
 
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Which of some things GitHub shows, by node id."""
+
+    shown: set[str]
+    gone: set[str]
+    refused: dict[str, str]
+    """With GitHub's words."""
+    cost: int
+
+
+async def read_shown(github: GitHub, node_ids: Sequence[str]) -> Presence:
+    """Whether GitHub shows, refuses or no longer has each of up to 100 things: one point. Raises `TooLarge`."""
+    answer = await github.graphql("Shown", {"ids": list(node_ids)}, requests=1)
+    found = Presence(set(), set(), {}, answer.cost)
+    for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):
+        if isinstance(node, GoneNode):
+            found.gone.add(node_id)
+        elif isinstance(node, Hidden):
+            found.refused[node_id] = node.words
+        elif node:
+            found.shown.add(node_id)
+        else:
+            raise TooLarge("null_node", f"GitHub left out one of {len(node_ids)} things asked for together")
+    return found
+
+
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
     return Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
 
@@ -204,14 +232,13 @@ def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
         part.seen.extend(found.keys)
-        count = sum(key.startswith(HIDDEN_KEY) for key in part.seen)
-        page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, count, found.hidden[-1]))
+        page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, hidden_in(part), found.hidden[-1]))
     return found.nodes
 
 
 def _add_whole(wholes: list[Whole], part: Part) -> None:
-    """Tells that all children of the part's parent are here, unless some of them are hidden."""
-    if not any(key.startswith(HIDDEN_KEY) for key in part.seen):
+    """Tells that all children of the part's parent are here, unless some are hidden, or counted and not shown."""
+    if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
         wholes.append(Whole(_parent(part), part.began_at, part.seen))
 
 
@@ -240,6 +267,7 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
         part.expected = connection[kind.count]
         part.cursor = goes_on
         if goes_on is None:
+            part.reading = reading_of(part)
             part.seen = []
         if kind.kind == "issue":
             issues.add_closings(shown(connection["nodes"], part.kind).nodes, github_id, page)
@@ -286,15 +314,41 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
             part.attempts += 1
         threads.going_on.append(part)
         return False
-    if len(seen) < total:
+    missing = total - len(seen)
+    if missing > 0 and not _is_final(part, missing):
         # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
         # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
+        part.reading = reading_of(part)
         part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at
         part.attempts += 1
         threads.going_on.append(part)
         return False
+    if missing > 0:
+        missing += hidden_in(part)
+        words = f"GitHub counts {total} and shows {total - missing}, each time it is asked"
+        threads.page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, missing, words))
     threads.done.append(part)
     return True
+
+
+def reading_of(part: Part) -> str:
+    """What a reading to the end of a connection brought: two that are equal agree with each other."""
+    children = "\n".join(sorted(set(part.seen))).encode()
+    return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
+
+
+def noted(missing: int) -> str:
+    """The reading of a part of which so many children are noted as missing: one that lacks as many is final."""
+    return f"{missing} missing"
+
+
+def hidden_in(part: Part) -> int:
+    """Children of a part that GitHub refuses; those that it only counts are not among them."""
+    return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
+
+
+def _is_final(part: Part, missing: int) -> bool:
+    return part.reading in (reading_of(part), noted(missing + hidden_in(part)))
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:

@@ -1,6 +1,7 @@
 """`backfill_notes`: what GitHub will not give for good. A type is complete without it, and says so."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from asyncpg import Record
 
@@ -28,6 +29,18 @@ delete from backfill_notes n using unnest($3::text[], $4::text[]) as u(what, nod
 where n.repository_id = $1 and n.data_type = $2 and n.what = u.what and n.node_id = u.node_id
 """
 
+# Threads are named as the tables of their data types are.
+_OF_THREADS = """
+select
+  coalesce(sum(n.count) filter (where n.number is null), 0)::integer as unlisted,
+  coalesce(bool_or(n.last_seen_at < now() - interval '7 days') filter (where n.number is null), false) as is_old,
+  count(*) filter (where n.number is not null and t.id is null) as missing,
+  count(*) filter (where t.id is not null) as stored
+from backfill_notes n
+left join {table} t on t.repository_id = n.repository_id and t.node_id = n.node_id and t.gone_at is null
+where n.repository_id = $1 and n.data_type = $2 and n.what = 'thread'
+"""
+
 _FIELDS = "kind, what, number, node_id, count, words"
 
 # A note that another job saw last has not been looked at in this one.
@@ -47,6 +60,38 @@ _SUMMARY = """
 select kind, what, sum(count)::integer as count from backfill_notes
 where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 """
+
+
+@dataclass(frozen=True, slots=True)
+class NotedThreads:
+    """Notes of whole threads of a data type."""
+
+    unlisted: int
+    """Threads that GitHub counts and does not list."""
+    is_old: bool
+    """All threads were listed last more than a week ago."""
+    missing: int
+    """Threads with a number that are not stored."""
+    stored: int
+    """Threads that are stored, and not shown any more."""
+
+
+async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
+    _, repository_id, data_type = sweep.key
+    [row] = await connection.fetch(_OF_THREADS.format(table=data_type), repository_id, data_type)
+    return NotedThreads(*row.values())
+
+
+async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
+    """Node ids of the threads of which this job has noted that they cannot be had."""
+    rows = await connection.fetch(
+        "select node_id from backfill_notes where repository_id = $1 and data_type = $2 and what = 'thread'"
+        " and node_id <> '' and seen_by = $3",
+        sweep.repository.repository_id,
+        sweep.data_type,
+        sweep.job_id,
+    )
+    return {row["node_id"] for row in rows}
 
 
 async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> None:

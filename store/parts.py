@@ -15,15 +15,16 @@ from store.sweeps import Sweep
 _PUT = """
 insert into backfill_parts as p (
   backfill_job_id, repository_id, data_type, kind, node_id, number, began_at, cursor, expected, seen, parent_github_id,
-  attempts)
+  attempts, reading)
 select $1, $2, $3, u.kind, u.node_id, u.number, u.began_at, u.cursor, u.expected,
-  array(select jsonb_array_elements_text(u.seen::jsonb)), u.parent, u.attempts
+  array(select jsonb_array_elements_text(u.seen::jsonb)), u.parent, u.attempts, u.reading
 from unnest($4::text[], $5::text[], $6::integer[], $7::timestamptz[], $8::text[], $9::integer[], $10::text[],
-    $11::bigint[], $12::integer[])
-  as u(kind, node_id, number, began_at, cursor, expected, seen, parent, attempts)
+    $11::bigint[], $12::integer[], $13::text[])
+  as u(kind, node_id, number, began_at, cursor, expected, seen, parent, attempts, reading)
 on conflict (backfill_job_id, repository_id, data_type, kind, node_id) do update set
   number = excluded.number, began_at = excluded.began_at, cursor = excluded.cursor, expected = excluded.expected,
-  seen = excluded.seen, parent_github_id = excluded.parent_github_id, attempts = excluded.attempts, failure = null
+  seen = excluded.seen, parent_github_id = excluded.parent_github_id, attempts = excluded.attempts,
+  reading = excluded.reading, failure = null
 """
 
 _REMOVE = """
@@ -49,7 +50,8 @@ select * from (
 """
 
 _NEXT = """
-select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts from backfill_parts
+select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts, reading
+from backfill_parts
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
   and kind = $4 and (cursor is not null) = $5
 order by number desc nulls last, node_id limit $6
@@ -72,6 +74,7 @@ def _row(part: Part) -> tuple[object, ...]:
         orjson.dumps(part.seen).decode(),
         part.parent,
         part.attempts,
+        part.reading,
     )
 
 
@@ -122,6 +125,7 @@ def _part(row: Record) -> Part:
         list(row["seen"]),
         row["parent_github_id"],
         row["attempts"],
+        row["reading"],
     )
 
 
@@ -129,7 +133,8 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
     """Those that wait for the comments of these reviews (GitHub ids)."""
     rows = await connection.fetch(
         """
-        select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts from backfill_parts
+        select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts, reading
+from backfill_parts
         where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
           and kind = 'review_comments' and cursor is null and parent_github_id = any($4::bigint[])
         """,
@@ -146,7 +151,8 @@ async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime,
     """
     rows = await connection.fetch(
         """
-        select b.kind, b.node_id, b.number, b.began_at, b.cursor, b.expected, b.seen, b.parent_github_id, b.attempts
+        select b.kind, b.node_id, b.number, b.began_at, b.cursor, b.expected, b.seen, b.parent_github_id, b.attempts,
+          b.reading
         from backfill_parts b
         join reviews r on r.github_id = b.parent_github_id join pull_requests p on p.id = r.pull_request_id
         where b.backfill_job_id = $1 and b.repository_id = $2 and b.data_type = $3 and b.failure is null
@@ -178,7 +184,7 @@ async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | Non
 async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
     """Before a retry: what could not be had is asked for again."""
     await connection.execute(
-        "update backfill_parts set failure = null, attempts = 0"
+        "update backfill_parts set failure = null, attempts = 0, reading = null"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",
         job_id,
         repository_ids,

@@ -17,16 +17,18 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
     """
     rows = await connection.fetch(
         f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
-        " and last_synced_at >= updated_at + interval '2 seconds'",
+        " and gone_at is null and last_synced_at >= updated_at + interval '2 seconds'",
         github_ids,
     )
     return {row["github_id"]: row["updated_at"] for row in rows}
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Those of `github_ids` that we have fetched at all."""
+    """Those of `github_ids` that we have fetched at all, and that did not go since."""
     rows = await connection.fetch(
-        f"select github_id from {table} where github_id = any($1::bigint[]) and node_id is not null", github_ids
+        f"select github_id from {table}"
+        " where github_id = any($1::bigint[]) and node_id is not null and gone_at is null",
+        github_ids,
     )
     return {row["github_id"] for row in rows}
 
@@ -127,6 +129,26 @@ async def mark_gone(
         asked_at,
         node_ids,
     )
+
+
+async def gone(
+    connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
+) -> list[tuple[str, int]]:
+    """(node id, number) of threads updated since then that GitHub said are gone, the latest to go first."""
+    rows = await connection.fetch(
+        f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
+        " and updated_at >= $2 order by gone_at desc, number limit $3",
+        repository_id,
+        since,
+        limit,
+    )
+    return [(row["node_id"], row["number"]) for row in rows]
+
+
+async def ids_by_node(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
+    """Node id -> GitHub id of the fetched threads among `node_ids`."""
+    rows = await connection.fetch(f"select node_id, github_id from {table} where node_id = any($1::text[])", node_ids)
+    return {row["node_id"]: row["github_id"] for row in rows}
 
 
 async def pull_requests_of(connection: Connection, reviews: Sequence[int]) -> dict[int, int]:

@@ -11,11 +11,16 @@ from activities.turn import CLOCK_SLACK, Turn
 from github.refusals import InvalidCursor
 from github.thread_types import ThreadType
 from messages import Failure
-from rows import Part
-from store import parts, threads
+from rows import Note, NoteKind, Part
+from store import notes, parts, threads
 from store.coverage import BEGINNING, Coverage
 from store.database import Database
+from store.notes import NotedThreads
 from store.sweeps import Sweep
+
+
+FEW_THREADS = 500
+"""So many are listed again in each sweep while some of them are noted as not listed; more, once a week."""
 
 
 class CompletenessProof:
@@ -39,9 +44,12 @@ class CompletenessProof:
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
             failures = await parts.failures(connection, self._sweep)
-        if position.reached_end and not position.relisted and not _agree(position, stored):
+            noted = await notes.of_threads(connection, self._sweep)
+        looks_again = noted.unlisted and (noted.is_old or (position.total or 0) <= FEW_THREADS)
+        if position.reached_end and not position.relisted and (looks_again or not _agree(position, stored, noted)):
             return Turn(position.to_relist())
         turn = Turn(position, outcome="completed", proof=self._proof(position, stored))
+        self._note_withheld(turn)
         total = position.total or 0
         if failures:
             numbers = ", ".join(f"#{number}" for number, _ in failures[:50])
@@ -49,13 +57,28 @@ class CompletenessProof:
                 f"{len(failures)} of {stored} threads could not be fetched whole: {numbers}"
                 f" (the first: {failures[0][1]})"
             )
-        elif position.reached_end and stored < total:
+        elif position.reached_end and position.relisted and stored + noted.missing < total:
             turn.failure = self._incomplete(f"GitHub counts {total} threads and {stored} could be fetched")
         if turn.failure is not None:
             turn.outcome, turn.position = "failed", position.to_retry()
         else:
             turn.coverage = self._coverage(position)
         return turn
+
+    def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
+        """Notes how many threads GitHub counts and does not show: they have no number.
+
+        Without a cutoff that is the difference to its list, if it was read to its end. Else what was noted before stays.
+        """
+        position = turn.position
+        if position.reached_end and not position.relisted:
+            return
+        if position.withheld:
+            words = position.withheld_words or f"GitHub counts {position.withheld} more threads than it lists"
+            kind: NoteKind = "refused" if position.withheld_words else "hidden"
+            turn.noted.append(Note(kind, "thread", None, "", position.withheld, words))
+        elif position.reached_end:
+            turn.resolved.append(("thread", ""))
 
     def _proof(self, position: ThreadPosition, stored: int) -> dict[str, Any]:
         proof = {
@@ -110,25 +133,28 @@ class CompletenessProof:
         last = listing.entries[-1].created_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.created_at == last]
         progress = position.list_progress.ascend(last, ties)
-        after = position.after_relist_page(cursor=listing.end_cursor, listed=len(ids), born=last, progress=progress)
+        after = position.after_relist_page(
+            cursor=listing.end_cursor, listed=len(ids), withheld=listing.withheld, born=last, progress=progress
+        )
         at_end = listing.end_cursor is None and not listing.leads_nowhere
         # A list that says that it goes on and brings nothing more is at its end if it brought as many as GitHub counts.
-        at_end = at_end or (progress.idle > 0 and after.listed >= listing.total)
+        at_end = at_end or (progress.idle > 0 and after.listed + len(listing.withheld) >= listing.total)
         if not at_end and progress.is_stuck:
             raise Standstill("list of threads by their birth")
         born = (position.born, listing.asked_at if at_end or last is None else last)
         async with self._database.transaction() as connection:
             known = await threads.known(connection, self._sweep.data_type, ids)
+            given_up = await notes.given_up(connection, self._sweep)
             unlisted = await threads.unlisted(
                 connection, self._sweep.data_type, self._sweep.repository.repository_id, born, ids
             )
         put = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
             for entry in listing.entries
-            if entry.github_id not in known
+            if entry.github_id not in known and entry.node_id not in given_up
         ]
         put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
-        return Turn(after.end_relist() if at_end else after, put=put, points=1)
+        return Turn(after.end_relist(counted=listing.total) if at_end else after, put=put, points=1)
 
     def _incomplete(self, message: str) -> Failure:
         return Failure(
@@ -140,11 +166,11 @@ class CompletenessProof:
         )
 
 
-def _agree(position: ThreadPosition, stored: int) -> bool:
-    """Whether what is stored agrees with GitHub's count.
+def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
+    """Whether what is stored agrees with GitHub's count, less what is noted.
 
     Rows of threads that GitHub deleted would hide as many that no page showed: what was seen must suffice too. Where
     more is stored than GitHub has, something was deleted: what it was shows in the same list.
     """
-    total = position.total or 0
-    return min(stored, position.seen) >= total and stored <= total
+    total = (position.total or 0) - noted.unlisted
+    return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

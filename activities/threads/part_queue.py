@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+from activities.threads.noting import unavailable
 from activities.threads.page_sizes import CHILDREN
 from activities.turn import Turn
 from budget.prices import ONE_POINT
@@ -137,7 +138,9 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Turns each part that began again too often into a failure with its number."""
+    """Notes each part that began again too often: what came was never the same twice, nor what GitHub counts."""
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)
-        turn.failed.append((part, f"{part.kind}: what came never agreed with GitHub's count of {part.expected}"))
+        turn.done.append(part)
+        words = f"what came in {part.attempts} readings never agreed with GitHub's count of {part.expected}"
+        turn.noted.append(unavailable(part, words))

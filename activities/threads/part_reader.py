@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 
 from activities.threads.look_ahead import LookAhead
+from activities.threads.noting import note, unavailable
 from activities.threads.page_sizes import PageSizes
 from activities.threads.part_queue import MOST_ATTEMPTS, Batch, Due, PartQueue, give_up
 from activities.threads.position import ThreadPosition
@@ -71,6 +72,7 @@ class PartReader:
             self._sizes.answered(read.seconds)
             turn = Turn(position, page=read.page, put=[*read.parts, *read.going_on], done=list(read.done))
             turn.gone, turn.points = read.gone, read.cost
+            note(turn, self._type, read)
             if due.kind == "thread":
                 # A whole thread needs none of the parts that an earlier fetch of it left, nor their failures.
                 turn.done += [
@@ -100,11 +102,14 @@ class PartReader:
     async def too_large(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
         """The first part of the last batch is too large by itself, while GitHub answers other things.
 
-        A thread is read without its connections, which become parts. A connection is tried again, and lost after
+        A thread is read without its connections, which become parts. A connection is tried again, and noted after
         `MOST_ATTEMPTS`. Raises `RetryNow` where it is to be tried again.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]
+        if part.reading is not None and part.kind == "thread":
+            # It was noted as missing, and is still not to be had.
+            return Turn(position, done=[part], noted=[unavailable(part, error.message)])
         if part.kind == "thread":
             return Turn(position, put=[Part("head", part.node_id, part.number, part.began_at)], done=[part])
         part.attempts += 1
@@ -113,9 +118,9 @@ class PartReader:
                 await sweeps.fence(connection, self._sweep)
                 await parts.put(connection, self._sweep, [part])
             raise RetryNow(error.code, error.message)
-        lost = Turn(position, failed=[(part, f"{part.kind}: {error.message}")])
+        lost = Turn(position, done=[part], noted=[unavailable(part, error.message)])
         if part.kind == "timeline":
-            # Its events are lost; what has a connection of its own is saved.
+            # Its events cannot be had; what has a connection of its own can.
             saved: list[PartKind] = ["comments", "reviews"] if self._type.kind == "pull_request" else ["comments"]
             lost.put = [Part(each, part.node_id, part.number, part.began_at, parent=part.parent) for each in saved]
         return lost

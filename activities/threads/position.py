@@ -124,6 +124,8 @@ class ThreadPosition(Position):
     round_pages: int = 0
     round_listed: int = 0
     """catch_up: threads that the round's pages listed so far."""
+    looked_again: bool = False
+    """What earlier sweeps noted as missing was looked at again."""
     route: int = 0
     """comments: which of the type's REST lists is being read."""
     comments_since: datetime | None = None
@@ -144,6 +146,10 @@ class ThreadPosition(Position):
     """relist: when the last of them was created."""
     total: int | None = None
     """Threads that GitHub counts."""
+    withheld: int = 0
+    """Threads that GitHub counts and shows to nobody, or refuses: of the history, then of the relist."""
+    withheld_words: str = ""
+    """GitHub's, if it said any."""
     swept: int = 0
     """Threads in scope that the history brought so far."""
     seen: int = 0
@@ -202,10 +208,12 @@ class ThreadPosition(Position):
         total: int | None,
         swept: int,
         seen: int,
+        withheld: list[str],
         ties: list[str],
     ) -> Self:
         """Behind a page of the history that showed `seen` threads, `swept` of them in scope.
 
+        `withheld`: GitHub's words for each thread that it counts and refuses to show.
         `last`: updatedAt and node id of the page's last thread. `ties`: node ids of those updated at the same moment.
         """
         updated_at, node_id = last or (self.updated_at, self.node_id)
@@ -222,7 +230,9 @@ class ThreadPosition(Position):
             first_floor=self.first_floor or floor,
             total=total,
             swept=self.swept + swept,
-            seen=self.seen + seen,
+            seen=self.seen + seen + len(withheld),
+            withheld=self.withheld + len(withheld),
+            withheld_words=withheld[-1] if withheld else self.withheld_words,
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
@@ -297,6 +307,10 @@ class ThreadPosition(Position):
     def with_listing(self, listing: ReviewCommentPlace) -> Self:
         return replace(self, listing=listing)
 
+    def after_second_look(self) -> Self:
+        """What was noted by earlier sweeps was looked at again, or becomes parts."""
+        return replace(self, looked_again=True)
+
     def end_review_comments(self) -> Self:
         """A leg's review comments are stored."""
         return replace(self, listing=self.listing.for_next_leg())
@@ -324,16 +338,30 @@ class ThreadPosition(Position):
         """GitHub refused the listing's cursor."""
         return replace(self, cursor=None, listed=0, born=None, list_progress=self.list_progress.restart())
 
-    def after_relist_page(self, *, cursor: str | None, listed: int, born: datetime | None, progress: Progress) -> Self:
+    def after_relist_page(
+        self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
+    ) -> Self:
         """Behind a page that listed `listed` threads; one that brought the list no further is not counted."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
-        return replace(self, cursor=cursor, listed=self.listed + listed, born=born, list_progress=progress)
+        words = withheld[-1] if withheld else self.withheld_words
+        listed += self.listed
+        return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
-    def end_relist(self) -> Self:
-        """All threads are listed: now their number is known."""
-        total = self.listed
-        return replace(self, phase="verify", cursor=None, listed=0, born=None, relisted=True, total=total, seen=total)
+    def end_relist(self, *, counted: int) -> Self:
+        """All threads are listed: now their number is known. GitHub counts `counted`."""
+        total, withheld = self.listed, max(0, counted - self.listed)
+        return replace(
+            self,
+            phase="verify",
+            cursor=None,
+            listed=0,
+            born=None,
+            relisted=True,
+            total=total,
+            seen=total,
+            withheld=withheld,
+        )
 
     def to_retry(self) -> Self:
         """The type failed. A retry begins at the catch-up: it lists what changed since, and counts anew.
@@ -344,5 +372,12 @@ class ThreadPosition(Position):
             return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)
         floor = self.as_of - CLOCK_SLACK if self.as_of else self.floor
         return replace(
-            self.end_round(), phase="catch_up", floor=floor, round=1, route=0, comments_since=None, relisted=False
+            self.end_round(),
+            phase="catch_up",
+            floor=floor,
+            round=1,
+            route=0,
+            comments_since=None,
+            relisted=False,
+            looked_again=False,
         )

@@ -13,11 +13,13 @@ from activities.progress import Standstill
 from activities.threads.catch_up import CatchUp
 from activities.threads.completeness_proof import CompletenessProof
 from activities.threads.look_ahead import LookAhead, Request
+from activities.threads.noting import note
 from activities.threads.page_sizes import PageSizes
 from activities.threads.part_queue import Due, PartQueue
 from activities.threads.part_reader import PartReader
 from activities.threads.position import Phase, ThreadPosition
 from activities.threads.review_comment_list import ReviewCommentList
+from activities.threads.second_look import SecondLook
 from activities.threads.thread_list import ThreadList
 from activities.threads.unbumped_comments import UnbumpedComments
 from activities.turn import CLOCK_SLACK, Sources, Turn
@@ -58,6 +60,7 @@ class ThreadReader:
         self._parts = PartReader(database, github, sweep, kind, self._queue, sizes, ahead)
         self._catch_up = CatchUp(database, sweep, self._list, sizes)
         self._review_comments = ReviewCommentList(database, github, sweep, sizes, ahead)
+        self._second_look = SecondLook(database, github, sweep, kind, ahead)
         self._unbumped_comments = UnbumpedComments(database, github, sweep, kind, sizes, ahead)
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
@@ -89,6 +92,11 @@ class ThreadReader:
         due = self._due(position)
         if due is not None:
             return await self._parts.turn(position, due)
+        if position.phase == "review_comments" and not position.looked_again:
+            turn = await self._second_look.turn(position)
+            if turn is not None:
+                return turn
+            position = position.after_second_look()
         if self._all_reviews_shown(position):
             turn = await self._review_comments.turn(position)
             if turn is not None:
@@ -182,6 +190,7 @@ class ThreadReader:
             total=read.total,
             swept=sum(updated_at >= cutoff_at for updated_at in changes),
             seen=len(changes),
+            withheld=read.withheld,
             ties=read.page.updated_at(read.last[0]) if read.last else [],
         )
         if after.progress.is_stuck:
@@ -194,7 +203,9 @@ class ThreadReader:
                 # Everything in scope came in one answer: there is nothing to catch up with.
                 after = after.to_verify(as_of=read.page.asked_at, with_comments=bool(self._type.comment_routes))
             self._catch_up.begin_with(read.changes)
-        return Turn(after, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
+        turn = Turn(after, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
+        note(turn, self._type, read)
+        return turn
 
     def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
         """The page at the position. With what is taken for the last page, the catch-up's first listing comes along."""
@@ -249,6 +260,7 @@ class ThreadReader:
             total=position.total,
             swept=1,
             seen=1,
+            withheld=[],
             ties=[entry.node_id],
         )
         if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:

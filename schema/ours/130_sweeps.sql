@@ -59,6 +59,7 @@ create table backfill_parts (
   began_at timestamptz not null,
   attempts integer not null default 0,
   failure jsonb,
+  reading text,
   primary key (backfill_job_id, repository_id, data_type, kind, node_id),
   foreign key (backfill_job_id, repository_id, data_type)
     references backfill_sweeps (backfill_job_id, repository_id, data_type) on delete cascade
@@ -81,6 +82,8 @@ comment on column backfill_parts.number is 'The thread''s number, for people.';
 comment on column backfill_parts.expected is 'totalCount of the connection.';
 comment on column backfill_parts.seen is 'Children that are stored already; at the end those absent from it are deleted.';
 comment on column backfill_parts.began_at is 'GitHub''s Date when the first page of the parent was asked for.';
+comment on column backfill_parts.reading is
+  'What the last reading to the connection''s end brought, where GitHub counts more: the same twice is final.';
 comment on column backfill_parts.failure is 'Why it was given up; the sweep went on without it.';
 
 create table backfill_coverage (

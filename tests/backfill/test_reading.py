@@ -5,12 +5,13 @@ Without Temporal and worker processes a sweep costs hundredths of a second, and 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivity, _Slice
@@ -56,8 +57,8 @@ class Reading:
         self._database = database
         self._workspace_id = ""
 
-    async def sweep(self, data_type: DataType, *, days: int = 10_000) -> SliceResult:
-        """A job of this one type, to the sweep's end."""
+    async def sweep(self, data_type: DataType, *, days: int = 10_000, attempts: int = 1) -> SliceResult:
+        """A job of this one type, to the sweep's end: in so many attempts, where each but the last may fail."""
         repo, url = self.repository, self.github.url
         repo.world.clock.advance(7_200)
         if not self._workspace_id:
@@ -91,7 +92,13 @@ class Reading:
         for each in await credentials.of(None):
             each.account = "user:1"
         async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
-            result = await ActivityEnvironment().run(SweepActivity(Sources(self._database, github)).sweep, slice_)
+            sweep = SweepActivity(Sources(self._database, github)).sweep
+            for _ in range(attempts - 1):
+                with suppress(ApplicationError):
+                    result = await ActivityEnvironment().run(sweep, slice_)
+                    break
+            else:
+                result = await ActivityEnvironment().run(sweep, slice_)
         async with self._database.transaction() as connection:
             await connection.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
         return result

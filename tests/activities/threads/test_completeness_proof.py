@@ -164,7 +164,9 @@ async def test_what_is_stored_and_not_listed_is_asked_for_by_its_id_and_stays_un
 
 
 async def test_a_refused_cursor_begins_the_listing_again(stored: Stored) -> None:
-    at = at_verify(4).to_relist().after_relist_page(cursor="gone", listed=2, born=BORN, progress=Progress())
+    at = (
+        at_verify(4).to_relist().after_relist_page(cursor="gone", listed=2, withheld=[], born=BORN, progress=Progress())
+    )
     turn = await proof(stored, InvalidCursor("invalid_cursor", "no")).relist(at)
     position = turn.position
     assert (position.phase, position.cursor, position.listed, position.born) == ("relist", None, 0, None)

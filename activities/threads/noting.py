@@ -1,0 +1,38 @@
+"""What a turn notes of what GitHub will not give for good, and which notes it makes void.
+
+A note is written in the transaction of the page that finds it. It is void once what it speaks of is whole.
+"""
+
+from activities.threads.position import ThreadPosition
+from activities.turn import Turn
+from github.thread_types import ThreadType
+from github.threads import Threads, hidden_in
+from rows import Note, Part
+
+OF_A_THREAD = ("thread", "timeline", "comments", "reviews")
+"""What a thread that is read whole has shown of itself."""
+
+
+def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
+    """Adds the notes of an answer to its turn, and makes those void whose parents are whole now."""
+    turn.noted += read.hidden
+    missing = {(each.what, each.node_id) for each in read.hidden}
+    missing |= {(part.kind, part.node_id) for part in turn.put}
+    whole: list[tuple[str, str]] = [
+        (part.kind, part.node_id) for part in read.done if part.kind not in ("thread", "head")
+    ]
+    for node_id in read.page.node_ids:
+        whole += [(what, node_id) for what in OF_A_THREAD if what == "thread" or _is_shown(kind, what)]
+    whole += [(what, node_id) for node_id in read.gone for what in OF_A_THREAD]
+    turn.resolved += [each for each in whole if each not in missing]
+
+
+def _is_shown(kind: ThreadType, what: str) -> bool:
+    return what == kind.part or kind.kind != "discussion"
+
+
+def unavailable(part: Part, words: str) -> Note:
+    """The note of a part that fails at every size and by every way."""
+    left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
+    what = "thread" if part.kind in ("thread", "head") else part.kind
+    return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

@@ -1,0 +1,115 @@
+"""What earlier sweeps noted as missing is looked at again, for at most a request per hundred notes.
+
+GitHub may show today what it hid: an account is no longer flagged, a permission was granted, a thread is back. What is
+shown again becomes a part, and is stored whatever hid it.
+"""
+
+from functools import partial
+
+import structlog
+
+from activities.threads.look_ahead import LookAhead
+from activities.threads.position import ThreadPosition
+from activities.turn import Turn
+from errors import TooLarge
+from github.client import GitHub
+from github.node_ids import database_id
+from github.thread_types import ThreadType
+from github.threads import noted, read_items, read_shown
+from rows import Note, Part, PartKind
+from store import notes, threads
+from store.database import Database
+from store.sweeps import Sweep
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+"""Things whose presence one request asks for."""
+MOST_NOTES = 1_000
+MOST_GONE = 100
+"""Threads that GitHub said are gone: the latest to go are asked for again, in one request."""
+CONNECTIONS: dict[str, PartKind] = {
+    "timeline": "timeline",
+    "comments": "comments",
+    "reviews": "reviews",
+    "review_comments": "review_comments",
+    "replies": "replies",
+}
+
+
+class SecondLook:
+    """Looks once in a sweep at the notes that other jobs left, and at threads that are gone."""
+
+    def __init__(
+        self, database: Database, github: GitHub, sweep: Sweep, kind: ThreadType, look_ahead: LookAhead
+    ) -> None:
+        self._database = database
+        self._github = github
+        self._sweep = sweep
+        self._type = kind
+        self._look_ahead = look_ahead
+
+    async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
+        """The parts to read again, and the notes that stay; None if nothing was noted."""
+        table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
+        async with self._database.transaction() as connection:
+            left = await notes.to_look_again(connection, self._sweep, limit=MOST_NOTES)
+            gone = await threads.gone(connection, table, repository_id, self._sweep.cutoff_at, MOST_GONE)
+            ids = await threads.ids_by_node(connection, table, [note.node_id for note in left])
+        if not left and not gone:
+            return None
+        turn = Turn(position.after_second_look())
+        await self._look_at_threads(turn, [note for note in left if note.what == "thread"], gone)
+        unavailable = [note for note in left if note.kind == "unavailable" and note.what == self._type.part]
+        for note in left:
+            if note.what in CONNECTIONS and note not in unavailable:
+                turn.put.append(self._part(note, ids, position))
+        await self._look_at_unavailable(turn, unavailable, ids, position)
+        log.info("looked again at what was noted", notes=len(left), gone=len(gone), to_read=len(turn.put))
+        return turn
+
+    def _part(self, note: Note, ids: dict[str, int], position: ThreadPosition) -> Part:
+        began_at = position.as_of
+        assert began_at is not None, "the catch-up fixes it"
+        parent = ids.get(note.node_id) or database_id({"id": note.node_id})
+        kind = CONNECTIONS[note.what]
+        return Part(kind, note.node_id, note.number, began_at, parent=parent, reading=noted(note.count))
+
+    async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
+        """Whole threads: those that are shown are read."""
+        of_notes = {note.node_id: note for note in left}
+        numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
+        node_ids = list(numbers)
+        began_at = turn.position.as_of
+        assert began_at is not None, "the catch-up fixes it"
+        for start in range(0, len(node_ids), AT_ONCE):
+            some = node_ids[start : start + AT_ONCE]
+            try:
+                found = await self._look_ahead.send(partial(read_shown, self._github, some))
+            except TooLarge:
+                turn.noted += [of_notes[each] for each in some if each in of_notes]
+                continue
+            turn.points += found.cost
+            # A note's thread that is gone is read too: that marks it.
+            to_read = [each for each in some if each in found.shown or (each in found.gone and each in of_notes)]
+            turn.put += [Part("thread", each, numbers[each], began_at, reading=noted(1)) for each in to_read]
+            turn.noted += [
+                of_notes[each]._replace(kind="refused", words=words)
+                for each, words in found.refused.items()
+                if each in of_notes
+            ]
+
+    async def _look_at_unavailable(
+        self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
+    ) -> None:
+        """What failed at every size: one child of each is asked for, and where that comes, all of it."""
+        for start in range(0, len(left), AT_ONCE):
+            some = left[start : start + AT_ONCE]
+            waiting = [self._part(note, ids, position) for note in some]
+            try:
+                read = await self._look_ahead.send(partial(read_items, self._github, self._type, waiting, 1))
+            except TooLarge:
+                turn.noted += some
+                continue
+            turn.points += read.cost
+            turn.put += [self._part(note, ids, position) for note in some]
