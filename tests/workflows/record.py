@@ -43,8 +43,8 @@ from tests.workflows.test_workspace_backfill import repositories as of_many
 ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).with_name("histories")
 TOKEN = "ghp_stand_in"
-EDITION = 3
-"""1 knew pull requests and issues alone, 2 no legs."""
+EDITION = 4
+"""1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
@@ -79,14 +79,19 @@ class Recorder:
         await self._client.get_workflow_handle(workflow_id).cancel()
 
     async def until(self, true: Callable[[], Awaitable[bool]]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not await true():
             if time.monotonic() > deadline:
-                sys.exit("it takes too long")
+                sys.exit(f"it takes too long: {true.__name__}")
             await asyncio.sleep(0.05)
 
     async def save(self, name: str, workflow_id: str) -> None:
         await save(self._client, name, workflow_id)
+
+    async def save_first(self, name: str, workflow_id: str) -> None:
+        """The first run of a repository's workflow."""
+        runs = [each async for each in self._client.list_workflows(f"WorkflowId = '{workflow_id}'")]
+        await save(self._client, name, workflow_id, min(runs, key=lambda each: each.start_time).run_id)
 
     async def save_legs(self, name: str, workflow_id: str) -> None:
         """Both runs of a repository's workflow."""
@@ -207,7 +212,8 @@ async def record_backfills(
     await recorder.until(being_read)
     job = await recorder.starter("start", "--workspace", workspace.workspace_id, "--retention-days", "10000")
     await recorder.until(completed)
-    await recorder.save("repository-behind-another", repository_workflow_id(job, repository_id))
+    await recorder.save("workspace-behind-another", workspace_workflow_id(workspace.workspace_id))
+    await recorder.save_first("repository-behind-another", repository_workflow_id(job, repository_id))
     github.faults.clear()
 
 
