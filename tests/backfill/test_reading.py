@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivity, _Slice
+from activities.threads.reader import ThreadReader
 from activities.turn import Sources, Turn
 from budget.prices import Prices
 from github.client import GitHub
@@ -57,8 +58,13 @@ class Reading:
         self._database = database
         self._workspace_id = ""
 
-    async def sweep(self, data_type: DataType, *, days: int = 10_000, attempts: int = 1) -> SliceResult:
-        """A job of this one type, to the sweep's end: in so many attempts, where each but the last may fail."""
+    async def sweep(
+        self, data_type: DataType, *, days: int = 10_000, attempts: int = 1, slice_pages: int = 1_000
+    ) -> SliceResult:
+        """A job of this one type: to the sweep's end, or its first slice of so many pages.
+
+        In so many attempts, where each but the last may fail.
+        """
         repo, url = self.repository, self.github.url
         repo.world.clock.advance(7_200)
         if not self._workspace_id:
@@ -78,7 +84,7 @@ class Reading:
             job_id = await jobs.ask_for(
                 connection, workspace=self._workspace_id, retention_days=days, data_types=(data_type,)
             )
-            plan = await transitions.begin(connection, job_id, Pace(slice_pages=1_000))
+            plan = await transitions.begin(connection, job_id, Pace(slice_pages=slice_pages))
         slice_ = SweepSlice(
             job_id=job_id,
             repository=RepositoryRef(
@@ -165,6 +171,15 @@ async def test_a_page_is_halved_at_its_cursor_and_grows_back(name: str, read: Re
     assert firsts[1][1] == firsts[2][1] == firsts[3][1]
     assert 37 in [first for first, _ in firsts[6:]], "as large as it was"
     await reading.agrees()
+
+
+async def test_a_slice_that_is_over_brings_one_more_page_at_most_whatever_its_reader_holds_ready(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ThreadReader, "is_ahead", True)
+    reading = read(ISSUES)
+    assert (await reading.sweep("issues", slice_pages=2)).outcome == "more"
+    assert len(reading.firsts("Issues")) <= 3
 
 
 async def test_what_takes_four_seconds_is_not_asked_for_in_larger_pages(

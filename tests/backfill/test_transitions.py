@@ -18,6 +18,7 @@ from messages import (
     RepositoryRef,
     RepositoryTransition,
     TypeOutcome,
+    Waiting,
 )
 from store import jobs, sweeps, transitions
 from store.database import Database
@@ -242,3 +243,76 @@ async def test_what_only_the_workflow_knows_to_have_failed_is_not_tried_again_in
     assert {name: its.status for name, its in begun.items()} == {"issues": "failed", "pull_requests": "in_progress"}
     assert begun["issues"].failure == TERMINATED
     assert (await job.progress(one))["status"] == "in_progress"
+
+
+# --- Waiting ----------------------------------------------------------------------------------------------------------
+
+LIMITED = Waiting(
+    reason="github_limit", since=datetime(2026, 11, 1, tzinfo=UTC), until=datetime(2026, 11, 2, tzinfo=UTC)
+)
+
+
+async def waits(job: Job, of: RepositoryRef) -> str | None:
+    """The reason in the progress row; both keys go together."""
+    metadata = (await job.progress(of))["metadata"]
+    waiting = metadata.get("waiting")
+    assert ("waiting_until" in metadata) == (waiting is not None and "until" in waiting)
+    return waiting["reason"] if waiting else None
+
+
+async def wait(job: Job, of: RepositoryRef, sequence: int, status: PartStatus = "in_progress") -> None:
+    change = RepositoryTransition(
+        job_id=job.job_id,
+        attempt=job.plan.attempt,
+        sequence=sequence,
+        outcome=RepositoryOutcome(repository=of, status=status),
+        waiting=LIMITED,
+        waiting_until=LIMITED.until,
+    )
+    async with job.pool.transaction() as connection:
+        await transitions.record(connection, change)
+
+
+async def test_a_repository_waits_for_its_turn_until_it_is_begun_and_for_nothing_once_it_has_ended(job: Job) -> None:
+    [one, two] = job.repositories
+    assert await waits(job, one) == "turn"
+    await job.record(one, "in_progress", 1)
+    assert await waits(job, one) is None
+    await wait(job, one, 2)
+    assert await waits(job, one) == "github_limit"
+    await wait(job, one, 3, "failed")
+    assert await waits(job, one) is None
+    await wait(job, two, 1)
+    await job.finish(canceled=True)
+    assert [await waits(job, each) for each in (one, two)] == [None, None]
+    await job.retry()
+    assert [await waits(job, each) for each in (one, two)] == ["turn", "turn"]
+
+
+async def test_a_late_wait_is_not_written(job: Job) -> None:
+    [one, _] = job.repositories
+    await job.record(one, "in_progress", 2)
+    await wait(job, one, 1)
+    assert await waits(job, one) is None
+
+
+async def test_a_job_that_is_ended_from_outside_waits_for_nothing(job: Job) -> None:
+    [one, two] = job.repositories
+    await wait(job, one, 1)
+    async with job.pool.transaction() as connection:
+        await jobs.end(connection, job.job_id, status="failed", reason=TERMINATED)
+    assert [await waits(job, each) for each in (one, two)] == [None, None]
+
+
+async def test_a_slice_that_a_worker_begins_no_longer_waits_for_one(job: Job) -> None:
+    [one, two] = job.repositories
+    for each, reason in ((one, "no_worker"), (two, "github_away")):
+        await job.host.execute(
+            "update workspace_backfill_progress set status = 'in_progress', metadata = $3"
+            " where backfill_job_id = $1 and repository_id = $2",
+            job.job_id,
+            each.repository_id,
+            {"waiting": {"reason": reason, "since": "2026-11-01T00:00:00Z"}},
+        )
+        await job.take(each, "issues")
+    assert [await waits(job, each) for each in (one, two)] == [None, "github_away"]
