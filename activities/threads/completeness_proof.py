@@ -18,7 +18,6 @@ from store.database import Database
 from store.notes import NotedThreads
 from store.sweeps import Sweep
 
-
 FEW_THREADS = 500
 """So many are listed again in each sweep while some of them are noted as not listed; more, once a week."""
 
@@ -68,7 +67,7 @@ class CompletenessProof:
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
         """Notes how many threads GitHub counts and does not show: they have no number.
 
-        Without a cutoff that is the difference to its list, if it was read to its end. Else what was noted before stays.
+        Without a cutoff that is the difference to its list, if it was read to its end. Else earlier notes stay.
         """
         position = turn.position
         if position.reached_end and not position.relisted:
