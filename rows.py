@@ -51,7 +51,8 @@ class PullRequest(NamedTuple):
     additions: int
     deletions: int
     changed_files: int
-    commits: int
+    commits: int | None
+    """None where these tokens may not see them: what is stored stays."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
@@ -257,6 +258,8 @@ class Page:
     whole_reviews: list["Whole"] = field(default_factory=list)
     whole_comments: list["Whole"] = field(default_factory=list)
     """Comments of discussions, with the ids of their replies."""
+    teams_hidden: list[int] = field(default_factory=list)
+    """Pull requests, by GitHub id, of which a requested team is not shown: the stored ones stay."""
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
 

@@ -14,7 +14,8 @@ from errors import RetryNow
 from github.clock import asked_at, now_by, time
 from github.links import links, page_of, path_below
 from github.nodes import GoneNode, Hidden, Path, mark
-from github.refusals import SchemaMismatch, is_limit, message_of, of_error, of_http
+from github.permissions import field_of
+from github.refusals import FieldsRefused, SchemaMismatch, is_limit, message_of, of_error, of_http
 from github.server_schema import is_mismatch
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ class Answer:
     """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
     """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What was not asked for, since the account lacks the permission (`github.permissions`), with GitHub's words."""
 
     def refusal_of(self, *path: str | int) -> str | None:
         """GitHub's words for why the field at `path`, or something below it, is refused; None if it is not."""
@@ -86,6 +89,8 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
         refused[path] = words
         if not mark(data, path, Hidden(words)):
             unmarked[path] = words
+    if fields := {field: words for path, words in refused.items() if (field := field_of(path))}:
+        raise FieldsRefused(ask.operation, fields)
     if refused:
         log.info("hidden from this token", operation=ask.operation, paths=list(refused)[:3], number=len(refused))
     if not isinstance(data, dict):

@@ -6,14 +6,11 @@ counted, so that every call ends, whatever GitHub says to whom: after `MOST_REQU
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeVar
 
 from errors import PartOver, RetryNow
 from github.answers import Answer
 
-ErrorT = TypeVar("ErrorT", bound=PartOver)
-
-MOST_REQUESTS = 3
+MOST_REQUESTS = 4
 """Of one call, with one credential."""
 
 
@@ -50,6 +47,10 @@ class Call:
 
     def sent(self, label: str) -> None:
         self._requests[label] += 1
+
+    def lacks_fields(self, account: str) -> None:
+        """The account is answered without some fields only: it is asked so, if nobody else shows more."""
+        self._denied.add(account)
 
     def denies(self, account: str, label: str, error: PartOver) -> None:
         """The account is refused for good."""

@@ -33,7 +33,8 @@ from github.call import Call
 from github.connection import Connection, repository_of, route_of
 from github.credentials import Credential, Credentials, Installation
 from github.guard import Guard
-from github.refusals import Limited, ScopeMissing, Unauthorized
+from github.permissions import TEAMS, Withheld
+from github.refusals import FieldsRefused, Limited, ScopeMissing, Unauthorized
 from github.server_documents import ServerDocuments
 from github.server_schema import INTROSPECTION
 
@@ -85,8 +86,7 @@ class GitHub:
         self._introducing = asyncio.Lock()
         self._denied: dict[tuple[str, str], set[str]] = {}
         """(repository, operation) -> accounts that were denied it, while another may be allowed."""
-        self._without_teams: set[str] = set()
-        """Accounts that may not see teams."""
+        self._withheld = Withheld()
         self._repository = ""
         self._names: dict[str, str] = {}
         """Variables of every operation about the repository."""
@@ -134,8 +134,8 @@ class GitHub:
         )
 
         async def send(credential: Credential, secret: str) -> Raw:
-            teams = credential.account not in self._without_teams
-            query = self._documents.text(operation, aliases, teams=teams)
+            withheld = self._withheld.of(credential.account or "", self._repository)
+            query = self._documents.text(operation, aliases, frozenset(withheld))
             whole = {**self._names, **self._documents.variables(operation, aliases, variables)}
             body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
             return await self._connection.graphql(body, secret)
@@ -223,7 +223,7 @@ class GitHub:
             reservation = await self._reserve(ask, candidates)
             account, credential = reservation.account, candidates[reservation.account]
             call.sent(credential.label)
-            with_teams = account not in self._without_teams
+            withheld = self._withheld.of(account, ask.repository)
             secret = ""
             told = Told("failed", 0.0)
             started = monotonic()
@@ -231,7 +231,7 @@ class GitHub:
                 secret = await credential.secret()
                 raw = await send(credential, secret)
                 told = Told("failed", raw.seconds, windows=windows_of(raw.headers))
-                answer = read(ask, raw)
+                answer = replace(read(ask, raw), left_out=withheld)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
                 self._standings.pop(credential.label, None)
                 if not any(len(path) <= 2 for path in answer.refused):
@@ -254,12 +254,17 @@ class GitHub:
                 await self._refused(credential, secret)
             except ScopeMissing as error:
                 told = replace(told, outcome="answered", points=0)
-                if with_teams:
-                    # GitHub refuses the whole query for one field. Without teams it needs no scope.
-                    self._without_teams.add(account)
-                    log.warning("requested teams are left out: no scope read:org", account=account)
-                else:
+                if TEAMS in withheld:
                     call.denies(account, credential.label, error)
+                else:
+                    # GitHub refuses the whole query for one field. Without teams it needs no scope.
+                    self._withheld.add(account, "", {TEAMS: error.message})
+                    log.warning("requested teams are left out: no scope read:org", account=account)
+            except FieldsRefused as error:
+                told = replace(told, outcome="answered")
+                self._withheld.add(account, ask.repository, error.words)
+                log.warning("fields are left out: no permission", account=account, why=error.message)
+                call.lacks_fields(account)
             except PartOver as error:
                 told = replace(told, outcome="answered", points=1)
                 if error.code not in ("gone", "forbidden"):

@@ -21,7 +21,9 @@ from graphql import (
     parse,
     visit,
 )
-from graphql.language.visitor import IDLE, REMOVE
+from graphql.language.visitor import IDLE
+
+from github.permissions import without
 
 _QUERIES = Path(__file__).parent / "queries"
 
@@ -135,28 +137,13 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 
 @cache
-def whole(name: str, aliases: int = 0, *, teams: bool = True) -> DocumentNode:
-    """The document of an operation, or of a template (`aliased`).
-
-    Without `teams` nothing is asked of a Team but its type: its fields need a scope that many tokens lack.
-    """
-    found = aliased(name, aliases) if aliases else document(name)
-    return found if teams else _without_teams(found)
+def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
+    """The document of an operation, or of a template (`aliased`), without what needs a permission that is missing."""
+    return without(aliased(name, aliases) if aliases else document(name), left_out)
 
 
 @cache
-def text(name: str, aliases: int = 0, *, teams: bool = True) -> str:
+def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
     """The text that is sent for an operation (`whole`); printed once, since printing a tree costs more than a page."""
-    request = GraphQLRequest(whole(name, aliases, teams=teams), operation_name=name)
+    request = GraphQLRequest(whole(name, aliases, left_out), operation_name=name)
     return str(request.payload["query"])
-
-
-def _without_teams(found: DocumentNode) -> DocumentNode:
-    class Drop(Visitor):
-        def enter_inline_fragment(self, node: InlineFragmentNode, *_: object) -> object:
-            return REMOVE if node.type_condition and node.type_condition.name.value == "Team" else IDLE
-
-    stripped = visit(found, Drop())
-    if not isinstance(stripped, DocumentNode):
-        raise TypeError("a document without teams is none")
-    return stripped

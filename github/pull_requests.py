@@ -4,7 +4,8 @@ from github.actors import Node, contributor, login
 from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
 from github.node_ids import database_id
-from rows import Page, PullRequest, RequestedReviewer
+from github.permissions import REQUESTED_REVIEWERS
+from rows import Note, Page, PullRequest, RequestedReviewer
 
 KIND = "pull_request"
 PAGE = "PullRequests"
@@ -13,6 +14,7 @@ BY_ID = "PullRequestsById"
 HEADS = "PullRequestHeads"
 TIMELINES = "PullRequestTimelines"
 TIMELINE_FRAGMENT = "PullRequestTimelineItem"
+NO_SCOPE = "the names of requested teams need the scope read:org"
 CONNECTIONS = 6
 """Connections a node of `PAGE`; see the query."""
 
@@ -39,7 +41,7 @@ def add(node: Node, page: Page) -> int:
             node["additions"],
             node["deletions"],
             node["changedFiles"],
-            node["commits"]["totalCount"],
+            node["commits"]["totalCount"] if node["commits"] else None,
             time(node["createdAt"]),
             time(node["updatedAt"]),
             time_or_none(node["closedAt"]),
@@ -50,14 +52,24 @@ def add(node: Node, page: Page) -> int:
             assignees(node, page),
         )
     )
+    _add_requested_reviewers(node, github_id, page)
+    return github_id
+
+
+def _add_requested_reviewers(node: Node, pull_request: int, page: Page) -> None:
+    teams_are_refused = any(note.what == REQUESTED_REVIEWERS for note in page.hidden)
     for request in whole(node, "reviewRequests", "review requests", page):
         reviewer = request["requestedReviewer"]
-        if reviewer is None or (reviewer["__typename"] == "Team" and "slug" not in reviewer):
-            # The account or team was deleted, or is not shown to this token: nobody can be named.
-            continue
-        if reviewer["__typename"] == "Team":
-            name, avatar_url = f"team:{reviewer['slug']}", reviewer["teamAvatarUrl"]
-        else:
+        if reviewer is None:
+            # Deleted, and nobody can be named; or refused, and then it is a team.
+            if teams_are_refused:
+                page.teams_hidden.append(pull_request)
+        elif reviewer["__typename"] != "Team":
             name, avatar_url = login(reviewer) or "", reviewer["avatarUrl"]
-        page.requested_reviewers.append(RequestedReviewer(github_id, name, avatar_url))
-    return github_id
+            page.requested_reviewers.append(RequestedReviewer(pull_request, name, avatar_url))
+        elif reviewer.get("slug") is None:
+            page.teams_hidden.append(pull_request)
+            page.hidden.append(Note("refused", REQUESTED_REVIEWERS, None, "", 1, NO_SCOPE))
+        else:
+            name = f"team:{reviewer['slug']}"
+            page.requested_reviewers.append(RequestedReviewer(pull_request, name, reviewer["teamAvatarUrl"]))

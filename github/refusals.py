@@ -52,6 +52,14 @@ class ScopeMissing(PartOver):
     """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
 
 
+class FieldsRefused(PartOver):
+    """Fields of threads that need a permission of their own are refused; `words` are GitHub's, by field."""
+
+    def __init__(self, operation: str, words: Mapping[str, str]) -> None:
+        super().__init__("forbidden", f"GitHub refuses {', '.join(words)} in {operation}: {'; '.join(words.values())}")
+        self.words = words
+
+
 class SchemaMismatch(PartOver):
     """The document names something that this server's schema lacks; `errors` say what."""
 

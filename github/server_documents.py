@@ -31,7 +31,7 @@ class ServerDocuments:
         self._lock = asyncio.Lock()
         self._schema: ServerSchema | None = None
         self._revision = 0
-        self._texts: dict[tuple[str, int, bool], str] = {}
+        self._texts: dict[tuple[str, int, frozenset[str]], str] = {}
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -47,14 +47,14 @@ class ServerDocuments:
                 self._schema = await self._ask()
         return any(self._schema.has(each) for each in left_out)
 
-    def text(self, operation: str, aliases: int = 0, *, teams: bool = True) -> str:
-        """As `documents.text`, of what this server takes."""
+    def text(self, operation: str, aliases: int = 0, withheld: frozenset[str] = frozenset()) -> str:
+        """As `documents.text`, of what this server takes, without what an account is `withheld` by its permissions."""
         if self._schema is None:
-            return documents.text(operation, aliases, teams=teams)
-        key = (operation, aliases, teams)
+            return documents.text(operation, aliases, withheld)
+        key = (operation, aliases, withheld)
         if key not in self._texts:
             before = self.left_out
-            fitted = fit(documents.whole(operation, aliases, teams=teams), self._schema)
+            fitted = fit(documents.whole(operation, aliases, withheld), self._schema)
             self._texts[key] = str(GraphQLRequest(fitted, operation_name=operation).payload["query"])
             if news := self.left_out - before:
                 log.warning("the server lacks part of GitHub's schema: it is left out", left_out=sorted(news))
@@ -78,7 +78,7 @@ class ServerDocuments:
             except SchemaMismatch as error:
                 await self._refused(revision, error)
                 continue
-            if self.left_out:
+            if self.left_out or answer.left_out:
                 fill(answer.data, documents.whole(operation, aliases))
             return answer
         return await ask()

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from errors import PartOver, TooLarge
-from github import discussions, issues
+from github import discussions, issues, permissions
 from github.actors import Node
 from github.answers import Answer
 from github.client import GitHub
@@ -224,7 +224,10 @@ async def read_shown(github: GitHub, node_ids: Sequence[str]) -> Presence:
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
-    return Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
+    threads = Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
+    if kind.kind == "pull_request":
+        threads.page.hidden += permissions.notes(answer.left_out, answer.unmarked)
+    return threads
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:

@@ -39,6 +39,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
             page.asked_at,
             page.pull_requests,
             page.requested_reviewers,
+            page.teams_hidden,
             since,
         ),
         issues=await issues.write(connection, repository_id, page.asked_at, page.issues, since),

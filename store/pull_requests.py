@@ -46,7 +46,8 @@ with written as (
     state = excluded.state, author_id = excluded.author_id, author_login = excluded.author_login,
     draft = excluded.draft, merged = excluded.merged, merged_by_id = excluded.merged_by_id,
     base_branch = excluded.base_branch, head_branch = excluded.head_branch, additions = excluded.additions,
-    deletions = excluded.deletions, changed_files = excluded.changed_files, commits = excluded.commits,
+    deletions = excluded.deletions, changed_files = excluded.changed_files,
+    commits = coalesce(excluded.commits, t.commits),
     created_at = excluded.created_at, updated_at = excluded.updated_at, closed_at = excluded.closed_at,
     merged_at = excluded.merged_at, html_url = excluded.html_url, labels = excluded.labels,
     milestone = excluded.milestone, assignees = excluded.assignees, last_synced_at = excluded.last_synced_at,
@@ -61,9 +62,9 @@ with written as (
     is distinct from (excluded.repository_id, excluded.repository_full_name, excluded.node_id, excluded.number,
       excluded.title, excluded.body, excluded.state, excluded.author_id, excluded.author_login, excluded.draft,
       excluded.merged, excluded.merged_by_id, excluded.base_branch, excluded.head_branch, excluded.additions,
-      excluded.deletions, excluded.changed_files, excluded.commits, excluded.created_at, excluded.updated_at,
-      excluded.closed_at, excluded.merged_at, excluded.html_url, excluded.labels, excluded.milestone,
-      excluded.assignees, null::timestamptz)
+      excluded.deletions, excluded.changed_files, coalesce(excluded.commits, t.commits), excluded.created_at,
+      excluded.updated_at, excluded.closed_at, excluded.merged_at, excluded.html_url, excluded.labels,
+      excluded.milestone, excluded.assignees, null::timestamptz)
   returning xmax = 0 as inserted, t.updated_at
 )
 select count(*) filter (where inserted and updated_at >= $30) from written
@@ -75,6 +76,7 @@ delete from requested_reviewers r
 using unnest($1::bigint[], $2::timestamptz[]) as u(github_id, updated_at), pull_requests p
 where p.github_id = u.github_id and p.updated_at = u.updated_at and p.last_synced_at <= $5
   and r.pull_request_id = p.id
+  and not (r.username like 'team:%' and u.github_id = any($6::bigint[]))
   and not exists (
     select from unnest($3::bigint[], $4::text[]) as w(pull_request, username)
     where w.pull_request = u.github_id and w.username = r.username)
@@ -129,11 +131,12 @@ async def write(
     asked_at: datetime,
     rows: Sequence[PullRequest],
     requests: Sequence[RequestedReviewer],
+    teams_hidden: Sequence[int],
     since: datetime,
 ) -> int:
     """Writes the rows that are not older than the stored ones, and who is asked to review.
 
-    Returns how many are new and updated at or after `since`.
+    Of pull requests in `teams_hidden` the stored teams stay. Returns how many are new and updated at or after `since`.
     """
     if not rows:
         return 0
@@ -157,7 +160,7 @@ async def write(
     )
     versions = ids, [row.updated_at for row in rows]
     wanted = [list(column) for column in zip(*requests, strict=True)] or [[], [], []]
-    await connection.execute(_DROP_REQUESTS, *versions, wanted[0], wanted[1], asked_at)
+    await connection.execute(_DROP_REQUESTS, *versions, wanted[0], wanted[1], asked_at, teams_hidden)
     if requests:
         await connection.execute(_ADD_REQUESTS, *versions, *wanted, asked_at)
     return inserted
