@@ -11,11 +11,13 @@ from budget.account import Ask
 from errors import PartOver, RetryLater, RetryNow, TooLarge
 from github import documents
 from github.answers import Raw, read_graphql, read_rest
-from github.refusals import Limited, Unauthorized
+from github.refusals import Gone, Limited, Unauthorized
 
 TIMEOUT_SECONDS = 15.0
 """GitHub itself gives up after 10 s; a connection silent for longer is dead."""
 USER_AGENT = "workspace-backfill"
+MOST_REDIRECTS = 3
+"""A repository that was renamed or transferred again and again is redirected to its present name at once."""
 
 
 class Connection:
@@ -47,7 +49,7 @@ class Connection:
             self._session = None
 
     async def graphql(self, body: bytes, secret: str) -> Raw:
-        """Raises `TooLarge` and `RetryNow` where there is no answer."""
+        """Raises `TooLarge` and `RetryNow` where there is no answer, `Gone` for redirects in a circle."""
         return await self._exchange("POST", self._graphql_url, body, secret)
 
     async def get(self, path: str, secret: str) -> Raw:
@@ -84,6 +86,7 @@ class Connection:
                 url,
                 data=body,
                 headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
+                max_redirects=MOST_REDIRECTS,
             ) as response:
                 raw = await response.read()
                 return Raw(response.status, response.headers, raw, monotonic() - started)
@@ -91,6 +94,11 @@ class Connection:
             raise TooLarge("timeout", f"GitHub did not answer within {TIMEOUT_SECONDS:.0f} s") from error
         except aiohttp.ClientConnectorError as error:
             raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
+        except aiohttp.TooManyRedirects as error:
+            what = route_of(url.removeprefix(self.api_url))
+            raise Gone(
+                "redirected", f"GitHub redirects {what} in a circle", "open the repository in a browser: is it there?"
+            ) from error
         except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
             raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
 

@@ -18,6 +18,7 @@ from errors import BackfillError, PartOver
 from github.answers import Answer
 from github.call import MOST_REQUESTS, Call
 from github.client import GitHub
+from github.connection import MOST_REDIRECTS
 from github.credentials import Credentials
 from github.refusals import Gone
 from sandbox.github import StandIn, World
@@ -185,3 +186,27 @@ def test_a_list_hidden_from_two_accounts_while_the_third_ones_token_is_revoked(s
     before = _asked(stand_in)
     asyncio.run(_call(stand_in, [f"ghp_{name}_0" for name in NAMES], 1))
     assert _asked(stand_in) - before == 3
+
+
+class InACircle(Effect):
+    """A redirect to where the request came from."""
+
+    def instead(self, request: Request, budget: Budget) -> Reply:  # noqa: ARG002 (an effect's signature)
+        return Reply(301, b"{}", {"Location": request.path})
+
+
+def test_redirects_in_a_circle_end(stand_in: StandIn) -> None:
+    stand_in.faults.clear()
+    stand_in.faults.add(InACircle(), times=None, kind="rest", path="*/releases*")
+
+    async def ask() -> None:
+        client = GitHub(stand_in.url, f"{stand_in.url}/graphql", Credentials(["ghp_ann_0"]), Generous())
+        async with client as github:
+            await github.rest("/repos/acme/rocket/releases")
+
+    before = len(stand_in.log)
+    with pytest.raises(Gone) as gone:
+        asyncio.run(ask())
+    assert (gone.value.code, gone.value.message) == ("redirected", "GitHub redirects releases in a circle")
+    asked = [entry for entry in stand_in.log[before:] if entry.operation != "Viewer"]
+    assert 1 < len(asked) <= MOST_REDIRECTS + 1
