@@ -106,6 +106,7 @@ class Review(NamedTuple):
     submitted_at: datetime
     updated_at: datetime
     commit_id: str | None
+    node_id: str | None = None
 
 
 class Comment(NamedTuple):
@@ -126,6 +127,7 @@ class Comment(NamedTuple):
     commit_id: str | None
     created_at: datetime
     updated_at: datetime
+    node_id: str | None = None
 
 
 class TimelineEvent(NamedTuple):
@@ -234,7 +236,8 @@ class Page:
 
     `asked_at` is GitHub's `Date` of the answer: of two equally old versions of a row the one asked for later wins.
     `kind` is of the threads, where there are any.
-    `whole_*` name the parents whose children are all here, counted: stored children that are absent were deleted.
+    `whole_*` name the parents whose children are all here, counted: stored children that are absent may be deleted.
+    `account` is whose answer it is; empty where it does not matter.
     """
 
     asked_at: datetime
@@ -262,6 +265,7 @@ class Page:
     """Pull requests, by GitHub id, of which a requested team is not shown: the stored ones stay."""
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
+    account: str = ""
 
     @property
     def node_ids(self) -> list[str]:
@@ -288,8 +292,8 @@ class Whole(NamedTuple):
 
     A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, `d:` + a discussion
     comment's GitHub id. `began_at` is when the first of them was asked for: a child born before it that is not among
-    them no longer exists. A parent with hidden children (`h:`) is never told as whole: which of the stored ones are
-    hidden, and which are gone, cannot be known.
+    them is absent (`store.absences`). A parent with hidden children (`h:`) is never told as whole: which of the stored
+    ones are hidden, and which are gone, cannot be known.
     """
 
     parent: int

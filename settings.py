@@ -207,6 +207,7 @@ class Worker(_Part):
     worker_patience_seconds: float = Field(default=30, ge=1, le=3600)
     activities_at_once: int = Field(default=20, ge=1, le=200)
     shutdown_seconds: float = Field(default=25, ge=0, le=3600)
+    deletions_confirmed_after_seconds: float = Field(default=600, ge=0, le=86_400)
 
     @field_validator("worker_queues", mode="before")
     @classmethod

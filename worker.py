@@ -74,7 +74,8 @@ def build(
         worker_patience_seconds=worker.worker_patience_seconds,
     )
     jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
-    sweeps = SweepActivity(Sources(database, github, embedder))
+    apart = timedelta(seconds=worker.deletions_confirmed_after_seconds)
+    sweeps = SweepActivity(Sources(database, github, embedder, apart))
     archives = ArchiveActivities(database, archive, pace, search_attributes)
     # Sweeps began on the queue of workflows in releases that had no other: what waits there is still done.
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]

@@ -19,7 +19,8 @@ from activities.threads.reader import ThreadReader
 from activities.turn import Reader, Sources, Turn
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from messages import DataType, Failure, Noted, SliceOutcome, SliceResult, SweepSlice, WaitingFor
-from store import contributors, coverage, feed, notes, pages, parts, sweeps, threads, waiting
+from store import absences, contributors, coverage, feed, notes, pages, parts, sweeps, waiting
+from store.database import Connection
 from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
@@ -101,6 +102,8 @@ class _Slice:
         self._position = self._reader.positions.read(sweep.position)
         self._notes: list[str] = []
         self._noted: Noted = {}
+        self._readers: set[str] = set()
+        """Accounts of which Postgres knows that they read this type."""
         self._pages = 0
         self._committed_at = monotonic()
 
@@ -201,10 +204,7 @@ class _Slice:
             counts = sweep.counts.copy()
             if turn.page is not None:
                 counts += await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
-            if turn.gone and turn.page is not None:
-                await threads.mark_gone(
-                    connection, sweep.data_type, sweep.repository.repository_id, turn.page.asked_at, turn.gone
-                )
+            await self._commit_absences(connection, turn)
             await parts.remove(connection, sweep, turn.done)
             await parts.put(connection, sweep, turn.put)
             for part, reason in turn.failed:
@@ -245,6 +245,20 @@ class _Slice:
         sweep.position = turn.position.to_commit()
         self._pages += 1
         self._committed_at = monotonic()
+
+    async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
+        """What is not shown any more, and what GitHub says of it."""
+        page = turn.page
+        if page is not None and page.account and page.account not in self._readers:
+            await absences.add_reader(connection, self._sweep, page.account)
+            self._readers.add(page.account)
+        if page is not None and turn.gone:
+            await absences.record_threads(connection, self._sweep, turn.gone, page.account, page.asked_at)
+        if turn.confirmation is not None:
+            await pages.lock(connection, self._sweep.repository.repository_id)
+            await absences.confirm(connection, self._sweep, turn.confirmation)
+        if turn.put_off:
+            await absences.put_off(connection, self._sweep, turn.put_off)
 
     async def _heartbeat(self) -> None:
         """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""

@@ -8,6 +8,7 @@ from activities.position import Position
 from github.client import GitHub
 from messages import Failure, WaitingFor
 from rows import Note, Page, Part
+from store.absences import Confirmation
 from store.coverage import Coverage
 from store.database import Database
 
@@ -33,6 +34,8 @@ class Sources:
     github: GitHub
     embedder: "Embedder | None" = None
     """None: there is no key."""
+    deletions_apart: timedelta = timedelta(minutes=10)
+    """Many children that went at once are deleted by what GitHub says so much later (decision 13)."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,10 @@ class Turn(Generic[PositionT]):
     done: list[Part] = field(default_factory=list)
     failed: list[tuple[Part, str]] = field(default_factory=list)
     """Parts that cannot be had, with the reason."""
+    confirmation: Confirmation | None = None
+    """What GitHub says by id of stored children that a reading did not show."""
+    put_off: list[str] = field(default_factory=list)
+    """Absent children that are not looked at again by this job, because their threads are read again."""
     gone: list[str] = field(default_factory=list)
     """Node ids of threads that GitHub says it does not have (any more)."""
     noted: list[Note] = field(default_factory=list)

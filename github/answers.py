@@ -41,6 +41,8 @@ class Answer:
     """REST: the number of the last page, from the `Link` header; None where this is the last."""
     refused: Mapping[Path, str] = field(default_factory=dict)
     """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
+    account: str = ""
+    """Whose answer it is."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
     """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
     left_out: Mapping[str, str] = field(default_factory=dict)

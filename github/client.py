@@ -91,11 +91,12 @@ class GitHub:
         self._names: dict[str, str] = {}
         """Variables of every operation about the repository."""
         self._fence: object = None
+        self._account: str | None = None
 
-    def on_behalf_of(self, full_name: str, fence: object = None) -> "GitHub":
-        """This client for requests about a repository; `fence` has to hold for every reservation (`Pool.reserve`)."""
+    def on_behalf_of(self, full_name: str, fence: object = None, account: str | None = None) -> "GitHub":
+        """For a repository's requests, by `account` alone if given. `fence` has to hold for every `Pool.reserve`."""
         bound = copy(self)
-        bound._repository, bound._fence = full_name, fence
+        bound._repository, bound._fence, bound._account = full_name, fence, account
         bound._names = dict(zip(("owner", "name"), full_name.split("/", 1), strict=True))
         return bound
 
@@ -166,6 +167,10 @@ class GitHub:
         self.prices.took(route, answer.seconds)
         return answer
 
+    async def accounts(self) -> list[str]:
+        """The accounts that may be asked about the repository now."""
+        return sorted(await self._candidates(Ask("graphql", "Viewer", repository=self._repository), Call(set())))
+
     async def introduce(self) -> None:
         """Asks GitHub whose the tokens are, and what is left of their budgets: one point each, once.
 
@@ -234,6 +239,7 @@ class GitHub:
                 answer = replace(read(ask, raw), left_out=withheld)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
                 self._standings.pop(credential.label, None)
+                answer = replace(answer, account=account)
                 if not any(len(path) <= 2 for path in answer.refused):
                     return answer
                 # Another account may see what this one may not: its collaborator, perhaps.
@@ -305,7 +311,7 @@ class GitHub:
         candidates: dict[str, Credential] = {}
         for credential in accepted:
             account = credential.account or await self._introduced(credential)
-            if account is not None and call.may_send(credential.label):
+            if account is not None and self._account in (None, account) and call.may_send(credential.label):
                 candidates.setdefault(account, credential)
         if not candidates and not call.was_heard:
             raise self._none_accepted(credentials)

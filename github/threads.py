@@ -224,7 +224,8 @@ async def read_shown(github: GitHub, node_ids: Sequence[str]) -> Presence:
 
 
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
-    threads = Threads(Page(answer.asked_at, kind.kind), cost=answer.cost, seconds=answer.seconds)
+    page = Page(answer.asked_at, kind.kind, account=answer.account)
+    threads = Threads(page, cost=answer.cost, seconds=answer.seconds)
     if kind.kind == "pull_request":
         threads.page.hidden += permissions.notes(answer.left_out, answer.unmarked)
     return threads

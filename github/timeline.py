@@ -50,6 +50,7 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
                     None,
                     time(node["createdAt"]),
                     time(node["updatedAt"]),
+                    node["id"],
                 )
             )
         elif typename == "PullRequestReview":
@@ -89,6 +90,7 @@ def add_review(node: Node, pull_request: int, page: Page) -> str:
                 time(node["submittedAt"]),
                 time(node["updatedAt"]),
                 (node["commit"] or {}).get("oid"),
+                node["id"],
             )
         )
     return f"r:{github_id}"
@@ -118,6 +120,7 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
                 (node["commit"] or {}).get("oid"),
                 time(node["createdAt"]),
                 time(node["updatedAt"]),
+                node["id"],
             )
         )
     return seen
@@ -142,6 +145,7 @@ def add_listed_review_comment(comment: Node, page: Page) -> str:
             comment["commit_id"],
             time(comment["created_at"]),
             time(comment["updated_at"]),
+            comment["node_id"],
         )
     )
     return f"c:{comment['id']}"

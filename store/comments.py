@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from errors import PartOver
-from rows import Comment, Whole
+from rows import Comment
 from store.columns import columns
 from store.database import Connection
 
@@ -14,14 +14,14 @@ _UPSERT = """
 with written as (
   insert into comments as t (
     repository_id, comment_type, github_id, pull_request_id, issue_id, review_id, in_reply_to_github_id, commenter_id,
-    body, path, position, original_position, diff_hunk, commit_id, created_at, updated_at, last_synced_at)
+    body, path, position, original_position, diff_hunk, commit_id, created_at, updated_at, last_synced_at, node_id)
   select $1, u.comment_type, u.github_id, p.id, i.id, r.id, u.in_reply_to, a.id, u.body, u.path, u.position,
-    u.original_position, u.diff_hunk, u.commit_id, u.created_at, u.updated_at, $2
+    u.original_position, u.diff_hunk, u.commit_id, u.created_at, u.updated_at, $2, u.node_id
   from unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
       $10::text[], $11::text[], $12::integer[], $13::integer[], $14::text[], $15::text[], $16::timestamptz[],
-      $17::timestamptz[])
+      $17::timestamptz[], $18::text[])
     as u(comment_type, github_id, pull_request, issue, review, in_reply_to, author, body, path, position,
-      original_position, diff_hunk, commit_id, created_at, updated_at)
+      original_position, diff_hunk, commit_id, created_at, updated_at, node_id)
   left join pull_requests p on p.github_id = u.pull_request
   left join issues i on i.github_id = u.issue
   left join reviews r on r.github_id = u.review
@@ -33,19 +33,22 @@ with written as (
       then null else t.in_reply_to_id end,
     commenter_id = excluded.commenter_id, body = excluded.body, path = excluded.path, position = excluded.position,
     original_position = excluded.original_position, diff_hunk = excluded.diff_hunk, commit_id = excluded.commit_id,
-    created_at = excluded.created_at, updated_at = excluded.updated_at, last_synced_at = excluded.last_synced_at
+    created_at = excluded.created_at, updated_at = excluded.updated_at, last_synced_at = excluded.last_synced_at,
+    node_id = coalesce(t.node_id, excluded.node_id)
   where (t.last_synced_at is null
       or (t.updated_at, t.last_synced_at) <= (excluded.updated_at, excluded.last_synced_at))
     and (t.repository_id, t.pull_request_id, t.issue_id, t.review_id, t.in_reply_to_github_id, t.commenter_id, t.body,
-      t.path, t.position, t.original_position, t.diff_hunk, t.commit_id, t.created_at, t.updated_at)
+      t.path, t.position, t.original_position, t.diff_hunk, t.commit_id, t.created_at, t.updated_at,
+      t.node_id)
     is distinct from (excluded.repository_id, excluded.pull_request_id, excluded.issue_id, excluded.review_id,
       excluded.in_reply_to_github_id, excluded.commenter_id, excluded.body, excluded.path, excluded.position,
-      excluded.original_position, excluded.diff_hunk, excluded.commit_id, excluded.created_at, excluded.updated_at)
+      excluded.original_position, excluded.diff_hunk, excluded.commit_id, excluded.created_at, excluded.updated_at,
+      coalesce(t.node_id, excluded.node_id))
   returning xmax = 0 as inserted, t.pull_request_id, t.issue_id
 )
 select count(*) from written w
 left join pull_requests p on p.id = w.pull_request_id left join issues i on i.id = w.issue_id
-where inserted and coalesce(p.updated_at, i.updated_at) >= $18
+where inserted and coalesce(p.updated_at, i.updated_at) >= $19
 """
 
 # A reply may arrive before its parent: whichever of the two is written last ties them.
@@ -56,25 +59,6 @@ where c.comment_type = 'review_comment' and c.in_reply_to_id is null
   and p.comment_type = 'review_comment' and p.github_id = c.in_reply_to_github_id
   and (c.github_id = any($1::bigint[]) or c.in_reply_to_github_id = any($1::bigint[]))
 """
-
-_DELETE_ABSENT = """
-with doomed as (
-  select c.id from unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at)
-  join {parents} p on p.github_id = w.parent
-  join comments c on c.{reference} = p.id and c.comment_type = '{comment_type}' and c.created_at < w.began_at
-  where c.github_id <> all($3::bigint[])
-), untied as (
-  update comments c set in_reply_to_id = null from doomed d where c.in_reply_to_id = d.id
-)
-delete from comments c using doomed d where c.id = d.id
-"""
-_DELETE_ABSENT_OF = {
-    "pull_request": _DELETE_ABSENT.format(
-        parents="pull_requests", reference="pull_request_id", comment_type="issue_comment"
-    ),
-    "issue": _DELETE_ABSENT.format(parents="issues", reference="issue_id", comment_type="issue_comment"),
-    "review": _DELETE_ABSENT.format(parents="reviews", reference="review_id", comment_type="review_comment"),
-}
 
 
 async def write(
@@ -102,11 +86,3 @@ async def write(
     if review_comments:
         await connection.execute(_TIE_REPLIES, review_comments)
     return inserted
-
-
-async def delete_absent(connection: Connection, parents: str, wholes: Sequence[Whole]) -> None:
-    """Deletes stored comments of whole parents (`pull_request`, `issue`, `review`) that GitHub no longer has."""
-    seen = [int(key[2:]) for whole in wholes for key in whole.seen if key.startswith("c:")]
-    await connection.execute(
-        _DELETE_ABSENT_OF[parents], [whole.parent for whole in wholes], [whole.began_at for whole in wholes], seen
-    )

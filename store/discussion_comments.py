@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rows import DiscussionComment, Whole
+from rows import DiscussionComment
 from store.columns import columns
 from store.database import Connection
 
@@ -45,25 +45,6 @@ with written as (
 select count(*) from written w join discussions d on d.id = w.discussion_id where inserted and d.updated_at >= $14
 """
 
-_DELETE_ABSENT = """
-with doomed as (
-  select c.id from unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at)
-  join discussions d on d.github_id = w.parent
-  join discussion_comments c on c.discussion_id = d.id and c.parent_comment_id is null and c.created_at < w.began_at
-  where c.github_id <> all($3::bigint[])
-), replies as (
-  delete from discussion_comments c using doomed d where c.parent_comment_id = d.id
-)
-delete from discussion_comments c using doomed d where c.id = d.id
-"""
-
-_DELETE_ABSENT_REPLIES = """
-delete from discussion_comments c
-using unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at), discussion_comments p
-where p.github_id = w.parent and c.parent_comment_id = p.id and c.created_at < w.began_at
-  and c.github_id <> all($3::bigint[])
-"""
-
 
 async def write(connection: Connection, asked_at: datetime, rows: Sequence[DiscussionComment], since: datetime) -> int:
     """Writes the rows that are not older than the stored ones, comments before the replies to them.
@@ -78,18 +59,3 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
         if level:
             inserted += await connection.fetchval(_UPSERT, asked_at, *columns(level), since)
     return inserted
-
-
-async def delete_absent(connection: Connection, discussions: Sequence[Whole]) -> None:
-    """Deletes stored comments of whole discussions that GitHub no longer has, and the replies to them."""
-    await connection.execute(_DELETE_ABSENT, *_wholes(discussions))
-
-
-async def delete_absent_replies(connection: Connection, comments: Sequence[Whole]) -> None:
-    """Deletes stored replies to whole comments that GitHub no longer has."""
-    await connection.execute(_DELETE_ABSENT_REPLIES, *_wholes(comments))
-
-
-def _wholes(wholes: Sequence[Whole]) -> tuple[list[int], list[datetime], list[int]]:
-    seen = [int(key[2:]) for whole in wholes for key in whole.seen]
-    return [whole.parent for whole in wholes], [whole.began_at for whole in wholes], seen

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from messages import RepositoryRef
 from rows import Page
 from store import (
+    absences,
     comments,
     discussion_comments,
     discussions,
@@ -22,6 +23,11 @@ from store.database import Connection
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
+async def lock(connection: Connection, repository_id: str) -> None:
+    """Two jobs, or two types, of one repository write the same rows in different orders: one after the other."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
+
+
 async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
     """Writes the page inside the caller's transaction.
 
@@ -29,8 +35,7 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     count. Stored already are its people (`contributors.write`) and its events' months (`feed.ensure_months`).
     """
     repository_id = repository.repository_id
-    # Two jobs, or two types, of one repository write the same rows in different orders: one after the other.
-    await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
+    await lock(connection, repository_id)
     new = Counter(
         pull_requests=await pull_requests.write(
             connection,
@@ -55,23 +60,9 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
     if page.threads_told:
         await feed.complete(connection, repository, since)
     await issues.close(connection, page.closings)
-    await _delete_absent(connection, page)
+    await absences.record(connection, repository_id, page)
     await _derive(connection, page)
     return +new
-
-
-async def _delete_absent(connection: Connection, page: Page) -> None:
-    if page.whole_threads and page.kind == "discussion":
-        await discussion_comments.delete_absent(connection, page.whole_threads)
-    elif page.whole_threads and page.kind is not None:
-        await comments.delete_absent(connection, page.kind, page.whole_threads)
-        await timeline_events.delete_absent(connection, page.kind, page.whole_threads)
-        if page.kind == "pull_request":
-            await reviews.delete_absent(connection, page.whole_threads)
-    if page.whole_reviews:
-        await comments.delete_absent(connection, "review", page.whole_reviews)
-    if page.whole_comments:
-        await discussion_comments.delete_absent_replies(connection, page.whole_comments)
 
 
 async def _derive(connection: Connection, page: Page) -> None:

@@ -24,7 +24,7 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Those of `github_ids` that we have fetched at all, and that did not go since."""
+    """Those of `github_ids` that we have fetched, but for those that were gone: shown again, they are fetched again."""
     rows = await connection.fetch(
         f"select github_id from {table}"
         " where github_id = any($1::bigint[]) and node_id is not null and gone_at is null",
@@ -119,15 +119,12 @@ async def unlisted(
     return [(row["node_id"], row["number"]) for row in rows]
 
 
-async def mark_gone(
-    connection: Connection, table: DataType, repository_id: str, asked_at: datetime, node_ids: Sequence[str]
-) -> None:
-    """GitHub said of these node ids that they do not exist."""
+async def mark_gone(connection: Connection, table: DataType, github_ids: Sequence[int], asked_at: datetime) -> None:
+    """It is certain that GitHub does not have these threads any more (`store.absences`)."""
     await connection.execute(
-        f"update {table} set gone_at = $2 where repository_id = $1 and node_id = any($3::text[]) and gone_at is null",
-        repository_id,
+        f"update {table} set gone_at = $2 where github_id = any($1::bigint[]) and gone_at is null",
+        github_ids,
         asked_at,
-        node_ids,
     )
 
 

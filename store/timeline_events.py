@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rows import TimelineEvent, Whole
+from rows import TimelineEvent
 from store.columns import columns, json_texts
 from store.database import Connection
 
@@ -29,16 +29,6 @@ left join pull_requests p on p.id = w.pull_request_id left join issues i on i.id
 where inserted and coalesce(p.updated_at, i.updated_at) >= $9
 """
 
-_DELETE_ABSENT = """
-delete from issue_events e
-using unnest($1::bigint[], $2::timestamptz[]) as w(parent, began_at), {parents} p
-where p.github_id = w.parent and e.{reference} = p.id and e.created_at < w.began_at and e.node_id <> all($3::text[])
-"""
-_DELETE_ABSENT_OF = {
-    "pull_request": _DELETE_ABSENT.format(parents="pull_requests", reference="pull_request_id"),
-    "issue": _DELETE_ABSENT.format(parents="issues", reference="issue_id"),
-}
-
 
 async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent], since: datetime) -> int:
     """Writes the events. Returns how many are new, of threads updated at or after `since`."""
@@ -47,11 +37,3 @@ async def write(connection: Connection, repository_id: str, rows: Sequence[Timel
     *plain, payload = columns(rows)
     inserted: int = await connection.fetchval(_INSERT, repository_id, *plain, json_texts(payload), since)
     return inserted
-
-
-async def delete_absent(connection: Connection, parents: str, wholes: Sequence[Whole]) -> None:
-    """Deletes stored events of whole threads (`pull_request`, `issue`) that GitHub no longer has."""
-    seen = [key[2:] for whole in wholes for key in whole.seen if key.startswith("e:")]
-    await connection.execute(
-        _DELETE_ABSENT_OF[parents], [whole.parent for whole in wholes], [whole.began_at for whole in wholes], seen
-    )

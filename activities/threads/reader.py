@@ -12,6 +12,7 @@ from activities.failures import as_failure
 from activities.progress import Standstill
 from activities.threads.catch_up import CatchUp
 from activities.threads.completeness_proof import CompletenessProof
+from activities.threads.deletions import Deletions
 from activities.threads.look_ahead import LookAhead, Request
 from activities.threads.noting import note
 from activities.threads.page_sizes import PageSizes
@@ -62,6 +63,7 @@ class ThreadReader:
         self._review_comments = ReviewCommentList(database, github, sweep, sizes, ahead)
         self._second_look = SecondLook(database, github, sweep, kind, ahead)
         self._unbumped_comments = UnbumpedComments(database, github, sweep, kind, sizes, ahead)
+        self._deletions = Deletions(database, github, sweep, ahead, sources.deletions_apart)
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
     async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
@@ -118,7 +120,7 @@ class ThreadReader:
             return await self._unbumped_comments.turn(position)
         if position.phase == "relist":
             return await self._proof.relist(position)
-        return await self._proof.verify(position)
+        return await self._deletions.turn(position) or await self._proof.verify(position)
 
     def _due(self, position: ThreadPosition) -> Due | None:
         """The parts to fetch now. Inside a listing only full batches are worth a request; at its end all parts are.

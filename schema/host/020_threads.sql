@@ -63,7 +63,8 @@ create table reviews (
   submitted_at timestamptz not null,
   updated_at timestamptz,             -- ours
   commit_id text,
-  last_synced_at timestamptz          -- ours: GitHub's Date when it was asked for
+  last_synced_at timestamptz,         -- ours: GitHub's Date when it was asked for
+  node_id text                        -- ours
 );
 create index reviews_pull_request on reviews (pull_request_id);
 
@@ -126,6 +127,7 @@ create table comments (
   created_at timestamptz not null,
   updated_at timestamptz not null,
   last_synced_at timestamptz,         -- ours: GitHub's Date when it was asked for
+  node_id text,                       -- ours
   unique (comment_type, github_id),
   check ((pull_request_id is null) <> (issue_id is null))
 );

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NoReturn
@@ -15,12 +15,17 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from messages import DataType, archive_workflow_id, repository_workflow_id, workspace_workflow_id
+from sandbox.github.clock import Clock
+from sandbox.github.generate import Plan
+from sandbox.github.generate import repository as generate
 from sandbox.github.repositories import Repository
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from sandbox.processes import Process
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
+from store.database import Database
+from tests.backfill.reading import BEGIN, TOKENS, Read, Reading
 from tests.conftest import RunStarter, StartWorker
 from tests.shop import OURS, connected
 from tests.waiting import PATIENCE, eventually
@@ -176,3 +181,19 @@ async def backfill(
     telling.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await telling
+
+
+@pytest.fixture
+async def read(database: str) -> AsyncIterator[Read]:
+    """Makes a repository of a stand-in whose clock stands still, to be swept in this process."""
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(Database(database, size=4))
+
+        def begin(plan: Plan) -> Reading:
+            world = World(Clock(BEGIN, stopped=True))
+            repository = generate(world, plan)
+            logins = ("viewer", "another")
+            github = stack.enter_context(StandIn(world, tokens=dict(zip(TOKENS, logins, strict=True))))
+            return Reading(repository, github, opened, database)
+
+        yield begin

@@ -7,14 +7,14 @@ import pytest
 from activities.progress import MOST_IDLE
 from sandbox.github.faults import CircularLinks, EndlessPages
 from sandbox.github.generate import Plan
-from tests.backfill.test_reading import Read, read  # noqa: F401 (a fixture)
+from tests.backfill.reading import Read
 
 Cursor = Literal["null", "same", "alternating"]
 CURSORS: tuple[Cursor, ...] = ("null", "same", "alternating")
 
 
 @pytest.mark.parametrize("cursor", CURSORS)
-async def test_a_history_whose_pages_never_end_is_completed_by_the_counts(cursor: Cursor, read: Read) -> None:  # noqa: F811
+async def test_a_history_whose_pages_never_end_is_completed_by_the_counts(cursor: Cursor, read: Read) -> None:
     """The list by birth has pages of another length: one of it holds all threads."""
     reading = read(Plan("acme/endless", pull_requests=0, issues=90, comments=1, events=1, years=2))
     endless = EndlessPages("Repository.issues", cursor)
@@ -26,7 +26,7 @@ async def test_a_history_whose_pages_never_end_is_completed_by_the_counts(cursor
 
 
 @pytest.mark.parametrize("cursor", CURSORS)
-async def test_a_list_of_threads_that_never_ends_is_no_reason_to_go_on_for_ever(cursor: Cursor, read: Read) -> None:  # noqa: F811
+async def test_a_list_of_threads_that_never_ends_is_no_reason_to_go_on_for_ever(cursor: Cursor, read: Read) -> None:
     reading = read(Plan("acme/endless", pull_requests=0, issues=240, comments=1, events=1, years=2))
     reading.github.faults.add(EndlessPages("Repository.issues", cursor), times=None)
     result = await reading.sweep("issues")
@@ -40,7 +40,7 @@ async def test_a_list_of_threads_that_never_ends_is_no_reason_to_go_on_for_ever(
 
 
 @pytest.mark.parametrize("cursor", ["same", "alternating"])
-async def test_a_timeline_whose_pages_never_end_is_whole_by_its_count(cursor: Cursor, read: Read) -> None:  # noqa: F811
+async def test_a_timeline_whose_pages_never_end_is_whole_by_its_count(cursor: Cursor, read: Read) -> None:
     reading = read(Plan("acme/endless", pull_requests=2, issues=0, comments=150, events=20, years=2))
     reading.github.faults.add(EndlessPages("PullRequest.timelineItems", cursor), times=None)
     result = await reading.sweep("pull_requests")
@@ -49,7 +49,7 @@ async def test_a_timeline_whose_pages_never_end_is_whole_by_its_count(cursor: Cu
 
 
 @pytest.mark.parametrize("to", ["itself", "first"])
-async def test_lists_of_comments_that_lead_in_a_circle_end(to: Literal["itself", "first"], read: Read) -> None:  # noqa: F811
+async def test_lists_of_comments_that_lead_in_a_circle_end(to: Literal["itself", "first"], read: Read) -> None:
     plan = Plan("acme/reviewed", pull_requests=60, issues=0, years=1, reviews=3, review_comments=4)
     reading = read(plan)
     reading.github.faults.add(CircularLinks(to), times=None)

@@ -4,24 +4,14 @@ Without Temporal and worker processes a sweep costs hundredths of a second, and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import pytest
-from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
-from activities.sweep import SweepActivity, _Slice
+from activities.sweep import _Slice
 from activities.threads.reader import ThreadReader
-from activities.turn import Sources, Turn
-from budget.prices import Prices
-from github.client import GitHub
-from github.credentials import Credentials
-from messages import DataType, Pace, RepositoryRef, SliceResult, SweepSlice
-from sandbox.github.clock import Clock
+from activities.turn import Turn
 from sandbox.github.faults import (
     BadGateway,
     Edited,
@@ -32,115 +22,10 @@ from sandbox.github.faults import (
     Touch,
 )
 from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Entry, Reply, Request
-from sandbox.github.server import StandIn
+from sandbox.github.requests import Reply, Request
 from sandbox.github.threads import ReviewComment
-from sandbox.github.world import World
-from sandbox.purchase import Repository as Listed
-from sandbox.purchase import create_workspace
-from store import jobs, transitions
-from store.budgets import Budgets
-from store.database import Database
-from tests.truth import check
+from tests.backfill.reading import Read, Reading
 from tests.waiting import PATIENCE
-
-TOKEN = "ghp_stand_in"
-BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-
-
-class Reading:
-    """Sweeps one repository of a stand-in whose clock stands still."""
-
-    def __init__(self, repository: Repository, github: StandIn, database: Database, dsn: str) -> None:
-        self.repository, self.github, self.dsn = repository, github, dsn
-        self._database = database
-        self._workspace_id = ""
-
-    async def sweep(
-        self, data_type: DataType, *, days: int = 10_000, attempts: int = 1, slice_pages: int = 1_000
-    ) -> SliceResult:
-        """A job of this one type: to the sweep's end, or its first slice of so many pages.
-
-        In so many attempts, where each but the last may fail.
-        """
-        repo, url = self.repository, self.github.url
-        repo.world.clock.advance(7_200)
-        if not self._workspace_id:
-            listed = Listed(
-                repo.database_id,
-                repo.owner.login,
-                repo.name,
-                is_private=False,
-                is_archived=False,
-                has_issues=True,
-                has_discussions=False,
-            )
-            self._workspace_id = (await create_workspace(self.dsn, [listed])).workspace_id
-        cutoff_at = repo.world.clock.now() - timedelta(days=days)
-        async with self._database.transaction() as connection:
-            repository_id = await connection.fetchval("select id::text from repositories")
-            job_id = await jobs.ask_for(
-                connection, workspace=self._workspace_id, retention_days=days, data_types=(data_type,)
-            )
-            plan = await transitions.begin(connection, job_id, Pace(slice_pages=slice_pages))
-        slice_ = SweepSlice(
-            job_id=job_id,
-            repository=RepositoryRef(
-                repository_id=repository_id, github_id=repo.database_id, full_name=repo.name_with_owner
-            ),
-            data_type=data_type,
-            cutoff_at=cutoff_at,
-            pace=plan.pace,
-        )
-        credentials, prices = Credentials((TOKEN,)), Prices()
-        for each in await credentials.of(None):
-            each.account = "user:1"
-        async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
-            sweep = SweepActivity(Sources(self._database, github)).sweep
-            for _ in range(attempts - 1):
-                with suppress(ApplicationError):
-                    result = await ActivityEnvironment().run(sweep, slice_)
-                    break
-            else:
-                result = await ActivityEnvironment().run(sweep, slice_)
-        async with self._database.transaction() as connection:
-            await connection.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
-        return result
-
-    async def agrees(self) -> None:
-        await check(self.dsn, self.repository)
-
-    def asked(self, operation: str) -> list[Entry]:
-        return [entry for entry in self.github.log if entry.operation == operation]
-
-    def listed(self, route: str = "pulls/comments") -> list[Entry]:
-        """Pages of a list of comments, without the request that counts them."""
-        return [
-            entry for entry in self.github.log if f"/{route}?" in entry.path and "per_page=1&" not in entry.path + "&"
-        ]
-
-    def firsts(self, operation: str) -> list[tuple[int, str | None]]:
-        return [(entry.variables["first"], entry.after) for entry in self.asked(operation)]
-
-
-Read = Callable[..., Reading]
-
-
-@pytest.fixture
-async def read(database: str) -> AsyncIterator[Read]:
-    async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(Database(database, size=4))
-
-        def begin(plan: Plan) -> Reading:
-            world = World(Clock(BEGIN, stopped=True))
-            repository = generate(world, plan)
-            github = stack.enter_context(StandIn(world, tokens={TOKEN: "viewer"}))
-            return Reading(repository, github, opened, database)
-
-        yield begin
-
 
 # --- Sizes of pages
 

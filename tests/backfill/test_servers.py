@@ -15,7 +15,7 @@ from sandbox.github.server import StandIn
 from sandbox.github.servers import ENTERPRISE_2024
 from sandbox.github.world import World
 from store.database import Database
-from tests.backfill.test_reading import BEGIN, TOKEN, Reading
+from tests.backfill.reading import BEGIN, TOKEN, Reading
 from tests.shop import connected
 
 NOTHING = frozenset[str]()

@@ -1,0 +1,404 @@
+"""`backfill_absences`: stored children that a whole reading did not show, and their deletion once that is certain.
+
+One reading without them deletes nothing: lists come back blank without an error, counts fall to nothing for a moment,
+and one account is shown less than another (docs/decisions/0013-deletions.md).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from messages import DataType
+from rows import Page, ThreadKind, Whole
+from store import issues, pull_requests, threads
+from store.database import Connection
+from store.sweeps import Sweep
+
+HANDFUL = 5
+"""More children of one parent than these, absent at once, are `many`."""
+DATA_TYPES: Mapping[ThreadKind, DataType] = {
+    "pull_request": "pull_requests",
+    "issue": "issues",
+    "discussion": "discussions",
+}
+
+# A child that was born after its parent's reading began cannot be missed by it.
+_RECORD = """
+insert into backfill_absences as a (
+  repository_id, data_type, child, node_id, thread, first_missed_at, last_missed_at, many)
+select $1, $2, absent.child, absent.node_id, absent.thread, $3, $3,
+  absent.number > {handful} or (absent.number > 1 and absent.number * 2 > absent.stored)
+from (
+  select '{kind}:' || c.{id} as child, {node_id} as node_id, t.github_id as thread,
+    count(*) over (partition by w.parent) as number,
+    (select count(*) from {children} o where o.{reference} = p.id {only}) as stored
+  from unnest($4::bigint[], $5::timestamptz[]) as w(parent, began_at)
+  join {parents} p on p.github_id = w.parent
+  join {threads} t on t.id = {thread}
+  join {children} c on c.{reference} = p.id {only_c} and c.{born} < w.began_at
+  where c.{id} <> all($6::{id_type}[])
+) absent
+on conflict (repository_id, data_type, child) do update set
+  node_id = coalesce(excluded.node_id, a.node_id), last_missed_at = excluded.last_missed_at,
+  many = a.many or excluded.many
+"""
+
+
+def _recording(
+    kind: str,
+    children: str,
+    parents: str,
+    reference: str,
+    *,
+    threads: str = "",
+    thread: str = "p.id",
+    only: str = "",
+    node_id: str = "c.node_id",
+    born: str = "created_at",
+    child_id: tuple[str, str] = ("github_id", "bigint"),
+) -> str:
+    return _RECORD.format(
+        kind=kind,
+        children=children,
+        parents=parents,
+        reference=reference,
+        threads=threads or parents,
+        thread=thread,
+        only=f"and o.{only}" if only else "",
+        only_c=f"and c.{only}" if only else "",
+        node_id=node_id,
+        born=born,
+        id=child_id[0],
+        id_type=child_id[1],
+        handful=HANDFUL,
+    )
+
+
+_CONVERSATION = "comment_type = 'issue_comment'"
+_EVENT_ID = ("node_id", "text")
+_OF_THREADS: Mapping[ThreadKind, Sequence[tuple[str, str]]] = {
+    "pull_request": (
+        ("c:", _recording("issue_comment", "comments", "pull_requests", "pull_request_id", only=_CONVERSATION)),
+        ("e:", _recording("event", "issue_events", "pull_requests", "pull_request_id", child_id=_EVENT_ID)),
+        ("r:", _recording("review", "reviews", "pull_requests", "pull_request_id", born="submitted_at")),
+    ),
+    "issue": (
+        ("c:", _recording("issue_comment", "comments", "issues", "issue_id", only=_CONVERSATION)),
+        ("e:", _recording("event", "issue_events", "issues", "issue_id", child_id=_EVENT_ID)),
+    ),
+    "discussion": (
+        (
+            "d:",
+            _recording(
+                "discussion_comment",
+                "discussion_comments",
+                "discussions",
+                "discussion_id",
+                only="parent_comment_id is null",
+                node_id="c.id",
+            ),
+        ),
+    ),
+}
+"""What hangs on a thread: the prefix of its `seen` keys, and the statement."""
+_OF_REVIEWS = _recording(
+    "review_comment", "comments", "reviews", "review_id", threads="pull_requests", thread="p.pull_request_id"
+)
+_OF_COMMENTS = _recording(
+    "discussion_comment",
+    "discussion_comments",
+    "discussion_comments",
+    "parent_comment_id",
+    threads="discussions",
+    thread="p.discussion_id",
+    node_id="c.id",
+)
+
+_READERS = "select account from backfill_readers where repository_id = $1 and data_type = $2 order by 1"
+
+# The thread itself was asked for by its id: that is what counts here.
+_RECORD_THREADS = """
+insert into backfill_absences as a (
+  repository_id, data_type, child, node_id, thread, first_missed_at, last_missed_at)
+select $1, $2, 'thread:' || t.github_id, t.node_id, t.github_id, $3, $3 from {table} t
+where t.repository_id = $1 and t.node_id = any($4::text[]) and t.gone_at is null
+on conflict (repository_id, data_type, child) do update set last_missed_at = excluded.last_missed_at
+returning child
+"""
+
+# Of those that went together with many others GitHub is asked only a while later.
+_TO_ASK = """
+select a.child, a.node_id from backfill_absences a
+where a.repository_id = $1 and a.data_type = $2 and a.node_id is not null and not $4 = any(a.gone_to)
+  and not (a.asked_in is not distinct from $3 and $4 = any(a.asked))
+  and (not a.many or a.first_missed_at <= $5)
+order by a.thread, a.child limit $6
+"""
+
+_TO_READ_AGAIN = """
+select a.child, t.node_id as thread, t.number from backfill_absences a join {table} t on t.github_id = a.thread
+where a.repository_id = $1 and a.data_type = $2 and a.node_id is null and t.node_id is not null
+  and a.asked_in is distinct from $3 and a.first_missed_at <= $4 and a.last_missed_at < a.first_missed_at + $5::interval
+order by a.thread limit $6
+"""
+
+_MISSED_TWICE = """
+select child from backfill_absences
+where repository_id = $1 and data_type = $2 and node_id is null and last_missed_at >= first_missed_at + $3::interval
+order by child limit $4
+"""
+
+_ANSWERED = """
+update backfill_absences a set
+  asked_in = $3, asked = case when a.asked_in is not distinct from $3 then a.asked || $4::text else array[$4::text] end,
+  gone_to = array_remove(a.gone_to, $4::text) || case when u.gone then array[$4::text] else '{}' end,
+  refuted = u.found or (a.refuted and a.asked_in is not distinct from $3)
+from unnest($5::text[], $6::boolean[], $7::boolean[]) as u(child, gone, found)
+where a.repository_id = $1 and a.data_type = $2 and a.child = u.child
+returning a.child, not a.refuted and a.gone_to @> array(
+  select account from backfill_readers where repository_id = $1 and data_type = $2) as certain
+"""
+
+_THREADS = """
+select distinct t.node_id, t.number from backfill_absences a join {table} t on t.github_id = a.thread
+where a.repository_id = $1 and a.data_type = $2 and a.child = any($3::text[]) and t.node_id is not null
+"""
+
+
+# A reply outlives what it replies to.
+_DELETE_COMMENTS = """
+with doomed as (
+  select id from comments where comment_type = $1 and github_id = any($2::bigint[])
+), untied as (
+  update comments c set in_reply_to_id = null from doomed d where c.in_reply_to_id = d.id
+)
+delete from comments c using doomed d where c.id = d.id
+"""
+
+# A review vanishes when it had no body of its own and its last comment is deleted: its comments are gone with it.
+_DELETE_REVIEWS = """
+with doomed as (
+  select id from reviews where github_id = any($1::bigint[])
+), doomed_comments as (
+  select c.id from comments c join doomed d on d.id = c.review_id
+), untied as (
+  update comments c set in_reply_to_id = null from doomed_comments d where c.in_reply_to_id = d.id
+), deleted as (
+  delete from comments c using doomed_comments d where c.id = d.id
+)
+delete from reviews r using doomed d where r.id = d.id
+"""
+
+_DELETE_EVENTS = "delete from issue_events where node_id = any($1::text[])"
+
+_DELETE_DISCUSSION_COMMENTS = """
+with doomed as (
+  select id from discussion_comments where github_id = any($1::bigint[])
+), replies as (
+  delete from discussion_comments c using doomed d where c.parent_comment_id = d.id
+)
+delete from discussion_comments c using doomed d where c.id = d.id
+"""
+
+_FORGET = """
+delete from backfill_absences where repository_id = $1 and data_type = $2 and child = any($3::text[]) returning thread
+"""
+
+
+class Answered(NamedTuple):
+    """What GitHub says of an absent child by its id: that it is gone, that it has it, or (neither) no word of it."""
+
+    child: str
+    gone: bool
+    found: bool = False
+
+
+class Confirmation(NamedTuple):
+    """What one account was told; empty: two whole readings, far enough from each other, were without these children."""
+
+    account: str
+    answers: list[Answered]
+    asked_at: datetime
+
+
+async def record(connection: Connection, repository_id: str, page: Page) -> None:
+    """Records the stored children of the page's whole parents that it does not show, and drops those it shows."""
+    if page.kind is None:
+        return
+    data_type = DATA_TYPES[page.kind]
+    shown = _shown(page)
+    if shown:
+        await connection.execute(
+            "delete from backfill_absences where repository_id = $1 and data_type = $2 and child = any($3::text[])",
+            repository_id,
+            data_type,
+            shown,
+        )
+
+    async def missed(wholes: Sequence[Whole], prefix: str, statement: str) -> None:
+        keys = [key[2:] for whole in wholes for key in whole.seen if key.startswith(prefix)]
+        await connection.execute(
+            statement,
+            repository_id,
+            data_type,
+            page.asked_at,
+            [whole.parent for whole in wholes],
+            [whole.began_at for whole in wholes],
+            keys if prefix == "e:" else [int(key) for key in keys],
+        )
+
+    if page.whole_threads:
+        for prefix, statement in _OF_THREADS[page.kind]:
+            await missed(page.whole_threads, prefix, statement)
+    if page.whole_reviews:
+        await missed(page.whole_reviews, "c:", _OF_REVIEWS)
+    if page.whole_comments:
+        await missed(page.whole_comments, "d:", _OF_COMMENTS)
+
+
+def _shown(page: Page) -> list[str]:
+    return [
+        *(f"thread:{row.github_id}" for rows in (page.pull_requests, page.issues, page.discussions) for row in rows),
+        *(f"{row.comment_type}:{row.github_id}" for row in page.comments),
+        *(f"review:{row.github_id}" for row in page.reviews),
+        *(f"event:{row.node_id}" for row in page.events),
+        *(f"discussion_comment:{row.github_id}" for row in page.discussion_comments),
+    ]
+
+
+async def record_threads(
+    connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
+) -> None:
+    """GitHub told this account that these threads do not exist: they are gone if all who read them were told so."""
+    _, repository_id, data_type = sweep.key
+    rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
+    if rows:
+        answers = [Answered(row["child"], gone=True) for row in rows]
+        await confirm(connection, sweep, Confirmation(account, answers, asked_at))
+
+
+async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None:
+    """This account has read some of the type."""
+    _, repository_id, data_type = sweep.key
+    await connection.execute(
+        "insert into backfill_readers (repository_id, data_type, account) values ($1, $2, $3) on conflict do nothing",
+        repository_id,
+        data_type,
+        account,
+    )
+
+
+async def readers(connection: Connection, sweep: Sweep) -> list[str]:
+    """The accounts that read the type, in this sweep or an earlier one."""
+    return [row["account"] for row in await connection.fetch(_READERS, *sweep.key[1:])]
+
+
+async def are_any(connection: Connection, sweep: Sweep) -> bool:
+    found: bool = await connection.fetchval(
+        "select exists (select from backfill_absences where repository_id = $1 and data_type = $2)", *sweep.key[1:]
+    )
+    return found
+
+
+async def to_ask(
+    connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
+) -> dict[str, str]:
+    """Child -> node id of those of which this account has not been told by id that they are gone.
+
+    Each is asked for once a job and account; one that went with many others only if that was before `many_since`.
+    """
+    _, repository_id, data_type = sweep.key
+    rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
+    return {row["child"]: row["node_id"] for row in rows}
+
+
+async def to_read_again(
+    connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
+) -> dict[str, tuple[str, int]]:
+    """Child -> (node id, number) of its thread, for those that GitHub cannot be asked for by id.
+
+    Only those that were missed first so long before `now`, and not again so much later.
+    """
+    _, repository_id, data_type = sweep.key
+    rows = await connection.fetch(
+        _TO_READ_AGAIN.format(table=data_type), repository_id, data_type, sweep.job_id, now - apart, apart, limit
+    )
+    return {row["child"]: (row["thread"], row["number"]) for row in rows}
+
+
+async def missed_twice(connection: Connection, sweep: Sweep, apart: timedelta, *, limit: int = 100) -> list[str]:
+    """Children without a node id that two whole readings, so far apart, did not show."""
+    return [row["child"] for row in await connection.fetch(_MISSED_TWICE, *sweep.key[1:], apart, limit)]
+
+
+async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[str]) -> dict[str, int]:
+    """Node id -> number of the threads that these absent children hang on."""
+    _, repository_id, data_type = sweep.key
+    rows = await connection.fetch(_THREADS.format(table=data_type), repository_id, data_type, children)
+    return {row["node_id"]: row["number"] for row in rows}
+
+
+async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmation) -> None:
+    """Remembers what GitHub says of absent children, and deletes those that are gone to every account that read them.
+
+    Threads are not deleted, but marked as gone.
+    """
+    job_id, repository_id, data_type = sweep.job_id, sweep.repository.repository_id, sweep.data_type
+    account, answers, asked_at = confirmation
+    if account:
+        rows = await connection.fetch(
+            _ANSWERED,
+            repository_id,
+            data_type,
+            job_id,
+            account,
+            [each.child for each in answers],
+            [each.gone for each in answers],
+            [each.found for each in answers],
+        )
+        certain = [row["child"] for row in rows if row["certain"]]
+    else:
+        certain = [each.child for each in answers if each.gone]
+    if certain:
+        await _delete(connection, repository_id, data_type, certain, asked_at)
+
+
+async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
+    """These are looked at again by the next job: this one has their threads read again."""
+    job_id, repository_id, data_type = sweep.key
+    await connection.execute(
+        "update backfill_absences set asked_in = $3, asked = '{}'"
+        " where repository_id = $1 and data_type = $2 and child = any($4::text[])",
+        repository_id,
+        data_type,
+        job_id,
+        children,
+    )
+
+
+async def _delete(
+    connection: Connection, repository_id: str, data_type: DataType, children: Sequence[str], asked_at: datetime
+) -> None:
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for child in children:
+        kind, _, key = child.partition(":")
+        by_kind[kind].append(key)
+    ids = {kind: [int(key) for key in keys] for kind, keys in by_kind.items() if kind != "event"}
+    for kind in ("issue_comment", "review_comment"):
+        if kind in ids:
+            await connection.execute(_DELETE_COMMENTS, kind, ids[kind])
+    if "review" in ids:
+        await connection.execute(_DELETE_REVIEWS, ids["review"])
+    if "event" in by_kind:
+        await connection.execute(_DELETE_EVENTS, by_kind["event"])
+    if "discussion_comment" in ids:
+        await connection.execute(_DELETE_DISCUSSION_COMMENTS, ids["discussion_comment"])
+    if "thread" in ids:
+        await threads.mark_gone(connection, data_type, ids["thread"], asked_at)
+    rows = await connection.fetch(_FORGET, repository_id, data_type, children)
+    changed = sorted({row["thread"] for row in rows})
+    if data_type == "pull_requests":
+        await pull_requests.derive(connection, changed)
+    elif data_type == "issues":
+        await issues.derive(connection, changed)
