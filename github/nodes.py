@@ -45,8 +45,8 @@ HIDDEN_KEY = "h:"
 def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
     """Puts `mark` in the place of the null that `path` leads to, or of the null above it.
 
-    Only a place that holds a node takes it: of a list, of an edge (`node`) or of the answer itself. Returns whether it
-    has one now; a nullable field that is refused stays None.
+    Only a place that holds a node takes it: of a list, of an edge (`node`), of an id that was asked for. Returns
+    whether it has one now; a nullable field that is refused stays None.
     """
     here = data
     for step in path:
@@ -57,7 +57,7 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
         if value is None:
-            if isinstance(here, list) or step == "node" or here is data:
+            if isinstance(here, list) or step == "node" or (here is data and step != "repository"):
                 here[step] = mark
                 return True
             return False

@@ -134,30 +134,22 @@ async def test_a_thread_too_heavy_for_any_page_is_fetched_in_parts(
     await check(backfill.dsn, repository)
 
 
-async def test_a_thread_that_cannot_be_had_is_named_and_the_rest_goes_on(
+async def test_a_thread_that_cannot_be_had_is_noted_and_the_rest_goes_on(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world, repository = small()
     github = serve(world)
     number = min(repository.issues)
     github.faults.add(NullNode(number=number, asking=frozenset({"timelineItems"})), times=None)
-    job_id = await run(backfill, github, repository)
-    job = await backfill.ended(job_id)
-    assert job["status"] == "failed"  # it has one repository
-    [error] = [each for each in job["error_details"] if each["data_type"] == "issues"]
-    assert error["code"] == "incomplete"
-    assert f"#{number}" in error["message"]
+    await backfill.completed(await run(backfill, github, repository))
+    [note] = await backfill.rows("select kind, what, number from backfill_notes")
+    assert tuple(note) == ("unavailable", "timeline", number)
     stored = await backfill.rows("select count(*) as n from issues")
-    assert stored[0]["n"] == len(repository.issues) - (0 if await _has(backfill, number) else 1)
+    assert stored[0]["n"] == len(repository.issues)
     github.faults.clear()
-    again = await backfill.run_starter(backfill.environment, "retry", job_id)
-    assert again.exit_code == 0, again.stderr
-    await backfill.until("status = 'completed' and attempt = 1", job_id)
+    await backfill.completed(await backfill.start(backfill.workspaces[0]))
+    assert not await backfill.rows("select from backfill_notes")
     await check(backfill.dsn, repository)
-
-
-async def _has(backfill: Backfill, number: int) -> bool:
-    return bool(await backfill.rows("select 1 from issues where number = $1", number))
 
 
 async def test_reviews_that_a_timeline_does_not_show_are_read_by_themselves(

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.github.faults import BrokenField, EndlessPages, Miscounted, Refused
 from sandbox.github.generate import Plan
-from tests.backfill.test_reading import Read, Reading, read  # noqa: F401 (a fixture)
+from tests.backfill.reading import Read, Reading
 from tests.shop import connected
 
 ISSUES = Plan("acme/odd", pull_requests=0, issues=30, comments=2, events=3, years=1)
@@ -28,7 +28,7 @@ async def completed(reading: Reading, data_type: Any, *, attempts: int = 1) -> i
     return len(reading.github.log) - before
 
 
-async def test_a_timeline_item_that_is_refused_is_noted_and_stored_once_it_is_shown(read: Read) -> None:  # noqa: F811
+async def test_a_timeline_item_that_is_refused_is_noted_and_stored_once_it_is_shown(read: Read) -> None:
     reading = read(ISSUES)
     [one, other, *_] = reading.repository.issues.values()
     one.event("CrossReferencedEvent", None, source=other)
@@ -47,7 +47,7 @@ async def test_a_timeline_item_that_is_refused_is_noted_and_stored_once_it_is_sh
 @pytest.mark.parametrize("what", ["Issue.timelineItems", "PullRequest.timelineItems"])
 async def test_children_that_are_counted_and_never_shown_are_noted_after_two_equal_readings(
     what: str,
-    read: Read,  # noqa: F811
+    read: Read,
 ) -> None:
     data_type = "issues" if what.startswith("Issue") else "pull_requests"
     reading = read(ISSUES if data_type == "issues" else PULLS)
@@ -64,7 +64,7 @@ async def test_children_that_are_counted_and_never_shown_are_noted_after_two_equ
     await reading.agrees()
 
 
-async def test_what_a_flagged_account_wrote_is_noted_and_what_is_stored_of_it_stays(read: Read) -> None:  # noqa: F811
+async def test_what_a_flagged_account_wrote_is_noted_and_what_is_stored_of_it_stays(read: Read) -> None:
     reading = read(ISSUES)
     await completed(reading, "issues")
     issues = reading.repository.issues.values()
@@ -85,7 +85,7 @@ async def test_what_a_flagged_account_wrote_is_noted_and_what_is_stored_of_it_st
     assert await notes(reading) == []
 
 
-async def test_threads_that_are_counted_and_never_listed_are_noted_with_the_difference(read: Read) -> None:  # noqa: F811
+async def test_threads_that_are_counted_and_never_listed_are_noted_with_the_difference(read: Read) -> None:
     reading = read(ISSUES)
     reading.github.faults.add(Miscounted("Repository.issues", by=3), times=None)
     await completed(reading, "issues")
@@ -96,7 +96,7 @@ async def test_threads_that_are_counted_and_never_listed_are_noted_with_the_diff
     await reading.agrees()
 
 
-async def test_a_thread_of_a_flagged_account_that_comes_back_unchanged_is_stored_again(read: Read) -> None:  # noqa: F811
+async def test_a_thread_of_a_flagged_account_that_comes_back_unchanged_is_stored_again(read: Read) -> None:
     reading = read(ISSUES)
     thread = next(issue for issue in reading.repository.issues.values() if issue.author is not None)
     author = thread.author
@@ -121,7 +121,7 @@ async def test_a_thread_of_a_flagged_account_that_comes_back_unchanged_is_stored
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_timeline_that_never_comes_is_noted_and_its_comments_and_reviews_are_stored(
     whole: bool,
-    read: Read,  # noqa: F811
+    read: Read,
 ) -> None:
     reading = read(PULLS)
     number = next(pull.number for pull in reading.repository.pull_requests.values() if pull.reviews and pull.comments)
@@ -143,7 +143,7 @@ async def test_a_timeline_that_never_comes_is_noted_and_its_comments_and_reviews
     await reading.agrees()
 
 
-async def test_a_thread_that_cannot_be_had_in_any_way_is_noted_and_the_type_completes(read: Read) -> None:  # noqa: F811
+async def test_a_thread_that_cannot_be_had_in_any_way_is_noted_and_the_type_completes(read: Read) -> None:
     reading = read(ISSUES)
     [_, lost, *_] = reading.repository.issues
     reading.github.faults.add(BrokenField("Issue.labels", number=lost), times=None)
@@ -155,7 +155,7 @@ async def test_a_thread_that_cannot_be_had_in_any_way_is_noted_and_the_type_comp
     await reading.agrees()
 
 
-async def test_a_timeline_that_leads_nowhere_is_noted_with_what_is_missing(read: Read) -> None:  # noqa: F811
+async def test_a_timeline_that_leads_nowhere_is_noted_with_what_is_missing(read: Read) -> None:
     reading = read(Plan("acme/endless", pull_requests=0, issues=1, comments=150, events=20, years=2))
     reading.github.faults.add(EndlessPages("Issue.timelineItems", "null"), times=None)
     await completed(reading, "issues")

@@ -76,3 +76,9 @@ def test_what_is_hidden_twice_is_marked_once() -> None:
     read = answer(timeline(None), ("FORBIDDEN", [*ITEMS, 0, "source"]), ("FORBIDDEN", [*ITEMS, 0, "subject"]))
     assert items_of(read) == [Hidden(WORDS)]
     assert not read.unmarked
+
+
+def test_a_list_that_is_refused_may_take_the_whole_repository_along() -> None:
+    read = answer({"repository": None}, ("FORBIDDEN", ["repository", "stargazers"]))
+    assert read.data["repository"] is None
+    assert read.refusal_of("repository", "stargazers") == WORDS

@@ -91,15 +91,15 @@ def test_children_with_connections_of_their_own_fill_a_request_sooner() -> None:
     assert len(fitting(some(49, expected=1), 1_000, nested=False)) == 49
 
 
-def test_a_part_that_began_again_too_often_fails_and_the_others_go_on() -> None:
+def test_a_part_that_began_again_too_often_is_noted_and_the_others_go_on() -> None:
     [tried_out, again] = some(2)
     tried_out.attempts, tried_out.expected, again.attempts = MOST_ATTEMPTS, 7, MOST_ATTEMPTS - 1
     turn = Turn(ThreadPosition(), put=[tried_out, again])
     give_up(turn)
     assert turn.put == [again]
-    [(failed, reason)] = turn.failed
-    assert failed is tried_out
-    assert "7" in reason
+    assert turn.done == [tried_out]
+    [noted] = turn.noted
+    assert (noted.kind, noted.what, noted.number, noted.count) == ("unavailable", "timeline", tried_out.number, 7)
 
 
 async def test_parts_are_taken_in_batches_newest_threads_first(stored: Stored) -> None:
