@@ -47,9 +47,16 @@ async def read_comments_since(
     return comments, latest, answer.next_path, answer.seconds
 
 
-async def count_review_comments(github: GitHub, repository: RepositoryRef, since: datetime) -> tuple[int, datetime]:
-    """How many review comments were changed since then, and when that was asked: one request."""
+async def count_review_comments(
+    github: GitHub, repository: RepositoryRef, since: datetime
+) -> tuple[int | None, datetime]:
+    """How many review comments were changed since then, and when that was asked: one request.
+
+    None if GitHub does not say: there is another page, and its `Link` header names no last one.
+    """
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
+    if answer.last_page is None and answer.next_path is not None:
+        return None, answer.asked_at
     return answer.last_page or len(answer.data), answer.asked_at
 
 

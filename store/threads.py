@@ -50,6 +50,20 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
     return {row["github_id"] for row in rows}
 
 
+async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
+    """Those fetched pull requests or issues, of GitHub id -> number of comments, of which another number is stored."""
+    of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
+    rows = await connection.fetch(
+        f"select t.github_id from unnest($1::bigint[], $2::integer[]) as u(github_id, comments)"
+        f" join {table} t on t.github_id = u.github_id"
+        f" where t.node_id is not null and t.gone_at is null and u.comments <> (select count(*) from comments c"
+        f" where c.{of_thread} = t.id and c.comment_type = 'issue_comment')",
+        list(counts),
+        list(counts.values()),
+    )
+    return {row["github_id"] for row in rows}
+
+
 async def by_number(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, str]:

@@ -30,11 +30,6 @@ class CatchUp:
         """The first listing, where it came along with the history's last page: it is paid for."""
         self._came_along = listing
 
-    @property
-    def has_listing(self) -> bool:
-        """Whether a listing came along that no turn has used yet."""
-        return self._came_along is not None
-
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """The next page of the listing. Below the floor, or at the end of the list, the round is over."""
         listing, points, position = await self._next(position)

@@ -67,7 +67,7 @@ class CompletenessProof:
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
         """Notes how many threads GitHub counts and does not show: they have no number.
 
-        Without a cutoff that is the difference to its list, if it was read to its end. Else earlier notes stay.
+        Without a cutoff, that is the difference to its list if it was read to its end; else the earlier note stays.
         """
         position = turn.position
         if position.reached_end and not position.relisted:
@@ -80,7 +80,7 @@ class CompletenessProof:
             turn.resolved.append(("thread", ""))
 
     def _proof(self, position: ThreadPosition, stored: int) -> dict[str, Any]:
-        proof = {
+        proof: dict[str, Any] = {
             "as_of": position.as_of.isoformat() if position.as_of else None,
             "rounds": position.round,
             "threads_stored": stored,
@@ -90,6 +90,8 @@ class CompletenessProof:
         }
         if self._type.comment_routes and position.comments_as_of:
             proof["comments_as_of"] = position.comments_as_of.isoformat()
+        if position.fell_back:
+            proof["fell_back"] = position.fell_back
         if position.inherited_as_of:
             proof["inherited_as_of"] = position.inherited_as_of.isoformat()
         return proof

@@ -12,7 +12,7 @@ from rows import PartKind
 
 log = structlog.get_logger(__name__)
 
-RequestKind = Literal["page", "listing", "comments_since"] | PartKind
+RequestKind = Literal["page", "listing", "comments_since", "shown"] | PartKind
 LARGEST_PAGE = 50
 """Whole threads in one request, whatever they cost: GitHub gives up on larger pages."""
 CHILDREN = 100
@@ -39,6 +39,7 @@ class PageSizes:
             "replies": PARENTS_CHILDREN,
             "listing": 100,
             "comments_since": 100,
+            "shown": 1,
         }
         self._learned: dict[str, int] = {}
         self._kind: RequestKind = "page"

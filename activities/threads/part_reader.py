@@ -8,7 +8,7 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.part_queue import MOST_ATTEMPTS, Batch, Due, PartQueue, give_up
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
-from errors import RetryNow, TooLarge
+from errors import RetryNow
 from github.client import GitHub
 from github.refusals import InvalidCursor
 from github.thread_types import ThreadType
@@ -99,7 +99,7 @@ class PartReader:
             return read_replies(github, waiting, children)
         return read_review_comments(github, waiting, batch.pull_requests, children)
 
-    async def too_large(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
+    async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """The first part of the last batch is too large by itself, while GitHub answers other things.
 
         A thread is read without its connections, which become parts. A connection is tried again, and noted after

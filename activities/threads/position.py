@@ -6,83 +6,11 @@ from typing import Any, Literal, Self
 
 from activities.position import Position
 from activities.progress import Progress
+from activities.threads.review_comment_place import ReviewCommentPlace
 from activities.turn import CLOCK_SLACK
 from store.coverage import Coverage
 
 Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "verify", "relist"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReviewCommentPlace:
-    """Where the list of all review comments stands."""
-
-    in_bulk: bool | None = None
-    """Whether the list is cheaper than asking review by review; None: that is not decided yet."""
-    since: datetime | None = None
-    """The next page lists what changed from then on."""
-    path: str | None = None
-    """Within a second that fills a page, the page by its number."""
-    counted: int = 0
-    """Comments that GitHub counted before the list was read."""
-    counted_at: datetime | None = None
-    shown: int = 0
-    """Comments of `counted` listed so far."""
-    last: list[str] = field(default_factory=list)
-    """Comments already listed of the second in `since`."""
-    ended: bool = False
-    """The list was read to its end; what it brought is being proved."""
-    strangers: bool = False
-    """It named pull requests that are not stored, or not yet."""
-    read_from: datetime | None = None
-    """From here on an earlier leg read the list, and knew all of its pull requests: it need not be read again."""
-    read_number: int = 0
-    """Comments from `read_from` on."""
-    progress: Progress = field(default_factory=Progress)
-    recounted: bool = False
-    """`read_number` was asked for again, because what was listed fell short."""
-
-    def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Whether the list is read is decided. From `since` on GitHub counts `counted` comments."""
-        return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
-
-    def after_page(
-        self,
-        *,
-        since: datetime,
-        path: str | None,
-        last: list[str],
-        ended: bool,
-        strangers: bool,
-        listed: int,
-        latest: datetime | None,
-    ) -> Self:
-        """A page was read: it listed `listed` comments of those that were counted."""
-        return replace(
-            self,
-            since=since,
-            path=path,
-            last=last,
-            ended=ended,
-            progress=self.progress.ascend(latest, last),
-            strangers=self.strangers or strangers,
-            shown=self.shown + listed,
-        )
-
-    def recount(self, number: int) -> Self:
-        """From `read_from` on GitHub now counts `number` comments."""
-        return replace(self, read_number=number, recounted=True)
-
-    def leave(self) -> Self:
-        """What is still due is asked for review by review."""
-        return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
-
-    def leave_as_read(self, since: datetime) -> Self:
-        """The list was whole from `since` on, so that the next leg reads only up to there."""
-        return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
-
-    def for_next_leg(self) -> Self:
-        """A leg's review comments are stored; what the next leg need not read again is kept."""
-        return type(self)(read_from=self.read_from, read_number=self.read_number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +44,7 @@ class ThreadPosition(Position):
     """What this sweep went on from was complete as of this moment; None: it began with nothing."""
     news_first: bool = False
     """catch_up: the history goes on after it, below what this sweep began with."""
-    listing: ReviewCommentPlace = ReviewCommentPlace()
+    listing: ReviewCommentPlace = field(default_factory=ReviewCommentPlace)
     """Of a leg's review comments, at its end."""
     round: int = 1
     round_began: datetime | None = None
@@ -124,6 +52,14 @@ class ThreadPosition(Position):
     round_pages: int = 0
     round_listed: int = 0
     """catch_up: threads that the round's pages listed so far."""
+    fell_back: list[str] = field(default_factory=list)
+    """What was read in another way than in bulk, and why: the proof says so."""
+    list_failures: int = 0
+    """How often a list of comments failed at every size, while GitHub answered other things."""
+    by_totals: bool = False
+    """comments: the threads' numbers of comments are compared, because the present list cannot be had."""
+    comments_missed: bool = False
+    """comments: a list could not be had, and nothing else shows all of what it would have."""
     looked_again: bool = False
     """What earlier sweeps noted as missing was looked at again."""
     route: int = 0
@@ -322,11 +258,46 @@ class ThreadPosition(Position):
         return replace(self, cursor=path, comments_since=since, list_progress=progress)
 
     def next_comment_list(self) -> Self:
-        return replace(self, cursor=None, comments_since=None, route=self.route + 1, list_progress=Progress())
+        return replace(
+            self,
+            cursor=None,
+            comments_since=None,
+            route=self.route + 1,
+            by_totals=False,
+            list_failures=0,
+            list_progress=Progress(),
+        )
+
+    def count_list_failure(self) -> Self:
+        return replace(self, list_failures=self.list_failures + 1)
+
+    def fall_back(self, words: str) -> Self:
+        """A list cannot be had: what it would have brought is read in another way."""
+        return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
+
+    def to_comment_totals(self) -> Self:
+        """Instead of the present list, the numbers of comments of all threads in scope."""
+        return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
+
+    def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
+        return replace(self, cursor=cursor, list_progress=progress)
+
+    def miss_comments(self) -> Self:
+        """A list cannot be had, and there is no other way: the next sweep asks from the same moment on."""
+        return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
-        """Every comment up to `as_of` is stored, whether it bumped its thread or not."""
-        return replace(self, phase="verify", cursor=None, comments_since=None, route=0, comments_as_of=self.as_of)
+        """Every comment up to `as_of` is stored, whether it bumped its thread or not, unless a list was missed."""
+        return replace(
+            self,
+            phase="verify",
+            cursor=None,
+            comments_since=None,
+            route=0,
+            by_totals=False,
+            comments_missed=False,
+            comments_as_of=self.comments_as_of if self.comments_missed else self.as_of,
+        )
 
     # Verify and relist
 
@@ -380,4 +351,8 @@ class ThreadPosition(Position):
             comments_since=None,
             relisted=False,
             looked_again=False,
+            fell_back=[],
+            list_failures=0,
+            by_totals=False,
+            comments_missed=False,
         )

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 FRESH = timedelta(hours=1)
 """For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
 MOST_SEEKS = 3
+MOST_LIST_FAILURES = 3
 NEW_THREADS_HEADROOM = 5
 """Threads that may be opened while the last page is in flight."""
 REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
@@ -61,8 +62,8 @@ class ThreadReader:
         self._parts = PartReader(database, github, sweep, kind, self._queue, sizes, ahead)
         self._catch_up = CatchUp(database, sweep, self._list, sizes)
         self._review_comments = ReviewCommentList(database, github, sweep, sizes, ahead)
-        self._second_look = SecondLook(database, github, sweep, kind, ahead)
-        self._unbumped_comments = UnbumpedComments(database, github, sweep, kind, sizes, ahead)
+        self._second_look = SecondLook(database, github, sweep, kind, sizes, ahead)
+        self._unbumped_comments = UnbumpedComments(database, github, sweep, kind, self._list, sizes, ahead)
         self._deletions = Deletions(database, github, sweep, ahead, sources.deletions_apart)
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
@@ -75,7 +76,9 @@ class ThreadReader:
         while True:
             try:
                 turn = await self._next(position)
-            except TooLarge as error:
+            except RetryNow as error:
+                if not self._is_too_large(error):
+                    raise
                 if self._sizes.halve(error.code):
                     continue
                 turn = await self._too_large(position, error)
@@ -135,7 +138,7 @@ class ThreadReader:
             reviews=position.phase not in REVIEWS_SHOWN_IN,
         )
 
-    # Beginning (9), and legs (11)
+    # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
         """Where to begin: behind what other jobs have covered, if anything."""
@@ -244,12 +247,20 @@ class ThreadReader:
 
     # What is too large by itself (8)
 
-    async def _too_large(self, position: ThreadPosition, error: TooLarge) -> Turn[ThreadPosition]:
+    def _is_too_large(self, error: RetryNow) -> bool:
+        """Whether less may be had: so GitHub says, or it fails with 500 at the same again."""
+        return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
+
+    async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """One thread, or one part, is too large. A listing tells whether it is this one or GitHub as a whole."""
         kind = self._sizes.asked_kind
-        if kind in ("listing", "comments_since"):
+        if kind == "listing":
             raise RetryNow(error.code, error.message)
         listing = await self._list.next_one(position.cursor if kind == "page" else None)
+        if kind == "comments_since":
+            return self._list_failed(position, error)
+        if kind == "shown":
+            return Turn(position.after_second_look())
         if kind != "page":
             return await self._parts.too_large(position, error)
         if not listing.entries:
@@ -268,6 +279,14 @@ class ThreadReader:
         if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
             after = after.to_catch_up(below=entry.cursor if listing.end_cursor else None)
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
+
+    def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
+        """A list of comments fails at every size: after some times what it would bring is read in another way."""
+        if position.list_failures + 1 < MOST_LIST_FAILURES:
+            return Turn(position.count_list_failure())
+        if position.phase == "comments":
+            return self._unbumped_comments.fall_back(position, error.message)
+        return self._review_comments.fall_back(position, error.message)
 
     # One request ahead
 
@@ -288,7 +307,7 @@ class ThreadReader:
 
     @property
     def is_ahead(self) -> bool:
-        return self._look_ahead.is_under_way or self._catch_up.has_listing
+        return self._look_ahead.is_under_way
 
     async def close(self) -> None:
         await self._look_ahead.close()

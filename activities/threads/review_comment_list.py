@@ -6,14 +6,16 @@ and has listed as many as GitHub counted before, those reviews are whole whose p
 others are asked for by their ids.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from activities.threads.look_ahead import LookAhead, Request
 from activities.threads.page_sizes import PageSizes
-from activities.threads.position import ReviewCommentPlace, ThreadPosition
+from activities.threads.position import ThreadPosition
+from activities.threads.review_comment_place import ReviewCommentPlace
 from activities.turn import Turn
+from errors import PartOver
 from github.client import GitHub
 from github.comment_lists import ListedComments, comments_path, count_review_comments, read_all_review_comments
 from github.thread_types import REVIEW_COMMENTS
@@ -30,6 +32,7 @@ PAGES_FOR_A_BATCH = 3
 """Pages of the list that are worth one batch of reviews, a hundred each: REST has a budget of its own, and its answers
 take GitHub a third of the time, which is what runs out first."""
 COUNTED_AT_ONCE = 1_000
+ONE_SECOND = timedelta(seconds=1)
 
 
 class ReviewCommentList:
@@ -54,9 +57,18 @@ class ReviewCommentList:
         place = position.listing
         if place.in_bulk is False:
             return None
-        if place.in_bulk is None:
-            return await self._plan(position)
-        return await (self._prove(position) if place.ended else self._page(position))
+        try:
+            if place.in_bulk is None:
+                return await self._plan(position)
+            return await (self._prove(position) if place.ended else self._page(position))
+        except PartOver as error:
+            return self.fall_back(position, error.message)
+
+    def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
+        """The list cannot be had: the comments are asked for by the ids of their reviews."""
+        log.warning("no list of review comments", why=why)
+        left = position.with_listing(position.listing.leave())
+        return Turn(left.fall_back(f"review comments were read review by review: {why}"))
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
         """The request of the next turn, if the list is being read."""
@@ -64,7 +76,7 @@ class ReviewCommentList:
         if not place.in_bulk or place.ended or place.since is None:
             return None
         size = self._sizes.size("comments_since")
-        return self._request(comments_path(self._sweep.repository, REVIEW_COMMENTS, place.since, size, place.path))
+        return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
         """Whether the list is cheaper, by GitHub's count of it; what an earlier leg read of it does not count."""
@@ -74,6 +86,8 @@ class ReviewCommentList:
             return None
         self._sizes.ask("comments_since")
         number, counted_at = await self._look_ahead.answer(self._counting(self._begins))
+        if number is None:
+            return self.fall_back(position, "GitHub does not say how many the list has")
         in_bulk = number - position.listing.read_number <= PAGES_FOR_A_BATCH * waiting
         log.info("review comments are planned", listed=number, reviews=waiting, in_bulk=in_bulk)
         place = position.listing.begin(in_bulk=in_bulk, counted=number, counted_at=counted_at, since=self._begins)
@@ -82,9 +96,8 @@ class ReviewCommentList:
     async def _page(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         place, size = position.listing, self._sizes.ask("comments_since")
         since = place.since or self._begins
-        path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since, size, place.path)
-        read = await self._look_ahead.answer(self._request(path))
-        listed, again, strangers = await self._match(read)
+        read = await self._look_ahead.answer(self._request(since, size, place.path))
+        listed, again, strangers, first = await self._match(read)
         # In the last leg, up to where an earlier one has begun to read.
         enough = place.read_from is not None and read.latest is not None and read.latest >= place.read_from
         moved = read.latest if read.latest is not None and read.latest > since else None
@@ -98,22 +111,22 @@ class ReviewCommentList:
             last=sorted(of_its_second if moved else {*place.last, *of_its_second}),
             ended=read.next_path is None or enough,
             strangers=strangers,
-            listed=_of_those_counted(place, read),
+            listed=_of_those_counted(place, read, first),
             latest=read.latest,
         )
         if after.progress.is_stuck:
-            log.warning("the list of review comments does not go on", since=str(since))
-            return Turn(position.with_listing(place.leave()))
+            return self.fall_back(position, "GitHub's list of them does not go on")
         if path_on is None:
             # Of another length, numbered pages would begin again at the first.
             self._sizes.answered(read.seconds)
         return Turn(position.with_listing(after), page=read.page, put=[*listed, *again])
 
-    async def _match(self, read: ListedComments) -> tuple[list[Part], list[Part], bool]:
+    async def _match(self, read: ListedComments) -> tuple[list[Part], list[Part], bool, set[str]]:
         """Finds the pull requests and reviews of a page's comments; what belongs to none of them leaves the page.
 
-        Returns the reviews' parts with what was listed of each, the threads to read again because they did not show a
-        review, and whether a pull request is not stored.
+        Returns the reviews' parts with what was listed of each; the threads to read again because they did not show a
+        review; whether there are strangers: comments of a pull request that is not stored, or of a review without a
+        part, which nobody remembers; and the keys of the comments that the parts have not seen before.
         """
         repository_id = self._sweep.repository.repository_id
         comments = read.page.comments
@@ -135,10 +148,14 @@ class ReviewCommentList:
             for row in comments
             if row.pull_request in known and (row.review is None or row.review in reviews)
         ]
+        first: set[str] = set()
         for part in listed:
-            part.seen = sorted({*part.seen, *read.seen[part.parent or 0]})
+            keys = read.seen[part.parent or 0]
+            first |= {*keys} - {*part.seen}
+            part.seen = sorted({*part.seen, *keys})
+        strangers = len(known) < len(numbers) or bool(read.seen.keys() - {part.parent for part in listed})
         again = [Part("thread", node_id, number, read.page.asked_at) for number, node_id in sorted(node_ids.items())]
-        return listed, again, len(known) < len(numbers)
+        return listed, again, strangers, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """The reviews of which the list has told everything are whole: if it listed as many as GitHub had counted.
@@ -151,6 +168,8 @@ class ReviewCommentList:
             # Since the earlier leg some were written: they were counted and are none of those to be listed.
             self._sizes.ask("comments_since")
             number, _ = await self._look_ahead.answer(self._counting(place.read_from))
+            if number is None:
+                return self.fall_back(position, "GitHub does not say how many the list has")
             return Turn(position.with_listing(place.recount(number)))
         listed: list[Part] = []
         if short:
@@ -165,17 +184,32 @@ class ReviewCommentList:
         page.whole_reviews = [Whole(part.parent or 0, part.began_at, part.seen) for part in listed]
         return Turn(position, page=page, done=listed)
 
-    def _counting(self, since: datetime) -> Request[tuple[int, datetime]]:
+    def _counting(self, since: datetime) -> Request[tuple[int | None, datetime]]:
         repository = self._sweep.repository
         return Request(("count", since), lambda: count_review_comments(self._github, repository, since))
 
-    def _request(self, path: str) -> Request[ListedComments]:
+    def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
+        """The page of what changed from `since` on, or the numbered page at `path`.
+
+        One second more is asked for: should GitHub take `since` as exclusive, a page's edge may cut a second in two.
+        """
+        path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))
 
 
-def _of_those_counted(place: ReviewCommentPlace, read: ListedComments) -> int:
-    """How many of the page are listed for the first time and were there when GitHub counted."""
+def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
+    """How many of the page are listed for the first time and were there when GitHub counted.
+
+    What did not change since then stands in one place of the list. What did is listed a second time, perhaps: it counts
+    if its review's part has not seen it (`first`). Of a stranger nobody knows, so that it does not count.
+    """
+    if place.counted_at is None:
+        return 0
     listed = read.born.keys() - set(place.last)
+    if place.since is not None:
+        listed = {key for key in listed if read.changed[key] >= place.since}
     if place.read_from is not None:
         listed = {key for key in listed if read.changed[key] < place.read_from}
-    return sum(place.counted_at is not None and read.born[key] <= place.counted_at for key in listed)
+    return sum(
+        read.born[key] <= place.counted_at and (read.changed[key] <= place.counted_at or key in first) for key in listed
+    )

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from activities.threads.look_ahead import LookAhead
+from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
 from errors import TooLarge
@@ -41,12 +42,19 @@ class SecondLook:
     """Looks once in a sweep at the notes that other jobs left, and at threads that are gone."""
 
     def __init__(
-        self, database: Database, github: GitHub, sweep: Sweep, kind: ThreadType, look_ahead: LookAhead
+        self,
+        database: Database,
+        github: GitHub,
+        sweep: Sweep,
+        kind: ThreadType,
+        sizes: PageSizes,
+        look_ahead: LookAhead,
     ) -> None:
         self._database = database
         self._github = github
         self._sweep = sweep
         self._type = kind
+        self._sizes = sizes
         self._look_ahead = look_ahead
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
@@ -58,6 +66,7 @@ class SecondLook:
             ids = await threads.ids_by_node(connection, table, [note.node_id for note in left])
         if not left and not gone:
             return None
+        self._sizes.ask("shown")
         turn = Turn(position.after_second_look())
         await self._look_at_threads(turn, [note for note in left if note.what == "thread"], gone)
         unavailable = [note for note in left if note.kind == "unavailable" and note.what == self._type.part]

@@ -20,15 +20,20 @@ class ThreadList:
         self._sizes = sizes
         self._look_ahead = look_ahead
 
-    async def page(self, cursor: str | None, *, by_birth: bool = False) -> Listing:
-        """The page behind the cursor: latest updated first, or `by_birth` oldest first."""
-        return await self._read(self._sizes.ask("listing"), cursor, by_birth=by_birth)
+    async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
+        """The page behind the cursor: latest updated first, or `by_birth` oldest first.
+
+        With `comments`, each thread with the number of its comments.
+        """
+        return await self._read(self._sizes.ask("listing"), cursor, by_birth=by_birth, comments=comments)
 
     async def next_one(self, cursor: str | None) -> Listing:
         """The one thread behind the cursor, latest updated first."""
-        return await self._read(1, cursor, by_birth=False)
+        return await self._read(1, cursor)
 
-    async def _read(self, first: int, cursor: str | None, *, by_birth: bool) -> Listing:
+    async def _read(self, first: int, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
         return await self._look_ahead.send(
-            lambda: read_listing(self._github, self._type, self._repository, first, cursor, by_birth=by_birth)
+            lambda: read_listing(
+                self._github, self._type, self._repository, first, cursor, by_birth=by_birth, comments=comments
+            )
         )

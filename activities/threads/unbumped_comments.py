@@ -4,15 +4,16 @@ from datetime import timedelta
 
 import structlog
 
-from activities.progress import Standstill
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
+from activities.threads.thread_list import ThreadList
 from activities.turn import Turn
+from errors import PartOver
 from github.client import GitHub
 from github.comment_lists import CommentSince, comments_path, read_comments_since
 from github.refusals import SwitchedOff
-from github.thread_types import ThreadType
+from github.thread_types import REVIEW_COMMENTS, ThreadType
 from rows import Part
 from store import threads
 from store.database import Database
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 LAG = timedelta(hours=1)
 """For so long what another job read of the lists is recent enough."""
+ONE_SECOND = timedelta(seconds=1)
+"""Asked for twice: should GitHub take `since` as exclusive, a page's edge may cut a second in two."""
 
 
 class UnbumpedComments:
@@ -33,6 +36,7 @@ class UnbumpedComments:
         github: GitHub,
         sweep: Sweep,
         kind: ThreadType,
+        thread_list: ThreadList,
         sizes: PageSizes,
         look_ahead: LookAhead,
     ) -> None:
@@ -40,6 +44,7 @@ class UnbumpedComments:
         self._github = github
         self._sweep = sweep
         self._type = kind
+        self._list = thread_list
         self._sizes = sizes
         self._look_ahead = look_ahead
 
@@ -51,11 +56,13 @@ class UnbumpedComments:
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """The next page of the present list, in the order of changes."""
+        if position.by_totals:
+            return await self._totals(position)
         assert position.first_floor is not None, "the history fixes the first floor"
         repository, route = self._sweep.repository, self._type.comment_routes[position.route]
         since = position.comments_since or position.first_floor
         size = self._sizes.ask("comments_since")
-        path = comments_path(repository, route, since, size, position.cursor)
+        path = comments_path(repository, route, since - ONE_SECOND, size, position.cursor)
         try:
             comments, latest, next_path, seconds = await self._look_ahead.send(
                 lambda: read_comments_since(self._github, self._type, path)
@@ -64,13 +71,15 @@ class UnbumpedComments:
             # Issues are switched off, and with them the list of conversation comments.
             log.warning("no list of comments", route=route, why=error.message)
             comments, latest, next_path, seconds = [], None, None, None
+        except PartOver as error:
+            return self.fall_back(position, error.message)
         moved = latest is not None and latest > since
         if seconds is not None and (next_path is None or moved):
             # Not between numbered pages: of another length they begin again at the first.
             self._sizes.answered(seconds)
         if next_path is not None and latest is not None and moved:
             # From the last change seen on, not by number: a comment that is edited moves all that follow it.
-            next_path, since = comments_path(repository, route, latest, size), latest
+            next_path, since = comments_path(repository, route, latest - ONE_SECOND, size), latest
         put = [
             Part("thread", node_id, number, position.first_floor)
             for number, node_id in sorted((await self._threads_to_read(comments)).items())
@@ -78,12 +87,50 @@ class UnbumpedComments:
         ties = [str(comment.github_id) for comment in comments if comment.updated_at == latest]
         progress = position.list_progress.ascend(latest, ties)
         if next_path is not None and progress.is_stuck:
-            raise Standstill(f"list {route}")
+            return self.fall_back(position, "GitHub's list does not go on")
         if next_path is not None:
             return Turn(position.next_comment_page(path=next_path, since=since, progress=progress), put=put)
+        return Turn(self._after_list(position), put=put)
+
+    def _after_list(self, position: ThreadPosition) -> ThreadPosition:
         if position.route + 1 < len(self._type.comment_routes):
-            return Turn(position.next_comment_list(), put=put)
-        return Turn(position.end_comment_lists(), put=put)
+            return position.next_comment_list()
+        return position.end_comment_lists()
+
+    def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
+        """The list cannot be had. Of conversation comments, the threads' own counts tell instead.
+
+        Nothing tells of review comments that did not bump their pull request: the next sweep asks for them again.
+        """
+        route = self._type.comment_routes[position.route]
+        log.warning("no list of comments", route=route, why=why)
+        if route == REVIEW_COMMENTS:
+            left = position.fall_back(f"review comments that did not bump their pull request are not known: {why}")
+            return Turn(self._after_list(left.miss_comments()))
+        left = position.fall_back(f"comments that did not bump their thread were looked for by their numbers: {why}")
+        return Turn(left.to_comment_totals())
+
+    async def _totals(self, position: ThreadPosition) -> Turn[ThreadPosition]:
+        """The next page of all threads in scope with the number of their comments: those that differ become parts."""
+        listing = await self._list.page(position.cursor, comments=True)
+        self._sizes.answered(listing.seconds)
+        counts = {entry.github_id: entry.comments for entry in listing.entries if entry.comments is not None}
+        async with self._database.transaction() as connection:
+            differ = await threads.comments_miscounted(connection, self._sweep.data_type, counts)
+        put = [
+            Part("thread", entry.node_id, entry.number, listing.asked_at)
+            for entry in listing.entries
+            if entry.github_id in differ
+        ]
+        last = listing.entries[-1].updated_at if listing.entries else None
+        ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
+        progress = position.list_progress.descend(last, ties)
+        at_end = listing.end_cursor is None and not listing.leads_nowhere
+        if at_end or (last is not None and last < self._sweep.cutoff_at):
+            return Turn(self._after_list(position), put=put, points=2)
+        if progress.is_stuck:
+            return Turn(self._after_list(position.miss_comments()), put=put, points=2)
+        return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
         """Number -> node id of the stored threads with a comment that is not stored as it is now."""

@@ -29,8 +29,9 @@ class Listings(ThreadList):
         self._pages = list(pages)
         self.cursors: list[str | None] = []
 
-    async def page(self, cursor: str | None, *, by_birth: bool = False) -> Listing:
+    async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
         assert not by_birth
+        assert not comments
         self.cursors.append(cursor)
         page = self._pages.pop(0)
         if isinstance(page, Exception):
@@ -157,10 +158,8 @@ async def test_a_listing_that_came_along_is_used_once_and_not_paid_for_again(sto
     listings = Listings(listing(entry(2, hours(-1))))
     catching_up = catch_up(stored, listings)
     catching_up.begin_with(listing(entry(1, hours(0.5))))
-    assert catching_up.has_listing
     turn = await catching_up.turn(AT_FLOOR)
     assert ([part.number for part in turn.put], turn.points) == ([1], 0)
-    assert not catching_up.has_listing
     turn = await catching_up.turn(turn.position)
     assert (listings.cursors, turn.points) == (["more"], 1)
 

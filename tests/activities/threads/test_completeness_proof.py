@@ -27,8 +27,9 @@ BORN = AS_OF - timedelta(days=9)
 class Listings(UpdatedListings):
     """Instead of GitHub's list by birth: these pages, in turn."""
 
-    async def page(self, cursor: str | None, *, by_birth: bool = False) -> Listing:
+    async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
         assert by_birth
+        assert not comments
         return await super().page(cursor)
 
 

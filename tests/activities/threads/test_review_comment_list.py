@@ -8,10 +8,12 @@ import pytest
 
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
-from activities.threads.position import ReviewCommentPlace, ThreadPosition
+from activities.threads.position import ThreadPosition
 from activities.threads.review_comment_list import PAGES_FOR_A_BATCH, WORTH_IT_FROM, ReviewCommentList
+from activities.threads.review_comment_place import ReviewCommentPlace
 from activities.turn import Turn
 from budget.prices import Prices
+from errors import PartOver
 from github.answers import Answer
 from rows import Contributor, Page, Part, Review
 from tests.activities.threads.conftest import Stored
@@ -26,20 +28,28 @@ class Lists:
     """Instead of GitHub: answers of its list, in turn, by REST."""
 
     def __init__(self, *answers: Answer) -> None:
-        self.answers = deque(answers)
+        self.answers: deque[Answer | Exception] = deque(answers)
         self.paths: list[str] = []
 
     async def rest(self, path: str) -> Answer:
         self.paths.append(path)
-        return self.answers.popleft()
+        answer = self.answers.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def count(number: int) -> Answer:
     return Answer([{}], NOW, 0.1, last_page=number)
 
 
-def comment(key: int, minutes: int, *, review: int | None = 501, pull_request: int = PULL_REQUEST) -> dict[str, Any]:
-    at = (NOW - timedelta(days=2) + timedelta(minutes=minutes)).isoformat()
+def comment(
+    key: int, minutes: int, *, review: int | None = 501, pull_request: int = PULL_REQUEST, edited: int | None = None
+) -> dict[str, Any]:
+    """Written so many minutes after a moment, and `edited` so many after it."""
+    moment = NOW - timedelta(days=2)
+    at = (moment + timedelta(minutes=minutes)).isoformat()
+    changed = at if edited is None else (moment + timedelta(minutes=edited)).isoformat()
     return {
         "id": key,
         "pull_request_review_id": review,
@@ -53,7 +63,7 @@ def comment(key: int, minutes: int, *, review: int | None = 501, pull_request: i
         "commit_id": "0a",
         "in_reply_to_id": None,
         "created_at": at,
-        "updated_at": at,
+        "updated_at": changed,
     }
 
 
@@ -149,7 +159,7 @@ async def test_a_page_goes_on_from_its_last_change_and_lists_no_comment_of_that_
     again = comment(2, 2)
     listed = Listed(stored, count(3), page(comment(1, 1), again, more=True), page(again, comment(3, 3)))
     position, done = await listed.to_end(AT_THE_END)
-    assert "since=2026-10-31T12%3A02%3A00Z" in listed.github.paths[2]
+    assert "since=2026-10-31T12%3A01%3A59Z" in listed.github.paths[2], "of the second before, should it be exclusive"
     assert len(done) == WORTH_IT_FROM
     assert position.listing.read_number == 3
 
@@ -202,3 +212,59 @@ async def test_what_was_written_since_the_recent_leg_is_counted_once_more(stored
     listed = Listed(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), count(2))
     _, done = await listed.to_end(position)
     assert len(done) == WORTH_IT_FROM
+
+
+LATER = 2 * 24 * 60 + 1
+"""Minutes: after GitHub had counted."""
+
+
+async def test_a_comment_that_is_edited_and_listed_twice_hides_no_other_that_is_missing(stored: Stored) -> None:
+    await reviewed(stored)
+    pages = page(comment(1, 1), comment(2, 2), more=True), page(comment(1, 1, edited=LATER))
+    _, done = await Listed(stored, count(3), *pages).to_end(AT_THE_END)
+    assert done == []
+
+
+async def test_a_comment_that_is_edited_before_it_was_listed_counts_once(stored: Stored) -> None:
+    await reviewed(stored)
+    pages = page(comment(2, 2), more=True), page(comment(3, 3), comment(1, 1, edited=LATER))
+    _, done = await Listed(stored, count(3), *pages).to_end(AT_THE_END)
+    assert len(done) == WORTH_IT_FROM
+
+
+async def test_a_count_that_github_does_not_tell_is_not_one(stored: Stored) -> None:
+    """A `Link` header without `last`: there are more than one, and nobody knows how many."""
+    await reviewed(stored)
+    unknown = Answer([{}], NOW, 0.1, next_path="/repositories/77/pulls/comments?page=2")
+    turn = await Listed(stored, unknown).turn(AT_THE_END)
+    assert turn is not None
+    assert turn.position.listing.in_bulk is False
+    assert len(turn.position.fell_back) == 1
+
+
+async def test_a_comment_of_a_review_without_a_part_is_a_stranger(stored: Stored) -> None:
+    """Nothing remembers that it was listed: the last leg has to read it again, or it would be taken for deleted."""
+    await reviewed(stored)
+    await stored.remove([Part("review_comments", "PRR_501", PULL_REQUEST, NOW)])
+    await stored.put([Part("review_comments", "PRR_999", PULL_REQUEST, NOW, parent=999)])
+    position, done = await Listed(stored, count(2), page(comment(1, 1), comment(2, 2, review=502))).to_end(AT_THE_END)
+    assert len(done) == WORTH_IT_FROM - 1
+    assert position.listing == ReviewCommentPlace(in_bulk=False)
+
+
+async def test_the_comments_of_a_page_s_last_second_are_listed_whole_if_since_is_exclusive(stored: Stored) -> None:
+    """The next page is asked for from a second earlier, and what it repeats is not counted."""
+    await reviewed(stored)
+    pages = page(comment(1, 1), comment(2, 2), more=True), page(comment(2, 2), comment(3, 2), comment(4, 3))
+    _, done = await Listed(stored, count(4), *pages).to_end(AT_THE_END)
+    assert next(part for part in done if part.parent == 501).seen == ["c:1", "c:2", "c:3", "c:4"]
+
+
+async def test_a_list_that_is_refused_is_left_for_the_reviews_and_says_so(stored: Stored) -> None:
+    await reviewed(stored)
+    listed = Listed(stored)
+    listed.github.answers.append(PartOver("http_422", "GitHub refuses it (422)"))
+    turn = await listed.turn(AT_THE_END)
+    assert turn is not None
+    assert turn.position.listing.in_bulk is False
+    assert "422" in turn.position.fell_back[0]
