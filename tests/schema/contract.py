@@ -16,11 +16,11 @@ pull_requests: id uuid, github_id bigint, repository_id uuid, number integer, re
   milestone jsonb, assignees jsonb, last_synced_at timestamptz, embedding vector(384), embedding_model,
   embedding_generated_at timestamptz, content_hash, node_id, gone_at timestamptz
 reviews: id uuid, github_id bigint, pull_request_id uuid, repository_id uuid, author_id uuid, state, body,
-  submitted_at timestamptz, updated_at timestamptz, commit_id
+  submitted_at timestamptz, updated_at timestamptz, commit_id, node_id
 requested_reviewers: pull_request_id uuid, username, avatar_url, requested_at timestamptz
 comments: id uuid, github_id bigint, pull_request_id uuid, issue_id uuid, repository_id uuid, commenter_id uuid, body,
   comment_type, in_reply_to_id uuid, review_id uuid, path, position integer, original_position integer, diff_hunk,
-  commit_id, created_at timestamptz, updated_at timestamptz, in_reply_to_github_id bigint
+  commit_id, created_at timestamptz, updated_at timestamptz, in_reply_to_github_id bigint, node_id
 issues: id uuid, github_id bigint, repository_id uuid, number integer, title, body, state, author_id uuid,
   closed_by_id uuid, closed_at timestamptz, labels jsonb, assignees jsonb, milestone jsonb, linked_prs jsonb,
   comments_count integer, created_at timestamptz, updated_at timestamptz, embedding vector(384), embedding_model,
@@ -63,6 +63,9 @@ backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,
   first_seen_at timestamptz, last_seen_at timestamptz, seen_by uuid
+backfill_absences: repository_id uuid, data_type, child, node_id, thread bigint, first_missed_at timestamptz,
+  last_missed_at timestamptz, many boolean, gone_to text[], asked_in uuid, asked text[], refuted boolean
+backfill_readers: repository_id uuid, data_type, account
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
   position jsonb, swept_by uuid, counts jsonb, left_out text[]
 archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,
@@ -102,6 +105,8 @@ webhook_deliveries: webhook_id
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
 backfill_notes: repository_id, data_type, what, node_id
+backfill_absences: repository_id, data_type, child
+backfill_readers: repository_id, data_type, account
 backfill_coverage: repository_id, data_type
 archive_reads: id
 github_budgets: account, resource
