@@ -112,7 +112,10 @@ class ThreadReader:
         if self._leg_is_over(position):
             return Turn(position, waiting="next_leg", coverage=await self._proof.of_leg(position))
         if position.phase == "review_comments":
-            position = position.to_phase("comments" if self._unbumped_comments.are_due(position) else "verify")
+            if self._unbumped_comments.are_due(position):
+                # Committed before its first request: if that fails for good, the phase says which list it was.
+                return Turn(position.to_phase("comments"))
+            position = position.to_phase("verify")
         if position.phase == "history":
             return await self._history(position)
         if position.phase == "seek":
