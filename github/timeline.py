@@ -145,7 +145,7 @@ def add_listed_review_comment(comment: Node, page: Page) -> str:
             comment["commit_id"],
             time(comment["created_at"]),
             time(comment["updated_at"]),
-            comment["node_id"],
+            comment.get("node_id"),
         )
     )
     return f"c:{comment['id']}"

@@ -52,6 +52,7 @@ def comment(
     changed = at if edited is None else (moment + timedelta(minutes=edited)).isoformat()
     return {
         "id": key,
+        "node_id": f"PRRC_{key}",
         "pull_request_review_id": review,
         "pull_request_url": f"https://api.github.com/repos/acme/wide/pulls/{pull_request}",
         "user": {"login": "mona", "id": 7, "type": "User", "avatar_url": "", "html_url": ""},
