@@ -29,7 +29,8 @@ class TooLarge(RetryNow):
 class RetryLater(BackfillError):
     """Nothing is wrong; not before `at` (a rate limit). Costs no attempt.
 
-    `waits_for` is the reason that people are shown while the work waits (`messages.WaitingReason`).
+    `waits_for` is the reason that people are shown while the work waits (`messages.WaitingReason`), `since` when it
+    began, where that was before now.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class RetryLater(BackfillError):
         action: str = "",
         *,
         waits_for: Literal["github_limit", "github_away", "openai_limit"] = "github_limit",
+        since: datetime | None = None,
     ) -> None:
         super().__init__(code, message, action)
         self.at = at
         self.waits_for = waits_for
+        self.since = since
 
 
 class PartOver(BackfillError):

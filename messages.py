@@ -66,7 +66,7 @@ class Waiting(Message):
     until: datetime | None = None
     """None: nobody knows."""
     detail: Text = ""
-    """Of a limit: its words. Of `no_worker`: the task queue."""
+    """Of a limit, and of GitHub's absence: its words. Of `no_worker`: the task queue."""
     job_id: str | None = None
     """With `another_job`: that job."""
     data_types: list[DataType] = []
@@ -87,7 +87,8 @@ class Waiting(Message):
             case "openai_limit":
                 return f"waiting for OpenAI{until}{why}"
             case "github_away":
-                return f"waiting for GitHub, which answers nobody{since}{f', asked again{until}' if until else ''}{why}"
+                asked = f", asked again at {clock(self.until)}" if self.until else ""
+                return f"waiting: {self.detail or f'GitHub is away since {clock(self.since)}'}{asked}"
             case "another_job":
                 return f"waiting for job {self.job_id}, which sweeps the same{since}"
             case "no_worker":
@@ -294,6 +295,8 @@ class SliceResult(Message):
     limited_why: Text = ""
     waiting_reason: WaitingReason | None = None
     """Set with `limited` and `busy`: what people are shown while the type waits."""
+    waiting_since: datetime | None = None
+    """With `limited`: when it began; None: now."""
     waiting_job_id: str | None = None
     """With `busy`: the job whose sweep is waited for."""
     failure: Failure | None = None
@@ -346,14 +349,19 @@ class RepositoryScope(Message):
     limited_why: Text = ""
     waiting_reason: WaitingReason | None = None
     """With `limited_until`: what people are shown while the repository waits."""
+    waiting_since: datetime | None = None
+    """With `limited_until`: when it began; None: now."""
     sequence: int = 0
     """Of the last transition that was mirrored in this attempt: the next leg goes on counting."""
     waiting: Waiting | None = None
     """What the progress row says that it waits for: until now, when it goes on."""
 
-    def limited(self, until: datetime, why: str, reason: WaitingReason) -> "RepositoryScope":
+    def limited(
+        self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
+    ) -> "RepositoryScope":
         """GitHub cannot be asked before `until`."""
-        return self.model_copy(update={"limited_until": until, "limited_why": why, "waiting_reason": reason})
+        waiting = {"waiting_reason": reason, "waiting_since": since}
+        return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 
 
 class RepositoryTransition(Message):

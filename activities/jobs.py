@@ -89,7 +89,7 @@ class JobActivities:
                 facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
             except RetryLater as error:
                 scope = await self._scope(backfill, ref)
-                return scope.limited(error.at, error.message[:2_000], error.waits_for)
+                return scope.limited(error.at, error.message[:2_000], error.waits_for, error.since)
             async with self._database.transaction() as connection:
                 await repositories.update(
                     connection,

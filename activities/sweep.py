@@ -344,6 +344,7 @@ class _Slice:
             limited_until=limit.at if limit is not None else None,
             limited_why=limit.message[:2_000] if limit is not None else "",
             waiting_reason=limit.waits_for if limit is not None else "another_job" if other_job_id else None,
+            waiting_since=limit.since if limit is not None else None,
             waiting_job_id=other_job_id,
             as_of=self._position.as_of,
             stored=dict(self._sweep.counts),

@@ -122,4 +122,4 @@ class Guard:
         alone = any(at > began for api, at in self._answered.items() if api != verdict.api)
         name = _NAMES[verdict.api] if alone or verdict.api == "archive" else "GitHub"
         message = f"{name} is away since {since.astimezone(UTC):%H:%M} UTC ({verdict.reason})"
-        return RetryLater("github_away", message, verdict.until or verdict.at, waits_for="github_away")
+        return RetryLater("github_away", message, verdict.until or verdict.at, waits_for="github_away", since=since)

@@ -722,7 +722,7 @@ class TestStatus:
         [
             (waits("another_job", job_id=OTHER_JOB), f"waiting for job {OTHER_JOB}, which sweeps the same, since "),
             (waits("no_worker", detail="q-historical"), "waiting for a worker on task queue q-historical, since "),
-            (waits("github_away"), "waiting for GitHub, which answers nobody, since "),
+            (waits("github_away"), "waiting: GitHub is away since "),
             (waits("openai_limit", detail="too many tokens"), "waiting for OpenAI (too many tokens)"),
         ],
     )

@@ -204,7 +204,7 @@ class RepositoryBackfillWorkflow:
                 return scope
             self._sequence = max(self._sequence, scope.sequence)
             why = scope.limited_why or "GitHub's budget is used up"
-            await self._wait("repository", scope.waiting_reason, scope.limited_until, why)
+            await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
         """Runs one type to its end, or its leg's. None: this run gives way, and the type goes on in the next."""
@@ -257,7 +257,8 @@ class RepositoryBackfillWorkflow:
             if result.outcome != "busy" and self._waiting.pop(data_type, None) is not None:
                 await self._mirror_wait()
             if result.outcome == "limited" and result.limited_until is not None:
-                await self._wait(data_type, result.waiting_reason, result.limited_until, result.limited_why)
+                reason, since = result.waiting_reason, result.waiting_since
+                await self._wait(data_type, reason, result.limited_until, result.limited_why, since)
             elif result.waiting_for == "next_leg":
                 return LEG_OVER
             elif result.outcome == "waiting":
@@ -327,10 +328,16 @@ class RepositoryBackfillWorkflow:
         return await run(None)
 
     async def _wait(
-        self, what: DataType | Literal["repository"], reason: WaitingReason | None, until: datetime, why: str
+        self,
+        what: DataType | Literal["repository"],
+        reason: WaitingReason | None,
+        until: datetime,
+        why: str,
+        since: datetime | None,
     ) -> None:
         """Sleeps until it can be asked for again, without a slot, and says so."""
-        self._waiting[what] = Waiting(reason=reason or "github_limit", since=workflow.now(), until=until, detail=why)
+        since = since or workflow.now()
+        self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
         # Spread: all who wait for one reset must not ask in the same instant.
         pause = max(until - workflow.now(), timedelta(0)) + timedelta(seconds=workflow.random().uniform(0, 1))

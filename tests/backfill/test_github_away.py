@@ -1,9 +1,11 @@
 """Whole backfills through an outage of GitHub's: nothing fails, no attempt is counted, and all go on at its return."""
 
 from collections.abc import Callable
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from messages import Waiting
 from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
@@ -24,6 +26,23 @@ async def away(backfill: Backfill, api: str) -> None:
         return any(row["away"] for row in rows)
 
     await eventually(found)
+
+
+async def shown(backfill: Backfill, job_id: str, why: str) -> bool:
+    """Whether the progress row and `status` say since when GitHub is away; both are looked at until both do."""
+    rows = await backfill.rows(
+        "select metadata->'waiting' as waiting from workspace_backfill_progress where backfill_job_id = $1", job_id
+    )
+    [waiting] = [Waiting.model_validate(row["waiting"]) if row["waiting"] else None for row in rows]
+    said = " ".join((await backfill.run_starter(backfill.environment, "status", job_id)).stdout.split())
+    if waiting is None or waiting.reason != "github_away" or "waiting: GitHub is away since" not in said:
+        return False
+    assert waiting.until is not None
+    [away] = await backfill.rows(
+        "select min(value->>'since') as since from github_availability, jsonb_each(state->'apis')"
+    )
+    assert waiting.since == datetime.fromisoformat(away["since"])
+    return f"UTC ({why})" in waiting.detail
 
 
 async def sweeps(backfill: Backfill) -> list[dict[str, Any]]:
@@ -52,8 +71,7 @@ async def test_an_outage_in_the_middle_costs_two_workers_no_attempt_and_few_requ
     lasted = monotonic() - gone
     # What was in flight, two that confirm it, and a probe for each of these minutes.
     assert outage.requests <= 8 + 2 + lasted / PROBE_SECONDS
-    ended = await backfill.run_starter(backfill.environment, "status", job_id)
-    assert "waiting" in ended.stdout
+    await eventually(lambda: shown(backfill, job_id, "502"))
 
     github.end_outage()
     await backfill.completed(job_id)
@@ -73,7 +91,7 @@ async def test_a_job_that_starts_while_github_refuses_connections_waits_for_it(
     await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository))
     await away(backfill, "core")
-    await backfill.until("status = 'in_progress'", job_id)
+    await eventually(lambda: shown(backfill, job_id, "it cannot be reached"))
     github.end_outage()
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)
