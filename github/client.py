@@ -141,7 +141,9 @@ class GitHub:
             body = orjson.dumps({"query": query, "operationName": operation, "variables": whole})
             return await self._connection.graphql(body, secret)
 
-        answer = await self._documents.fitting(operation, aliases, lambda: self._guarded(ask, send, read_graphql))
+        answer = await self._documents.fitting(
+            operation, aliases, variables, lambda: self._guarded(ask, send, read_graphql)
+        )
         self.prices.took(operation, answer.seconds)
         if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):
             log.warning(

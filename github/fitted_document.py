@@ -17,6 +17,7 @@ from graphql import (
     TypeNode,
     VariableNode,
     Visitor,
+    value_from_ast_untyped,
     visit,
 )
 
@@ -42,31 +43,57 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
     return fitted
 
 
-def fill(data: Any, document: DocumentNode) -> None:
-    """Puts None where an answer lacks a field that was left out, so that mappers find every field that they name."""
+def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+    """Puts None where an answer lacks a field that was left out, so that mappers find every field that they name.
+
+    What `@include` leaves out with these variables stays absent: nobody asked for it.
+    """
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
     for operation in _operations(document):
-        _fill(data, operation.selection_set, fragments)
+        defaults = {
+            each.variable.name.value: value_from_ast_untyped(each.default_value)
+            for each in operation.variable_definitions or ()
+            if each.default_value is not None
+        }
+        _Filling(fragments, defaults | dict(variables)).fill(data, operation.selection_set)
 
 
-def _fill(value: Any, selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
-    if isinstance(value, list):
-        for each in value:
-            _fill(each, selections, fragments)
-    if not isinstance(value, dict):
-        return
-    for selection in selections.selections:
-        if isinstance(selection, FieldNode):
-            name = selection.alias.value if selection.alias else selection.name.value
-            inner = value.setdefault(name, None)
-            if selection.selection_set is not None:
-                _fill(inner, selection.selection_set, fragments)
-            continue
-        fragment = fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
-        if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
-            condition = fragment.type_condition.name.value if fragment.type_condition else None
-            if condition in (None, value.get("__typename")) or "__typename" not in value:
-                _fill(value, fragment.selection_set, fragments)
+class _Filling:
+    """Fills one answer."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+        self._fragments = fragments
+        self._variables = variables
+
+    def fill(self, value: Any, selections: SelectionSetNode) -> None:
+        if isinstance(value, list):
+            for each in value:
+                self.fill(each, selections)
+        if not isinstance(value, dict):
+            return
+        for selection in selections.selections:
+            if not self._is_asked(selection):
+                continue
+            if isinstance(selection, FieldNode):
+                name = selection.alias.value if selection.alias else selection.name.value
+                inner = value.setdefault(name, None)
+                if selection.selection_set is not None:
+                    self.fill(inner, selection.selection_set)
+                continue
+            fragment = self._fragments[selection.name.value] if isinstance(selection, FragmentSpreadNode) else selection
+            if isinstance(fragment, InlineFragmentNode | FragmentDefinitionNode):
+                condition = fragment.type_condition.name.value if fragment.type_condition else None
+                if condition in (None, value.get("__typename")) or "__typename" not in value:
+                    self.fill(value, fragment.selection_set)
+
+    def _is_asked(self, selection: SelectionNode) -> bool:
+        conditions = [
+            argument.value
+            for directive in selection.directives or ()
+            if directive.name.value == "include"
+            for argument in directive.arguments or ()
+        ]
+        return all(value_from_ast_untyped(each, dict(self._variables)) for each in conditions)
 
 
 class _Fitting:

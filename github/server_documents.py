@@ -66,7 +66,9 @@ class ServerDocuments:
             return variables
         return fit_variables(documents.whole(operation, aliases), variables, self._schema)
 
-    async def fitting(self, operation: str, aliases: int, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def fitting(
+        self, operation: str, aliases: int, variables: Mapping[str, Any], ask: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         """The answer to `ask`, which makes its document anew each time: None stands in it for what was left out.
 
         Raises `SchemaMismatch` if the server goes on refusing.
@@ -79,7 +81,7 @@ class ServerDocuments:
                 await self._refused(revision, error)
                 continue
             if self.left_out or answer.left_out:
-                fill(answer.data, documents.whole(operation, aliases))
+                fill(answer.data, documents.whole(operation, aliases), variables)
             return answer
         return await ask()
 

@@ -84,9 +84,17 @@ def test_what_is_left_out_is_named() -> None:
 
 def test_a_mapper_finds_every_field_that_it_names() -> None:
     data: Any = {"repository": {"threads": {"nodes": [{"__typename": "PullRequest", "number": 7}]}}}
-    fill(data, documents.document("PullRequests"))
+    fill(data, documents.document("PullRequests"), {})
     [node] = data["repository"]["threads"]["nodes"]
     assert (node["number"], node["isDraft"]) == (7, None)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_field_that_was_not_asked_for_is_not_filled(asked: bool) -> None:
+    data: Any = {"repository": {"threads": {"edges": [{"node": {"__typename": "PullRequest", "number": 7}}]}}}
+    fill(data, documents.document("PullRequestListing"), {"comments": True} if asked else {})
+    [edge] = data["repository"]["threads"]["edges"]
+    assert ("comments" in edge["node"]) == asked
 
 
 MISMATCHES: dict[str, tuple[dict[str, Any], str]] = {

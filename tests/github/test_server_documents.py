@@ -48,12 +48,12 @@ class Server:
 @pytest.mark.parametrize("tells", [True, False])
 async def test_what_a_server_lacks_is_left_out_after_one_refusal(tells: bool) -> None:
     server = Server(tells=tells)
-    answers = await asyncio.gather(*(server.documents.fitting("PullRequestHeads", 0, server.ask) for _ in range(5)))
+    answers = await asyncio.gather(*(server.documents.fitting("PullRequestHeads", 0, {}, server.ask) for _ in range(5)))
     assert {each.data["nodes"][0]["isDraft"] for each in answers} == {None}, "mappers find what was left out as null"
     assert server.introspected == 1
     assert server.documents.left_out == {"PullRequest.isDraft"}
     before = server.asked
-    await server.documents.fitting("PullRequestHeads", 0, server.ask)
+    await server.documents.fitting("PullRequestHeads", 0, {}, server.ask)
     assert server.asked == before + 1, "it is not asked for again"
 
 
@@ -65,7 +65,7 @@ async def test_a_server_that_refuses_whatever_it_is_asked_is_not_asked_without_e
         raise SchemaMismatch("PullRequestHeads", [{"message": f"Field 'x{server.asked}' doesn't exist on type 'Y'"}])
 
     with pytest.raises(SchemaMismatch):
-        await server.documents.fitting("PullRequestHeads", 0, refused)
+        await server.documents.fitting("PullRequestHeads", 0, {}, refused)
     assert server.asked <= MOST_FITTINGS + 1
 
 
@@ -79,7 +79,7 @@ async def test_a_refusal_that_names_nothing_new_is_final_at_once() -> None:
         )
 
     with pytest.raises(SchemaMismatch):
-        await server.documents.fitting("PullRequestHeads", 0, refused)
+        await server.documents.fitting("PullRequestHeads", 0, {}, refused)
     assert server.asked == 3, "once more without what is newest"
 
 
