@@ -4,12 +4,10 @@ What an answer means is decided in `github.answers`; what may be asked, and when
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -20,7 +18,8 @@ import structlog
 from budget.account import Ask, Pool, Reservation, Told
 from budget.breaker import Availability
 from budget.prices import Prices
-from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow, TooLarge
+from errors import PartOver, RetryLater, RetryNow
+from github.accounts import LIMITED_SECONDS, Accounts
 from github.answers import (
     Answer,
     Raw,
@@ -45,19 +44,6 @@ REST_SECONDS = 0.3
 """What a request is taken to take until one like it was made."""
 MOST_LIMITED = 3
 """Refusals for now of one request after which its slot is given back, whatever GitHub says of how long."""
-LIMITED_SECONDS = 5.0
-DOUBT = 5.0
-"""Seconds until a token that was refused once is tried again."""
-SET_ASIDE = 60.0
-"""Seconds until a token that was refused again and again is."""
-
-
-@dataclass(slots=True)
-class _Standing:
-    """Whether GitHub knows a credential. One 401 may be GitHub's mistake; two in a row are its word."""
-
-    strikes: int = 0
-    refused_until: float = 0.0
 
 
 class GitHub:
@@ -82,8 +68,7 @@ class GitHub:
         self._pool = pool
         self.prices = prices or Prices()
         self._documents = ServerDocuments(self._introspect)
-        self._standings: dict[str, _Standing] = {}
-        self._introducing = asyncio.Lock()
+        self._accounts = Accounts(credentials, self._connection, pool)
         self._denied: dict[tuple[str, str], set[str]] = {}
         """(repository, operation) -> accounts that were denied it, while another may be allowed."""
         self._withheld = Withheld()
@@ -240,7 +225,7 @@ class GitHub:
                 told = Told("failed", raw.seconds, windows=windows_of(raw.headers))
                 answer = replace(read(ask, raw), left_out=withheld)
                 told = replace(told, outcome="answered", points=answer.cost, windows=all_windows(raw, answer))
-                self._standings.pop(credential.label, None)
+                self._accounts.accepted(credential)
                 answer = replace(answer, account=account)
                 if not any(len(path) <= 2 for path in answer.refused):
                     return answer
@@ -259,7 +244,7 @@ class GitHub:
                     ) from error
             except Unauthorized:
                 told = replace(told, outcome="answered", points=0)
-                await self._refused(credential, secret)
+                await self._accounts.refused(credential, secret)
             except ScopeMissing as error:
                 told = replace(told, outcome="answered", points=0)
                 if TEAMS in withheld:
@@ -303,101 +288,4 @@ class GitHub:
             log.warning("a request could not be settled", account=reservation.account, why=error.message)
 
     async def _candidates(self, ask: Ask, call: Call) -> dict[str, Credential]:
-        """The credentials that may be used next, by account; empty if all accounts had their say.
-
-        Raises if there is none that GitHub accepts.
-        """
-        now = monotonic()
-        credentials = await self._credentials.of(ask.repository.partition("/")[0] or None)
-        accepted = [each for each in credentials if self._standing(each).refused_until <= now]
-        candidates: dict[str, Credential] = {}
-        for credential in accepted:
-            account = credential.account or await self._introduced(credential)
-            if account is not None and self._account in (None, account) and call.may_send(credential.label):
-                candidates.setdefault(account, credential)
-        if not candidates and not call.was_heard:
-            raise self._none_accepted(credentials)
-        return {account: candidates[account] for account in call.open_to(candidates)}
-
-    def _standing(self, credential: Credential) -> _Standing:
-        return self._standings.setdefault(credential.label, _Standing())
-
-    async def _introduced(self, credential: Credential) -> str | None:
-        """The account that a token belongs to; None if GitHub does not know the token."""
-        async with self._introducing:
-            if credential.account is None and self._standing(credential).refused_until <= monotonic():
-                await self._introduce(credential)
-            return credential.account
-
-    async def _introduce(self, credential: Credential) -> None:
-        """By GraphQL, which tells of the budget too; by REST where that one is used up."""
-        secret = await credential.secret()
-        try:
-            raw = await self._connection.viewer(secret)
-            answer = read_graphql(Ask("graphql", "Viewer"), raw)
-        except Unauthorized:
-            await self._refused(credential, secret)
-            return
-        except Limited as error:
-            account = await self._account_by_rest(secret)
-            told = Told("limited", raw.seconds, 0, windows_of(raw.headers), error.wait)
-            await self._pool.hear(account, told, "Viewer")
-            credential.account = account
-            return
-        except PartOver as error:
-            # A token that may not ask who it is, of an Actions workflow say: its own account, then.
-            log.info("GitHub does not say whose it is", credential=credential.label, why=error.message)
-            credential.account = _account_of_nobody(secret)
-            return
-        except TooLarge as error:
-            raise RetryNow(error.code, error.message) from error
-        viewer, rate = answer.data["viewer"], answer.data.get("rateLimit") or {}
-        credential.account = f"user:{viewer['databaseId']}"
-        told = Told("answered", raw.seconds, answer.cost, all_windows(raw, answer))
-        await self._pool.hear(credential.account, told, "Viewer")
-        log.info(
-            "account",
-            credential=credential.label,
-            account=credential.account,
-            login=viewer["login"],
-            points_left=rate.get("remaining"),
-            points=rate.get("limit"),
-        )
-
-    async def _account_by_rest(self, secret: str) -> str:
-        try:
-            answer = read_rest(Ask("core", "user"), await self._connection.user(secret), self._connection.api_url)
-        except Limited as error:
-            at = datetime.now(UTC) + timedelta(seconds=max(error.wait or LIMITED_SECONDS, 1.0))
-            raise RetryLater("rate_limited", "both budgets of a token's account are used up", at) from error
-        except PartOver:
-            return _account_of_nobody(secret)
-        return f"user:{answer.data['id']}"
-
-    async def _refused(self, credential: Credential, secret: str) -> None:
-        """A 401: the credential is set aside for a moment, and again and again if it comes back."""
-        standing = self._standing(credential)
-        standing.strikes += 1
-        if standing.strikes > 1:
-            standing.refused_until = monotonic() + SET_ASIDE
-        elif not isinstance(credential, Installation):
-            # An installation makes another token; this one is the only one that there is.
-            standing.refused_until = monotonic() + DOUBT
-        log.warning("GitHub refuses a token (401): it is set aside", credential=credential.label)
-        await self._credentials.refused(credential, secret)
-
-    def _none_accepted(self, credentials: Sequence[Credential]) -> BackfillError:
-        standings = [self._standing(each) for each in credentials]
-        if all(each.strikes > 1 for each in standings):
-            return JobOver(
-                "unauthorized", "GitHub accepts none of the tokens (401)", "put a valid token into GITHUB_TOKENS"
-            )
-        # Of one that answered another call meanwhile nothing is held against it.
-        wait = max(0.0, min((each.refused_until for each in standings if each.strikes), default=0.0) - monotonic())
-        at = datetime.now(UTC) + timedelta(seconds=wait + random.uniform(0.1, 0.5))
-        return RetryLater("unauthorized", "GitHub refuses every token (401); asking once more", at)
-
-
-def _account_of_nobody(secret: str) -> str:
-    """The key of the budget of a token whose account GitHub does not tell; nothing can be learned from it."""
-    return f"token:{sha256(secret.encode()).hexdigest()[:8]}"
+        return await self._accounts.candidates(ask.repository, call, only=self._account)

@@ -4,14 +4,13 @@ One reading without them deletes nothing: lists come back blank without an error
 and one account is shown less than another (docs/decisions/0013-deletions.md).
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from messages import DataType
 from rows import Page, ThreadKind, Whole
-from store import issues, pull_requests, threads
+from store import deletions, issues, pull_requests
 from store.database import Connection
 from store.sweeps import Sweep
 
@@ -163,42 +162,6 @@ returning a.child, not a.refuted and a.gone_to @> array(
 _THREADS = """
 select distinct t.node_id, t.number from backfill_absences a join {table} t on t.github_id = a.thread
 where a.repository_id = $1 and a.data_type = $2 and a.child = any($3::text[]) and t.node_id is not null
-"""
-
-
-# A reply outlives what it replies to.
-_DELETE_COMMENTS = """
-with doomed as (
-  select id from comments where comment_type = $1 and github_id = any($2::bigint[])
-), untied as (
-  update comments c set in_reply_to_id = null from doomed d where c.in_reply_to_id = d.id
-)
-delete from comments c using doomed d where c.id = d.id
-"""
-
-# A review vanishes when it had no body of its own and its last comment is deleted: its comments are gone with it.
-_DELETE_REVIEWS = """
-with doomed as (
-  select id from reviews where github_id = any($1::bigint[])
-), doomed_comments as (
-  select c.id from comments c join doomed d on d.id = c.review_id
-), untied as (
-  update comments c set in_reply_to_id = null from doomed_comments d where c.in_reply_to_id = d.id
-), deleted as (
-  delete from comments c using doomed_comments d where c.id = d.id
-)
-delete from reviews r using doomed d where r.id = d.id
-"""
-
-_DELETE_EVENTS = "delete from issue_events where node_id = any($1::text[])"
-
-_DELETE_DISCUSSION_COMMENTS = """
-with doomed as (
-  select id from discussion_comments where github_id = any($1::bigint[])
-), replies as (
-  delete from discussion_comments c using doomed d where c.parent_comment_id = d.id
-)
-delete from discussion_comments c using doomed d where c.id = d.id
 """
 
 _FORGET = """
@@ -380,22 +343,7 @@ async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str])
 async def _delete(
     connection: Connection, repository_id: str, data_type: DataType, children: Sequence[str], asked_at: datetime
 ) -> None:
-    by_kind: dict[str, list[str]] = defaultdict(list)
-    for child in children:
-        kind, _, key = child.partition(":")
-        by_kind[kind].append(key)
-    ids = {kind: [int(key) for key in keys] for kind, keys in by_kind.items() if kind != "event"}
-    for kind in ("issue_comment", "review_comment"):
-        if kind in ids:
-            await connection.execute(_DELETE_COMMENTS, kind, ids[kind])
-    if "review" in ids:
-        await connection.execute(_DELETE_REVIEWS, ids["review"])
-    if "event" in by_kind:
-        await connection.execute(_DELETE_EVENTS, by_kind["event"])
-    if "discussion_comment" in ids:
-        await connection.execute(_DELETE_DISCUSSION_COMMENTS, ids["discussion_comment"])
-    if "thread" in ids:
-        await threads.mark_gone(connection, data_type, ids["thread"], asked_at)
+    await deletions.delete_children(connection, data_type, children, asked_at)
     rows = await connection.fetch(_FORGET, repository_id, data_type, children)
     changed = sorted({row["thread"] for row in rows})
     if data_type == "pull_requests":

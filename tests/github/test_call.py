@@ -127,8 +127,8 @@ def test_no_call_needs_more_than_a_few_requests_for_each_token(
     stand_in.faults.add(Moody(moods), times=None, operation="Forks")
     tokens = [f"ghp_{name}_{index}" for index in range(each) for name in NAMES]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("github.client.DOUBT", 0)
-        patch.setattr("github.client.SET_ASIDE", 0)
+        patch.setattr("github.accounts.DOUBT", 0)
+        patch.setattr("github.accounts.SET_ASIDE", 0)
         asyncio.run(_call(stand_in, tokens, 3))
 
 

@@ -114,7 +114,7 @@ async def test_where_one_account_is_limited_the_other_goes_on(clients: Clients, 
 async def test_a_token_that_is_refused_is_set_aside_and_none_left_is_one_clear_failure(
     clients: Clients, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("github.client.DOUBT", 0)
+    monkeypatch.setattr("github.accounts.DOUBT", 0)
     github = await clients.client("ghp_ann", "ghp_bob")
     await github.introduce()
     clients.stand_in.budget("bob").window("graphql").used = 100
