@@ -11,7 +11,18 @@ from typing import Any, Literal, NamedTuple
 Json = Any
 ThreadKind = Literal["pull_request", "issue", "discussion"]
 ThreadTable = Literal["pull_requests", "issues", "discussions"]
-PartKind = Literal["thread", "head", "timeline", "comments", "reviews", "review_comments", "replies", "embedding"]
+PartKind = Literal[
+    "thread",
+    "head",
+    "timeline",
+    "timeline_by_type",
+    "timeline_by_rest",
+    "comments",
+    "reviews",
+    "review_comments",
+    "replies",
+    "embedding",
+]
 NoteKind = Literal["hidden", "refused", "unavailable"]
 """hidden: counted and never shown. refused: denied in words. unavailable: fails at every size and by every way."""
 EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
@@ -302,12 +313,33 @@ class Whole(NamedTuple):
 
 
 @dataclass(slots=True)
+class Split:
+    """How far a timeline that fails as a whole is read by its item types, and then by REST (decision 15)."""
+
+    left: list[list[str]]
+    """Groups of item types that are still to ask for, the next one first."""
+    failing: list[str] = field(default_factory=list)
+    """Item types that fail alone."""
+    failures: int = 0
+    """Requests that failed."""
+    first: int = 100
+    """Items that the next request asks for."""
+    hidden: int = 0
+    """Items of the groups that were read which GitHub counts and does not show."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """By item type, how many events REST shows that cannot be stored."""
+    words: str = ""
+    """GitHub's, of what is hidden or failed last."""
+
+
+@dataclass(slots=True)
 class Part:
     """What is still to fetch before a type is complete; a row of `backfill_parts` until then.
 
     `kind` thread: the whole thread again; head: a thread too heavy to be had whole, its timeline follows in parts;
-    timeline, comments, reviews, review_comments, replies: a connection of `node_id`, from `cursor` on; embedding: the
-    vector of `node_id`'s text.
+    timeline, comments, reviews, review_comments, replies: a connection of `node_id`, from `cursor` on;
+    timeline_by_type, timeline_by_rest: a timeline that fails as a whole, as `split` says; embedding: the vector of
+    `node_id`'s text.
     """
 
     kind: PartKind
@@ -322,3 +354,9 @@ class Part:
     attempts: int = 0
     reading: str | None = None
     """What the last reading to the connection's end brought, where GitHub counts more: the same twice is final."""
+    split: Split | None = None
+
+    @property
+    def what(self) -> str:
+        """What notes call it: each of the ways to a timeline is of the timeline."""
+        return "timeline" if self.split is not None else self.kind

@@ -25,6 +25,9 @@ from github.timeline import add_review, add_review_comments
 from messages import RepositoryRef
 from rows import Note, Page, Part, Whole
 
+REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
+"""Item types of a timeline that have a connection of their own, too."""
+
 
 @dataclass(slots=True)
 class Threads:
@@ -116,10 +119,16 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
     return threads
 
 
-async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` items of each part's thread: many parents, each at its own cursor, in one request."""
+async def read_items(
+    github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
+) -> Threads:
+    """The next `first` items of each part's thread: many parents, each at its own cursor, in one request.
+
+    With `item_types` only these: no thread is whole then.
+    """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
-    answer = await _aliased(github, kind.rest, parts, {"first": first, **kind.variables}, each)
+    variables = {"first": first, **kind.variables, **({"itemTypes": item_types} if item_types is not None else {})}
+    answer = await _aliased(github, kind.rest, parts, variables, each)
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
         connection = node[kind.items]
@@ -130,8 +139,9 @@ async def read_items(github: GitHub, kind: ThreadType, parts: Sequence[Part], fi
         # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection, total, threads):
-            _add_whole(threads.page.whole_threads, part)
-            if kind.kind == "pull_request":
+            if item_types is None:
+                _add_whole(threads.page.whole_threads, part)
+            if kind.kind == "pull_request" and (item_types is None or REVIEW in item_types):
                 _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
     return threads
 
@@ -236,7 +246,7 @@ def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
         part.seen.extend(found.keys)
-        page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, hidden_in(part), found.hidden[-1]))
+        page.hidden.append(Note("hidden", part.what, part.number, part.node_id, hidden_in(part), found.hidden[-1]))
     return found.nodes
 
 
@@ -330,7 +340,7 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
     if missing > 0:
         missing += hidden_in(part)
         words = f"GitHub counts {total} and shows {total - missing}, each time it is asked"
-        threads.page.hidden.append(Note("hidden", part.kind, part.number, part.node_id, missing, words))
+        threads.page.hidden.append(Note("hidden", part.what, part.number, part.node_id, missing, words))
     threads.done.append(part)
     return True
 
@@ -373,7 +383,7 @@ def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) ->
         elif isinstance(node, Hidden):
             threads.refused.append((part, node.words))
             threads.done.append(part)
-            threads.page.hidden.append(Note("refused", part.kind, part.number, part.node_id, 1, node.words))
+            threads.page.hidden.append(Note("refused", part.what, part.number, part.node_id, 1, node.words))
         elif not node:
             raise TooLarge("null_node", f"GitHub left out #{part.number} of {len(parts)} asked for together")
         else:

@@ -24,6 +24,11 @@ def event_type(typename: str) -> str:
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
 
 
+def event_of(item_type: str) -> str:
+    """The same, of a name in `itemTypes`: LABELED_EVENT is labeled."""
+    return event_type("".join(word.capitalize() for word in item_type.split("_")))
+
+
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
     """Adds the items' rows to the page; returns their `seen` keys, pending reviews' too: counted, not stored."""
     seen = []

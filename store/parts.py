@@ -1,30 +1,35 @@
 """`backfill_parts`: what a sweep knows it still has to fetch; a type is not complete while one is left."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import get_args
 
 import orjson
 from asyncpg import Record
 
-from rows import Part, PartKind
+from rows import Part, PartKind, Split
 from store.columns import columns
 from store.database import Connection
 from store.sweeps import Sweep
 
+_FIELDS = """
+kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts, reading, split
+"""
+
 _PUT = """
 insert into backfill_parts as p (
   backfill_job_id, repository_id, data_type, kind, node_id, number, began_at, cursor, expected, seen, parent_github_id,
-  attempts, reading)
+  attempts, reading, split)
 select $1, $2, $3, u.kind, u.node_id, u.number, u.began_at, u.cursor, u.expected,
-  array(select jsonb_array_elements_text(u.seen::jsonb)), u.parent, u.attempts, u.reading
+  array(select jsonb_array_elements_text(u.seen::jsonb)), u.parent, u.attempts, u.reading, u.split::jsonb
 from unnest($4::text[], $5::text[], $6::integer[], $7::timestamptz[], $8::text[], $9::integer[], $10::text[],
-    $11::bigint[], $12::integer[], $13::text[])
-  as u(kind, node_id, number, began_at, cursor, expected, seen, parent, attempts, reading)
+    $11::bigint[], $12::integer[], $13::text[], $14::text[])
+  as u(kind, node_id, number, began_at, cursor, expected, seen, parent, attempts, reading, split)
 on conflict (backfill_job_id, repository_id, data_type, kind, node_id) do update set
   number = excluded.number, began_at = excluded.began_at, cursor = excluded.cursor, expected = excluded.expected,
   seen = excluded.seen, parent_github_id = excluded.parent_github_id, attempts = excluded.attempts,
-  reading = excluded.reading, failure = null
+  reading = excluded.reading, split = excluded.split, failure = null
 """
 
 _REMOVE = """
@@ -49,9 +54,8 @@ select * from (
 ) pending where number > 0
 """
 
-_NEXT = """
-select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts, reading
-from backfill_parts
+_NEXT = f"""
+select {_FIELDS} from backfill_parts
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
   and kind = $4 and (cursor is not null) = $5
 order by number desc nulls last, node_id limit $6
@@ -75,6 +79,7 @@ def _row(part: Part) -> tuple[object, ...]:
         part.parent,
         part.attempts,
         part.reading,
+        orjson.dumps(asdict(part.split)).decode() if part.split is not None else None,
     )
 
 
@@ -126,15 +131,15 @@ def _part(row: Record) -> Part:
         row["parent_github_id"],
         row["attempts"],
         row["reading"],
+        Split(**row["split"]) if row["split"] is not None else None,
     )
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
     """Those that wait for the comments of these reviews (GitHub ids)."""
     rows = await connection.fetch(
-        """
-        select kind, node_id, number, began_at, cursor, expected, seen, parent_github_id, attempts, reading
-from backfill_parts
+        f"""
+        select {_FIELDS} from backfill_parts
         where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is null
           and kind = 'review_comments' and cursor is null and parent_github_id = any($4::bigint[])
         """,
@@ -152,7 +157,7 @@ async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime,
     rows = await connection.fetch(
         """
         select b.kind, b.node_id, b.number, b.began_at, b.cursor, b.expected, b.seen, b.parent_github_id, b.attempts,
-          b.reading
+          b.reading, b.split
         from backfill_parts b
         join reviews r on r.github_id = b.parent_github_id join pull_requests p on p.id = r.pull_request_id
         where b.backfill_job_id = $1 and b.repository_id = $2 and b.data_type = $3 and b.failure is null

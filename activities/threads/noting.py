@@ -16,10 +16,10 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews")
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
     """Adds the notes of an answer to its turn, and makes those void whose parents are whole now."""
     turn.noted += read.hidden
-    missing = {(each.what, each.node_id) for each in read.hidden}
-    missing |= {(part.kind, part.node_id) for part in turn.put}
+    missing = {(each.what, each.node_id) for each in turn.noted}
+    missing |= {(part.what, part.node_id) for part in turn.put}
     whole: list[tuple[str, str]] = [
-        (part.kind, part.node_id) for part in read.done if part.kind not in ("thread", "head")
+        (part.what, part.node_id) for part in read.done if part.kind not in ("thread", "head")
     ]
     for node_id in read.page.node_ids:
         whole += [(what, node_id) for what in OF_A_THREAD if what == "thread" or _is_shown(kind, what)]

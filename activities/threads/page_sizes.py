@@ -33,6 +33,8 @@ class PageSizes:
             "thread": prices.largest_page(kind.by_id, kind.connections, LARGEST_PAGE),
             "head": 25,
             "timeline": PARENTS_CHILDREN,
+            "timeline_by_type": 1,
+            "timeline_by_rest": 1,
             "comments": PARENTS_CHILDREN,
             "reviews": PARENTS_CHILDREN,
             "review_comments": 100 * CHILDREN,

@@ -16,12 +16,16 @@ from store.sweeps import Sweep
 
 MOST_ATTEMPTS = 3
 """For one part: GitHub answered other things meanwhile."""
+FAILED_ALONE = "failed alone"
+"""The `reading` of a part that failed at one child: what asks for more of it would fail too."""
 PARENTS = 49
 """The most parents whose connections go on in one request: those that one point pays for."""
 ENOUGH_PARENTS = 25
 """Parts of one kind that are worth a request before the history is finished."""
 ENOUGH_REVIEWS = 100
 """The same for the comments of reviews."""
+ALONE: Collection[PartKind] = ("timeline_by_type", "timeline_by_rest")
+"""Parts of which each has a request of its own."""
 NESTED_PARENTS = 10
 """The most parents in one request, where each child has a connection of its own."""
 
@@ -102,6 +106,8 @@ class PartQueue:
         children = min(size, CHILDREN)
         if due.kind in ("thread", "head"):
             most = size
+        elif due.kind in ALONE:
+            most = 1
         elif due.whole_reviews:
             most = max(1, size // CHILDREN)
         else:
@@ -111,6 +117,9 @@ class PartQueue:
             taken = await parts.take(connection, self._sweep, due.kind, due.going_on, most)
             if most == PARENTS:
                 taken = fitting(taken, size, nested=nested)
+            if taken and taken[0].reading == FAILED_ALONE:
+                taken, children, nested = taken[:1], 1, False
+                taken[0].reading = None
             if due.kind == "review_comments":
                 reviews = [part.parent for part in taken if part.parent is not None]
                 pull_requests = await threads.pull_requests_of(connection, reviews)

@@ -5,8 +5,9 @@ from collections.abc import Awaitable
 from activities.threads.look_ahead import LookAhead
 from activities.threads.noting import note, unavailable
 from activities.threads.page_sizes import PageSizes
-from activities.threads.part_queue import MOST_ATTEMPTS, Batch, Due, PartQueue, give_up
+from activities.threads.part_queue import ALONE, FAILED_ALONE, MOST_ATTEMPTS, Batch, Due, PartQueue, give_up
 from activities.threads.position import ThreadPosition
+from activities.threads.timeline_by_type import TimelineByType, begin
 from activities.turn import Turn
 from errors import RetryNow
 from github.client import GitHub
@@ -27,7 +28,7 @@ from store import parts, sweeps
 from store.database import Database
 from store.sweeps import Sweep
 
-CONNECTIONS: tuple[PartKind, ...] = ("timeline", "comments", "reviews")
+CONNECTIONS: tuple[PartKind, ...] = ("timeline", "timeline_by_type", "timeline_by_rest", "comments", "reviews")
 """The parts that a thread's own fetch replaces."""
 
 
@@ -51,6 +52,7 @@ class PartReader:
         self._queue = queue
         self._sizes = sizes
         self._look_ahead = look_ahead
+        self._by_type = TimelineByType(github, sweep.repository, kind, look_ahead)
         self._batch: Batch | None = None
         """That of the last request, for when GitHub says that it is too large."""
 
@@ -62,6 +64,8 @@ class PartReader:
         if orphans := batch.orphans:
             # A review that vanished takes its comments with it.
             return Turn(position, done=orphans)
+        if due.kind in ALONE:
+            return await self._by_type.turn(position, batch.parts[0])
         try:
             read = await self._look_ahead.send(lambda: self._read(batch))
         except InvalidCursor:
@@ -102,8 +106,8 @@ class PartReader:
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """The first part of the last batch is too large by itself, while GitHub answers other things.
 
-        A thread is read without its connections, which become parts. A connection is tried again, and noted after
-        `MOST_ATTEMPTS`. Raises `RetryNow` where it is to be tried again.
+        A thread is read without its connections, which become parts. A connection is tried again; after `MOST_ATTEMPTS`
+        a timeline is read type by type, and another one is noted. Raises `RetryNow` where it is to be tried again.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]
@@ -112,15 +116,18 @@ class PartReader:
             return Turn(position, done=[part], noted=[unavailable(part, error.message)])
         if part.kind == "thread":
             return Turn(position, put=[Part("head", part.node_id, part.number, part.began_at)], done=[part])
-        part.attempts += 1
+        if part.kind in ALONE:
+            turn = self._by_type.too_large(position, part, error)
+            if turn is not None:
+                return turn
+        else:
+            part.attempts += 1
+            part.reading = FAILED_ALONE
         if part.attempts < MOST_ATTEMPTS:
             async with self._database.transaction() as connection:
                 await sweeps.fence(connection, self._sweep)
                 await parts.put(connection, self._sweep, [part])
             raise RetryNow(error.code, error.message)
-        lost = Turn(position, done=[part], noted=[unavailable(part, error.message)])
         if part.kind == "timeline":
-            # Its events cannot be had; what has a connection of its own can.
-            saved: list[PartKind] = ["comments", "reviews"] if self._type.kind == "pull_request" else ["comments"]
-            lost.put = [Part(each, part.node_id, part.number, part.began_at, parent=part.parent) for each in saved]
-        return lost
+            return Turn(position, done=[part], put=[begin(part, list(self._type.item_types))])
+        return Turn(position, done=[part], noted=[unavailable(part, error.message)])

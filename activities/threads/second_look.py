@@ -4,6 +4,7 @@ GitHub may show today what it hid: an account is no longer flagged, a permission
 shown again becomes a part, and is stored whatever hid it.
 """
 
+import random
 from functools import partial
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
+from activities.threads.timeline_by_type import again, types_in
 from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
@@ -26,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 """Things whose presence one request asks for."""
+CHILDREN = 100
+MOST_LOOKS = 3
+"""Requests for things that failed at every size: all at once, then halves."""
 MOST_NOTES = 1_000
 MOST_GONE = 100
 """Threads that GitHub said are gone: the latest to go are asked for again, in one request."""
@@ -111,14 +116,48 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
     ) -> None:
-        """What failed at every size: one child of each is asked for, and where that comes, all of it."""
-        for start in range(0, len(left), AT_ONCE):
-            some = left[start : start + AT_ONCE]
-            waiting = [self._part(note, ids, position) for note in some]
+        """What failed at every size: where some of it comes, all of it is read.
+
+        Timelines of which some item types failed are asked for these, others for one item each.
+        """
+        types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
+        for by_type in (True, False):
+            notes_of = [note for note in left if bool(types[note.node_id]) == by_type]
+            wanted = sorted({each for note in notes_of for each in types[note.node_id]}) if by_type else None
+            for start in range(0, len(notes_of), AT_ONCE):
+                some = notes_of[start : start + AT_ONCE]
+                answered = await self._answered(
+                    turn, {note.node_id: self._part(note, ids, position) for note in some}, wanted
+                )
+                turn.noted += [note for note in some if note.node_id not in answered]
+                for note in some:
+                    if note.node_id in answered:
+                        part = self._part(note, ids, position)
+                        turn.put.append(again(part, types[note.node_id]) if by_type else part)
+
+    async def _answered(
+        self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
+    ) -> set[str]:
+        """The node ids of those that GitHub answers, by at most `MOST_LOOKS` requests.
+
+        One that fails takes along all that it is asked for with. So halves are asked for, others each time.
+        """
+        answered: set[str] = set()
+        groups = [random.sample(sorted(parts), len(parts))]
+        for _ in range(MOST_LOOKS):
+            if not groups:
+                break
+            group = groups.pop(0)
+            asked = [parts[node_id] for node_id in group]
+            first = 1 if item_types is None else CHILDREN
             try:
-                read = await self._look_ahead.send(partial(read_items, self._github, self._type, waiting, 1))
+                read = await self._look_ahead.send(
+                    partial(read_items, self._github, self._type, asked, first, item_types)
+                )
             except TooLarge:
-                turn.noted += some
+                middle = len(group) // 2
+                groups += [half for half in (group[:middle], group[middle:]) if half and len(group) > 1]
                 continue
             turn.points += read.cost
-            turn.put += [self._part(note, ids, position) for note in some]
+            answered.update(group)
+        return answered

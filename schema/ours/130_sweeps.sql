@@ -60,6 +60,7 @@ create table backfill_parts (
   attempts integer not null default 0,
   failure jsonb,
   reading text,
+  split jsonb,
   primary key (backfill_job_id, repository_id, data_type, kind, node_id),
   foreign key (backfill_job_id, repository_id, data_type)
     references backfill_sweeps (backfill_job_id, repository_id, data_type) on delete cascade
@@ -84,6 +85,8 @@ comment on column backfill_parts.seen is 'Children that are stored already; at t
 comment on column backfill_parts.began_at is 'GitHub''s Date when the first page of the parent was asked for.';
 comment on column backfill_parts.reading is
   'What the last reading to the connection''s end brought, where GitHub counts more: the same twice is final.';
+comment on column backfill_parts.split is
+  'Of a timeline that fails as a whole: the item types that are left, and what came of the others.';
 comment on column backfill_parts.failure is 'Why it was given up; the sweep went on without it.';
 
 create table backfill_coverage (

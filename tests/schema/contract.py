@@ -60,7 +60,7 @@ backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, po
   leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
   committed_at timestamptz, completed_at timestamptz
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
-  expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb
+  expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb, reading, split jsonb
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,
   first_seen_at timestamptz, last_seen_at timestamptz, seen_by uuid
 backfill_absences: repository_id uuid, data_type, child, node_id, thread bigint, first_missed_at timestamptz,

@@ -11,7 +11,14 @@ from sandbox.github.faults.accounts import Poorer
 from sandbox.github.faults.chance import Babble, OddTenth
 from sandbox.github.faults.edits import Edited, Touch
 from sandbox.github.faults.effect import Effect
-from sandbox.github.faults.fields import BrokenField, GoneCommits, Refused, refused_commits, refused_teams
+from sandbox.github.faults.fields import (
+    BrokenField,
+    BrokenTimeline,
+    GoneCommits,
+    Refused,
+    refused_commits,
+    refused_teams,
+)
 from sandbox.github.faults.limits import (
     Headers,
     PrimaryLimit,
@@ -44,6 +51,7 @@ __all__ = [
     "Blank",
     "BlankList",
     "BrokenField",
+    "BrokenTimeline",
     "CircularLinks",
     "Edited",
     "Effect",

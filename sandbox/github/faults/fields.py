@@ -10,6 +10,8 @@ from sandbox.github.commits import Commit
 from sandbox.github.context import Field
 from sandbox.github.execution import Broken
 from sandbox.github.faults.effect import Effect, names
+from sandbox.github.faults.replies import gateway_error
+from sandbox.github.limits import Budget
 from sandbox.github.refusals import GitHubError, something_went_wrong
 from sandbox.github.requests import Reply, Request, json_reply
 
@@ -80,6 +82,20 @@ class BrokenField(Effect):
         broken = json_reply(reply.status, {"data": None, "errors": [{"message": something_went_wrong(request.id)}]})
         reply.body = broken.body
         return reply
+
+
+@dataclass
+class BrokenTimeline(BrokenField):
+    """The timeline of a thread fails wherever one of `item_types` is asked for, or any; with `rest` in REST too."""
+
+    name: str = "*.timelineItems"
+    rest: bool = False
+
+    def instead(self, request: Request, budget: Budget) -> Reply | None:
+        path = request.path.partition("?")[0]
+        if self.rest and request.kind == "rest" and path.endswith(f"/issues/{self.number}/timeline"):
+            return gateway_error(502, "We had issues producing the response to your request.", json=True)
+        return None
 
 
 @dataclass

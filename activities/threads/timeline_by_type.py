@@ -1,0 +1,198 @@
+"""A timeline that fails at every size, read type by type, and what still fails then by REST (decision 15).
+
+The part's kind and its `split` say where it stands. Each request is a turn: it stores what came, makes the question
+smaller, or is counted.
+"""
+
+from activities.threads.look_ahead import LookAhead
+from activities.threads.noting import note
+from activities.threads.page_sizes import CHILDREN
+from activities.threads.part_queue import MOST_ATTEMPTS
+from activities.threads.position import ThreadPosition
+from activities.turn import Turn
+from errors import PartOver, RetryNow, TooLarge
+from github.client import GitHub
+from github.refusals import InvalidCursor
+from github.rest_timeline import read_rest_timeline, tells_of
+from github.thread_types import ThreadType
+from github.threads import COMMENT, REVIEW, read_items
+from messages import RepositoryRef
+from rows import Note, Part, PartKind, Split
+
+MOST_FAILURES = 20
+"""Requests that may fail for one timeline: what is left then is not asked for type by type."""
+MOST_NAMED = 12
+"""Item types that a note names."""
+OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
+
+
+def begin(part: Part, item_types: list[str]) -> Part:
+    """The part for a timeline that fails as a whole: its types, in two groups."""
+    split = Split(_halves(item_types))
+    return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
+
+
+def again(part: Part, item_types: list[str]) -> Part:
+    """The part for types that were noted as missing: all of them together first."""
+    return Part(
+        "timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=Split([item_types])
+    )
+
+
+def types_in(words: str, known: tuple[str, ...]) -> list[str]:
+    """The item types that a note's words begin with; empty if it does not name all that are missing."""
+    named = words.partition(": ")[0].split(", ")
+    return named if all(each in known for each in named) else []
+
+
+class TimelineByType:
+    """Takes the parts `timeline_by_type` and `timeline_by_rest`, one a turn."""
+
+    def __init__(self, github: GitHub, repository: RepositoryRef, kind: ThreadType, look_ahead: LookAhead) -> None:
+        self._github = github
+        self._repository = repository
+        self._type = kind
+        self._look_ahead = look_ahead
+
+    async def turn(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
+        """The part's next request. Raises `RetryNow` for what may pass: `too_large` decides if it does not."""
+        if part.kind == "timeline_by_rest":
+            return await self._rest(position, part)
+        split = _split(part)
+        group = split.left[0]
+        try:
+            read = await self._look_ahead.send(
+                lambda: read_items(self._github, self._type, [part], min(split.first, CHILDREN), group)
+            )
+        except TooLarge as error:
+            return self._failed(position, part, error.message)
+        except InvalidCursor:
+            part.cursor, part.seen, part.attempts = None, [], part.attempts + 1
+            return self._next(Turn(position), part)
+        split.first = CHILDREN
+        is_over = part.node_id in read.gone or bool(read.refused)
+        if part in read.done and not is_over:
+            # The group is read. What it hides is noted with the last one.
+            hidden = [each for each in read.page.hidden if (each.what, each.node_id) == (part.what, part.node_id)]
+            read.page.hidden = [each for each in read.page.hidden if each not in hidden]
+            if hidden:
+                split.hidden, split.words = split.hidden + hidden[-1].count, hidden[-1].words
+            _to_next_group(part, split)
+        turn = Turn(position, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
+        if is_over:
+            turn.done.append(part)
+        else:
+            self._next(turn, part)
+        note(turn, self._type, read)
+        return turn
+
+    def too_large(self, position: ThreadPosition, part: Part, error: RetryNow) -> Turn[ThreadPosition] | None:
+        """The last request failed, while GitHub answers other things. None: it is to be tried again."""
+        if part.kind == "timeline_by_type":
+            return self._failed(position, part, error.message)
+        part.attempts += 1
+        if part.attempts < MOST_ATTEMPTS:
+            return None
+        return self._end(Turn(position), part, f"REST: {error.message}")
+
+    def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
+        """A group of types is halved; a type alone is asked for item by item, and then left."""
+        split = _split(part)
+        split.failures, split.words = split.failures + 1, words
+        group = split.left[0]
+        if split.failures >= MOST_FAILURES:
+            split.failing += [each for types in split.left for each in types]
+            split.left = []
+        elif len(group) > 1:
+            split.left[:1] = _halves(group)
+            part.cursor, part.expected, part.seen, part.reading = None, None, [], None
+        elif split.first > 1:
+            split.first = 1
+        else:
+            split.failing += group
+            _to_next_group(part, split)
+        return self._next(Turn(position), part)
+
+    def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
+        """Where the part goes on: at its next group, by REST, or nowhere."""
+        split = _split(part)
+        if part.attempts >= MOST_ATTEMPTS:
+            # Readings that are never the same twice.
+            split.failing += split.left[0]
+            _to_next_group(part, split)
+        if split.left:
+            turn.put.append(part)
+            return turn
+        for item_type, kind in OWN_CONNECTIONS.items():
+            if item_type in split.failing:
+                turn.put.append(Part(kind, part.node_id, part.number, part.began_at, parent=part.parent))
+        split.failing = [each for each in split.failing if each not in OWN_CONNECTIONS]
+        if not split.failing:
+            return self._end(turn, part, "")
+        turn.done.append(part)
+        turn.put.append(
+            Part("timeline_by_rest", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
+        )
+        return turn
+
+    async def _rest(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
+        split = _split(part)
+        try:
+            read = await self._look_ahead.send(
+                lambda: read_rest_timeline(self._github, self._repository, self._type, part, split.failing)
+            )
+        except PartOver as error:
+            return self._end(Turn(position), part, f"REST: {error.message}")
+        new = [key for key in dict.fromkeys(read.seen) if key not in part.seen]
+        if read.next_path is not None and not new:
+            part.attempts += 1
+        part.seen += new
+        for item_type, number in read.missing.items():
+            split.missing[item_type] = split.missing.get(item_type, 0) + number
+        turn = Turn(position, page=read.page)
+        if read.next_path is None:
+            return self._end(turn, part, "")
+        if part.attempts >= MOST_ATTEMPTS:
+            return self._end(turn, part, "REST: the list does not go on")
+        part.cursor = read.next_path
+        turn.put.append(part)
+        return turn
+
+    def _end(self, turn: Turn[ThreadPosition], part: Part, rest_failed: str) -> Turn[ThreadPosition]:
+        """The part's last turn: notes what is missing, or that nothing is. `rest_failed`: why REST does not tell."""
+        split = _split(part)
+        turn.done.append(part)
+        missing = {
+            each: split.missing.get(each, 0) or 1
+            for each in split.failing
+            if rest_failed or split.missing.get(each) or not tells_of(each)
+        }
+        if not missing and not split.hidden:
+            turn.resolved.append((part.what, part.node_id))
+        elif not missing:
+            turn.noted.append(Note("hidden", part.what, part.number, part.node_id, split.hidden, split.words))
+        else:
+            number = sum(missing.values()) + split.hidden
+            words = f"{_named(list(missing))}: {rest_failed or split.words}"
+            turn.noted.append(Note("unavailable", part.what, part.number, part.node_id, number, words))
+        return turn
+
+
+def _split(part: Part) -> Split:
+    assert part.split is not None, "a timeline that is read by its types knows them"
+    return part.split
+
+
+def _halves(item_types: list[str]) -> list[list[str]]:
+    middle = (len(item_types) + 1) // 2
+    return [half for half in (item_types[:middle], item_types[middle:]) if half]
+
+
+def _to_next_group(part: Part, split: Split) -> None:
+    split.left, split.first = split.left[1:], CHILDREN
+    part.cursor, part.expected, part.seen, part.reading, part.attempts = None, None, [], None, 0
+
+
+def _named(item_types: list[str]) -> str:
+    more = len(item_types) - MOST_NAMED
+    return ", ".join([*item_types[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
