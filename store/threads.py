@@ -162,6 +162,37 @@ async def ids_by_node(connection: Connection, table: DataType, node_ids: Sequenc
     return {row["node_id"]: row["github_id"] for row in rows}
 
 
+_CHILDREN = {
+    "pull_requests": """
+        (select count(*) from comments c where c.pull_request_id = t.id and c.comment_type = 'issue_comment')
+        + (select count(*) from reviews r where r.pull_request_id = t.id)
+        + (select count(*) from issue_events e where e.pull_request_id = t.id)
+    """,
+    "issues": """
+        (select count(*) from comments c where c.issue_id = t.id)
+        + (select count(*) from issue_events e where e.issue_id = t.id)
+    """,
+    "discussions": """
+        (select count(*) from discussion_comments c where c.discussion_id = t.id and c.parent_comment_id is null)
+    """,
+}
+
+
+async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
+    """Node id -> how many things are stored that hang on it, of the fetched threads among `node_ids`.
+
+    Of discussions' comments among them, their replies.
+    """
+    rows = await connection.fetch(
+        f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids
+    )
+    if table == "discussions":
+        rows += await connection.fetch(
+            "select id as node_id, reply_count as number from discussion_comments where id = any($1::text[])", node_ids
+        )
+    return {row["node_id"]: row["number"] for row in rows}
+
+
 async def pull_requests_of(connection: Connection, reviews: Sequence[int]) -> dict[int, int]:
     """Review -> its pull request, both by GitHub id."""
     rows = await connection.fetch(

@@ -20,14 +20,19 @@ FAILED_ALONE = "failed alone"
 """The `reading` of a part that failed at one child: what asks for more of it would fail too."""
 PARENTS = 49
 """The most parents whose connections go on in one request: those that one point pays for."""
+PARENTS_FROM_START = 100
+"""The most whose connections are read from their first child: what was noted is looked at again in one request."""
 ENOUGH_PARENTS = 25
 """Parts of one kind that are worth a request before the history is finished."""
 ENOUGH_REVIEWS = 100
 """The same for the comments of reviews."""
+CONNECTIONS: Collection[PartKind] = ("timeline", "comments", "reviews", "review_comments", "replies")
 ALONE: Collection[PartKind] = ("timeline_by_type", "timeline_by_rest")
 """Parts of which each has a request of its own."""
 NESTED_PARENTS = 10
-"""The most parents in one request, where each child has a connection of its own."""
+"""The most parents in one request, where each child has a connection of its own and one point has to pay for them."""
+NESTED_CHILDREN = 600
+"""More parents than that, as long as they have no more children: six points instead of many requests."""
 
 
 class Due(NamedTuple):
@@ -111,11 +116,11 @@ class PartQueue:
         elif due.whole_reviews:
             most = max(1, size // CHILDREN)
         else:
-            most = PARENTS
+            most = PARENTS if due.going_on else PARENTS_FROM_START
         pull_requests: dict[int, int] = {}
         async with self._database.transaction() as connection:
             taken = await parts.take(connection, self._sweep, due.kind, due.going_on, most)
-            if most == PARENTS:
+            if due.kind in CONNECTIONS and not due.whole_reviews:
                 taken = fitting(taken, size, nested=nested)
             if taken and taken[0].reading == FAILED_ALONE:
                 taken, children, nested = taken[:1], 1, False
@@ -123,9 +128,10 @@ class PartQueue:
             if due.kind == "review_comments":
                 reviews = [part.parent for part in taken if part.parent is not None]
                 pull_requests = await threads.pull_requests_of(connection, reviews)
-        if nested:
-            # Each child's own connection is priced too: as many as cost one point.
-            children = max(1, min(children, (ONE_POINT - 1) // len(taken) - 1))
+        if nested and taken:
+            # Each child's own connection is priced too: as many as cost one point, or as these few small ones need.
+            affordable = ONE_POINT - 1 if len(taken) <= NESTED_PARENTS else NESTED_CHILDREN
+            children = max(1, min(children, affordable // len(taken) - 1))
         if due.whole_reviews:
             for part in taken:
                 # What a list had shown of it may be gone by now.
@@ -136,11 +142,14 @@ class PartQueue:
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
     """The first parts, at least one, that bring no more than `most` children by what is known to be left of them."""
     taken: list[Part] = []
-    children = 0
+    children = widest = 0
     for part in waiting:
         left = CHILDREN if part.expected is None else part.expected - len(part.seen)
-        children += min(CHILDREN, max(1, left))
-        if taken and (children > most or (nested and len(taken) == NESTED_PARENTS)):
+        left = min(CHILDREN, max(1, left))
+        children, widest = children + left, max(widest, left)
+        if taken and children > most:
+            break
+        if nested and len(taken) >= NESTED_PARENTS and (len(taken) + 1) * (widest + 1) > NESTED_CHILDREN:
             break
         taken.append(part)
     return taken

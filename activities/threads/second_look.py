@@ -61,6 +61,8 @@ class SecondLook:
         self._type = kind
         self._sizes = sizes
         self._look_ahead = look_ahead
+        self._stored: dict[str, int] = {}
+        """How many children are stored of each parent, by node id: about so many will come again."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
         """The parts to read again, and the notes that stay; None if nothing was noted."""
@@ -69,6 +71,7 @@ class SecondLook:
             left = await notes.to_look_again(connection, self._sweep, limit=MOST_NOTES)
             gone = await threads.gone(connection, table, repository_id, self._sweep.cutoff_at, MOST_GONE)
             ids = await threads.ids_by_node(connection, table, [note.node_id for note in left])
+            self._stored = await threads.count_children(connection, table, [note.node_id for note in left])
         if not left and not gone:
             return None
         self._sizes.ask("shown")
@@ -87,7 +90,11 @@ class SecondLook:
         assert began_at is not None, "the catch-up fixes it"
         parent = ids.get(note.node_id) or database_id({"id": note.node_id})
         kind = CONNECTIONS[note.what]
-        return Part(kind, note.node_id, note.number, began_at, parent=parent, reading=noted(note.count))
+        stored = self._stored.get(note.node_id)
+        expected = stored + note.count if stored is not None else None
+        return Part(
+            kind, note.node_id, note.number, began_at, expected=expected, parent=parent, reading=noted(note.count)
+        )
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
         """Whole threads: those that are shown are read."""

@@ -87,8 +87,15 @@ def test_a_request_holds_at_least_one_part() -> None:
 
 
 def test_children_with_connections_of_their_own_fill_a_request_sooner() -> None:
-    assert len(fitting(some(49, expected=1), 1_000, nested=True)) == NESTED_PARENTS
-    assert len(fitting(some(49, expected=1), 1_000, nested=False)) == 49
+    assert len(fitting(some(49, expected=60), 10_000, nested=True)) == NESTED_PARENTS
+    assert len(fitting(some(49, expected=60), 10_000, nested=False)) == 49
+    assert len(fitting(some(49, expected=1), 10_000, nested=True)) == 49, "as long as they are few"
+
+
+async def test_what_is_read_from_its_start_again_is_a_hundred_in_one_request(stored: Stored) -> None:
+    await stored.put(some(120, expected=3))
+    batch = await stored.queue().take(Due("timeline"), 1_000)
+    assert len(batch.parts) == 100
 
 
 def test_a_part_that_began_again_too_often_is_noted_and_the_others_go_on() -> None:
