@@ -45,6 +45,11 @@ ENOUGH_MEMORY = 4 << 30
 PROGRAMS = pytest.StashKey[Programs]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first: one that begins last keeps one worker busy while the others have nothing left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _environment_of_nobody() -> Iterator[None]:
     """Settings that whoever runs the tests has exported do not reach them."""

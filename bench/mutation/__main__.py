@@ -81,6 +81,7 @@ def mutate(
     console = Console(stderr=True)
     noticed: dict[Path, tuple[int, int]] = {}
     survivors: list[str] = []
+    patience: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
         root = Path(directory) / "copy"
         copy_of_head(root)
@@ -89,7 +90,7 @@ def mutate(
             drawn = places(root, subject.module, draw)
             if sample and len(drawn) > sample:
                 drawn = draw.sample(drawn, sample)
-            results = list(_changes(root, subject, sorted(drawn, key=lambda each: each.line)))
+            results = list(_changes(root, subject, sorted(drawn, key=lambda each: each.line), patience))
             for place, was_noticed, difference in results:
                 if not was_noticed:
                     survivors.append(f"{place.module}:{place.line} {place.name}\n{difference}")
@@ -114,15 +115,21 @@ def copy_of_head(root: Path) -> None:
     (root / ".venv").symlink_to((ROOT / ".venv").resolve())
 
 
-def _changes(root: Path, subject: Subject, drawn: Sequence[Place]) -> Iterator[tuple[Place, bool, str]]:
-    """(place, whether a test noticed, the changed line) of each. Raises if the tests fail without any change."""
+def _changes(
+    root: Path, subject: Subject, drawn: Sequence[Place], patience: dict[str, float]
+) -> Iterator[tuple[Place, bool, str]]:
+    """(place, whether a test noticed, the changed line) of each. Raises if the tests fail without any change.
+
+    `patience` is how many seconds each test may take; it is measured, and kept there, the first time that a test runs.
+    """
     if not drawn:
         return
     before = Path.cwd()
     os.chdir(root)
     try:
-        patience = {}
         for test in subject.tests:
+            if test in patience:
+                continue
             began = monotonic()
             outcome, output = run_tests(_command(test), 1_200)
             if outcome is not TestOutcome.SURVIVED:
@@ -133,8 +140,7 @@ def _changes(root: Path, subject: Subject, drawn: Sequence[Place]) -> Iterator[t
                 if changed is None or changed == original:
                     continue
                 noticed = any(
-                    run_tests(_command(test), seconds)[0] is not TestOutcome.SURVIVED
-                    for test, seconds in patience.items()
+                    run_tests(_command(test), patience[test])[0] is not TestOutcome.SURVIVED for test in subject.tests
                 )
             yield place, noticed, _difference(original, changed)
     finally:

@@ -329,6 +329,7 @@ async def test_an_empty_repository_has_no_events(serve: Serve, backfill: Backfil
     assert not await backfill.rows("select from github_events_cache")
 
 
+@pytest.mark.long
 async def test_forty_five_thousand_stars(serve: Serve, backfill: Backfill) -> None:
     """REST would end at 40,000. What is stored is not kept: for all of them the worker takes hardly more memory than
     for a tenth of them."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import exports as github_exports
@@ -140,6 +141,7 @@ async def stored_threads(connection: asyncpg.Connection, full_name: str) -> dict
     return {thread["number"]: thread for thread in found.values()}
 
 
+@pytest.mark.long
 async def test_real_repositories_are_stored_record_by_record(
     exports: Path, serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
 ) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pytest
 
 from messages import DataType
 from sandbox.github.faults import Fault, Touch
@@ -96,6 +97,7 @@ async def test_a_worker_whose_heartbeats_stay_away_is_replaced(
     await check(backfill.dsn, repository)
 
 
+@pytest.mark.long
 async def test_ten_kills_leave_the_database_of_an_undisturbed_run(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:

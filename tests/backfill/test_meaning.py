@@ -33,6 +33,7 @@ QUESTIONS = {
 """Asked of all three repositories at once, some 1,800 threads."""
 
 
+@pytest.mark.long
 async def test_ten_questions_find_the_threads_meant(
     exports: Path,
     serve: Callable[..., StandIn],
@@ -47,7 +48,7 @@ async def test_ten_questions_find_the_threads_meant(
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(*repositories)
-    job = await backfill.completed(await backfill.start(workspace_id, types=()))
+    job = await backfill.completed(await backfill.start(workspace_id, types=("pull_requests", "issues", "embeddings")))
     threads = sum(len(each.issues) + len(each.pull_requests) for each in repositories)
     [embedded] = await backfill.rows(
         "select sum(embeddings_count) as number from workspace_backfill_progress where backfill_job_id = $1", job["id"]

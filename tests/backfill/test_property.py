@@ -43,7 +43,7 @@ FOUND = {
 """Each lost a row once."""
 
 PROFILES = {
-    "quick": settings(max_examples=25, derandomize=True, database=None),
+    "quick": settings(max_examples=12, derandomize=True, database=None),
     "deep": settings(max_examples=int(os.environ.get("EXAMPLES", "1000"))),
 }
 COMMON = settings(
@@ -101,6 +101,7 @@ async def _agrees(it: Play, played: Played, when: str) -> None:
     assert not found, "\n".join((when, *found))
 
 
+@pytest.mark.long
 @COMMON
 @given(scenario=scenarios())
 async def test_whatever_happens_postgres_agrees_with_github(scenario: Scenario, dsn: str) -> None:

@@ -78,6 +78,7 @@ def test_exports_are_bought_whole(exports: Path) -> None:
     assert asked.days == 10_000
 
 
+@pytest.mark.long
 async def test_it_uses_what_it_is_given_and_leaves_nothing(
     programs: Processes, postgres: Postgres, temporal: Temporal, empty_database: str, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def reasons(recorded: list[RepositoryTransition], name: str) -> list[str | None]
 # --- Another job ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_repositories_behind_another_job_take_no_place_and_say_whom_they_wait_for(
     temporal_client: Client,
 ) -> None:
