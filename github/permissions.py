@@ -11,7 +11,7 @@ from graphql import DocumentNode, FieldNode, InlineFragmentNode, Visitor, visit
 from graphql.language.visitor import IDLE, REMOVE
 
 from github.nodes import Path
-from rows import Note
+from rows import Note, Page
 
 TEAMS = "teams"
 """Fields of a Team: a token needs the scope read:org for them, an App the permission Members: read."""
@@ -23,7 +23,11 @@ FIELDS: Mapping[str, str] = {
 REMEMBERED = 3_600.0
 """Seconds that a permission is taken for missing: it may have been granted by then."""
 REQUESTED_REVIEWERS = "requested_reviewers"
+NOTED = (*FIELDS, REQUESTED_REVIEWERS)
+"""What `notes` call what is missing."""
 _REVIEWER = "requestedReviewer"
+HIDDEN_TEAM = "team"
+"""Stands in events for a team whose fields were left out."""
 
 
 def field_of(path: Path) -> str | None:
@@ -62,6 +66,14 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
     if refused:
         found[REQUESTED_REVIEWERS] = refused[-1]
     return [Note("refused", what, None, "", 1, words) for what, words in found.items()]
+
+
+def lacks_permissions(page: Page) -> set[str]:
+    """What this page of pull requests lacks for want of a permission, as `notes` call it."""
+    lacks = {note.what for note in page.hidden if note.number is None}
+    if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
+        lacks.add(REQUESTED_REVIEWERS)
+    return lacks
 
 
 class Withheld:

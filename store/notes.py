@@ -50,6 +50,12 @@ where repository_id = $1 and data_type = $2 and node_id <> '' and seen_by is dis
 order by number, what, node_id limit $4
 """
 
+_OF_PERMISSIONS = f"""
+select {_FIELDS} from backfill_notes
+where repository_id = $1 and data_type = $2 and node_id = '' and what = any($4::text[]) and seen_by is distinct from $3
+order by what
+"""
+
 _PAGE = f"""
 select {_FIELDS} from backfill_notes
 where repository_id = $1 and data_type = $2 and (what, node_id) > ($3, $4)
@@ -122,6 +128,13 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
     Whoever looks either writes the note again or resolves it: both take it out of this list, so that it ends.
     """
     rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
+    return [_note(row) for row in rows]
+
+
+async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
+    """Notes of what all threads of the repository lack alike, that other jobs wrote and this one has not seen again."""
+    _, repository_id, data_type = sweep.key
+    rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]
 
 

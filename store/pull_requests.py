@@ -124,6 +124,35 @@ where p.id = d.id and p.reviewer_data is distinct from d.data
 """
 
 
+_LACKS = {
+    "commits": "p.commits is null",
+    "deployment": """
+        exists (select from issue_events e where e.pull_request_id = p.id and e.event_type = 'deployed'
+          and e.payload ->> 'deployment' is null)
+    """,
+    "requested_reviewers": """
+        exists (select from issue_events e where e.pull_request_id = p.id
+          and e.event_type in ('review_requested', 'review_request_removed')
+          and coalesce(e.payload ->> 'requested_reviewer', 'team') = 'team')
+    """,
+}
+"""What a pull request lacks that was fetched without a permission (`github.permissions`)."""
+
+
+async def lacking(
+    connection: Connection, repository_id: str, what: str, since: datetime, limit: int
+) -> list[tuple[str, int]]:
+    """(node id, number) of fetched pull requests, updated since then, that lack what needs a permission."""
+    rows = await connection.fetch(
+        f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"
+        f" and p.gone_at is null and p.updated_at >= $2 and {_LACKS[what]} order by p.number desc limit $3",
+        repository_id,
+        since,
+        limit,
+    )
+    return [(row["node_id"], row["number"]) for row in rows]
+
+
 async def write(
     connection: Connection,
     repository_id: str,

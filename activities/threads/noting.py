@@ -9,7 +9,10 @@ from github.thread_types import ThreadType
 from github.threads import Threads, hidden_in
 from rows import Note, Part
 
-OF_A_THREAD = ("thread", "timeline", "comments", "reviews")
+OF_A_THREAD = (
+    *("thread", "timeline", "comments", "reviews"),
+    *("labels", "assignees", "review requests", "linked pull requests"),
+)
 """What a thread that is read whole has shown of itself."""
 
 

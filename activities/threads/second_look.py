@@ -5,10 +5,12 @@ shown again becomes a part, and is stored whatever hid it.
 """
 
 import random
+from datetime import datetime
 from functools import partial
 
 import structlog
 
+from activities.threads import noting
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -17,10 +19,11 @@ from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
 from github.node_ids import database_id
+from github.permissions import NOTED, lacks_permissions
 from github.thread_types import ThreadType
-from github.threads import noted, read_items, read_shown
+from github.threads import noted, read_items, read_shown, read_threads
 from rows import Note, Part, PartKind
-from store import notes, threads
+from store import notes, pull_requests, threads
 from store.database import Database
 from store.sweeps import Sweep
 
@@ -32,6 +35,10 @@ CHILDREN = 100
 MOST_LOOKS = 3
 """Requests for things that failed at every size: all at once, then halves."""
 MOST_NOTES = 1_000
+MOST_LACKING = 5_000
+"""Pull requests that are read again in one job once a permission is granted."""
+ASKED_OF_EACH = 5
+"""Pull requests by which it is seen whether a permission is granted."""
 MOST_GONE = 100
 """Threads that GitHub said are gone: the latest to go are asked for again, in one request."""
 CONNECTIONS: dict[str, PartKind] = {
@@ -72,6 +79,9 @@ class SecondLook:
             gone = await threads.gone(connection, table, repository_id, self._sweep.cutoff_at, MOST_GONE)
             ids = await threads.ids_by_node(connection, table, [note.node_id for note in left])
             self._stored = await threads.count_children(connection, table, [note.node_id for note in left])
+            of_permissions = await notes.of_permissions(connection, self._sweep, NOTED)
+        if of_permissions:
+            return await self._look_at_permissions(position, of_permissions)
         if not left and not gone:
             return None
         self._sizes.ask("shown")
@@ -81,28 +91,65 @@ class SecondLook:
         for note in left:
             if note.what in CONNECTIONS and note not in unavailable:
                 turn.put.append(self._part(note, ids, position))
+            elif note.what not in CONNECTIONS and note.what != "thread":
+                # Labels, assignees, ...: a thread's own fields come with it.
+                turn.put.append(Part("thread", note.node_id, note.number, _as_of(position)))
         await self._look_at_unavailable(turn, unavailable, ids, position)
         log.info("looked again at what was noted", notes=len(left), gone=len(gone), to_read=len(turn.put))
         return turn
 
     def _part(self, note: Note, ids: dict[str, int], position: ThreadPosition) -> Part:
-        began_at = position.as_of
-        assert began_at is not None, "the catch-up fixes it"
         parent = ids.get(note.node_id) or database_id({"id": note.node_id})
         kind = CONNECTIONS[note.what]
         stored = self._stored.get(note.node_id)
         expected = stored + note.count if stored is not None else None
         return Part(
-            kind, note.node_id, note.number, began_at, expected=expected, parent=parent, reading=noted(note.count)
+            kind,
+            note.node_id,
+            note.number,
+            _as_of(position),
+            expected=expected,
+            parent=parent,
+            reading=noted(note.count),
         )
+
+    async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
+        """What all pull requests lack alike, for want of a permission: once some show it, all that lack it are read."""
+        repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
+        async with self._database.transaction() as connection:
+            lacking = {
+                note.what: await pull_requests.lacking(connection, repository_id, note.what, since, MOST_LACKING)
+                for note in left
+            }
+        self._sizes.ask("shown")
+        asked = {each for of_one in lacking.values() for each in of_one[:ASKED_OF_EACH]}
+        parts = [Part("thread", node_id, number, _as_of(position)) for node_id, number in sorted(asked)]
+        turn, refused = Turn(position), set[str]()
+        if parts:
+            try:
+                read = await self._look_ahead.send(partial(read_threads, self._github, self._type, parts))
+            except TooLarge:
+                return Turn(position, noted=left)
+            turn = Turn(position, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)
+            noting.note(turn, self._type, read)
+            refused = lacks_permissions(read.page)
+        for each in left:
+            found = lacking[each.what]
+            if each.what in refused or len(found) == MOST_LACKING:
+                turn.noted.append(each)
+            else:
+                turn.resolved.append((each.what, each.node_id))
+            if each.what not in refused:
+                rest = [Part("thread", node_id, number, _as_of(position)) for node_id, number in found]
+                turn.put += [part for part in rest if part not in parts]
+        return turn
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
         """Whole threads: those that are shown are read."""
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
         node_ids = list(numbers)
-        began_at = turn.position.as_of
-        assert began_at is not None, "the catch-up fixes it"
+        began_at = _as_of(turn.position)
         for start in range(0, len(node_ids), AT_ONCE):
             some = node_ids[start : start + AT_ONCE]
             try:
@@ -168,3 +215,8 @@ class SecondLook:
             turn.points += read.cost
             answered.update(group)
         return answered
+
+
+def _as_of(position: ThreadPosition) -> datetime:
+    assert position.as_of is not None, "the catch-up fixes it"
+    return position.as_of

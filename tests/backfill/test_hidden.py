@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.github.faults import BrokenField, EndlessPages, Miscounted, Refused
+from sandbox.github.faults import BrokenField, EndlessPages, Miscounted, Refused, refused_commits, refused_teams
 from sandbox.github.generate import Plan
 from tests.backfill.reading import Read, Reading
 from tests.shop import connected
@@ -162,6 +162,41 @@ async def test_a_timeline_that_leads_nowhere_is_noted_with_what_is_missing(read:
     [(kind, what, _, count)] = await notes(reading)
     assert (kind, what) == ("hidden", "timeline")
     assert count > 0
+    reading.github.faults.clear()
+    await completed(reading, "issues")
+    assert await notes(reading) == []
+    await reading.agrees()
+
+
+@pytest.mark.parametrize("what", ["commits", "requested_reviewers"])
+async def test_what_a_permission_hid_of_all_threads_is_read_again_once_it_is_granted(what: str, read: Read) -> None:
+    reading = read(PULLS)
+    team = reading.repository.world.team("acme", "crew")
+    for pull in list(reading.repository.pull_requests.values())[::4]:
+        pull.request_review(team)
+    faults = reading.github.faults
+    faults.add(refused_commits() if what == "commits" else refused_teams(), times=None)
+    await completed(reading, "pull_requests")
+    assert await notes(reading) == [("refused", what, None, 1)]
+    assert await completed(reading, "pull_requests") <= 6
+    assert await notes(reading) == [("refused", what, None, 1)]
+    faults.clear()
+    assert await completed(reading, "pull_requests") <= 6
+    assert await notes(reading) == []
+    await reading.agrees()
+    assert await completed(reading, "pull_requests") <= 3, "nothing is left to look at"
+
+
+async def test_labels_that_were_hidden_are_read_again_once_they_are_shown(read: Read) -> None:
+    reading = read(ISSUES)
+    thread = next(issue for issue in reading.repository.issues.values() if issue.labels)
+    hidden = thread.labels[0]
+    others = [each for each in reading.repository.issues.values() if hidden in each.labels]
+    reading.github.faults.add(Refused("Label", "name", when=lambda label, _: label is hidden), times=None)
+    await completed(reading, "issues")
+    assert ("hidden", "labels", thread.number, 1) in await notes(reading)
+    await completed(reading, "issues")
+    assert len([note for note in await notes(reading) if note[1] == "labels"]) == len(others)
     reading.github.faults.clear()
     await completed(reading, "issues")
     assert await notes(reading) == []
