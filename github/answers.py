@@ -61,6 +61,8 @@ class Raw:
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    requests: int = 1
+    """Sent for it, redirects included: GitHub counts each."""
 
 
 _ABOVE_THE_LIST: tuple[Path, ...] = ((), ("repository",), ("repository", "threads"))
@@ -122,7 +124,7 @@ def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
         content,
         asked_at(raw.headers, raw.seconds),
         raw.seconds,
-        cost=1,
+        cost=raw.requests,
         estimate=1,
         next_path=path_below(pages.get("next"), base),
         last_page=page_of(pages.get("last")),

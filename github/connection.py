@@ -89,7 +89,7 @@ class Connection:
                 max_redirects=MOST_REDIRECTS,
             ) as response:
                 raw = await response.read()
-                return Raw(response.status, response.headers, raw, monotonic() - started)
+                return Raw(response.status, response.headers, raw, monotonic() - started, 1 + len(response.history))
         except TimeoutError as error:
             raise TooLarge("timeout", f"GitHub did not answer within {TIMEOUT_SECONDS:.0f} s") from error
         except aiohttp.ClientConnectorError as error:

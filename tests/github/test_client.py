@@ -381,6 +381,7 @@ async def test_a_rename_is_followed(clients: Clients, repository: Repository) ->
     answer = await github.rest("/repos/acme/rocket")
     assert (answer.data["full_name"], answer.data["id"]) == ("acme/saucer", repository.database_id)
     assert [entry.status for entry in asked(clients)] == [301, 200]
+    assert answer.cost == 2, "GitHub counts the redirect, too"
 
 
 async def test_two_workers_keep_under_every_secondary_limit_together(
