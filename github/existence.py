@@ -1,6 +1,6 @@
-"""Whether what a list does not show any more exists: GitHub's own word, by node id."""
+"""Whether what a list does not show exists: GitHub's own word, by node id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,10 +13,12 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """Of the ids that were asked for, those in neither set are refused, or got no answer."""
+    """Of the ids that were asked for, those in none of these got no answer."""
 
     gone: frozenset[str]
     found: frozenset[str]
+    refused: Mapping[str, str]
+    """With GitHub's words."""
     account: str
     """Who was told so: another one may be shown more."""
     asked_at: datetime
@@ -26,10 +28,12 @@ class Existence:
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
     """Asks for at most `MOST` node ids. Raises as `GitHub.graphql` does, also where the repository is not shown."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
-    gone, found = set(), set()
+    gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):
         if isinstance(node, GoneNode):
             gone.add(node_id)
-        elif node and not isinstance(node, Hidden):
+        elif isinstance(node, Hidden):
+            refused[node_id] = node.words
+        elif node:
             found.add(node_id)
-    return Existence(frozenset(gone), frozenset(found), answer.account, answer.asked_at, answer.cost)
+    return Existence(frozenset(gone), frozenset(found), refused, answer.account, answer.asked_at, answer.cost)

@@ -206,33 +206,6 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     return threads
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """Which of some things GitHub shows, by node id."""
-
-    shown: set[str]
-    gone: set[str]
-    refused: dict[str, str]
-    """With GitHub's words."""
-    cost: int
-
-
-async def read_shown(github: GitHub, node_ids: Sequence[str]) -> Presence:
-    """Whether GitHub shows, refuses or no longer has each of up to 100 things: one point. Raises `TooLarge`."""
-    answer = await github.graphql("Shown", {"ids": list(node_ids)}, requests=1)
-    found = Presence(set(), set(), {}, answer.cost)
-    for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):
-        if isinstance(node, GoneNode):
-            found.gone.add(node_id)
-        elif isinstance(node, Hidden):
-            found.refused[node_id] = node.words
-        elif node:
-            found.shown.add(node_id)
-        else:
-            raise TooLarge("null_node", f"GitHub left out one of {len(node_ids)} things asked for together")
-    return found
-
-
 def _threads(answer: Answer, kind: ThreadType) -> Threads:
     page = Page(answer.asked_at, kind.kind, account=answer.account)
     threads = Threads(page, cost=answer.cost, seconds=answer.seconds)

@@ -12,16 +12,17 @@ import structlog
 
 from activities.threads import noting
 from activities.threads.look_ahead import LookAhead
-from activities.threads.page_sizes import PageSizes
+from activities.threads.page_sizes import CHILDREN, PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.timeline_by_type import again, types_in
 from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
+from github.existence import MOST, read_existence
 from github.node_ids import database_id
 from github.permissions import NOTED, lacks_permissions
 from github.thread_types import ThreadType
-from github.threads import noted, read_items, read_shown, read_threads
+from github.threads import noted, read_items, read_threads
 from rows import Note, Part, PartKind
 from store import notes, pull_requests, threads
 from store.database import Database
@@ -30,8 +31,7 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-"""Things whose presence one request asks for."""
-CHILDREN = 100
+"""Connections that one request asks for."""
 MOST_LOOKS = 3
 """Requests for things that failed at every size: all at once, then halves."""
 MOST_NOTES = 1_000
@@ -150,22 +150,23 @@ class SecondLook:
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
         node_ids = list(numbers)
         began_at = _as_of(turn.position)
-        for start in range(0, len(node_ids), AT_ONCE):
-            some = node_ids[start : start + AT_ONCE]
+        for start in range(0, len(node_ids), MOST):
+            some = node_ids[start : start + MOST]
             try:
-                found = await self._look_ahead.send(partial(read_shown, self._github, some))
+                told = await self._look_ahead.send(partial(read_existence, self._github, some))
             except TooLarge:
                 turn.noted += [of_notes[each] for each in some if each in of_notes]
                 continue
-            turn.points += found.cost
-            # A note's thread that is gone is read too: that marks it.
-            to_read = [each for each in some if each in found.shown or (each in found.gone and each in of_notes)]
-            turn.put += [Part("thread", each, numbers[each], began_at, reading=noted(1)) for each in to_read]
-            turn.noted += [
-                of_notes[each]._replace(kind="refused", words=words)
-                for each, words in found.refused.items()
-                if each in of_notes
-            ]
+            turn.points += told.cost
+            for each in some:
+                noted_so_far = of_notes.get(each)
+                if each in told.found or (each in told.gone and noted_so_far):
+                    # A note's thread that is gone is read too: that marks it.
+                    turn.put.append(Part("thread", each, numbers[each], began_at, reading=noted(1)))
+                elif noted_so_far and each in told.refused:
+                    turn.noted.append(noted_so_far._replace(kind="refused", words=told.refused[each]))
+                elif noted_so_far:
+                    turn.noted.append(noted_so_far)
 
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
