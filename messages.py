@@ -22,6 +22,7 @@ Leg = Literal["recent", "historical"]
 LEGS: tuple[Leg, ...] = ("recent", "historical")
 """The two legs of every sweep, in their order: the last 90 days of all repositories, then what is older."""
 
+AddonStatus = Literal["active", "inactive", "expired", "canceled"]
 JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
 PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})

@@ -1,8 +1,9 @@
 """Keeps Postgres and Temporal of one mind about jobs, whichever of them was away and whoever was killed in between.
 
 A job that was committed and never heard is signaled. A job whose workflow is gone (termination and crashes run no code)
-is signaled again if it had not begun, and ended with the reason if it had; so is a reading of GH Archive. A repository
-that was added to a workspace with the add-on gets a job. Runs in every worker and webhook server.
+is signaled again if it had not begun, and ended with the reason if it had; so is a reading of GH Archive. A workflow is
+told which of its jobs is to stop. Add-ons lapse, and workspaces and repositories that come, go or change hands are
+followed (`polar.purchases.follow`). Runs in every worker and webhook server.
 """
 
 import asyncio
@@ -25,21 +26,23 @@ from messages import (
     ARCHIVE,
     WORKSPACE_BACKFILL,
     ArchiveRead,
+    Cancel,
     Failure,
     Retry,
     WorkspaceBackfill,
     archive_workflow_id,
     workspace_workflow_id,
 )
+from polar import purchases
 from store import archive_reads, budgets, jobs
 from store.database import Connection, Database
-from store.jobs import Open, Unheard
+from store.jobs import Open, Stopping, Unheard
 
 INTERVAL = timedelta(seconds=1)
 QUIET = timedelta(seconds=3)
 """A workflow that ends and leaves its job pending is started again no more often than this."""
-ADDED = timedelta(seconds=5)
-"""How often repositories are looked for that were added to workspaces."""
+FOLLOWED = timedelta(seconds=5)
+"""How often add-ons that lapsed are looked for, and workspaces and repositories that came, went or changed hands."""
 FORGETTING = timedelta(hours=1)
 REQUESTS_KEPT = timedelta(days=7)
 """For so long it can be looked up what a request cost; every hour older ones are forgotten."""
@@ -76,6 +79,23 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
     async with database.transaction() as connection:
         await jobs.heard(connection, job, first_run_id=handle.first_execution_run_id)
     log.info("job signaled", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
+
+
+async def stop(client: Client, database: Database, job: Stopping) -> None:
+    """Tells a workspace's workflow to stop a job at the boundary of a page, and notes that it heard.
+
+    A workflow that is gone hears nothing; its job is ended elsewhere. Raises `Unreachable` if Temporal does not answer.
+    """
+    handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
+    try:
+        await handle.signal("cancel", Cancel(job_id=job.job_id), rpc_timeout=ANSWER)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise unreachable(error) from error
+        return
+    async with database.transaction() as connection:
+        await jobs.heard_to_stop(connection, job)
+    log.info("job told to stop", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
 
 
 async def start_archive(
@@ -153,7 +173,7 @@ class Reconciler:
         self._usable: frozenset[str] | None = None
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
-        self._added_at = -ADDED.total_seconds()
+        self._followed_at = -FOLLOWED.total_seconds()
         self._forgot_at = monotonic()
 
     @property
@@ -199,18 +219,34 @@ class Reconciler:
 
     async def reconcile(self) -> None:
         """One round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""
+        # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
+        await self._follow_addons()
         if self._client is None:
             self._client = await temporal.connect()
         if self._usable is None:
             self._usable = await temporal.register_search_attributes(self._client)
         await self._compare(self._client)
         async with self._database.transaction() as connection:
+            stopping = await jobs.stopping(connection)
             waiting = await jobs.unheard(connection)
+        for each in stopping:
+            await stop(self._client, self._database, each)
         for job in waiting:
             await signal(self._client, self._database, job, usable=self._usable, task_queue=self._task_queue)
         if monotonic() - self._forgot_at >= FORGETTING.total_seconds():
             self._forgot_at = monotonic()
             await budgets.forget(self._database, REQUESTS_KEPT)
+
+    async def _follow_addons(self) -> None:
+        if monotonic() - self._followed_at < FOLLOWED.total_seconds():
+            return
+        async with self._database.transaction() as connection:
+            followed = await purchases.follow(connection, datetime.now(UTC))
+        if followed is None:
+            return  # another process is at it
+        self._followed_at = monotonic()
+        if followed.job_ids or followed.stopped:
+            log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
         async with self._database.transaction() as connection:
@@ -227,10 +263,6 @@ class Reconciler:
                         await _give_up(connection, job, life)
             await self._compare_archive(client, connection)
             await jobs.estimate(connection)
-            if monotonic() - self._added_at >= ADDED.total_seconds():
-                for job_id in await jobs.create_added(connection):
-                    log.info("repositories were added to a workspace", job=job_id)
-                self._added_at = monotonic()
 
     async def _compare_archive(self, client: Client, connection: Connection) -> None:
         """A reading whose workflow never was is started; one whose workflow is gone has failed."""

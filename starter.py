@@ -44,7 +44,7 @@ from store import archive_reads, embeddings, jobs
 from store.archive_reads import ArchiveView
 from store.database import Database
 from store.embeddings import Hit
-from store.jobs import JobSummary, JobView, RepositoryView, TypeView
+from store.jobs import AddonView, JobSummary, JobView, RepositoryView, TypeView
 
 INTERRUPTED = 130
 MOST_DAYS = 36_500
@@ -635,8 +635,21 @@ def _headlines(job: JobView) -> list[str]:
     if job.addon:
         until = f", until {_date(job.addon.expires_at)}" if job.addon.expires_at else ""
         bought = f", bought {_date(job.addon.purchased_at)}" if job.addon.purchased_at else ""
-        lines.append(f"add-on: {job.addon.retention_days} days, {job.addon.status}{bought}{until}")
+        lines.append(f"add-on: {job.addon.retention_days} days, {job.addon.status}{bought}{until}{_outlook(job.addon)}")
     return lines
+
+
+def _outlook(addon: AddonView) -> str:
+    """What is going to become of the add-on, if it is not just renewed."""
+    words = []
+    if addon.past_due:
+        words.append("a payment is past due: Polar tries again, and the add-on stays until Polar revokes it")
+    if addon.renews is False:
+        words.append("canceled, ends then")
+    if addon.changes_at:
+        plan = f"{addon.changes_to_days} days" if addon.changes_to_days else "another product"
+        words.append(f"{plan} from {_date(addon.changes_at)}")
+    return "".join(f"; {each}" for each in words)
 
 
 def _progress(job: JobView) -> str:

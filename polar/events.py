@@ -1,12 +1,13 @@
-"""What is read from Polar's events: only what a purchase needs, so that what Polar adds to them loses nothing.
+"""Reads Polar's events: only what a purchase needs, so that a field or a type that Polar adds loses nothing.
 
-Polar's JSON is snake_case: `{type, timestamp, data: {...}}`. Fields that we could do without are read leniently: one
-that has another shape than expected is as good as absent.
+Polar's JSON is snake_case: `{type, timestamp, data: {...}}`. `data` of a `subscription.*` event is the subscription, of
+`order.paid` an order with the subscription in it. Optional fields are read leniently: one that has another shape than
+expected counts as absent.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,14 +19,8 @@ from pydantic import (
     WrapValidator,
 )
 
-AddonStatus = Literal["active", "inactive", "expired", "canceled"]
-
-_STATUSES: Mapping[str, AddonStatus] = {
-    "active": "active",
-    "trialing": "active",
-    "incomplete_expired": "expired",
-    "canceled": "canceled",
-}
+ORDER_PAID = "order.paid"
+"""The only event of an order that is read: a refund by itself ends nothing."""
 
 
 def _storable(value: str) -> str:
@@ -66,8 +61,15 @@ class Metadata(_Part):
     user_id: Lenient[Text] = None
 
 
+class PendingUpdate(_Part):
+    """A change of plan that waits for the next period."""
+
+    product_id: Lenient[Text] = None
+    applies_at: Lenient[Moment] = None
+
+
 class Subscription(_Part):
-    """`data` of a `subscription.*` event: the whole subscription as it stood when the event was made."""
+    """A subscription as it stood when the event was made; inside an order it may be older than that."""
 
     id: Required
     status: Required
@@ -75,22 +77,13 @@ class Subscription(_Part):
     customer_id: Lenient[Text] = None
     customer: Lenient[Customer] = None
     metadata: Lenient[Metadata] = None
+    modified_at: Lenient[Moment] = None
     started_at: Lenient[Moment] = None
-    current_period_start: Lenient[Moment] = None
     current_period_end: Lenient[Moment] = None
     cancel_at_period_end: Lenient[bool] = None
     ends_at: Lenient[Moment] = None
     ended_at: Lenient[Moment] = None
-
-    @property
-    def addon_status(self) -> AddonStatus:
-        """What this means for the addon. A status that Polar invents is not one that was paid for."""
-        return _STATUSES.get(self.status, "inactive")
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When it ended, will end by a cancellation, or is due for renewal: the first of these that is known."""
-        return self.ended_at or self.ends_at or self.current_period_end
+    pending_update: Lenient[PendingUpdate] = None
 
     @property
     def buyer_claims(self) -> tuple[tuple[str, str | None], ...]:
@@ -102,7 +95,7 @@ class Subscription(_Part):
 
 
 class SubscriptionEvent(_Part):
-    """A `subscription.*` event. `at` orders the events of one subscription."""
+    """An event with the subscription that it tells of. `at` is when Polar made the event."""
 
     type: Required
     at: Moment
@@ -110,23 +103,28 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """What kind of event this says it is, for the record; empty if it does not say."""
+    """The event's type, for the record; empty if it has none."""
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """The event, or None if it is not about a subscription or lacks what identifies one.
+    """The event; None if it is not about a subscription, or lacks what identifies one.
 
     An event without a readable `timestamp` is as old as its arrival.
     """
-    if not isinstance(payload, Mapping) or not type_of(payload).startswith("subscription."):
+    if not isinstance(payload, Mapping):
+        return None
+    kind, data = type_of(payload), payload.get("data")
+    if kind == ORDER_PAID:
+        data = data.get("subscription") if isinstance(data, Mapping) else None
+    elif not kind.startswith("subscription."):
         return None
     try:
         return SubscriptionEvent(
-            type=type_of(payload),
+            type=kind,
             at=_Stamp.model_validate(payload).timestamp or received_at,
-            subscription=Subscription.model_validate(payload.get("data")),
+            subscription=Subscription.model_validate(data),
         )
     except ValidationError:
         return None

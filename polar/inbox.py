@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -27,7 +27,7 @@ def pause(attempts: int) -> timedelta:
 
 
 class Inbox:
-    """Any number of processes may run one. `created` is called when a purchase has committed jobs."""
+    """Any number of processes may run one. `created` is called when an event has committed jobs, or that jobs stop."""
 
     def __init__(self, database: Database, products: Mapping[str, int], created: Callable[[], None]) -> None:
         self._database = database
@@ -101,15 +101,16 @@ class Inbox:
         if event is None:
             log.info("delivery finished", meaning="none")
             return False
-        recorded = await purchases.record(connection, event, self._products)
+        recorded = await purchases.record(connection, event, self._products, datetime.now(UTC))
         log.info(
             "delivery finished",
             polar_subscription=event.subscription.id,
             addon=str(recorded.addon_id) if recorded.addon_id else None,
             jobs=recorded.job_ids,
+            stopped=recorded.stopped,
             notes=recorded.notes,
         )
-        return bool(recorded.job_ids)
+        return bool(recorded.job_ids or recorded.stopped)
 
     async def _postpone(self, connection: Connection, delivery: Delivery, error: str) -> None:
         wait = pause(delivery.attempts)

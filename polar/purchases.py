@@ -1,13 +1,16 @@
-"""What a subscription's event means here: an add-on, more retention, and one job for each workspace of the buyer."""
+"""Records what Polar's events say: the add-on, what its buyer's workspaces keep, and their jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from errors import RetryNow
+from polar import addon_life, events
+from polar.addon_life import Change, Known, Snapshot
 from polar.events import Subscription, SubscriptionEvent
-from store import addons, jobs
-from store.addons import Buyer, Purchase
+from store import addons, deliveries, jobs
+from store.addons import AddonRow, Buyer
 from store.database import Connection
 
 
@@ -17,50 +20,114 @@ class Recorded:
 
     addon_id: UUID | None = None
     job_ids: tuple[str, ...] = ()
+    """Jobs that were created or asked for again."""
+    stopped: tuple[str, ...] = ()
+    """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
 
 
-async def record(connection: Connection, event: SubscriptionEvent, products: Mapping[str, int]) -> Recorded:
+async def record(
+    connection: Connection, event: SubscriptionEvent, products: Mapping[str, int], now: datetime
+) -> Recorded:
     """Records the event in the caller's transaction; doing it again changes nothing.
 
     Raises `RetryNow` with code `unknown_buyer` while nobody here is the buyer.
     """
     subscription = event.subscription
-    days = products.get(subscription.product_id)
-    status = subscription.addon_status
-    if days is None:
-        # The days stay as they were bought while the product does: it may only be missing from the setting.
-        product = await addons.known(connection, subscription.id)
-        if product is None:
-            return Recorded(notes=("the product is not one that extends retention",))
-        if product != subscription.product_id and status == "active":
-            status = "inactive"
+    if subscription.product_id not in products and await addons.known(connection, subscription.id) is None:
+        return Recorded(notes=("the product is not one that extends retention",))
     buyer, notes = await _buyer(connection, subscription)
-    purchase = Purchase(
-        polar_subscription_id=subscription.id,
-        product_id=subscription.product_id,
+    await addons.lock(connection, buyer)
+    row = await addons.known(connection, subscription.id)
+    known = _known(row) if row else None
+    story = [addon_life.snapshot(event), *([] if row else await _left_alone(connection, subscription.id))]
+    change = addon_life.advance_all(known, story, products, now)
+    if change.known is None or change.known == known:
+        return Recorded(notes=(*notes, "nothing new"))
+    addon_id = await addons.record(connection, buyer, subscription.id, _row(change.known, products))
+    settled = await settle(connection, buyer.app_user_id)
+    created = await _start(connection, buyer, subscription.id, addon_id, change)
+    return Recorded(addon_id, (*settled.job_ids, *created), settled.stopped, notes)
+
+
+async def _left_alone(connection: Connection, polar_subscription_id: str) -> list[Snapshot]:
+    """What events said that were left alone because the subscription had a product that is none of ours."""
+    kept = await deliveries.finished_of(connection, polar_subscription_id)
+    read = [events.read(each.payload, each.received_at) for each in kept]
+    return [addon_life.snapshot(each) for each in read if each is not None]
+
+
+async def settle(connection: Connection, owner: UUID | None) -> Recorded:
+    """Brings the workspaces of an owner (`app_users.id`), or all, to what active add-ons grant them now: how long they
+    keep data, which jobs stop, and which go on."""
+    await addons.update_retention(connection, owner)
+    stopped = await jobs.stop_unpaid(connection, owner)
+    return Recorded(job_ids=await jobs.resume_paid(connection, owner), stopped=stopped)
+
+
+async def _start(
+    connection: Connection, buyer: Buyer, polar_subscription_id: str, addon_id: UUID, change: Change
+) -> tuple[str, ...]:
+    if change.do != "start" or change.known is None or change.known.retention_days is None:
+        return ()
+    days = change.known.retention_days
+    return await jobs.create_bought(
+        connection,
+        buyer.app_user_id,
+        addon_id=addon_id,
         retention_days=days,
-        status=status,
-        at=event.at,
-        started_at=subscription.started_at,
-        expires_at=subscription.expires_at,
+        purchase_key=f"{polar_subscription_id}:{days}",
+    )
+
+
+async def follow(connection: Connection, now: datetime) -> Recorded | None:
+    """What no event tells of: add-ons that lapse, workspaces and repositories that come and go, other owners.
+
+    None if somebody else changes add-ons at this moment.
+    """
+    if not await addons.lock_all(connection):
+        return None
+    for polar_subscription_id, row in (await addons.due(connection, now)).items():
+        change = addon_life.lapse(_known(row), now)
+        if change.do == "stop" and change.known is not None:
+            await addons.expire(connection, polar_subscription_id, change.known.status)
+    settled = await settle(connection, None)
+    return Recorded(job_ids=(*settled.job_ids, *await jobs.create_added(connection)), stopped=settled.stopped)
+
+
+def _known(row: AddonRow) -> Known:
+    """Rows of the first release have less in their metadata."""
+    told = {"current_period_end": row.expires_at, **row.metadata, "at": row.at, "product_id": row.product_id}
+    paid_at, unpaid_at = (row.metadata.get(name) for name in ("paid_at", "unpaid_at"))
+    return Known(
+        told=Snapshot.model_validate(told),
+        status=row.status,
+        retention_days=row.retention_days,
+        purchased_at=row.purchased_at,
+        activated_at=row.activated_at,
+        paid_at=datetime.fromisoformat(paid_at) if paid_at else row.activated_at,
+        unpaid_at=datetime.fromisoformat(unpaid_at) if unpaid_at else None,
+    )
+
+
+def _row(known: Known, products: Mapping[str, int]) -> AddonRow:
+    pending = known.told.pending_update
+    pending_days = products.get(pending.product_id or "") if pending else None
+    return AddonRow(
+        status=known.status,
+        product_id=known.told.product_id,
+        at=known.told.at,
+        retention_days=known.retention_days,
+        purchased_at=known.purchased_at,
+        activated_at=known.activated_at,
+        expires_at=known.told.expires_at,
         metadata={
-            "polar_event": event.type,
-            "polar_status": subscription.status,
-            "polar_customer_id": subscription.customer_id,
-            "cancel_at_period_end": subscription.cancel_at_period_end,
+            **known.told.to_metadata(),
+            "pending_days": pending_days,
+            "paid_at": known.paid_at,
+            "unpaid_at": known.unpaid_at,
         },
     )
-    addon = await addons.record(connection, buyer, purchase)
-    if addon is None:
-        return Recorded(notes=(*notes, "a newer event of this subscription was recorded before"))
-    if addon.status != "active":
-        return Recorded(addon_id=addon.id, notes=notes)
-    await addons.raise_retention(connection, buyer, addon.retention_days)
-    job_ids = await jobs.create_bought(
-        connection, buyer, addon, purchase_key=f"{subscription.id}:{addon.retention_days}"
-    )
-    return Recorded(addon_id=addon.id, job_ids=job_ids, notes=notes)
 
 
 async def _buyer(connection: Connection, subscription: Subscription) -> tuple[Buyer, tuple[str, ...]]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from messages import AddonStatus
 from store.database import Connection
 
 EXTENDED_DATA_RETENTION = "extended_data_retention"
@@ -21,25 +22,26 @@ class Buyer:
 
 
 @dataclass(frozen=True)
-class Purchase:
-    """What one event says of an add-on."""
+class AddonRow:
+    """What is stored of an add-on; `metadata` is what its newest event told, under names of Polar's."""
 
-    polar_subscription_id: str
+    status: AddonStatus
     product_id: str
-    retention_days: int | None
-    """None: the product is none of ours (any more); the days that are recorded stay."""
-    status: str
     at: datetime
-    started_at: datetime | None
+    """When Polar made the newest event."""
+    retention_days: int | None
+    purchased_at: datetime
+    activated_at: datetime | None
     expires_at: datetime | None
     metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Addon:
+    """One that grants retention."""
+
     id: UUID
     retention_days: int
-    status: str
 
 
 async def find_buyer(
@@ -69,52 +71,69 @@ async def find_buyer(
     return Buyer(**dict(row)) if row else None
 
 
-async def known(connection: Connection, polar_subscription_id: str) -> str | None:
-    """The product that the add-on of this Polar subscription has, None if there is no such add-on."""
-    product: str | None = await connection.fetchval(
-        "select coalesce(addon_product_id, '') from subscription_addons where polar_subscription_id = $1",
-        polar_subscription_id,
-    )
-    return product
-
-
-async def record(connection: Connection, buyer: Buyer, purchase: Purchase) -> Addon | None:
-    """Brings the add-on up to date; None if a newer event spoke already, and then nothing changes.
-
-    One row per Polar subscription. The buyer's base subscription is linked from one of them only (the host's key): from
-    the active one, if one is. Events of one buyer wait for each other here until their transactions end.
-    """
+async def lock(connection: Connection, buyer: Buyer) -> None:
+    """Nobody else changes the buyer's add-ons, nor all of them, until the transaction ends."""
+    await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended('subscription_addons', 0))")
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended('subscription_addons ' || $1, 0))", str(buyer.auth_user_id)
     )
-    row = await connection.fetchrow(
-        """
-        select id, last_event_at, retention_days from subscription_addons
-        where polar_subscription_id = $1
-           or (polar_subscription_id is null and subscription_id = $2 and addon_type = $3)
-        order by polar_subscription_id nulls last limit 1
-        for update
-        """,
-        purchase.polar_subscription_id,
-        buyer.subscription_id,
-        EXTENDED_DATA_RETENTION,
+
+
+async def lock_all(connection: Connection) -> bool:
+    """Whether nobody else changes any add-on until the transaction ends; False: somebody is at it now."""
+    alone: bool = await connection.fetchval(
+        "select pg_try_advisory_xact_lock(hashtextextended('subscription_addons', 0))"
     )
-    if row and row["last_event_at"] and row["last_event_at"] > purchase.at:
-        return None
-    addon_id = row["id"] if row else uuid4()
-    days = purchase.retention_days or (row["retention_days"] if row else None)
-    await _free_link(connection, buyer, purchase, addon_id)
-    recorded = await connection.fetchrow(
+    return alone
+
+
+_ROW = """
+    select status, coalesce(addon_product_id, '') as product_id, last_event_at as at, retention_days,
+           coalesce(purchased_at, last_event_at) as purchased_at, activated_at, expires_at,
+           coalesce(metadata, '{}') as metadata
+    from subscription_addons
+"""
+
+
+async def known(connection: Connection, polar_subscription_id: str) -> AddonRow | None:
+    """The add-on of this Polar subscription; None if no event told of it yet."""
+    row = await connection.fetchrow(
+        f"{_ROW} where polar_subscription_id = $1 and last_event_at is not null", polar_subscription_id
+    )
+    return AddonRow(**dict(row)) if row else None
+
+
+async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
+    """Active add-ons whose last known period is over, by Polar subscription."""
+    rows = await connection.fetch(
+        """
+        select polar_subscription_id from subscription_addons
+        where status = 'active' and expires_at <= $1 and polar_subscription_id is not null
+        order by 1
+        """,
+        now,
+    )
+    addons = {row[0]: await known(connection, row[0]) for row in rows}
+    return {polar_subscription_id: addon for polar_subscription_id, addon in addons.items() if addon is not None}
+
+
+async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
+    """Writes the add-on, one row a Polar subscription; answers its id.
+
+    A row from before, which no subscription of Polar's has yet, becomes this one.
+    """
+    addon_id: UUID = await connection.fetchval(
         """
         insert into subscription_addons as addon (
             id, user_id, addon_type, addon_product_id, polar_subscription_id, last_event_at, retention_days, status,
-            purchased_at, activated_at, expires_at, metadata, created_at, updated_at, subscription_id
+            purchased_at, activated_at, expires_at, metadata, created_at, updated_at
         )
-        select $1::uuid, $2, $4, $5, $6, $7::timestamptz, $8, $9, coalesce($10, $7),
-               case when $9 = 'active' then coalesce($10, $7) end, $11, $12, now(), now(),
-               case when not exists (
-                   select 1 from subscription_addons where subscription_id = $3 and addon_type = $4 and id <> $1
-               ) then $3::uuid end
+        values (coalesce((
+            select id from subscription_addons
+            where polar_subscription_id = $3
+               or (polar_subscription_id is null and subscription_id = $11 and addon_type = $2)
+            order by polar_subscription_id nulls last limit 1
+        ), gen_random_uuid()), $1, $2, $4, $3, $5, $6, $7, $8, $9, $10, $12, now(), now())
         on conflict (id) do update set
             user_id = excluded.user_id,
             addon_product_id = excluded.addon_product_id,
@@ -122,52 +141,117 @@ async def record(connection: Connection, buyer: Buyer, purchase: Purchase) -> Ad
             last_event_at = excluded.last_event_at,
             retention_days = excluded.retention_days,
             status = excluded.status,
-            purchased_at = coalesce(addon.purchased_at, excluded.purchased_at),
-            activated_at = coalesce(addon.activated_at, excluded.activated_at),
+            purchased_at = excluded.purchased_at,
+            activated_at = excluded.activated_at,
             expires_at = excluded.expires_at,
             metadata = coalesce(addon.metadata, '{}') || excluded.metadata,
-            updated_at = now(),
-            subscription_id = coalesce(excluded.subscription_id, addon.subscription_id)
-        returning id, retention_days, status
+            updated_at = now()
+        returning id
         """,
-        addon_id,
         buyer.auth_user_id,
-        buyer.subscription_id,
         EXTENDED_DATA_RETENTION,
-        purchase.product_id,
-        purchase.polar_subscription_id,
-        purchase.at,
-        days,
-        purchase.status,
-        purchase.started_at,
-        purchase.expires_at,
-        dict(purchase.metadata),
+        polar_subscription_id,
+        addon.product_id,
+        addon.at,
+        addon.retention_days,
+        addon.status,
+        addon.purchased_at,
+        addon.activated_at,
+        addon.expires_at,
+        buyer.subscription_id,
+        dict(addon.metadata),
     )
-    assert recorded is not None
-    return Addon(**dict(recorded))
+    await _link(connection, buyer)
+    return addon_id
 
 
-async def _free_link(connection: Connection, buyer: Buyer, purchase: Purchase, addon_id: UUID) -> None:
-    """An add-on that is over gives up its link to the base subscription to the one that becomes active."""
-    if purchase.status == "active" and buyer.subscription_id:
-        await connection.execute(
-            """
-            update subscription_addons set subscription_id = null, updated_at = now()
-            where subscription_id = $1 and addon_type = $2 and id <> $3 and status <> 'active'
-            """,
-            buyer.subscription_id,
-            EXTENDED_DATA_RETENTION,
-            addon_id,
-        )
-
-
-async def raise_retention(connection: Connection, buyer: Buyer, days: int) -> None:
-    """The buyer's workspaces keep their data for at least `days`; what keeps it longer stays as it is."""
+async def _link(connection: Connection, buyer: Buyer) -> None:
+    """The base subscription is linked from one add-on (the host's key): the active one with most days, bought first."""
+    if buyer.subscription_id is None:
+        return
+    best = await connection.fetchval(
+        """
+        select id from subscription_addons where user_id = $1 and addon_type = $2
+        order by (status = 'active') desc, retention_days desc nulls last, purchased_at nulls last,
+                 polar_subscription_id nulls last
+        limit 1
+        """,
+        buyer.auth_user_id,
+        EXTENDED_DATA_RETENTION,
+    )
     await connection.execute(
         """
-        update workspaces set data_retention_days = $2
-        where owner_id = $1 and coalesce(is_active, true) and coalesce(data_retention_days, 0) < $2
+        update subscription_addons set subscription_id = null, updated_at = now()
+        where subscription_id = $1 and addon_type = $2 and id <> $3
         """,
-        buyer.app_user_id,
-        days,
+        buyer.subscription_id,
+        EXTENDED_DATA_RETENTION,
+        best,
+    )
+    await connection.execute(
+        "update subscription_addons set subscription_id = $1 where id = $2 and subscription_id is distinct from $1",
+        buyer.subscription_id,
+        best,
+    )
+
+
+async def expire(connection: Connection, polar_subscription_id: str, status: AddonStatus) -> None:
+    """An active add-on whose time is over has this status now."""
+    await connection.execute(
+        """
+        update subscription_addons set status = $2, updated_at = now()
+        where polar_subscription_id = $1 and status = 'active'
+        """,
+        polar_subscription_id,
+        status,
+    )
+
+
+# Every workspace of the owner $1 (null: of all) with the days that his add-ons grant it; null if they grant none.
+OWNED = """
+    owned as (
+        select workspaces.id as workspace_id, workspaces.data_retention_days as keeps,
+               coalesce(workspaces.is_active, true) as is_active, app_users.auth_user_id as user_id,
+               addon.id as addon_id, addon.retention_days as days
+        from workspaces left join app_users on app_users.id = workspaces.owner_id
+        left join lateral (
+            select id, retention_days from subscription_addons
+            where user_id = app_users.auth_user_id and addon_type = 'extended_data_retention' and status = 'active'
+              and retention_days is not null
+            order by retention_days desc, purchased_at, id limit 1
+        ) addon on true
+        where $1::uuid is null or workspaces.owner_id = $1
+    )
+"""
+
+
+async def update_retention(connection: Connection, owner: UUID | None) -> None:
+    """Brings `workspaces.data_retention_days` to what the owner's add-ons grant: of one `app_users.id`, or of all.
+
+    A workspace never keeps less than without an add-on. What it kept before is remembered, and comes back when the
+    last add-on is over. If somebody else has written the column meanwhile, his value counts as the one before.
+    """
+    await connection.execute(
+        f"""
+        with {OWNED}, changed as (
+            select workspace_id, keeps, owned.days as bought,
+                   case when it.days = keeps then it.days_before else keeps end as before
+            from owned left join workspace_retention it using (workspace_id)
+            where (owned.days is not null and is_active) or (owned.days is null and it.workspace_id is not null)
+        ), compared as (
+            select *, case when bought is null then before else greatest(before, bought) end as wanted from changed
+        ), remembered as (
+            insert into workspace_retention as it (workspace_id, days_before, days)
+            select workspace_id, before, wanted from compared where bought is not null
+            on conflict (workspace_id) do update set days_before = excluded.days_before, days = excluded.days
+            where (it.days_before, it.days) is distinct from (excluded.days_before, excluded.days)
+        ), forgotten as (
+            delete from workspace_retention using compared
+            where workspace_retention.workspace_id = compared.workspace_id and bought is null
+        )
+        update workspaces set data_retention_days = wanted
+        from compared
+        where id = workspace_id and keeps is distinct from wanted
+        """,
+        owner,
     )

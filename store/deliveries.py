@@ -76,6 +76,20 @@ async def take(connection: Connection) -> Delivery | None:
     return Delivery(**dict(row)) if row else None
 
 
+async def finished_of(connection: Connection, polar_subscription_id: str) -> list[Delivery]:
+    """Those of a subscription that are finished, oldest first."""
+    rows = await connection.fetch(
+        """
+        select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
+        from webhook_deliveries
+        where payload #>> '{data,id}' = $1 and processed_at is not null
+        order by received_at, webhook_id
+        """,
+        polar_subscription_id,
+    )
+    return [Delivery(**dict(row)) for row in rows]
+
+
 async def finish(connection: Connection, webhook_id: str) -> None:
     await connection.execute(
         """

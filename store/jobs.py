@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from errors import BadInput
 from messages import DATA_TYPES, TERMINAL_JOB_STATUSES, DataType, Failure, JobStatus, PartStatus, Retry, Run, Waiting
 from store import notifications, unshown
-from store.addons import EXTENDED_DATA_RETENTION, Addon, Buyer
+from store.addons import EXTENDED_DATA_RETENTION, OWNED
 from store.database import Connection
 from unshown import Unshown
 
@@ -24,6 +24,14 @@ DONE: frozenset[PartStatus] = frozenset({"completed", "skipped"})
 
 CLOSED = 1_000_000_000
 """A `transition` that no late write of the same attempt outdoes."""
+
+
+_PENDING_AGAIN = """
+    status = 'pending', attempt = job.attempt + 1, transition = 0, signaled_at = null, completed_at = null,
+    estimated_completion_at = null, error_message = null, updated_at = now()
+"""
+_OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,addon_ended_at,first_run_id}"
+"""What a job's metadata holds of one attempt only."""
 
 
 class _Row(BaseModel):
@@ -127,8 +135,10 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-async def create_bought(connection: Connection, buyer: Buyer, addon: Addon, *, purchase_key: str) -> tuple[str, ...]:
-    """One job for each active workspace of the buyer that has none yet for as many days of this add-on."""
+async def create_bought(
+    connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
+) -> tuple[str, ...]:
+    """One job for each active workspace of the owner that has none yet for as many days of this add-on."""
     rows = await connection.fetch(
         """
         insert into workspace_backfill_jobs (
@@ -143,15 +153,16 @@ async def create_bought(connection: Connection, buyer: Buyer, addon: Addon, *, p
             select 1 from workspace_backfill_jobs
             where workspace_id = workspaces.id and subscription_addon_id = $3
               and purchase_key is not null and retention_days >= $4
+              and not (status = 'canceled' and metadata ? 'addon_ended_at')
         )
         order by id
         on conflict (workspace_id, purchase_key) where purchase_key is not null do nothing
         returning id
         """,
-        buyer.app_user_id,
+        owner,
         EXTENDED_DATA_RETENTION,
-        addon.id,
-        addon.retention_days,
+        addon_id,
+        retention_days,
         list(DATA_TYPES),
         purchase_key,
     )
@@ -159,38 +170,36 @@ async def create_bought(connection: Connection, buyer: Buyer, addon: Addon, *, p
 
 
 async def create_added(connection: Connection) -> tuple[str, ...]:
-    """A job for what was added to a workspace after its owner bought retention: the new repositories alone.
+    """A job for each workspace with the add-on that has repositories which no job for as many days has.
 
-    A repository that is in no job for as many days, begun or to begin, was added; so was one that had been removed.
+    They were added after the purchase, or the whole workspace was: created since, or handed to the buyer.
     """
     rows = await connection.fetch(
-        """
-        with bought as (
-            select distinct on (workspaces.id) workspaces.id as workspace_id, addon.id as addon_id,
-                   addon.retention_days as days
-            from subscription_addons addon
-            join app_users on app_users.auth_user_id = addon.user_id
-            join workspaces on workspaces.owner_id = app_users.id and coalesce(workspaces.is_active, true)
-            where addon.addon_type = $1 and addon.status = 'active' and addon.retention_days is not null
-              and exists (
-                  select from workspace_backfill_jobs
-                  where workspace_id = workspaces.id and subscription_addon_id = addon.id and purchase_key is not null
-              )
-            order by workspaces.id, addon.retention_days desc
-        ), added as (
-            select bought.workspace_id, addon_id, days,
+        f"""
+        with {OWNED}, added as (
+            select owned.workspace_id, addon_id, days,
                    array_agg(repository_id order by repository_id) as repository_ids
-            from bought join workspace_repositories listed on listed.workspace_id = bought.workspace_id
-            where not exists (
+            from owned join workspace_repositories listed on listed.workspace_id = owned.workspace_id
+            where is_active and days is not null and not exists (
                 select from workspace_backfill_jobs job
-                where job.workspace_id = bought.workspace_id and job.retention_days >= days and (
+                left join subscription_addons addon on addon.id = subscription_addon_id
+                where job.workspace_id = owned.workspace_id and job.retention_days >= days
+                  and (addon.id is null or addon.user_id = owned.user_id)
+                  and (
                     exists (
-                        select from workspace_backfill_progress
-                        where backfill_job_id = job.id and repository_id = listed.repository_id and status <> 'skipped'
+                        select from workspace_backfill_progress part
+                        where backfill_job_id = job.id and repository_id = listed.repository_id
+                          and part.status <> 'skipped' and not (
+                              part.status = 'canceled' and job.status = 'canceled' and job.metadata ? 'addon_ended_at'
+                          )
                     )
-                    or (job.status = 'pending' and job.attempt = 0 and (
-                        repositories_selected is null or listed.repository_id = any(repositories_selected)
-                    ))
+                    or (
+                        job.status = 'pending'
+                        and (repositories_selected is null or listed.repository_id = any(repositories_selected))
+                        and (job.attempt = 0 or not exists (
+                            select from workspace_backfill_progress where backfill_job_id = job.id
+                        ))
+                    )
                 )
             )
             group by 1, 2, 3
@@ -199,13 +208,88 @@ async def create_added(connection: Connection) -> tuple[str, ...]:
             workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
             repositories_selected, requested_by, total_repositories, created_at, updated_at
         )
-        select workspace_id, $1, addon_id, days, now() - make_interval(hours => 24 * days), $2, repository_ids,
+        select workspace_id, $2, addon_id, days, now() - make_interval(hours => 24 * days), $3, repository_ids,
                'reconciler', cardinality(repository_ids), now(), now()
         from added
         returning id
         """,
+        None,
         EXTENDED_DATA_RETENTION,
         list(DATA_TYPES),
+    )
+    return tuple(str(row["id"]) for row in rows)
+
+
+# --- Stopped with the add-on, and resumed with it ---------------------------------------------------------------------
+
+ADDON_ENDED = Failure(
+    code="addon_ended",
+    message="the add-on has ended",
+    action="the job goes on at its committed cursors once the add-on is active again",
+)
+
+# A job is paid for while its add-on is active and belongs to the present owner of the workspace.
+_PAID = """
+    exists (
+        select from subscription_addons
+        where id = job.subscription_addon_id and status = 'active' and user_id = owned.user_id
+    )
+"""
+
+
+async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
+    """Stops open jobs whose add-on is over, or is not of the workspace's present owner; answers their ids.
+
+    The workspaces are those of one `app_users.id`, or all. A job that another add-on of the owner pays for goes on
+    under that one. One that waits is canceled here; one in progress is marked, and the reconciler tells its workflow.
+    """
+    await connection.execute(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set subscription_addon_id = owned.addon_id, updated_at = now()
+        from owned
+        where job.workspace_id = owned.workspace_id and status in ('pending', 'in_progress')
+          and subscription_addon_id is not null and owned.days >= job.retention_days and not {_PAID}
+        """,
+        owner,
+    )
+    rows = await connection.fetch(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set
+            metadata = metadata || jsonb_build_object('addon_ended_at', now(), 'cancel_requested_at', now()),
+            updated_at = now()
+        from owned
+        where job.workspace_id = owned.workspace_id and status in ('pending', 'in_progress')
+          and subscription_addon_id is not null and not metadata ? 'cancel_requested_at' and not {_PAID}
+        returning job.id, status
+        """,
+        owner,
+    )
+    for row in rows:
+        if row["status"] == "pending":
+            await end(connection, str(row["id"]), status="canceled", reason=ADDON_ENDED)
+    return tuple(str(row["id"]) for row in rows)
+
+
+async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
+    """Asks again for jobs that stopped with an add-on, where the owner has one for as many days now: their next attempt
+    goes on at the committed cursors. Answers their ids."""
+    rows = await connection.fetch(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set
+            {_PENDING_AGAIN}, subscription_addon_id = owned.addon_id,
+            metadata = metadata - '{_OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', jsonb_build_object(
+                'repository_ids', '[]'::jsonb, 'data_types', '[]'::jsonb,
+                'requested_by', 'purchase', 'requested_at', now()
+            ))
+        from owned
+        where job.workspace_id = owned.workspace_id and is_active and job.status = 'canceled'
+          and metadata ? 'addon_ended_at' and owned.days >= job.retention_days
+        returning job.id
+        """,
+        owner,
     )
     return tuple(str(row["id"]) for row in rows)
 
@@ -300,11 +384,10 @@ async def ask_again(
     if not job.repositories and job.status == "completed":
         raise BadInput("JOB", f"nothing to retry: {job_id} is completed")
     await connection.execute(
-        """
-        update workspace_backfill_jobs set
-            status = 'pending', attempt = attempt + 1, transition = 0, signaled_at = null, completed_at = null,
-            estimated_completion_at = null, error_message = null, updated_at = now(),
-            metadata = metadata - '{cancel_requested_at,first_run_id}'::text[] || jsonb_build_object('retry', $2::jsonb)
+        f"""
+        update workspace_backfill_jobs job set
+            {_PENDING_AGAIN},
+            metadata = metadata - '{_OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', $2::jsonb)
         where id = $1
         """,
         job_id,
@@ -353,6 +436,39 @@ async def ask_to_stop(connection: Connection, job_id: str) -> "JobSummary":
 async def _lock(connection: Connection, job_id: str) -> None:
     """Nobody else changes the job's row until the transaction ends."""
     await connection.execute("select 1 from workspace_backfill_jobs where id = $1 for update", _uuid(job_id))
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """A job in progress that is to stop, of which its workflow has not heard yet."""
+
+    job_id: str
+    workspace_id: str
+    attempt: int
+
+
+async def stopping(connection: Connection) -> list[Stopping]:
+    rows = await connection.fetch(
+        """
+        select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
+        where status = 'in_progress' and metadata ? 'cancel_requested_at' and not metadata ? 'cancel_heard_at'
+        order by created_at
+        """
+    )
+    return [Stopping(**dict(row)) for row in rows]
+
+
+async def heard_to_stop(connection: Connection, job: Stopping) -> None:
+    """Its workflow was told to stop."""
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set
+            metadata = metadata || jsonb_build_object('cancel_heard_at', now()), updated_at = now()
+        where id = $1 and attempt = $2 and status = 'in_progress'
+        """,
+        job.job_id,
+        job.attempt,
+    )
 
 
 # --- Jobs that nobody works on any more -------------------------------------------------------------------------------
@@ -564,6 +680,14 @@ class AddonView(_Row):
     status: str
     purchased_at: datetime | None
     expires_at: datetime | None
+    past_due: bool
+    """A payment is due: it is kept until Polar revokes it."""
+    renews: bool | None
+    """False: it was canceled, and ends at `expires_at`. None: it is not active."""
+    changes_at: datetime | None
+    """When a change of plan takes effect that was ordered for the next period."""
+    changes_to_days: int | None
+    """The days of that plan; None: it is none of ours."""
 
 
 class JobSummary(_Row):
@@ -695,7 +819,16 @@ async def read(connection: Connection, job_id: str) -> JobView:
     if job is None:
         raise BadInput("JOB", f"there is no job {job_id}")
     addon = await connection.fetchrow(
-        "select retention_days, status, purchased_at, expires_at from subscription_addons where id = $1",
+        """
+        select retention_days, status, purchased_at, expires_at,
+               status = 'active' and coalesce(metadata ->> 'polar_status' = 'past_due', false) as past_due,
+               case when status = 'active' then
+                   coalesce(metadata ->> 'cancel_at_period_end', 'false') = 'false' and metadata ->> 'ends_at' is null
+               end as renews,
+               (metadata #>> '{pending_update,applies_at}')::timestamptz as changes_at,
+               (metadata ->> 'pending_days')::integer as changes_to_days
+        from subscription_addons where id = $1
+        """,
         job["subscription_addon_id"],
     )
     rows = await connection.fetch(_REPOSITORIES, job_id, UUID(job["workspace_id"]), job["repositories_selected"])

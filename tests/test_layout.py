@@ -17,7 +17,7 @@ LEAVES = {
     "settings": {"addresses", "errors"},
     "temporal": {"errors"},
     "waits": {"messages", "store"},
-    "reconciler": {"errors", "messages", "store", "temporal"},
+    "reconciler": {"errors", "messages", "polar", "store", "temporal"},
 }
 """What of the project each of them may import."""
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -17,12 +17,14 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 import reconciler as ours
+from errors import Unreachable
 from messages import DATA_TYPES, Failure, workspace_workflow_id
+from polar.inbox import Inbox
 from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from store import addons, jobs
+from store import jobs
 from store.database import Database
 from tests import shop
 from tests.listener import heard, listening
@@ -155,6 +157,17 @@ class TestHearing:
         await world.job(status=status)
         async with world.database.transaction() as connection:
             assert await jobs.unheard(connection) == []
+
+    async def test_a_job_in_progress_that_is_to_stop_is_told_to_its_workflow_once(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            await jobs.ask_to_stop(connection, job_id)
+        await world.reconciler.reconcile()
+        await world.reconciler.reconcile()
+        assert [each["signal"] for each in await heard(world.client, world.workspace_id)] == ["run", "cancel"]
+        assert (await world.look(job_id))["status"] == "in_progress", "it stops at the boundary of a page"
 
     async def test_a_workflow_that_is_gone_is_started_again_for_a_pending_job(self, world: World) -> None:
         job_id = await world.job()
@@ -401,6 +414,25 @@ async def ended(world: World) -> bool:
     return (await ours.describe(world.client, world.workspace_id)).end is not None
 
 
+async def test_an_addon_lapses_while_temporal_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    buyer = shop.Buyer(*(await world.host.fetchrow("select auth_user_id, id from app_users") or ()))
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    canceled = shop.event(buyer=buyer, cancel_at_period_end=True, ends_at=ends.isoformat())
+    await shop.deliver(world.host, canceled)
+    assert await Inbox(world.database, shop.PRODUCTS, created=lambda: None).finish_one()
+    await world.host.execute(
+        """
+        update subscription_addons set expires_at = now(),
+            metadata = metadata || '{"ends_at": "2026-01-01T00:00:00Z"}'
+        """
+    )
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"{LOOPBACK}:1")
+    with pytest.raises(Unreachable):
+        await Reconciler(world.database, task_queue=world.task_queue).reconcile()
+    assert await world.host.fetchval("select status from subscription_addons") == "expired"
+    assert await world.host.fetchval("select data_retention_days from workspaces") == 30
+
+
 class TestMembership:
     """What is added to a workspace whose owner bought retention is fetched too, once, and alone."""
 
@@ -421,7 +453,7 @@ class TestMembership:
         assert buyer is not None and addon is not None
         async with world.database.transaction() as connection:
             [job_id] = await jobs.create_bought(
-                connection, addons.Buyer(**dict(buyer)), addons.Addon(**dict(addon)), purchase_key="p:365"
+                connection, buyer["app_user_id"], addon_id=addon["id"], retention_days=365, purchase_key="p:365"
             )
         await world.begin(job_id)
         return addon

@@ -650,6 +650,10 @@ class TestStatus:
                 "status": "active",
                 "purchased_at": "2026-11-01T00:00:00Z",
                 "expires_at": "2026-12-01T00:00:00Z",
+                "past_due": False,
+                "renews": True,
+                "changes_at": None,
+                "changes_to_days": None,
             },
         }
         for repository in (failed, waiting):
@@ -772,6 +776,30 @@ class TestStatus:
         [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
         assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
         assert done.endswith(" proved by count: 100 of GitHub's 100")
+
+    @pytest.mark.parametrize(
+        ("told", "words"),
+        [
+            (
+                {"polar_status": "past_due"},
+                "; a payment is past due: Polar tries again, and the add-on stays until Polar revokes it",
+            ),
+            ({"cancel_at_period_end": True}, ", until 2026-12-01 00:00; canceled, ends then"),
+            (
+                {"pending_update": {"applies_at": "2026-12-24T00:00:00Z"}, "pending_days": 3650},
+                "; 3650 days from 2026-12-24 00:00",
+            ),
+            ({"pending_update": {"applies_at": "2026-12-24T00:00:00Z"}}, "; another product from 2026-12-24"),
+        ],
+        ids=["past due", "canceled", "changes", "changes to another"],
+    )
+    async def test_what_is_going_to_become_of_the_addon_is_said(
+        self, operator: Operator, told: dict[str, Any], words: str
+    ) -> None:
+        await self.halfway(operator)
+        await operator.host.execute("update subscription_addons set metadata = $1", told)
+        [line] = [each for each in (await operator("status", "acme")).out.splitlines() if each.startswith("add-on: ")]
+        assert words in line
 
     @pytest.mark.parametrize(
         ("columns", "exit_code"),

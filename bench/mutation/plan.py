@@ -22,7 +22,7 @@ _TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("store/feed.py", ("tests/store/test_feed.py", "tests/backfill/test_events.py")),
     ("store/archive_reads.py", ("tests/store/test_archive_reads.py", "tests/backfill/test_archive.py")),
     ("store/embeddings.py", ("tests/backfill/test_embeddings.py",)),
-    ("store/jobs.py", ("tests/backfill/test_control.py", "tests/test_starter.py")),
+    ("store/jobs.py", ("tests/backfill/test_control.py", "tests/test_starter.py", "tests/polar/test_purchases.py")),
     ("store/addons.py", ("tests/polar", "tests/backfill/test_purchase.py")),
     ("store/deliveries.py", ("tests/polar", "tests/test_webhook.py")),
     ("store/transitions.py", ("tests/backfill/test_transitions.py", "tests/backfill/test_control.py")),

@@ -11,6 +11,7 @@ create table webhook_deliveries (
   error text
 );
 create index webhook_deliveries_unprocessed on webhook_deliveries (received_at) where processed_at is null;
+create index webhook_deliveries_subscription on webhook_deliveries ((payload #>> '{data,id}'));
 
 comment on table webhook_deliveries is
   'Every event that Polar sent, kept before it was answered with 202. One webhook_id is handled once, however often it comes.';
@@ -47,4 +48,22 @@ comment on table subscription_addons is 'What was bought beside the base subscri
 comment on column subscription_addons.subscription_id is 'The buyer''s base subscription; null if there is none.';
 comment on column subscription_addons.user_id is 'The buyer''s auth user id (app_users.auth_user_id, not app_users.id).';
 comment on column subscription_addons.last_event_at is 'The newest event of Polar that shaped this row; older ones change nothing.';
-comment on column subscription_addons.retention_days is 'Days of history that were bought.';
+comment on column subscription_addons.retention_days is
+  'Days of history that the product buys; null: the subscription has turned to a product that is none of ours.';
+comment on column subscription_addons.metadata is
+  'What the newest event told, under Polar''s names: polar_status (past_due: kept until revoked), cancel_at_period_end,
+   pending_update (a change of plan that waits for the next period), ...';
+
+-- What a workspace keeps without the add-on comes back when it ends.
+create table workspace_retention (
+  workspace_id uuid primary key references workspaces (id) on delete cascade,
+  days_before integer,
+  days integer not null
+);
+
+comment on table workspace_retention is
+  'Workspaces whose data_retention_days follows an add-on. A row goes with the add-on that made it.';
+comment on column workspace_retention.days_before is
+  'data_retention_days without the add-on: as it was before the purchase, or as somebody else wrote it since.';
+comment on column workspace_retention.days is
+  'data_retention_days as it was written for the add-on; another value there was written by somebody else.';

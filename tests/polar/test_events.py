@@ -30,6 +30,9 @@ def test_any_subscription_event_is_read(kind: str) -> None:
         {"type": None},
         {"type": ["subscription.active"]},
         {"type": "order.paid", "data": {"id": "1", "status": "active", "product_id": shop.YEAR}},
+        {"type": "order.paid", "data": {"id": "1", "subscription": None}},
+        {"type": "order.refunded", "data": {"id": "1", "subscription": shop.event()["data"]}},
+        {"type": "refund.created", "data": {"id": "1", "subscription": shop.event()["data"]}},
         {"type": "subscription.active"},
         {"type": "subscription.active", "data": None},
         {"type": "subscription.active", "data": []},
@@ -46,13 +49,23 @@ def test_what_names_no_subscription_means_nothing(payload: Any) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["customer", "customer_id", "metadata", "started_at", "current_period_end", "ends_at", "cancel_at_period_end"],
+    [
+        "customer",
+        "customer_id",
+        "metadata",
+        "started_at",
+        "current_period_end",
+        "ends_at",
+        "cancel_at_period_end",
+        "modified_at",
+        "pending_update",
+    ],
 )
 @pytest.mark.parametrize("value", [None, 7, "nonsense", [], {"a": []}, [1], "9999-12-31T23:59:59-12:00"], ids=repr)
 def test_an_optional_field_of_any_shape_loses_nothing_else(field: str, value: Any) -> None:
     event = events.read(shop.event(**{field: value}), RECEIVED)
     assert event is not None
-    assert (event.subscription.id, event.subscription.addon_status) == ("polar-subscription", "active")
+    assert (event.subscription.id, event.subscription.status) == ("polar-subscription", "active")
 
 
 @pytest.mark.parametrize("timestamp", [None, "", "yesterday", [], {}])
@@ -72,36 +85,19 @@ def test_moments_become_utc() -> None:
     assert event.at.tzinfo is UTC
 
 
-@pytest.mark.parametrize(
-    ("status", "addon"),
-    [
-        ("active", "active"),
-        ("trialing", "active"),
-        ("canceled", "canceled"),
-        ("incomplete_expired", "expired"),
-        ("incomplete", "inactive"),
-        ("past_due", "inactive"),
-        ("unpaid", "inactive"),
-        ("paused", "inactive"),
-        ("a status yet to come", "inactive"),
-    ],
-)
-def test_the_status_of_a_subscription_becomes_one_of_an_addon(status: str, addon: str) -> None:
-    event = events.read(shop.event(status=status), RECEIVED)
+def test_the_subscription_of_a_paid_order_is_read() -> None:
+    subscription = shop.event(subscription="bought")
+    event = events.read(subscription | {"type": "order.paid", "data": {"subscription": subscription["data"]}}, RECEIVED)
     assert event is not None
-    assert event.subscription.addon_status == addon
+    assert (event.type, event.subscription.id) == ("order.paid", "bought")
 
 
-def test_it_expires_when_it_ended_else_when_it_will_else_when_its_period_does() -> None:
-    period: dict[str, Any] = {"current_period_end": "2026-12-01T00:00:00Z"}
-    ends = period | {"ends_at": "2026-11-30T00:00:00Z"}
-    ended = ends | {"ended_at": "2026-11-29T00:00:00Z"}
-    moments = [events.read(shop.event(**each), RECEIVED) for each in (period, ends, ended)]
-    assert [each.subscription.expires_at for each in moments if each] == [
-        datetime(2026, 12, 1, tzinfo=UTC),
-        datetime(2026, 11, 30, tzinfo=UTC),
-        datetime(2026, 11, 29, tzinfo=UTC),
-    ]
+def test_a_change_of_plan_that_waits_is_read() -> None:
+    waiting = {"id": "1", "product_id": shop.DECADE, "applies_at": "2026-12-01T00:00:00Z", "seats": None}
+    event = events.read(shop.event(pending_update=waiting), RECEIVED)
+    assert event is not None and event.subscription.pending_update is not None
+    pending = event.subscription.pending_update
+    assert (pending.product_id, pending.applies_at) == (shop.DECADE, datetime(2026, 12, 1, tzinfo=UTC))
 
 
 def test_what_postgres_cannot_store_is_replaced() -> None:

@@ -42,6 +42,7 @@ notifications: user_id uuid, operation_id, operation_type, repository, status, t
 subscription_addons: id uuid, subscription_id uuid, user_id uuid, addon_type, addon_product_id, polar_subscription_id,
   last_event_at timestamptz, retention_days integer, purchased_at timestamptz, activated_at timestamptz,
   expires_at timestamptz, status, metadata jsonb, created_at timestamptz, updated_at timestamptz
+workspace_retention: workspace_id uuid, days_before integer, days integer
 workspace_backfill_jobs: id uuid, workspace_id uuid, addon_type, subscription_addon_id uuid, retention_days integer,
   cutoff_at timestamptz, backfill_types text[], status, total_repositories integer, completed_repositories integer,
   failed_repositories integer, started_at timestamptz, completed_at timestamptz, estimated_completion_at timestamptz,
@@ -98,6 +99,7 @@ discussions: id; github_id; repository_id, number
 discussion_comments: id; github_id
 github_events_cache: event_id, created_at
 subscription_addons: id; polar_subscription_id; subscription_id, addon_type
+workspace_retention: workspace_id
 workspace_backfill_jobs: id
 workspace_backfill_progress: id; backfill_job_id, repository_id
 repository_star_history: repository_id, day

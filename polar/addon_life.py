@@ -1,0 +1,233 @@
+"""What an event of Polar's does to an add-on: `advance`, a pure function. The table of it is in docs/decisions.
+
+The add-on is what the newest event says of its subscription, whatever the order in which events arrive. Two facts are
+gathered from all events, late ones too: when it was bought, and when it was and was not paid for.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from messages import AddonStatus
+from polar.events import ORDER_PAID, PendingUpdate, SubscriptionEvent
+
+Says = Literal["paid", "owing", "unpaid", "paused", "ended", "never paid", "other product"]
+"""What an event says of the add-on."""
+
+Do = Literal["start", "stop", "nothing"]
+"""`start`: backfill what is missing, and go on with what was stopped. `stop`: stop what runs, keep what is stored."""
+
+_SAYS: Mapping[str, Says] = {
+    "active": "paid",
+    "trialing": "paid",
+    "past_due": "owing",
+    "incomplete": "unpaid",
+    "unpaid": "unpaid",
+    "paused": "paused",
+    "canceled": "ended",
+    "incomplete_expired": "never paid",
+}
+"""By the subscription's status. A status that Polar invents is not one that was paid for: `unpaid`."""
+
+_BECOMES: Mapping[Says, AddonStatus] = {
+    "paid": "active",
+    "owing": "active",
+    "unpaid": "inactive",
+    "paused": "inactive",
+    "other product": "inactive",
+    "ended": "canceled",
+    "never paid": "expired",
+}
+
+_IN_A_LIFE = ("incomplete", "incomplete_expired", "trialing", "active", "past_due", "unpaid", "paused", "canceled")
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Precedence(NamedTuple):
+    """Of two snapshots of one subscription the greater one holds. It is made of what the snapshots say alone."""
+
+    settled: bool
+    """False of an order's snapshot, which may be stale, and of a checkout that was not paid yet: every event of a
+    settled subscription is newer than those."""
+    at: datetime
+    modified_at: datetime
+    stage: int
+    content: str
+
+
+class Snapshot(BaseModel):
+    """A subscription as one event tells it: what is stored of the newest one, in the add-on's metadata and columns."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: datetime
+    product_id: str
+    polar_event: str = ""
+    polar_status: str = ""
+    polar_customer_id: str | None = None
+    modified_at: datetime | None = None
+    started_at: datetime | None = None
+    current_period_end: datetime | None = None
+    cancel_at_period_end: bool | None = None
+    ends_at: datetime | None = None
+    ended_at: datetime | None = None
+    pending_update: PendingUpdate | None = None
+
+    @property
+    def precedence(self) -> _Precedence:
+        stage = _IN_A_LIFE.index(self.polar_status) if self.polar_status in _IN_A_LIFE else -1
+        settled = self.polar_event != ORDER_PAID and self.polar_status != "incomplete"
+        return _Precedence(settled, self.at, self.modified_at or _EVER, stage, self.model_dump_json())
+
+    @property
+    def says(self) -> Says:
+        """What it says of the add-on, if the product is one of ours."""
+        if self.polar_event == "subscription.revoked":
+            return "ended"
+        if self.polar_event == "subscription.paused":
+            return "paused"
+        if self.polar_status == "canceled" and self.ended_at is None and self.lapses_at is not None:
+            return "paid"
+        return _SAYS.get(self.polar_status, "unpaid")
+
+    @property
+    def lapses_at(self) -> datetime | None:
+        """When it ends without another event, because it was canceled; None: it renews."""
+        if self.cancel_at_period_end or self.ends_at:
+            return self.ends_at or self.current_period_end
+        return None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ended, will end by a cancellation, or is due for renewal: the first of these that is known."""
+        return self.ended_at or self.ends_at or self.current_period_end
+
+    def to_metadata(self) -> dict[str, Any]:
+        """All of it that has no column."""
+        return self.model_dump(mode="json", exclude={"at", "product_id"})
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the add-on of one Polar subscription."""
+
+    told: Snapshot
+    """The newest one."""
+    status: AddonStatus
+    retention_days: int | None
+    """None: the product is none of ours."""
+    purchased_at: datetime
+    activated_at: datetime | None
+    """Since when it was paid for first; None: it never was."""
+    paid_at: datetime | None = None
+    """Of the newest event that said that it is paid for."""
+    unpaid_at: datetime | None = None
+    """Of the newest event that said that it is not: unpaid, paused, ended."""
+
+    @property
+    def may_owe(self) -> bool:
+        """Who had it keeps it while a payment is due. Nobody gets it by owing."""
+        return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is known now, None if the event concerns no add-on, and what to do."""
+
+    known: Known | None
+    do: Do
+
+
+def snapshot(event: SubscriptionEvent) -> Snapshot:
+    its = event.subscription
+    return Snapshot(
+        at=event.at,
+        product_id=its.product_id,
+        polar_event=event.type,
+        polar_status=its.status,
+        polar_customer_id=its.customer_id,
+        **its.model_dump(
+            include={
+                "modified_at",
+                "started_at",
+                "current_period_end",
+                "cancel_at_period_end",
+                "ends_at",
+                "ended_at",
+                "pending_update",
+            }
+        ),
+    )
+
+
+def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
+    """What an event changes. `products`: the days that each product buys. `now` tells what has lapsed."""
+    days = _days(known, told, products)
+    if known is None and days is None:
+        return Change(None, "nothing")
+    bought_at = told.started_at or told.at
+    new = known or Known(told, "inactive", days, bought_at, activated_at=None)
+    if told.precedence > new.told.precedence:
+        new = replace(new, told=told, retention_days=days)
+    new = replace(new, purchased_at=min(new.purchased_at, bought_at))
+    if days is not None and told.says == "paid":
+        new = replace(
+            new,
+            activated_at=min(new.activated_at or bought_at, bought_at),
+            paid_at=max(new.paid_at or told.at, told.at),
+        )
+    elif told.says != "owing" and told.precedence.settled:
+        new = replace(new, unpaid_at=max(new.unpaid_at or told.at, told.at))
+    return _settled(known, new, now)
+
+
+def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
+    """What several events change together, in any order."""
+    new = known
+    for told in story:
+        new = advance(new, told, products, now).known
+    return Change(new, _do(known, new))
+
+
+def lapse(known: Known, now: datetime) -> Change:
+    """What the time alone changes: an add-on that was canceled ends when its last period does."""
+    return _settled(known, known, now)
+
+
+def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
+    """A product that is missing from the setting while the add-on has it keeps the days that were bought."""
+    days = products.get(told.product_id)
+    if days is None and known is not None and known.told.product_id == told.product_id:
+        return known.retention_days
+    return days
+
+
+def _settled(before: Known | None, after: Known, now: datetime) -> Change:
+    after = replace(after, status=_status(after, now))
+    return Change(after, _do(before, after))
+
+
+def _do(before: Known | None, after: Known | None) -> Do:
+    had, has = _granted(before), _granted(after)
+    if has > had:
+        return "start"
+    return "stop" if had and not has else "nothing"
+
+
+def _granted(known: Known | None) -> int:
+    """Days; 0: none."""
+    return (known.retention_days or 0) if known is not None and known.status == "active" else 0
+
+
+def _status(known: Known, now: datetime) -> AddonStatus:
+    says = known.told.says
+    if known.retention_days is None and says in ("paid", "owing"):
+        says = "other product"
+    if says == "owing" and not known.may_owe:
+        says = "unpaid"
+    if _BECOMES[says] == "active" and known.told.lapses_at is not None and known.told.lapses_at <= now:
+        return "expired"
+    return _BECOMES[says]

@@ -1,0 +1,524 @@
+"""What an add-on's life comes to in Postgres: its row, what workspaces keep, and which jobs run, stop and go on."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from messages import AddonStatus, Pace
+from polar import addon_life, events, purchases
+from polar.addon_life import Known
+from polar.inbox import Inbox
+from polar.purchases import Recorded
+from sandbox.postgres import Postgres
+from store import jobs, transitions
+from store.database import Database
+from store.jobs import JobView
+from tests import shop
+
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active from workspaces)"]
+
+
+class Shop:
+    """A buyer with two workspaces, and Polar's events of what he does."""
+
+    def __init__(self, pool: Database, host: asyncpg.Connection, buyer: shop.Buyer, workspaces: list[str]) -> None:
+        self.pool, self.host, self.buyer, self.workspaces = pool, host, buyer, workspaces
+        self._inbox = Inbox(pool, shop.PRODUCTS, created=lambda: None)
+        self._hours = 0
+
+    async def tell(self, *payloads: dict[str, Any]) -> None:
+        await shop.deliver(self.host, *payloads)
+        while await self._inbox.finish_one():
+            pass
+        assert await self.host.fetchval("select count(*) from webhook_deliveries where processed_at is null") == 0
+
+    async def say(self, kind: str = "updated", **data: Any) -> None:
+        """An event an hour after the one before."""
+        self._hours += 1
+        at = AT + timedelta(hours=self._hours)
+        await self.tell(shop.event(f"subscription.{kind}", buyer=self.buyer, at=at, **data))
+
+    async def follow(self, now: datetime = AT) -> Recorded:
+        async with self.pool.transaction() as connection:
+            followed = await purchases.follow(connection, now)
+        assert followed is not None
+        return followed
+
+    async def keeps(self) -> list[int | None]:
+        """What the buyer's workspaces keep, in days."""
+        rows = await self.host.fetch("select id::text, data_retention_days from workspaces")
+        return [dict(map(tuple, rows))[each] for each in self.workspaces]
+
+    async def jobs(self, workspace_id: str | None = None) -> list[Any]:
+        """Of a workspace (the first), oldest first."""
+        return await self.host.fetch(
+            "select * from workspace_backfill_jobs where workspace_id = $1 order by created_at, retention_days",
+            workspace_id or self.workspaces[0],
+        )
+
+    async def begin(self) -> None:
+        """Every job that waits begins."""
+        for row in await self.host.fetch("select id::text from workspace_backfill_jobs where status = 'pending'"):
+            async with self.pool.transaction() as connection:
+                await transitions.begin(connection, row["id"], Pace())
+
+    async def stop(self) -> None:
+        """Workflows stop the jobs that they are told to."""
+        async with self.pool.transaction() as connection:
+            for each in await jobs.stopping(connection):
+                await transitions.finish(connection, each.job_id, each.attempt, canceled=True)
+
+    async def addons(self) -> dict[str, Any]:
+        rows = await self.host.fetch("select * from subscription_addons")
+        return {row["polar_subscription_id"]: row for row in rows}
+
+    async def status(self) -> str:
+        [addon] = (await self.addons()).values()
+        status: str = addon["status"]
+        return status
+
+    async def look(self) -> JobView:
+        async with self.pool.transaction() as connection:
+            return await jobs.look(connection, await _latest(self.host))
+
+
+async def _latest(host: asyncpg.Connection) -> str:
+    job_id: str = await host.fetchval(
+        "select id::text from workspace_backfill_jobs order by created_at desc, id limit 1"
+    )
+    return job_id
+
+
+@pytest.fixture(scope="module")
+async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    async with shop.database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+async def pool(dsn: str) -> AsyncIterator[Database]:
+    async with Database(dsn) as pool:
+        yield pool
+
+
+async def opened(pool: Database, host: asyncpg.Connection) -> Shop:
+    buyer = await shop.buyer(host)
+    first = await shop.workspace(host, buyer, "octo/a", keeps=30)
+    second = await shop.workspace(host, buyer, "octo/b", keeps=400)
+    return Shop(pool, host, buyer, [first, second])
+
+
+@pytest.fixture
+async def buys(dsn: str, pool: Database) -> AsyncIterator[Shop]:
+    async with shop.emptied(dsn) as host:
+        yield await opened(pool, host)
+
+
+ENDS: dict[str, dict[str, Any]] = {
+    "revoked": {"kind": "revoked", "status": "canceled", "ended_at": AT.isoformat()},
+    "paused": {"kind": "paused", "status": "paused"},
+    "unpaid": {"status": "unpaid"},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_its_end_stops_what_runs_and_gives_back_what_was_kept_before(buys: Shop, end: str) -> None:
+    await buys.say("active")
+    assert await buys.keeps() == [365, 400]
+    await buys.begin()
+    await buys.say(product=shop.DECADE)
+    assert await buys.keeps() == [3650, 3650]
+    runs, waits = await buys.jobs()
+    assert (runs["status"], waits["status"]) == ("in_progress", "pending")
+
+    await buys.say(**ENDS[end])
+    assert await buys.keeps() == [30, 400]
+    assert await buys.host.fetchval("select count(*) from workspace_retention") == 0
+    runs, waits = await buys.jobs()
+    assert runs["status"] == "in_progress" and "cancel_requested_at" in runs["metadata"], "at the boundary of a page"
+    assert waits["status"] == "canceled" and waits["error_message"].startswith("the add-on has ended")
+    assert await buys.follow() == Recorded(), "once"
+    await buys.stop()
+    assert [job["status"] for job in await buys.jobs()] == ["canceled", "canceled"]
+    assert await buys.follow() == Recorded()
+
+
+async def test_what_stopped_goes_on_when_it_is_resumed(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.begin()
+    await buys.say(**ENDS["paused"])
+    await buys.stop()
+    await buys.say("resumed")
+    [job] = await buys.jobs()
+    assert (job["status"], job["attempt"], job["signaled_at"]) == ("pending", 1, None)
+    assert not job["metadata"].keys() & {"addon_ended_at", "cancel_requested_at", "cancel_heard_at"}
+    await buys.begin()
+    assert await buys.host.fetchval("select status from workspace_backfill_progress limit 1") == "pending"
+    assert await buys.keeps() == [365, 400]
+
+
+async def test_a_resumption_that_overtakes_the_stopping_is_followed(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.begin()
+    await buys.say(**ENDS["paused"])
+    await buys.say("resumed")
+    await buys.stop()
+    await buys.follow()
+    [job] = await buys.jobs()
+    assert (job["status"], job["attempt"]) == ("pending", 1)
+
+
+async def test_resubscribing_goes_on_where_it_stopped(buys: Shop) -> None:
+    await buys.say("active", subscription="old")
+    await buys.begin()
+    await buys.say(subscription="old", **ENDS["revoked"])
+    await buys.stop()
+    await buys.say("active", subscription="new")
+    [job] = await buys.jobs()
+    assert (job["status"], job["attempt"]) == ("pending", 1)
+    assert job["subscription_addon_id"] == (await buys.addons())["new"]["id"]
+
+
+async def test_who_resubscribes_for_less_gets_a_job_for_that(buys: Shop) -> None:
+    await buys.say("active", subscription="old", product=shop.DECADE)
+    await buys.say(subscription="old", **ENDS["revoked"])
+    await buys.say("active", subscription="new")
+    assert [(job["status"], job["retention_days"]) for job in await buys.jobs()] == [
+        ("canceled", 3650),
+        ("pending", 365),
+    ]
+    assert await buys.follow() == Recorded()
+
+
+async def test_who_resumes_for_less_gets_a_job_for_that(buys: Shop) -> None:
+    await buys.say("active", product=shop.DECADE)
+    await buys.say(**ENDS["paused"])
+    await buys.say("resumed")
+    assert [(job["status"], job["retention_days"]) for job in await buys.jobs()] == [
+        ("canceled", 3650),
+        ("pending", 365),
+    ]
+
+
+async def test_who_resumes_for_less_before_it_stopped_gets_a_job_for_that_too(buys: Shop) -> None:
+    await buys.say("active", product=shop.DECADE)
+    await buys.begin()
+    await buys.say(**ENDS["paused"])
+    await buys.say("resumed")
+    await buys.stop()
+    await buys.follow()
+    assert [(job["status"], job["retention_days"]) for job in await buys.jobs()] == [
+        ("canceled", 3650),
+        ("pending", 365),
+    ]
+
+
+async def test_the_end_of_an_old_subscription_ends_nothing_of_a_newer_one(buys: Shop) -> None:
+    await buys.say("active", subscription="old")
+    await buys.say("active", subscription="new")
+    await buys.begin()
+    await buys.say(subscription="old", **ENDS["revoked"])
+    assert await buys.keeps() == [365, 400]
+    for job in await buys.jobs():
+        assert job["status"] == "in_progress" and "cancel_requested_at" not in job["metadata"]
+        assert job["subscription_addon_id"] == (await buys.addons())["new"]["id"]
+    assert {key: row["status"] for key, row in (await buys.addons()).items()} == {"old": "canceled", "new": "active"}
+    assert (await buys.addons())["new"]["subscription_id"] == buys.buyer.base_subscription_id
+
+
+async def test_past_due_keeps_it_and_the_job_says_so(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.begin()
+    await buys.say("past_due", status="past_due")
+    await buys.follow()
+    view = (await buys.look()).addon
+    assert view is not None and (view.status, view.past_due, view.renews) == ("active", True, True)
+    assert await buys.keeps() == [365, 400]
+    assert [(job["status"], "cancel_requested_at" in job["metadata"]) for job in await buys.jobs()] == [
+        ("in_progress", False)
+    ]
+    await buys.say("active")
+    view = (await buys.look()).addon
+    assert view is not None and not view.past_due
+
+
+async def test_a_downgrade_starts_nothing_and_keeps_less(buys: Shop) -> None:
+    await buys.say("active", product=shop.DECADE)
+    await buys.say(product=shop.YEAR)
+    await buys.follow()
+    assert await buys.keeps() == [365, 400]
+    assert [job["retention_days"] for job in await buys.jobs()] == [3650]
+
+
+async def test_a_change_of_plan_that_waits_is_shown(buys: Shop) -> None:
+    pending = {"product_id": shop.DECADE, "applies_at": "2026-12-24T00:00:00Z"}
+    await buys.say("active", pending_update=pending)
+    view = (await buys.look()).addon
+    assert view is not None
+    assert (view.changes_at, view.changes_to_days) == (datetime(2026, 12, 24, tzinfo=UTC), 3650)
+    assert view.retention_days == 365
+
+
+async def test_a_refund_changes_nothing(buys: Shop) -> None:
+    await buys.say("active")
+    tables = ["subscription_addons", "workspaces", "workspace_retention", "workspace_backfill_jobs", "subscriptions"]
+    before = await shop.checksum(buys.host, tables)
+    order = {"id": "order", "status": "refunded", "subscription": shop.event(buyer=buys.buyer)["data"]}
+    for kind in ("refund.created", "refund.updated", "order.refunded", "order.updated"):
+        await buys.tell({"type": kind, "timestamp": FAR.isoformat(), "data": order})
+    assert await shop.checksum(buys.host, tables) == before
+
+
+async def test_a_paid_order_is_a_purchase_too(buys: Shop) -> None:
+    event = shop.event("order.paid", buyer=buys.buyer, at=AT)
+    await buys.tell({**event, "data": {"id": "order", "subscription": event["data"]}})
+    assert await buys.keeps() == [365, 400]
+    assert [job["status"] for job in await buys.jobs()] == ["pending"]
+
+
+async def test_one_canceled_at_the_periods_end_is_kept_until_then_and_ends_without_another_event(buys: Shop) -> None:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    await buys.say("active")
+    await buys.say("canceled", cancel_at_period_end=True, ends_at=ends.isoformat())
+    await buys.follow(ends - timedelta(seconds=1))
+    assert (await buys.status(), await buys.keeps()) == ("active", [365, 400])
+    view = (await buys.look()).addon
+    assert view is not None and (view.expires_at, view.renews) == (ends, False)
+    await buys.follow(ends)
+    assert (await buys.status(), await buys.keeps()) == ("expired", [30, 400])
+    assert [job["status"] for job in await buys.jobs()] == ["canceled"]
+
+
+async def test_one_that_renews_is_never_ended_by_time_alone(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.follow(FAR)
+    assert (await buys.status(), await buys.keeps()) == ("active", [365, 400])
+
+
+async def test_a_purchase_that_is_heard_of_after_the_subscription_left_our_product_grants_nothing(buys: Shop) -> None:
+    later = shop.event(buyer=buys.buyer, at=AT + timedelta(hours=1), product="a plan")
+    await buys.tell(later, shop.event(buyer=buys.buyer, at=AT))
+    assert (await buys.status(), await buys.keeps(), await buys.jobs()) == ("inactive", [30, 400], [])
+
+
+async def test_a_workspace_that_is_made_after_the_purchase_is_backfilled(buys: Shop) -> None:
+    await buys.say("active")
+    made = await shop.workspace(buys.host, buys.buyer, keeps=None)
+    assert (await buys.follow()).job_ids == (), "there is nothing in it yet"
+    other = await shop.workspace(buys.host, buys.buyer, "octo/a", "octo/c")
+    assert len((await buys.follow()).job_ids) == 1
+    [job] = await buys.jobs(other)
+    assert (job["retention_days"], job["total_repositories"], job["status"]) == (365, 2, "pending")
+    assert (await buys.follow()).job_ids == (), "once"
+    buys.workspaces = [made, other]
+    assert await buys.keeps() == [365, 365]
+    await buys.say(**ENDS["revoked"])
+    assert await buys.keeps() == [None, 30]
+
+
+async def test_a_workspace_that_changes_hands_goes_with_its_owners_addon(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.begin()
+    stranger = await shop.buyer(buys.host)
+    theirs = await shop.workspace(buys.host, stranger, "octo/a")
+    hand = "update workspaces set owner_id = $2 where id = $1"
+    await buys.host.execute(hand, buys.workspaces[0], stranger.app_user_id)
+    await buys.host.execute(hand, theirs, buys.buyer.app_user_id)
+    await buys.follow()
+    await buys.stop()
+    assert [job["status"] for job in await buys.jobs()] == ["canceled"], "it is not charged to him"
+    assert [job["status"] for job in await buys.jobs(theirs)] == ["pending"], "it was handed to him"
+    assert [job["status"] for job in await buys.jobs(buys.workspaces[1])] == ["in_progress"]
+    assert await buys.keeps() == [30, 400]
+    await buys.host.execute(hand, buys.workspaces[0], buys.buyer.app_user_id)
+    await buys.follow()
+    assert [(job["status"], job["attempt"]) for job in await buys.jobs()] == [("pending", 1)]
+
+
+async def test_a_workspace_that_was_backfilled_for_another_owner_is_backfilled_for_this_one(buys: Shop) -> None:
+    other = await shop.buyer(buys.host)
+    await buys.tell(shop.event(buyer=other, subscription="of another", at=AT))
+    theirs = await shop.workspace(buys.host, other, "octo/a")
+    await buys.follow()
+    await buys.begin()
+    await buys.host.execute("update workspace_backfill_jobs set status = 'completed'")
+    await buys.say("active")
+    await buys.host.execute("update workspaces set owner_id = $2 where id = $1", theirs, buys.buyer.app_user_id)
+    await buys.follow()
+    assert [job["status"] for job in await buys.jobs(theirs)] == ["completed", "pending"]
+
+
+async def test_what_somebody_else_writes_meanwhile_is_what_comes_back(buys: Shop) -> None:
+    await buys.say("active")
+    await buys.host.execute("update workspaces set data_retention_days = 90 where id = $1", buys.workspaces[0])
+    await buys.follow()
+    assert await buys.keeps() == [365, 400]
+    await buys.say(**ENDS["revoked"])
+    assert await buys.keeps() == [90, 400]
+
+
+async def test_a_job_that_nobody_bought_does_not_end_with_an_addon(buys: Shop) -> None:
+    async with buys.pool.transaction() as connection:
+        await jobs.ask_for(connection, workspace=buys.workspaces[0])
+    await buys.say("active")
+    await buys.say(**ENDS["revoked"])
+    by_operator, bought = await buys.jobs()
+    assert (by_operator["requested_by"], by_operator["status"]) == ("operator", "pending")
+    assert (bought["requested_by"], bought["status"]) == ("purchase", "canceled")
+
+
+async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(buys: Shop) -> None:
+    await buys.say("active")
+    async with buys.pool.transaction() as connection:
+        await jobs.ask_to_stop(connection, str((await buys.jobs())[0]["id"]))
+    await buys.say("cycled")
+    await buys.say(**ENDS["paused"])
+    await buys.say("resumed")
+    [job] = await buys.jobs()
+    assert (job["status"], job["attempt"]) == ("canceled", 0)
+
+
+# --- In every order ---------------------------------------------------------------------------------------------------
+
+WHATS: list[dict[str, Any]] = [
+    {"kind": "subscription.created", "status": "incomplete"},
+    {"kind": "subscription.created", "status": "trialing"},
+    {"kind": "subscription.active"},
+    {"kind": "subscription.updated", "product": shop.DECADE},
+    {"kind": "subscription.cycled"},
+    {"kind": "subscription.past_due", "status": "past_due"},
+    {"kind": "subscription.canceled", "cancel_at_period_end": True, "ends_at": FAR.isoformat()},
+    {"kind": "subscription.canceled", "cancel_at_period_end": True, "ends_at": AT.isoformat()},
+    {"kind": "subscription.paused", "status": "paused"},
+    {"kind": "subscription.resumed"},
+    {"kind": "subscription.revoked", "status": "canceled", "ended_at": AT.isoformat()},
+    {"kind": "subscription.updated", "product": "a plan"},
+    {"kind": "order.paid"},
+]
+Between = Literal["nothing", "begin", "stop", "hand away", "hand back"]
+
+
+class Told(dict[str, Any]):
+    """A payload that is short to read in a failure."""
+
+    def __repr__(self) -> str:
+        return f"{self['type']} {self['timestamp']}"
+
+
+@st.composite
+def told(draw: st.DrawFn) -> Told:
+    what = dict(draw(st.sampled_from(WHATS)))
+    at = AT + timedelta(hours=draw(st.integers(0, 9)))
+    payload = shop.event(subscription=draw(st.sampled_from(["one", "two"])), at=at, customer_id="c", **what)
+    if payload["type"] == "order.paid":
+        payload["data"] = {"id": "order", "subscription": payload["data"]}
+    return Told(payload)
+
+
+def said(payloads: list[Told]) -> dict[str, Known]:
+    """What these say of each subscription's add-on, in whatever order."""
+    now, known = datetime.now(UTC), dict[str, Known]()
+    read = [event for each in payloads if (event := events.read(each, AT)) is not None]
+    for one in sorted({event.subscription.id for event in read}):
+        story = [addon_life.snapshot(event) for event in read if event.subscription.id == one]
+        # Nothing is known of one before a product of ours was seen.
+        story.sort(key=lambda each: each.product_id not in shop.PRODUCTS)
+        if (it := addon_life.advance_all(None, story, shop.PRODUCTS, now).known) is not None:
+            known[one] = it
+    return known
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.data(),
+    story=st.lists(told(), min_size=1, max_size=7),
+)
+async def test_in_any_order_doubled_and_late_the_tables_are_what_the_events_say(
+    dsn: str, pool: Database, data: st.DataObject, story: list[Told]
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(story), max_size=3), label="again")
+    arrives = data.draw(st.permutations(story + again), label="arrives")
+    between: st.SearchStrategy[Between] = st.sampled_from(["nothing", "begin", "stop", "hand away", "hand back"])
+    async with shop.emptied(dsn) as host:
+        buys = await opened(pool, host)
+        stranger = await shop.buyer(host)
+        base, tables = await shop.checksum(host, BASE[:2]), list[Told]()
+        for each in arrives:
+            subscription = each["data"].get("subscription", each["data"])
+            subscription["metadata"] = {"user_id": str(buys.buyer.auth_user_id)}
+            tables.append(each)
+            await buys.tell(each)
+            known = said(tables)
+            await exactly_right(buys, known)
+            match data.draw(between, label="between"):
+                case "begin":
+                    await buys.begin()
+                case "stop":
+                    await buys.stop()
+                case "hand away":
+                    await hand(buys, stranger)
+                case "hand back":
+                    await hand(buys, buys.buyer)
+                case "nothing":
+                    pass
+            await buys.follow(datetime.now(UTC))
+            await exactly_right(buys, known)
+        await buys.stop()
+        await buys.follow(datetime.now(UTC))
+        await jobs_are_right(buys)
+        assert await buys.follow(datetime.now(UTC)) == Recorded(), "all is as it should be"
+        assert await shop.checksum(host, BASE[:2]) == base
+
+
+async def hand(buys: Shop, owner: shop.Buyer) -> None:
+    await buys.host.execute("update workspaces set owner_id = $2 where id = $1", buys.workspaces[0], owner.app_user_id)
+    # What an event of the buyer does to his workspaces, the next round does to those of others.
+    await buys.follow(datetime.now(UTC))
+
+
+async def exactly_right(buys: Shop, known: dict[str, Known]) -> None:
+    """The add-ons' rows, and what workspaces keep."""
+    rows = await buys.addons()
+    assert rows.keys() == known.keys()
+    for key, it in known.items():
+        row = rows[key]
+        assert (row["status"], row["retention_days"], row["addon_product_id"], row["last_event_at"]) == (
+            it.status,
+            it.retention_days,
+            it.told.product_id,
+            it.told.at,
+        )
+        assert (row["purchased_at"], row["activated_at"]) == (it.purchased_at, it.activated_at)
+        assert (row["expires_at"], row["user_id"]) == (it.told.expires_at, buys.buyer.auth_user_id)
+        assert it.told.to_metadata().items() <= row["metadata"].items()
+    assert [row["subscription_id"] for row in rows.values() if row["subscription_id"]] == (
+        [buys.buyer.base_subscription_id] if rows else []
+    )
+    bought = granted(known)
+    away = await buys.host.fetchval(
+        "select owner_id <> $2 from workspaces where id = $1", buys.workspaces[0], buys.buyer.app_user_id
+    )
+    assert await buys.keeps() == [max(30, 0 if away else bought), max(400, bought)]
+
+
+def granted(known: dict[str, Known]) -> int:
+    active: AddonStatus = "active"
+    return max((it.retention_days or 0 for it in known.values() if it.status == active), default=0)
+
+
+async def jobs_are_right(buys: Shop) -> None:
+    """Who has an add-on has a job for as many days in each workspace, and who has none has none that goes on."""
+    days = await buys.host.fetchval("select max(retention_days) from subscription_addons where status = 'active'")
+    for workspace_id in buys.workspaces:
+        owned = await buys.host.fetchval(
+            "select owner_id = $2 from workspaces where id = $1", workspace_id, buys.buyer.app_user_id
+        )
+        live = [job["retention_days"] for job in await buys.jobs(workspace_id) if job["status"] != "canceled"]
+        assert (max(live) >= days) if owned and days else not live
