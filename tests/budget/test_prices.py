@@ -23,6 +23,14 @@ def test_a_charge_beside_the_formula_makes_smaller_pages() -> None:
     assert prices.largest_page("y", 6, 100) == 24, "of that operation alone"
 
 
+def test_a_charge_is_taken_for_the_fewest_requests_that_cost_so_much() -> None:
+    prices = Prices()
+    assert prices.observe("x", 145, 2)
+    assert prices.factor("x") == 150 / 145
+    assert prices.observe("x", 400, 3)
+    assert prices.factor("x") == 349 / 400, "and for the most, where it was charged less than estimated"
+
+
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_what_it_learns_is_the_cheapest_page_and_lasts(formula: int, truth: int) -> None:
     """Whatever each parent's connections really are, a few answers teach the page that one point pays for."""
