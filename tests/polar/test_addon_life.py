@@ -15,7 +15,7 @@ from polar import addon_life, events
 from polar.addon_life import Change, Known, Snapshot
 from tests import shop
 
-PAGE = Path(__file__).parents[2] / "docs" / "decisions" / "0015-addon-life.md"
+PAGE = Path(__file__).parents[2] / "docs" / "decisions" / "0016-addon-life.md"
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 NOW = AT + timedelta(days=1)
 LATER: dict[str, Any] = {"cancel_at_period_end": True, "ends_at": (AT + timedelta(days=20)).isoformat()}
