@@ -327,7 +327,7 @@ class Split:
     hidden: int = 0
     """Items of the groups that were read which GitHub counts and does not show."""
     missing: dict[str, int] = field(default_factory=dict)
-    """By item type, how many events REST shows that cannot be stored."""
+    """By item type of which REST shows something, how many events of it cannot be stored."""
     words: str = ""
     """GitHub's, of what is hidden or failed last."""
 

@@ -26,7 +26,7 @@ class RestTimeline:
     seen: list[str] = field(default_factory=list)
     """One key for each thing of the page."""
     missing: dict[str, int] = field(default_factory=dict)
-    """By item type, how many events of it are there and cannot be stored."""
+    """By item type that the page shows, how many events of it cannot be stored."""
     next_path: str | None = None
 
 
@@ -47,16 +47,10 @@ async def read_rest_timeline(
             actor = user(item.get("actor"), read.page)
             read.page.closings.append(Closing(part.parent, time(item["created_at"]), actor))
         row = _row(item, kind, part)
-        if row is None:
-            read.missing[wanted[name]] = read.missing.get(wanted[name], 0) + 1
-        else:
+        read.missing[wanted[name]] = read.missing.get(wanted[name], 0) + (row is None)
+        if row is not None:
             read.page.events.append(row)
     return read
-
-
-def tells_of(item_type: str) -> bool:
-    """Whether REST lists events of this type: where it shows none of them, there are none."""
-    return event_of(item_type) in _DOCUMENTED
 
 
 def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
@@ -132,13 +126,3 @@ _PAYLOADS: Mapping[str, Callable[[Node], dict[str, Any] | None]] = {
     ),
 }
 """By event: the payload that GraphQL's fields would make (`github.timeline`); None where REST lacks some of it."""
-_DOCUMENTED = frozenset(
-    (
-        *("assigned", "closed", "connected", "convert_to_draft", "cross-referenced", "demilestoned", "deployed"),
-        *("disconnected", "head_ref_deleted", "head_ref_restored", "labeled", "locked", "marked_as_duplicate"),
-        *("milestoned", "pinned", "ready_for_review", "referenced", "renamed", "reopened", "review_dismissed"),
-        *("review_requested", "review_request_removed", "transferred", "unassigned", "unlabeled", "unlocked"),
-        *("unmarked_as_duplicate", "unpinned"),
-    )
-)
-"""Events that docs.github.com, "Issue event types", says are in timelines."""

@@ -14,7 +14,7 @@ from activities.threads import noting
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import CHILDREN, PageSizes
 from activities.threads.position import ThreadPosition
-from activities.threads.timeline_by_type import again, types_in
+from activities.threads.timeline_by_type import types_in
 from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
@@ -185,10 +185,7 @@ class SecondLook:
                     turn, {note.node_id: self._part(note, ids, position) for note in some}, wanted
                 )
                 turn.noted += [note for note in some if note.node_id not in answered]
-                for note in some:
-                    if note.node_id in answered:
-                        part = self._part(note, ids, position)
-                        turn.put.append(again(part, types[note.node_id]) if by_type else part)
+                turn.put += [self._part(note, ids, position) for note in some if note.node_id in answered]
 
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None

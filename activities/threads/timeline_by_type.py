@@ -13,7 +13,7 @@ from activities.turn import Turn
 from errors import PartOver, RetryNow, TooLarge
 from github.client import GitHub
 from github.refusals import InvalidCursor
-from github.rest_timeline import read_rest_timeline, tells_of
+from github.rest_timeline import read_rest_timeline
 from github.thread_types import ThreadType
 from github.threads import COMMENT, REVIEW, read_items
 from messages import RepositoryRef
@@ -30,13 +30,6 @@ def begin(part: Part, item_types: list[str]) -> Part:
     """The part for a timeline that fails as a whole: its types, in two groups."""
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
-
-
-def again(part: Part, item_types: list[str]) -> Part:
-    """The part for types that were noted as missing: all of them together first."""
-    return Part(
-        "timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=Split([item_types])
-    )
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
@@ -162,18 +155,15 @@ class TimelineByType:
         """The part's last turn: notes what is missing, or that nothing is. `rest_failed`: why REST does not tell."""
         split = _split(part)
         turn.done.append(part)
-        missing = {
-            each: split.missing.get(each, 0) or 1
-            for each in split.failing
-            if rest_failed or split.missing.get(each) or not tells_of(each)
-        }
+        # Where REST shows nothing of a type that fails, it may be hidden there.
+        missing = [each for each in split.failing if rest_failed or split.missing.get(each) != 0]
         if not missing and not split.hidden:
             turn.resolved.append((part.what, part.node_id))
         elif not missing:
             turn.noted.append(Note("hidden", part.what, part.number, part.node_id, split.hidden, split.words))
         else:
-            number = sum(missing.values()) + split.hidden
-            words = f"{_named(list(missing))}: {rest_failed or split.words}"
+            number = max(1, sum(split.missing.get(each, 0) for each in missing)) + split.hidden
+            words = f"{_named(missing)}: {rest_failed or split.words}"
             turn.noted.append(Note("unavailable", part.what, part.number, part.node_id, number, words))
         return turn
 

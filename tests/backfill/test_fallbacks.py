@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from messages import DataType
-from sandbox.github.faults import BadGateway, BrokenTimeline, CircularLinks, Effect, Forbidden, Reset, ServerError
+from sandbox.github.faults import (
+    BadGateway,
+    BlankList,
+    BrokenTimeline,
+    CircularLinks,
+    Effect,
+    Forbidden,
+    Refused,
+    Reset,
+    ServerError,
+)
 from sandbox.github.generate import Plan
 from sandbox.github.threads import Thread
 from tests.backfill.reading import Read, Reading
@@ -131,7 +141,12 @@ async def test_one_failing_type_of_a_timeline_is_found_by_halves_and_all_others_
     await reading.agrees()
 
 
-REST_FAILS: dict[str, Effect] = {"502": BadGateway(), "403": Forbidden(), "circle": CircularLinks("itself")}
+REST_FAILS: dict[str, Effect] = {
+    "502": BadGateway(),
+    "403": Forbidden(),
+    "circle": CircularLinks("itself"),
+    "blank": BlankList(),
+}
 
 
 @pytest.mark.parametrize("rest", REST_FAILS)
@@ -148,6 +163,28 @@ async def test_without_rest_the_failing_types_of_a_timeline_are_noted_by_their_n
     )
     assert stored[0][0] == len(thread.comments), "they have a connection of their own"
     assert await completed(reading, "issues") <= 6
+    reading.github.faults.clear()
+    await completed(reading, "issues")
+    assert await notes(reading) == []
+    await reading.agrees()
+
+
+async def test_what_is_hidden_of_a_timeline_is_looked_at_again_though_another_type_of_it_failed(read: Read) -> None:
+    reading = read(ISSUES)
+    thread = odd(reading)
+    lost = [event for event in thread.events if event.typename == "CrossReferencedEvent"]
+    titles = [event for event in thread.events if event.typename == "RenamedTitleEvent"]
+    hidden = Refused("RenamedTitleEvent", "currentTitle", when=lambda event, _: event.thread is thread)
+    broken = frozenset({"CROSS_REFERENCED_EVENT"})
+    fault = reading.github.faults.add(BrokenTimeline(number=thread.number, item_types=broken), times=None)
+    reading.github.faults.add(hidden, times=None)
+    await completed(reading, "issues")
+    [note] = await notes(reading)
+    assert note[:4] == ("unavailable", "timeline", thread.number, len(lost) + len(titles))
+    reading.github.faults.remove(fault)
+    await completed(reading, "issues")
+    [note] = await notes(reading)
+    assert note[:4] == ("hidden", "timeline", thread.number, len(titles))
     reading.github.faults.clear()
     await completed(reading, "issues")
     assert await notes(reading) == []
