@@ -41,7 +41,6 @@ def test_any_subscription_event_is_read(kind: str) -> None:
         {"type": "subscription.active", "data": {"id": "", "status": "active", "product_id": shop.YEAR}},
         {"type": "subscription.active", "data": {"id": None, "status": "active", "product_id": shop.YEAR}},
     ],
-    ids=repr,
 )
 def test_what_names_no_subscription_means_nothing(payload: Any) -> None:
     assert events.read(payload, RECEIVED) is None
