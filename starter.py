@@ -40,9 +40,10 @@ from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooL
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
-from store import archive_reads, embeddings, jobs
+from store import archive_reads, deliveries, embeddings, jobs
 from store.archive_reads import ArchiveView
 from store.database import Database
+from store.deliveries import Unprocessed
 from store.embeddings import Hit
 from store.jobs import AddonView, JobSummary, JobView, RepositoryView, TypeView
 
@@ -242,20 +243,34 @@ async def cancel(job: str, /) -> int:
 
 
 @app.command(name="list")
-async def list_(*, json: Switch = False) -> int:
-    """List the latest jobs, newest first.
+async def list_(*, unprocessed: Switch = False, json: Switch = False) -> int:
+    """List the latest jobs, newest first; or Polar's deliveries that could not be finished yet.
 
     Parameters
     ----------
+    unprocessed
+        List deliveries that wait to be tried again, oldest first, with what stands in their way.
     json
         As JSON.
     """
+    if unprocessed:
+        return await _list_unprocessed(as_json=json)
     async with _database() as database, database.transaction() as connection:
         recent = await jobs.recent(connection, limit=LISTED)
     if json:
         print(TypeAdapter(list[JobSummary]).dump_json(recent, indent=2).decode())
     else:
         _console().print(_table_of_jobs(recent) if recent else "no backfills yet")
+    return 0
+
+
+async def _list_unprocessed(*, as_json: bool) -> int:
+    async with _database() as database, database.transaction() as connection:
+        waiting = await deliveries.unprocessed(connection, limit=LISTED)
+    if as_json:
+        print(TypeAdapter(list[Unprocessed]).dump_json(waiting, indent=2).decode())
+    else:
+        _console().print(_table_of_deliveries(waiting) if waiting else "every delivery is finished")
     return 0
 
 
@@ -707,6 +722,16 @@ def _table_of_parts(job: JobView) -> Table:
 def _lines_of_unshown(job: JobView) -> list[str]:
     """Which things GitHub does not show."""
     return unshown.lines([part.unshown for _, part in _parts(job) if part.unshown], SHOWN_AT_ONCE)
+
+
+def _table_of_deliveries(waiting: Sequence[Unprocessed]) -> Table:
+    table = Table("delivery", "event", "received", "attempts", "next", "in the way", box=SIMPLE)
+    for each in waiting:
+        again = _date(each.next_attempt_at) if each.next_attempt_at else "at once"
+        # What others wrote is no markup.
+        row = (each.webhook_id, each.type, _date(each.received_at), str(each.attempts), again, each.error or "")
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _table_of_jobs(recent: Sequence[JobSummary]) -> Table:

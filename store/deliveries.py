@@ -32,6 +32,30 @@ class Delivery:
         return payload
 
 
+@dataclass(frozen=True)
+class Unprocessed:
+    """One that is not finished; `error` is what stood in the way the last time."""
+
+    webhook_id: str
+    type: str
+    received_at: datetime
+    attempts: int
+    next_attempt_at: datetime | None
+    error: str | None
+
+
+async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed]:
+    """Deliveries that are not finished, oldest first."""
+    rows = await connection.fetch(
+        """
+        select webhook_id, coalesce(type, '') as type, received_at, attempts, next_attempt_at, error
+        from webhook_deliveries where processed_at is null order by received_at, webhook_id limit $1
+        """,
+        limit,
+    )
+    return [Unprocessed(**dict(row)) for row in rows]
+
+
 async def ready(connection: Connection) -> None:
     """Raises unless deliveries can be kept here: Postgres answers, and has our tables."""
     await connection.execute("select from webhook_deliveries limit 0")
