@@ -43,6 +43,8 @@ class Answer:
     """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
     account: str = ""
     """Whose answer it is."""
+    missing: frozenset[Path] = frozenset()
+    """Of `refused`, those that GitHub says it does not have."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
     """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +83,7 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
         raise SchemaMismatch(ask.operation, mismatches)
     refused: dict[Path, str] = {}
     unmarked: dict[Path, str] = {}
+    missing: set[Path] = set()
     for error in errors:
         path = tuple(error.get("path") or ())
         if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
@@ -91,6 +94,8 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
             raise refusal.error(ask.operation)
         words = refusal.words or str(error.get("type"))
         refused[path] = words
+        if refusal.kind == "missing":
+            missing.add(path)
         if not mark(data, path, Hidden(words)):
             unmarked[path] = words
     if fields := {field: words for path, words in refused.items() if (field := field_of(path))}:
@@ -108,6 +113,7 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
         ask.points,
         rate.get("nodeCount", 0),
         refused=refused,
+        missing=frozenset(missing),
         unmarked=unmarked,
     )
 

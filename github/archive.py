@@ -21,7 +21,7 @@ from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.answers import decode
 from github.clock import time
 from github.connection import USER_AGENT
-from github.events import GHOST, payload_of
+from github.event_payloads import GHOST, payload_of
 from github.guard import Guard
 from github.refusals import of_http
 from rows import FeedEvent

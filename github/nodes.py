@@ -65,12 +65,14 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
     return False
 
 
-def shown(nodes: Sequence[Any], what: str, after: str | None = None) -> Shown:
+def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
     """The nodes of a page, apart from those that are hidden. `after` is the page's cursor.
 
-    Raises `TooLarge` if a node is lost.
+    Raises `TooLarge` if a node is lost, or all are: the schema allows null in place of the list.
     """
     found = Shown([])
+    if nodes is None:
+        raise TooLarge("null_node", f"GitHub left out all {what} of a page")
     for index, node in enumerate(nodes):
         if isinstance(node, Hidden):
             found.hidden.append(node.words)

@@ -5,16 +5,21 @@ import structlog
 from activities.events.order import is_recent
 from activities.events.position import EventPlace, EventPosition, EventSourceName
 from activities.events.source import grow, size_of
-from activities.turn import Turn
-from github import events
-from github.client import GitHub
-from github.events import History, Refused
-from rows import Page
+from activities.progress import MOST_IDLE
+from activities.turn import Sources, Turn
+from errors import PartOver, RetryNow, TooLarge
+from github import commits
+from github.commits import History
+from github.event_lists import Refused, probe
+from rows import NoteKind, Page
 from store import feed
-from store.database import Connection, Database
+from store.database import Connection
 from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
+
+MOST_HEADS = 3
+"""Heads of the default branch, one after the other, that GitHub no longer has."""
 
 
 class CommitHistory:
@@ -29,44 +34,78 @@ class CommitHistory:
     is_long = True
     can_shrink = True
 
-    def __init__(self, database: Database, github: GitHub, sweep: Sweep) -> None:
-        self._database = database
-        self._github = github
+    def __init__(self, sources: Sources, sweep: Sweep) -> None:
+        self._database = sources.database
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._repository = sweep.repository
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
         place, head = position.places[self.name], position.head
-        forks, activity = position.places["forks"], position.places["activity"]
+        activity = position.places["activity"]
         if head is None:
-            # Of a repository whose forks are refused the head is not known; else it has no commits.
-            skipped = forks.status == "skipped"
-            return self._at(position, place.skip(forks.reason) if skipped else place.complete_at_end())
+            if position.no_head:
+                words = f"GitHub does not tell where the default branch is: {position.no_head}"
+                return self._give_up(position, words, "unavailable", requests=0)
+            # The repository is empty.
+            return self._at(position, place.complete_at_end())
         if activity.status == "complete" and not activity.reached_end:
             # Its pushes are known down to the cutoff.
             return self._at(position, place.complete_without_end())
-        ref = f"{events.HEADS}{position.branch}"
+        if place.progress.is_stuck:
+            words = f"GitHub's history leads nowhere: {MOST_IDLE} answers in a row brought no commit"
+            return self._give_up(position, words, "unavailable", requests=0)
+        ref = f"{commits.HEADS}{position.branch}"
         async with self._database.transaction() as connection:
             start = [head] if place.oids is None else place.oids
             oids = await feed.unexplained(connection, self._repository, ref, start, place.gone)
-        oids = [oid for oid in oids if oid not in place.bottom]
+        oids = [oid for oid in oids if oid not in place.bottom and oid not in place.gone]
         if not oids:
             return self._at(position, place.complete_history())
         oid, rest = oids[0], oids[1:]
         try:
             size = size_of(position, self.name)
-            read = await events.read_history(self._github, self._repository, oid, size, self._sweep.cutoff_at)
+            read = await commits.read_history(self._github, self._repository, oid, size, self._sweep.cutoff_at)
         except Refused as error:
-            log.info("refused", source=self.name, code=error.code, why=error.message)
-            return self._at(position, EventPlace.refused(error.message), requests=1)
+            return self._give_up(position, error.message, "refused")
+        except PartOver as error:
+            if error.code == "query_refused":
+                return self._give_up(position, error.message, "unavailable")
+            if error.code.startswith("http_"):
+                raise TooLarge(error.code, error.message) from error
+            raise
+        place = place.ask_for_commit(oid, found=read is not None)
         if read is None:
-            log.info("a commit is gone", oid=oid)
-            return self._at(position, place.without_commit(oid, head), requests=1)
+            return await self._without(position, place, oid, head)
         async with self._database.transaction() as connection:
             page, ends = await self._along(connection, ref, place, oid, read)
         after = position.with_place(self.name, self._after(place, rest, ends, read))
         after = grow(after, self.name, seconds=read.seconds)
         return Turn(after, page=page, points=read.cost, requests=1)
+
+    async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
+        return self._give_up(position, f"GitHub fails at it at any size: {error.message}", "unavailable")
+
+    async def probe(self) -> None:
+        await probe(self._github)
+
+    async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
+        """GitHub no longer has this commit: the branch was forced. Its head may have moved as well."""
+        log.info("a commit is gone", oid=oid)
+        if oid != head:
+            return self._at(position, place.without_commit(oid, head), requests=1)
+        branch, new_head = await commits.read_head(self._github, self._repository)
+        if new_head is None or new_head in place.gone or new_head == head or place.restarts >= MOST_HEADS:
+            return self._give_up(position, "GitHub does not have the head of the default branch", "unavailable")
+        moved = position.with_branch(branch, new_head)
+        return self._at(moved, place.restart().without_commit(oid, new_head), requests=2)
+
+    def _give_up(
+        self, position: EventPosition, words: str, kind: NoteKind | None, *, missing: int = 0, requests: int = 1
+    ) -> Turn[EventPosition]:
+        log.warning("the history is given up", kind=kind, why=words)
+        place = position.places[self.name].give_up(words, kind, missing)
+        return self._at(position.with_size(self.name, None), place, requests=requests)
 
     def _at(self, position: EventPosition, place: EventPlace, *, requests: int = 0) -> Turn[EventPosition]:
         return Turn(position.with_place(self.name, place), requests=requests)
@@ -99,7 +138,7 @@ class CommitHistory:
                 continue
             before = [each for each in pushed.get(here, ()) if each.strip("0") and each not in place.gone]
             if here not in pushed:
-                page.feed.append(events.push_of(self._repository, ref, commit))
+                page.feed.append(commits.push_of(self._repository, ref, commit))
             if not before and commit.parent is not None:
                 before = [commit.parent]
             ahead += before

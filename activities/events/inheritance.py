@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
+from activities.events.source import SIZES
 from activities.turn import CLOCK_SLACK
 from store.coverage import Coverage
 
@@ -57,21 +58,36 @@ def _inherited(
     done = left.status != "open" and (left.reached_end or deep_enough)
     if source in ("threads", "events"):
         # Nothing of the events API can be gone on from: its pages are numbered from the top.
-        until = as_of - EVENTS_LAG if source == "events" and done else None
-        return EventPlace(until=until, reached_end=left.reached_end)
+        # One that was skipped was not read at all.
+        until = as_of - EVENTS_LAG if source == "events" and done and left.status == "complete" else None
+        return EventPlace(until=until, reached_end=left.reached_end, noted=left.kind is not None)
     if fresh and (done or left.status == "skipped"):
         return left
     if left.status == "skipped":
-        # GitHub may show now what it refused then.
-        return EventPlace()
+        # GitHub may show now what it did not give then.
+        return EventPlace.look_again(left.way) if left.kind else EventPlace(way=left.way)
+    if left.absent and left.total is not None and left.total <= SIZES[0]:
+        # What was missing is looked at again: the whole list is one page.
+        return EventPlace(way=left.way)
+    if left.way and source == "releases":
+        # GraphQL tells less of them than REST, and all are read by each sweep.
+        return EventPlace.look_again()
+    # REST numbers its pages from the top: what was deleted since would be skipped by going on below.
+    below = None if left.way else left.below
     return EventPlace(
-        cursor=left.below if fresh else None,
+        cursor=below if fresh else None,
         until=None if fresh else as_of - CLOCK_SLACK,
-        below=left.below,
+        below=below,
+        reason=left.reason if left.way else "",
         reached_end=left.reached_end,
         oldest=left.oldest,
         bottom=left.bottom if deep_enough else [],
         gone=left.gone,
+        way=left.way,
+        hidden=left.hidden,
+        missing=left.missing,
+        unserved=left.unserved,
+        total=left.total,
     )
 
 

@@ -1,74 +1,141 @@
 """The sources that are lists of GitHub's, newest first: stars, forks, releases, branch activity, the events API."""
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import structlog
 
 from activities.events import inheritance
 from activities.events.order import is_recent
 from activities.events.position import EventPlace, EventPosition, EventSourceName
-from activities.events.source import OTHER_SIZE, grow, size_of
-from activities.turn import Turn
-from errors import PartOver
-from github import events
-from github.client import GitHub
-from github.events import Happenings, Refused
+from activities.events.source import OTHER_SIZE, PATIENCE, grow, is_failure_of_list, size_of
+from activities.progress import MOST_IDLE
+from activities.turn import Sources, Turn
+from errors import PartOver, RetryNow, TooLarge
+from github import commits, events
+from github.event_lists import Happenings, Refused, probe
 from github.refusals import InvalidCursor
+from github.repositories import inspect
+from rows import NoteKind
+from store import feed
 from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
 
 MOST_RESTARTS = 3
+MOST_BLANKS = 2
+"""Answers without anything, at two sizes, after which GitHub is believed to show nothing."""
+MOST_UNSERVED = 3
+"""Things in a row that GitHub fails to serve, after which the list is given up."""
+BLANK_SIZE = 50
+"""The size of the page by which a blank answer is repeated."""
 
 
 class ListSource:
     """A list that is read page by page, down to the cutoff or to where an earlier sweep began.
 
-    Below that part it goes on where the earlier sweep ended, if this one has to go deeper.
+    Below that part it goes on where the earlier sweep ended, if this one has to go deeper. What GitHub refuses, fails
+    at or does not end is read by the source's next way, if it has one, else the source is skipped.
     """
 
     name: EventSourceName
     builds_on: tuple[EventSourceName, ...] = ()
     is_long = False
     can_shrink = True
+    ways: tuple[str, ...] = ("REST",)
+    """The APIs by which the list can be read, the cheapest first."""
+    can_become_empty = True
+    """Whether a list that is empty, answer after answer, is believed although it was not empty before."""
+    reach: timedelta | None = None
+    """A list that is empty shows nothing of this long; None: nothing of ever."""
 
-    def __init__(self, github: GitHub, sweep: Sweep) -> None:
-        self._github = github
+    def __init__(self, sources: Sources, sweep: Sweep) -> None:
+        self._database = sources.database
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
         self._repository = sweep.repository
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
         place = position.places[self.name]
         try:
-            read = await self._ask(place.cursor, size_of(position, self.name))
+            read = await self._ask(place.way, place.cursor, size_of(position, self.name))
         except Refused as error:
-            log.info("refused", source=self.name, code=error.code, why=error.message)
-            return self._turn(position.with_place(self.name, EventPlace.refused(error.message)))
-        except InvalidCursor:
+            return await self._leave_way(position, error.message, "refused")
+        except InvalidCursor as error:
             if place.cursor is None or place.restarts >= MOST_RESTARTS:
-                raise
+                return await self._leave_way(
+                    position, f"GitHub refuses its own cursors: {error.message}", "unavailable"
+                )
             log.warning("cursor refused, reading from the top", source=self.name)
             return self._turn(position.with_size(self.name, OTHER_SIZE).with_place(self.name, place.restart()))
         except PartOver as error:
-            if error.code != "empty":
-                raise
-            return self._turn(position.with_place(self.name, place.complete_at_end()))
-        return self._after(position, place, read)
+            if error.code == "empty":
+                return self._turn(position.with_place(self.name, place.complete_at_end()))
+            if error.code in ("query_refused", "unreadable_id"):
+                return await self._leave_way(position, error.message, "unavailable")
+            if error.code.startswith("http_"):
+                raise TooLarge(error.code, error.message) from error
+            raise
+        return await self._after(position, place, read)
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
+        place = position.places[self.name]
+        if not place.noted and place.progress.idle < MOST_UNSERVED:
+            behind = await self._find_place_behind(place)
+            if behind is not None:
+                log.warning("passed over what GitHub fails to serve", source=self.name, why=error.message)
+                return self._turn(position.with_place(self.name, place.pass_over(behind)))
+        return await self._leave_way(position, f"GitHub fails at it at any size: {error.message}", "unavailable")
+
+    async def probe(self) -> None:
+        way = self.ways[0]
+        if way == "REST":
+            await inspect(self._github, self._repository.github_id, self._repository.full_name)
+        else:
+            await probe(self._github)
+
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
         """One request: the page after `cursor`."""
         raise NotImplementedError
 
-    def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _find_place_behind(self, place: EventPlace) -> str | None:
+        """The cursor behind the thing that the place is at, without asking for the thing; None: it cannot be found."""
+        return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
+
+    # --- After an answer
+
+    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
         asked_at = read.page.asked_at
-        place = place.after_page(asked_at, hidden=read.hidden, oldest=self._oldest(place, read))
-        over = self._is_over(position, place, read)
-        if not over and read.cursor is not None:
+        if not read.number and await self._is_suspicious(place, read):
+            return await self._after_blank(position, place, read)
+        place = place.after_page(
+            asked_at,
+            number=read.number,
+            hidden=read.hidden,
+            unserved=read.unreadable,
+            depth=read.depth,
+            ties=read.ties,
+            oldest=self._oldest(place, read),
+            total=read.total,
+        )
+        if read.more and place.progress.is_stuck:
+            words = f"GitHub's list does not end: {MOST_IDLE} pages in a row showed nothing that is older"
+            return await self._leave_way(position, words, "unavailable", read)
+        if self._is_over(position, place, read):
+            if place.until is not None and read.more:
+                place = inheritance.go_below(position, self.name, place, self._sweep.cutoff_at)
+            elif read.more and read.cursor is None:
+                place = place.complete_without_end()
+            else:
+                place = place.complete_at(read.cursor)
+        elif read.cursor is not None:
             place = place.move_to(read.cursor, recent=is_recent(self._sweep, read.oldest))
-        elif place.until is not None and read.cursor is not None:
-            place = inheritance.go_below(position, self.name, place, self._sweep.cutoff_at)
+        elif not read.more:
+            place = place.complete_at(None)
         else:
-            place = place.complete_at(read.cursor)
+            log.warning("GitHub says that there is more and not where, asking again", source=self.name)
+        if not read.more:
+            place = place.count_missing(read.total)
         after = position.with_place(self.name, place).after_answer(asked_at)
         after = grow(after, self.name, seconds=read.seconds, offset=self._offset(place))
         return self._turn(after, read)
@@ -80,25 +147,88 @@ class ListSource:
     def _oldest(self, _place: EventPlace, _read: Happenings) -> datetime | None:
         return None
 
-    def _offset(self, _place: EventPlace) -> int:
-        """Where pages are numbered: how many things are read."""
-        return 0
+    def _is_numbered(self, place: EventPlace) -> bool:
+        return self.ways[place.way] == "REST"
 
-    def _turn(self, position: EventPosition, read: Happenings | None = None) -> Turn[EventPosition]:
+    def _offset(self, place: EventPlace) -> int:
+        """Where pages are numbered: how many things are read."""
+        return int(place.cursor or 0) if self._is_numbered(place) else 0
+
+    def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
         return Turn(
             position,
             page=read.page if read is not None else None,
             points=read.cost if read is not None else 0,
-            requests=1,
+            requests=requests,
         )
+
+    # --- What GitHub does not give
+
+    async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
+        """Whether a page without anything contradicts what GitHub counts, or what it showed before."""
+        if read.total:
+            return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
+        if not place.is_at_top:
+            return False
+        since = self._sweep.cutoff_at
+        if self.reach is not None:
+            since = max(since, read.page.asked_at - self.reach)
+        async with self._database.transaction() as connection:
+            stored = await feed.by_source(connection, self._repository, since)
+        return stored.get(self.name, 0) > 0
+
+    async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+        """A blank answer is repeated at another size before it is believed.
+
+        Of stars and forks, whose rows stay as long as the repository, it is not believed even then.
+        """
+        place = place.count_blank(read.page.asked_at)
+        if place.blanks < MOST_BLANKS and not place.noted:
+            log.warning("a blank answer is not believed at once", source=self.name, total=read.total)
+            size = BLANK_SIZE if size_of(position, self.name) != BLANK_SIZE else BLANK_SIZE // 2
+            return self._turn(position.with_place(self.name, place).with_size(self.name, size), read)
+        position = position.with_place(self.name, place).with_size(self.name, None).after_answer(read.page.asked_at)
+        if not place.is_at_top or (self.can_become_empty and not read.total):
+            ended = place.complete_at(None).count_missing(read.total)
+            return self._turn(position.with_place(self.name, ended), read)
+        if read.total:
+            words = f"GitHub shows none of the {read.total} {self.name} to these tokens"
+            return await self._leave_way(position, words, "hidden", read, missing=read.total)
+        words = f"GitHub shows no {self.name} any more, while some are stored"
+        return self._turn(position.with_place(self.name, place.give_up(words, None)), read)
+
+    async def _leave_way(
+        self,
+        position: EventPosition,
+        words: str,
+        kind: NoteKind,
+        read: Happenings | None = None,
+        *,
+        missing: int = 0,
+    ) -> Turn[EventPosition]:
+        """On by the source's next way; without one the source is skipped."""
+        place = position.places[self.name]
+        log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
+        if place.way + 1 < len(self.ways):
+            after = place.take_next_way(f"{self.ways[place.way]}: {words}")
+        else:
+            after = place.give_up(words, kind, missing)
+        return self._turn(position.with_size(self.name, None).with_place(self.name, after), read)
 
 
 class Stargazers(ListSource):
     name: EventSourceName = "stargazers"
     is_long = True
+    ways = ("GraphQL",)
+    can_become_empty = False
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
         return await events.read_stargazers(self._github, self._repository, size, cursor)
+
+    async def _find_place_behind(self, place: EventPlace) -> str | None:
+        return await _place_behind(
+            lambda: events.find_place_behind(self._github, self._repository, "StargazerPlace", place.cursor)
+        )
 
 
 class StarHistory(ListSource):
@@ -114,11 +244,14 @@ class StarHistory(ListSource):
             return Turn(position.with_place(self.name, position.places[self.name].complete_at_end()))
         return await super().read(position)
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (a page is always 30 weeks)
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (always 30 weeks)
         return await events.read_star_history(self._github, self._repository, int(cursor or 0))
 
     def _oldest(self, place: EventPlace, read: Happenings) -> datetime | None:
         return min(place.oldest or read.oldest, read.oldest) if read.oldest else None
+
+    async def _find_place_behind(self, place: EventPlace) -> str | None:  # noqa: ARG002 (a page is 30 weeks)
+        return None
 
 
 class Forks(ListSource):
@@ -126,59 +259,102 @@ class Forks(ListSource):
 
     name: EventSourceName = "forks"
     is_long = True
+    ways = ("GraphQL", "REST")
+    can_become_empty = False
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
+        if way:
+            return await events.read_forks_by_rest(self._github, self._repository, size, int(cursor or 0))
         return await events.read_forks(self._github, self._repository, size, cursor)
 
-    def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        turn = super()._after(position, place, read)
-        if place.as_of is None and not position.fresh:
-            turn.position = turn.position.with_branch(read.branch, read.head)
+    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+        if place.as_of is None and place.way == 0 and not position.fresh:
+            position = position.with_branch(read.branch, read.head)
+        return await super()._after(position, place, read)
+
+    async def _leave_way(
+        self,
+        position: EventPosition,
+        words: str,
+        kind: NoteKind,
+        read: Happenings | None = None,
+        *,
+        missing: int = 0,
+    ) -> Turn[EventPosition]:
+        turn = await super()._leave_way(position, words, kind, read, missing=missing)
+        if position.head is None and not position.fresh:
+            # The other ways do not tell where the default branch is, and the pushes are read from there.
+            turn.requests += 1
+            try:
+                turn.position = turn.position.with_branch(*await commits.read_head(self._github, self._repository))
+            except (PartOver, RetryNow) as error:
+                if isinstance(error, RetryNow) and (not is_failure_of_list(error) or self._sweep.attempts <= PATIENCE):
+                    raise
+                log.warning("the head of the default branch is not shown", why=error.message)
+                turn.position = turn.position.without_head(error.message)
         return turn
+
+    async def _find_place_behind(self, place: EventPlace) -> str | None:
+        if self._is_numbered(place):
+            return await super()._find_place_behind(place)
+        return await _place_behind(
+            lambda: events.find_place_behind(self._github, self._repository, "ForkPlace", place.cursor)
+        )
 
 
 class Releases(ListSource):
     name: EventSourceName = "releases"
+    ways = ("REST", "GraphQL")
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
+        if way:
+            return await events.read_releases_by_graphql(self._github, self._repository, size, cursor)
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: Happenings) -> bool:
         """A release may have been a draft for long, so only the list's end is the end."""
         return False
 
-    def _offset(self, place: EventPlace) -> int:
-        return int(place.cursor or 0)
-
 
 class Activity(ListSource):
-    """What happened to branches, for about a year."""
+    """What happened to branches, for about a year. Where it is refused, commits tell of the pushes."""
 
     name: EventSourceName = "activity"
     is_long = True
+    reach = timedelta(days=300)
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
         return await events.read_activity(self._github, self._repository, size, cursor)
+
+    def _is_numbered(self, place: EventPlace) -> bool:  # noqa: ARG002 (its pages have cursors)
+        return False
 
 
 class LatestEvents(ListSource):
     """GitHub's events API: the latest 300 events of all kinds."""
 
     name: EventSourceName = "events"
+    reach = timedelta(days=20)
 
-    async def _ask(self, cursor: str | None, size: int) -> Happenings:
+    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (it has one way)
         return await events.read_events(self._github, self._repository, size, int(cursor or 0))
 
-    def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
+    async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
         if position.fresh and inheritance.is_stale(position, read.page.asked_at):
             # By GitHub's clock more time went by than by ours: every source is asked for what is new.
             again = inheritance.inherit(position, self._sweep.cutoff_at, fresh=False)
             return Turn(again, page=read.page, requests=1)
-        return super()._after(position, place, read)
+        return await super()._after(position, place, read)
 
     def _is_over(self, position: EventPosition, place: EventPlace, read: Happenings) -> bool:
         only_news = position.fresh and place.until is not None
         return only_news or super()._is_over(position, place, read)
 
-    def _offset(self, place: EventPlace) -> int:
-        return int(place.cursor or 0)
+
+async def _place_behind(find: Callable[[], Awaitable[tuple[str | None, bool]]]) -> str | None:
+    try:
+        cursor, _ = await find()
+    except (PartOver, RetryNow) as error:
+        log.info("the place behind it cannot be found", why=error.message)
+        return None
+    return cursor

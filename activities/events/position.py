@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Literal, Self, get_args
 
 from activities.position import Position
+from activities.progress import MOST_IDLE, Progress
+from rows import NoteKind
 
 EventSourceName = Literal["stargazers", "star_history", "forks", "releases", "activity", "history", "events", "threads"]
 SOURCES: tuple[EventSourceName, ...] = get_args(EventSourceName)
@@ -43,27 +45,109 @@ class EventPlace:
     """history: commits from which on nothing is in scope."""
     gone: list[str] = field(default_factory=list)
     """history: commits that pushes name and GitHub no longer has."""
+    asked: list[str] = field(default_factory=list)
+    """history: the commits that were asked for last, in short."""
+    progress: Progress = field(default_factory=Progress)
+    """How far the list was read, and how many pages in a row did not bring it forward."""
+    way: int = 0
+    """Which of the source's ways is used: 0 is the cheapest, the next one is for where GitHub denies or fails it."""
+    kind: NoteKind | None = None
+    """skipped: what GitHub will not give for good; None: it may still come, and is not noted."""
+    missing: int = 0
+    """Things that GitHub counts and no page shows; 0 of a source that is skipped: it does not say how many."""
+    unserved: int = 0
+    """Things that were passed over: GitHub failed to serve them at any size, or served nothing that can be read."""
+    blanks: int = 0
+    """Answers in a row that showed nothing where there has to be something."""
+    listed: int | None = None
+    """Things shown since the top of the list; None: this sweep did not read it from the top."""
+    total: int | None = None
+    """How many things the list has, as GitHub counted with the first page of it."""
+    noted: bool = False
+    """An earlier sweep noted that GitHub will not give it: it is looked at again with one request."""
+
+    @property
+    def is_at_top(self) -> bool:
+        return self.cursor is None
+
+    @property
+    def absent(self) -> int:
+        """Things that are known to be there, and that GitHub does not give."""
+        return self.hidden + self.missing + self.unserved
 
     @classmethod
-    def refused(cls, reason: str) -> Self:
-        """Of a source that GitHub does not show, with GitHub's words."""
-        return cls(status="skipped", reason=reason)
+    def look_again(cls, way: int = 0) -> Self:
+        """For a source that an earlier sweep skipped and noted."""
+        return cls(way=way, noted=True)
 
-    def skip(self, reason: str) -> Self:
-        """Not to be read, because of what it builds on."""
-        return replace(self, status="skipped", reason=reason)
+    def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
+        """GitHub does not give this source: its words, or why it is certain. Kind None: it may still come."""
+        return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
-    def after_page(self, asked_at: datetime, *, hidden: int = 0, oldest: datetime | None = None) -> Self:
-        """With what a page says of the whole source. Where the source goes on is a second step."""
-        return replace(self, as_of=self.as_of or asked_at, hidden=self.hidden + hidden, oldest=oldest)
+    def take_next_way(self, reason: str) -> Self:
+        """From the top by the source's next way, because of `reason`."""
+        return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
+
+    def after_page(
+        self,
+        asked_at: datetime,
+        *,
+        number: int = 0,
+        hidden: int = 0,
+        unserved: int = 0,
+        depth: datetime | None = None,
+        ties: Iterable[str] = (),
+        oldest: datetime | None = None,
+        total: int | None = None,
+    ) -> Self:
+        """With what a page says of the whole source. Where the source goes on is a second step.
+
+        `number` are the things on the page, `depth` the earliest moment of those by which the list is ordered, `ties`
+        the things of that moment.
+        """
+        from_top = self.is_at_top and self.until is None
+        listed = 0 if from_top else self.listed
+        return replace(
+            self,
+            as_of=self.as_of or asked_at,
+            hidden=hidden if from_top else self.hidden + hidden,
+            unserved=unserved if from_top else self.unserved + unserved,
+            missing=0 if from_top else self.missing,
+            oldest=oldest,
+            progress=self.progress.descend(depth, ties),
+            blanks=0,
+            noted=False,
+            listed=None if listed is None else listed + number,
+            total=total if self.total is None or from_top else self.total,
+        )
+
+    def count_blank(self, asked_at: datetime) -> Self:
+        """After an answer that showed nothing where there has to be something: the same page is asked for again."""
+        return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
+
+    def count_missing(self, total: int | None) -> Self:
+        """At the end of a list that was read from its top: with what GitHub counts, then as now, and did not show."""
+        if self.listed is None or total is None or total != self.total:
+            return self
+        return replace(self, missing=max(total - self.listed - self.unserved, 0))
+
+    def pass_over(self, cursor: str) -> Self:
+        """On behind one thing that GitHub fails to serve."""
+        return replace(
+            self,
+            cursor=cursor,
+            unserved=self.unserved + 1,
+            progress=self.progress.count(moved=False),
+            listed=0 if self.is_at_top and self.until is None else self.listed,
+        )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
         """On to the next page. `recent`: this page went down to where the recent leg ends."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """What is new is read: on to what lies below the part that an earlier sweep read."""
-        return replace(self, cursor=cursor, until=None)
+        """What is new is read: on to what lies below the part that an earlier sweep read; None: from the top again."""
+        return replace(self, cursor=cursor, until=None, progress=Progress())
 
     def complete(self) -> Self:
         """Read as far as it has to be; `below` and `reached_end` stay as an earlier sweep left them."""
@@ -78,12 +162,12 @@ class EventPlace:
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """Complete for this cutoff, with more below it."""
-        return replace(self, status="complete", reached_end=False)
+        """Complete for this cutoff, with more below it, somewhere."""
+        return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
         """GitHub refused the cursor: from the top again."""
-        return replace(self, cursor=None, until=None, restarts=self.restarts + 1)
+        return replace(self, cursor=None, until=None, restarts=self.restarts + 1, progress=Progress())
 
     def leave_for_next_leg(self) -> Self:
         """As the next leg, or another job, goes on from here: below what is read."""
@@ -94,6 +178,12 @@ class EventPlace:
         return replace(self, status="complete")
 
     # history
+
+    def ask_for_commit(self, oid: str, *, found: bool) -> Self:
+        """After an answer about this commit. One that GitHub does not have, or that was asked for, moves nothing."""
+        short = oid[:12]
+        moved = found and short not in self.asked
+        return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
         """On to these commits. `recent` None: the page says nothing of how recent it is."""
@@ -127,6 +217,8 @@ class EventPosition(Position):
     branch: str | None = None
     """The default branch, and its head before its pushes were read."""
     head: str | None = None
+    no_head: str = ""
+    """Why GitHub does not tell where the default branch is; empty: it told, or the repository is empty."""
     low: datetime | None = None
     """Down to here an earlier sweep read; None: nothing is inherited."""
     inherited_as_of: datetime | None = None
@@ -168,7 +260,11 @@ class EventPosition(Position):
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
         """The default branch and its head; None for an empty repository."""
-        return replace(self, branch=branch, head=head)
+        return replace(self, branch=branch, head=head, no_head="")
+
+    def without_head(self, reason: str) -> Self:
+        """GitHub does not tell where the default branch is."""
+        return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
         """Asks for `size` things a page of this source from now on; None: for as many as a page can have."""

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from activities.events.position import SOURCES, EventPosition, EventSourceName
+from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
+from rows import Note, NoteKind
+
+INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
+    "stargazers": ("star_history", "stars are counted by day"),
+    "activity": ("history", "pushes are told by the commits"),
+}
+"""Sources that another source stands in for, and what it tells."""
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
@@ -14,6 +21,8 @@ def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
         "sources": {source: _source(position, source, stored) for source in SOURCES},
         "notes": notes_of(position),
     }
+    if fell_back := fell_back_of(position):
+        proof["fell_back"] = fell_back
     if "host" in stored:
         proof["sources"]["host"] = {"status": "complete", "rows": stored["host"]}
     if position.inherited_as_of:
@@ -39,7 +48,57 @@ def notes_of(position: EventPosition) -> list[str]:
             notes.append(f"{source}: {place.reason}")
         if place.hidden:
             notes.append(f"{source}: {place.hidden} are hidden from these tokens")
+        if place.status == "complete" and place.missing:
+            notes.append(f"{source}: {place.missing} are counted by GitHub and not shown")
+        if place.unserved:
+            notes.append(f"{source}: GitHub fails to serve {place.unserved}")
     return notes
+
+
+def fell_back_of(position: EventPosition) -> list[str]:
+    """Which sources were read another way than usual, and why."""
+    places = position.places
+    lines = [
+        f"{source}: read another way: {place.reason}"
+        for source, place in places.items()
+        if place.way and place.status == "complete"
+    ]
+    for source, (other, way) in INSTEAD.items():
+        if places[source].status == "skipped" and places[other].status == "complete":
+            lines.append(f"{source}: {way}: {places[source].reason}")
+    return lines
+
+
+def noted_of(position: EventPosition) -> list[Note]:
+    """What GitHub will not give for good of the repository's events, by source."""
+    return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
+
+
+def whole_of(position: EventPosition) -> list[tuple[str, str]]:
+    """(what, "") of the sources of which nothing is missing: notes of earlier sweeps are deleted."""
+    return [
+        (source, "")
+        for source, place in position.places.items()
+        if place.status == "complete" and _note(source, place) is None
+    ]
+
+
+def _note(source: EventSourceName, place: EventPlace) -> Note | None:
+    if place.status == "skipped":
+        return Note(place.kind, source, None, "", max(place.missing, 1), place.reason[:500]) if place.kind else None
+    if not place.absent:
+        return None
+    words = [
+        f"{number} {what}"
+        for number, what in (
+            (place.hidden, "hidden from these tokens"),
+            (place.missing, "counted and not shown"),
+            (place.unserved, "not served at any size, or not readable"),
+        )
+        if number
+    ]
+    kind: NoteKind = "hidden" if place.hidden or place.missing else "unavailable"
+    return Note(kind, source, None, "", place.absent, ", ".join(words))
 
 
 def _source(position: EventPosition, source: EventSourceName, stored: dict[str, int]) -> dict[str, Any]:
@@ -47,5 +106,7 @@ def _source(position: EventPosition, source: EventSourceName, stored: dict[str, 
     told: dict[str, Any] = {"status": place.status, "rows": stored.get(source, 0)}
     if place.reason:
         told["reason"] = place.reason
+    if place.way and place.status == "complete":
+        told["fell_back"] = True
     as_of = place.as_of or position.inherited_as_of
     return told | ({"as_of": as_of.isoformat()} if as_of else {})

@@ -13,14 +13,14 @@ from activities.events.history import CommitHistory
 from activities.events.lists import Activity, Forks, LatestEvents, Releases, Stargazers, StarHistory
 from activities.events.order import Order
 from activities.events.position import EventPosition
-from activities.events.proof import notes_of, proof_of, reached_end
-from activities.events.source import EventSource, shrink, size_of
+from activities.events.proof import noted_of, proof_of, reached_end, whole_of
+from activities.events.source import PATIENCE, EventSource, is_failure_of_list, shrink, size_of
 from activities.events.stored_threads import StoredThreads
 from activities.turn import Sources, Turn
-from errors import PartOver, TooLarge
+from errors import RetryNow, TooLarge
 from store import coverage, feed
 from store.coverage import BEGINNING, Coverage
-from store.sweeps import Sweep
+from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
 
@@ -33,19 +33,20 @@ class EventReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         self._sweep = sweep
-        self._github = github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
         in_order: tuple[EventSource, ...] = (
-            Stargazers(github, sweep),
-            StarHistory(github, sweep),
-            Forks(github, sweep),
-            Releases(github, sweep),
-            Activity(github, sweep),
-            CommitHistory(sources.database, github, sweep),
-            LatestEvents(github, sweep),
-            StoredThreads(sources.database, sweep),
+            Stargazers(sources, sweep),
+            StarHistory(sources, sweep),
+            Forks(sources, sweep),
+            Releases(sources, sweep),
+            Activity(sources, sweep),
+            CommitHistory(sources, sweep),
+            LatestEvents(sources, sweep),
+            StoredThreads(sources, sweep),
         )
         self._order = Order(in_order, sweep.down_to)
+        self._failures = max(sweep.attempts - 1, 0)
 
     def look_ahead(self, turn: Turn[EventPosition]) -> None:
         """Nothing: what comes next depends on what is committed."""
@@ -62,26 +63,56 @@ class EventReader:
             return self._end_leg(position) if position.is_open else await self._end(position)
         if source.name == "threads":
             if position.as_of is None:
-                raise PartOver("forbidden", "GitHub shows none of the events: " + "; ".join(notes_of(position)))
+                # GitHub gave none of the lists, and said so: what the threads tell is all there is to have.
+                position = position.after_answer(datetime.now(UTC))
             if not threads_ended:
                 return Turn(position, waiting="all_threads")
         return await self._read(source, position)
 
     async def _read(self, source: EventSource, position: EventPosition) -> Turn[EventPosition]:
-        """One page of this source, smaller and smaller while GitHub says that it is too large."""
-        refused = 0
+        """One page of this source, smaller and smaller while GitHub says that it is too large.
+
+        What fails at the smallest size is an attempt. After `PATIENCE` of them, while GitHub answers other requests,
+        the source goes on without it. An error that is not of the list, such as that GitHub is away, is raised.
+        """
+        failed = 0
         while True:
             try:
                 turn = await source.read(position)
-            except TooLarge as error:
-                if not source.can_shrink or size_of(position, source.name) == 1:
+            except LeaseLostError:
+                raise
+            except RetryNow as error:
+                if not is_failure_of_list(error):
                     raise
-                refused += 1
-                position = shrink(position, source.name)
-                log.info("asking for less", kind=source.name, size=size_of(position, source.name), why=error.code)
-            else:
-                turn.requests += refused
-                return turn
+                failed += 1
+                if self._may_shrink(source, position, error):
+                    position = shrink(position, source.name)
+                    log.info("asking for less", kind=source.name, size=size_of(position, source.name), why=error.code)
+                    continue
+                turn = await self._after_failure(source, position, error, failed)
+            turn.requests += failed
+            self._failures = 0
+            return turn
+
+    def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
+        """Whether a smaller page may be answered. GitHub's 500 does not say so, but one that repeats may mean it."""
+        smaller = source.can_shrink and size_of(position, source.name) > 1
+        too_large = isinstance(error, TooLarge) or self._failures > 0
+        return smaller and too_large and not position.places[source.name].noted
+
+    async def _after_failure(
+        self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
+    ) -> Turn[EventPosition]:
+        """What follows where no smaller page can be asked for. Raises the error, as an attempt, while it may pass."""
+        if position.places[source.name].noted:
+            return await source.fail(position, error)
+        if failed > 1:
+            # The size is committed, so that each attempt is one request.
+            return Turn(position)
+        if self._failures < PATIENCE:
+            raise error
+        await source.probe()
+        return await source.fail(position, error)
 
     async def _begin(self, position: EventPosition) -> EventPosition:
         async with self._database.transaction() as connection:
@@ -110,4 +141,12 @@ class EventReader:
         proof = proof_of(position, stored)
         low = min(self._sweep.cutoff_at, position.low or self._sweep.cutoff_at)
         covered = Coverage(BEGINNING if reached_end(position) else low, position.as_of, position.left())
-        return Turn(position, outcome="completed", proof=proof, notes=proof["notes"], coverage=covered)
+        return Turn(
+            position,
+            outcome="completed",
+            proof=proof,
+            notes=proof["notes"],
+            noted=noted_of(position),
+            resolved=whole_of(position),
+            coverage=covered,
+        )

@@ -1,10 +1,10 @@
 """The source of what happened to threads: the stored threads themselves, without a request."""
 
 from activities.events.position import SOURCES, EventPosition, EventSourceName
-from activities.turn import Turn
+from activities.turn import Sources, Turn
+from errors import RetryNow
 from rows import Page
 from store import feed
-from store.database import Database
 from store.sweeps import Sweep
 
 THREADS_A_TURN = 500
@@ -18,8 +18,8 @@ class StoredThreads:
     is_long = False
     can_shrink = False
 
-    def __init__(self, database: Database, sweep: Sweep) -> None:
-        self._database = database
+    def __init__(self, sources: Sources, sweep: Sweep) -> None:
+        self._database = sources.database
         self._sweep = sweep
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
@@ -41,3 +41,10 @@ class StoredThreads:
         page.threads_told = True
         place = position.places[self.name].complete_as_of(position.as_of)
         return Turn(position.with_place(self.name, place), page=page)
+
+    async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:  # noqa: ARG002
+        """Never asked: it sends no request."""
+        raise error
+
+    async def probe(self) -> None:
+        """Nothing: it sends no request."""

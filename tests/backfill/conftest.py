@@ -192,7 +192,7 @@ async def read(database: str) -> AsyncIterator[Read]:
         def begin(plan: Plan) -> Reading:
             world = World(Clock(BEGIN, stopped=True))
             repository = generate(world, plan)
-            logins = ("viewer", "another")
+            logins = ("viewer", "another", "third")
             github = stack.enter_context(StandIn(world, tokens=dict(zip(TOKENS, logins, strict=True))))
             return Reading(repository, github, opened, database)
 

@@ -4,7 +4,6 @@ Without Temporal and worker processes a sweep costs hundredths of a second, and 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,8 +27,8 @@ from store.database import Database
 from tests.truth import check
 
 TOKEN = "ghp_stand_in"
-TOKENS = (TOKEN, "ghp_of_another")
-"""Of the accounts `viewer` and `another`."""
+TOKENS = (TOKEN, "ghp_of_another", "ghp_of_a_third")
+"""Of the accounts `viewer`, `another` and `third`."""
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
 
@@ -90,9 +89,11 @@ class Reading:
         async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
             sweep = SweepActivity(Sources(self._database, github)).sweep
             for _ in range(attempts - 1):
-                with suppress(ApplicationError):
+                try:
                     result = await ActivityEnvironment().run(sweep, slice_)
                     break
+                except ApplicationError as error:
+                    assert error.type == "retry_now", error
             else:
                 result = await ActivityEnvironment().run(sweep, slice_)
         async with self._database.transaction() as connection:

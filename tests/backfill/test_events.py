@@ -303,15 +303,16 @@ class Denied(Effect):
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_what_else_is_refused_is_said_and_never_nothing(status: int, serve: Serve, backfill: Backfill) -> None:
+async def test_what_else_is_refused_is_said_or_read_another_way(status: int, serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     github, workspace_id = await begun(serve, backfill, repository)
     for denied in ("releases", "activity"):
         github.faults.add(Denied(status), times=None, path=f"*/{denied}*")
     job_id = await run(backfill, workspace_id)
     told = await proof(backfill, job_id)
-    assert [note.partition(":")[0] for note in told["notes"]] == ["releases", "activity"]
-    assert told["sources"]["releases"]["status"] == "skipped"
+    assert [note.partition(":")[0] for note in told["notes"]] == ["activity"]
+    assert told["sources"]["releases"]["status"] == "complete"
+    assert told["sources"]["releases"]["fell_back"]
     # Without activity the commits tell of every push.
     [pushes] = await backfill.rows("select count(*) as number from github_events_cache where source = 'history'")
     assert pushes["number"] > 300

@@ -46,6 +46,11 @@ def test_a_null_that_no_error_explains_is_lost() -> None:
         shown(items_of(read), "timeline items")
 
 
+def test_a_null_in_place_of_a_list_is_lost() -> None:
+    with pytest.raises(TooLarge):
+        shown(None, "timeline items")
+
+
 def test_a_refused_field_that_can_be_null_leaves_its_node() -> None:
     read = answer(timeline({"id": "A", "closer": None}), ("FORBIDDEN", [*ITEMS, 0, "closer"]))
     assert shown(items_of(read), "timeline items").nodes == [{"id": "A", "closer": None}]

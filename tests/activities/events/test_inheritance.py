@@ -63,9 +63,36 @@ def test_a_deeper_cutoff_goes_on_below() -> None:
 
 
 def test_what_was_refused_is_asked_for_again_unless_that_was_moments_ago() -> None:
-    refused = covered(stargazers=EventPlace.refused("no"))
+    refused = covered(stargazers=EventPlace().give_up("no", "refused"))
     assert begun(refused, cutoff_at=LOW, now=SOON).places["stargazers"].status == "skipped"
-    assert begun(refused, cutoff_at=LOW, now=LATER).places["stargazers"] == EventPlace()
+    assert begun(refused, cutoff_at=LOW, now=LATER).places["stargazers"] == EventPlace.look_again()
+
+
+def test_every_source_that_was_noted_is_looked_at_with_one_request() -> None:
+    for source in SOURCES[:-1]:
+        noted = covered(**{source: EventPlace().give_up("no", "unavailable")})
+        assert begun(noted, cutoff_at=LOW, now=LATER).places[source].noted, source
+
+
+def test_the_events_api_is_read_whole_after_it_was_skipped() -> None:
+    skipped = covered(events=EventPlace().give_up("no", "refused"))
+    for now in (SOON, LATER):
+        assert begun(skipped, cutoff_at=LOW, now=now).places["events"].until is None
+
+
+def test_below_a_numbered_list_nothing_goes_on() -> None:
+    """What was deleted since would be skipped: its pages are numbered from the top."""
+    by_rest = covered(forks=EventPlace(status="complete", below="300", way=1, reason="GraphQL: 502"))
+    forks = begun(by_rest, cutoff_at=DEEPER, now=SOON).places["forks"]
+    assert (forks.status, forks.way, forks.cursor, forks.until) == ("open", 1, None, None)
+    forks = begun(by_rest, cutoff_at=DEEPER, now=LATER).places["forks"]
+    assert (forks.status, forks.way, forks.cursor, forks.reason) == ("open", 1, None, "GraphQL: 502")
+    assert forks.until is not None
+
+
+def test_releases_are_asked_for_by_their_first_way_again() -> None:
+    by_graphql = covered(releases=EventPlace(status="complete", reached_end=True, way=1))
+    assert begun(by_graphql, cutoff_at=LOW, now=LATER).places["releases"] == EventPlace.look_again()
 
 
 def test_weeks_of_stars_are_counted_from_the_present_one() -> None:

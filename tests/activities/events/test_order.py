@@ -6,6 +6,7 @@ from activities.events.order import Order
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
 from activities.events.source import EventSource
 from activities.turn import Turn
+from errors import RetryNow
 
 DOWN_TO = datetime(2026, 9, 1, tzinfo=UTC)
 LONG = {"stargazers", "forks", "activity", "history"}
@@ -22,6 +23,12 @@ class Named:
         self.builds_on: tuple[EventSourceName, ...] = {"history": ("activity",), "threads": SOURCES[:-1]}.get(name, ())
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
+        raise NotImplementedError
+
+    async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
+        raise NotImplementedError
+
+    async def probe(self) -> None:
         raise NotImplementedError
 
 

@@ -73,7 +73,8 @@ def test_as_of_is_the_first_answer() -> None:
 
 
 def test_a_place_keeps_when_it_was_first_asked_for_and_adds_up_what_is_hidden() -> None:
-    place = EventPlace().after_page(AT, hidden=2).after_page(AT + timedelta(hours=1), hidden=1)
+    first = EventPlace().after_page(AT, hidden=2).move_to("abc", recent=False)
+    place = first.after_page(AT + timedelta(hours=1), hidden=1)
     assert (place.as_of, place.hidden) == (AT, 3)
 
 

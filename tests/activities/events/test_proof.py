@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from activities.events.position import SOURCES, EventPlace, EventPosition
-from activities.events.proof import notes_of, proof_of, reached_end
+from activities.events.proof import fell_back_of, notes_of, proof_of, reached_end
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ def ended(**places: EventPlace) -> EventPosition:
 
 
 def test_a_proof_says_of_each_source_what_it_came_to() -> None:
-    proof = proof_of(ended(forks=EventPlace.refused("not for you")), {"stargazers": 7, "host": 3})
+    proof = proof_of(ended(forks=EventPlace().give_up("not for you", "refused")), {"stargazers": 7, "host": 3})
     assert proof["as_of"] == "2026-11-20T09:30:00+00:00"
     assert proof["sources"]["stargazers"] == {"status": "complete", "rows": 7, "as_of": proof["as_of"]}
     assert proof["sources"]["forks"] == {"status": "skipped", "rows": 0, "reason": "not for you"}
@@ -26,9 +26,23 @@ def test_a_proof_says_of_each_source_what_it_came_to() -> None:
 
 
 def test_stars_that_are_counted_by_day_are_said_to_be_counts_only() -> None:
-    assert notes_of(ended(stargazers=EventPlace.refused("hidden"))) == ["stars: counts only: hidden"]
-    both = ended(stargazers=EventPlace.refused("hidden"), star_history=EventPlace.refused("gone"))
+    assert notes_of(ended(stargazers=EventPlace().give_up("hidden", "refused"))) == ["stars: counts only: hidden"]
+    both = ended(
+        stargazers=EventPlace().give_up("hidden", "refused"), star_history=EventPlace().give_up("gone", "refused")
+    )
     assert notes_of(both) == ["stargazers: hidden", "star_history: gone"]
+
+
+def test_what_was_read_another_way_is_said() -> None:
+    assert fell_back_of(ended()) == []
+    position = ended(
+        forks=EventPlace(status="complete", way=1, reason="GraphQL: 502"),
+        activity=EventPlace().give_up("not for you", "refused"),
+    )
+    assert fell_back_of(position) == [
+        "forks: read another way: GraphQL: 502",
+        "activity: pushes are told by the commits: not for you",
+    ]
 
 
 def test_hidden_things_are_counted() -> None:
