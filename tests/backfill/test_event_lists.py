@@ -445,12 +445,14 @@ async def test_a_list_of_rests_that_is_blank_once_is_asked_for_again(route: str,
 
 
 async def test_the_events_api_is_read_whole_once_it_is_shown(make_feed: MakeFeed) -> None:
-    """It was skipped, so that nothing of its thirty days was read."""
-    feed = make_feed(replace(FEW, years=0.08))
+    """It was skipped, so that nothing of its thirty days was read: they are two pages."""
+    feed = make_feed(replace(FEW, years=0.08, stars=60, forks=40, pushes=40, comments=10))
     feed.fails(Forbidden(), path="*/events?*")
     await feed.completed()
+    asked = len(feed.asked("events"))
     feed.recovers()
     await feed.completed()
+    assert len(feed.asked("events")) == asked + 2
     await feed.agrees()
 
 
