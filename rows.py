@@ -28,6 +28,8 @@ NoteKind = Literal["hidden", "refused", "unavailable"]
 EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
 """Where an event of the feed was read. A row without one was stored by the host."""
 
+REVIEW_REQUESTS = "review requests"
+"""What notes call the accounts and teams that are asked for a review."""
 GHOST_ID = 10137
 """GitHub's own `ghost`, who stands for deleted accounts where a row must have an author."""
 
@@ -241,6 +243,17 @@ class Note(NamedTuple):
     """GitHub's own words, or why it is certain; at most 500 characters."""
 
 
+class Short(NamedTuple):
+    """A list of a thread (by GitHub id) that shows less than GitHub counts, without a word about the rest."""
+
+    thread: int
+    what: str
+    """GitHub's noun for the list: labels, assignees, review requests, linked pull requests."""
+    missing: int
+    reading: str
+    """What was shown: two that are equal agree with each other."""
+
+
 @dataclass(slots=True)
 class Page:
     """Everything one answer brings to Postgres; written in one transaction.
@@ -263,6 +276,10 @@ class Page:
     closings: list[Closing] = field(default_factory=list)
     discussions: list[Discussion] = field(default_factory=list)
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
+    comment_counts: dict[int, int] = field(default_factory=dict)
+    """How many comments GitHub counts to discussions, by GitHub id, as a part of them tells."""
+    reply_counts: dict[int, int] = field(default_factory=dict)
+    """How many replies GitHub counts to comments of discussions, by GitHub id, as a part of them tells."""
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
     threads_told: bool = False
@@ -276,6 +293,8 @@ class Page:
     """Pull requests, by GitHub id, of which a requested team is not shown: the stored ones stay."""
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
+    short: list[Short] = field(default_factory=list)
+    """Lists of these threads that are not whole: what is stored of them and longer stays."""
     account: str = ""
 
     @property

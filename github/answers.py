@@ -10,7 +10,7 @@ import orjson
 import structlog
 
 from budget.account import Ask
-from errors import RetryNow
+from errors import RetryNow, TooLarge
 from github.clock import asked_at, now_by, time
 from github.links import links, page_of, path_below
 from github.nodes import GoneNode, Hidden, Path, mark
@@ -73,8 +73,11 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 """Refusals that are of the place that their path names, where the rest of the answer came."""
 
 
-def read_graphql(ask: Ask, raw: Raw) -> Answer:
-    """Raises every class of the taxonomy, `Limited` and `Unauthorized`."""
+def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
+    """Raises every class of the taxonomy, `Limited` and `Unauthorized`.
+
+    `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it.
+    """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
         raise _no_answer(raw, ask.operation)
@@ -90,6 +93,12 @@ def read_graphql(ask: Ask, raw: Raw) -> Answer:
             mark(data, path, GoneNode())
             continue
         refusal = of_error(error, raw.headers)
+        if refusal.kind in ("failed", "too_large") and data and path not in _ABOVE_THE_LIST:
+            # GitHub answers, and fails at this node: a smaller page may bring it, and does bring the others.
+            if keep_lost and any(isinstance(step, int) for step in path):
+                continue
+            code = refusal.code if refusal.kind == "too_large" else "node_failed"
+            raise TooLarge(code, f"GitHub failed at a node of {ask.operation}: {refusal.words}")
         if refusal.kind not in _OF_A_PLACE or not data or path in _ABOVE_THE_LIST:
             raise refusal.error(ask.operation)
         words = refusal.words or str(error.get("type"))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -102,13 +103,14 @@ class GitHub:
         *,
         requests: int = 1,
         parents: int = 1,
+        keep_lost: bool = False,
     ) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
         `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
-        its price is made of (`budget.prices`). Nodes that GitHub says do not exist are None in `data` and listed in
-        `missing`. A field deep inside that this token may not see (a reference into a private repository) is None; any
-        other error raises.
+        its price is made of (`budget.prices`). `keep_lost` is as `read_graphql` has it. Nodes that are gone or hidden
+        are marked as such in `data` (`github.nodes`). A field deep inside that this token may not see (a reference into
+        a private repository) is None; any other error raises.
         """
         ask = Ask(
             "graphql",
@@ -127,7 +129,7 @@ class GitHub:
             return await self._connection.graphql(body, secret)
 
         answer = await self._documents.fitting(
-            operation, aliases, variables, lambda: self._guarded(ask, send, read_graphql)
+            operation, aliases, variables, lambda: self._guarded(ask, send, partial(read_graphql, keep_lost=keep_lost))
         )
         self.prices.took(operation, answer.seconds)
         if answer.cost and self.prices.observe(operation, requests, answer.cost, parents):

@@ -5,24 +5,25 @@ Lists are sorted: GitHub promises no order, and a row must not change because it
 
 from typing import Any
 
-from errors import TooLarge
 from github.actors import Node, login
-from github.nodes import shown
-from rows import Note, Page
+from github.node_ids import database_id
+from github.nodes import Hidden, shown
+from rows import Note, Page, Short
 
 
 def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
     """All nodes of a connection of a thread that fits into one page; those that are hidden are noted on the page.
 
-    GitHub bounds what is asked for so (100 labels, 10 assignees, ...). Raises `TooLarge` if a node is lost, or if the
-    page holds less than the connection counts.
+    GitHub bounds what is asked for so (100 labels, 10 assignees, ...). Where it shows less than it counts, or leaves
+    out the list or some of it, the page says so (`Page.short`).
     """
-    found = node[connection]
-    if found is None:
-        return []
-    seen = shown(found["nodes"], what)
-    if found.get("totalCount", 0) > len(found["nodes"]):
-        raise TooLarge("overflow", f"{len(found['nodes'])} of {found['totalCount']} {what} fit into a page")
+    found = node[connection] or {"nodes": None}
+    came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
+    seen = shown(came, what)
+    missing = max(found.get("totalCount", 0), len(found["nodes"] or ())) - len(came)
+    if missing > 0 or found["nodes"] is None:
+        reading = f"{what}: {found.get('totalCount')} counted, {len(came)} shown"
+        page.short.append(Short(database_id(node), what, max(1, missing), reading))
     if seen.hidden:
         page.hidden.append(Note("hidden", what, node["number"], node["id"], len(seen.hidden), seen.hidden[-1]))
     return seen.nodes

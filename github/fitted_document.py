@@ -44,7 +44,8 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Puts None where an answer lacks a field that was left out, so that mappers find every field that they name.
+    """Puts None where an answer lacks a field that was left out, or an empty list, so that mappers find every field
+    that they name.
 
     What `@include` leaves out with these variables stays absent: nobody asked for it.
     """
@@ -56,6 +57,13 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
             if each.default_value is not None
         }
         _Filling(fragments, defaults | dict(variables)).fill(data, operation.selection_set)
+
+
+def _empty(field: FieldNode) -> Any:
+    """What stands for a field that was not asked for: a list without a node, where all of it fits into a page."""
+    inner = field.selection_set.selections if field.selection_set is not None else ()
+    names = {each.name.value for each in inner if isinstance(each, FieldNode)}
+    return {"totalCount": 0, "nodes": []} if names == {"totalCount", "nodes"} and len(inner) == len(names) else None
 
 
 class _Filling:
@@ -76,7 +84,7 @@ class _Filling:
                 continue
             if isinstance(selection, FieldNode):
                 name = selection.alias.value if selection.alias else selection.name.value
-                inner = value.setdefault(name, None)
+                inner = value.setdefault(name, _empty(selection))
                 if selection.selection_set is not None:
                     self.fill(inner, selection.selection_set)
                 continue

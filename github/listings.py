@@ -12,7 +12,6 @@ from github.clock import time
 from github.node_ids import database_id
 from github.nodes import Hidden, shown
 from github.pagination import leads_nowhere, next_cursor
-from github.refusals import Gone
 from github.repositories import check_identity
 from github.thread_types import ThreadType
 from messages import RepositoryRef
@@ -41,6 +40,8 @@ class Listing:
     seconds: float
     withheld: list[str] = field(default_factory=list)
     """GitHub's words for each thread that is refused."""
+    lost: int = 0
+    """Threads of the page that are null, and nothing says why."""
     leads_nowhere: bool = False
     """GitHub says that the list goes on and not where: `end_cursor` is None, and this is not its end."""
 
@@ -57,7 +58,8 @@ async def read_listing(
 ) -> Listing:
     """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first.
 
-    With `comments`, each with the number of its comments: 2 points where it is asked for.
+    With `comments`, each with the number of its comments: 2 points where it is asked for. Threads that are lost are
+    counted (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:
@@ -65,16 +67,16 @@ async def read_listing(
     if comments:
         variables["comments"] = True
     requests = 1 + (first if comments or kind.listed_connections > 1 else 0)
-    answer = await github.graphql(kind.listing, variables, requests=requests)
+    answer = await github.graphql(kind.listing, variables, requests=requests, keep_lost=True)
     return listing_of(connection_of(answer, repository), after, answer, repository)
 
 
 def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
     repository = answer.data["repository"]
-    if repository is None:
-        raise Gone("gone", f"GitHub has no repository {wanted.full_name}", "it was deleted, or is private")
-    check_identity(repository, wanted)
-    connection: Node | None = repository["threads"]
+    if repository is not None:
+        check_identity(repository, wanted)
+    connection: Node | None = repository and repository["threads"]
+    # That there is no such repository is an error of its own, which no answer comes with.
     refusal = answer.refusal_of("repository", "threads")
     if connection is None and refusal is not None:
         raise PartOver("forbidden", refusal, "give the token access to the repository")
@@ -86,7 +88,9 @@ def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
 def listing_of(connection: Node, after: str | None, answer: Answer, repository: RepositoryRef) -> Listing:
     what = f"threads of {repository.full_name}"
     # A refused thread is null itself, or takes its edge along.
-    edges = shown([_edge_or_null(edge) for edge in connection["edges"]], what)
+    found = [_edge_or_null(edge) for edge in connection["edges"] or ()]
+    lost = sum(not edge for edge in found) if connection["edges"] is not None else 1
+    edges = shown([edge for edge in found if edge], what)
     entries = [
         Entry(
             edge["node"]["id"],
@@ -107,6 +111,7 @@ def listing_of(connection: Node, after: str | None, answer: Answer, repository: 
         answer.asked_at,
         answer.seconds,
         edges.hidden,
+        lost,
         leads_nowhere(info, after),
     )
 

@@ -57,7 +57,7 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
         if value is None:
-            if isinstance(here, list) or step == "node" or (here is data and step != "repository"):
+            if isinstance(here, list) or step == "node" or (here is data and step not in ("repository", "rateLimit")):
                 here[step] = mark
                 return True
             return False

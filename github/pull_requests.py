@@ -5,7 +5,7 @@ from github.clock import time, time_or_none
 from github.fields import assignees, labels, milestone, whole
 from github.node_ids import database_id
 from github.permissions import REQUESTED_REVIEWERS
-from rows import Note, Page, PullRequest, RequestedReviewer
+from rows import REVIEW_REQUESTS, Note, Page, PullRequest, RequestedReviewer
 
 KIND = "pull_request"
 PAGE = "PullRequests"
@@ -58,7 +58,7 @@ def add(node: Node, page: Page) -> int:
 
 def _add_requested_reviewers(node: Node, pull_request: int, page: Page) -> None:
     teams_are_refused = any(note.what == REQUESTED_REVIEWERS for note in page.hidden)
-    for request in whole(node, "reviewRequests", "review requests", page):
+    for request in whole(node, "reviewRequests", REVIEW_REQUESTS, page):
         reviewer = request["requestedReviewer"]
         if reviewer is None:
             # Deleted, and nobody can be named; or refused, and then it is a team.

@@ -6,7 +6,6 @@ Each function sends one request and returns rows with what is still to fetch. No
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 from errors import PartOver, TooLarge
@@ -17,8 +16,9 @@ from github.client import GitHub
 from github.clock import time
 from github.listings import Listing, connection_of, listing_of
 from github.node_ids import database_id
-from github.nodes import HIDDEN_KEY, GoneNode, Hidden, shown
+from github.nodes import GoneNode, Hidden, shown
 from github.pagination import next_cursor
+from github.readings import again, hidden_in, is_final, reading_of
 from github.thread_types import THREAD_TYPES, ThreadType, page_requests
 from github.timeline import add_items as add_timeline
 from github.timeline import add_review, add_review_comments
@@ -40,7 +40,7 @@ class Threads:
     total: int = 0
     end_cursor: str | None = None
     changes: Listing | None = None
-    """The listing from its top, where it was asked for along with the page."""
+    """The listing from its top, where it was asked for along with the page, and is whole."""
     last: tuple[datetime, str] | None = None
     """(updatedAt, node id) of the page's last thread: where the cursor stands, should GitHub refuse it."""
     gone: list[str] = field(default_factory=list)
@@ -88,7 +88,8 @@ async def read_page(
         threads.last = (time(nodes[-1]["updatedAt"]), nodes[-1]["id"])
     threads.end_cursor = next_cursor(connection["pageInfo"], after)
     if listed := answer.data["repository"].get("changes"):
-        threads.changes = listing_of(listed, None, answer, repository)
+        listing = listing_of(listed, None, answer, repository)
+        threads.changes = None if listing.lost else listing
     return threads
 
 
@@ -102,8 +103,8 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
     )
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
-        _add_thread(kind, node, threads)
         threads.done.append(part)
+        _add_thread(kind, node, threads, part)
     return threads
 
 
@@ -114,7 +115,8 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
     threads = _threads(answer, kind)
     for part, node in _nodes(answer, parts, threads):
         github_id = kind.add(node, threads.page)
-        threads.parts.append(Part(kind.part, node["id"], node["number"], answer.asked_at, parent=github_id))
+        items = Part(kind.part, node["id"], node["number"], answer.asked_at, parent=github_id)
+        threads.parts += [items, *again(node, github_id, "head", part, threads.page)]
         threads.done.append(part)
     return threads
 
@@ -133,6 +135,8 @@ async def read_items(
     for part, node in _aliases(answer, parts, threads):
         connection = node[kind.items]
         _add_items(kind, connection, part, threads)
+        if kind.kind == "discussion":
+            threads.page.comment_counts[_parent(part)] = connection[kind.count]
         if kind.kind == "issue":
             closings = shown(connection["nodes"], part.kind).nodes
             issues.add_closings(closings, _parent(part), threads.page)
@@ -142,7 +146,7 @@ async def read_items(
             if item_types is None:
                 _add_whole(threads.page.whole_threads, part)
             if kind.kind == "pull_request" and (item_types is None or REVIEW in item_types):
-                _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
+                _reviews_that_lack(part, node["reviews"], threads)
     return threads
 
 
@@ -152,6 +156,8 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     for part, node in _aliases(answer, parts, threads):
         connection = node["reviews"]
+        if connection is None:
+            raise TooLarge("null_node", f"GitHub left out the reviews of #{part.number}")
         before, nodes = len(threads.page.reviews), _shown(connection, part, threads.page)
         part.seen.extend(add_review(each, _parent(part), threads.page) for each in nodes)
         threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
@@ -198,9 +204,12 @@ async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Thr
     threads = _threads(answer, THREAD_TYPES["discussions"])
     for part, node in _aliases(answer, parts, threads):
         connection = node["replies"]
+        if node["discussion"] is None:
+            raise TooLarge("null_node", f"GitHub left out whose comment in #{part.number} it is")
         discussion = database_id(node["discussion"])
         nodes = _shown(connection, part, threads.page)
         part.seen.extend(discussions.add_replies(nodes, discussion, _parent(part), threads.page))
+        threads.page.reply_counts[_parent(part)] = connection["totalCount"]
         if _advance(part, connection, connection["totalCount"], threads):
             _add_whole(threads.page.whole_comments, part)
     return threads
@@ -243,9 +252,10 @@ def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads)
     threads.parts.extend(_review_parts(page, before, part.number, nodes))
 
 
-def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
+def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | None = None) -> None:
     page = threads.page
     github_id = kind.add(node, page)
+    threads.parts += again(node, github_id, "thread", read_as, page)
     connection = node[kind.items]
     part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=github_id)
     _add_items(kind, connection, part, threads)
@@ -262,13 +272,17 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads) -> None:
         return
     _add_whole(page.whole_threads, part)
     if kind.kind == "pull_request":
-        _reviews_that_lack(part, node["reviews"]["totalCount"], threads)
+        _reviews_that_lack(part, node["reviews"], threads)
 
 
-def _reviews_that_lack(part: Part, total: int, threads: Threads) -> None:
-    """The timeline is whole; if the pull request counts more reviews than it showed, they are read by themselves."""
+def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
+    """The timeline is whole; if the pull request counts more reviews than it showed, they are read by themselves.
+
+    `reviews` is None where GitHub left out how many there are.
+    """
     shown = sum(key.startswith("r:") for key in part.seen)
-    if shown < total:
+    total = reviews["totalCount"] if reviews is not None else None
+    if total is None or shown < total:
         threads.parts.append(
             Part("reviews", part.node_id, part.number, threads.page.asked_at, expected=total, parent=part.parent)
         )
@@ -302,7 +316,7 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
         threads.going_on.append(part)
         return False
     missing = total - len(seen)
-    if missing > 0 and not _is_final(part, missing):
+    if missing > 0 and not is_final(part, missing):
         # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
         # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
         part.reading = reading_of(part)
@@ -316,26 +330,6 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
         threads.page.hidden.append(Note("hidden", part.what, part.number, part.node_id, missing, words))
     threads.done.append(part)
     return True
-
-
-def reading_of(part: Part) -> str:
-    """What a reading to the end of a connection brought: two that are equal agree with each other."""
-    children = "\n".join(sorted(set(part.seen))).encode()
-    return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
-
-
-def noted(missing: int) -> str:
-    """The reading of a part of which so many children are noted as missing: one that lacks as many is final."""
-    return f"{missing} missing"
-
-
-def hidden_in(part: Part) -> int:
-    """Children of a part that GitHub refuses; those that it only counts are not among them."""
-    return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
-
-
-def _is_final(part: Part, missing: int) -> bool:
-    return part.reading in (reading_of(part), noted(missing + hidden_in(part)))
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:

@@ -1,6 +1,6 @@
 """`discussion_comments`: comments of discussions and the replies to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rows import DiscussionComment
@@ -59,3 +59,19 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
         if level:
             inserted += await connection.fetchval(_UPSERT, asked_at, *columns(level), since)
     return inserted
+
+
+async def count_replies(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
+    """Corrects the number of replies of comments (GitHub id) that were stored before they were counted."""
+    if counts:
+        await connection.execute(
+            """
+            update discussion_comments t set reply_count = u.replies, last_synced_at = $1
+            from unnest($2::bigint[], $3::integer[]) as u(github_id, replies)
+            where t.github_id = u.github_id and t.reply_count <> u.replies
+              and (t.last_synced_at is null or t.last_synced_at <= $1)
+            """,
+            asked_at,
+            list(counts),
+            list(counts.values()),
+        )

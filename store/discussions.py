@@ -1,6 +1,6 @@
 """`discussions`. A row that the host made keeps its id, whichever format of node id that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rows import Discussion
@@ -77,3 +77,19 @@ async def write(
     await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
     inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows), since)
     return inserted
+
+
+async def count_comments(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
+    """Corrects the number of comments of discussions (GitHub id) that were stored before they were counted."""
+    if counts:
+        await connection.execute(
+            """
+            update discussions t set comment_count = u.comments, last_synced_at = $1
+            from unnest($2::bigint[], $3::integer[]) as u(github_id, comments)
+            where t.github_id = u.github_id and t.comment_count <> u.comments
+              and (t.last_synced_at is null or t.last_synced_at <= $1)
+            """,
+            asked_at,
+            list(counts),
+            list(counts.values()),
+        )

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from messages import RepositoryRef
-from rows import Page
+from rows import REVIEW_REQUESTS, Page
 from store import (
     absences,
     comments,
@@ -15,6 +15,7 @@ from store import (
     issues,
     pull_requests,
     reviews,
+    short_lists,
     star_history,
     timeline_events,
 )
@@ -42,12 +43,19 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
             repository_id,
             repository.full_name,
             page.asked_at,
-            page.pull_requests,
+            await short_lists.keep_longer(connection, "pull_requests", page.pull_requests, page.short),
             page.requested_reviewers,
             page.teams_hidden,
+            [each.thread for each in page.short if each.what == REVIEW_REQUESTS],
             since,
         ),
-        issues=await issues.write(connection, repository_id, page.asked_at, page.issues, since),
+        issues=await issues.write(
+            connection,
+            repository_id,
+            page.asked_at,
+            await short_lists.keep_longer(connection, "issues", page.issues, page.short),
+            since,
+        ),
         reviews=await reviews.write(connection, repository_id, page.asked_at, page.reviews, since),
         comments=await comments.write(connection, repository_id, page.asked_at, page.comments, since),
         timeline_events=await timeline_events.write(connection, repository_id, page.events, since),
@@ -55,6 +63,8 @@ async def write(connection: Connection, repository: RepositoryRef, page: Page, s
         events=await feed.write(connection, repository, page.feed, since),
     )
     new["comments"] += await discussion_comments.write(connection, page.asked_at, page.discussion_comments, since)
+    await discussions.count_comments(connection, page.asked_at, page.comment_counts)
+    await discussion_comments.count_replies(connection, page.asked_at, page.reply_counts)
     new["embeddings"] = await embeddings.write(connection, page.embeddings, since)
     await star_history.write(connection, repository_id, page.star_days)
     if page.threads_told:

@@ -77,6 +77,7 @@ using unnest($1::bigint[], $2::timestamptz[]) as u(github_id, updated_at), pull_
 where p.github_id = u.github_id and p.updated_at = u.updated_at and p.last_synced_at <= $5
   and r.pull_request_id = p.id
   and not (r.username like 'team:%' and u.github_id = any($6::bigint[]))
+  and u.github_id <> all($7::bigint[])
   and not exists (
     select from unnest($3::bigint[], $4::text[]) as w(pull_request, username)
     where w.pull_request = u.github_id and w.username = r.username)
@@ -161,11 +162,13 @@ async def write(
     rows: Sequence[PullRequest],
     requests: Sequence[RequestedReviewer],
     teams_hidden: Sequence[int],
+    requests_short: Sequence[int],
     since: datetime,
 ) -> int:
     """Writes the rows that are not older than the stored ones, and who is asked to review.
 
-    Of pull requests in `teams_hidden` the stored teams stay. Returns how many are new and updated at or after `since`.
+    Of pull requests in `teams_hidden` the stored teams stay, of those in `requests_short` all who are
+    asked for a review. Returns how many are new and updated at or after `since`.
     """
     if not rows:
         return 0
@@ -189,7 +192,7 @@ async def write(
     )
     versions = ids, [row.updated_at for row in rows]
     wanted = [list(column) for column in zip(*requests, strict=True)] or [[], [], []]
-    await connection.execute(_DROP_REQUESTS, *versions, wanted[0], wanted[1], asked_at, teams_hidden)
+    await connection.execute(_DROP_REQUESTS, *versions, wanted[0], wanted[1], asked_at, teams_hidden, requests_short)
     if requests:
         await connection.execute(_ADD_REQUESTS, *versions, *wanted, asked_at)
     return inserted

@@ -51,6 +51,8 @@ class CatchUp:
                 or entry.github_id in commented
             )
         ]
+        if listing.withheld or listing.lost:
+            position = position.miss()
         after = position.after_listing(total=listing.total, new=len(set(ids) - known))
         return Turn(
             self._move(after, listing, below_floor=len(recent) < len(listing.entries)), put=changed, points=points
@@ -67,6 +69,9 @@ class CatchUp:
         at_end = listing.end_cursor is None and not listing.leads_nowhere
         # A list that says that it goes on and brings nothing more is at its end if it brought as many as GitHub counts.
         at_end = at_end or (progress.idle > 0 and on.round_listed >= listing.total)
+        if at_end and on.round_listed + len(listing.withheld) < listing.total:
+            # GitHub counts threads that it does not list: what changed of them is still to come.
+            on, position = on.miss(), position.miss()
         if not below_floor and not at_end:
             if progress.is_stuck:
                 raise Standstill("list of threads by their last update")

@@ -44,7 +44,9 @@ class CompletenessProof:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
             failures = await parts.failures(connection, self._sweep)
             noted = await notes.of_threads(connection, self._sweep)
-        looks_again = noted.unlisted and (noted.is_old or (position.total or 0) <= FEW_THREADS)
+        looks_again = noted.unlisted > 0 and (noted.is_old or (position.total or 0) <= FEW_THREADS)
+        # A thread that is stored and was not shown agrees with the count.
+        looks_again = looks_again or position.withheld > 0
         if position.reached_end and not position.relisted and (looks_again or not _agree(position, stored, noted)):
             return Turn(position.to_relist())
         turn = Turn(position, outcome="completed", proof=self._proof(position, stored))
@@ -101,7 +103,11 @@ class CompletenessProof:
             return None
         cutoff_at = self._sweep.cutoff_at
         low = BEGINNING if position.reached_end else min(cutoff_at, position.low or cutoff_at)
-        return Coverage(low, position.as_of, position.for_later_sweeps(below=position.below))
+        as_of = position.as_of
+        if position.missed_from is not None:
+            # A change of a thread that was not shown then is still to come.
+            as_of = min(as_of, position.missed_from + CLOCK_SLACK)
+        return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
         """What a leg has earned at its end, so that another job need not fetch it again.
@@ -130,6 +136,7 @@ class CompletenessProof:
         except InvalidCursor:
             return Turn(position.begin_relist_again())
         self._sizes.answered(listing.seconds)
+        as_of = position.as_of or listing.asked_at
         ids = [entry.github_id for entry in listing.entries]
         last = listing.entries[-1].created_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.created_at == last]
@@ -145,6 +152,7 @@ class CompletenessProof:
         born = (position.born, listing.asked_at if at_end or last is None else last)
         async with self._database.transaction() as connection:
             known = await threads.known(connection, self._sweep.data_type, ids)
+            stored = await threads.versions(connection, self._sweep.data_type, ids)
             given_up = await notes.given_up(connection, self._sweep)
             unlisted = await threads.unlisted(
                 connection, self._sweep.data_type, self._sweep.repository.repository_id, born, ids
@@ -152,7 +160,11 @@ class CompletenessProof:
         put = [
             Part("thread", entry.node_id, entry.number, listing.asked_at)
             for entry in listing.entries
-            if entry.github_id not in known and entry.node_id not in given_up
+            if (
+                entry.github_id not in known
+                or stored.get(entry.github_id, entry.updated_at) < entry.updated_at <= as_of
+            )
+            and entry.node_id not in given_up
         ]
         put += [Part("thread", node_id, number, listing.asked_at) for node_id, number in unlisted]
         return Turn(after.end_relist(counted=listing.total) if at_end else after, put=put, points=1)

@@ -5,14 +5,14 @@ A note is written in the transaction of the page that finds it. It is void once 
 
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
+from github.readings import hidden_in
 from github.thread_types import ThreadType
-from github.threads import Threads, hidden_in
-from rows import Note, Part
+from github.threads import Threads
+from rows import REVIEW_REQUESTS, Note, Part
 
-OF_A_THREAD = (
-    *("thread", "timeline", "comments", "reviews"),
-    *("labels", "assignees", "review requests", "linked pull requests"),
-)
+LISTS = ("labels", "assignees", REVIEW_REQUESTS, "linked pull requests")
+"""What a thread shows with itself."""
+OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 """What a thread that is read whole has shown of itself."""
 
 
@@ -21,6 +21,8 @@ def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
     missing |= {(part.what, part.node_id) for part in turn.put}
+    # Hidden on an earlier page of it.
+    missing |= {(part.what, part.node_id) for part in read.done if hidden_in(part)}
     whole: list[tuple[str, str]] = [
         (part.what, part.node_id) for part in read.done if part.kind not in ("thread", "head")
     ]

@@ -11,6 +11,7 @@ from activities.threads.timeline_by_type import TimelineByType, begin
 from activities.turn import Turn
 from errors import RetryNow
 from github.client import GitHub
+from github.readings import noted
 from github.refusals import InvalidCursor
 from github.thread_types import ThreadType
 from github.threads import (
@@ -111,7 +112,7 @@ class PartReader:
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]
-        if part.reading is not None and part.kind == "thread":
+        if part.reading == noted(1) and part.kind == "thread":
             # It was noted as missing, and is still not to be had.
             return Turn(position, done=[part], noted=[unavailable(part, error.message)])
         if part.kind == "thread":

@@ -55,7 +55,9 @@ class ThreadPosition(Position):
     fell_back: list[str] = field(default_factory=list)
     """What was read in another way than in bulk, and why: the proof says so."""
     list_failures: int = 0
-    """How often a list of comments failed at every size, while GitHub answered other things."""
+    """How often a list failed at every size, while GitHub answered other things."""
+    missed_from: datetime | None = None
+    """catch_up: the floor from which it listed threads that GitHub did not show; None: it showed all."""
     by_totals: bool = False
     """comments: the threads' numbers of comments are compared, because the present list cannot be had."""
     comments_missed: bool = False
@@ -168,7 +170,7 @@ class ThreadPosition(Position):
             swept=self.swept + swept,
             seen=self.seen + seen + len(withheld),
             withheld=self.withheld + len(withheld),
-            withheld_words=withheld[-1] if withheld else self.withheld_words,
+            withheld_words=next((words for words in reversed(withheld) if words), self.withheld_words),
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
@@ -212,6 +214,10 @@ class ThreadPosition(Position):
     def after_listing(self, *, total: int, new: int) -> Self:
         """A listing says how many threads there are, and showed `new` threads that are not stored."""
         return replace(self, total=total, seen=self.seen + new)
+
+    def miss(self) -> Self:
+        """A page of the listing did not show all threads: the next sweep lists what changed since the same moment."""
+        return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
         """Behind a page that listed `listed` threads; one that brought the list no further is not counted."""
@@ -270,6 +276,10 @@ class ThreadPosition(Position):
 
     def count_list_failure(self) -> Self:
         return replace(self, list_failures=self.list_failures + 1)
+
+    def end_list_failures(self) -> Self:
+        """The list goes on."""
+        return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
         """A list cannot be had: what it would have brought is read in another way."""
@@ -341,7 +351,7 @@ class ThreadPosition(Position):
         """
         if self.phase in ("history", "seek"):
             return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)
-        floor = self.as_of - CLOCK_SLACK if self.as_of else self.floor
+        floor = self.missed_from or (self.as_of - CLOCK_SLACK if self.as_of else self.floor)
         return replace(
             self.end_round(),
             phase="catch_up",
@@ -353,6 +363,7 @@ class ThreadPosition(Position):
             looked_again=False,
             fell_back=[],
             list_failures=0,
+            missed_from=None,
             by_totals=False,
             comments_missed=False,
         )

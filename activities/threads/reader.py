@@ -21,11 +21,12 @@ from activities.threads.part_reader import PartReader
 from activities.threads.position import Phase, ThreadPosition
 from activities.threads.review_comment_list import ReviewCommentList
 from activities.threads.second_look import SecondLook
-from activities.threads.thread_list import ThreadList
+from activities.threads.thread_list import MOST_LIST_FAILURES, LostThread, ThreadList
 from activities.threads.unbumped_comments import UnbumpedComments
 from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
+from github.listings import Listing
 from github.refusals import InvalidCursor
 from github.thread_types import THREAD_TYPES, page_requests
 from github.threads import Threads, read_page
@@ -38,7 +39,6 @@ log = structlog.get_logger(__name__)
 FRESH = timedelta(hours=1)
 """For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
 MOST_SEEKS = 3
-MOST_LIST_FAILURES = 3
 NEW_THREADS_HEADROOM = 5
 """Threads that may be opened while the last page is in flight."""
 REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
@@ -73,9 +73,12 @@ class ThreadReader:
             position = await self._begin(position)
         self._sizes.begin(position.sizes)
         self._look_ahead.begin_turn()
+        self._list.begin_turn(failures=position.list_failures)
         while True:
             try:
                 turn = await self._next(position)
+                if self._sizes.asked_kind in ("page", "listing"):
+                    turn.position = turn.position.end_list_failures()
             except RetryNow as error:
                 if not self._is_too_large(error):
                     raise
@@ -257,6 +260,8 @@ class ThreadReader:
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """One thread, or one part, is too large. A listing tells whether it is this one or GitHub as a whole."""
         kind = self._sizes.asked_kind
+        if isinstance(error, LostThread):
+            return Turn(position.count_list_failure())
         if kind == "listing":
             raise RetryNow(error.code, error.message)
         listing = await self._list.next_one(position.cursor if kind == "page" else None)
@@ -267,7 +272,7 @@ class ThreadReader:
         if kind != "page":
             return await self._parts.too_large(position, error)
         if not listing.entries:
-            raise RetryNow(error.code, error.message)
+            return self._lost_thread(position, listing)
         [entry] = listing.entries
         after = position.after_page(
             cursor=entry.cursor,
@@ -282,6 +287,24 @@ class ThreadReader:
         if listing.end_cursor is None or entry.updated_at < self._sweep.cutoff_at:
             after = after.to_catch_up(below=entry.cursor if listing.end_cursor else None)
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
+
+    def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
+        """The page cannot be had, nor does the list show its thread: after some times the history goes on behind it."""
+        if position.list_failures + 1 < MOST_LIST_FAILURES:
+            return Turn(position.count_list_failure(), points=1)
+        after = position.end_list_failures().after_page(
+            cursor=listing.end_cursor,
+            last=None,
+            asked_at=listing.asked_at,
+            total=position.total,
+            swept=0,
+            seen=0,
+            withheld=listing.withheld + [""] * listing.lost,
+            ties=[],
+        )
+        if listing.end_cursor is None or after.progress.is_stuck:
+            after = after.to_catch_up(below=None)
+        return Turn(after, points=1)
 
     def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """A list of comments fails at every size: after some times what it would bring is read in another way."""

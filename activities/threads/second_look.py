@@ -5,6 +5,7 @@ shown again becomes a part, and is stored whatever hid it.
 """
 
 import random
+from collections import Counter
 from datetime import datetime
 from functools import partial
 
@@ -12,6 +13,7 @@ import structlog
 
 from activities.threads import noting
 from activities.threads.look_ahead import LookAhead
+from activities.threads.noting import LISTS
 from activities.threads.page_sizes import CHILDREN, PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.timeline_by_type import types_in
@@ -21,8 +23,9 @@ from github.client import GitHub
 from github.existence import MOST, read_existence
 from github.node_ids import database_id
 from github.permissions import NOTED, lacks_permissions
+from github.readings import lists_noted, noted
 from github.thread_types import ThreadType
-from github.threads import noted, read_items, read_threads
+from github.threads import read_items, read_threads
 from rows import Note, Part, PartKind
 from store import notes, pull_requests, threads
 from store.database import Database
@@ -87,13 +90,11 @@ class SecondLook:
         self._sizes.ask("shown")
         turn = Turn(position.after_second_look())
         await self._look_at_threads(turn, [note for note in left if note.what == "thread"], gone)
+        turn.put += self._threads_with_lists([note for note in left if note.what in LISTS], position)
         unavailable = [note for note in left if note.kind == "unavailable" and note.what == self._type.part]
         for note in left:
             if note.what in CONNECTIONS and note not in unavailable:
                 turn.put.append(self._part(note, ids, position))
-            elif note.what not in CONNECTIONS and note.what != "thread":
-                # Labels, assignees, ...: a thread's own fields come with it.
-                turn.put.append(Part("thread", note.node_id, note.number, _as_of(position)))
         await self._look_at_unavailable(turn, unavailable, ids, position)
         log.info("looked again at what was noted", notes=len(left), gone=len(gone), to_read=len(turn.put))
         return turn
@@ -143,6 +144,16 @@ class SecondLook:
                 rest = [Part("thread", node_id, number, _as_of(position)) for node_id, number in found]
                 turn.put += [part for part in rest if part not in parts]
         return turn
+
+    def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
+        """Threads whose labels, assignees, ... are not whole: they show them with themselves."""
+        missing: Counter[tuple[str, int | None]] = Counter()
+        for note in left:
+            missing[note.node_id, note.number] += note.count
+        return [
+            Part("thread", node_id, number, _as_of(position), reading=lists_noted(count))
+            for (node_id, number), count in missing.items()
+        ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
         """Whole threads: those that are shown are read."""

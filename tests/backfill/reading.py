@@ -3,10 +3,12 @@
 Without Temporal and worker processes a sweep costs hundredths of a second, and one may look at every request.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -64,7 +66,7 @@ class Reading:
                 is_private=False,
                 is_archived=False,
                 has_issues=True,
-                has_discussions=False,
+                has_discussions=repo.has_discussions_enabled,
             )
             self._workspace_id = (await create_workspace(self.dsn, [listed])).workspace_id
         cutoff_at = repo.world.clock.now() - timedelta(days=days)
@@ -99,6 +101,20 @@ class Reading:
         async with self._database.transaction() as connection:
             await connection.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
         return result
+
+    async def sweep_within(self, requests: int, data_type: DataType) -> SliceResult:
+        """A job of this one type, to its end, with as many attempts as that takes. Fails beyond so many requests."""
+        before = len(self.github.log)
+        sweep = asyncio.create_task(self.sweep(data_type, attempts=requests))
+        while not sweep.done():
+            await asyncio.wait({sweep}, timeout=0.05)
+            asked = self.github.log[before:]
+            if len(asked) > requests and not sweep.done():
+                sweep.cancel()
+                await asyncio.wait({sweep})
+                last = [entry.operation or entry.path for entry in asked[-5:]]
+                pytest.fail(f"{len(asked)} requests for {data_type}, the last of them {last}")
+        return await sweep
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         async with self._database.transaction() as connection:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from budget.account import Ask
-from errors import TooLarge
+from errors import RetryNow, TooLarge
 from github.answers import Answer, Raw, read_graphql
 from github.nodes import GoneNode, Hidden, shown
 
@@ -87,3 +87,18 @@ def test_a_list_that_is_refused_may_take_the_whole_repository_along() -> None:
     read = answer({"repository": None}, ("FORBIDDEN", ["repository", "stargazers"]))
     assert read.data["repository"] is None
     assert read.refusal_of("repository", "stargazers") == WORDS
+
+
+def test_a_node_that_github_fails_at_makes_the_page_smaller_not_the_server_away() -> None:
+    failed = ("SERVICE_UNAVAILABLE", [*ITEMS, 0])
+    with pytest.raises(TooLarge) as raised:
+        answer(timeline(None), failed)
+    assert raised.value.code == "node_failed", "GitHub answers: it is no outage"
+    with pytest.raises(RetryNow) as whole:
+        answer({"repository": None}, ("SERVICE_UNAVAILABLE", ["repository"]))
+    assert whole.value.code == "github_error"
+
+
+def test_a_list_that_is_null_is_lost() -> None:
+    with pytest.raises(TooLarge):
+        shown(None, "timeline items")

@@ -31,27 +31,37 @@ class Babble(Effect):
     short and empty lists, next pages that are none, any cursor, any count; lists of REST in the same way, with links
     that lead anywhere, and statuses that refuse.
 
-    `odds` is how likely each is to be so. The same seed babbles the same of the same requests in the same order.
-    Source: issue 10, rule 3.
+    `odds` is how likely each is to be so. The same seed babbles the same of the same requests in the same order;
+    `stubborn`: always the same of the same field or route, of an odd seed of the same field of the same thing, so that
+    asking again does not help. Source: issue 10, rule 3.
     """
 
     seed: int = 0
     odds: float = 0.05
+    stubborn: bool = False
     resolves: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._dice = Random(self.seed)
 
+    def _begin(self, *about: Any) -> None:
+        if self.stubborn:
+            self._dice = Random(f"{self.seed} {about}")
+
     def _happens(self, times: float = 1) -> bool:
         return self._dice.random() < self.odds * times
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        if request.kind != "rest" or not self._happens():
+        if request.kind != "rest":
+            return None
+        self._begin(re.sub(r"\d+", "N", request.path.partition("?")[0]))
+        if not self._happens():
             return None
         status = self._dice.choice((403, 404, 410, 422, 500, 502))
         return message_reply(status, WORDS if status == 403 else "Not Found" if status == 404 else "Server Error")
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
+        self._begin(field.name, getattr(field.source, "database_id", None) if self.seed % 2 else None)
         if field.name in ("Query.repository", "Query.node", "Query.nodes") and self._happens(0.2):
             return self._error(field) if field.name != "Query.nodes" else [self._error(field) for _ in value]
         if field.name.startswith(NOT_TOUCHED):
@@ -69,6 +79,7 @@ class Babble(Effect):
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         if request.kind != "rest" or reply.status != 200 or not reply.body.startswith(b"["):
             return reply
+        self._begin("list", re.sub(r"\d+", "N", request.path.partition("?")[0]))
         items = orjson.loads(reply.body)
         if self._happens(2):
             reply.body = orjson.dumps(self._dice.sample(items, self._dice.randint(0, len(items))))

@@ -21,6 +21,7 @@ from tests.activities.threads.test_catch_up import Listings as UpdatedListings
 from tests.activities.threads.test_catch_up import born, fetched
 
 AS_OF = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+UPDATED_AT = AS_OF - timedelta(days=1)
 BORN = AS_OF - timedelta(days=9)
 
 
@@ -54,7 +55,7 @@ def proof(stored: Stored, *pages: Listing | Exception) -> CompletenessProof:
 
 
 async def store(stored: Stored, *numbers: int) -> None:
-    await fetched(stored, [(number, AS_OF - timedelta(days=1)) for number in numbers])
+    await fetched(stored, [(number, UPDATED_AT) for number in numbers])
 
 
 async def test_what_github_counts_and_was_stored_and_seen_is_complete_to_the_beginning(stored: Stored) -> None:
@@ -135,7 +136,7 @@ async def test_a_leg_covers_down_to_behind_its_last_second(stored: Stored) -> No
 
 
 def entry(number: int) -> Entry:
-    return Entry(f"PR_{number}", number, number, born(number), AS_OF, f"cursor-{number}", None)
+    return Entry(f"PR_{number}", number, number, born(number), UPDATED_AT, f"cursor-{number}", None)
 
 
 def listing(*numbers: int, end_cursor: str | None) -> Listing:
@@ -151,6 +152,14 @@ async def test_what_is_listed_and_not_stored_becomes_a_part(stored: Stored) -> N
     assert [part.number for part in [*first.put, *second.put]] == [2, 4]
     assert (first.position.phase, second.position.phase) == ("relist", "verify")
     assert (second.position.total, second.position.seen, second.position.relisted) == (4, 4, True)
+
+
+async def test_what_was_hidden_while_it_changed_becomes_a_part_once_it_is_listed(stored: Stored) -> None:
+    await store(stored, 1, 2)
+    listed = listing(1, 2, end_cursor=None)
+    listed.entries[1] = listed.entries[1]._replace(updated_at=AS_OF - timedelta(hours=1))
+    turn = await proof(stored, listed).relist(at_verify(2).to_relist())
+    assert [part.number for part in turn.put] == [2]
 
 
 async def test_what_is_stored_and_not_listed_is_asked_for_by_its_id_and_stays_until_github_answers(

@@ -1,0 +1,88 @@
+"""A tenth of all that GitHub has is odd during one job, and right again for the next: nothing is lost, nor deleted."""
+
+import os
+from typing import Any
+
+import asyncpg
+import pytest
+
+from messages import DataType
+from sandbox.github.faults import OddTenth
+from sandbox.github.generate import Plan
+from sandbox.github.repositories import Repository
+from tests.backfill.reading import Read
+from tests.shop import connected
+
+PLAN = Plan(
+    "acme/tenth",
+    pull_requests=10,
+    issues=10,
+    discussions=6,
+    reviews=2,
+    review_comments=2,
+    comments=2,
+    events=2,
+    stars=20,
+    forks=3,
+    releases=5,
+    pushes=10,
+    years=1,
+)
+SEEDS = range(int(os.environ.get("ODD_SEEDS", "1")))
+"""More of them search for longer."""
+TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
+MOST_REQUESTS = 1_000
+"""Not what this test is about: a sweep that does not end is found by test_babble.py."""
+STORED = """
+select 'pull_requests ' || number from pull_requests where gone_at is null
+union all select 'issues ' || number from issues where gone_at is null
+union all select 'discussions ' || number from discussions where gone_at is null
+union all select 'reviews ' || github_id from reviews
+union all select comment_type || ' ' || github_id from comments
+union all select 'discussion_comments ' || github_id from discussion_comments
+union all select 'events ' || node_id from issue_events
+"""
+
+
+async def stored(connection: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await connection.fetch(STORED)}
+
+
+def touch(repository: Repository) -> None:
+    """Every thread changes, so that each is read again: what was odd of it and what was not."""
+    repository.world.clock.advance(3_600)
+    threads: list[Any] = [*repository.pull_requests.values(), *repository.issues.values()]
+    for thread in [*threads, *repository.discussions.values()]:
+        thread.edit(body=f"{thread.body} edited")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_what_was_odd_at_first_is_whole_after_the_next_job(seed: int, read: Read) -> None:
+    reading = read(PLAN)
+    odd = reading.github.faults.add(OddTenth(seed), times=None)
+    for data_type in TYPES:
+        assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    reading.github.faults.remove(odd)
+    for data_type in TYPES:
+        assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    await reading.agrees()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_what_turns_odd_is_not_deleted_and_is_whole_after_the_next_job(seed: int, read: Read) -> None:
+    """All is stored, all of it changes, and a tenth of it is odd while it is read again."""
+    reading = read(PLAN)
+    for data_type in TYPES:
+        await reading.sweep(data_type)
+    async with connected(reading.dsn) as connection:
+        before = await stored(connection)
+        touch(reading.repository)
+        odd = reading.github.faults.add(OddTenth(seed), times=None)
+        for data_type in TYPES:
+            assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+        lost = before - await stored(connection)
+        assert not lost, f"GitHub still has {sorted(lost)[:20]}"
+    reading.github.faults.remove(odd)
+    for data_type in TYPES:
+        assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
+    await reading.agrees()
