@@ -9,7 +9,15 @@ import re
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from addresses import check_postgres
@@ -157,6 +165,24 @@ class Embeddings(_Part):
         return (self.openai_api_key.get_secret_value().strip() or None) if self.openai_api_key else None
 
 
+def _retention_products(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        products = json.loads(value)
+    except ValueError:
+        raise ValueError('must be JSON, e.g. {"product id": 365}') from None
+    if not isinstance(products, dict) or not products:
+        raise ValueError('must be a JSON object that is not empty, e.g. {"product id": 365}')
+    for product, days in products.items():
+        if type(days) is not int or not 1 <= days <= 36_500:
+            raise ValueError(f"the days of product {product} must be a whole number from 1 to 36500")
+    return products
+
+
+RetentionProducts = Annotated[dict[str, int], NoDecode, BeforeValidator(_retention_products)]
+
+
 class Polar(_Part):
     """`POLAR_WEBHOOK_SECRET` is one secret or several, with commas between them.
 
@@ -164,23 +190,29 @@ class Polar(_Part):
     """
 
     polar_webhook_secret: SecretStr
-    polar_retention_products: Annotated[dict[str, int], NoDecode]
+    polar_retention_products: RetentionProducts
 
-    @field_validator("polar_retention_products", mode="before")
-    @classmethod
-    def _products(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            products = json.loads(value)
-        except ValueError:
-            raise ValueError('must be JSON, e.g. {"product id": 365}') from None
-        if not isinstance(products, dict) or not products:
-            raise ValueError('must be a JSON object that is not empty, e.g. {"product id": 365}')
-        for product, days in products.items():
-            if type(days) is not int or not 1 <= days <= 36_500:
-                raise ValueError(f"the days of product {product} must be a whole number from 1 to 36500")
-        return products
+
+class PolarApi(_Part):
+    """`POLAR_ACCESS_TOKEN` lets us ask Polar which subscriptions are active; without it nobody asks.
+
+    `POLAR_API_URL` may be written with or without its `/v1`.
+    """
+
+    polar_access_token: SecretStr | None = None
+    polar_api_url: HttpUrl = "https://api.polar.sh"
+    polar_retention_products: RetentionProducts = {}
+
+    @model_validator(mode="after")
+    def _needs_products(self) -> "PolarApi":
+        if self.token and not self.polar_retention_products:
+            raise ValueError("POLAR_RETENTION_PRODUCTS: missing, and POLAR_ACCESS_TOKEN is set")
+        return self
+
+    @property
+    def token(self) -> str | None:
+        """None if it is missing or blank."""
+        return (self.polar_access_token.get_secret_value().strip() or None) if self.polar_access_token else None
 
 
 class Webhook(_Part):

@@ -66,6 +66,8 @@ class PendingUpdate(_Part):
 
     product_id: Lenient[Text] = None
     applies_at: Lenient[Moment] = None
+    created_at: Lenient[Moment] = None
+    modified_at: Lenient[Moment] = None
 
 
 class Subscription(_Part):
@@ -77,6 +79,7 @@ class Subscription(_Part):
     customer_id: Lenient[Text] = None
     customer: Lenient[Customer] = None
     metadata: Lenient[Metadata] = None
+    created_at: Lenient[Moment] = None
     modified_at: Lenient[Moment] = None
     started_at: Lenient[Moment] = None
     current_period_end: Lenient[Moment] = None
@@ -92,6 +95,14 @@ class Subscription(_Part):
             ("metadata.user_id", self.metadata.user_id if self.metadata else None),
             ("customer.external_id", self.customer.external_id if self.customer else None),
         )
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When Polar changed it last, a change of plan that waits included; None if nothing tells."""
+        waits = self.pending_update
+        moments = [self.created_at, self.started_at, self.modified_at]
+        moments += [waits.created_at, waits.modified_at] if waits else []
+        return max((each for each in moments if each is not None), default=None)
 
 
 class SubscriptionEvent(_Part):

@@ -1,0 +1,255 @@
+"""Asks Polar: which subscriptions are active, what became of one, which deliveries failed. Asks to deliver again.
+
+Every answer is read to its last page, and as far as it is needed. 429 is waited for as long as Polar says. Errors name
+the request without its query and never the token.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from errors import BadInput, PartOver, Unreachable
+from polar.events import ORDER_PAID, Lenient, Moment, Required, Subscription
+
+VERSION = "2026-10"
+PAGE = 100
+"""Items a page: Polar gives no more."""
+MOST_PAGES = 10_000
+TIMEOUT_SECONDS = 30.0
+ATTEMPTS = 4
+"""Of a request that gets no answer, or one of 500 and above."""
+PAUSE_SECONDS = 1.0
+MOST_LIMITED = 10
+"""How often in a row a request is told to come back later, before it is given up."""
+LONGEST_LIMIT_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The active subscriptions of some products. `unreadable`: ids of those whose rest has an unknown shape."""
+
+    subscriptions: tuple[Subscription, ...]
+    unreadable: frozenset[str]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Required
+    type: Required
+    succeeded: Lenient[bool] = None
+    is_archived: Lenient[bool] = None
+    created_at: Lenient[Moment] = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it can tell of an add-on, never arrived, and can be delivered again."""
+        ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
+        return ours and not self.succeeded and not self.is_archived
+
+
+class _Delivery(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    succeeded: Lenient[bool] = None
+    webhook_event: _Event
+
+
+class PolarApi:
+    """Use as `async with`. `url` may end in `/v1`. `sleep` is how it waits."""
+
+    def __init__(self, url: str, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Polar-Version": VERSION,
+            "User-Agent": "workspace-backfill",
+        }
+        self._sleep = sleep
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "PolarApi":
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
+        """All of them, each once. Raises if any page cannot be had or read: half a list is none.
+
+        `BadInput` names the token if Polar does not accept it, or does not let it read subscriptions.
+        """
+        found: dict[str, Subscription] = {}
+        unreadable: set[str] = set()
+        for product_id in sorted(product_ids):
+            query = {"active": "true", "product_id": product_id}
+            async for item in self._pages("/v1/subscriptions/", query, "subscriptions:read"):
+                try:
+                    subscription = Subscription.model_validate(item)
+                except ValidationError:
+                    unreadable.add(_id(item))
+                else:
+                    found[subscription.id] = subscription
+        return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
+
+    async def subscription(self, polar_subscription_id: str) -> Subscription | None:
+        """What became of one; None if Polar shows this token none with that id."""
+        if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
+            return None  # it would be another route
+        path = f"/v1/subscriptions/{polar_subscription_id}"
+        try:
+            answer = await self._ask("GET", path)
+        except PartOver as error:
+            if error.code == "forbidden":
+                raise _lacks("subscriptions:read") from error
+            if error.code in ("gone", "refused"):  # 422: it is no id of Polar's
+                return None
+            raise
+        try:
+            subscription = Subscription.model_validate(answer)
+        except ValidationError:
+            raise _unreadable(path) from None
+        if subscription.id != polar_subscription_id:
+            raise _unreadable(path)
+        return subscription
+
+    async def failed_events(self, since: datetime) -> list[str]:
+        """Ids of events that may tell of an add-on and whose deliveries all failed, oldest first.
+
+        Raises `PartOver` with code `forbidden` if the token may not read deliveries.
+        """
+        query = {"succeeded": "false", "start_timestamp": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+        events: dict[str, _Event] = {}
+        async for item in self._pages("/v1/webhooks/deliveries", query):
+            try:
+                delivery = _Delivery.model_validate(item)
+            except ValidationError:
+                continue  # what cannot be read cannot be asked for, and the list of subscriptions tells the state
+            if not delivery.succeeded and delivery.webhook_event.is_wanted:
+                events[delivery.webhook_event.id] = delivery.webhook_event
+        never = datetime.min.replace(tzinfo=UTC)
+        return sorted(events, key=lambda each: (events[each].created_at or never, each))
+
+    async def redeliver(self, event_id: str) -> None:
+        """Polar sends the event again, soon. Raises `PartOver`: `forbidden` if the token may not ask for it."""
+        await self._ask("POST", f"/v1/webhooks/events/{event_id}/redeliver", {}, empty=True)
+
+    async def _pages(self, path: str, query: Mapping[str, str], scope: str | None = None) -> AsyncIterator[Any]:
+        page = last = 1
+        while page <= last:
+            try:
+                answer = await self._ask("GET", path, {**query, "page": str(page), "limit": str(PAGE)})
+            except PartOver as error:
+                if error.code == "forbidden" and scope:
+                    raise _lacks(scope) from error
+                raise
+            items = answer.get("items") if isinstance(answer, dict) else None
+            pagination = answer.get("pagination") if isinstance(answer, dict) else None
+            last = pagination.get("max_page") if isinstance(pagination, dict) else None
+            if not isinstance(items, list) or type(last) is not int or not 0 <= last <= MOST_PAGES:
+                raise _unreadable(path)
+            for item in items:
+                yield item
+            page += 1
+
+    async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
+        """The answer's JSON, or None where it may be `empty`."""
+        failed = limited = 0
+        while True:
+            status, headers, body = await self._send(method, path, query or {})
+            if status == 429:
+                limited += 1
+                seconds = _retry_after(headers, datetime.now(UTC))
+                if limited > MOST_LIMITED or seconds > LONGEST_LIMIT_SECONDS:
+                    raise Unreachable(
+                        "polar_limit", f"Polar: {method} {path}: 429, come back in {seconds:.0f} s", "run it again then"
+                    )
+                log.info("Polar limits us", path=path, seconds=seconds)
+                await self._sleep(seconds)
+            elif status == 0 or status >= 500:
+                failed += 1
+                if failed == ATTEMPTS:
+                    raise Unreachable("polar_unreachable", f"Polar: {method} {path}: {body[:200] or status}")
+                await self._sleep(PAUSE_SECONDS * 2 ** (failed - 1))
+            else:
+                return _read(method, path, status, body, empty=empty)
+
+    async def _send(self, method: str, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
+        """Status (0: no answer), headers and text."""
+        if self._session is None:
+            raise RuntimeError("it is not open: use `async with PolarApi(...)`")
+        try:
+            # Not redirected: the token is for this address alone.
+            async with self._session.request(
+                method, f"{self._url}{path}", params=query, allow_redirects=False
+            ) as response:
+                return response.status, response.headers, await response.text(errors="replace")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return 0, {}, f"{type(error).__name__}: {error}"
+
+
+def _read(method: str, path: str, status: int, body: str, *, empty: bool) -> Any:
+    if status == 401:
+        raise BadInput("POLAR_ACCESS_TOKEN", "Polar does not accept it")
+    if status == 403:
+        raise PartOver("forbidden", f"Polar: {method} {path}: 403", "the token lacks a scope")
+    if status in (404, 410):
+        raise PartOver("gone", f"Polar: {method} {path}: {status}")
+    if not 200 <= status < 300:
+        if status in (400, 409, 422):
+            raise PartOver("refused", f"Polar: {method} {path}: {status}")
+        raise Unreachable("polar_answer", f"Polar: {method} {path}: {status}", "check POLAR_API_URL")
+    if empty:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise _unreadable(path) from None
+
+
+def _unreadable(path: str) -> Unreachable:
+    return Unreachable("polar_answer", f"Polar: {path}: the answer is none of Polar's", "check POLAR_API_URL")
+
+
+def _lacks(scope: str) -> BadInput:
+    return BadInput("POLAR_ACCESS_TOKEN", f"Polar refuses what needs the scope {scope}")
+
+
+def _id(item: object) -> str:
+    """Raises `Unreachable`: an item without an id makes the list incomplete."""
+    found = item.get("id") if isinstance(item, dict) else None
+    if not isinstance(found, str) or not found:
+        raise _unreadable("/v1/subscriptions/")
+    return found
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
+    """Seconds, at least one; a minute, Polar's window, if it says nothing that can be read."""
+    text = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(text)
+        except ValueError:
+            return 60.0
+        seconds = (at - now).total_seconds() if at.tzinfo else 60.0
+    return max(seconds, 1.0) if seconds == seconds else 60.0
