@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 WORKSPACE_BACKFILL = "WorkspaceBackfillWorkflow"
 REPOSITORY_BACKFILL = "RepositoryBackfillWorkflow"
 ARCHIVE = "ArchiveWorkflow"
+RECONCILE = "ReconcileWorkflow"
 
 DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events", "embeddings")
@@ -391,6 +392,22 @@ class JobOutcome(Message):
 
 
 # --- GH Archive -------------------------------------------------------------------------------------------------------
+
+
+class Reconciled(Message):
+    """What asking Polar came to. `said`: the first lines of the differences and of what stood in the way."""
+
+    listed: int
+    """Active subscriptions that Polar shows."""
+    active: int
+    """Add-ons that were active here."""
+    differences: int
+    repaired: int
+    refused: int
+    """Add-ons that were not ended because they were too many at once."""
+    redelivered: int
+    forgotten: int
+    said: list[Text]
 
 
 class ArchiveRead(Message):

@@ -6,6 +6,7 @@ the request without its query and never the token.
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,9 +164,10 @@ class PolarApi:
                 raise
             items = answer.get("items") if isinstance(answer, dict) else None
             pagination = answer.get("pagination") if isinstance(answer, dict) else None
-            last = pagination.get("max_page") if isinstance(pagination, dict) else None
-            if not isinstance(items, list) or type(last) is not int or not 0 <= last <= MOST_PAGES:
+            pages = pagination.get("max_page") if isinstance(pagination, dict) else None
+            if not isinstance(items, list) or type(pages) is not int or not 0 <= pages <= MOST_PAGES:
                 raise _unreadable(path)
+            last = pages
             for item in items:
                 yield item
             page += 1
@@ -252,4 +254,4 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
         except ValueError:
             return 60.0
         seconds = (at - now).total_seconds() if at.tzinfo else 60.0
-    return max(seconds, 1.0) if seconds == seconds else 60.0
+    return 60.0 if math.isnan(seconds) else max(seconds, 1.0)

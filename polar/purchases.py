@@ -80,6 +80,26 @@ async def _start(
     )
 
 
+async def known(connection: Connection) -> dict[str, Known]:
+    """What is known of every add-on, by Polar subscription."""
+    return {each: _known(row) for each, row in (await addons.all_known(connection)).items()}
+
+
+async def end_unseen(connection: Connection, polar_subscription_id: str, before: Known) -> Recorded:
+    """Ends an add-on of which Polar shows nothing any more, unless it has changed since it was `before`.
+
+    What events told of it stays as it is: should Polar show the subscription again, it is active again.
+    """
+    buyer = await addons.find_buyer(connection, [], polar_customer_id=None, polar_subscription_id=polar_subscription_id)
+    if buyer is not None:
+        await addons.lock(connection, buyer)
+    row = await addons.known(connection, polar_subscription_id)
+    if row is None or _known(row) != before:
+        return Recorded(notes=("changed meanwhile",))
+    await addons.expire(connection, polar_subscription_id, "canceled")
+    return await settle(connection, buyer.app_user_id) if buyer is not None else Recorded()
+
+
 async def follow(connection: Connection, now: datetime) -> Recorded | None:
     """What no event tells of: add-ons that lapse, workspaces and repositories that come and go, other owners.
 

@@ -103,6 +103,22 @@ async def known(connection: Connection, polar_subscription_id: str) -> AddonRow 
     return AddonRow(**dict(row)) if row else None
 
 
+async def all_known(connection: Connection) -> dict[str, AddonRow]:
+    """Every add-on that an event told of, by Polar subscription."""
+    rows = await connection.fetch(
+        f"""
+        select polar_subscription_id, row.* from subscription_addons addon
+        cross join lateral ({_ROW} where subscription_addons.id = addon.id) row
+        where addon.polar_subscription_id is not null and addon.last_event_at is not null
+        order by 1
+        """
+    )
+    return {
+        row["polar_subscription_id"]: AddonRow(**{k: v for k, v in row.items() if k != "polar_subscription_id"})
+        for row in rows
+    }
+
+
 async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
     """Active add-ons whose last known period is over, by Polar subscription."""
     rows = await connection.fetch(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -112,6 +113,27 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
         polar_subscription_id,
     )
     return [Delivery(**dict(row)) for row in rows]
+
+
+async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
+    """Those of them that are here, finished or not."""
+    rows = await connection.fetch(
+        "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
+    )
+    return frozenset(row["webhook_id"] for row in rows)
+
+
+async def forget(connection: Connection, age: timedelta) -> tuple[int, list[Unprocessed]]:
+    """Deletes deliveries that came longer ago; answers how many were finished, and those that never were."""
+    rows = await connection.fetch(
+        """
+        delete from webhook_deliveries where received_at < now() - $1::interval
+        returning webhook_id, coalesce(type, '') as type, received_at, attempts, next_attempt_at, error, processed_at
+        """,
+        age,
+    )
+    lost = [Unprocessed(*row[:-1]) for row in map(tuple, rows) if row[-1] is None]
+    return len(rows) - len(lost), lost
 
 
 async def finish(connection: Connection, webhook_id: str) -> None:

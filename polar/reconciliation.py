@@ -1,0 +1,184 @@
+"""Repairs what missed webhooks left: asks Polar, compares, and brings the add-ons to what they would have been."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from errors import PartOver, RetryNow
+from messages import Reconciled
+from polar import comparison, purchases
+from polar.addon_life import Known
+from polar.api import PolarApi
+from polar.comparison import Difference
+from polar.events import Subscription
+from store import deliveries
+from store.database import Connection, Database
+
+DELIVERIES_KEPT = timedelta(days=90)
+FAILED_SINCE = timedelta(days=14)
+"""Events that failed longer ago are not asked for again: the list of subscriptions has told what they would."""
+MOST_REDELIVERED = 500
+"""Events that are asked for in one run. Each is sent at once, and many that fail switch the endpoint off."""
+LINES = 50
+LINE_LENGTH = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Report:
+    """What was found and done; in a dry run, what would be done. `trouble` says what stood in the way."""
+
+    listed: int = 0
+    active: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    repaired: int = 0
+    refused: list[Difference] = field(default_factory=list)
+    """Ends that the brake has held."""
+    failed_events: int = 0
+    redelivered: int = 0
+    forgotten: int = 0
+    trouble: list[str] = field(default_factory=list)
+    job_ids: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Every difference and every trouble."""
+        return [*(f"{each.repair}: {each}" for each in self.differences), *self.trouble]
+
+    def to_message(self) -> Reconciled:
+        return Reconciled(
+            listed=self.listed,
+            active=self.active,
+            differences=len(self.differences),
+            repaired=self.repaired,
+            refused=len(self.refused),
+            redelivered=self.redelivered,
+            forgotten=self.forgotten,
+            said=[each[:LINE_LENGTH] for each in self.lines()[:LINES]],
+        )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What Polar said of subscriptions: those listed and asked for, and add-ons of which it shows nothing."""
+
+    told: list[Subscription]
+    unseen: list[str]
+
+
+async def reconcile(
+    api: PolarApi,
+    database: Database,
+    products: Mapping[str, int],
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Report:
+    """Asks Polar for everything first, then repairs. Doing it again changes nothing.
+
+    `force` ends more than a tenth of the active add-ons at once. A dry run changes nothing, here or at Polar. Raises
+    `BadInput` if Polar does not accept the token, `Unreachable` if it does not answer as Polar: then nothing was changed.
+    """
+    report, now = Report(), datetime.now(UTC)
+    async with database.transaction() as connection:
+        known = await purchases.known(connection)  # before Polar is asked: so Polar has heard of all of them
+    report.active = sum(its.status == "active" for its in known.values())
+    said = await _ask(api, known, products, report, force=force)
+    report.differences = comparison.compare(known, said.told, said.unseen, products, now)
+    if not force and not comparison.may_end(report.differences, report.active):
+        report.refused = [each for each in report.differences if each.repair == "end"]
+        report.trouble.append(
+            f"{len(report.refused)} of {report.active} active add-ons would end, more than a tenth: none was ended."
+            " If that is right, run starter.py reconcile --force"
+        )
+    for difference in report.differences:
+        if not dry_run and difference not in report.refused:
+            await _repair(database, difference, products, report)
+    await _redeliver(api, database, now, report, dry_run=dry_run)
+    if not dry_run:
+        async with database.transaction() as connection:
+            report.forgotten = await forget(connection)
+    for line in report.lines():
+        log.info("reconciled with Polar", difference=line, dry_run=dry_run)
+    return report
+
+
+async def _ask(
+    api: PolarApi, known: Mapping[str, Known], products: Mapping[str, int], report: Report, *, force: bool
+) -> _Said:
+    bought = {its.told.product_id for its in known.values() if its.status == "active"} - {""}
+    listed = await api.active_subscriptions(products.keys() | bought)
+    report.listed = len(listed.subscriptions)
+    told, unseen = list(listed.subscriptions), list[str]()
+    for each in sorted(listed.unreadable):
+        report.trouble.append(f"{each}: Polar lists it in a shape that we do not know; it is left as it is")
+    missing = comparison.unexplained(known, {each.id for each in told} | listed.unreadable)
+    for number, each in enumerate(missing):
+        subscription = await api.subscription(each)
+        if subscription is None:
+            unseen.append(each)
+        else:
+            told.append(subscription)
+        differences = comparison.compare(known, told, unseen, products, datetime.now(UTC))
+        if not force and not comparison.may_end(differences, report.active) and number + 1 < len(missing):
+            # The brake holds whatever the rest may be: a wrong token need not be told so a thousand times.
+            left = len(missing) - number - 1
+            report.trouble.append(f"{left} more add-ons are not in Polar's list and were not asked for")
+            break
+    return _Said(told, unseen)
+
+
+async def _repair(database: Database, difference: Difference, products: Mapping[str, int], report: Report) -> None:
+    try:
+        async with database.transaction() as connection:
+            if difference.told is not None:
+                recorded = await purchases.record(connection, difference.told, products, datetime.now(UTC))
+            elif difference.before is not None:
+                recorded = await purchases.end_unseen(connection, difference.polar_subscription_id, difference.before)
+    except RetryNow as error:
+        if error.code != "unknown_buyer":
+            raise
+        report.trouble.append(f"{difference.polar_subscription_id}: {error.message}")
+        return
+    report.repaired += 1
+    report.job_ids.extend((*recorded.job_ids, *recorded.stopped))
+
+
+async def _redeliver(api: PolarApi, database: Database, now: datetime, report: Report, *, dry_run: bool) -> None:
+    """Asks for what Polar could not deliver: the events tell in their order what the list tells the sum of."""
+    try:
+        failed = await api.failed_events(now - FAILED_SINCE)
+    except PartOver as error:
+        report.trouble.append(_not_allowed(error, "webhooks:read", "failed deliveries are not asked for again"))
+        return
+    async with database.transaction() as connection:
+        kept = await deliveries.kept(connection, failed)
+    missing = [each for each in failed if each not in kept]
+    report.failed_events = len(missing)
+    for each in [] if dry_run else missing[:MOST_REDELIVERED]:
+        try:
+            await api.redeliver(each)
+        except PartOver as error:
+            if error.code == "forbidden":
+                report.trouble.append(
+                    _not_allowed(error, "webhooks:write", "failed deliveries are not asked for again")
+                )
+                return
+            report.trouble.append(f"event {each}: {error.message}")
+        else:
+            report.redelivered += 1
+
+
+def _not_allowed(error: PartOver, scope: str, so: str) -> str:
+    why = f"the token lacks the scope {scope}" if error.code == "forbidden" else error.message
+    return f"{so}: {why}"
+
+
+async def forget(connection: Connection) -> int:
+    """Forgets deliveries of more than 90 days ago; answers how many. One that was never finished is logged."""
+    finished, lost = await deliveries.forget(connection, DELIVERIES_KEPT)
+    for each in lost:
+        log.warning("a delivery was never finished, and is forgotten", delivery=each.webhook_id, error=each.error)
+    return finished + len(lost)
