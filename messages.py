@@ -54,6 +54,11 @@ def archive_workflow_id(read_id: str) -> str:
     return f"archive-{read_id}"
 
 
+def reconcile_schedule_id(task_queue: str) -> str:
+    """One schedule a task queue; its runs' ids begin with it."""
+    return f"reconcile-{task_queue}"
+
+
 class Message(BaseModel):
     """Frozen; fields that a newer release added are dropped, so that a rollback can read what it wrote."""
 

@@ -33,7 +33,7 @@ from messages import (
     archive_workflow_id,
     workspace_workflow_id,
 )
-from polar import purchases
+from polar import purchases, reconciliation
 from store import archive_reads, budgets, jobs
 from store.database import Connection, Database
 from store.jobs import Open, Stopping, Unheard
@@ -236,6 +236,8 @@ class Reconciler:
         if monotonic() - self._forgot_at >= FORGETTING.total_seconds():
             self._forgot_at = monotonic()
             await budgets.forget(self._database, REQUESTS_KEPT)
+            async with self._database.transaction() as connection:
+                await reconciliation.forget(connection)
 
     async def _follow_addons(self) -> None:
         if monotonic() - self._followed_at < FOLLOWED.total_seconds():

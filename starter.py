@@ -30,6 +30,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 import logs
+import reconcile_command
 import reconciler
 import settings
 import temporal
@@ -262,6 +263,20 @@ async def list_(*, unprocessed: Switch = False, json: Switch = False) -> int:
     else:
         _console().print(_table_of_jobs(recent) if recent else "no backfills yet")
     return 0
+
+
+@app.command(name="reconcile")
+async def reconcile_(*, dry_run: Switch = False, force: Switch = False) -> int:
+    """Ask Polar which subscriptions are active, say every difference, and repair what missed webhooks left.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what differs.
+    force
+        End add-ons that Polar does not have as active, even if they are more than a tenth of all.
+    """
+    return await reconcile_command.reconcile(dry_run=dry_run, force=force)
 
 
 async def _list_unprocessed(*, as_json: bool) -> int:

@@ -34,6 +34,8 @@ from github.client import GitHub
 from github.connection import TIMEOUT_SECONDS
 from github.credentials import App, Credentials
 from messages import Pace
+from polar.api import PolarApi
+from polar.schedule import ReconcileActivity, ensure_schedule
 from reconciler import Reconciler
 from store import embeddings
 from store.availability import SharedBreaker
@@ -41,6 +43,7 @@ from store.budgets import Budgets
 from store.database import Database
 from workflows.archive import ArchiveWorkflow
 from workflows.order import sweep_queue
+from workflows.reconcile import ReconcileWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
@@ -61,6 +64,7 @@ def build(
     github: GitHub,
     embedder: "Embedder | None",
     archive: Archive | None,
+    reconciling: ReconcileActivity,
     worker: settings.Worker,
     task_queue: str,
     search_attributes: frozenset[str],
@@ -82,12 +86,12 @@ def build(
     decisions: list[Callable[..., Any]] = [
         *(jobs.begin_job, jobs.next_repositories, jobs.repositories_that_may_go_on, jobs.inspect_repository),
         *(jobs.record_repository, jobs.finish_job),
-        *(archives.begin_archive, archives.end_archive),
+        *(archives.begin_archive, archives.end_archive, reconciling.reconcile_with_polar),
     ]
     runs: dict[settings.WorkerQueue, tuple[str, list[type], list[Callable[..., Any]]]] = {
         "workflows": (
             task_queue,
-            [WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
+            [WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow, ReconcileWorkflow],
             [*decisions, *data],
         ),
         "recent": (sweep_queue(task_queue, "recent"), [], [sweeps.sweep]),
@@ -117,8 +121,10 @@ async def work(stop: asyncio.Event) -> None:
     database_setting = settings.load(settings.Database)
     github_setting = settings.load(settings.GitHub)
     embeddings_setting = settings.load(settings.Embeddings)
+    polar_setting = settings.load(settings.PolarApi)
     archive_url = settings.load(settings.Archive).gh_archive_url
-    logs.register_secret(embeddings_setting.key or "")
+    for secret in (embeddings_setting.key, polar_setting.token):
+        logs.register_secret(secret or "")
     client = await temporal.connect()
     size = worker_setting.activities_at_once * len(worker_setting.worker_queues) + 2
     async with AsyncExitStack() as stack:
@@ -128,9 +134,14 @@ async def work(stop: asyncio.Event) -> None:
         github = await _github(stack, github_setting, database)
         archive = await _archive(stack, archive_url, github_setting, database) if archive_url else None
         embedder = await _embedder(stack, embeddings_setting)
+        polar = await _polar(stack, polar_setting, database)
         search_attributes = await temporal.register_search_attributes(client)
+        if polar_setting.token is not None:
+            await ensure_schedule(client, task_queue)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
-        workers = build(client, database, github, embedder, archive, worker_setting, task_queue, search_attributes)
+        workers = build(
+            client, database, github, embedder, archive, polar, worker_setting, task_queue, search_attributes
+        )
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
         gc.collect()
@@ -174,6 +185,14 @@ async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Dat
 async def _archive(stack: AsyncExitStack, url: str, setting: settings.GitHub, database: Database) -> Archive:
     every = timedelta(seconds=setting.github_probe_seconds)
     return await stack.enter_async_context(Archive(url, SharedBreaker(database, url, Intervals(probe_every=every))))
+
+
+async def _polar(stack: AsyncExitStack, setting: settings.PolarApi, database: Database) -> ReconcileActivity:
+    if setting.token is None:
+        log.info("POLAR_ACCESS_TOKEN is not set: Polar is not asked what webhooks may have missed")
+        return ReconcileActivity(database, None, {})
+    api = await stack.enter_async_context(PolarApi(setting.polar_api_url, setting.token))
+    return ReconcileActivity(database, api, setting.polar_retention_products)
 
 
 async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Embedder | None":

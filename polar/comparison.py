@@ -89,15 +89,26 @@ def _may_still_pay(told: Snapshot, now: datetime) -> bool:
     return told.says == "owing" and now - told.at < OWING
 
 
-def may_end(differences: Iterable[Difference], active: int) -> bool:
-    """The brake: whether no more than a tenth of the active add-ons would end at once."""
-    return sum(each.repair == "end" for each in differences) * ENDING_SHARE <= active
+def ending(
+    known: Mapping[str, Known],
+    told: Iterable[Subscription],
+    unseen: Collection[str],
+    products: Mapping[str, int],
+    now: datetime,
+) -> int:
+    """How many add-ons would end."""
+    return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
+
+
+def may_end(ending: int, active: int) -> bool:
+    """The brake: no more than a tenth of the active add-ons may end at once."""
+    return ending * ENDING_SHARE <= active
 
 
 def _words(known: Known | None) -> str:
     if known is None:
         return "unknown"
-    words = [known.status]
+    words: list[str] = [known.status]
     if known.retention_days:
         words.append(f"{known.retention_days} days")
     if known.told.polar_status not in ("", known.status):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from errors import PartOver, RetryNow
+from errors import BackfillError, BadInput, PartOver, RetryNow, Unreachable
 from messages import Reconciled
 from polar import comparison, purchases
 from polar.addon_life import Known
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 class Report:
     """What was found and done; in a dry run, what would be done. `trouble` says what stood in the way."""
 
+    now: datetime
     listed: int = 0
     active: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -78,25 +79,27 @@ async def reconcile(
 ) -> Report:
     """Asks Polar for everything first, then repairs. Doing it again changes nothing.
 
-    `force` ends more than a tenth of the active add-ons at once. A dry run changes nothing, here or at Polar. Raises
-    `BadInput` if Polar does not accept the token, `Unreachable` if it does not answer as Polar: then nothing was changed.
+    `force` ends more than a tenth of the active add-ons at once. A dry run changes nothing, here or at Polar.
+    Raises `BadInput` if Polar does not accept the token, `Unreachable` if it does not answer as Polar does: nothing is
+    changed then.
     """
-    report, now = Report(), datetime.now(UTC)
+    report = Report(now=datetime.now(UTC))
     async with database.transaction() as connection:
         known = await purchases.known(connection)  # before Polar is asked: so Polar has heard of all of them
     report.active = sum(its.status == "active" for its in known.values())
     said = await _ask(api, known, products, report, force=force)
-    report.differences = comparison.compare(known, said.told, said.unseen, products, now)
-    if not force and not comparison.may_end(report.differences, report.active):
-        report.refused = [each for each in report.differences if each.repair == "end"]
+    report.differences = comparison.compare(known, said.told, said.unseen, products, report.now)
+    ending = [each for each in report.differences if each.repair == "end"]
+    if not force and not comparison.may_end(len(ending), report.active):
+        report.refused = ending
         report.trouble.append(
             f"{len(report.refused)} of {report.active} active add-ons would end, more than a tenth: none was ended."
             " If that is right, run starter.py reconcile --force"
         )
     for difference in report.differences:
-        if not dry_run and difference not in report.refused:
+        if not dry_run and not (report.refused and difference.repair == "end"):
             await _repair(database, difference, products, report)
-    await _redeliver(api, database, now, report, dry_run=dry_run)
+    await _redeliver(api, database, report, dry_run=dry_run)
     if not dry_run:
         async with database.transaction() as connection:
             report.forgotten = await forget(connection)
@@ -115,18 +118,16 @@ async def _ask(
     for each in sorted(listed.unreadable):
         report.trouble.append(f"{each}: Polar lists it in a shape that we do not know; it is left as it is")
     missing = comparison.unexplained(known, {each.id for each in told} | listed.unreadable)
+    ending = comparison.ending(known, told, [], products, report.now)
     for number, each in enumerate(missing):
-        subscription = await api.subscription(each)
-        if subscription is None:
-            unseen.append(each)
-        else:
-            told.append(subscription)
-        differences = comparison.compare(known, told, unseen, products, datetime.now(UTC))
-        if not force and not comparison.may_end(differences, report.active) and number + 1 < len(missing):
+        if not force and not comparison.may_end(ending, report.active):
             # The brake holds whatever the rest may be: a wrong token need not be told so a thousand times.
-            left = len(missing) - number - 1
-            report.trouble.append(f"{left} more add-ons are not in Polar's list and were not asked for")
+            report.trouble.append(f"{len(missing) - number} more are not in Polar's list and were not asked for")
             break
+        subscription = await api.subscription(each)
+        one, none = ([subscription], []) if subscription is not None else ([], [each])
+        told, unseen = told + one, unseen + none
+        ending += comparison.ending(known, one, none, products, report.now)
     return _Said(told, unseen)
 
 
@@ -134,7 +135,7 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
     try:
         async with database.transaction() as connection:
             if difference.told is not None:
-                recorded = await purchases.record(connection, difference.told, products, datetime.now(UTC))
+                recorded = await purchases.record(connection, difference.told, products, report.now)
             elif difference.before is not None:
                 recorded = await purchases.end_unseen(connection, difference.polar_subscription_id, difference.before)
     except RetryNow as error:
@@ -146,12 +147,12 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
     report.job_ids.extend((*recorded.job_ids, *recorded.stopped))
 
 
-async def _redeliver(api: PolarApi, database: Database, now: datetime, report: Report, *, dry_run: bool) -> None:
+async def _redeliver(api: PolarApi, database: Database, report: Report, *, dry_run: bool) -> None:
     """Asks for what Polar could not deliver: the events tell in their order what the list tells the sum of."""
     try:
-        failed = await api.failed_events(now - FAILED_SINCE)
-    except PartOver as error:
-        report.trouble.append(_not_allowed(error, "webhooks:read", "failed deliveries are not asked for again"))
+        failed = await api.failed_events(report.now - FAILED_SINCE)
+    except (PartOver, BadInput, Unreachable) as error:
+        report.trouble.append(_not_asked("webhooks:read", error))
         return
     async with database.transaction() as connection:
         kept = await deliveries.kept(connection, failed)
@@ -160,20 +161,18 @@ async def _redeliver(api: PolarApi, database: Database, now: datetime, report: R
     for each in [] if dry_run else missing[:MOST_REDELIVERED]:
         try:
             await api.redeliver(each)
-        except PartOver as error:
-            if error.code == "forbidden":
-                report.trouble.append(
-                    _not_allowed(error, "webhooks:write", "failed deliveries are not asked for again")
-                )
-                return
-            report.trouble.append(f"event {each}: {error.message}")
-        else:
-            report.redelivered += 1
+        except (PartOver, BadInput, Unreachable) as error:
+            if error.code in ("gone", "refused"):
+                report.trouble.append(f"event {each} cannot be delivered again: {error.message}")
+                continue
+            report.trouble.append(_not_asked("webhooks:write", error))
+            return
+        report.redelivered += 1
 
 
-def _not_allowed(error: PartOver, scope: str, so: str) -> str:
+def _not_asked(scope: str, error: BackfillError) -> str:
     why = f"the token lacks the scope {scope}" if error.code == "forbidden" else error.message
-    return f"{so}: {why}"
+    return f"what Polar could not deliver is not asked for again: {why}"
 
 
 async def forget(connection: Connection) -> int:

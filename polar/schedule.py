@@ -1,0 +1,86 @@
+"""Asking Polar regularly: the Temporal Schedule, its activity's side of the world."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from temporalio import activity
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from errors import BackfillError, RetryNow, Unreachable
+from messages import RECONCILE, Reconciled, reconcile_schedule_id
+from polar.api import PolarApi
+from polar.reconciliation import reconcile
+from store.database import Database
+
+EVERY = timedelta(hours=1)
+CATCH_UP = timedelta(minutes=10)
+"""A run that was missed for longer is not made up for: the next one finds the same."""
+ANSWER = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
+
+
+class ReconcileActivity:
+    """Carries the worker's connections; `api` is None where the worker has no token."""
+
+    def __init__(self, database: Database, api: PolarApi | None, products: Mapping[str, int]) -> None:
+        self._database = database
+        self._api = api
+        self._products = products
+
+    @activity.defn(name="reconcile_with_polar")
+    async def reconcile_with_polar(self) -> Reconciled:
+        """Repairs what missed webhooks left. Raises an ApplicationError: one to try again, if another attempt helps."""
+        try:
+            if self._api is None:
+                raise RetryNow("no_token", "POLAR_ACCESS_TOKEN: missing on this worker", "set it for every worker")
+            return (await reconcile(self._api, self._database, self._products)).to_message()
+        except BackfillError as error:
+            passing = isinstance(error, RetryNow | Unreachable)
+            raise ApplicationError(str(error)[:2_000], type=error.code, non_retryable=not passing) from None
+
+
+async def ensure_schedule(client: Client, task_queue: str) -> None:
+    """Makes the schedule, or brings the one that is there to this release; whether it is paused is its operators'.
+
+    Any number of processes may do so. That Temporal refuses is logged: the rest goes on without.
+    """
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            RECONCILE,
+            id=reconcile_schedule_id(task_queue),
+            task_queue=task_queue,
+            static_summary="Add-ons beside Polar's list of active subscriptions",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+    )
+
+    def update(present: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule.state = present.description.schedule.state
+        return ScheduleUpdate(schedule)
+
+    schedule_id = reconcile_schedule_id(task_queue)
+    try:
+        try:
+            await client.create_schedule(schedule_id, schedule, rpc_timeout=ANSWER)
+        except ScheduleAlreadyRunningError:
+            await client.get_schedule_handle(schedule_id).update(update, rpc_timeout=ANSWER)
+    except RPCError as error:
+        log.warning("Polar is not asked regularly", schedule=schedule_id, why=error.message[:300])
+    else:
+        log.info("Polar is asked regularly", schedule=schedule_id, seconds=EVERY.total_seconds())
