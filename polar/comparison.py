@@ -33,6 +33,11 @@ class Difference:
     after: Known
     told: SubscriptionEvent | None
 
+    @property
+    def at(self) -> datetime:
+        """When it came about, as far as Polar tells."""
+        return self.told.at if self.told else self.after.told.at
+
     def __str__(self) -> str:
         said = _words(self.after) if self.told else "not shown"
         return f"{self.polar_subscription_id}: here {_words(self.before)}; at Polar {said}"
@@ -67,7 +72,7 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Every difference. `unseen` are add-ons of which Polar shows nothing, neither in its list nor when asked for them.
+    """Every difference, in the order in which they came about. `unseen` are add-ons of which Polar shows nothing, neither in its list nor when asked for them.
 
     Doing what a difference says and comparing again finds none.
     """
@@ -82,7 +87,7 @@ def compare(
         if known[each].status == "active" and not _may_still_pay(known[each].told, now):
             ended = replace(known[each], status="canceled")
             differences.append(Difference(each, "end", known[each], ended, None))
-    return differences
+    return sorted(differences, key=lambda each: (each.at, each.polar_subscription_id))
 
 
 def _may_still_pay(told: Snapshot, now: datetime) -> bool:
