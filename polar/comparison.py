@@ -43,12 +43,17 @@ class Difference:
         return f"{self.polar_subscription_id}: here {_words(self.before)}; at Polar {said}"
 
 
-def as_event(subscription: Subscription) -> SubscriptionEvent:
+def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
     """A subscription as Polar shows it now, as old as its last change.
 
     Not as old as the answer: Polar may answer from a copy that lags, and an event that was made meanwhile must win.
+    A change of plan that waited and was taken back leaves no date: it is just newer than what told of it.
     """
-    return SubscriptionEvent(type=ASKED, at=subscription.changed_at or _EVER, subscription=subscription)
+    at = subscription.changed_at or _EVER
+    its = known.told if known is not None else None
+    if its and its.modified_at == subscription.modified_at and its.pending_update and not subscription.pending_update:
+        at = max(at, its.at + timedelta(microseconds=1))
+    return SubscriptionEvent(type=ASKED, at=at, subscription=subscription)
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str]) -> list[str]:
@@ -72,13 +77,15 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Every difference, in the order in which they came about. `unseen` are add-ons of which Polar shows nothing, neither in its list nor when asked for them.
+    """Every difference, in the order in which they came about.
 
+    `unseen` are add-ons of which Polar shows nothing, neither in its list nor when it is asked for them.
     Doing what a difference says and comparing again finds none.
     """
     differences = []
     for subscription in told:
-        before, event = known.get(subscription.id), as_event(subscription)
+        before = known.get(subscription.id)
+        event = as_event(subscription, before)
         change = addon_life.advance(before, addon_life.snapshot(event), products, now)
         if change.known is not None and change.known != before:
             repair: Repair = "begin" if change.do == "start" else "end" if change.do == "stop" else "change"
