@@ -2,14 +2,20 @@
 
 import asyncio
 import sys
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
 
+from messages import reconcile_schedule_id
+from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK, free_port
+from tests import shop
 from tests.conftest import StartWorker
 from tests.programs import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 
 async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:
@@ -33,6 +39,7 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
         ("GITHUB_BUDGET_SHARE", "7"),
         ("GITHUB_BUDGET_SHARE", "most"),
         ("GH_ARCHIVE_URL", "data.gharchive.org"),
+        ("POLAR_API_URL", "api.polar.sh"),
         ("SLICE_PAGES", "25abc"),
         ("OPENAI_BASE_URL", "api.openai.com"),
         ("EMBEDDING_DIMENSIONS", "384.5"),
@@ -71,3 +78,21 @@ async def test_a_worker_told_to_stop_ends_well(environment: dict[str, str], star
     worker = await start_worker(environment)
     worker.stop(within=PATIENCE)
     assert worker.exit_code == 0
+
+
+async def test_a_worker_with_a_token_has_polar_asked(
+    environment: dict[str, str], start_worker: StartWorker, temporal_client: Client
+) -> None:
+    async with PolarServer() as polar, shop.connected(environment["DATABASE_URL"]) as host:
+        buyer = await shop.buyer(host)
+        bought_by = {"user_id": str(buyer.auth_user_id)}
+        polar.change(str(uuid.uuid4()), "active", datetime.now(UTC), product_id=shop.YEAR, metadata=bought_by)
+        await start_worker(environment | {"POLAR_ACCESS_TOKEN": polar.token, "POLAR_API_URL": polar.url})
+        schedule = temporal_client.get_schedule_handle(reconcile_schedule_id(environment["TEMPORAL_TASK_QUEUE"]))
+        await schedule.trigger()
+
+        async def active() -> bool:
+            return bool(await host.fetchval("select count(*) from subscription_addons where status = 'active'"))
+
+        await eventually(active)
+        await schedule.delete()
