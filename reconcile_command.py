@@ -3,6 +3,7 @@
 import sys
 
 import logs
+import reconciler
 import settings
 import temporal
 from errors import BadInput
@@ -26,9 +27,12 @@ async def reconcile(*, dry_run: bool, force: bool) -> int:
         for line in report.lines():
             print(logs.redact(line))
         print(_summary(report, dry_run=dry_run), flush=True)
+        client = await temporal.connect()  # now, not before: add-ons are repaired while Temporal is away
+        for line in await reconciler.lost(client, database):
+            print(line, flush=True)
         if not dry_run:
-            # Jobs that began or stop are told at once, and those whose workflow is gone are found.
-            await Reconciler(database, task_queue=queue, client=await temporal.connect()).reconcile()
+            # Jobs that began or stop are told at once, too, and workspaces that came or went are followed.
+            await Reconciler(database, task_queue=queue, client=client).reconcile()
     if report.refused:
         print(f"starter: {len(report.refused)} add-ons were not ended without --force", file=sys.stderr)
     return 1 if report.refused else 0

@@ -163,6 +163,18 @@ async def _life(client: Client, workflow_id: str) -> Life:
     return Life(first_run_id=described.raw_info.first_run_id or None, end=end)
 
 
+async def lost(client: Client, database: Database) -> list[str]:
+    """Open jobs whose workflow does not carry them, in words. Changes nothing. Raises `Unreachable`."""
+    async with database.transaction() as connection:
+        heard = await jobs.heard_and_open(connection, quiet=QUIET)
+    lives = await _describe_all(client, sorted({job.workspace_id for job in heard}))
+    return [
+        f"job {job.job_id}: {job.status.replace('_', ' ')}, and its workflow {_how(lives[job.workspace_id])}"
+        for job in heard
+        if not lives[job.workspace_id].carries(job)
+    ]
+
+
 class Reconciler:
     """One a process. Temporal may be away when it starts; it is looked for as long as it runs."""
 
@@ -325,11 +337,14 @@ _ENDS = {
 }
 
 
+def _how(life: Life) -> str:
+    return _ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"
+
+
 def _reason(job: Open, life: Life) -> Failure:
-    how = _ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"
     return Failure(
         code=f"workflow_{life.end or 'replaced'}",
-        message=f"the workflow {how} while the job was in progress",
+        message=f"the workflow {_how(life)} while the job was in progress",
         action=f"`starter.py retry {job.job_id}` resumes at the committed cursors",
         error_class="job_over",
         at=datetime.now(UTC),

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client
 
 import starter
+from messages import workspace_workflow_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
@@ -126,6 +127,18 @@ async def test_what_is_wrong_is_one_line(operator: Operator, name: str, value: s
     code, _, err = await operator()
     [line] = err.splitlines()
     assert (code, said in line, "hunter2" in line) == (exit_code, True, False)
+
+
+async def test_jobs_whose_workflow_is_gone_are_said_too(operator: Operator) -> None:
+    workspace_id, _ = await operator.subscriber()
+    await operator()
+    await operator.host.execute("update workspace_backfill_jobs set status = 'in_progress'")
+    await operator.client.get_workflow_handle(workspace_workflow_id(workspace_id)).terminate()
+    job = "select status from workspace_backfill_jobs"
+    for arguments, then in ((["--dry-run"], "in_progress"), ([], "failed")):
+        exit_code, out, _ = await operator(*arguments)
+        assert (exit_code, await operator.host.fetchval(job)) == (0, then)
+        assert "in progress, and its workflow was terminated in Temporal" in out
 
 
 async def test_addons_are_repaired_while_temporal_is_away(operator: Operator) -> None:
