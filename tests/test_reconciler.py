@@ -598,3 +598,15 @@ class TestTheLoop:
 
 async def trouble(reconciler: Reconciler) -> str | None:
     return reconciler.trouble
+
+
+async def test_every_hour_old_deliveries_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.deliver(world.host, {"type": "of old"}, {"type": "of now"})
+    await world.host.execute(
+        "update webhook_deliveries set received_at = now() - interval '91 days' where type = 'of old'"
+    )
+    await world.reconciler.reconcile()
+    assert await world.host.fetchval("select count(*) from webhook_deliveries") == 2  # the hour is not over
+    monkeypatch.setattr(ours, "FORGETTING", timedelta(0))
+    await world.reconciler.reconcile()
+    assert await world.host.fetchval("select type from webhook_deliveries") == "of now"
