@@ -22,6 +22,8 @@ from errors import BadInput, PartOver, Unreachable
 from polar.events import ORDER_PAID, Lenient, Moment, Required, Subscription
 
 VERSION = "2026-10"
+ABSENT = (404, 405, 410, 501)
+"""There is no such thing, or no such route."""
 PAGE = 100
 """Items a page: Polar gives no more."""
 MOST_PAGES = 10_000
@@ -31,7 +33,8 @@ ATTEMPTS = 4
 PAUSE_SECONDS = 1.0
 MOST_LIMITED = 10
 """How often in a row a request is told to come back later, before it is given up."""
-LONGEST_LIMIT_SECONDS = 300.0
+LONGEST_LIMIT_SECONDS = 120.0
+"""Polar counts by the minute."""
 
 log = structlog.get_logger(__name__)
 
@@ -161,6 +164,8 @@ class PolarApi:
             except PartOver as error:
                 if error.code == "forbidden" and scope:
                     raise _lacks(scope) from error
+                if scope:  # every Polar has the list: this is none
+                    raise Unreachable("polar_answer", error.message, "check POLAR_API_URL") from error
                 raise
             items = answer.get("items") if isinstance(answer, dict) else None
             pagination = answer.get("pagination") if isinstance(answer, dict) else None
@@ -186,7 +191,7 @@ class PolarApi:
                     )
                 log.info("Polar limits us", path=path, seconds=seconds)
                 await self._sleep(seconds)
-            elif status == 0 or status >= 500:
+            elif status == 0 or (status >= 500 and status not in ABSENT):
                 failed += 1
                 if failed == ATTEMPTS:
                     raise Unreachable("polar_unreachable", f"Polar: {method} {path}: {body[:200] or status}")
@@ -213,7 +218,7 @@ def _read(method: str, path: str, status: int, body: str, *, empty: bool) -> Any
         raise BadInput("POLAR_ACCESS_TOKEN", "Polar does not accept it")
     if status == 403:
         raise PartOver("forbidden", f"Polar: {method} {path}: 403", "the token lacks a scope")
-    if status in (404, 410):
+    if status in ABSENT:
         raise PartOver("gone", f"Polar: {method} {path}: {status}")
     if not 200 <= status < 300:
         if status in (400, 409, 422):

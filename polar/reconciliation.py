@@ -8,7 +8,7 @@ import structlog
 
 from errors import BackfillError, BadInput, PartOver, RetryNow, Unreachable
 from messages import Reconciled
-from polar import comparison, purchases
+from polar import addon_life, comparison, purchases
 from polar.addon_life import Known
 from polar.api import PolarApi
 from polar.comparison import Difference
@@ -85,7 +85,8 @@ async def reconcile(
     """
     report = Report(now=datetime.now(UTC))
     async with database.transaction() as connection:
-        known = await purchases.known(connection)  # before Polar is asked: so Polar has heard of all of them
+        # Before Polar is asked: so Polar knows all of them. Those that lapse are none that Polar ends.
+        known = {each: _lapsed(its, report.now) for each, its in (await purchases.known(connection)).items()}
     report.active = sum(its.status == "active" for its in known.values())
     said = await _ask(api, known, products, report, force=force)
     report.differences = comparison.compare(known, said.told, said.unseen, products, report.now)
@@ -106,6 +107,11 @@ async def reconcile(
     for line in report.lines():
         log.info("reconciled with Polar", difference=line, dry_run=dry_run)
     return report
+
+
+def _lapsed(known: Known, now: datetime) -> Known:
+    """As `purchases.follow` will leave it in a moment."""
+    return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 
 async def _ask(

@@ -107,6 +107,14 @@ async def test_an_answer_that_is_none_of_polars_is_no_empty_list(asking: Asking,
         await asking.active()
 
 
+@pytest.mark.parametrize("status", [302, 400, 404, 405, 422, 501])
+async def test_a_server_without_the_list_is_none_of_polars(asking: Asking, status: int) -> None:
+    asking.polar.faults = [status]
+    with pytest.raises(Unreachable, match="POLAR_API_URL"):
+        await asking.active()
+    assert asking.clock.waited == []
+
+
 async def test_a_page_that_fails_in_the_middle_is_no_shorter_list(asking: Asking) -> None:
     asking.subscribe(150)
     asking.polar.requests_a_minute = 500
@@ -158,6 +166,11 @@ async def test_one_subscription_is_shown_or_not(asking: Asking) -> None:
     assert await asking.api.subscription("no-uuid") is None
     assert await asking.api.subscription("../webhooks/deliveries") is None
     [other] = asking.subscribe(1)
+    asking.polar.faults = [405, 501]
+    assert [await asking.api.subscription(other) for _ in range(2)] == [None, None]
+    asking.polar.faults = [418]
+    with pytest.raises(Unreachable):
+        await asking.api.subscription(other)
     asking.polar.faults = ['{"items": [], "pagination": {"max_page": 0}}']
     with pytest.raises(Unreachable):
         await asking.api.subscription(other)

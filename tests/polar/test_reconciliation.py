@@ -225,6 +225,18 @@ async def test_a_tenth_may_end_at_once_and_one_more_ends_nobody_without_force(me
     assert await merchant.status(second) == "canceled"
 
 
+async def test_addons_that_lapse_do_not_hold_the_brake(merchant: Merchant) -> None:
+    """Nobody was there to end them when their time was over."""
+    lapsing, _ = await merchant.subscribers(2)
+    ends = {"cancel_at_period_end": True, "ends_at": (NOW - timedelta(days=1)).isoformat()}
+    canceled = merchant.polar.change(lapsing, "canceled", WEEK, **ends)
+    await merchant.heard(canceled)
+    await merchant.host.execute("update subscription_addons set status = 'active'")
+    merchant.revoke(lapsing)
+    report = await merchant.reconcile()
+    assert (report.active, report.differences, report.trouble) == (1, [], [])
+
+
 async def test_an_empty_answer_ends_nobody(merchant: Merchant) -> None:
     everybody = await merchant.subscribers(12)
     merchant.polar.subscriptions.clear()
