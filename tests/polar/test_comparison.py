@@ -159,6 +159,16 @@ def test_a_tenth_may_end_at_once(ending: int, active: int, may: bool) -> None:
     assert comparison.may_end(ending, active) == may
 
 
+def test_a_change_of_plan_that_was_taken_back_unheard_waits_no_more() -> None:
+    polar, waits = PolarServer(), {"product_id": shop.DECADE, "applies_at": text(9)}
+    polar.change(ID, "active", BEGAN, product_id=shop.YEAR)
+    polar.change(ID, "updated", BEGAN + DAY, pending_update=waits)
+    known = heard(polar.events, BEGAN + 2 * DAY)
+    assert known[ID].told.pending_update
+    polar.change(ID, "updated", BEGAN + 2 * DAY, pending_update=None)
+    assert not reconciled(known, polar, BEGAN + 3 * DAY)[ID].told.pending_update
+
+
 def test_who_owes_is_kept_for_a_month_though_polar_shows_nothing_of_him() -> None:
     polar = PolarServer()
     polar.change(ID, "active", BEGAN, product_id=shop.YEAR)
