@@ -56,18 +56,29 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
     return SubscriptionEvent(type=ASKED, at=at, subscription=subscription)
 
 
-def unexplained(known: Mapping[str, Known], listed: Collection[str]) -> list[str]:
+def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
     """Add-ons that are active, or may be again, and are not in Polar's list: those to ask for one by one.
 
     That they are not listed does not end them: a payment may be due, or a page have shifted while it was read.
     """
-    return sorted(each for each, its in known.items() if each not in listed and (its.status == "active" or _rests(its)))
+    return sorted(
+        each
+        for each, its in known.items()
+        if each not in listed and (its.status == "active" or _may_be_active_again(its, now))
+    )
 
 
-def _rests(known: Known) -> bool:
-    """Paused or unpaid. A checkout that was never paid is not asked for: those pile up, and it is listed once it is."""
+def _may_be_active_again(known: Known, now: datetime) -> bool:
+    """Paused or unpaid, lapsed lately, or ended without a word of Polar's.
+
+    A checkout that was never paid is not asked for: those pile up, and it is listed once it is paid.
+    """
     its = known.told
-    return known.status == "inactive" and its.says in ("paused", "unpaid") and its.polar_status != "incomplete"
+    if known.status == "inactive":
+        return its.says in ("paused", "unpaid") and its.polar_status != "incomplete"
+    if known.status == "expired":
+        return its.lapses_at is not None and now - its.lapses_at < OWING
+    return its.says in ("paid", "owing")
 
 
 def compare(

@@ -123,7 +123,7 @@ async def _ask(
     told, unseen = list(listed.subscriptions), list[str]()
     for each in sorted(listed.unreadable):
         report.trouble.append(f"{each}: Polar lists it in a shape that we do not know; it is left as it is")
-    missing = comparison.unexplained(known, {each.id for each in told} | listed.unreadable)
+    missing = comparison.unexplained(known, {each.id for each in told} | listed.unreadable, report.now)
     ending = comparison.ending(known, told, [], products, report.now)
     for number, each in enumerate(missing):
         if not force and not comparison.may_end(ending, report.active):

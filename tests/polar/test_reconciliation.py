@@ -234,7 +234,8 @@ async def test_addons_that_lapse_do_not_hold_the_brake(merchant: Merchant) -> No
     await merchant.host.execute("update subscription_addons set status = 'active'")
     merchant.revoke(lapsing)
     report = await merchant.reconcile()
-    assert (report.active, report.differences, report.trouble) == (1, [], [])
+    assert (report.active, [each.repair for each in report.differences], report.trouble) == (1, ["change"], [])
+    assert await merchant.status(lapsing) == "canceled"
 
 
 async def test_an_empty_answer_ends_nobody(merchant: Merchant) -> None:
@@ -250,7 +251,7 @@ async def test_an_empty_answer_ends_nobody(merchant: Merchant) -> None:
 
 
 async def test_who_was_ended_because_polar_did_not_show_him_is_back_when_it_does(merchant: Merchant) -> None:
-    await merchant.subscribers(3)
+    owes, *_ = await merchant.subscribers(3)
     shown, before = dict(merchant.polar.subscriptions), await merchant.tables()
     merchant.polar.subscriptions.clear()
     await merchant.reconcile(force=True)
@@ -260,6 +261,13 @@ async def test_who_was_ended_because_polar_did_not_show_him_is_back_when_it_does
     report = await merchant.reconcile()
     assert (len(report.differences), await merchant.active()) == (3, 3)
     assert await merchant.tables() == before
+
+    merchant.polar.subscriptions.clear()
+    await merchant.reconcile(force=True)
+    merchant.polar.subscriptions.update(shown)
+    merchant.polar.change(owes, "past_due", WEEK, status="past_due")  # and so is in no list
+    await merchant.reconcile()
+    assert (await merchant.active(), await merchant.status(owes)) == (3, "active")
 
 
 @pytest.mark.parametrize("fault", ["wrong token", "no scope", "away", "half"])
