@@ -232,7 +232,7 @@ async def test_addons_that_lapse_do_not_hold_the_brake(merchant: Merchant) -> No
     canceled = merchant.polar.change(lapsing, "canceled", WEEK, **ends)
     await merchant.heard(canceled)
     await merchant.host.execute("update subscription_addons set status = 'active'")
-    merchant.revoke(lapsing)
+    merchant.polar.change(lapsing, "revoked", NOW - timedelta(hours=23), **ENDED)
     report = await merchant.reconcile()
     assert (report.active, [each.repair for each in report.differences], report.trouble) == (1, ["change"], [])
     assert await merchant.status(lapsing) == "canceled"
