@@ -34,9 +34,9 @@ from messages import (
     workspace_workflow_id,
 )
 from polar import purchases, reconciliation
-from store import archive_reads, budgets, jobs
+from store import archive_reads, budgets, job_estimates, job_signals
 from store.database import Connection, Database
-from store.jobs import Open, Stopping, Unheard
+from store.job_signals import Open, Stopping, Unheard
 
 INTERVAL = timedelta(seconds=1)
 QUIET = timedelta(seconds=3)
@@ -77,7 +77,7 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
     except RPCError as error:
         raise unreachable(error) from error
     async with database.transaction() as connection:
-        await jobs.heard(connection, job, first_run_id=handle.first_execution_run_id)
+        await job_signals.heard(connection, job, first_run_id=handle.first_execution_run_id)
     log.info("job signaled", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
 
 
@@ -94,7 +94,7 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
             raise unreachable(error) from error
         return
     async with database.transaction() as connection:
-        await jobs.heard_to_stop(connection, job)
+        await job_signals.heard_to_stop(connection, job)
     log.info("job told to stop", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
 
 
@@ -166,7 +166,7 @@ async def _life(client: Client, workflow_id: str) -> Life:
 async def lost(client: Client, database: Database) -> list[str]:
     """Open jobs whose workflow does not carry them, in words. Changes nothing. Raises `Unreachable`."""
     async with database.transaction() as connection:
-        heard = await jobs.heard_and_open(connection, quiet=QUIET)
+        heard = await job_signals.heard_and_open(connection, quiet=QUIET)
     lives = await _describe_all(client, sorted({job.workspace_id for job in heard}))
     return [
         f"job {job.job_id}: {job.status.replace('_', ' ')}, and its workflow {_how(lives[job.workspace_id])}"
@@ -239,8 +239,8 @@ class Reconciler:
             self._usable = await temporal.register_search_attributes(self._client)
         await self._compare(self._client)
         async with self._database.transaction() as connection:
-            stopping = await jobs.stopping(connection)
-            waiting = await jobs.unheard(connection)
+            stopping = await job_signals.stopping(connection)
+            waiting = await job_signals.unheard(connection)
         for each in stopping:
             await stop(self._client, self._database, each)
         for job in waiting:
@@ -264,10 +264,10 @@ class Reconciler:
 
     async def _compare(self, client: Client) -> None:
         async with self._database.transaction() as connection:
-            if not await jobs.reconciles_alone(connection):
+            if not await job_signals.reconciles_alone(connection):
                 return
             by_workspace = defaultdict(list)
-            for job in await jobs.heard_and_open(connection, quiet=QUIET):
+            for job in await job_signals.heard_and_open(connection, quiet=QUIET):
                 by_workspace[job.workspace_id].append(job)
             # All answers first: rows are locked only while they are written.
             lives = await _describe_all(client, list(by_workspace))
@@ -276,7 +276,7 @@ class Reconciler:
                     if not life.carries(job):
                         await _give_up(connection, job, life)
             await self._compare_archive(client, connection)
-            await jobs.estimate(connection)
+            await job_estimates.estimate(connection)
 
     async def _compare_archive(self, client: Client, connection: Connection) -> None:
         """A reading whose workflow never was is started; one whose workflow is gone has failed."""
@@ -319,10 +319,10 @@ async def _describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[st
 
 async def _give_up(connection: Connection, job: Open, life: Life) -> None:
     if job.status == "pending":
-        if await jobs.forget(connection, job):
+        if await job_signals.forget(connection, job):
             log.warning("a pending job lost its workflow", job=job.job_id, workflow=life.end or "replaced")
         return
-    status = await jobs.abandon(connection, job, _reason(job, life))
+    status = await job_signals.abandon(connection, job, _reason(job, life))
     if status:
         log.warning("a job in progress lost its workflow", job=job.job_id, workflow=life.end or "replaced", now=status)
 

@@ -41,12 +41,12 @@ from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooL
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
-from store import archive_reads, deliveries, embeddings, jobs
+from store import archive_reads, deliveries, embeddings, job_requests, job_signals, job_views
 from store.archive_reads import ArchiveView
 from store.database import Database
 from store.deliveries import Unprocessed
 from store.embeddings import Hit
-from store.jobs import AddonView, JobSummary, JobView, RepositoryView, TypeView
+from store.job_views import AddonView, JobSummary, JobView, RepositoryView, TypeView
 
 INTERRUPTED = 130
 MOST_DAYS = 36_500
@@ -162,7 +162,7 @@ async def start(
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
-            job_id = await jobs.ask_for(
+            job_id = await job_requests.ask_for(
                 connection,
                 workspace=workspace,
                 retention_days=retention_days,
@@ -221,7 +221,7 @@ async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = 
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
-            job_id = await jobs.ask_again(connection, job, repositories=repo, data_types=data_type)
+            job_id = await job_requests.ask_again(connection, job, repositories=repo, data_types=data_type)
         await _tell(client, database, job_id, usable, queue)
     return 0
 
@@ -231,7 +231,7 @@ async def cancel(job: str, /) -> int:
     """Stop a job, whether it runs or waits for its turn. What it stored stays."""
     async with _temporal() as (client, _, _), _database() as database:
         async with database.transaction() as connection:
-            stopping = await jobs.ask_to_stop(connection, job)
+            stopping = await job_requests.ask_to_stop(connection, job)
         if stopping.status == "pending":
             return 0  # it is canceled, and its workflow looks before it begins it
         workflow = client.get_workflow_handle(workspace_workflow_id(stopping.workspace_id))
@@ -257,7 +257,7 @@ async def list_(*, unprocessed: Switch = False, json: Switch = False) -> int:
     if unprocessed:
         return await _list_unprocessed(as_json=json)
     async with _database() as database, database.transaction() as connection:
-        recent = await jobs.recent(connection, limit=LISTED)
+        recent = await job_views.recent(connection, limit=LISTED)
     if json:
         print(TypeAdapter(list[JobSummary]).dump_json(recent, indent=2).decode())
     else:
@@ -476,7 +476,7 @@ async def _temporal() -> AsyncIterator[tuple[Client, frozenset[str], str]]:
 async def _tell(client: Client, database: Database, job_id: str, usable: frozenset[str], queue: str) -> None:
     """Signals a committed job. Should Temporal go away just now, the job stands all the same, and will be heard of."""
     async with database.transaction() as connection:
-        waiting = await jobs.unheard(connection, job_id=job_id)
+        waiting = await job_signals.unheard(connection, job_id=job_id)
     try:
         for job in waiting:
             await reconciler.signal(client, database, job, usable=usable, task_queue=queue)
@@ -486,12 +486,12 @@ async def _tell(client: Client, database: Database, job_id: str, usable: frozens
 
 async def _find(database: Database, reference: str) -> str:
     async with database.transaction() as connection:
-        return await jobs.find(connection, reference)
+        return await job_views.find(connection, reference)
 
 
 async def _read(database: Database, job_id: str) -> JobView:
     async with database.transaction() as connection:
-        return await jobs.look(connection, job_id)
+        return await job_views.look(connection, job_id)
 
 
 def _exit_code(job: JobSummary) -> int:
@@ -716,7 +716,7 @@ def _screen(job: JobView) -> RenderableType:
 
 
 def _bar(part: TypeView) -> ProgressBar:
-    done = part.status in jobs.DONE
+    done = part.status in job_views.DONE
     counting = part.status == "in_progress" and part.expected is None
     total = None if counting else float(max(_expected(part), 1))
     return ProgressBar(total=total, completed=total or 0 if done else part.stored, width=30, pulse=counting)

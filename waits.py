@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from messages import Waiting
-from store.jobs import JobView, RepositoryView, TypeView
+from store.job_views import JobView, RepositoryView, TypeView
 
 
 def of_job(job: JobView) -> str:

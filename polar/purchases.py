@@ -9,7 +9,7 @@ from errors import RetryNow
 from polar import addon_life, events
 from polar.addon_life import Change, Known, Snapshot
 from polar.events import Subscription, SubscriptionEvent
-from store import addons, deliveries, jobs
+from store import addon_jobs, addons, deliveries
 from store.addons import AddonRow, Buyer
 from store.database import Connection
 
@@ -61,8 +61,8 @@ async def settle(connection: Connection, owner: UUID | None) -> Recorded:
     """Brings the workspaces of an owner (`app_users.id`), or all, to what active add-ons grant them now: how long they
     keep data, which jobs stop, and which go on."""
     await addons.update_retention(connection, owner)
-    stopped = await jobs.stop_unpaid(connection, owner)
-    return Recorded(job_ids=await jobs.resume_paid(connection, owner), stopped=stopped)
+    stopped = await addon_jobs.stop_unpaid(connection, owner)
+    return Recorded(job_ids=await addon_jobs.resume_paid(connection, owner), stopped=stopped)
 
 
 async def _start(
@@ -71,7 +71,7 @@ async def _start(
     if change.do != "start" or change.known is None or change.known.retention_days is None:
         return ()
     days = change.known.retention_days
-    return await jobs.create_bought(
+    return await addon_jobs.create_bought(
         connection,
         buyer.app_user_id,
         addon_id=addon_id,
@@ -112,7 +112,7 @@ async def follow(connection: Connection, now: datetime) -> Recorded | None:
         if change.do == "stop" and change.known is not None:
             await addons.expire(connection, polar_subscription_id, change.known.status)
     settled = await settle(connection, None)
-    return Recorded(job_ids=(*settled.job_ids, *await jobs.create_added(connection)), stopped=settled.stopped)
+    return Recorded(job_ids=(*settled.job_ids, *await addon_jobs.create_added(connection)), stopped=settled.stopped)
 
 
 def _known(row: AddonRow) -> Known:

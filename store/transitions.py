@@ -23,7 +23,7 @@ from messages import (
 )
 from store import notifications, parts, unshown
 from store.database import Connection
-from store.jobs import CLOSED
+from store.job_attempts import CLOSED
 from unshown import Unshown, how_many, threads
 
 LATEST_ERRORS = 100

@@ -24,7 +24,7 @@ from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from store import jobs
+from store import addon_jobs, job_requests, job_signals
 from store.database import Database
 from tests import shop
 from tests.listener import heard, listening
@@ -49,7 +49,7 @@ class World:
     async def job(self, **columns: Any) -> str:
         """A job, with columns as if something had happened to it."""
         async with self.database.transaction() as connection:
-            job_id = await jobs.ask_for(connection, workspace=self.workspace_id)
+            job_id = await job_requests.ask_for(connection, workspace=self.workspace_id)
         for name, value in columns.items():
             await self.host.execute(f"update workspace_backfill_jobs set {name} = $2 where id = $1", job_id, value)
         return job_id
@@ -83,7 +83,7 @@ class World:
 
     async def signal(self, job_id: str) -> None:
         async with self.database.transaction() as connection:
-            [unheard] = await jobs.unheard(connection, job_id=job_id)
+            [unheard] = await job_signals.unheard(connection, job_id=job_id)
         await ours.signal(self.client, self.database, unheard, usable=frozenset(), task_queue=self.task_queue)
 
     async def look(self, job_id: str) -> dict[str, Any]:
@@ -156,14 +156,14 @@ class TestHearing:
     async def test_only_pending_jobs_are_signaled(self, world: World, status: str) -> None:
         await world.job(status=status)
         async with world.database.transaction() as connection:
-            assert await jobs.unheard(connection) == []
+            assert await job_signals.unheard(connection) == []
 
     async def test_a_job_in_progress_that_is_to_stop_is_told_to_its_workflow_once(self, world: World) -> None:
         job_id = await world.job()
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            await jobs.ask_to_stop(connection, job_id)
+            await job_requests.ask_to_stop(connection, job_id)
         await world.reconciler.reconcile()
         await world.reconciler.reconcile()
         assert [each["signal"] for each in await heard(world.client, world.workspace_id)] == ["run", "cancel"]
@@ -292,7 +292,7 @@ class TestOrphans:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            await jobs.ask_to_stop(connection, job_id)
+            await job_requests.ask_to_stop(connection, job_id)
         await world.workflow.terminate("by a test")
         await world.reconciler.reconcile()
         job = await world.look(job_id)
@@ -321,10 +321,10 @@ class TestOrphans:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+            [seen] = await job_signals.heard_and_open(connection, quiet=timedelta(0))
         await world.host.execute("update workspace_backfill_jobs set status = 'completed'")
         async with world.database.transaction() as connection:
-            assert await jobs.abandon(connection, seen, REASON) is None
+            assert await job_signals.abandon(connection, seen, REASON) is None
         assert (await world.look(job_id))["status"] == "completed"
 
     async def test_a_job_that_was_retried_meanwhile_is_left_alone(self, world: World) -> None:
@@ -332,20 +332,20 @@ class TestOrphans:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+            [seen] = await job_signals.heard_and_open(connection, quiet=timedelta(0))
         await world.host.execute("update workspace_backfill_jobs set attempt = 1")
         async with world.database.transaction() as connection:
-            assert await jobs.abandon(connection, seen, REASON) is None
-            assert await jobs.forget(connection, replace(seen, status="pending")) is False
+            assert await job_signals.abandon(connection, seen, REASON) is None
+            assert await job_signals.forget(connection, replace(seen, status="pending")) is False
 
     async def test_a_job_that_began_meanwhile_was_heard(self, world: World) -> None:
         job_id = await world.job()
         await world.reconciler.reconcile()
         async with world.database.transaction() as connection:
-            [seen] = await jobs.heard_and_open(connection, quiet=timedelta(0))
+            [seen] = await job_signals.heard_and_open(connection, quiet=timedelta(0))
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            assert await jobs.forget(connection, seen) is False
+            assert await job_signals.forget(connection, seen) is False
         assert (await world.look(job_id))["signaled_at"]
 
     async def test_a_job_whose_workflow_runs_is_left_alone(self, world: World) -> None:
@@ -385,7 +385,7 @@ class TestOrphans:
         await world.begin(job_id)
         await world.workflow.terminate("by a test")
         async with world.database.transaction() as another:
-            assert await jobs.reconciles_alone(another)
+            assert await job_signals.reconciles_alone(another)
             await world.reconciler.reconcile()
             assert (await world.look(job_id))["status"] == "in_progress"
         await world.reconciler.reconcile()
@@ -452,7 +452,7 @@ class TestMembership:
         )
         assert buyer is not None and addon is not None
         async with world.database.transaction() as connection:
-            [job_id] = await jobs.create_bought(
+            [job_id] = await addon_jobs.create_bought(
                 connection, buyer["app_user_id"], addon_id=addon["id"], retention_days=365, purchase_key="p:365"
             )
         await world.begin(job_id)
@@ -480,7 +480,7 @@ class TestMembership:
 
     async def added(self, world: World) -> list[Any]:
         async with world.database.transaction() as connection:
-            await jobs.create_added(connection)
+            await addon_jobs.create_added(connection)
         rows = await shop.rows(world.host, "workspace_backfill_jobs", "created_at")
         return [row for row in rows if row["requested_by"] == "reconciler"]
 

@@ -22,7 +22,7 @@ from sandbox.github.threads import Thread
 from sandbox.github.world import World
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
-from store import jobs, transitions
+from store import job_requests, transitions
 from store.database import Database
 from tests.backfill.life import TOKEN, Crashed, Death, Ended, Life, Limited, Orders
 from tests.backfill.scenario import ACTIONS, DATA_TYPES, FAULTS, Break, Choice, Do, Job, Kill, Nothing, Scenario, Step
@@ -170,7 +170,7 @@ class Play:
         world.clock.advance(job.pause)
         cutoff_at = world.clock.now() - timedelta(days=job.days)
         async with database.transaction() as connection:
-            job_id = await jobs.ask_for(
+            job_id = await job_requests.ask_for(
                 connection, workspace=workspace_id, retention_days=job.days, data_types=DATA_TYPES, fresh=job.fresh
             )
             # By the stand-in's clock, not by Postgres'.
@@ -196,7 +196,7 @@ class Play:
                 break
             self._judge(outcomes, job)
             async with database.transaction() as connection:
-                await jobs.ask_again(connection, job_id)
+                await job_requests.ask_again(connection, job_id)
         else:
             raise AssertionError(f"failed {MOST_RETRIES} times: {outcomes}")
         for step in self._steps:

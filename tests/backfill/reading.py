@@ -23,7 +23,7 @@ from sandbox.github.requests import Entry
 from sandbox.github.server import StandIn
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
-from store import jobs, transitions
+from store import job_requests, transitions
 from store.budgets import Budgets
 from store.database import Database
 from tests.truth import check
@@ -72,7 +72,7 @@ class Reading:
         cutoff_at = repo.world.clock.now() - timedelta(days=days)
         async with self._database.transaction() as connection:
             repository_id = await connection.fetchval("select id::text from repositories")
-            job_id = await jobs.ask_for(
+            job_id = await job_requests.ask_for(
                 connection, workspace=self._workspace_id, retention_days=days, data_types=(data_type,), fresh=fresh
             )
             plan = await transitions.begin(connection, job_id, Pace(slice_pages=slice_pages))

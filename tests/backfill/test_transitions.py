@@ -20,7 +20,7 @@ from messages import (
     TypeOutcome,
     Waiting,
 )
-from store import jobs, sweeps, transitions
+from store import job_attempts, job_requests, sweeps, transitions
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
 from tests import shop
@@ -72,7 +72,7 @@ class Job:
 
     async def retry(self, *repositories: str, types: tuple[DataType, ...] = ()) -> JobPlan:
         async with self.pool.transaction() as connection:
-            await jobs.ask_again(connection, self.job_id, repositories=repositories, data_types=types)
+            await job_requests.ask_again(connection, self.job_id, repositories=repositories, data_types=types)
         return await self.begin()
 
     async def take(self, of: RepositoryRef, data_type: DataType) -> Sweep:
@@ -104,7 +104,9 @@ async def job(database: str) -> AsyncIterator[Job]:
     async with Database(database) as pool, shop.connected(database) as host:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "o/one", "o/two")
         async with pool.transaction() as connection:
-            job_id = await jobs.ask_for(connection, workspace=workspace_id, data_types=("pull_requests", "issues"))
+            job_id = await job_requests.ask_for(
+                connection, workspace=workspace_id, data_types=("pull_requests", "issues")
+            )
             plan = await transitions.begin(connection, job_id, Pace())
             repositories = await transitions.next_repositories(connection, job_id, None, 10)
         repositories.sort(key=lambda each: each.full_name)
@@ -300,7 +302,7 @@ async def test_a_job_that_is_ended_from_outside_waits_for_nothing(job: Job) -> N
     [one, two] = job.repositories
     await wait(job, one, 1)
     async with job.pool.transaction() as connection:
-        await jobs.end(connection, job.job_id, status="failed", reason=TERMINATED)
+        await job_attempts.end(connection, job.job_id, status="failed", reason=TERMINATED)
     assert [await waits(job, each) for each in (one, two)] == [None, None]
 
 

@@ -9,7 +9,7 @@ from messages import Failure
 from polar.inbox import Inbox
 from sandbox.postgres import Postgres
 from schema.migrate import migrate
-from store import jobs
+from store import job_attempts, job_views
 from store.database import Database
 from tests import shop
 from tests.schema.conftest import HOST_ROWS, HOST_SCHEMA
@@ -49,10 +49,10 @@ async def test_a_purchase_there_is_a_purchase(database: str) -> None:
 async def ends_as_failed(host: asyncpg.Connection, pool: Database, job_id: str) -> None:
     reason = Failure(code="workflow_terminated", message="it was terminated", action="retry")
     async with pool.transaction() as connection:
-        await jobs.end(connection, job_id, status="failed", reason=reason)
+        await job_attempts.end(connection, job_id, status="failed", reason=reason)
     told = await host.fetchrow("select * from notifications where operation_type = 'backfill'")
     assert told is not None
     assert (told["operation_id"], told["status"], str(told["user_id"])) == (job_id, "failed", OWNER)
     async with pool.transaction() as connection:
-        job = await jobs.look(connection, job_id)
+        job = await job_views.look(connection, job_id)
     assert (job.status, job.error_message, len(job.repositories)) == ("failed", "it was terminated (retry)", 1)

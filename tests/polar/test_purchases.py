@@ -15,9 +15,9 @@ from polar.addon_life import Known
 from polar.inbox import Inbox
 from polar.purchases import Recorded
 from sandbox.postgres import Postgres
-from store import jobs, transitions
+from store import job_requests, job_signals, job_views, transitions
 from store.database import Database
-from store.jobs import JobView
+from store.job_views import JobView
 from tests import shop
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ class Shop:
     async def stop(self) -> None:
         """Workflows stop the jobs that they are told to."""
         async with self.pool.transaction() as connection:
-            for each in await jobs.stopping(connection):
+            for each in await job_signals.stopping(connection):
                 await transitions.finish(connection, each.job_id, each.attempt, canceled=True)
 
     async def addons(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Shop:
 
     async def look(self) -> JobView:
         async with self.pool.transaction() as connection:
-            return await jobs.look(connection, await _latest(self.host))
+            return await job_views.look(connection, await _latest(self.host))
 
 
 async def _latest(host: asyncpg.Connection) -> str:
@@ -366,7 +366,7 @@ async def test_what_somebody_else_writes_meanwhile_is_what_comes_back(buys: Shop
 
 async def test_a_job_that_nobody_bought_does_not_end_with_an_addon(buys: Shop) -> None:
     async with buys.pool.transaction() as connection:
-        await jobs.ask_for(connection, workspace=buys.workspaces[0])
+        await job_requests.ask_for(connection, workspace=buys.workspaces[0])
     await buys.say("active")
     await buys.say(**ENDS["revoked"])
     by_operator, bought = await buys.jobs()
@@ -377,7 +377,7 @@ async def test_a_job_that_nobody_bought_does_not_end_with_an_addon(buys: Shop) -
 async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(buys: Shop) -> None:
     await buys.say("active")
     async with buys.pool.transaction() as connection:
-        await jobs.ask_to_stop(connection, str((await buys.jobs())[0]["id"]))
+        await job_requests.ask_to_stop(connection, str((await buys.jobs())[0]["id"]))
     await buys.say("cycled")
     await buys.say(**ENDS["paused"])
     await buys.say("resumed")

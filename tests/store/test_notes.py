@@ -17,7 +17,7 @@ from activities.turn import Sources, Turn
 from github.client import GitHub
 from messages import Pace, RepositoryRef, SliceResult, SweepSlice
 from rows import Note
-from store import jobs, notes, sweeps, transitions
+from store import job_requests, notes, sweeps, transitions
 from store.database import Database
 from store.sweeps import Sweep
 from tests import shop
@@ -38,7 +38,7 @@ class Repository:
 
     async def job(self) -> str:
         async with self.database.transaction() as connection:
-            job_id = await jobs.ask_for(connection, workspace=self.workspace_id, data_types=("pull_requests",))
+            job_id = await job_requests.ask_for(connection, workspace=self.workspace_id, data_types=("pull_requests",))
             await transitions.begin(connection, job_id, Pace())
         return job_id
 

@@ -25,7 +25,7 @@ from messages import (
 )
 from polar.purchases import Recorded
 from sandbox.postgres import Postgres
-from store import jobs, transitions
+from store import job_signals, transitions
 from store.database import Database
 from tests import shop
 from tests.polar.test_purchases import Shop, opened
@@ -108,7 +108,7 @@ class Story:
         """What the reconciler does every second."""
         await self.buys.follow(await self.now())
         async with self.buys.pool.transaction() as connection:
-            stopping, waiting = await jobs.stopping(connection), await jobs.unheard(connection)
+            stopping, waiting = await job_signals.stopping(connection), await job_signals.unheard(connection)
         for each in stopping:
             await reconciler.stop(self._temporal.client, self.buys.pool, each)
         for job in waiting:

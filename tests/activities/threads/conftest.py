@@ -10,7 +10,7 @@ from github.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
 from sandbox.purchase import Repository, create_workspace
-from store import contributors, jobs, pages, parts, sweeps, transitions
+from store import contributors, job_requests, pages, parts, sweeps, transitions
 from store.database import Database
 from store.sweeps import Sweep
 
@@ -62,7 +62,7 @@ async def begin_sweep(database: Database, dsn: str, data_type: DataType) -> Stor
     workspace = await create_workspace(dsn, [listed])
     async with database.transaction() as connection:
         repository_id = await connection.fetchval("select id::text from repositories")
-        job_id = await jobs.ask_for(
+        job_id = await job_requests.ask_for(
             connection, workspace=workspace.workspace_id, retention_days=365, data_types=(data_type,)
         )
         await transitions.begin(connection, job_id, Pace())

@@ -1,0 +1,164 @@
+"""Jobs that come with an add-on: created by a purchase, stopped when it ends, resumed when it is active again."""
+
+from uuid import UUID
+
+from messages import DATA_TYPES, Failure
+from store.addons import EXTENDED_DATA_RETENTION, OWNED
+from store.database import Connection
+from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
+
+ADDON_ENDED = Failure(
+    code="addon_ended",
+    message="the add-on has ended",
+    action="the job goes on at its committed cursors once the add-on is active again",
+)
+
+# A job is paid for while its add-on is active and belongs to the present owner of the workspace.
+_PAID = """
+    exists (
+        select from subscription_addons
+        where id = job.subscription_addon_id and status = 'active' and user_id = owned.user_id
+    )
+"""
+
+
+async def create_bought(
+    connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
+) -> tuple[str, ...]:
+    """One job for each active workspace of the owner that has none yet for as many days of this add-on."""
+    rows = await connection.fetch(
+        """
+        insert into workspace_backfill_jobs (
+            workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
+            requested_by, purchase_key, total_repositories, created_at, updated_at
+        )
+        select id, $2, $3, $4::int, now() - make_interval(hours => 24 * $4::int), $5, 'purchase', $6, (
+            select count(*) from workspace_repositories where workspace_id = workspaces.id
+        ), now(), now()
+        from workspaces
+        where owner_id = $1 and coalesce(is_active, true) and not exists (
+            select 1 from workspace_backfill_jobs
+            where workspace_id = workspaces.id and subscription_addon_id = $3
+              and purchase_key is not null and retention_days >= $4
+              and not (status = 'canceled' and metadata ? 'addon_ended_at')
+        )
+        order by id
+        on conflict (workspace_id, purchase_key) where purchase_key is not null do nothing
+        returning id
+        """,
+        owner,
+        EXTENDED_DATA_RETENTION,
+        addon_id,
+        retention_days,
+        list(DATA_TYPES),
+        purchase_key,
+    )
+    return tuple(str(row["id"]) for row in rows)
+
+
+async def create_added(connection: Connection) -> tuple[str, ...]:
+    """A job for each workspace with the add-on that has repositories which no job for as many days has.
+
+    They were added after the purchase, or the whole workspace was: created since, or handed to the buyer.
+    """
+    rows = await connection.fetch(
+        f"""
+        with {OWNED}, added as (
+            select owned.workspace_id, addon_id, days,
+                   array_agg(repository_id order by repository_id) as repository_ids
+            from owned join workspace_repositories listed on listed.workspace_id = owned.workspace_id
+            where is_active and days is not null and not exists (
+                select from workspace_backfill_jobs job
+                left join subscription_addons addon on addon.id = subscription_addon_id
+                where job.workspace_id = owned.workspace_id and job.retention_days >= days
+                  and (addon.id is null or addon.user_id = owned.user_id)
+                  and (
+                    exists (
+                        select from workspace_backfill_progress part
+                        where backfill_job_id = job.id and repository_id = listed.repository_id
+                          and part.status <> 'skipped' and not (
+                              part.status = 'canceled' and job.status = 'canceled' and job.metadata ? 'addon_ended_at'
+                          )
+                    )
+                    or (
+                        job.status = 'pending'
+                        and (repositories_selected is null or listed.repository_id = any(repositories_selected))
+                        and (job.attempt = 0 or not exists (
+                            select from workspace_backfill_progress where backfill_job_id = job.id
+                        ))
+                    )
+                )
+            )
+            group by 1, 2, 3
+        )
+        insert into workspace_backfill_jobs (
+            workspace_id, addon_type, subscription_addon_id, retention_days, cutoff_at, backfill_types,
+            repositories_selected, requested_by, total_repositories, created_at, updated_at
+        )
+        select workspace_id, $2, addon_id, days, now() - make_interval(hours => 24 * days), $3, repository_ids,
+               'reconciler', cardinality(repository_ids), now(), now()
+        from added
+        returning id
+        """,
+        None,
+        EXTENDED_DATA_RETENTION,
+        list(DATA_TYPES),
+    )
+    return tuple(str(row["id"]) for row in rows)
+
+
+async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
+    """Stops open jobs whose add-on is over, or is not of the workspace's present owner; answers their ids.
+
+    The workspaces are those of one `app_users.id`, or all. A job that another add-on of the owner pays for goes on
+    under that one. One that waits is canceled here; one in progress is marked, and the reconciler tells its workflow.
+    """
+    await connection.execute(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set subscription_addon_id = owned.addon_id, updated_at = now()
+        from owned
+        where job.workspace_id = owned.workspace_id and status in ('pending', 'in_progress')
+          and subscription_addon_id is not null and owned.days >= job.retention_days and not {_PAID}
+        """,
+        owner,
+    )
+    rows = await connection.fetch(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set
+            metadata = metadata || jsonb_build_object('addon_ended_at', now(), 'cancel_requested_at', now()),
+            updated_at = now()
+        from owned
+        where job.workspace_id = owned.workspace_id and status in ('pending', 'in_progress')
+          and subscription_addon_id is not null and not metadata ? 'cancel_requested_at' and not {_PAID}
+        returning job.id, status
+        """,
+        owner,
+    )
+    for row in rows:
+        if row["status"] == "pending":
+            await end(connection, str(row["id"]), status="canceled", reason=ADDON_ENDED)
+    return tuple(str(row["id"]) for row in rows)
+
+
+async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
+    """Asks again for jobs that stopped with an add-on, where the owner has one for as many days now: their next attempt
+    goes on at the committed cursors. Answers their ids."""
+    rows = await connection.fetch(
+        f"""
+        with {OWNED}
+        update workspace_backfill_jobs job set
+            {PENDING_AGAIN}, subscription_addon_id = owned.addon_id,
+            metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', jsonb_build_object(
+                'repository_ids', '[]'::jsonb, 'data_types', '[]'::jsonb,
+                'requested_by', 'purchase', 'requested_at', now()
+            ))
+        from owned
+        where job.workspace_id = owned.workspace_id and is_active and job.status = 'canceled'
+          and metadata ? 'addon_ended_at' and owned.days >= job.retention_days
+        returning job.id
+        """,
+        owner,
+    )
+    return tuple(str(row["id"]) for row in rows)

@@ -1,0 +1,94 @@
+"""Attempts of a job: how the next one is asked for, and how one ends from outside its workflow."""
+
+from collections import defaultdict
+
+from messages import Failure, JobStatus
+from store import notifications
+from store.database import Connection
+
+CLOSED = 1_000_000_000
+"""A `transition` that no late write of the same attempt outdoes."""
+
+PENDING_AGAIN = """
+    status = 'pending', attempt = job.attempt + 1, transition = 0, signaled_at = null, completed_at = null,
+    estimated_completion_at = null, error_message = null, updated_at = now()
+"""
+"""A job (`job`) that has ended becomes pending as its next attempt."""
+
+OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,addon_ended_at,first_run_id}"
+"""What a job's metadata holds of one attempt only."""
+
+
+async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
+    """Ends a job, whose row is locked, from outside its workflow; what it had not finished ends with it.
+
+    Every lease is taken away and every `transition` closed, so that whoever still works on it can write no more.
+    """
+    failed = reason.model_dump(mode="json") if reason else None
+    # Sweeps first, progress after: the order in which a page's transaction locks them.
+    sweeps = await connection.fetch(
+        """
+        update backfill_sweeps
+        set status = $2, error = $3, completed_at = now(), lease_token = lease_token + 1, lease_owner = null
+        where backfill_job_id = $1 and status in ('pending', 'in_progress')
+        returning repository_id, data_type, position ->> 'cursor' as cursor
+        """,
+        job_id,
+        status,
+        failed,
+    )
+    repositories = await connection.fetch(
+        """
+        update workspace_backfill_progress progress set
+            status = $2, error_message = $3, completed_at = now(), transition = $4,
+            metadata = progress.metadata - 'waiting_until' - 'waiting',
+            data_types_failed = case when $2 = 'failed' then array(
+                select unnest(job.backfill_types) except select unnest(data_types_completed || data_types_skipped)
+            ) else data_types_failed end
+        from workspace_backfill_jobs job, repositories
+        where job.id = $1 and backfill_job_id = $1 and progress.status in ('pending', 'in_progress')
+          and repositories.id = repository_id
+        returning repository_id, full_name
+        """,
+        job_id,
+        status,
+        f"{reason.code}: {reason.message}" if reason else None,
+        CLOSED,
+    )
+    places = defaultdict(list)
+    for sweep in sweeps:
+        places[sweep["repository_id"]].append({"data_type": sweep["data_type"], "cursor": sweep["cursor"]})
+    failures = [
+        failed | {"repository": each["full_name"]} | place
+        for each in sorted(repositories, key=lambda row: row["full_name"])
+        for place in places.get(each["repository_id"], [{}])
+        if failed and status == "failed"
+    ]
+    message = f"{reason.message} ({reason.action})" if reason else None
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set
+            status = $2, error_message = $3, transition = $4, completed_at = now(), updated_at = now(),
+            estimated_completion_at = null,
+            completed_repositories = (
+                select count(*) from workspace_backfill_progress
+                where backfill_job_id = $1 and status in ('completed', 'skipped')
+            ),
+            failed_repositories = (
+                select count(*) from workspace_backfill_progress where backfill_job_id = $1 and status = 'failed'
+            ),
+            error_details = coalesce(error_details, '[]') || $5::jsonb,
+            metadata = case when $5::jsonb = '[]' then metadata else
+                metadata || jsonb_build_object('errors', jsonb_path_query_array(
+                    coalesce(metadata -> 'errors', '[]') || $5::jsonb, '$[last - 99 to last]'
+                )) end
+        where id = $1
+        """,
+        job_id,
+        status,
+        message,
+        CLOSED,
+        failures,
+    )
+    if status == "failed":
+        await notifications.tell(connection, job_id, "failed", "failed", message or "")

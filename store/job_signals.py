@@ -1,0 +1,172 @@
+"""What Temporal has yet to hear of jobs: pending ones, ones to stop, and ones that have lost their workflow."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from messages import Failure, JobStatus, Retry, Run
+from store.database import Connection
+from store.job_attempts import end
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """A pending job of which Temporal must hear; `message` is what to signal."""
+
+    job_id: str
+    workspace_id: str
+    workspace_name: str
+    retention_days: int
+    attempt: int
+    message: Run | Retry
+
+
+async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
+    """Pending jobs of which Temporal has not heard, oldest first; only `job_id`, if given."""
+    rows = await connection.fetch(
+        """
+        select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
+               job.metadata -> 'retry' as retry
+        from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
+        where job.status = 'pending' and job.signaled_at is null and ($1::uuid is null or job.id = $1)
+        order by job.created_at, job.id limit $2
+        """,
+        job_id,
+        limit,
+    )
+    return [
+        Unheard(
+            job_id=str(row["id"]),
+            workspace_id=str(row["workspace_id"]),
+            workspace_name=row["name"],
+            retention_days=row["retention_days"],
+            attempt=row["attempt"],
+            message=_message(str(row["id"]), row["attempt"], row["retry"]),
+        )
+        for row in rows
+    ]
+
+
+def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | Retry:
+    return Retry.model_validate({**(retry or {}), "job_id": job_id}) if attempt else Run(job_id=job_id)
+
+
+async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
+    """Temporal heard of it, in the chain of runs that began with `first_run_id`; None: a server too old to tell."""
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set
+            signaled_at = now(), updated_at = now(),
+            metadata = metadata || jsonb_strip_nulls(jsonb_build_object('first_run_id', $3::text))
+        where id = $1 and attempt = $2 and signaled_at is null
+        """,
+        job.job_id,
+        job.attempt,
+        first_run_id,
+    )
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """A job in progress that is to stop, of which its workflow has not heard yet."""
+
+    job_id: str
+    workspace_id: str
+    attempt: int
+
+
+async def stopping(connection: Connection) -> list[Stopping]:
+    rows = await connection.fetch(
+        """
+        select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
+        where status = 'in_progress' and metadata ? 'cancel_requested_at' and not metadata ? 'cancel_heard_at'
+        order by created_at
+        """
+    )
+    return [Stopping(**dict(row)) for row in rows]
+
+
+async def heard_to_stop(connection: Connection, job: Stopping) -> None:
+    """Its workflow was told to stop."""
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set
+            metadata = metadata || jsonb_build_object('cancel_heard_at', now()), updated_at = now()
+        where id = $1 and attempt = $2 and status = 'in_progress'
+        """,
+        job.job_id,
+        job.attempt,
+    )
+
+
+@dataclass(frozen=True)
+class Open:
+    """A job that should be on its way. Its workflow is one in the chain of runs that began with `first_run_id`."""
+
+    job_id: str
+    workspace_id: str
+    status: JobStatus
+    attempt: int
+    first_run_id: str | None
+    cancel_requested: bool
+
+
+async def reconciles_alone(connection: Connection) -> bool:
+    """Whether this transaction is the only one that compares jobs with Temporal; it stays so until it ends."""
+    alone: bool = await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended('backfill jobs', 0))")
+    return alone
+
+
+async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
+    """Jobs in progress, and pending ones of which Temporal heard at least `quiet` ago."""
+    rows = await connection.fetch(
+        """
+        select id, workspace_id, status, attempt, metadata
+        from workspace_backfill_jobs
+        where status = 'in_progress' or (status = 'pending' and signaled_at <= now() - $1::interval)
+        order by workspace_id, created_at
+        """,
+        quiet,
+    )
+    return [
+        Open(
+            job_id=str(row["id"]),
+            workspace_id=str(row["workspace_id"]),
+            status=row["status"],
+            attempt=row["attempt"],
+            first_run_id=row["metadata"].get("first_run_id"),
+            cancel_requested="cancel_requested_at" in row["metadata"],
+        )
+        for row in rows
+    ]
+
+
+async def forget(connection: Connection, job: Open) -> bool:
+    """Whoever heard of this pending job is gone: it is unheard again. False if it has changed since it was read."""
+    tag: str = await connection.execute(
+        """
+        update workspace_backfill_jobs set signaled_at = null, updated_at = now()
+        where id = $1 and status = 'pending' and attempt = $2 and metadata ->> 'first_run_id' is not distinct from $3
+        """,
+        job.job_id,
+        job.attempt,
+        job.first_run_id,
+    )
+    return tag == "UPDATE 1"
+
+
+async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStatus | None:
+    """Ends a job in progress whose workflow is gone: canceled if that was asked for, else failed.
+
+    A workflow writes its job's end before its own, so who saw it gone sees that here: None, if anything has changed.
+    """
+    unchanged = await connection.fetchval(
+        "select true from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update",
+        job.job_id,
+        job.attempt,
+    )
+    if not unchanged:
+        return None
+    status: JobStatus = "canceled" if job.cancel_requested else "failed"
+    await end(connection, job.job_id, status=status, reason=reason)
+    return status
