@@ -1,0 +1,1 @@
+"""The status and control API: who may call it, what goes in and out, and its own description."""

@@ -1,0 +1,222 @@
+"""Jobs that somebody watches, as they change: one poll a process, however many watch.
+
+Every poll asks Postgres, in one statement, which of the watched jobs have changed, and reads those whole, each at one
+moment. What a reader has not seen yet is worked out when he is ready for it: a reader who is behind gets each row once,
+in its latest state, and nothing is queued for him.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import blake2b
+from time import monotonic
+
+import structlog
+
+from errors import BadInput, RetryNow
+from store import job_changes, job_views
+from store.database import Database
+from store.job_views import JobView
+
+INTERVAL_SECONDS = 0.25
+"""Between two polls, if they are quick: half of the time at most is spent in polls."""
+LONGEST_INTERVAL_SECONDS = 1.0
+READS_AT_ONCE = 3
+"""More would keep deliveries, which share the pool, waiting for a connection."""
+VERSIONS_KEPT = 1_000
+"""Of a watched job: who comes back with one of these gets what has changed since."""
+
+JOB = ""
+"""The key of the job's own row; those of repositories are their ids."""
+
+log = structlog.get_logger(__name__)
+
+
+class WatchedJob:
+    """One job as the last poll saw it, and when each of its rows changed, counted in batches.
+
+    A batch is what one poll found. Its events are server-sent ones, as bytes, and are made once for all readers; the
+    last of a batch carries the version, so that a reader who is cut off in the middle gets the batch again.
+    """
+
+    def __init__(self, view: JobView, fingerprint: str | None) -> None:
+        self.batch = 0
+        self.gone = False
+        self._rows: dict[str, bytes] = {}
+        self._changed: dict[str, int] = {}
+        self._removed: dict[str, int] = {}
+        self._batches: dict[str, int] = {}
+        self._made: dict[int | None, bytes] = {}
+        self._news = asyncio.Event()
+        self.update(view, fingerprint)
+
+    @property
+    def ended(self) -> bool:
+        return self.view.ended
+
+    def batch_of(self, version: str | None) -> int | None:
+        """The batch that ended with this version; None: it is not known (any more)."""
+        return self._batches.get(version or "")
+
+    def update(self, view: JobView, fingerprint: str | None) -> None:
+        """Takes what a poll has read, and wakes the readers if anything looks different."""
+        self.view, self.fingerprint = view, fingerprint
+        rows = {each.repository_id: each.model_dump_json().encode() for each in view.repositories}
+        removed = [key for key in self._rows if key not in rows and key != JOB]
+        changed = [key for key, row in rows.items() if self._rows.get(key) != row]
+        job = view.model_dump_json(exclude={"repositories", "as_of", "eta"}).encode()
+        if not changed and not removed and self._rows.get(JOB) == job:
+            return
+        self.batch += 1
+        self._rows = {**rows, JOB: job}
+        self._changed = {key: batch for key, batch in self._changed.items() if key in rows}
+        self._changed.update(dict.fromkeys([*changed, JOB], self.batch))
+        self._removed = {key: batch for key, batch in self._removed.items() if key not in rows}
+        self._removed.update(dict.fromkeys(removed, self.batch))
+        self.version = _version(self._rows)
+        self._batches.pop(self.version, None)
+        self._batches[self.version] = self.batch
+        while len(self._batches) > VERSIONS_KEPT:
+            del self._batches[next(iter(self._batches))]
+        self._made = {}
+        self._wake()
+
+    def leave(self) -> None:
+        """The job was deleted."""
+        self.gone = True
+        self._wake()
+
+    def events_since(self, batch: int | None) -> bytes:
+        """What a reader lacks who has seen everything up to this batch; None: he has seen nothing."""
+        if batch not in self._made:
+            self._made[batch] = self._snapshot() if batch is None else self._changes(batch)
+        return self._made[batch]
+
+    async def news(self, batch: int | None, within: float) -> None:
+        """Returns once there is something that a reader of this batch has not seen, or after so many seconds."""
+        if self.batch == batch and not self.gone:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._news.wait()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _snapshot(self) -> bytes:
+        job = b'{"version":"%s","job":%s}' % (self.version.encode(), self.view.model_dump_json().encode())
+        return event("snapshot", job, self.version)
+
+    def _changes(self, batch: int) -> bytes:
+        parts = [event("repository", self._rows[key]) for key, at in self._changed.items() if at > batch and key != JOB]
+        parts += [
+            event("removed", b'{"repository_id":"%s"}' % key.encode())
+            for key, at in self._removed.items()
+            if at > batch
+        ]
+        job = self.view.model_dump_json(exclude={"repositories"}).encode()
+        return b"".join([*parts, event("job", job, self.version)])
+
+
+def event(name: str, data: bytes, version: str | None = None) -> bytes:
+    """One server-sent event; `data` is JSON, which has no line ends of its own."""
+    last = b"id: %s\n" % version.encode() if version else b""
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), last, data)
+
+
+def _version(rows: dict[str, bytes]) -> str:
+    digest = blake2b(digest_size=12)
+    for key in sorted(rows):
+        digest.update(blake2b(rows[key], digest_size=16).digest())
+    return digest.hexdigest()
+
+
+class _Watch:
+    """The readers of a job, and what they share."""
+
+    def __init__(self) -> None:
+        self.readers = 0
+        self.reading = asyncio.Lock()
+        self.read_at = float("-inf")
+        self.job: WatchedJob | None = None
+
+
+class WatchedJobs:
+    """One a process; `run` polls as long as anybody watches."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watches: dict[str, _Watch] = {}
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._trouble = False
+
+    @asynccontextmanager
+    async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
+        """The job, as it is not earlier than now. Raises `BadInput` if there is none, `RetryNow` without Postgres."""
+        now = monotonic()
+        watch = self._watches.setdefault(job_id, _Watch())
+        watch.readers += 1
+        try:
+            async with watch.reading:
+                # Whoever has just asked for a retry must not be shown the end before it: what is known may be older.
+                job = watch.job
+                if job is None or watch.read_at < now:
+                    job = await self._read(job_id, watch)
+            yield job
+        finally:
+            watch.readers -= 1
+            if not watch.readers and self._watches.get(job_id) is watch:
+                del self._watches[job_id]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Polls until `stop`."""
+        while not stop.is_set():
+            began = monotonic()
+            if self._watches:
+                await self._attempt()
+            took = monotonic() - began
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(max(INTERVAL_SECONDS, took), LONGEST_INTERVAL_SECONDS)):
+                    await stop.wait()
+
+    async def _attempt(self) -> None:
+        try:
+            await self.poll()
+        except Exception as error:
+            # Streams stay open over an outage; what changed meanwhile is in the next poll.
+            if not self._trouble:
+                if isinstance(error, RetryNow):
+                    log.warning("watched jobs wait for Postgres", error=error.message)
+                else:
+                    log.exception("watched jobs cannot be read")
+            self._trouble = True
+        else:
+            self._trouble = False
+
+    async def poll(self) -> None:
+        """Reads the watched jobs that have changed. Raises `RetryNow` if Postgres does not answer."""
+        async with self._database.transaction() as connection:
+            fingerprints = await job_changes.fingerprints(connection, list(self._watches))
+        for job_id, watch in list(self._watches.items()):
+            if watch.job is not None and fingerprints.get(job_id) != watch.job.fingerprint:
+                async with watch.reading:
+                    with suppress(BadInput):  # it was deleted, and its readers are told
+                        await self._read(job_id, watch)
+
+    async def _read(self, job_id: str, watch: _Watch) -> WatchedJob:
+        """Raises `BadInput` if there is no such job."""
+        at = monotonic()
+        try:
+            async with self._reads, self._database.transaction() as connection:
+                view = await job_views.look(connection, job_id)
+                fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
+        except BadInput:
+            if watch.job is not None:
+                watch.job.leave()
+            raise
+        watch.read_at = at
+        if watch.job is None:
+            watch.job = WatchedJob(view, fingerprint)
+        else:
+            watch.job.update(view, fingerprint)
+        return watch.job

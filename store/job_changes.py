@@ -1,0 +1,51 @@
+"""Which jobs have changed as people see them: `fingerprints` differ whenever a `JobView` might."""
+
+from collections.abc import Sequence
+
+from store.database import Connection
+
+# Every row that `job_views.read` reads of a job, by the transaction that wrote it (`xmin`). A row that is written again
+# has a newer one, which no row had before: so the sum over all of them stays the same only while nothing has changed.
+# Nothing has to be written for this, and a transaction that commits late is found in the first snapshot that shows it.
+_FINGERPRINTS = """
+with watched as (
+  select id, workspace_id, subscription_addon_id, backfill_types, xmin as row_version
+  from workspace_backfill_jobs where id = any($1::uuid[])
+), progress as (
+  select watched.id, watched.backfill_types, part.repository_id, part.xmin as row_version
+  from watched join workspace_backfill_progress part on part.backfill_job_id = watched.id
+), listed as (
+  select watched.id, its.repository_id, its.xmin as row_version
+  from watched join workspace_repositories its on its.workspace_id = watched.workspace_id
+  where not exists (select from progress where progress.id = watched.id)
+), versions as (
+  select id, row_version from watched
+  union all select id, row_version from progress
+  union all select id, row_version from listed
+  union all
+  select watched.id, sweep.xmin from watched join backfill_sweeps sweep on sweep.backfill_job_id = watched.id
+  union all
+  select scope.id, repository.xmin
+  from (select id, repository_id from progress union all select id, repository_id from listed) scope
+  join repositories repository on repository.id = scope.repository_id
+  union all
+  select progress.id, note.xmin
+  from progress join backfill_notes note
+    on note.repository_id = progress.repository_id and note.data_type = any(progress.backfill_types)
+  union all
+  select watched.id, workspace.xmin from watched join workspaces workspace on workspace.id = watched.workspace_id
+  union all
+  select watched.id, addon.xmin from watched join subscription_addons addon on addon.id = watched.subscription_addon_id
+)
+select id::text, count(*) || '.' || sum(hashtextextended(row_version::text, 0)) as fingerprint
+from versions group by 1
+"""
+
+
+async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
+    """By job id; a job that is gone has none.
+
+    One that differs says that some row was written again, not that its view looks different.
+    """
+    rows = await connection.fetch(_FINGERPRINTS, list(job_ids))
+    return {row["id"]: row["fingerprint"] for row in rows}
