@@ -222,6 +222,43 @@ class Webhook(_Part):
     port: int = Field(default=8080, ge=0, le=65_535)
 
 
+class Api(_Part):
+    """Who may call the status API: users by tokens of the host's Supabase project, the service by its own token.
+
+    `API_ALLOWED_ORIGINS` are origins of pages that may call it from a browser, comma-separated.
+    """
+
+    supabase_url: HttpUrl | None = None
+    supabase_jwt_secret: SecretStr | None = None
+    backfill_api_token: SecretStr | None = None
+    api_allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("api_allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        for origin in origins:
+            if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin):
+                raise ValueError("must be origins like https://app.example.com, comma-separated, in lower case")
+        return origins
+
+    @property
+    def jwt_secret(self) -> str | None:
+        """None if it is missing or blank."""
+        return _text(self.supabase_jwt_secret)
+
+    @property
+    def service_token(self) -> str | None:
+        """None if it is missing or blank."""
+        return _text(self.backfill_api_token)
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return (secret.get_secret_value().strip() or None) if secret else None
+
+
 WorkerQueue = Literal["workflows", "recent", "historical"]
 """`workflows` decide, and write down what they decided; sweeps go down the last 90 days, then what is older."""
 WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)

@@ -1,7 +1,7 @@
-"""The HTTP server: takes Polar's webhooks in. `python webhook.py`; settings are in the README.
+"""The HTTP server: takes Polar's webhooks in, and serves the status API. `python webhook.py`; settings: see the README.
 
 A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
-tells Temporal.
+tells Temporal. The API (`api.server`) has connections of its own: however many ask it, deliveries are kept.
 Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
@@ -20,6 +20,9 @@ from aiohttp import web
 import logs
 import settings
 import temporal
+from api import server
+from api.access import Access
+from api.tokens import ServiceToken, SigningKeys, UserTokens
 from errors import BackfillError, BadInput, Unreachable
 from polar import events
 from polar.inbox import Inbox
@@ -33,6 +36,7 @@ KEEP_SECONDS = 5.0
 """How long keeping a delivery may take; Polar gives us ten."""
 READY_SECONDS = 2.0
 SHUTDOWN_SECONDS = 10.0
+API_CONNECTIONS = 5
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -110,24 +114,49 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return _error(error.status, code, error.reason)
 
 
-def application(database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler) -> web.Application:
+def application(
+    database: Database,
+    signatures: Signatures,
+    inbox: Inbox,
+    reconciler: Reconciler,
+    api: web.Application | None = None,
+) -> web.Application:
     """All routes; the loops behind them are the caller's to run."""
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
     app.router.add_post("/webhooks/polar", PolarWebhook(database, signatures, inbox).post)
     app.router.add_get("/healthz", _healthy)
     app.router.add_get("/readyz", Readiness(database, reconciler).get)
+    if api is not None:
+        app.add_subapp(server.PREFIX, api)
     return app
+
+
+def access_to_api(setting: settings.Api) -> Access:
+    """Who may call the API. A part that its settings switch off is said once."""
+    for secret in (setting.jwt_secret, setting.service_token):
+        logs.register_secret(secret or "")
+    if not setting.jwt_secret and not setting.supabase_url:
+        log.warning("the API refuses users: neither SUPABASE_JWT_SECRET nor SUPABASE_URL is set")
+    if not setting.service_token:
+        log.warning("the API refuses the service: BACKFILL_API_TOKEN is not set")
+    keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
+    return Access(UserTokens(setting.jwt_secret, keys), ServiceToken(setting.service_token))
 
 
 async def serve(stop: asyncio.Event) -> None:
     """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
+    callers = settings.load(settings.Api)
     at, queue = settings.load(settings.Database), settings.load(settings.Temporal).temporal_task_queue
     setting = polar.polar_webhook_secret.get_secret_value()
     signatures = Signatures(setting)
     for secret in (setting, *signatures.secrets):
         logs.register_secret(secret)
-    async with Database(at.database_url) as database:
+    access = access_to_api(callers)
+    async with (
+        Database(at.database_url) as database,
+        Database(at.database_url, size=API_CONNECTIONS) as reading,
+    ):
         try:
             client = await temporal.connect()
         except Unreachable as error:
@@ -135,9 +164,9 @@ async def serve(stop: asyncio.Event) -> None:
             client = None
         reconciler = Reconciler(database, task_queue=queue, client=client)
         inbox = Inbox(database, polar.polar_retention_products, created=reconciler.hurry)
-        runner = web.AppRunner(
-            application(database, signatures, inbox, reconciler), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
-        )
+        api = server.application(reading, access, reconciler.hurry, origins=callers.api_allowed_origins)
+        app = application(database, signatures, inbox, reconciler, api)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             try:

@@ -1,0 +1,113 @@
+"""Who calls, and what he may do: members of a workspace read, its owners and admins change, others get 404."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from api.answers import Refusal, not_found
+from api.limits import FailedAuthentications
+from api.tokens import Rejected, ServiceToken, UserTokens
+from store import membership
+from store.database import Connection
+from store.membership import Role, Seen
+
+CHANGING: frozenset[Role] = frozenset({"owner", "admin"})
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="workspace-backfill"'}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A user of the host application, by his auth user id, or the service (`user_id` None)."""
+
+    user_id: UUID | None
+    address: str | None
+    expires_at: datetime | None = None
+    """When a user's token expires; a stream ends then."""
+
+    @property
+    def who(self) -> str:
+        """`user:<auth user id>` or `service`."""
+        return f"user:{self.user_id}" if self.user_id else "service"
+
+
+CALLER = web.RequestKey("caller", Caller)
+
+
+class Access:
+    """Authenticates requests by their bearer token."""
+
+    def __init__(self, users: UserTokens, service: ServiceToken, failures: FailedAuthentications | None = None) -> None:
+        self._users = users
+        self._service = service
+        self._failures = FailedAuthentications() if failures is None else failures
+
+    async def authenticate(self, request: web.Request, *, host: bool = False) -> Caller:
+        """The caller, who is kept in `request[CALLER]`, too.
+
+        `host`: the service's token may stand in `X-API-Key`, where the host's own client puts it.
+        Raises a `Refusal`: 401, or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
+        """
+        token = _bearer(request) or (request.headers.get("X-API-Key", "") if host else "")
+        if self._service.matches(token):
+            caller = Caller(None, request.remote)
+        else:
+            verified = await self._users.verify(token) if token else Rejected("there is none")
+            if isinstance(verified, Rejected):
+                raise self._refused(request, verified.reason)
+            caller = Caller(verified.user_id, request.remote, verified.expires_at)
+        request[CALLER] = caller
+        return caller
+
+    def _refused(self, request: web.Request, reason: str) -> Refusal:
+        wait = self._failures.add(request.remote)
+        if wait is not None:
+            headers = {"Retry-After": str(int(wait) + 1)}
+            return Refusal(429, "too_many_failures", "too many requests without a good token; try again later", headers)
+        log.info("token refused", reason=reason, remote=request.remote, path=request.path)
+        return Refusal(401, "unauthorized", "a bearer token that is valid is needed", CHALLENGE)
+
+
+def _bearer(request: web.Request) -> str:
+    """Empty unless there is exactly one Authorization header, with this scheme."""
+    given = request.headers.getall("Authorization", [])
+    scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def workspace(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
+    """The workspace that the address names, for `request[CALLER]`; `change`: he has to be allowed to change it.
+
+    Raises a `Refusal`: 404 unless he may see it, 403 if he may only see it.
+    """
+    workspace_id = _uuid(request.match_info["id"])
+    if workspace_id is None:
+        raise not_found()
+    return _allowed(await membership.of_workspace(connection, workspace_id, request[CALLER].user_id), change)
+
+
+async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
+    """The job that the address names, as `workspace` does."""
+    job_id = _uuid(request.match_info["job_id"])
+    if job_id is None:
+        raise not_found()
+    return _allowed(await membership.of_job(connection, job_id, request[CALLER].user_id), change)
+
+
+def _allowed(seen: Seen | None, change: bool) -> Seen:
+    if seen is None:
+        raise not_found()
+    if change and seen.role not in CHANGING:
+        raise Refusal(403, "forbidden", "your role in this workspace may see its backfills, and not change them")
+    return seen
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

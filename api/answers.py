@@ -1,0 +1,49 @@
+"""What the API answers: JSON of pydantic models, ETags, and errors as `{"error": {"code", "message"}}`."""
+
+import hashlib
+from collections.abc import Mapping, Set
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from errors import BackfillError
+
+
+class Refusal(BackfillError):
+    """A request that is answered with an error: the HTTP status, and headers that belong to it."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(code, message)
+        self.status = status
+        self.headers = dict(headers or {})
+
+
+def not_found() -> Refusal:
+    """The same for what does not exist and for what the caller may not see: nobody learns which of the two it is."""
+    return Refusal(404, "not_found", "there is nothing here that you may see")
+
+
+def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+def answer(model: BaseModel, status: int = 200) -> web.Response:
+    return web.Response(text=model.model_dump_json(), status=status, content_type="application/json")
+
+
+def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
+    """`model` with its ETag; 304 without a body if the caller has it already.
+
+    `moving` are fields that change with the clock alone. The ETag leaves them out: two answers with the same ETag are
+    made of the same rows.
+    """
+    lasting = model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()
+    tag = hashlib.sha256(lasting.encode()).hexdigest()[:32]
+    headers = {
+        "ETag": f'W/"{tag}"' if moving else f'"{tag}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization",
+    }
+    if any(known.value in ("*", tag) for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(text=model.model_dump_json(), content_type="application/json", headers=headers)

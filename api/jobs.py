@@ -1,0 +1,80 @@
+"""Routes of one job: how it stands, and to have it tried again, paused, resumed, or canceled."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from api import access
+from api.answers import answer, not_found, read
+from api.models import Accepted, Backfill, Retry
+from api.requests import json_of
+from api.routes import Route
+from errors import BadInput
+from store import job_requests, job_views
+from store.database import Database
+
+MOVING = frozenset({"as_of", "eta"})
+"""Fields of a job that change while none of its rows does."""
+
+
+async def look(database: Database, job_id: str) -> Backfill:
+    """The job as people see it. Raises a `Refusal` (404) if it was deleted just now."""
+    async with database.transaction() as connection:
+        try:
+            view = await job_views.look(connection, job_id)
+        except BadInput:
+            raise not_found() from None
+    return Backfill.model_validate(view)
+
+
+class Jobs:
+    """`hurry` is called when something was committed of which Temporal has to hear."""
+
+    def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
+        self._database = database
+        self._hurry = hurry
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        accepted = {202: Accepted}
+        return (
+            Route("GET", "/backfills/{job_id}", self.get, "One job", {200: Backfill, 304: None}),
+            Route(
+                "POST",
+                "/backfills/{job_id}/retry",
+                self.retry,
+                "Try again what failed or was canceled of a job",
+                accepted,
+                body=Retry,
+                errors=frozenset({403, 409}),
+            ),
+            Route(
+                "POST", "/backfills/{job_id}/cancel", self.cancel, "Stop a job", accepted, errors=frozenset({403, 409})
+            ),
+        )
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request)
+        return read(request, await look(self._database, str(seen.job_id)), moving=MOVING)
+
+    async def retry(self, request: web.Request) -> web.StreamResponse:
+        wanted = await json_of(request, Retry)
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request, change=True)
+            job_id = await job_requests.ask_again(
+                connection,
+                str(seen.job_id),
+                repositories=wanted.repositories or (),
+                data_types=wanted.data_types or (),
+                requested_by="api",
+            )
+        self._hurry()
+        return answer(Accepted.model_validate({"job_id": job_id}), 202)
+
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request, change=True)
+            job = await job_requests.ask_to_stop(connection, str(seen.job_id))
+        self._hurry()
+        return answer(Accepted.model_validate({"job_id": job.id}), 202)

@@ -1,0 +1,73 @@
+"""Limits that keep one caller from burdening the others: bodies, time, and failed authentications by address."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from time import monotonic
+
+from aiohttp import web
+
+from api.answers import Refusal
+
+LARGEST_BODY = 64 * 1024
+BODY_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
+"""How long a request may take, its body included; streams have no such limit."""
+FAILURES = 20
+"""Failed authentications that an address has in a window; what fails beyond it is answered 429."""
+WINDOW_SECONDS = 60.0
+ADDRESSES = 10_000
+"""So many addresses are remembered; the one that failed longest ago is forgotten first."""
+
+
+async def body_of(request: web.Request) -> bytes:
+    """The body. Raises a `Refusal`: 413 if it is larger than `LARGEST_BODY`, 408 if it does not come in time."""
+    too_large = Refusal(413, "too_large", f"the body is larger than {LARGEST_BODY} bytes", {"Connection": "close"})
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise too_large
+    except TimeoutError:
+        raise Refusal(408, "timeout", "the body did not come in time", {"Connection": "close"}) from None
+    return bytes(body)
+
+
+class FailedAuthentications:
+    """Counts failures by address, in windows that begin with an address' first failure.
+
+    Good tokens are never held up: behind one address there can be a whole office, or a proxy with all callers, whom a
+    stranger's failures must not lock out. Whom it holds up is who guesses.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def add(self, address: str | None) -> float | None:
+        """Counts one; the seconds until the address' window ends, if it has failed too often in it."""
+        network, now = _network(address), self._clock()
+        began, failures = self._windows.pop(network, (now, 0))
+        if now - began >= WINDOW_SECONDS:
+            began, failures = now, 0
+        self._windows[network] = began, failures + 1
+        if len(self._windows) > ADDRESSES:
+            self._windows.popitem(last=False)
+        return began + WINDOW_SECONDS - now if failures >= FAILURES else None
+
+
+def _network(address: str | None) -> str:
+    """An IPv6 caller owns a whole /64."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    return parsed.exploded[:19] if isinstance(parsed, IPv6Address) and not parsed.ipv4_mapped else str(parsed)

@@ -1,0 +1,227 @@
+"""What goes in and out of the API. The description at `/api/openapi.json` is made of these models.
+
+Names are those of `starter.py status --json`. Nothing here names another workspace: a repository that two workspaces
+share can wait for the other's job, and is not told which one that is.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from messages import DataType, Failure, JobStatus, PartStatus, WaitingReason
+from unshown import Unshown
+
+MOST_DAYS = 36_500
+MOST_NOTIFICATIONS = 100
+
+RepositoryName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$", examples=["octo/rocket"])
+]
+Repositories = Annotated[list[RepositoryName], Field(min_length=1, max_length=1_000)]
+DataTypes = Annotated[list[DataType], Field(min_length=1, max_length=5)]
+
+
+class In(BaseModel):
+    """A field that is not known is an error, and nothing is converted: "25" is no number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trigger(In):
+    """A new job, queued behind the one that runs."""
+
+    retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
+    """How many days back; by default as many as were bought, and never more."""
+    repositories: Repositories | None = None
+    """Only these of the workspace; by default all."""
+    data_types: DataTypes | None = None
+    """Only these; by default all."""
+
+
+class Retry(In):
+    """What failed or was canceled of a job that has ended, once more: the same job, with its cutoff."""
+
+    repositories: Repositories | None = None
+    data_types: DataTypes | None = None
+
+
+def _whole(value: Any) -> Any:
+    """Python would also read +5, 1_0, and digits of other scripts."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+class NotificationsPage(In):
+    """Which page of notifications."""
+
+    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
+    before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
+    """`next` of the page before; without it the newest."""
+
+
+class Out(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ErrorText(Out):
+    code: str
+    message: str
+
+
+class Error(Out):
+    """Why a request was refused: `code` for machines, `message` for people."""
+
+    error: ErrorText
+
+
+class Accepted(Out):
+    """It is stored, and will be done whatever happens to this server."""
+
+    job_id: UUID
+
+
+class Waiting(Out):
+    """What something waits for."""
+
+    reason: WaitingReason
+    since: datetime
+    until: datetime | None
+    """Null: nobody knows."""
+    detail: str
+    data_types: list[DataType]
+    """These wait while others of the repository go on; empty: all of it waits."""
+
+
+class TypeProgress(Out):
+    """One data type of one repository. `stored` and `expected` count threads, `counts` all rows by noun."""
+
+    data_type: str
+    status: PartStatus
+    stored: int
+    expected: int | None
+    counts: dict[str, int]
+    as_of: datetime | None
+    proof: dict[str, Any] | None
+    error: Failure | None
+    notes: list[str]
+    unshown: Unshown | None
+
+
+class RepositoryProgress(Out):
+    repository_id: UUID
+    full_name: str
+    status: PartStatus
+    error: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    waiting: Waiting | None
+    waiting_until: datetime | None
+    types: list[TypeProgress]
+
+
+class Addon(Out):
+    """The add-on that pays for the job."""
+
+    retention_days: int | None
+    status: str
+    purchased_at: datetime | None
+    expires_at: datetime | None
+    past_due: bool
+    renews: bool | None
+    changes_at: datetime | None
+    changes_to_days: int | None
+
+
+class Backfill(Out):
+    """A job with everything a progress view needs, all of it at one moment, `as_of`."""
+
+    id: UUID
+    workspace_id: UUID
+    workspace_name: str
+    workspace_slug: str
+    status: JobStatus
+    attempt: int
+    requested_by: str | None
+    retention_days: int
+    cutoff_at: datetime
+    data_types: list[str]
+    total_repositories: int
+    completed_repositories: int
+    failed_repositories: int
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    cancel_requested_at: datetime | None
+    paused_at: datetime | None = None
+    error_message: str | None
+    as_of: datetime
+    eta: datetime | None
+    waiting: Waiting | None
+    """Set if nothing of the job goes on."""
+    waiting_until: datetime | None
+    addon: Addon | None
+    unshown: int
+    """Things that GitHub does not show, of all types."""
+    repositories: list[RepositoryProgress]
+
+
+class Notification(Out):
+    id: UUID
+    job_id: str
+    status: Literal["started", "completed", "failed", "error"]
+    title: str
+    message: str | None
+    metadata: dict[str, Any]
+    read: bool
+    created_at: datetime | None
+
+
+class Notifications(Out):
+    """Newest first; `next` is `before` of the next page, null on the last."""
+
+    notifications: list[Notification]
+    next: str | None
+
+
+class HostTrigger(BaseModel):
+    """As the host application's client sends it. What else it sends (`force`, `callback_url`) changes nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    repository: RepositoryName
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 30
+
+
+class HostData(Out):
+    repository: str
+    days: int
+
+
+class HostTimestamps(Out):
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class HostJob(Out):
+    """A job as the host application's client knows it: `BackfillResponse` and `JobStatus` in one."""
+
+    id: UUID
+    job_id: UUID
+    status: Literal["queued", "running", "completed", "failed", "cancelled"]
+    progress: Annotated[int, Field(ge=0, le=100)]
+    message: str
+    data: HostData
+    repository: str
+    days: int
+    timestamps: HostTimestamps
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    estimated_completion: datetime | None
+    error: str | None
+    status_url: str

@@ -1,0 +1,109 @@
+"""`GET /api/openapi.json`: the API's description (OpenAPI 3.1), made of the route table and the models."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from api.models import Error
+from api.routes import Route
+
+VERSION = "1.0.0"
+SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A user's token of the host application (Supabase), or the service token.",
+    },
+    "service_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The service token, where the host application's own client puts it.",
+    },
+}
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "bearer": [{"bearer": []}],
+    "host": [{"bearer": []}, {"service_key": []}],
+    "none": [],
+}
+_NAMES = re.compile(r"{(\w+)}")
+
+
+def describe(routes: Sequence[Route], prefix: str) -> dict[str, Any]:
+    """The whole document. `prefix` stands before the path of every route."""
+    used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
+    for route in routes:
+        used += [(model, "serialization") for model in route.answers.values() if model]
+        used += [(model, "validation") for model in (route.body, route.query) if model]
+    distinct = list(dict.fromkeys(used))
+    references, definitions = models_json_schema(distinct, ref_template="#/components/schemas/{model}")
+    schemas = definitions.get("$defs", {})
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, references, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Workspace Backfill",
+            "version": VERSION,
+            "description": "Status and control of backfills. Members of a workspace read, owners and admins change.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": SCHEMES},
+    }
+
+
+def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        for name in _NAMES.findall(route.path)
+    ]
+    if route.query is not None:
+        schema = schemas[route.query.__name__]
+        parameters += [
+            {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": its}
+            for name, its in schema["properties"].items()
+        ]
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "security": _SECURITY[route.security],
+        "parameters": parameters,
+        "responses": {
+            **{
+                str(status): _response(status, references[model, "serialization"] if model else None, route.streams)
+                for status, model in route.answers.items()
+            },
+            **{str(status): _response(status, references[Error, "serialization"]) for status in sorted(route.refusals)},
+            "default": _response(500, references[Error, "serialization"]),
+        },
+    }
+    if route.body is not None:
+        required = bool(schemas[route.body.__name__].get("required"))
+        content = {"application/json": {"schema": references[route.body, "validation"]}}
+        operation["requestBody"] = {"required": required, "content": content}
+    return operation
+
+
+def _response(status: int, schema: Any, streams: bool = False) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if schema is not None:
+        response["content"] = {"application/json": {"schema": schema}}
+    elif streams:
+        response["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+    return response
+
+
+class Description:
+    """The document as it is served: made once."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._body = orjson.dumps(document)
+
+    async def get(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._body, content_type="application/json")

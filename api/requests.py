@@ -1,0 +1,66 @@
+"""What comes in: JSON bodies and query parameters as pydantic models. What is wrong is a 400 that names it."""
+
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from api.answers import Refusal
+from api.limits import body_of
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+NAMED = 5
+"""Problems of one request that are named."""
+QUOTED = 60
+
+
+async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
+    """The body; an empty one is `{}`. Raises a `Refusal`: 415 unless it says that it is JSON, 400, 408, 413."""
+    body = await body_of(request)
+    if not body:
+        return _valid(model, b"{}")
+    if request.content_type != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Refusal(415, "unsupported_media_type", "the body must be application/json, and not compressed")
+    return _valid(model, body)
+
+
+def query_of(request: web.Request, model: type[ModelT]) -> ModelT:
+    """The query parameters, each given once. Raises a `Refusal`."""
+    given = request.query
+    if twice := sorted({name for name in given if len(given.getall(name)) > 1}):
+        raise Refusal(400, "bad_input", f"{', '.join(map(_quoted, twice))}: given more than once")
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise _refused(error) from None
+
+
+def _valid(model: type[ModelT], body: bytes) -> ModelT:
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise _refused(error) from None
+
+
+def _refused(error: ValidationError) -> Refusal:
+    problems = error.errors(include_url=False, include_context=False)
+    if any(each["type"] == "json_invalid" for each in problems):
+        return Refusal(400, "bad_json", "the body is not JSON")
+    named = []
+    for each in problems[:NAMED]:
+        where = ".".join(map(str, each["loc"])) or "the body"
+        what = each["msg"].removeprefix("Value error, ")
+        given = "" if each["type"] in ("missing", "extra_forbidden") else f", not {_quoted(each['input'])}"
+        named.append(f"{_cut(where)}: {what}{given}")
+    more = len(problems) - len(named)
+    return Refusal(400, "bad_input", "; ".join(named) + (f"; and {more} more" if more > 0 else ""))
+
+
+def _quoted(value: object) -> str:
+    return _cut(ascii(value))
+
+
+def _cut(text: str) -> str:
+    # A body may hold half a surrogate pair as a field's name, which no answer in UTF-8 can repeat.
+    text = text.encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."

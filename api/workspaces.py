@@ -1,0 +1,103 @@
+"""Routes of a workspace: its latest job, a new one, and what its people were told."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from api import access, jobs
+from api.access import CALLER
+from api.answers import Refusal, answer, read
+from api.models import Accepted, Backfill, Notification, Notifications, NotificationsPage, Trigger
+from api.requests import json_of, query_of
+from api.routes import Route
+from errors import BadInput
+from store import addons, job_requests, job_views, notification_lists
+from store.database import Database
+
+
+class Workspaces:
+    """`hurry` is called when a job was committed of which Temporal has to hear."""
+
+    def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
+        self._database = database
+        self._hurry = hurry
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "GET",
+                "/workspaces/{id}/backfill",
+                self.latest,
+                "The latest job of a workspace",
+                {200: Backfill, 304: None},
+            ),
+            Route(
+                "POST",
+                "/workspaces/{id}/backfills",
+                self.trigger,
+                "Ask for a new job",
+                {202: Accepted},
+                body=Trigger,
+                errors=frozenset({403}),
+            ),
+            Route(
+                "GET",
+                "/workspaces/{id}/notifications",
+                self.notifications,
+                "What you were told of the backfills of a workspace; the service sees what its owner was told",
+                {200: Notifications, 304: None},
+                query=NotificationsPage,
+            ),
+        )
+
+    async def latest(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.workspace(connection, request)
+            try:
+                job_id = await job_views.find(connection, str(seen.workspace_id))
+            except BadInput:
+                raise Refusal(404, "no_backfill", "this workspace has no backfill yet") from None
+        return read(request, await jobs.look(self._database, job_id), moving=jobs.MOVING)
+
+    async def trigger(self, request: web.Request) -> web.StreamResponse:
+        wanted = await json_of(request, Trigger)
+        async with self._database.transaction() as connection:
+            seen = await access.workspace(connection, request, change=True)
+            bought = await addons.days_bought(connection, seen.workspace_id)
+            days = allowed_days(wanted.retention_days, bought)
+            job_id = await job_requests.ask_for(
+                connection,
+                workspace=str(seen.workspace_id),
+                retention_days=days,
+                repositories=wanted.repositories or (),
+                data_types=wanted.data_types or (),
+                requested_by="api",
+            )
+        self._hurry()
+        return answer(Accepted.model_validate({"job_id": job_id}), 202)
+
+    async def notifications(self, request: web.Request) -> web.StreamResponse:
+        page = query_of(request, NotificationsPage)
+        async with self._database.transaction() as connection:
+            seen = await access.workspace(connection, request)
+            rows = await notification_lists.read(
+                connection,
+                seen.workspace_id,
+                request[CALLER].user_id,
+                before=notification_lists.Place.parse(page.before) if page.before else None,
+                limit=page.limit + 1,
+            )
+        shown = rows[: page.limit]
+        after = str(shown[-1].place) if len(rows) > page.limit else None
+        listed = [Notification.model_validate(each) for each in shown]
+        return read(request, Notifications(notifications=listed, next=after))
+
+
+def allowed_days(wanted: int | None, bought: int | None) -> int:
+    """Raises `BadInput` where more days are wanted than were bought."""
+    if bought is None:
+        raise BadInput("retention_days", "no active add-on pays for a backfill of this workspace")
+    if wanted is not None and wanted > bought:
+        raise BadInput("retention_days", f"{wanted} days are more than the {bought} that were bought")
+    return wanted or bought

@@ -1,0 +1,54 @@
+"""Who may see a workspace and its jobs: `workspace_members`, and the workspace's owner."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from store.database import Connection
+
+Role = Literal["owner", "admin", "editor", "viewer"]
+
+# A member whose invitation is pending is none yet. Only the host's own database has these two columns.
+_ROLE = """
+    case
+        when $2::uuid is null then 'owner'
+        when workspaces.owner_id = app_users.id then 'owner'
+        when to_jsonb(member) ->> 'invited_at' is null or to_jsonb(member) ->> 'accepted_at' is not null
+            then member.role
+    end
+"""
+_MEMBER = """
+    left join app_users on app_users.auth_user_id = $2::uuid
+    left join workspace_members member on member.workspace_id = workspaces.id and member.user_id = app_users.id
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A workspace, or a job of it, that somebody may see, and his role there."""
+
+    workspace_id: UUID
+    role: Role
+    job_id: UUID | None = None
+
+
+async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
+    """The role of an auth user; None: there is no such workspace, or he is not in it. `user_id` None: the service."""
+    role = await connection.fetchval(
+        f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
+    )
+    return Seen(workspace_id, role) if role else None
+
+
+async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
+    """As `of_workspace`, of the workspace that a job belongs to."""
+    row = await connection.fetchrow(
+        f"""
+        select workspaces.id, {_ROLE} as role
+        from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id {_MEMBER}
+        where job.id = $1
+        """,
+        job_id,
+        user_id,
+    )
+    return Seen(row["id"], row["role"], job_id) if row and row["role"] else None

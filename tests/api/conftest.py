@@ -1,0 +1,34 @@
+"""One database and one served API for each module of these tests."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from sandbox.postgres import Postgres
+from tests import shop
+from tests.api import world
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    async with shop.database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """The host application's own connection."""
+    async with shop.connected(database) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def api(database: str) -> AsyncIterator[world.Api]:
+    async with world.serving(database) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+async def tenant(host: asyncpg.Connection) -> world.Tenant:
+    return await world.tenant(host, "octo/rocket", "octo/moon")
