@@ -131,14 +131,17 @@ def application(
     return app
 
 
-def access_to_api(setting: settings.Api) -> Access:
-    """Who may call the API. A part that its settings switch off is said once."""
-    for secret in (setting.jwt_secret, setting.service_token):
-        logs.register_secret(secret or "")
+def _say_what_is_off(setting: settings.Api) -> None:
     if not setting.jwt_secret and not setting.supabase_url:
         log.warning("the API refuses users: neither SUPABASE_JWT_SECRET nor SUPABASE_URL is set")
     if not setting.service_token:
         log.warning("the API refuses the service: BACKFILL_API_TOKEN is not set")
+
+
+def access_to_api(setting: settings.Api) -> Access:
+    """Who may call the API."""
+    for secret in (setting.jwt_secret, setting.service_token):
+        logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
     return Access(UserTokens(setting.jwt_secret, keys), ServiceToken(setting.service_token))
 
@@ -177,6 +180,7 @@ async def serve(stop: asyncio.Event) -> None:
                 ) from None
             for address in runner.addresses:
                 log.info("listening", address=f"http://{address[0]}:{address[1]}")
+            _say_what_is_off(callers)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))
