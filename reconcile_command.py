@@ -11,6 +11,7 @@ from polar import reconciliation
 from polar.api import PolarApi
 from polar.reconciliation import Report
 from reconciler import Reconciler
+from schema.rights import check_rights
 from store.database import Database
 
 
@@ -23,6 +24,8 @@ async def reconcile(*, dry_run: bool, force: bool) -> int:
     logs.register_secret(polar.token)
     products = polar.polar_retention_products
     async with Database(at.database_url) as database, PolarApi(polar.polar_api_url, polar.token) as api:
+        async with database.transaction() as connection:
+            await check_rights(connection)
         report = await reconciliation.reconcile(api, database, products, dry_run=dry_run, force=force)
         for line in report.lines():
             print(logs.redact(line))

@@ -41,6 +41,7 @@ from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooL
 from messages import Cancel, DataType, PartStatus, workspace_workflow_id
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
+from schema.rights import check_rights
 from store import archive_reads, deliveries, embeddings, job_requests, job_signals, job_views
 from store.archive_reads import ArchiveView
 from store.database import Database
@@ -461,6 +462,8 @@ async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[f
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
     async with Database(settings.load(settings.Database).database_url, size=2) as database:
+        async with database.transaction() as connection:
+            await check_rights(connection)
         yield database
 
 

@@ -28,6 +28,7 @@ from polar import events
 from polar.inbox import Inbox
 from polar.signature import Signatures
 from reconciler import Reconciler
+from schema.rights import check_rights
 from store import deliveries
 from store.database import Database
 
@@ -160,6 +161,8 @@ async def serve(stop: asyncio.Event) -> None:
         Database(at.database_url) as database,
         Database(at.database_url, size=API_CONNECTIONS) as reading,
     ):
+        async with database.transaction() as connection:
+            await check_rights(connection)
         try:
             client = await temporal.connect()
         except Unreachable as error:

@@ -37,6 +37,7 @@ from messages import Pace
 from polar.api import PolarApi
 from polar.schedule import ReconcileActivity, ensure_schedule
 from reconciler import Reconciler
+from schema.rights import check_rights
 from store import embeddings
 from store.availability import SharedBreaker
 from store.budgets import Budgets
@@ -130,6 +131,7 @@ async def work(stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
         async with database.transaction() as connection:
+            await check_rights(connection)
             await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
         github = await _github(stack, github_setting, database)
         archive = await _archive(stack, archive_url, github_setting, database) if archive_url else None

@@ -13,9 +13,10 @@ import asyncpg
 import logs
 from addresses import check_postgres, show_postgres
 from errors import BadInput, RetryNow, Unreachable
-from schema import plan, shape
+from schema import plan, policies, shape
 from schema.plan import Step
 from schema.relaxation import relaxations
+from schema.rights import check_rights
 from schema.shape import Shape
 
 Report = Callable[[str], None]
@@ -63,9 +64,11 @@ async def migrate(
 async def _migrate(
     connection: asyncpg.Connection, replace_host_keys: bool, dimensions: int, patience: float, report: Report
 ) -> None:
+    supabase = await policies.has_supabase(connection)
+    await check_rights(connection, "DATABASE_DIRECT_URL")
     try:
         async with _running("create extension vector, or temporary tables"):
-            wanted = await shape.wanted(connection, dimensions=dimensions)
+            wanted = await shape.wanted(connection, dimensions=dimensions, supabase=supabase)
     except (asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFileError) as error:
         raise BadInput("DATABASE_URL", f"pgvector has to be installed on the server first: {error}") from error
     there = await shape.found(connection, wanted)
@@ -77,17 +80,32 @@ async def _migrate(
     steps = await _extension(connection)
     steps += plan.steps(wanted, there, relaxed, hidden_from=hidden_from, replace_host_keys=replace_host_keys)
     _check_ownership(steps, there)
+    if supabase:
+        _check_that_rows_can_be_secured(wanted, there)
     for key in [] if replace_host_keys else plan.kept_keys(there):
         report(
             f"kept {key.name} of comments, unique (github_id): the host's upserts rely on it. Under it a review "
             "comment and a conversation comment of the same id collide; `migrate --replace-host-keys` drops it"
         )
+    await _take_all(connection, steps, patience, report)
+    if supabase:
+        # Only now: policies call functions, and are read on tables, that the steps before have made.
+        for policy in await policies.foreign(connection, wanted):
+            report(
+                f"kept policy {policy.name} of {policy.table}, {policy.command} to {', '.join(policy.roles)}: not ours"
+            )
+        securing = await policies.steps(connection, wanted, hidden_from)
+        await _take_all(connection, securing, patience, report)
+        steps += securing
+    if not steps:
+        report("nothing to do")
+
+
+async def _take_all(connection: asyncpg.Connection, steps: list[Step], patience: float, report: Report) -> None:
     for step in steps:
         await _take(connection, step, patience)
         for line in step.says:
             report(line)
-    if not steps:
-        report("nothing to do")
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:
@@ -153,6 +171,13 @@ def _check_ownership(steps: list[Step], there: Shape) -> None:
         table = there.tables.get(step.name)
         if table and not table.owned:
             raise _refused(step.statements[0], f"must be owner of table {table.name}")
+
+
+def _check_that_rows_can_be_secured(wanted: Shape, there: Shape) -> None:
+    for name in sorted(wanted.ours & there.tables.keys()):
+        table = there.tables[name]
+        if not table.secured and not table.owned:
+            raise _refused(f"alter table {table.sql} enable row level security", f"must be owner of table {name}")
 
 
 @asynccontextmanager

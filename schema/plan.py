@@ -118,14 +118,14 @@ def kept_keys(there: Shape) -> list[Index]:
 
 def _creation(table: Table, hidden_from: list[str]) -> Step:
     parts = [_column(column) for column in table.columns]
-    parts += [f"constraint {_quoted(key.name)} {key.definition}" for key in table.constraints]
+    parts += [f"constraint {quoted(key.name)} {key.definition}" for key in table.constraints]
     sql = f"create table {table.sql} (\n  " + ",\n  ".join(parts) + "\n)"
     if table.partitioned_by:
         sql += f" partition by {table.partitioned_by}"
     if table.options:
         sql += f" with ({', '.join(table.options)})"
     indexes = [_index(index, table.sql) for index in table.indexes if index.constraint is None]
-    hiding = [f"revoke all on table {table.sql} from {_quoted(role)}" for role in hidden_from]
+    hiding = [f"revoke all on table {table.sql} from {quoted(role)}" for role in hidden_from]
     says = f"created table {table.name}" + (f", hidden from {' and '.join(hidden_from)}" if hidden_from else "")
     references = frozenset(key.references for key in table.constraints if key.references) - {table.name}
     return Step(table.name, [sql, *indexes, *hiding, *_comments(table, None)], [says], also=references)
@@ -141,7 +141,7 @@ def _alterations(wanted: Table, there: Table, *, ours: bool) -> Iterator[_Change
         sql = f"add column {_column(column, bare=not ours, filled=False)}"
         if key:
             inline[key.name] = key
-            sql += f" constraint {_quoted(key.name)} {key.definition[key.definition.index('REFERENCES') :]}"
+            sql += f" constraint {quoted(key.name)} {key.definition[key.definition.index('REFERENCES') :]}"
         yield _Change(sql, f"added {wanted.name}.{column.name} {column.type}", key.references if key else None)
     if not ours:
         return
@@ -150,7 +150,7 @@ def _alterations(wanted: Table, there: Table, *, ours: bool) -> Iterator[_Change
     for column in there.columns:
         if column.name not in known and _demanding(column):
             yield _Change(
-                f"alter column {_quoted(column.name)} drop not null",
+                f"alter column {quoted(column.name)} drop not null",
                 f"relaxed {wanted.name}.{column.name}, not null dropped: nothing fills it any more",
             )
     for constraint in wanted.constraints:
@@ -165,7 +165,7 @@ def _alterations(wanted: Table, there: Table, *, ours: bool) -> Iterator[_Change
 def _rule(constraint: Constraint, there: Table) -> Iterator[_Change]:
     if any(other.meaning == constraint.meaning for other in there.constraints):
         return
-    name = _quoted(constraint.name)
+    name = quoted(constraint.name)
     outdated = any(other.name == constraint.name for other in there.constraints)
     yield _Change(
         # Not valid: it holds for every write from now on, and nobody waits while old rows are read.
@@ -179,9 +179,9 @@ def _relaxations(table: str, relaxed: list[Relaxation]) -> Iterator[_Change]:
     for relaxation in relaxed:
         if relaxation.table == table:
             name = relaxation.constraint.name
-            sql, how = f"drop constraint {_quoted(name)}", "dropped"
+            sql, how = f"drop constraint {quoted(name)}", "dropped"
             if relaxation.replacement:
-                sql, how = f"{sql}, add constraint {_quoted(name)} {relaxation.replacement} not valid", "widened"
+                sql, how = f"{sql}, add constraint {quoted(name)} {relaxation.replacement} not valid", "widened"
             refused = f"{relaxation.constraint.definition} refuses {relaxation.refuses}"
             yield _Change(sql, f"relaxed {name} of {table}, {how}: {refused}")
 
@@ -220,7 +220,7 @@ def _key_removals(comments: Table) -> Iterator[Step]:
     for key in kept_keys(Shape({"comments": comments}, {})):
         says = f"dropped {key.name} of comments: upserts on conflict (github_id) must name comment_type too from now on"
         if key.constraint:
-            sql = f"alter table {comments.sql} drop constraint {_quoted(key.constraint)}"
+            sql = f"alter table {comments.sql} drop constraint {quoted(key.constraint)}"
             yield Step("comments", [sql], [says])
         else:
             yield Step("comments", [f"drop index concurrently {key.sql}"], [says], concurrently=True)
@@ -228,16 +228,16 @@ def _key_removals(comments: Table) -> Iterator[Step]:
 
 def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
     if wanted.comment and (there is None or there.comment != wanted.comment):
-        yield f"comment on table {wanted.sql} is {_literal(wanted.comment)}"
+        yield f"comment on table {wanted.sql} is {literal(wanted.comment)}"
     said = {column.name: column.comment for column in there.columns} if there else {}
     for column in wanted.columns:
         if column.comment and said.get(column.name) != column.comment:
-            yield f"comment on column {wanted.sql}.{_quoted(column.name)} is {_literal(column.comment)}"
+            yield f"comment on column {wanted.sql}.{quoted(column.name)} is {literal(column.comment)}"
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
     """`bare`: only its type. Not `filled`: there may be rows, in which only a default could stand."""
-    sql = f"{_quoted(column.name)} {column.type}"
+    sql = f"{quoted(column.name)} {column.type}"
     if bare:
         return sql
     if column.default is not None:
@@ -246,12 +246,12 @@ def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
 
 
 def _index(index: Index, table: str, how: str = "") -> str:
-    return f"create {'unique ' if index.unique else ''}index{how} {_quoted(index.name)} on {table} using {index.using}"
+    return f"create {'unique ' if index.unique else ''}index{how} {quoted(index.name)} on {table} using {index.using}"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -12,6 +12,7 @@ import asyncpg
 from pydantic import BaseModel, ConfigDict
 
 HERE = Path(__file__).parent
+SUPABASE = HERE / "supabase"
 
 _TABLES = """
 select json_build_object(
@@ -26,6 +27,7 @@ select json_build_object(
   ),
   'options', coalesce(c.reloptions, '{}'),
   'owned', pg_has_role(c.relowner, 'usage'),
+  'secured', c.relrowsecurity,
   'comment', obj_description(c.oid, 'pg_class'),
   'columns', (
     select coalesce(json_agg(json_build_object(
@@ -155,7 +157,10 @@ class Index(_Fact):
 
 
 class Table(_Fact):
-    """`sql` is its name as statements need it: quoted, and with its schema if the search_path does not lead there."""
+    """`sql` is its name as statements need it: quoted, and with its schema if the search_path does not lead there.
+
+    `secured`: row level security is enabled.
+    """
 
     name: str
     sql: str
@@ -164,6 +169,7 @@ class Table(_Fact):
     partitions: list[str]
     options: list[str]
     owned: bool
+    secured: bool
     comment: str | None
     columns: list[Column]
     constraints: list[Constraint]
@@ -188,8 +194,11 @@ class Shape:
     ours: frozenset[str] = frozenset()
 
 
-async def wanted(connection: asyncpg.Connection, *, dimensions: int) -> Shape:
-    """What the files say, with `dimensions` values in an embedding. Leaves nothing behind."""
+async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
+    """What the files say, with `dimensions` values in an embedding. Leaves nothing behind.
+
+    With `supabase` also the functions that policies call.
+    """
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -201,6 +210,8 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int) -> Shape:
         await _run(connection, "host", dimensions)
         hosts = await _tables(connection, _SCRATCH_TABLES)
         await _run(connection, "ours", dimensions)
+        if supabase:
+            await connection.execute((SUPABASE / "callers.sql").read_text("utf-8"))
         tables = await _tables(connection, _SCRATCH_TABLES)
         functions = await _functions(connection, _SCRATCH_FUNCTIONS)
     finally:

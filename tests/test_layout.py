@@ -17,7 +17,7 @@ LEAVES = {
     "settings": {"addresses", "errors"},
     "temporal": {"errors"},
     "waits": {"messages", "store"},
-    "reconcile_command": {"errors", "logs", "polar", "reconciler", "settings", "store", "temporal"},
+    "reconcile_command": {"errors", "logs", "polar", "reconciler", "schema", "settings", "store", "temporal"},
     "reconciler": {"errors", "messages", "polar", "store", "temporal"},
 }
 """What of the project each of them may import."""

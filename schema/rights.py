@@ -1,0 +1,81 @@
+"""What the programs' role must be able to do in the database, asked before anything starts.
+
+Postgres does not refuse a role to which row level security applies: it shows it no rows. A worker would find no
+workspaces, no jobs and nothing to do, in silence.
+"""
+
+import re
+from pathlib import Path
+
+import asyncpg
+
+from errors import BadInput
+
+_READ = ("select",)
+_CHANGED = ("select", "update")
+_WRITTEN = ("select", "insert", "update")
+_OWNED = ("select", "insert", "update", "delete")
+
+_HOSTS = {
+    "app_users": _READ,
+    "subscriptions": _READ,
+    "workspaces": _CHANGED,
+    "workspace_members": _READ,
+    "workspace_repositories": _READ,
+    "repositories": _CHANGED,
+    "contributors": _WRITTEN,
+    "pull_requests": _WRITTEN,
+    "reviews": _OWNED,
+    "requested_reviewers": _OWNED,
+    "comments": _OWNED,
+    "issues": _WRITTEN,
+    "discussions": _WRITTEN,
+    "discussion_comments": _OWNED,
+    "github_events_cache": _WRITTEN,
+    "notifications": ("insert",),
+}
+_FILES = sorted((Path(__file__).parent / "ours").glob("*.sql"))
+_OURS = {
+    name: _OWNED
+    for file in _FILES
+    for name in re.findall(r"^create table (\w+)", file.read_text("utf-8"), re.MULTILINE)
+}
+RIGHTS = _HOSTS | _OURS
+"""By table. A right to some columns is taken for the right to those that are needed."""
+
+_CHECK = """
+select relname as table, row_security_active(pg_class.oid) as filtered, array(
+    select "right" from unnest($2::text[], $3::text[]) needed ("table", "right")
+    where needed.table = relname and not case "right"
+      when 'delete' then has_table_privilege(pg_class.oid, "right")
+      else has_any_column_privilege(pg_class.oid, "right")
+    end
+  ) as missing, current_user::text as role
+from pg_class
+where oid = any (array(select to_regclass(name) from unnest($1::text[]) name)) and relkind in ('r', 'p')
+order by array_position($1::text[], relname::text)
+"""
+
+
+async def check_rights(
+    connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", setting: str = "DATABASE_URL"
+) -> None:
+    """Raises `BadInput`, naming `setting`, unless this role sees all rows and may write what this release writes.
+
+    Tables that are not there are passed over: who uses them names `starter.py migrate`.
+    """
+    pairs = [(table, right) for table, rights in RIGHTS.items() for right in rights]
+    rows = await connection.fetch(_CHECK, [*RIGHTS], *map(list, zip(*pairs, strict=True)))
+    if filtered := [row["table"] for row in rows if row["filtered"]]:
+        raise BadInput(
+            setting,
+            f"row level security hides rows of {_some(filtered)} from its role {rows[0]['role']}, which must see all: "
+            "use the role that owns the tables, or one with the attribute bypassrls",
+        )
+    if missing := [f"{', '.join(row['missing'])} on {row['table']}" for row in rows if row["missing"]]:
+        raise BadInput(setting, f"its role {rows[0]['role']} lacks rights: {_some(missing, '; ')}: grant them to it")
+
+
+def _some(names: list[str], separator: str = ", ") -> str:
+    """Some of them are enough to know what is wrong."""
+    return separator.join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
