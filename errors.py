@@ -65,5 +65,13 @@ class BadInput(BackfillError):
         self.name = name
 
 
+class Conflict(BadInput):
+    """What was asked for cannot be done in the present state of its object. Commands exit with 2, HTTP answers 409."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.code = "conflict"
+
+
 class Unreachable(BackfillError):
     """A server that a command needs does not answer. Commands answer exit code 3."""

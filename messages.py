@@ -28,9 +28,10 @@ JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
 PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped", "canceled"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})
 
-WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_job", "no_worker", "turn"]
+WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_job", "no_worker", "turn", "paused"]
 """What a repository can wait for: a limit of GitHub's or OpenAI's, GitHub's return, the end of another job's sweep of
-the same, a worker that polls its task queue, or its place among the repositories that run at once."""
+the same, a worker that polls its task queue, its place among the repositories that run at once, or that somebody
+resumes its job."""
 
 SliceOutcome = Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
 WaitingFor = Literal["more_threads", "all_threads", "next_leg"]
@@ -102,6 +103,8 @@ class Waiting(Message):
                 return f"waiting for a worker on task queue {self.detail}{since}"
             case "turn":
                 return f"waiting for its turn{since}"
+            case "paused":
+                return f"paused{since}"
 
 
 class Run(Message):
@@ -113,18 +116,47 @@ class Run(Message):
 class Retry(Message):
     """Signal `retry`: do again what failed or was canceled of this job, with its cutoff. Empty selections mean all.
 
-    The job's row says the same in `metadata.retry`, and is what counts: a signal may arrive twice, or late.
+    The job's row says the same in `metadata.retry`, and is what counts: a signal may arrive twice, or late. With
+    `attempt`, here and in the signals below, the request is in the row already. Without it the signal is the request:
+    somebody sent it in Temporal, and the workflow writes it into the row.
     """
 
     job_id: str
     repository_ids: Annotated[list[str], Field(max_length=10_000)] = []
     data_types: list[DataType] = []
+    attempt: int | None = None
 
 
 class Cancel(Message):
-    """Signal `cancel`: stop this job, whether it runs or waits."""
+    """Signal `cancel`: stop this job, whether it runs, waits or is paused."""
 
     job_id: str
+    attempt: int | None = None
+
+
+class Pause(Message):
+    """Signal `pause`: stop this job at the boundary of a page until it is resumed."""
+
+    job_id: str
+    attempt: int | None = None
+
+
+class Resume(Message):
+    """Signal `resume`: go on with this paused job at its cursors, behind the jobs that wait."""
+
+    job_id: str
+    attempt: int | None = None
+
+
+class JobStanding(Message):
+    """How a job stands in Postgres, as far as its workflow obeys it."""
+
+    job_id: str
+    status: JobStatus
+    attempt: int
+    cancel_requested: bool = False
+    paused_at: datetime | None = None
+    paused_by: Text = ""
 
 
 class WorkspaceBackfill(Message):
@@ -198,6 +230,10 @@ class JobPlan(Message):
     """The recent leg of every sweep goes down to here; None: down to the cutoff, and it is the only one."""
     tier: str = ""
     """The workspace's: its share where workers are short."""
+    cancel_requested: bool = False
+    paused_at: datetime | None = None
+    """It is not to be gone on with before it is resumed."""
+    paused_by: Text = ""
 
     def with_search_attributes(self, names: list[str]) -> "JobPlan":
         """Those that the namespace knows."""

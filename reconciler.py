@@ -28,14 +28,17 @@ from messages import (
     ArchiveRead,
     Cancel,
     Failure,
+    Pause,
+    Resume,
     Retry,
     WorkspaceBackfill,
     archive_workflow_id,
     workspace_workflow_id,
 )
 from polar import purchases, reconciliation
-from store import archive_reads, budgets, job_estimates, job_signals
+from store import archive_reads, budgets, job_estimates, job_pauses, job_signals
 from store.database import Connection, Database
+from store.job_pauses import PauseChange
 from store.job_signals import Open, Stopping, Unheard
 
 INTERVAL = timedelta(seconds=1)
@@ -88,7 +91,7 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
     try:
-        await handle.signal("cancel", Cancel(job_id=job.job_id), rpc_timeout=ANSWER)
+        await handle.signal("cancel", Cancel(job_id=job.job_id, attempt=job.attempt), rpc_timeout=ANSWER)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise unreachable(error) from error
@@ -96,6 +99,27 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
     async with database.transaction() as connection:
         await job_signals.heard_to_stop(connection, job)
     log.info("job told to stop", job=job.job_id, workspace=job.workspace_id, attempt=job.attempt)
+
+
+async def tell_of_pause(client: Client, database: Database, change: PauseChange) -> None:
+    """Tells a workspace's workflow that a job was paused or goes on, and notes that it heard.
+
+    A workflow that is gone holds no job; the next one reads the row. Raises `Unreachable` if Temporal does not answer.
+    """
+    handle = client.get_workflow_handle(workspace_workflow_id(change.workspace_id))
+    message = Pause if change.paused else Resume
+    try:
+        await handle.signal(
+            "pause" if change.paused else "resume",
+            message(job_id=change.job_id, attempt=change.attempt),
+            rpc_timeout=ANSWER,
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise unreachable(error) from error
+    async with database.transaction() as connection:
+        await job_pauses.heard_of(connection, change)
+    log.info("workflow told of a pause", job=change.job_id, workspace=change.workspace_id, paused=change.paused)
 
 
 async def start_archive(
@@ -240,9 +264,12 @@ class Reconciler:
         await self._compare(self._client)
         async with self._database.transaction() as connection:
             stopping = await job_signals.stopping(connection)
+            pauses = await job_pauses.changes(connection)
             waiting = await job_signals.unheard(connection)
         for each in stopping:
             await stop(self._client, self._database, each)
+        for change in pauses:
+            await tell_of_pause(self._client, self._database, change)
         for job in waiting:
             await signal(self._client, self._database, job, usable=self._usable, task_queue=self._task_queue)
         if monotonic() - self._forgot_at >= FORGETTING.total_seconds():

@@ -6,6 +6,7 @@ cannot be reached, 130 interrupted. What is wrong is one line on standard error.
 
 import asyncio
 import contextlib
+import getpass
 import inspect
 import logging
 import os
@@ -27,7 +28,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 import logs
 import reconcile_command
@@ -38,15 +38,16 @@ import unshown
 import waits
 from embedding.batches import TEXT_TOKENS
 from errors import BackfillError, BadInput, PartOver, RetryLater, RetryNow, TooLarge, Unreachable
-from messages import Cancel, DataType, PartStatus, workspace_workflow_id
+from messages import DataType, PartStatus
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
 from schema.rights import check_rights
-from store import archive_reads, deliveries, embeddings, job_requests, job_signals, job_views
+from store import archive_reads, deliveries, embeddings, job_pauses, job_requests, job_signals, job_views
 from store.archive_reads import ArchiveView
 from store.database import Database
 from store.deliveries import Unprocessed
 from store.embeddings import Hit
+from store.job_requests import Actor
 from store.job_views import AddonView, JobSummary, JobView, RepositoryView, TypeView
 
 INTERRUPTED = 130
@@ -166,6 +167,7 @@ async def start(
             job_id = await job_requests.ask_for(
                 connection,
                 workspace=workspace,
+                actor=_actor(),
                 retention_days=retention_days,
                 repositories=repo,
                 data_types=data_type,
@@ -211,7 +213,9 @@ async def watch(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /) -
 
 @app.command
 async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = ()) -> int:
-    """Do again what failed or was canceled of a job that has ended: same job, same cutoff, from where it stood.
+    """Do again what failed or was canceled of a job: same job, same cutoff, from where it stood.
+
+    While the job runs, what failed so far is done again once the present attempt has ended.
 
     Parameters
     ----------
@@ -222,26 +226,52 @@ async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = 
     """
     async with _temporal() as (client, usable, queue), _database() as database:
         async with database.transaction() as connection:
-            job_id = await job_requests.ask_again(connection, job, repositories=repo, data_types=data_type)
+            job_id = await job_requests.ask_again(
+                connection, job, actor=_actor(), repositories=repo, data_types=data_type
+            )
         await _tell(client, database, job_id, usable, queue)
     return 0
 
 
 @app.command
 async def cancel(job: str, /) -> int:
-    """Stop a job, whether it runs or waits for its turn. What it stored stays."""
+    """Stop a job, whether it runs, waits for its turn or is paused. What it stored stays."""
     async with _temporal() as (client, _, _), _database() as database:
         async with database.transaction() as connection:
-            stopping = await job_requests.ask_to_stop(connection, job)
-        if stopping.status == "pending":
-            return 0  # it is canceled, and its workflow looks before it begins it
-        workflow = client.get_workflow_handle(workspace_workflow_id(stopping.workspace_id))
-        try:
-            await workflow.signal("cancel", Cancel(job_id=stopping.id), rpc_timeout=reconciler.ANSWER)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:  # then the reconciler ends it, as canceled
-                raise reconciler.unreachable(error) from error
+            job_id = (await job_requests.ask_to_stop(connection, job, actor=_actor())).id
+        await _tell_of_changes(client, database, job_id)
     return 0
+
+
+@app.command
+async def pause(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /) -> int:
+    """Stop a job until it is resumed. It keeps its place in its history, and holds up no other job."""
+    async with _temporal() as (client, _, _), _database() as database:
+        job_id = await _find(database, reference)
+        async with database.transaction() as connection:
+            await job_requests.pause(connection, job_id, actor=_actor())
+        await _tell_of_changes(client, database, job_id)
+    return 0
+
+
+@app.command
+async def resume(reference: Annotated[str, Parameter(name="JOB|WORKSPACE")], /) -> int:
+    """Go on with a paused job where it stood, behind the jobs of its workspace that wait."""
+    async with _temporal() as (client, _, _), _database() as database:
+        job_id = await _find(database, reference)
+        async with database.transaction() as connection:
+            await job_requests.resume(connection, job_id, actor=_actor())
+        await _tell_of_changes(client, database, job_id)
+    return 0
+
+
+def _actor() -> Actor:
+    """Who runs this command."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = "unknown"  # an account without a name, as in some containers
+    return Actor(f"operator:{login}", "cli")
 
 
 @app.command(name="list")
@@ -487,6 +517,20 @@ async def _tell(client: Client, database: Database, job_id: str, usable: frozens
         print(f"starter: job {job_id} is stored and will be signaled later: {_one_line(error)}", file=sys.stderr)
 
 
+async def _tell_of_changes(client: Client, database: Database, job_id: str) -> None:
+    """Tells the job's workflow that it is to stop, was paused or goes on, unless it has heard.
+
+    Raises `Unreachable` if Temporal does not answer: the request is stored, and the reconciler tells Temporal later.
+    """
+    async with database.transaction() as connection:
+        stopping = await job_signals.stopping(connection, job_id=job_id)
+        pauses = await job_pauses.changes(connection, job_id=job_id)
+    for job in stopping:
+        await reconciler.stop(client, database, job)
+    for change in pauses:
+        await reconciler.tell_of_pause(client, database, change)
+
+
 async def _find(database: Database, reference: str) -> str:
     async with database.transaction() as connection:
         return await job_views.find(connection, reference)
@@ -688,6 +732,8 @@ def _outlook(addon: AddonView) -> str:
 def _progress(job: JobView) -> str:
     """The job in one line, but for the time that is left: that changes all the time."""
     words = [f"{job.status}{' (canceling)' if job.cancel_requested_at and not job.ended else ''}"]
+    if job.paused_at and not job.cancel_requested_at:
+        words.append(f"paused since {_date(job.paused_at)} by {job.paused_by}")
     words.append(f"{job.completed_repositories} of {job.total_repositories} repositories complete")
     if job.unshown:
         words.append(unshown.how_many(job.unshown))
@@ -695,6 +741,8 @@ def _progress(job: JobView) -> str:
         words.append(f"{job.failed_repositories} failed")
     if job.attempt:
         words.append(f"retry {job.attempt}")
+    if job.retries_waiting:
+        words.append(f"{job.retries_waiting} more {'retry waits' if job.retries_waiting == 1 else 'retries wait'}")
     if waiting := waits.of_job(job):
         words.append(waiting)
     return ", ".join(words) + (f": {job.error_message}" if job.error_message else "")

@@ -15,8 +15,28 @@ PENDING_AGAIN = """
 """
 """A job (`job`) that has ended becomes pending as its next attempt."""
 
-OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,addon_ended_at,first_run_id}"
+OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,addon_ended_at,first_run_id,paused_seconds}"
 """What a job's metadata holds of one attempt only."""
+
+# What a job's metadata holds until it ends. One that was paused has a workflow that holds it, which must hear of it.
+UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
+
+
+async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
+    """A job, whose row is locked, that ended without being canceled is pending again if a retry waited for that."""
+    tag: str = await connection.execute(
+        f"""
+        update workspace_backfill_jobs job set
+            {PENDING_AGAIN},
+            metadata = metadata - '{OF_AN_ATTEMPT}'::text[] - 'retries_waiting'
+                || jsonb_build_object('retry', metadata #> '{{retries_waiting,0}}')
+                || case when jsonb_array_length(metadata -> 'retries_waiting') > 1
+                   then jsonb_build_object('retries_waiting', (metadata -> 'retries_waiting') - 0) else '{{}}' end
+        where id = $1 and status in ('completed', 'failed') and metadata ? 'retries_waiting'
+        """,
+        job_id,
+    )
+    return tag == "UPDATE 1"
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
@@ -66,7 +86,7 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
     ]
     message = f"{reason.message} ({reason.action})" if reason else None
     await connection.execute(
-        """
+        f"""
         update workspace_backfill_jobs set
             status = $2, error_message = $3, transition = $4, completed_at = now(), updated_at = now(),
             estimated_completion_at = null,
@@ -78,10 +98,14 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
                 select count(*) from workspace_backfill_progress where backfill_job_id = $1 and status = 'failed'
             ),
             error_details = coalesce(error_details, '[]') || $5::jsonb,
-            metadata = case when $5::jsonb = '[]' then metadata else
-                metadata || jsonb_build_object('errors', jsonb_path_query_array(
-                    coalesce(metadata -> 'errors', '[]') || $5::jsonb, '$[last - 99 to last]'
-                )) end
+            metadata = metadata - '{UNTIL_THE_END}'::text[]
+                - case when $2 = 'canceled' then 'retries_waiting' else '' end
+                || case when metadata ? 'paused_at'
+                   then jsonb_build_object('pause_changed_at', now()) else '{{}}' end
+                || case when $5::jsonb = '[]' then '{{}}' else
+                   jsonb_build_object('errors', jsonb_path_query_array(
+                       coalesce(metadata -> 'errors', '[]') || $5::jsonb, '$[last - 99 to last]'
+                   )) end
         where id = $1
         """,
         job_id,
@@ -90,5 +114,5 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         CLOSED,
         failures,
     )
-    if status == "failed":
+    if status == "failed" and not await begin_waiting_retry(connection, job_id):
         await notifications.tell(connection, job_id, "failed", "failed", message or "")

@@ -1,44 +1,86 @@
-"""What people ask of jobs: a job of its own, another attempt, an end.
+"""What people ask of jobs: a job of its own, another attempt, an end, a pause, and that it goes on.
 
-A job is committed before Temporal hears of it. `signaled_at` is null until it has: whoever commits a job may die, and
-`reconciler.py` tells Temporal instead. What happens between is decided under the job's row lock.
+A request is committed before Temporal hears of it, and `reconciler.py` tells Temporal: whoever commits may die. It is
+decided under the job's row lock. Asking for what is already so changes nothing and answers the same. What was asked,
+by whom, when and from where stands in the job's `metadata.audit`.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from errors import BadInput
-from messages import DATA_TYPES, DataType
+from errors import BadInput, Conflict
+from messages import DATA_TYPES, DataType, PartStatus
+from store import job_pauses
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
 from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
 from store.job_views import DONE, JobSummary, JobView, RepositoryView, read, uuid_of
+
+AUDITED = 100
+"""So many of the latest requests stay in a job's `metadata.audit`."""
+NAMED = 50
+"""So many repositories of a request are named there."""
+MOST_WAITING_RETRIES = 20
+_OVER: frozenset[PartStatus] = frozenset({"failed", "canceled"})
+
+
+class Actor(NamedTuple):
+    """Who asks, and from where."""
+
+    who: str
+    """`user:<auth user id>`, `service` or `operator:<login>`; a signal sent in Temporal is of nobody known."""
+    source: Literal["api", "cli", "signal", "host"]
+    """`host`: the host application's old routes."""
+    address: str | None = None
+    """Of the client that asks over HTTP."""
+
+    @property
+    def is_bound_by_purchase(self) -> bool:
+        """Whether it gets no more than the workspace's owner bought."""
+        return self.source in ("api", "host")
+
+    @property
+    def kind(self) -> str:
+        """For `requested_by`, which names no person."""
+        return "api" if self.is_bound_by_purchase else "operator"
+
+
+# --- A job of its own -------------------------------------------------------------------------------------------------
 
 
 async def ask_for(
     connection: Connection,
     *,
     workspace: str,
+    actor: Actor,
     retention_days: int | None = None,
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
     fresh: bool = False,
-    requested_by: str = "operator",
+    idempotency_key: str | None = None,
 ) -> str:
     """A job of its own for a workspace (its id or slug). Answers its id.
 
-    `fresh`: what other jobs have covered is fetched again.
-
     Without `retention_days` it is for what the workspace's owner bought, else for what the workspace keeps anyway;
-    without repositories (by full name) for all, without types for all. Raises `BadInput` for what it does not know.
+    without repositories (by full name) for all, without types for all. `fresh`: what other jobs have covered is fetched
+    again. With an `idempotency_key` that the workspace has had before it is that job, whatever else is asked for.
+
+    Raises `BadInput` for what it does not know, and for more days than were bought from who is bound by the purchase.
     """
     workspace_id, bought, kept = await _workspace(connection, workspace)
+    if idempotency_key is not None and (known := await _known(connection, workspace_id, idempotency_key)):
+        return known
     addon_id, bought_days = bought or (None, None)
+    if actor.is_bound_by_purchase:
+        _check_purchase(retention_days, bought_days)
     days = retention_days or bought_days or kept
     if not days:
         raise BadInput("--retention-days", f"missing: workspace {workspace} bought none and keeps none")
     selected = await _repositories(connection, workspace_id, repositories) if repositories else None
+    types = [each for each in DATA_TYPES if each in (data_types or DATA_TYPES)]
+    metadata = {"fresh": True} if fresh else {}
     job_id = await connection.fetchval(
         """
         insert into workspace_backfill_jobs (
@@ -54,12 +96,42 @@ async def ask_for(
         EXTENDED_DATA_RETENTION,
         addon_id,
         days,
-        [each for each in DATA_TYPES if each in (data_types or DATA_TYPES)],
+        types,
         selected,
-        requested_by,
-        {"fresh": True} if fresh else {},
+        actor.kind,
+        metadata if idempotency_key is None else {**metadata, "idempotency_key": idempotency_key},
+    )
+    await _audit(
+        connection,
+        str(job_id),
+        "start",
+        actor,
+        retention_days=days,
+        repositories=repositories,
+        data_types=data_types,
+        fresh=fresh,
     )
     return str(job_id)
+
+
+def _check_purchase(retention_days: int | None, bought_days: int | None) -> None:
+    if bought_days is None:
+        raise BadInput("retention_days", "no extended data retention was bought that is active")
+    if retention_days is not None and retention_days > bought_days:
+        raise BadInput("retention_days", f"{retention_days} days are more than the {bought_days} that were bought")
+
+
+async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
+    """The job that was asked for with this key; nobody else asks with it until the transaction ends."""
+    await connection.execute(
+        "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
+    )
+    job_id = await connection.fetchval(
+        "select id from workspace_backfill_jobs where workspace_id = $1 and metadata ->> 'idempotency_key' = $2",
+        workspace_id,
+        idempotency_key,
+    )
+    return str(job_id) if job_id else None
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
@@ -103,48 +175,99 @@ async def _repositories(connection: Connection, workspace_id: UUID, names: Seque
     return list(found.values())
 
 
+# --- Another attempt --------------------------------------------------------------------------------------------------
+
+
 async def ask_again(
     connection: Connection,
     job_id: str,
     *,
+    actor: Actor,
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
-    requested_by: str = "operator",
 ) -> str:
-    """A job that has ended is pending again, as its next attempt; what to do again is in `metadata.retry`.
+    """What failed or was canceled of a job is done again, in its next attempt. Answers its id.
 
-    Answers its id. Raises `BadInput` if it is unknown, has not ended, or nothing of what was selected is left undone.
+    A job that has ended is pending again at once; what to do stands in `metadata.retry`. While an attempt runs, or
+    waits for its turn, the request waits in `metadata.retries_waiting`, and the next attempt begins when that one has
+    ended.
+
+    Raises `BadInput` if the job or a part of it is unknown, `Conflict` if nothing of what was selected can be retried.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
-    if not job.ended:
-        raise BadInput("JOB", f"{job_id} is {job.status}; what failed can be retried once it has ended")
     selected = _select(job, repositories)
     if other := [each for each in data_types if each not in job.data_types]:
         raise BadInput("--type", f"{', '.join(other)} is not part of job {job_id}")
     wanted = set(data_types or job.data_types)
-    if job.repositories and not any(
-        part.status not in DONE and part.data_type in wanted for each in selected for part in each.types
-    ):
-        raise BadInput("JOB", f"nothing to retry: all that was selected of {job_id} is completed")
-    if not job.repositories and job.status == "completed":
-        raise BadInput("JOB", f"nothing to retry: {job_id} is completed")
-    await connection.execute(
-        f"""
-        update workspace_backfill_jobs job set
-            {PENDING_AGAIN},
-            metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', $2::jsonb)
-        where id = $1
-        """,
-        job_id,
-        {
-            "repository_ids": [each.repository_id for each in selected] if repositories else [],
-            "data_types": list(data_types),
-            "requested_by": requested_by,
-            "requested_at": datetime.now(UTC),
-        },
-    )
+    parts = {part.status for each in selected for part in each.types if part.data_type in wanted}
+    selection = {
+        "repository_ids": sorted(each.repository_id for each in selected) if repositories else [],
+        "data_types": [each for each in DATA_TYPES if each in data_types],
+    }
+    if not job.ended and await _is_asked(connection, job, selection, parts):
+        return job.id
+    _check_retry(job, parts)
+    if actor.is_bound_by_purchase and job.addon is not None:
+        await _check_paid(connection, job)
+    retry = {**selection, "requested_by": actor.kind, "requested_at": datetime.now(UTC)}
+    await connection.execute(_RETRY_NOW if job.ended else _RETRY_LATER, job.id, retry)
+    await _audit(connection, job.id, "retry", actor, repositories=repositories, data_types=data_types)
     return job.id
+
+
+_RETRY_NOW = f"""
+update workspace_backfill_jobs job set
+    {PENDING_AGAIN},
+    metadata = metadata - '{OF_AN_ATTEMPT}'::text[] || jsonb_build_object('retry', $2::jsonb)
+where id = $1
+"""
+_RETRY_LATER = """
+update workspace_backfill_jobs set updated_at = now(), metadata = metadata || jsonb_build_object(
+    'retries_waiting', coalesce(metadata -> 'retries_waiting', '[]') || $2::jsonb
+)
+where id = $1
+"""
+
+
+async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
+    """Whether this retry waits already, or is the attempt that is under way and has met no failure yet."""
+    metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
+    waiting = metadata.get("retries_waiting", [])
+    if job.attempt and (job.status == "pending" or not parts & _OVER):
+        waiting = [*waiting, metadata.get("retry", {})]
+    return any(selection == {name: each.get(name) for name in selection} for each in waiting)
+
+
+def _check_retry(job: JobView, parts: set[PartStatus]) -> None:
+    if job.ended:
+        complete = not parts - DONE if job.repositories else job.status == "completed"
+        if complete:
+            raise Conflict("JOB", f"nothing to retry: all that was selected of {job.id} is completed")
+    elif job.cancel_requested_at:
+        raise Conflict("JOB", f"{job.id} is being canceled; it can be retried once it has ended")
+    elif not parts & _OVER:
+        raise Conflict("JOB", f"{job.id} is {job.status}, and nothing of what was selected has failed")
+    elif job.retries_waiting >= MOST_WAITING_RETRIES:
+        raise Conflict("JOB", f"{job.retries_waiting} retries of {job.id} wait for their attempts already")
+
+
+async def _check_paid(connection: Connection, job: JobView) -> None:
+    paid = await connection.fetchval(
+        """
+        select exists (
+            select from workspaces join app_users on app_users.id = owner_id
+            join subscription_addons on subscription_addons.user_id = auth_user_id
+            where workspaces.id = $1 and addon_type = $2 and subscription_addons.status = 'active'
+              and retention_days >= $3
+        )
+        """,
+        UUID(job.workspace_id),
+        EXTENDED_DATA_RETENTION,
+        job.retention_days,
+    )
+    if not paid:
+        raise Conflict("JOB", f"the add-on that {job.id} was bought with has ended")
 
 
 def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
@@ -156,15 +279,22 @@ def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
     return list({name.lower(): by_name[name.lower()] for name in repositories}.values())
 
 
-async def ask_to_stop(connection: Connection, job_id: str) -> JobSummary:
-    """Ends a job that waits for its turn; marks one in progress, which its workflow has to stop. Answers it as it was.
+# --- An end, a pause --------------------------------------------------------------------------------------------------
 
-    Raises `BadInput` if it is unknown or has ended.
+
+async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
+    """Cancels a job that waits for its turn; marks one in progress, which its workflow has to stop. Answers it as it is
+    now.
+
+    Raises `BadInput` if it is unknown, `Conflict` if it has ended otherwise.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
+    if job.status == "canceled" or (job.cancel_requested_at and not job.ended):
+        return job
     if job.ended:
-        raise BadInput("JOB", f"{job_id} is {job.status} already")
+        raise Conflict("JOB", f"{job.id} is {job.status} already")
+    await _audit(connection, job.id, "cancel", actor)
     if job.status == "pending":
         await end(connection, job.id, status="canceled", reason=None)
     else:
@@ -176,9 +306,64 @@ async def ask_to_stop(connection: Connection, job_id: str) -> JobSummary:
             """,
             job.id,
         )
+    return await read(connection, job.id)
+
+
+async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
+    """Marks a job as paused; its workflow stops it at the boundary of a page. Answers it as it is now.
+
+    Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
+    """
+    job = await _open(connection, job_id)
+    if job.paused_at:
+        return job
+    await _audit(connection, job.id, "pause", actor)
+    await job_pauses.begin(connection, job.id, actor.who)
+    return await read(connection, job.id)
+
+
+async def resume(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
+    """A paused job goes on at its cursors, behind the jobs of its workspace that wait. Answers it as it is now.
+
+    Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
+    """
+    job = await _open(connection, job_id)
+    if not job.paused_at:
+        return job
+    await _audit(connection, job.id, "resume", actor)
+    await job_pauses.end(connection, job.id)
+    return await read(connection, job.id)
+
+
+async def _open(connection: Connection, job_id: str) -> JobView:
+    await _lock(connection, job_id)
+    job = await read(connection, job_id)
+    if job.ended:
+        raise Conflict("JOB", f"{job.id} is {job.status} already")
+    if job.cancel_requested_at:
+        raise Conflict("JOB", f"{job.id} is being canceled")
     return job
 
 
 async def _lock(connection: Connection, job_id: str) -> None:
     """Nobody else changes the job's row until the transaction ends."""
     await connection.execute("select 1 from workspace_backfill_jobs where id = $1 for update", uuid_of(job_id))
+
+
+async def _audit(connection: Connection, job_id: str, action: str, actor: Actor, **selection: Any) -> None:
+    names = selection.get("repositories", ())
+    if len(names) > NAMED:
+        selection |= {"repositories": names[:NAMED], "more_repositories": len(names) - NAMED}
+    entry = {"at": datetime.now(UTC), "action": action, "who": actor.who, "source": actor.source}
+    await connection.execute(
+        f"""
+        update workspace_backfill_jobs set updated_at = now(), metadata = metadata || jsonb_build_object(
+            'audit', jsonb_path_query_array(
+                coalesce(metadata -> 'audit', '[]') || $2::jsonb, '$[last - {AUDITED - 1} to last]'
+            )
+        )
+        where id = $1
+        """,
+        job_id,
+        entry | {"address": actor.address} | {name: each for name, each in selection.items() if each},
+    )

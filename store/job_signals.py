@@ -48,7 +48,9 @@ async def unheard(connection: Connection, *, job_id: str | None = None, limit: i
 
 
 def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | Retry:
-    return Retry.model_validate({**(retry or {}), "job_id": job_id}) if attempt else Run(job_id=job_id)
+    if not attempt:
+        return Run(job_id=job_id)
+    return Retry.model_validate({**(retry or {}), "job_id": job_id, "attempt": attempt})
 
 
 async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
@@ -75,13 +77,16 @@ class Stopping:
     attempt: int
 
 
-async def stopping(connection: Connection) -> list[Stopping]:
+async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
+    """Those jobs, oldest first; only `job_id`, if given."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
         where status = 'in_progress' and metadata ? 'cancel_requested_at' and not metadata ? 'cancel_heard_at'
+          and ($1::uuid is null or id = $1)
         order by created_at
-        """
+        """,
+        job_id,
     )
     return [Stopping(**dict(row)) for row in rows]
 

@@ -1,7 +1,7 @@
 """Jobs as people see them: the latest jobs, and one job with everything that is known of it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -90,6 +90,10 @@ class JobSummary(_Row):
     started_at: datetime | None
     completed_at: datetime | None
     cancel_requested_at: datetime | None
+    paused_at: datetime | None
+    paused_by: str | None
+    retries_waiting: int
+    """Retries that begin, one after the other, when the present attempt has ended."""
     error_message: str | None
 
     @property
@@ -122,7 +126,10 @@ _JOB = """
            job.status, job.attempt, job.requested_by, job.retention_days, job.cutoff_at,
            job.backfill_types as data_types, job.total_repositories, job.completed_repositories,
            job.failed_repositories, job.created_at, job.started_at, job.completed_at,
-           (job.metadata ->> 'cancel_requested_at')::timestamptz as cancel_requested_at, job.error_message,
+           (job.metadata ->> 'cancel_requested_at')::timestamptz as cancel_requested_at,
+           (job.metadata ->> 'paused_at')::timestamptz as paused_at, job.metadata ->> 'paused_by' as paused_by,
+           coalesce((job.metadata ->> 'paused_seconds')::float, 0) as paused_seconds,
+           coalesce(jsonb_array_length(job.metadata -> 'retries_waiting'), 0) as retries_waiting, job.error_message,
            job.subscription_addon_id, job.repositories_selected, now() as as_of
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
@@ -232,14 +239,15 @@ async def read(connection: Connection, job_id: str) -> JobView:
         )
         for row in rows
     ]
-    waiting_until = _waiting_until(repositories) if job["status"] == "in_progress" else None
+    goes_on = job["status"] == "in_progress" and not job["paused_at"]
+    waiting_until = _waiting_until(repositories) if goes_on else None
     return JobView.model_validate(
         {
             **job,
             "addon": dict(addon) if addon else None,
             "unshown": sum(each.things for each in not_shown.values()),
             "repositories": repositories,
-            "waiting": _waiting(repositories) if job["status"] == "in_progress" else None,
+            "waiting": _waiting(repositories) if goes_on else None,
             "waiting_until": waiting_until,
             "eta": _eta(job, repositories, waiting_until),
         }
@@ -266,9 +274,13 @@ def _type_status(data_type: str, row: Any, swept: str | None) -> str:
     """A repository can end before a sweep of it began (it is gone): then its progress row knows."""
     if swept:
         return swept
-    for status in ("completed", "failed", "skipped"):
+    for status in ("completed", "skipped"):
         if data_type in row[f"data_types_{status}"]:
             return status
+    if row["status"] in ("pending", "in_progress"):
+        return "pending"  # whatever it failed of in an earlier attempt
+    if data_type in row["data_types_failed"]:
+        return "failed"
     ended: str = row["status"] if row["status"] in ("failed", "canceled", "skipped") else "pending"
     return ended
 
@@ -294,7 +306,7 @@ def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:
 
 def _eta(job: Any, repositories: Sequence[RepositoryView], waiting_until: datetime | None) -> datetime | None:
     """When it ends at the pace so far, if what nobody has counted yet is like what was counted."""
-    if job["status"] != "in_progress" or not job["started_at"] or job["attempt"]:
+    if job["status"] != "in_progress" or not job["started_at"] or job["attempt"] or job["paused_at"]:
         return None  # a retry began with most of it done: there is no pace to tell
     parts = [part for each in repositories for part in each.types]
     going = [part for part in parts if part.status in ("pending", "in_progress")]
@@ -306,5 +318,6 @@ def _eta(job: Any, repositories: Sequence[RepositoryView], waiting_until: dateti
     known = sum(max(part.expected - part.stored, 0) for part in going if part.expected is not None)
     uncounted = sum(part.expected is None for part in going)
     left = known + uncounted * (sum(sizes) / len(sizes) if sizes else 0)
-    eta: datetime = job["as_of"] + (job["as_of"] - job["started_at"]) * (left / done)
+    worked = job["as_of"] - job["started_at"] - timedelta(seconds=job["paused_seconds"])
+    eta: datetime = job["as_of"] + worked * (left / done)
     return max(eta, waiting_until) if waiting_until else eta

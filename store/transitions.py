@@ -23,7 +23,7 @@ from messages import (
 )
 from store import notifications, parts, unshown
 from store.database import Connection
-from store.job_attempts import CLOSED
+from store.job_attempts import CLOSED, UNTIL_THE_END, begin_waiting_retry
 from unshown import Unshown, how_many, threads
 
 LATEST_ERRORS = 100
@@ -34,12 +34,14 @@ _BEGIN = """
 update workspace_backfill_jobs set
   status = 'in_progress', started_at = case when attempt = 0 then coalesce(started_at, now()) else now() end,
   updated_at = now()
-where id = $1 and status = 'pending'
+where id = $1 and status = 'pending' and not metadata ? 'paused_at'
 """
 
 _PLAN = """
 select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
-  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry, j.created_at, w.tier
+  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry, j.created_at, w.tier,
+  (j.metadata ->> 'paused_at')::timestamptz as paused_at, coalesce(j.metadata ->> 'paused_by', '') as paused_by,
+  j.metadata ? 'cancel_requested_at' as cancel_requested
 from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
 """
 
@@ -55,8 +57,8 @@ on conflict (backfill_job_id, repository_id) do nothing
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
 
-    Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on at its committed cursors.
-    Raises `JobOver` if there is no such job.
+    A paused one stays as it is. Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on at
+    its committed cursors. Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
     rows = await connection.fetch(_PLAN, job_id)
@@ -72,14 +74,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         )
     elif began:
         await _reopen(connection, job_id, job["attempt"], selection)
-    total: int = await connection.fetchval(
-        """
-        update workspace_backfill_jobs j set total_repositories = p.total
-        from (select count(*)::integer as total from workspace_backfill_progress where backfill_job_id = $1) p
-        where j.id = $1 returning p.total
-        """,
-        job_id,
-    )
+    total: int = job["total_repositories"] if job["status"] == "pending" else await _count(connection, job_id)
     return JobPlan(
         job_id=job_id,
         workspace_id=job["workspace_id"],
@@ -93,7 +88,23 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         pace=pace,
         recent_since=recent_since if (recent_since := job["created_at"] - RECENT) > job["cutoff_at"] else None,
         tier=job["tier"] or "",
+        cancel_requested=job["cancel_requested"],
+        paused_at=job["paused_at"],
+        paused_by=job["paused_by"],
     )
+
+
+async def _count(connection: Connection, job_id: str) -> int:
+    """The job's repositories."""
+    total: int = await connection.fetchval(
+        """
+        update workspace_backfill_jobs j set total_repositories = p.total
+        from (select count(*)::integer as total from workspace_backfill_progress where backfill_job_id = $1) p
+        where j.id = $1 returning p.total
+        """,
+        job_id,
+    )
+    return total
 
 
 # A type that never began (its repository was gone) and is not selected stays what its repository was.
@@ -390,11 +401,12 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
         if canceled:
             await _cancel_open(connection, job_id)
         await connection.execute(
-            """
+            f"""
             update workspace_backfill_jobs set
               status = $2, error_message = $3, total_repositories = $4, completed_repositories = $5,
               failed_repositories = $6, completed_at = now(), estimated_completion_at = null, updated_at = now(),
-              metadata = (metadata - 'waiting_until') || $7
+              metadata = metadata - '{UNTIL_THE_END}'::text[]
+                - case when $2 = 'canceled' then 'retries_waiting' else '' end || $7
             where id = $1
             """,
             job_id,
@@ -405,7 +417,9 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             failed,
             await _proofs(connection, job_id) | _as_metadata(not_shown),
         )
-        if status == "failed":
+        if await begin_waiting_retry(connection, job_id):
+            status, message = "pending", "a retry that waited for this end is the next attempt"
+        elif status == "failed":
             await notifications.tell(connection, job_id, "failed", "failed", message or "")
         elif status == "completed":
             what, told = _in_words(total, failed, message, not_shown)

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from messages import WORKSPACE_BACKFILL, Cancel, Retry, Run, WorkspaceBackfill, workspace_workflow_id
+from messages import WORKSPACE_BACKFILL, Cancel, Pause, Resume, Retry, Run, WorkspaceBackfill, workspace_workflow_id
 
 
 @workflow.defn(name=WORKSPACE_BACKFILL, sandboxed=False)
@@ -40,6 +40,14 @@ class Listener:
     @workflow.signal
     def cancel(self, cancel: Cancel) -> None:
         self._heard.append({"signal": "cancel", **cancel.model_dump()})
+
+    @workflow.signal
+    def pause(self, pause: Pause) -> None:
+        self._heard.append({"signal": "pause", **pause.model_dump()})
+
+    @workflow.signal
+    def resume(self, resume: Resume) -> None:
+        self._heard.append({"signal": "resume", **resume.model_dump()})
 
     @workflow.signal
     def obey(self, order: str) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 from standardwebhooks import Webhook
 
 from sandbox.postgres import Postgres
+from store.job_requests import Actor
 from tests.waiting import eventually as eventually  # noqa: PLC0414
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
@@ -21,6 +22,7 @@ OURS = "tests"
 """The application name of the tests' own connections."""
 DECADE = "d1f2b9c4-52f2-4b77-9b8e-3d3a4b5f7c11"
 PRODUCTS = {YEAR: 365, DECADE: 3650}
+OPERATOR = Actor("operator:somebody", "cli")
 
 
 @dataclass(frozen=True)

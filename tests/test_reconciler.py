@@ -49,7 +49,7 @@ class World:
     async def job(self, **columns: Any) -> str:
         """A job, with columns as if something had happened to it."""
         async with self.database.transaction() as connection:
-            job_id = await job_requests.ask_for(connection, workspace=self.workspace_id)
+            job_id = await job_requests.ask_for(connection, workspace=self.workspace_id, actor=shop.OPERATOR)
         for name, value in columns.items():
             await self.host.execute(f"update workspace_backfill_jobs set {name} = $2 where id = $1", job_id, value)
         return job_id
@@ -128,7 +128,7 @@ class TestHearing:
         described = await world.workflow.describe()
         for job_id in asked:
             job = await world.look(job_id)
-            assert (job["status"], job["metadata"]) == ("pending", {"first_run_id": described.run_id})
+            assert (job["status"], job["metadata"]["first_run_id"]) == ("pending", described.run_id)
             assert job["signaled_at"]
         assert await described.static_summary() == f"Backfill of {(await self.name(world))}"
         attributes = {pair.key.name: pair.value for pair in described.typed_search_attributes}
@@ -149,6 +149,7 @@ class TestHearing:
             "job_id": job_id,
             "repository_ids": selection["repository_ids"],
             "data_types": ["issues"],
+            "attempt": 1,
         }
         assert (await world.look(job_id))["metadata"].keys() == {"retry", "kept", "first_run_id"}
 
@@ -163,7 +164,7 @@ class TestHearing:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            await job_requests.ask_to_stop(connection, job_id)
+            await job_requests.ask_to_stop(connection, job_id, actor=shop.OPERATOR)
         await world.reconciler.reconcile()
         await world.reconciler.reconcile()
         assert [each["signal"] for each in await heard(world.client, world.workspace_id)] == ["run", "cancel"]
@@ -292,7 +293,7 @@ class TestOrphans:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         async with world.database.transaction() as connection:
-            await job_requests.ask_to_stop(connection, job_id)
+            await job_requests.ask_to_stop(connection, job_id, actor=shop.OPERATOR)
         await world.workflow.terminate("by a test")
         await world.reconciler.reconcile()
         job = await world.look(job_id)

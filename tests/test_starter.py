@@ -436,6 +436,7 @@ class TestRetry:
             "job_id": str(job_id),
             "repository_ids": [],
             "data_types": [],
+            "attempt": 1,
         }
 
     async def test_a_selection_is_signaled(self, operator: Operator) -> None:
@@ -479,12 +480,26 @@ class TestRetry:
         assert said.exit_code == 2
         assert "nothing to retry" in one_line(said)
 
+    async def test_while_the_job_runs_the_retry_waits_for_the_end_of_the_attempt(self, operator: Operator) -> None:
+        job_id = await self.failed(operator, status="in_progress")
+        said = await operator("retry", str(job_id), "--repo", "octo/a")
+        assert (said.exit_code, said.err) == (0, "")
+        job = await operator.job(job_id)
+        assert (job["status"], job["attempt"]) == ("in_progress", 0)
+        [waiting] = job["metadata"]["retries_waiting"]
+        assert waiting["data_types"] == []
+        assert [each["signal"] for each in await operator.heard()] == ["run"], "nothing is to be begun yet"
+        assert "1 more retry waits" in (await operator("status", str(job_id))).out
+
     @pytest.mark.parametrize("status", ["pending", "in_progress"])
-    async def test_a_job_that_has_not_ended_is_refused(self, operator: Operator, status: str) -> None:
-        job_id = await self.failed(operator, status=status)
+    async def test_of_a_job_that_has_not_ended_what_has_not_failed_is_refused(
+        self, operator: Operator, status: str
+    ) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status=status)
         said = await operator("retry", str(job_id))
         assert said.exit_code == 2
-        assert f"is {status}; what failed can be retried once it has ended" in one_line(said)
+        assert f"is {status}, and nothing of what was selected has failed" in one_line(said)
 
     async def test_a_job_that_was_canceled_before_it_began_can_be_done_after_all(self, operator: Operator) -> None:
         job_id = (await operator.start())["id"]
@@ -512,7 +527,7 @@ class TestRetry:
     async def test_two_operators_at_once_make_one_attempt(self, operator: Operator) -> None:
         job_id = await self.failed(operator)
         codes = await asyncio.gather(*(starter.run(["retry", str(job_id)]) for _ in range(3)))
-        assert sorted(codes) == [0, 2, 2]
+        assert codes == [0, 0, 0], "who asks for what is so already has it"
         assert (await operator.job(job_id))["attempt"] == 1
 
 
@@ -534,7 +549,7 @@ class TestCancel:
         job = await operator.job(job_id)
         assert job["status"] == "in_progress"
         assert job["metadata"]["cancel_requested_at"]
-        assert (await operator.heard())[-1] == {"signal": "cancel", "job_id": str(job_id)}
+        assert (await operator.heard())[-1] == {"signal": "cancel", "job_id": str(job_id), "attempt": 0}
         assert "in_progress (canceling)" in (await operator("status", str(job_id))).out
 
     async def test_a_job_whose_workflow_is_gone_is_the_reconcilers(self, operator: Operator) -> None:
@@ -546,7 +561,14 @@ class TestCancel:
             await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
         assert (await operator.job(job_id))["status"] == "canceled"
 
-    @pytest.mark.parametrize("status", ["completed", "failed", "canceled"])
+    async def test_a_job_that_is_canceled_already(self, operator: Operator) -> None:
+        job_id = (await operator.start())["id"]
+        await operator("cancel", str(job_id))
+        before = await operator.job(job_id)
+        assert (await operator("cancel", str(job_id))).exit_code == 0
+        assert await operator.job(job_id) == before
+
+    @pytest.mark.parametrize("status", ["completed", "failed"])
     async def test_a_job_that_has_ended(self, operator: Operator, status: str) -> None:
         job_id = (await operator.start())["id"]
         await operator.set(job_id, status=status)
@@ -644,6 +666,9 @@ class TestStatus:
             "failed_repositories": 0,
             "completed_at": None,
             "cancel_requested_at": None,
+            "paused_at": None,
+            "paused_by": None,
+            "retries_waiting": 0,
             "error_message": None,
             "unshown": 0,
             "addon": {

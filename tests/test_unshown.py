@@ -79,7 +79,7 @@ async def ended(database: str) -> AsyncIterator[Ended]:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "octo/a", "octo/b", slug="acme")
         rows = await host.fetch("select id::text, github_id, full_name from repositories order by full_name")
         async with opened.transaction() as connection:
-            job_id = await job_requests.ask_for(connection, workspace=workspace_id)
+            job_id = await job_requests.ask_for(connection, workspace=workspace_id, actor=shop.OPERATOR)
             await transitions.begin(connection, job_id, Pace())
         repositories = [
             RepositoryRef(repository_id=row["id"], github_id=row["github_id"], full_name=row["full_name"])

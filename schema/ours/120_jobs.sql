@@ -32,6 +32,8 @@ create index workspace_backfill_jobs_latest on workspace_backfill_jobs (workspac
 create index workspace_backfill_jobs_open on workspace_backfill_jobs (created_at)
   where status in ('pending', 'in_progress');
 create index workspace_backfill_jobs_addon on workspace_backfill_jobs (subscription_addon_id);
+create index workspace_backfill_jobs_pause_changed on workspace_backfill_jobs (id)
+  where metadata ? 'pause_changed_at';
 create unique index workspace_backfill_jobs_purchase on workspace_backfill_jobs (workspace_id, purchase_key)
   where purchase_key is not null;
 
@@ -50,8 +52,9 @@ comment on column workspace_backfill_jobs.failed_repositories is
   'Repositories of which at least one data type failed. The job is failed only if this is all of them.';
 comment on column workspace_backfill_jobs.error_details is 'Every failure: repository, data type, class, message, cursor.';
 comment on column workspace_backfill_jobs.metadata is
-  'paused_at (the job is paused), fresh (what is covered is fetched again), errors (the latest 100 failures), as_of by
-   data type and the proofs of completeness by repository and type.';
+  'paused_at and paused_by (the job is paused), fresh (what is covered is fetched again), retry (what the present attempt
+   does again), retries_waiting (what the next ones do), audit (the latest 100 requests: who, when, from where), errors
+   (the latest 100 failures), as_of by data type and the proofs of completeness by repository and type.';
 
 create table workspace_backfill_progress (
   id uuid primary key default gen_random_uuid(),

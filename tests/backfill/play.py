@@ -24,6 +24,7 @@ from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
 from store import job_requests, transitions
 from store.database import Database
+from tests import shop
 from tests.backfill.life import TOKEN, Crashed, Death, Ended, Life, Limited, Orders
 from tests.backfill.scenario import ACTIONS, DATA_TYPES, FAULTS, Break, Choice, Do, Job, Kill, Nothing, Scenario, Step
 from tests.backfill.unseen import Proof, Watch
@@ -171,7 +172,12 @@ class Play:
         cutoff_at = world.clock.now() - timedelta(days=job.days)
         async with database.transaction() as connection:
             job_id = await job_requests.ask_for(
-                connection, workspace=workspace_id, retention_days=job.days, data_types=DATA_TYPES, fresh=job.fresh
+                connection,
+                workspace=workspace_id,
+                retention_days=job.days,
+                data_types=DATA_TYPES,
+                fresh=job.fresh,
+                actor=shop.OPERATOR,
             )
             # By the stand-in's clock, not by Postgres'.
             await connection.execute(
@@ -196,7 +202,7 @@ class Play:
                 break
             self._judge(outcomes, job)
             async with database.transaction() as connection:
-                await job_requests.ask_again(connection, job_id)
+                await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
         else:
             raise AssertionError(f"failed {MOST_RETRIES} times: {outcomes}")
         for step in self._steps:

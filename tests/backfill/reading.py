@@ -26,6 +26,7 @@ from sandbox.purchase import create_workspace
 from store import job_requests, transitions
 from store.budgets import Budgets
 from store.database import Database
+from tests import shop
 from tests.truth import check
 
 TOKEN = "ghp_stand_in"
@@ -73,7 +74,12 @@ class Reading:
         async with self._database.transaction() as connection:
             repository_id = await connection.fetchval("select id::text from repositories")
             job_id = await job_requests.ask_for(
-                connection, workspace=self._workspace_id, retention_days=days, data_types=(data_type,), fresh=fresh
+                connection,
+                workspace=self._workspace_id,
+                retention_days=days,
+                data_types=(data_type,),
+                fresh=fresh,
+                actor=shop.OPERATOR,
             )
             plan = await transitions.begin(connection, job_id, Pace(slice_pages=slice_pages))
         slice_ = SweepSlice(

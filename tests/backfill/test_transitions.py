@@ -72,7 +72,9 @@ class Job:
 
     async def retry(self, *repositories: str, types: tuple[DataType, ...] = ()) -> JobPlan:
         async with self.pool.transaction() as connection:
-            await job_requests.ask_again(connection, self.job_id, repositories=repositories, data_types=types)
+            await job_requests.ask_again(
+                connection, self.job_id, repositories=repositories, data_types=types, actor=shop.OPERATOR
+            )
         return await self.begin()
 
     async def take(self, of: RepositoryRef, data_type: DataType) -> Sweep:
@@ -105,7 +107,7 @@ async def job(database: str) -> AsyncIterator[Job]:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "o/one", "o/two")
         async with pool.transaction() as connection:
             job_id = await job_requests.ask_for(
-                connection, workspace=workspace_id, data_types=("pull_requests", "issues")
+                connection, workspace=workspace_id, data_types=("pull_requests", "issues"), actor=shop.OPERATOR
             )
             plan = await transitions.begin(connection, job_id, Pace())
             repositories = await transitions.next_repositories(connection, job_id, None, 10)

@@ -366,7 +366,7 @@ async def test_what_somebody_else_writes_meanwhile_is_what_comes_back(buys: Shop
 
 async def test_a_job_that_nobody_bought_does_not_end_with_an_addon(buys: Shop) -> None:
     async with buys.pool.transaction() as connection:
-        await job_requests.ask_for(connection, workspace=buys.workspaces[0])
+        await job_requests.ask_for(connection, workspace=buys.workspaces[0], actor=shop.OPERATOR)
     await buys.say("active")
     await buys.say(**ENDS["revoked"])
     by_operator, bought = await buys.jobs()
@@ -377,7 +377,7 @@ async def test_a_job_that_nobody_bought_does_not_end_with_an_addon(buys: Shop) -
 async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(buys: Shop) -> None:
     await buys.say("active")
     async with buys.pool.transaction() as connection:
-        await job_requests.ask_to_stop(connection, str((await buys.jobs())[0]["id"]))
+        await job_requests.ask_to_stop(connection, str((await buys.jobs())[0]["id"]), actor=shop.OPERATOR)
     await buys.say("cycled")
     await buys.say(**ENDS["paused"])
     await buys.say("resumed")

@@ -38,7 +38,9 @@ class Repository:
 
     async def job(self) -> str:
         async with self.database.transaction() as connection:
-            job_id = await job_requests.ask_for(connection, workspace=self.workspace_id, data_types=("pull_requests",))
+            job_id = await job_requests.ask_for(
+                connection, workspace=self.workspace_id, data_types=("pull_requests",), actor=shop.OPERATOR
+            )
             await transitions.begin(connection, job_id, Pace())
         return job_id
 

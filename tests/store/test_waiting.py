@@ -124,7 +124,9 @@ async def make_jobs(dsn: str) -> AsyncIterator[MakeJobs]:
             for _ in range(count):
                 workspace_id = await shop.workspace(host, await shop.buyer(host), name)
                 async with database.transaction() as connection:
-                    job_id = await job_requests.ask_for(connection, workspace=workspace_id, data_types=("issues",))
+                    job_id = await job_requests.ask_for(
+                        connection, workspace=workspace_id, data_types=("issues",), actor=shop.OPERATOR
+                    )
                     await transitions.begin(connection, job_id, Pace())
                     [repository] = await transitions.next_repositories(connection, job_id, None, 10)
                 made.append(Job(database, job_id, repository))

@@ -13,6 +13,7 @@ from sandbox.purchase import Repository, create_workspace
 from store import contributors, job_requests, pages, parts, sweeps, transitions
 from store.database import Database
 from store.sweeps import Sweep
+from tests import shop
 
 GITHUB_ID = 77
 
@@ -63,7 +64,11 @@ async def begin_sweep(database: Database, dsn: str, data_type: DataType) -> Stor
     async with database.transaction() as connection:
         repository_id = await connection.fetchval("select id::text from repositories")
         job_id = await job_requests.ask_for(
-            connection, workspace=workspace.workspace_id, retention_days=365, data_types=(data_type,)
+            connection,
+            workspace=workspace.workspace_id,
+            retention_days=365,
+            data_types=(data_type,),
+            actor=shop.OPERATOR,
         )
         await transitions.begin(connection, job_id, Pace())
     repository = RepositoryRef(repository_id=repository_id, github_id=GITHUB_ID, full_name=listed.full_name)
