@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -12,6 +13,7 @@ from api.limits import FailedAuthentications
 from api.tokens import Rejected, ServiceToken, UserTokens
 from store import membership
 from store.database import Connection
+from store.job_requests import Actor
 from store.membership import Role, Seen
 
 CHANGING: frozenset[Role] = frozenset({"owner", "admin"})
@@ -33,6 +35,10 @@ class Caller:
     def who(self) -> str:
         """`user:<auth user id>` or `service`."""
         return f"user:{self.user_id}" if self.user_id else "service"
+
+    def actor(self, source: Literal["api", "host"] = "api") -> Actor:
+        """Who asks for a change of a job, for its audit; `host`: over the host application's old routes."""
+        return Actor(self.who, source, self.address)
 
 
 CALLER = web.RequestKey("caller", Caller)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from api import access
+from api.access import CALLER
 from api.answers import answer, not_found, read
 from api.models import Accepted, Backfill, Retry
 from api.requests import json_of
@@ -67,7 +68,7 @@ class Jobs:
                 str(seen.job_id),
                 repositories=wanted.repositories or (),
                 data_types=wanted.data_types or (),
-                requested_by="api",
+                actor=request[CALLER].actor(),
             )
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job_id}), 202)
@@ -75,6 +76,6 @@ class Jobs:
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         async with self._database.transaction() as connection:
             seen = await access.job(connection, request, change=True)
-            job = await job_requests.ask_to_stop(connection, str(seen.job_id))
+            job = await job_requests.ask_to_stop(connection, str(seen.job_id), actor=request[CALLER].actor())
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job.id}), 202)

@@ -14,7 +14,7 @@ from api.limits import ANSWER_SECONDS
 from api.openapi import Description, describe
 from api.routes import Handler, Route
 from api.workspaces import Workspaces
-from errors import BadInput, RetryNow, Unreachable
+from errors import BadInput, Conflict, RetryNow, Unreachable
 from store.database import Database
 
 PREFIX = "/api"
@@ -89,6 +89,8 @@ async def _errors_as_json(
         return await handler(request)
     except Refusal as refusal:
         return error(refusal.status, refusal.code, refusal.message, refusal.headers)
+    except Conflict as refused:
+        return error(409, refused.code, _in_words(refused))
     except BadInput as wrong:
         return error(400, wrong.code, _in_words(wrong))
     except (RetryNow, Unreachable) as away:

@@ -72,7 +72,7 @@ class Workspaces:
                 retention_days=days,
                 repositories=wanted.repositories or (),
                 data_types=wanted.data_types or (),
-                requested_by="api",
+                actor=request[CALLER].actor(),
             )
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job_id}), 202)

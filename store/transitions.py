@@ -57,8 +57,8 @@ on conflict (backfill_job_id, repository_id) do nothing
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
     """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
 
-    A paused one stays as it is. Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on at
-    its committed cursors. Raises `JobOver` if there is no such job.
+    A paused one stays as it is. Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on
+    at its committed cursors. Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
     rows = await connection.fetch(_PLAN, job_id)

@@ -195,7 +195,9 @@ def lasting(view: dict[str, Any]) -> dict[str, Any]:
 async def create(host: asyncpg.Connection, pool: Database, *names: str, begun: bool = True) -> str:
     workspace = await shop.workspace(host, await shop.buyer(host), *(names or ("octo/a", "octo/b", "octo/c")))
     async with pool.transaction() as connection:
-        job_id = await job_requests.ask_for(connection, workspace=workspace, retention_days=365, data_types=DATA_TYPES)
+        job_id = await job_requests.ask_for(
+            connection, workspace=workspace, retention_days=365, data_types=DATA_TYPES, actor=shop.OPERATOR
+        )
         if begun:
             await transitions.begin(connection, job_id, Pace())
     return job_id
@@ -251,7 +253,7 @@ async def test_it_ends_with_the_job_and_does_not_begin_again_until_it_is_retried
         await client.done()
         assert client.status == 204
         async with served.pool.transaction() as connection:
-            await job_requests.ask_again(connection, job_id)
+            await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
         client.connect()
         await client.shows(lambda view: view["status"] == "pending" and view["attempt"] == 1)
         assert client.seen.count("end") == 1
@@ -265,7 +267,7 @@ async def test_whoever_opens_a_stream_after_a_retry_is_not_shown_the_end_before_
         await finish(host, job_id, "failed")
         await unpolled.watched.poll()
         async with unpolled.pool.transaction() as connection:
-            await job_requests.ask_again(connection, job_id)
+            await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
         async with Client(unpolled.url, job_id) as client:
             await client.shows(lambda view: view["attempt"] == 1)
             assert (client.seen, client.end) == (["snapshot"], None)
@@ -277,7 +279,7 @@ async def test_a_retry_between_two_polls_ends_no_stream(unpolled: Served, host: 
         await client.opened()
         await finish(host, job_id, "failed")
         async with unpolled.pool.transaction() as connection:
-            await job_requests.ask_again(connection, job_id)
+            await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
         await unpolled.watched.poll()
         await client.shows(lambda view: view["attempt"] == 1)
         assert client.end is None
