@@ -8,6 +8,7 @@ Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres c
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ import settings
 import temporal
 from api import server
 from api.access import Access
+from api.live import MOST_STREAMS, LiveJobs
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from errors import BackfillError, BadInput, Unreachable
 from polar import events
@@ -170,7 +172,11 @@ async def serve(stop: asyncio.Event) -> None:
             client = None
         reconciler = Reconciler(database, task_queue=queue, client=client)
         inbox = Inbox(database, polar.polar_retention_products, created=reconciler.hurry)
-        api = server.application(reading, access, reconciler.hurry, origins=callers.api_allowed_origins)
+        live = LiveJobs(reading)
+        api = server.application(
+            reading, access, reconciler.hurry, origins=callers.api_allowed_origins, more=live.routes
+        )
+        api.on_shutdown.append(live.close)
         app = application(database, signatures, inbox, reconciler, api)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
@@ -187,6 +193,7 @@ async def serve(stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))
+                loops.create_task(live.run(stop))
         finally:
             await runner.cleanup()
         log.info("stopped")
@@ -207,8 +214,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _allow_many_connections() -> None:
+    """Every stream is an open file, of which a process may often have no more than 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_STREAMS
+    if soft not in (resource.RLIM_INFINITY, hard) and soft < wanted:
+        at_most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (at_most, hard))
+
+
 def main() -> int:
     """The exit code."""
+    _allow_many_connections()
     try:
         logs.configure(settings.load(settings.Log).log_format)
         asyncio.run(_until_signal())

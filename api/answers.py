@@ -31,14 +31,18 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
     return web.Response(text=model.model_dump_json(), status=status, content_type="application/json")
 
 
+def tag_of(lasting: bytes) -> str:
+    """What stands in the ETag of an answer with this content, and is the version of a stream that has come to it."""
+    return hashlib.sha256(lasting).hexdigest()[:32]
+
+
 def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
     """`model` with its ETag; 304 without a body if the caller has it already.
 
     `moving` are fields that change with the clock alone. The ETag leaves them out: two answers with the same ETag are
     made of the same rows.
     """
-    lasting = model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()
-    tag = hashlib.sha256(lasting.encode()).hexdigest()[:32]
+    tag = tag_of((model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()).encode())
     headers = {
         "ETag": f'W/"{tag}"' if moving else f'"{tag}"',
         "Cache-Control": "private, no-cache",

@@ -9,19 +9,26 @@ where that is not known any more, a snapshot. `end` says why nothing follows.
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 import structlog
 from aiohttp import web
 
+from api import access
+from api.access import CALLER, Caller
+from api.answers import Refusal, not_found
+from api.routes import Route
 from api.watched_jobs import WatchedJob, WatchedJobs, event
-from errors import RetryNow
+from errors import BadInput, RetryNow
+from store import membership
+from store.database import Database
 
 HEARTBEAT_SECONDS = 15.0
 """After so long without an event a comment is sent: proxies keep the connection, and a broken one is noticed."""
@@ -47,21 +54,12 @@ Reason = Literal["job_ended", "job_deleted", "access_ended"]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Who reads a stream. `user` is None for the service token; `may_read` is asked again while the stream is open."""
-
-    user: str | None
-    expires_at: datetime | None
-    may_read: Callable[[], Awaitable[bool]]
-
-
 @dataclass(eq=False)
 class _Stream:
     """One open connection."""
 
     request: web.Request
-    user: str | None
+    user: UUID | None
     response: web.StreamResponse = field(default_factory=lambda: web.StreamResponse(headers=HEADERS))
     sent_at: float = 0
 
@@ -93,104 +91,136 @@ class _Stream:
 
 
 class LiveJobs:
-    """The streams of this process. `admit` says who reads, or raises what is answered instead."""
+    """The streams of this process. `run` has to run as long as there are any."""
 
-    def __init__(self, watched: WatchedJobs, admit: Callable[[web.Request, str], Awaitable[Reader]]) -> None:
-        self._watched = watched
-        self._admit = admit
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watched = WatchedJobs(database)
         self._streams: dict[_Stream, asyncio.Task[Any]] = {}
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        summary = "One job as it changes: server-sent events `snapshot`, `repository`, `removed`, `job`, `end`"
+        answers = {200: None, 204: None}
+        return (
+            Route(
+                "GET", "/backfills/{job_id}/events", self.get, summary, answers, errors=frozenset({503}), streams=True
+            ),
+        )
 
     @property
     def streams(self) -> int:
         """How many are open."""
         return sum(stream.connected for stream in self._streams)
 
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks for changes until `stop`."""
+        await self._watched.run(stop)
+
+    async def poll(self) -> None:
+        """Looks for changes once. Raises `RetryNow` if Postgres does not answer."""
+        await self._watched.poll()
+
     async def get(self, request: web.Request) -> web.StreamResponse:
-        job_id = request.match_info["job_id"]
-        reader = await self._admit(request, job_id)
-        version = request.headers.get("Last-Event-ID")
-        async with self._place(request, reader) as stream, self._watched.watch(job_id) as job:
-            if job.ended and version == job.version:
-                # The one answer after which a browser's EventSource does not come back.
-                return web.Response(status=204)
-            await stream.open()
-            try:
-                await _follow(stream, job, job.batch_of(version), reader)
-            except TimeoutError:
-                log.warning("slow reader dropped", job=job_id, remote=request.remote)
-                stream.drop()
-            except ConnectionResetError:
-                pass  # he left
-            return stream.response
+        reader = await self._admit(request)
+        job_id, version = reader.job_id, request.headers.get("Last-Event-ID")
+        try:
+            async with self._place(request, reader) as stream, self._watched.watch(job_id) as job:
+                if job.ended and version == job.version:
+                    # The one answer after which a browser's EventSource does not come back.
+                    return web.Response(status=204)
+                await stream.open()
+                try:
+                    await _follow(stream, job, job.batch_of(version), reader)
+                except TimeoutError:
+                    log.warning("slow reader dropped", job=job_id, remote=request.remote)
+                    stream.drop()
+                except ConnectionResetError:
+                    pass  # he left
+                return stream.response
+        except BadInput:
+            raise not_found() from None
+
+    async def _admit(self, request: web.Request) -> "_Reader":
+        caller = request[CALLER]
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request)
+
+        return _Reader(self._database, str(seen.job_id), caller)
 
     @asynccontextmanager
-    async def _place(self, request: web.Request, reader: Reader) -> AsyncIterator[_Stream]:
+    async def _place(self, request: web.Request, reader: "_Reader") -> AsyncIterator[_Stream]:
         open_now = [stream for stream in self._streams if stream.connected]
-        retry = {"Retry-After": str(FULL_SECONDS)}
+        user = reader.caller.user_id
+        later = {"Retry-After": str(FULL_SECONDS)}
         if len(open_now) >= MOST_STREAMS:
-            raise web.HTTPServiceUnavailable(headers=retry)
-        if reader.user and sum(stream.user == reader.user for stream in open_now) >= MOST_STREAMS_OF_A_USER:
-            raise web.HTTPTooManyRequests(headers=retry)
-        stream = _Stream(request, reader.user)
+            raise Refusal(503, "too_many_streams", "this server has as many streams as it can hold", later)
+        if user and sum(stream.user == user for stream in open_now) >= MOST_STREAMS_OF_A_USER:
+            raise Refusal(429, "too_many_streams", f"you have {MOST_STREAMS_OF_A_USER} streams open", later)
+        stream = _Stream(request, user)
         self._streams[stream] = request.task
         try:
             yield stream
         finally:
             del self._streams[stream]
 
-    async def close(self) -> None:
+    async def close(self, _app: web.Application) -> None:
         """Cuts all streams off, without an `end`: their readers come back, to another process."""
         for task in list(self._streams.values()):
             task.cancel()
 
 
-async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: Reader) -> None:
+async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "_Reader") -> None:
     """Sends what the reader has not seen, as it comes, and at last why nothing follows."""
-    access = _Access(reader)
-    while (reason := await access.ended()) is None:
-        if job.batch != batch:
+    reason: Reason | None = None
+    while reason is None:
+        if await reader.is_out():
+            reason = "access_ended"
+        elif job.batch != batch:
             latest, data = job.batch, job.events_since(batch)
             await stream.send(data)
             batch = latest
         elif job.gone:
             reason = "job_deleted"
-            break
         elif job.ended:
             reason = "job_ended"
-            break
         elif monotonic() >= stream.sent_at + HEARTBEAT_SECONDS:
             await stream.send(b":\n\n")
         else:
-            until = min(access.due_at, stream.sent_at + HEARTBEAT_SECONDS)
+            until = min(reader.due_at, stream.sent_at + HEARTBEAT_SECONDS)
             await job.news(batch, within=max(0, until - monotonic()))
-    end = {"reason": reason, "status": job.view.status, "attempt": job.view.attempt}
+    end: dict[str, Any] = {"reason": reason}
+    if reason == "job_ended":
+        end |= {"status": job.view.status, "attempt": job.view.attempt}
     await stream.send(event("end", orjson.dumps(end)))
 
 
-class _Access:
-    """Whether the reader of an open stream may still see the job, asked when it is due."""
+class _Reader:
+    """Who reads a stream. Whether he may still see the job is asked when it is due."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, database: Database, job_id: str, caller: Caller) -> None:
+        self.job_id = job_id
+        self.caller = caller
+        self._database = database
         # Readers who came all at once are not checked all at once.
         self._check_at = monotonic() + CHECK_SECONDS * random.uniform(0.5, 1)
-        left = (reader.expires_at - datetime.now(UTC)).total_seconds() if reader.expires_at else float("inf")
+        left = (caller.expires_at - datetime.now(UTC)).total_seconds() if caller.expires_at else float("inf")
         self._expires_at = monotonic() + left
 
     @property
     def due_at(self) -> float:
         return min(self._check_at, self._expires_at)
 
-    async def ended(self) -> Reason | None:
+    async def is_out(self) -> bool:
+        """His token has expired, or he may not see the job any more."""
         now = monotonic()
-        if now >= self._expires_at:
-            return "access_ended"
-        if now >= self._check_at:
-            self._check_at = now + CHECK_SECONDS
-            try:
-                if not await self._reader.may_read():
-                    return "access_ended"
-            except RetryNow:
-                # Nothing new is read of the job either, while Postgres does not answer.
-                self._check_at = now + CHECK_AGAIN_SECONDS
-        return None
+        if now < self._check_at or now >= self._expires_at:
+            return now >= self._expires_at
+        self._check_at = now + CHECK_SECONDS
+        try:
+            async with self._database.transaction() as connection:
+                return await membership.of_job(connection, UUID(self.job_id), self.caller.user_id) is None
+        except RetryNow:
+            # Nothing new is read of the job either while Postgres does not answer.
+            self._check_at = now + CHECK_AGAIN_SECONDS
+            return False

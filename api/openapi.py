@@ -76,7 +76,9 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
         "parameters": parameters,
         "responses": {
             **{
-                str(status): _response(status, references[model, "serialization"] if model else None, route.streams)
+                str(status): _response(
+                    status, references[model, "serialization"] if model else None, route.streams and status == 200
+                )
                 for status, model in route.answers.items()
             },
             **{str(status): _response(status, references[Error, "serialization"]) for status in sorted(route.refusals)},

@@ -8,15 +8,17 @@ in its latest state, and nothing is queued for him.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from hashlib import blake2b
 from time import monotonic
 
 import structlog
 
+from api.answers import tag_of
+from api.jobs import MOVING
+from api.models import Backfill
 from errors import BadInput, RetryNow
+from messages import TERMINAL_JOB_STATUSES
 from store import job_changes, job_views
 from store.database import Database
-from store.job_views import JobView
 
 INTERVAL_SECONDS = 0.25
 """Between two polls, if they are quick: half of the time at most is spent in polls."""
@@ -39,7 +41,7 @@ class WatchedJob:
     last of a batch carries the version, so that a reader who is cut off in the middle gets the batch again.
     """
 
-    def __init__(self, view: JobView, fingerprint: str | None) -> None:
+    def __init__(self, view: Backfill, fingerprint: str | None) -> None:
         self.batch = 0
         self.gone = False
         self._rows: dict[str, bytes] = {}
@@ -52,19 +54,19 @@ class WatchedJob:
 
     @property
     def ended(self) -> bool:
-        return self.view.ended
+        return self.view.status in TERMINAL_JOB_STATUSES
 
     def batch_of(self, version: str | None) -> int | None:
         """The batch that ended with this version; None: it is not known (any more)."""
         return self._batches.get(version or "")
 
-    def update(self, view: JobView, fingerprint: str | None) -> None:
+    def update(self, view: Backfill, fingerprint: str | None) -> None:
         """Takes what a poll has read, and wakes the readers if anything looks different."""
         self.view, self.fingerprint = view, fingerprint
-        rows = {each.repository_id: each.model_dump_json().encode() for each in view.repositories}
+        rows = {str(each.repository_id): each.model_dump_json().encode() for each in view.repositories}
         removed = [key for key in self._rows if key not in rows and key != JOB]
         changed = [key for key, row in rows.items() if self._rows.get(key) != row]
-        job = view.model_dump_json(exclude={"repositories", "as_of", "eta"}).encode()
+        job = view.model_dump_json(exclude={"repositories", *MOVING}).encode()
         if not changed and not removed and self._rows.get(JOB) == job:
             return
         self.batch += 1
@@ -73,7 +75,8 @@ class WatchedJob:
         self._changed.update(dict.fromkeys([*changed, JOB], self.batch))
         self._removed = {key: batch for key, batch in self._removed.items() if key not in rows}
         self._removed.update(dict.fromkeys(removed, self.batch))
-        self.version = _version(self._rows)
+        # The ETag of what `GET /api/backfills/{job_id}` answers at this moment.
+        self.version = tag_of(job[:-1] + b',"repositories":[' + b",".join(rows.values()) + b"]}")
         self._batches.pop(self.version, None)
         self._batches[self.version] = self.batch
         while len(self._batches) > VERSIONS_KEPT:
@@ -122,13 +125,6 @@ def event(name: str, data: bytes, version: str | None = None) -> bytes:
     """One server-sent event; `data` is JSON, which has no line ends of its own."""
     last = b"id: %s\n" % version.encode() if version else b""
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), last, data)
-
-
-def _version(rows: dict[str, bytes]) -> str:
-    digest = blake2b(digest_size=12)
-    for key in sorted(rows):
-        digest.update(blake2b(rows[key], digest_size=16).digest())
-    return digest.hexdigest()
 
 
 class _Watch:
@@ -208,7 +204,7 @@ class WatchedJobs:
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:
-                view = await job_views.look(connection, job_id)
+                view = Backfill.model_validate(await job_views.look(connection, job_id))
                 fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
         except BadInput:
             if watch.job is not None:

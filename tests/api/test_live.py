@@ -3,9 +3,12 @@
 import asyncio
 import json
 import socket
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -15,15 +18,18 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api import live, watched_jobs
-from api.live import LiveJobs, Reader
-from api.watched_jobs import WatchedJobs
+from api import live, server, watched_jobs
+from api.access import Access
+from api.jobs import MOVING
+from api.live import LiveJobs
+from api.tokens import ServiceToken, UserTokens
 from messages import DataType, Pace
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
-from store import job_requests, job_views, transitions
+from store import job_requests, transitions
 from store.database import Database
 from tests import shop
+from tests.api import world
 from tests.waiting import PATIENCE, eventually, so
 
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
@@ -47,35 +53,28 @@ async def host(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
+@dataclass
 class Served:
-    """The route over real HTTP; `reader` is who everybody is taken for."""
+    """The API with its streams, over real HTTP."""
 
-    def __init__(self, pool: Database) -> None:
-        self.pool = pool
-        self.may_read = True
-        self.reader = Reader(None, None, self._may_read)
-        self.watched = WatchedJobs(pool)
-        self.live = LiveJobs(self.watched, self._admit)
-        self.url = ""
-
-    async def _may_read(self) -> bool:
-        return self.may_read
-
-    async def _admit(self, _request: web.Request, _job_id: str) -> Reader:
-        return self.reader
+    pool: Database
+    live: LiveJobs
+    url: str = ""
 
 
 @asynccontextmanager
 async def serving(pool: Database, *, polling: bool = True) -> AsyncIterator[Served]:
-    served, stop = Served(pool), asyncio.Event()
+    served, stop = Served(pool, LiveJobs(pool)), asyncio.Event()
+    access = Access(UserTokens(world.SECRET, None), ServiceToken(world.SERVICE))
+    api = server.application(pool, access, lambda: None, more=served.live.routes)
+    api.on_shutdown.append(served.live.close)
     app = web.Application()
-    app.router.add_get("/api/backfills/{job_id}/events", served.live.get)
-    app.on_shutdown.append(lambda _app: served.live.close())
+    app.add_subapp(server.PREFIX, api)
     runner = web.AppRunner(app)
     await runner.setup()
     async with asyncio.TaskGroup() as loops:
         if polling:
-            loops.create_task(served.watched.run(stop))
+            loops.create_task(served.live.run(stop))
         try:
             await web.TCPSite(runner, LOOPBACK, 0).start()
             served.url = f"http://{LOOPBACK}:{runner.addresses[0][1]}"
@@ -103,8 +102,9 @@ async def unpolled(pool: Database) -> AsyncIterator[Served]:
 class Client:
     """Keeps a job as its events tell it, as a page would."""
 
-    def __init__(self, url: str, job_id: str) -> None:
+    def __init__(self, url: str, job_id: str, token: str = world.SERVICE) -> None:
         self._url = f"{url}/api/backfills/{job_id}/events"
+        self._headers = world.bearer(token)
         self.job: dict[str, Any] | None = None
         self.repositories: dict[str, Any] = {}
         self.version: str | None = None
@@ -129,6 +129,9 @@ class Client:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def has_seen(self, kind: str, times: int) -> bool:
+        return self.seen.count(kind) >= times
+
     @property
     def connected(self) -> bool:
         return self._task is not None and not self._task.done()
@@ -151,7 +154,7 @@ class Client:
         return self.job | {"repositories": repositories}
 
     async def _read(self) -> None:
-        headers = {"Last-Event-ID": self.version} if self.version else {}
+        headers = self._headers | ({"Last-Event-ID": self.version} if self.version else {})
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._url, headers=headers) as answer:
             self.status = answer.status
@@ -181,15 +184,16 @@ class Client:
         self.version = version or self.version
 
 
-async def look(pool: Database, job_id: str) -> dict[str, Any]:
-    async with pool.transaction() as connection:
-        view: dict[str, Any] = json.loads((await job_views.look(connection, job_id)).model_dump_json())
-    return view
+async def read(served: Served, job_id: str) -> tuple[dict[str, Any], str]:
+    """What a read of the same job answers, and its ETag."""
+    url = f"{served.url}/api/backfills/{job_id}"
+    async with aiohttp.ClientSession() as session, session.get(url, headers=world.bearer(world.SERVICE)) as answer:
+        return await answer.json(), answer.headers["ETag"].removeprefix("W/").strip('"')
 
 
 def lasting(view: dict[str, Any]) -> dict[str, Any]:
     """Without what moves with the clock alone."""
-    return {name: value for name, value in view.items() if name not in ("as_of", "eta")}
+    return {name: value for name, value in view.items() if name not in MOVING}
 
 
 async def create(host: asyncpg.Connection, pool: Database, *names: str, begun: bool = True) -> str:
@@ -230,13 +234,14 @@ async def test_a_snapshot_is_what_a_read_answers_and_changes_follow_as_whole_row
     job_id = await create(host, served.pool)
     async with Client(served.url, job_id) as client:
         await client.shows(lambda view: view["status"] == "in_progress")
-        assert lasting(client.view) == lasting(await look(served.pool, job_id))
+        assert lasting(client.view) == lasting((await read(served, job_id))[0])
         version = client.version
         await sweep(host, job_id, "octo/b", 7)
         await client.shows(lambda view: view["repositories"][1]["types"][1]["stored"] == 7)
         await eventually(so(lambda: client.version != version))
         assert client.seen == ["snapshot", "repository", "job"]
-        assert lasting(client.view) == lasting(await look(served.pool, job_id))
+        answer, etag = await read(served, job_id)
+        assert (lasting(client.view), client.version) == (lasting(answer), etag)
 
 
 async def test_it_ends_with_the_job_and_does_not_begin_again_until_it_is_retried(
@@ -263,9 +268,10 @@ async def test_whoever_opens_a_stream_after_a_retry_is_not_shown_the_end_before_
     unpolled: Served, host: asyncpg.Connection
 ) -> None:
     job_id = await create(host, unpolled.pool)
-    async with unpolled.watched.watch(job_id):
+    async with Client(unpolled.url, job_id) as stays:
+        await stays.opened()
         await finish(host, job_id, "failed")
-        await unpolled.watched.poll()
+        await unpolled.live.poll()
         async with unpolled.pool.transaction() as connection:
             await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
         async with Client(unpolled.url, job_id) as client:
@@ -280,7 +286,7 @@ async def test_a_retry_between_two_polls_ends_no_stream(unpolled: Served, host: 
         await finish(host, job_id, "failed")
         async with unpolled.pool.transaction() as connection:
             await job_requests.ask_again(connection, job_id, actor=shop.OPERATOR)
-        await unpolled.watched.poll()
+        await unpolled.live.poll()
         await client.shows(lambda view: view["attempt"] == 1)
         assert client.end is None
 
@@ -297,7 +303,7 @@ async def test_who_comes_back_gets_what_has_changed_since_and_nothing_that_he_ha
         client.connect()
         await eventually(so(lambda: client.version == stays.version))
         assert client.seen == ["snapshot", "repository", "job"]
-        assert lasting(client.view) == lasting(await look(served.pool, job_id))
+        assert lasting(client.view) == lasting((await read(served, job_id))[0])
 
 
 async def test_a_version_of_another_process_gets_a_snapshot(served: Served, host: asyncpg.Connection) -> None:
@@ -332,34 +338,83 @@ async def test_a_job_that_is_deleted_ends_its_streams(served: Served, host: asyn
         await client.opened()
         await host.execute("delete from workspace_backfill_jobs")
         await client.done()
-        assert client.end is not None
-        assert client.end["reason"] == "job_deleted"
+        assert client.end == {"reason": "job_deleted"}
 
 
-async def test_whose_access_ends_is_cut_off_and_learns_nothing_more(
-    served: Served, host: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "CHECK_SECONDS", 0.05)
-    job_id = await create(host, served.pool)
-    monkeypatch.setattr(served, "may_read", True)
-    async with Client(served.url, job_id) as client:
+ALONE = {
+    "a page": "update backfill_sweeps set expected = 5",
+    "a type that failed": """update backfill_sweeps set error = '{"code": "gone", "message": "gone", "action": ""}'""",
+    "progress": "update workspace_backfill_progress set error_message = 'gone'",
+    "the job": "update workspace_backfill_jobs set failed_repositories = 1",
+    "a note": """
+        insert into backfill_notes (repository_id, data_type, what, kind, number)
+        select id, 'issues', 'timeline', 'hidden', 1 from repositories where full_name = 'octo/a'
+    """,
+    "a note that is resolved": "delete from backfill_notes",
+    "a repository's name": "update repositories set full_name = 'octo/aa' where full_name = 'octo/a'",
+    "the workspace's name": "update workspaces set name = 'Another'",
+    "the add-on": "update subscription_addons set expires_at = now()",
+}
+
+
+async def test_whatever_a_view_is_made_of_is_followed(unpolled: Served, host: asyncpg.Connection) -> None:
+    tenant = await world.tenant(host, "octo/a", "octo/b")
+    job_id = await world.job(host, tenant.workspace_id, "in_progress")
+    await host.execute(
+        "update workspace_backfill_jobs set subscription_addon_id = (select id from subscription_addons)"
+    )
+    await sweep(host, job_id, "octo/a", 1)
+    async with Client(unpolled.url, job_id) as client:
         await client.opened()
-        served.may_read = False
+        for what, statement in ALONE.items():
+            batches = client.seen.count("job")
+            await host.execute(statement)
+            await unpolled.live.poll()
+            await eventually(so(partial(client.has_seen, "job", batches + 1)))
+            answer, etag = await read(unpolled, job_id)
+            assert (lasting(client.view), client.version) == (lasting(answer), etag), what
+
+
+async def test_whoever_is_no_member_is_refused(served: Served, host: asyncpg.Connection) -> None:
+    tenant = await world.tenant(host)
+    job_id = await world.job(host, tenant.workspace_id, "in_progress")
+    for token, status in ((tenant.token("stranger"), 404), (tenant.token("viewer"), 200), ("forged", 401)):
+        async with Client(served.url, job_id, token) as client:
+            await eventually(so(lambda: client.status is not None))
+            assert client.status == status
+    async with Client(served.url, str(uuid.uuid4())) as client:
         await client.done()
-        assert client.end is not None
-        assert (client.seen, client.end["reason"]) == (["snapshot", "end"], "access_ended")
+        assert client.status == 404
 
 
-async def test_a_token_that_expires_ends_the_stream(
+async def test_a_member_who_is_removed_is_cut_off_and_learns_nothing_more(
     served: Served, host: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=0.3)
-    monkeypatch.setattr(served, "reader", Reader("somebody", soon, served.reader.may_read))
-    async with Client(served.url, await create(host, served.pool)) as client:
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.1)
+    tenant = await world.tenant(host)
+    job_id = await world.job(host, tenant.workspace_id, "in_progress")
+    async with (
+        Client(served.url, job_id, tenant.token("viewer")) as client,
+        Client(served.url, job_id, tenant.token("admin")) as stays,
+    ):
+        await client.opened()
+        await stays.opened()
+        await host.execute("delete from workspace_members where role = 'viewer'")
         await client.done()
-        assert client.end is not None
-        assert client.end["reason"] == "access_ended"
-    assert datetime.now(UTC) >= soon
+        assert (client.seen, client.end) == (["snapshot", "end"], {"reason": "access_ended"})
+        await finish(host, job_id)
+        await stays.done()
+        assert stays.seen == ["snapshot", "job", "end"]
+
+
+async def test_a_token_that_expires_ends_the_stream(served: Served, host: asyncpg.Connection) -> None:
+    tenant = await world.tenant(host)
+    job_id = await world.job(host, tenant.workspace_id, "in_progress")
+    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    async with Client(served.url, job_id, world.user_token(tenant.people["owner"].auth_user_id, exp=expires)) as client:
+        await client.done()
+        assert (client.seen, client.end) == (["snapshot", "end"], {"reason": "access_ended"})
+    assert datetime.now(UTC) >= expires
 
 
 async def test_a_quiet_stream_is_kept_alive_by_comments(
@@ -367,7 +422,7 @@ async def test_a_quiet_stream_is_kept_alive_by_comments(
 ) -> None:
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.02)
     url = f"{served.url}/api/backfills/{await create(host, served.pool)}/events"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=world.bearer(world.SERVICE)) as answer:
         assert answer.content_type == "text/event-stream"
         lines = [await asyncio.wait_for(answer.content.readline(), PATIENCE) for _ in range(12)]
     assert lines.count(b":\n") >= 3
@@ -379,12 +434,13 @@ async def test_a_reader_who_takes_nothing_is_dropped_while_others_go_on(
     monkeypatch.setattr(live, "SLOW_SECONDS", 0.3)
     job_id = await create(host, served.pool)
     address, port = served.url.removeprefix("http://").split(":")
+    request = f"GET /api/backfills/{job_id}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.SERVICE}\r\n\r\n"
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(slow, (address, int(port)))
-        await loop.sock_sendall(slow, f"GET /api/backfills/{job_id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await loop.sock_sendall(slow, request.encode())
         await eventually(so(lambda: served.live.streams == 1))
         async with Client(served.url, job_id) as client:
             await client.opened()
@@ -401,21 +457,22 @@ async def test_a_reader_who_takes_nothing_is_dropped_while_others_go_on(
 
             await eventually(dropped)
             assert client.seen.count("snapshot") == 1
-            assert lasting(client.view) == lasting(await look(served.pool, job_id))
+            assert lasting(client.view) == lasting((await read(served, job_id))[0])
 
 
 async def test_there_are_as_many_streams_as_that_and_one_that_was_left_leaves_its_place(
     served: Served, host: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await create(host, served.pool)
-    monkeypatch.setattr(served, "reader", Reader("somebody", None, served.reader.may_read))
+    tenant = await world.tenant(host)
+    job_id = await world.job(host, tenant.workspace_id, "in_progress")
+    token = tenant.token("viewer")
     for limit, status in (("MOST_STREAMS_OF_A_USER", 429), ("MOST_STREAMS", 503)):
         with monkeypatch.context() as patch:
             patch.setattr(live, limit, 2)
-            async with Client(served.url, job_id) as first, Client(served.url, job_id) as second:
+            async with Client(served.url, job_id, token) as first, Client(served.url, job_id, token) as second:
                 for each in (first, second):
                     await each.opened()
-                async with Client(served.url, job_id) as third:
+                async with Client(served.url, job_id, token) as third:
                     await third.done()
                     assert third.status == status
                 await first.cut()
@@ -503,8 +560,8 @@ class Writers:
         return self._open[number][0]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEPS, max_size=30))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=25))
 async def test_a_reader_ends_with_what_the_database_has_whoever_commits_when_and_whatever_breaks(
     dsn: str, unpolled: Served, host: asyncpg.Connection, steps: list[Step]
 ) -> None:
@@ -522,7 +579,7 @@ async def test_a_reader_ends_with_what_the_database_has_whoever_commits_when_and
                 case "workspace":
                     await host.execute("update workspaces set name = gen_random_uuid()::text")
                 case "poll":
-                    await unpolled.watched.poll()
+                    await unpolled.live.poll()
                 case "cut":
                     await client.cut()
                 case "connect":
@@ -532,8 +589,8 @@ async def test_a_reader_ends_with_what_the_database_has_whoever_commits_when_and
                     await writers.write(number, what)
         for number in range(3):
             await writers.end(number, commit=True)
-        await unpolled.watched.poll()
-        truth = lasting(await look(unpolled.pool, job_id))
+        await unpolled.live.poll()
+        truth = lasting((await read(unpolled, job_id))[0])
         # Who comes back makes the server look: those who stayed must not need that.
         for client in sorted(clients, key=lambda each: not each.connected):
             if not client.connected:
