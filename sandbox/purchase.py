@@ -130,6 +130,16 @@ async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Work
     return Workspace(workspace, auth_user)
 
 
+def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, str]:
+    """The headers of a delivery, as Polar sends them."""
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": delivery,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(delivery, at, payload),
+    }
+
+
 def buy(webhook_url: str, secret: str, workspace: Workspace) -> None:
     """Tells the webhook server, as Polar does, that the owner bought the addon.
 
@@ -153,13 +163,7 @@ def buy(webhook_url: str, secret: str, workspace: Workspace) -> None:
         "modified_at": None,
     }
     payload = json.dumps({"type": "subscription.active", "timestamp": now.isoformat(), "data": subscription})
-    delivery = f"demo_{uuid.uuid4().hex}"
-    headers = {
-        "Content-Type": "application/json",
-        "webhook-id": delivery,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(delivery, now, payload),
-    }
+    headers = signed(secret, f"demo_{uuid.uuid4().hex}", payload, now)
     request = urllib.request.Request(f"{webhook_url}/webhooks/polar", payload.encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:

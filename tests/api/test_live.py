@@ -316,20 +316,26 @@ async def test_a_version_of_another_process_gets_a_snapshot(served: Served, host
         await eventually(so(lambda: client.seen == ["snapshot", "snapshot"]))
 
 
-async def test_a_repository_that_leaves_before_the_job_begins_is_removed(
+async def test_repositories_that_leave_and_come_before_the_job_begins_are_followed(
     served: Served, host: asyncpg.Connection
 ) -> None:
     job_id = await create(host, served.pool, begun=False)
+    await shop.workspace(host, await shop.buyer(host), "octo/d")
+    await host.execute("update repositories set name = name")  # all of one transaction
+
+    async def listed(statement: str, expected: list[str]) -> None:
+        await host.execute(statement)
+        await client.shows(lambda view: [each["full_name"] for each in view["repositories"]] == expected)
+
+    named = "(select id from repositories where full_name = 'octo/{}')".format
     async with Client(served.url, job_id) as client:
-        await client.shows(lambda view: len(view["repositories"]) == 3)
-        await host.execute(
-            """
-            delete from workspace_repositories
-            where repository_id = (select id from repositories where full_name = 'octo/b')
-            """
-        )
-        await client.shows(lambda view: [each["full_name"] for each in view["repositories"]] == ["octo/a", "octo/c"])
+        await client.opened()
+        await listed(f"delete from workspace_repositories where repository_id = {named('b')}", ["octo/a", "octo/c"])
         assert client.seen[:2] == ["snapshot", "removed"]
+        await listed(
+            f"update workspace_repositories set repository_id = {named('d')} where repository_id = {named('c')}",
+            ["octo/a", "octo/d"],
+        )
 
 
 async def test_a_job_that_is_deleted_ends_its_streams(served: Served, host: asyncpg.Connection) -> None:
