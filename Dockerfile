@@ -10,9 +10,11 @@ COPY --from=install /venv /venv
 WORKDIR /app
 COPY *.py ./
 COPY activities/ activities/
+COPY api/ api/
 COPY budget/ budget/
 COPY embedding/ embedding/
 COPY github/ github/
+COPY notify/ notify/
 COPY polar/ polar/
 COPY schema/ schema/
 COPY store/ store/

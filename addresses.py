@@ -1,4 +1,4 @@
-"""Postgres' address in `DATABASE_URL`: whether it can be read for certain, and what of it may be shown.
+"""Addresses of servers in settings: whether they can be read for certain, and what of them may be shown.
 
 A password may hold any character, and one that is not percent-encoded moves the borders of the address: after
 `postgresql://u:pa/ss@host/db` a parser takes `u` for the host, `pa` for its port and `ss@host/db` for the database, and
@@ -6,7 +6,11 @@ quotes them in its errors. So an address is parsed only if nothing of its passwo
 """
 
 import re
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Literal, NamedTuple, get_args
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 _HOSTS = re.compile(r"(?:(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:,]*)(?::[0-9]{1,5})?(?:,|$))+")
 _PARAMETERS = frozenset(
@@ -75,6 +79,64 @@ def _parts(url: str) -> SplitResult:
     if not certain:
         raise _unreadable()
     return parts
+
+
+Tls = Literal["implicit", "required", "if_offered", "never"]
+
+
+class SmtpServer(NamedTuple):
+    """A mail server. `tls`: from the first byte, or by STARTTLS."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    tls: Tls
+
+
+def read_smtp(url: str) -> SmtpServer:
+    """Reads `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
+
+    A password goes over TLS only, unless `starttls` says otherwise. Raises `ValueError` without any part of `url`.
+    """
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+        options = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+    except ValueError:
+        raise _no_smtp() from None
+    certain = url.count("@") <= 1 and "#" not in url and parts.path in ("", "/")
+    if parts.scheme not in ("smtp", "smtps") or not host or not certain or port == 0 or options.keys() - {"starttls"}:
+        raise _no_smtp()
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    if bool(user) != bool(password):
+        raise ValueError("must have both a user and a password, or neither")
+    if parts.scheme == "smtps":
+        return SmtpServer(host, port or 465, user, password, "implicit")
+    [asked] = options.get("starttls", ["required" if user else "if_offered"])
+    tls: Tls
+    for tls in get_args(Tls)[1:]:
+        if tls == asked:
+            return SmtpServer(host, port or (587 if user else 25), user, password, tls)
+    raise ValueError("starttls must be required, if_offered or never")
+
+
+def check_sender(text: str) -> None:
+    """Raises `ValueError`, without any part of `text`, unless it is one e-mail address, with a name or without."""
+    try:
+        name, address = parseaddr(text)
+        Address(display_name=name, addr_spec=address)
+    except (MessageError, ValueError, IndexError):
+        address = ""
+    if "@" not in address or not text.isprintable():
+        raise ValueError("must be an e-mail address, as backfill@example.com or Backfill <backfill@example.com>")
+
+
+def _no_smtp() -> ValueError:
+    return ValueError(
+        "must be smtp://user:password@host:587 or smtps://user:password@host:465, with / ? # @ : [ ] % & of user and "
+        "password percent-encoded"
+    )
 
 
 def _unreadable() -> ValueError:

@@ -4,6 +4,8 @@ A command asks for the parts it needs with `load`, before it starts anything; wh
 that names every setting at fault in one line and never repeats a secret's value.
 """
 
+import base64
+import binascii
 import json
 import re
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -20,7 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from addresses import check_postgres
+from addresses import SmtpServer, check_postgres, check_sender, read_smtp
 from errors import BadInput
 
 
@@ -35,12 +37,19 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _exact_http_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
 def _postgres_url(value: str) -> str:
     check_postgres(value)
     return value
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ExactHttpUrl = Annotated[str, AfterValidator(_exact_http_url)]
+"""With its last slash, if it has one: it is asked as it stands."""
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 
 
@@ -257,6 +266,83 @@ class Api(_Part):
 
 def _text(secret: SecretStr | None) -> str | None:
     return (secret.get_secret_value().strip() or None) if secret else None
+
+
+def _smtp_url(value: str) -> str:
+    read_smtp(value)
+    return value
+
+
+def _mail_from(value: str) -> str:
+    check_sender(value)
+    return value
+
+
+class Mail(_Part):
+    """`SMTP_URL` is the mail server, `MAIL_FROM` whom e-mails come from; without a server none are sent.
+
+    `PUBLIC_URL` is where people reach the settings page that e-mails link to.
+    """
+
+    smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = Field(default=None, repr=False)
+    mail_from: Annotated[str, AfterValidator(_mail_from)] | None = None
+    public_url: HttpUrl | None = None
+
+    @model_validator(mode="after")
+    def _needs_a_sender(self) -> "Mail":
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("MAIL_FROM: missing, and SMTP_URL is set")
+        return self
+
+    @property
+    def server(self) -> SmtpServer | None:
+        return read_smtp(self.smtp_url) if self.smtp_url else None
+
+
+SECRET_BYTES = 24
+"""The least that Standard Webhooks allows."""
+
+
+class Notify(_Part):
+    """`NOTIFY_URL` is told of each job's beginning and end, signed with `NOTIFY_SECRET`; without it nobody is.
+
+    `NOTIFY_SECRET` may be several with commas between them: each signs. `NOTIFY_ALLOW_PRIVATE` allows `http://` and
+    addresses that are not of the public Internet.
+    """
+
+    notify_url: ExactHttpUrl | None = Field(default=None, repr=False)
+    notify_secret: SecretStr | None = None
+    notify_allow_private: bool = False
+
+    @field_validator("notify_secret")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        for each in _split(value):
+            try:
+                key = base64.b64decode(each.removeprefix("whsec_"), validate=True)
+            except (binascii.Error, ValueError):
+                key = b""
+            if len(key) < SECRET_BYTES:
+                raise ValueError(f"must be whsec_ and at least {SECRET_BYTES} random bytes in base64")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Notify":
+        if self.notify_url is None:
+            return self
+        if not self.secrets:
+            raise ValueError("NOTIFY_SECRET: missing, and NOTIFY_URL is set")
+        if not self.notify_allow_private and urlsplit(self.notify_url).scheme != "https":
+            raise ValueError("NOTIFY_URL: must be an https:// address, unless NOTIFY_ALLOW_PRIVATE is true")
+        return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return _split(self.notify_secret)
+
+
+def _split(value: SecretStr | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.get_secret_value().split(",") if part.strip()) if value else ()
 
 
 WorkerQueue = Literal["workflows", "recent", "historical"]

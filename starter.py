@@ -42,13 +42,14 @@ from messages import DataType, PartStatus
 from rows import ThreadTable
 from schema.migrate import migrate as migrate_database
 from schema.rights import check_rights
-from store import archive_reads, deliveries, embeddings, job_pauses, job_requests, job_signals, job_views
+from store import archive_reads, deliveries, embeddings, job_pauses, job_requests, job_signals, job_views, outbox
 from store.archive_reads import ArchiveView
 from store.database import Database
 from store.deliveries import Unprocessed
 from store.embeddings import Hit
 from store.job_requests import Actor
 from store.job_views import AddonView, JobSummary, JobView, RepositoryView, TypeView
+from store.outbox import Unsent
 
 INTERRUPTED = 130
 MOST_DAYS = 36_500
@@ -275,18 +276,23 @@ def _actor() -> Actor:
 
 
 @app.command(name="list")
-async def list_(*, unprocessed: Switch = False, json: Switch = False) -> int:
-    """List the latest jobs, newest first; or Polar's deliveries that could not be finished yet.
+async def list_(*, unprocessed: Switch = False, unsent: Switch = False, json: Switch = False) -> int:
+    """List the latest jobs, newest first; or Polar's deliveries that wait; or notifications that were not sent.
 
     Parameters
     ----------
     unprocessed
         List deliveries that wait to be tried again, oldest first, with what stands in their way.
+    unsent
+        List e-mails and calls of the host's webhook that wait or were given up, newest first, with what stands in
+        their way.
     json
         As JSON.
     """
     if unprocessed:
         return await _list_unprocessed(as_json=json)
+    if unsent:
+        return await _list_unsent(as_json=json)
     async with _database() as database, database.transaction() as connection:
         recent = await job_views.recent(connection, limit=LISTED)
     if json:
@@ -317,6 +323,16 @@ async def _list_unprocessed(*, as_json: bool) -> int:
         print(TypeAdapter(list[Unprocessed]).dump_json(waiting, indent=2).decode())
     else:
         _console().print(_table_of_deliveries(waiting) if waiting else "every delivery is finished")
+    return 0
+
+
+async def _list_unsent(*, as_json: bool) -> int:
+    async with _database() as database, database.transaction() as connection:
+        waiting = await outbox.unsent(connection, limit=LISTED)
+    if as_json:
+        print(TypeAdapter(list[Unsent]).dump_json(waiting, indent=2).decode())
+    else:
+        _console().print(_table_of_unsent(waiting) if waiting else "every notification is sent")
     return 0
 
 
@@ -796,6 +812,16 @@ def _table_of_deliveries(waiting: Sequence[Unprocessed]) -> Table:
         again = _date(each.next_attempt_at) if each.next_attempt_at else "at once"
         # What others wrote is no markup.
         row = (each.webhook_id, each.type, _date(each.received_at), str(each.attempts), again, each.error or "")
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _table_of_unsent(waiting: Sequence[Unsent]) -> Table:
+    table = Table("channel", "milestone", "workspace", "job", "since", "attempts", "next", "in the way", box=SIMPLE)
+    for each in waiting:
+        again = _date(each.next_attempt_at) if each.status == "pending" else "never"
+        what = (each.channel, each.milestone, each.workspace, each.job_id)
+        row = (*what, _date(each.created_at), str(each.attempts), again, each.error or "")
         table.add_row(*map(Text, row))
     return table
 

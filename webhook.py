@@ -1,7 +1,8 @@
 """The HTTP server: takes Polar's webhooks in, and serves the status API. `python webhook.py`; settings: see the README.
 
 A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
-tells Temporal. The API (`api.server`) has connections of its own: however many ask it, deliveries are kept.
+tells Temporal. `notify.sender` tells people and the host what becomes of jobs. The API (`api.server`) has
+connections of its own: however many ask it, deliveries are kept.
 Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
@@ -26,6 +27,10 @@ from api.access import Access
 from api.live import MOST_STREAMS, LiveJobs
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from errors import BackfillError, BadInput, Unreachable
+from notify.channel import Channel
+from notify.host_webhook import HostWebhook
+from notify.mail import Mail
+from notify.sender import Sender
 from polar import events
 from polar.inbox import Inbox
 from polar.signature import Signatures
@@ -40,6 +45,7 @@ KEEP_SECONDS = 5.0
 READY_SECONDS = 2.0
 SHUTDOWN_SECONDS = 10.0
 API_CONNECTIONS = 5
+SENDER_CONNECTIONS = 4
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -149,6 +155,26 @@ def access_to_api(setting: settings.Api) -> Access:
     return Access(UserTokens(setting.jwt_secret, keys), ServiceToken(setting.service_token))
 
 
+def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
+    """The ways to the world outside that are set; one that is not is off, and the log says so."""
+    channels: list[Channel] = []
+    if mail.smtp_url and mail.server and mail.mail_from:
+        for secret in (mail.smtp_url, mail.server.password or ""):
+            logs.register_secret(secret)
+        channels.append(Mail(mail.server, mail.mail_from, mail.public_url))
+        if mail.public_url is None:
+            log.warning("e-mails have no links: PUBLIC_URL is not set")
+    else:
+        log.info("e-mail is off: SMTP_URL is not set")
+    if notify.notify_url:
+        for secret in (notify.notify_url, *notify.secrets):
+            logs.register_secret(secret)
+        channels.append(HostWebhook(notify.notify_url, notify.secrets, allow_private=notify.notify_allow_private))
+    else:
+        log.info("the webhook to the host is off: NOTIFY_URL is not set")
+    return channels
+
+
 async def serve(stop: asyncio.Event) -> None:
     """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
@@ -159,9 +185,11 @@ async def serve(stop: asyncio.Event) -> None:
     for secret in (setting, *signatures.secrets):
         logs.register_secret(secret)
     access = access_to_api(callers)
+    mail, notify = settings.load(settings.Mail), settings.load(settings.Notify)
     async with (
         Database(at.database_url) as database,
         Database(at.database_url, size=API_CONNECTIONS) as reading,
+        Database(at.database_url, size=SENDER_CONNECTIONS) as sending,
     ):
         async with database.transaction() as connection:
             await check_rights(connection)
@@ -194,6 +222,7 @@ async def serve(stop: asyncio.Event) -> None:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))
                 loops.create_task(live.run(stop))
+                loops.create_task(Sender(sending, notification_channels(mail, notify)).run(stop))
         finally:
             await runner.cleanup()
         log.info("stopped")

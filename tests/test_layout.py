@@ -51,7 +51,7 @@ def test_production_does_not_know_the_sandbox(module: str) -> None:
     assert not imported(ROOT / f"{module}.py") & {"sandbox", "tests", "bench"}
 
 
-@pytest.mark.parametrize("package", ["github", "embedding", "store", "schema", "budget"])
+@pytest.mark.parametrize("package", ["github", "embedding", "notify", "store", "schema", "budget"])
 def test_lower_packages_know_no_programs_and_no_settings(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert not imported(path) & {"worker", "starter", "webhook", "reconciler", "settings", "temporal"}, path

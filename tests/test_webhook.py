@@ -430,6 +430,8 @@ class TestSettings:
             ("PORT", "http", 2),
             ("PORT", "70000", 2),
             ("LOG_FORMAT", "xml", 2),
+            ("SMTP_URL", "smtp://hunter2", 2),
+            ("NOTIFY_URL", "http://hunter2", 2),
             ("DATABASE_URL", f"postgresql://nobody:hunter2@{LOOPBACK}:1/nowhere", 3),
         ],
     )

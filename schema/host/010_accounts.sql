@@ -34,6 +34,7 @@ create table workspace_members (
   workspace_id uuid not null references workspaces (id) on delete cascade,
   user_id uuid not null references app_users (id),
   role text not null check (role in ('owner', 'admin', 'editor', 'viewer')),
+  notifications_enabled boolean,
   unique (workspace_id, user_id)
 );
 

@@ -3,7 +3,7 @@
 TABLES = """
 app_users: id uuid, auth_user_id uuid, email
 workspaces: id uuid, name, slug, owner_id uuid, tier, data_retention_days integer, settings jsonb, is_active boolean
-workspace_members: workspace_id uuid, user_id uuid, role
+workspace_members: workspace_id uuid, user_id uuid, role, notifications_enabled boolean
 workspace_repositories: workspace_id uuid, repository_id uuid
 subscriptions: id uuid, user_id uuid, tier, status, polar_customer_id, polar_subscription_id
 repositories: id uuid, github_id bigint, owner, name, full_name, is_private boolean, is_archived boolean,
@@ -81,6 +81,9 @@ github_requests: id uuid, at timestamptz, account, resource, operation, reposito
   points integer, seconds double precision
 github_prices: operation, factor double precision, learned_at timestamptz
 github_availability: server, state jsonb, updated_at timestamptz
+notification_outbox: id uuid, channel, milestone, backfill_job_id uuid, job_attempt integer, user_id uuid,
+  content jsonb, status, attempts integer, created_at timestamptz, next_attempt_at timestamptz,
+  leased_until timestamptz, ended_at timestamptz, error
 """
 
 KEYS = """
@@ -116,6 +119,7 @@ github_reservations: id
 github_requests: id
 github_prices: operation
 github_availability: server
+notification_outbox: id; backfill_job_id, job_attempt, milestone, channel
 """
 
 

@@ -1,0 +1,155 @@
+"""Sends what stands in the outbox, each channel for itself, until it is sent, unwanted or too old."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Literal
+
+import structlog
+
+import logs
+from errors import PartOver, RetryLater, RetryNow
+from notify.channel import SEND_SECONDS, Channel
+from store import outbox
+from store.database import Connection, Database
+from store.outbox import Outgoing
+
+LOOK = 1.0
+"""Seconds between two looks for messages that are due."""
+AT_ONCE = 4
+"""Messages of a channel that a process sends at the same time."""
+LEASE = timedelta(seconds=3 * SEND_SECONDS)
+"""After this another sender takes a message whose sender was killed. Longer than sending it and writing that down."""
+FIRST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(hours=1)
+GIVEN_UP_AFTER = timedelta(days=3)
+"""A message that is older is worth nothing: whoever switches e-mail on gets none of months ago."""
+KEPT = timedelta(days=90)
+TIDY = 60.0
+"""Seconds between two looks for messages that are too old."""
+
+log = structlog.get_logger(__name__)
+
+
+def pause(attempts: int) -> timedelta:
+    """How long a message waits after that many attempts: doubling up to an hour, give or take a quarter.
+
+    By chance, so that messages that failed together are not sent together again.
+    """
+    return min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE) * random.uniform(0.75, 1.25)
+
+
+class Sender:
+    """Any number of processes may run one, with channels of their own.
+
+    Messages of a channel that a process does not have wait for one that has it, until they are too old.
+    """
+
+    def __init__(self, database: Database, channels: Sequence[Channel]) -> None:
+        self._database = database
+        self._channels = channels
+        self._not_before = dict.fromkeys((each.name for each in channels), datetime.min.replace(tzinfo=UTC))
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sends until `stop`; what is being sent then is sent to its end."""
+        self._stop = stop
+        async with asyncio.TaskGroup() as loops:
+            for channel in self._channels:
+                loops.create_task(self._repeat(partial(self._send_all, channel), LOOK))
+            loops.create_task(self._repeat(self.tidy, TIDY))
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        trouble = False
+        while not self._stop.is_set():
+            try:
+                await work()
+                trouble = False
+            except RetryNow as error:
+                if not trouble:
+                    log.warning("notifications wait for Postgres", error=error.message)
+                trouble = True
+            except Exception:
+                # The server goes on with everything else.
+                if not trouble:
+                    log.exception("notifications cannot be sent")
+                trouble = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), seconds)
+
+    async def _send_all(self, channel: Channel) -> None:
+        while not self._stop.is_set() and await self.send_due(channel):
+            pass
+
+    async def send_due(self, channel: Channel) -> int:
+        """Sends some messages that are due; answers how many it took. Raises `RetryNow` if Postgres does not answer."""
+        if channel.over or datetime.now(UTC) < self._not_before[channel.name]:
+            return 0
+        async with self._database.transaction() as connection:
+            claimed = await outbox.claim(connection, channel.name, limit=AT_ONCE, lease=LEASE)
+        done = await asyncio.gather(*(self._send(channel, each) for each in claimed), return_exceptions=True)
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+        return len(claimed)
+
+    async def tidy(self) -> None:
+        """Gives up messages that are too old, and forgets those that ended long ago."""
+        async with self._database.transaction() as connection:
+            if expired := await outbox.expire(connection, GIVEN_UP_AFTER):
+                log.warning("notifications were too old to be sent", messages=expired)
+            await outbox.forget(connection, KEPT)
+
+    async def _send(self, channel: Channel, message: Outgoing) -> None:
+        with structlog.contextvars.bound_contextvars(
+            channel=channel.name,
+            message=message.id,
+            job=message.milestone.job_id,
+            milestone=message.milestone.status,
+            attempts=message.attempts,
+        ):
+            try:
+                await channel.send(message)
+            except PartOver as error:
+                await self._close(message, error)
+            except RetryLater as error:
+                self._not_before[channel.name] = error.at
+                await self._postpone(message, max(pause(message.attempts), error.at - datetime.now(UTC)), str(error))
+            except RetryNow as error:
+                await self._postpone(message, pause(message.attempts), str(error))
+            except Exception as error:
+                # A bug must not hold up other messages; this one is tried again, maybe by a release without it.
+                log.exception("a notification could not be written")
+                await self._postpone(message, pause(message.attempts), f"{type(error).__name__}: {error}")
+            else:
+                await self._record(lambda connection: outbox.sent(connection, message))
+                log.info("notification sent")
+
+    async def _close(self, message: Outgoing, error: PartOver) -> None:
+        status: Literal["off", "given_up"] = "off" if error.code == "unwanted" else "given_up"
+        reason = logs.redact(str(error))
+        log.log(logging.INFO if status == "off" else logging.WARNING, f"notification {status}", reason=reason)
+        await self._record(lambda connection: outbox.close(connection, message, status, reason))
+
+    async def _postpone(self, message: Outgoing, wait: timedelta, reason: str) -> None:
+        reason = logs.redact(reason)
+        log.warning("notification postponed", reason=reason, seconds=round(wait.total_seconds()))
+        await self._record(lambda connection: outbox.postpone(connection, message, wait, reason))
+
+    async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
+        """Writes down what came of a message. While Postgres is away, nobody else takes it: so it is written later."""
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    await write(connection)
+                return
+            except RetryNow as error:
+                if self._stop.is_set():
+                    log.warning("what came of a notification is not written down", error=error.message)
+                    return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK)
