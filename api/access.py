@@ -58,8 +58,8 @@ class Access:
         `host`: the service's token may stand in `X-API-Key`, where the host's own client puts it.
         Raises a `Refusal`: 401, or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
         """
-        token = _bearer(request) or (request.headers.get("X-API-Key", "") if host else "")
-        if self._service.matches(token):
+        token = _bearer(request)
+        if self._service.matches(token) or (host and self._service.matches(request.headers.get("X-API-Key", ""))):
             caller = Caller(None, request.remote)
         else:
             verified = await self._users.verify(token) if token else Rejected("there is none")

@@ -61,6 +61,4 @@ def _quoted(value: object) -> str:
 
 
 def _cut(text: str) -> str:
-    # A body may hold half a surrogate pair as a field's name, which no answer in UTF-8 can repeat.
-    text = text.encode("ascii", "backslashreplace").decode()
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."

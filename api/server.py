@@ -9,6 +9,7 @@ from aiohttp import web
 
 from api.access import Access
 from api.answers import Refusal, error
+from api.host_routes import HostRoutes
 from api.jobs import Jobs
 from api.limits import ANSWER_SECONDS
 from api.openapi import Description, describe
@@ -42,7 +43,8 @@ def application(
     more: Sequence[Route] = (),
 ) -> web.Application:
     """To be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser."""
-    routes = [*Workspaces(database, hurry).routes, *Jobs(database, hurry).routes, *more]
+    parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
+    routes = [*(route for part in parts for route in part.routes), *more]
     description = Description(describe([*routes, _openapi(_nothing)], PREFIX))
     routes.append(_openapi(description.get))
     crossing = _Origins(origins)

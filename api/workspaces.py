@@ -94,10 +94,10 @@ class Workspaces:
         return read(request, Notifications(notifications=listed, next=after))
 
 
-def allowed_days(wanted: int | None, bought: int | None) -> int:
-    """Raises `BadInput` where more days are wanted than were bought."""
+def allowed_days(wanted: int | None, bought: int | None, *, field: str = "retention_days") -> int:
+    """Raises `BadInput`, which names `field`, where more days are wanted than were bought."""
     if bought is None:
-        raise BadInput("retention_days", "no active add-on pays for a backfill of this workspace")
+        raise BadInput(field, "no active add-on pays for a backfill of this workspace")
     if wanted is not None and wanted > bought:
-        raise BadInput("retention_days", f"{wanted} days are more than the {bought} that were bought")
+        raise BadInput(field, f"{wanted} days are more than the {bought} that were bought")
     return wanted or bought

@@ -30,6 +30,8 @@ class Seen:
     workspace_id: UUID
     role: Role
     job_id: UUID | None = None
+    days_bought: int | None = None
+    """The most days that an active add-on of its owner grants; None: there is none, or it was not asked for."""
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
@@ -52,3 +54,28 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
         user_id,
     )
     return Seen(row["id"], row["role"], job_id) if row and row["role"] else None
+
+
+async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
+    """The active workspaces with this repository that an auth user may see: those he may change first, by the most days
+    that were bought."""
+    rows = await connection.fetch(
+        f"""
+        select * from (
+            select workspaces.id as workspace_id, {_ROLE} as role, (
+                select max(addon.retention_days)
+                from app_users owner join subscription_addons addon on addon.user_id = owner.auth_user_id
+                where owner.id = workspaces.owner_id and addon_type = 'extended_data_retention' and status = 'active'
+            ) as days_bought
+            from repositories
+            join workspace_repositories on repository_id = repositories.id
+            join workspaces on workspaces.id = workspace_repositories.workspace_id {_MEMBER}
+            where lower(full_name) = lower($1) and coalesce(workspaces.is_active, true)
+        ) seen
+        where role is not null
+        order by role in ('owner', 'admin') desc, days_bought desc nulls last, workspace_id
+        """,
+        full_name,
+        user_id,
+    )
+    return [Seen(**dict(row)) for row in rows]

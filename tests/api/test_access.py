@@ -21,6 +21,8 @@ ROUTES = {
     "POST /api/workspaces/{workspace}/backfills": ("completed", 202),
     "POST /api/backfills/{job}/retry": ("failed", 202),
     "POST /api/backfills/{job}/cancel": ("in_progress", 202),
+    "GET /api/backfill/status/{job}": ("completed", 200),
+    "POST /api/backfill/cancel/{job}": ("in_progress", 200),
 }
 """The status of the job that each is tried on, and what those get who may."""
 
@@ -96,3 +98,16 @@ async def test_the_present_owner_counts(api: Api, host: asyncpg.Connection) -> N
 async def test_an_app_users_id_is_not_an_auth_users_id(api: Api, tenant: Tenant) -> None:
     path = f"/api/workspaces/{tenant.workspace_id}/backfill"
     assert (await api.ask("GET", path, token=world.user_token(tenant.owner.app_user_id))).status == 404
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_the_host_s_old_trigger_is_for_those_who_may_change(
+    api: Api, host: asyncpg.Connection, tenant: Tenant, caller: str
+) -> None:
+    jobs = await host.fetchval("select count(*) from workspace_backfill_jobs")
+    token = None if caller == "nobody" else tenant.token(caller)
+    wanted = {"repository": "octo/moon", "days": 90}
+    answer = await api.ask("POST", "/api/backfill/trigger", token=token, json=wanted)
+    refused = {"nobody": 401, "stranger": 404}.get(caller, 403)
+    assert answer.status == (202 if caller in CHANGERS else refused), answer.text
+    assert await host.fetchval("select count(*) from workspace_backfill_jobs") == jobs + (caller in CHANGERS)
