@@ -13,10 +13,10 @@ from api.answers import Refusal, answer, not_found, read
 from api.models import Backfill, HostData, HostJob, HostTimestamps, HostTrigger
 from api.requests import json_of
 from api.routes import Route
-from api.workspaces import allowed_days
+from errors import BadInput
 from messages import TERMINAL_JOB_STATUSES, JobStatus
 from store import job_requests, membership
-from store.database import Database
+from store.database import Connection, Database
 
 _STATUSES: dict[JobStatus, str] = {
     "pending": "queued",
@@ -75,14 +75,7 @@ class HostRoutes:
             allowed = [each for each in found if each.role in CHANGING]
             if not allowed:
                 raise Refusal(403, "forbidden", "your role in its workspace may see its backfills, and not change them")
-            chosen = allowed[0]
-            job_id = await job_requests.ask_for(
-                connection,
-                workspace=str(chosen.workspace_id),
-                retention_days=allowed_days(wanted.days, chosen.days_bought, field="days"),
-                repositories=[wanted.repository],
-                requested_by="api",
-            )
+            job_id = await _ask(connection, request, str(allowed[0].workspace_id), wanted)
         self._hurry()
         return answer(_as_host(await jobs.look(self._database, job_id)), 202)
 
@@ -95,9 +88,24 @@ class HostRoutes:
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         async with self._database.transaction() as connection:
             seen = await access.job(connection, request, change=True)
-            await job_requests.ask_to_stop(connection, str(seen.job_id))
+            await job_requests.ask_to_stop(connection, str(seen.job_id), actor=request[CALLER].actor("host"))
         self._hurry()
         return answer(_as_host(await jobs.look(self._database, str(seen.job_id))))
+
+
+async def _ask(connection: Connection, request: web.Request, workspace_id: str, wanted: HostTrigger) -> str:
+    try:
+        return await job_requests.ask_for(
+            connection,
+            workspace=workspace_id,
+            actor=request[CALLER].actor("host"),
+            retention_days=wanted.days,
+            repositories=[wanted.repository],
+        )
+    except BadInput as wrong:
+        if wrong.name != "retention_days":
+            raise
+        raise BadInput("days", wrong.message.removeprefix("retention_days: ")) from None
 
 
 def _as_host(job: Backfill) -> HostJob:

@@ -1,18 +1,22 @@
 """Routes of one job: how it stands, and to have it tried again, paused, resumed, or canceled."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from api import access
 from api.access import CALLER
 from api.answers import answer, not_found, read
 from api.models import Accepted, Backfill, Retry
 from api.requests import json_of
-from api.routes import Route
+from api.routes import Handler, Route
 from errors import BadInput
 from store import job_requests, job_views
-from store.database import Database
+from store.database import Connection, Database
+from store.job_requests import Actor
+from store.job_views import JobSummary
 
 MOVING = frozenset({"as_of", "eta"})
 """Fields of a job that change while none of its rows does."""
@@ -37,21 +41,12 @@ class Jobs:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        accepted = {202: Accepted}
         return (
             Route("GET", "/backfills/{job_id}", self.get, "One job", {200: Backfill, 304: None}),
-            Route(
-                "POST",
-                "/backfills/{job_id}/retry",
-                self.retry,
-                "Try again what failed or was canceled of a job",
-                accepted,
-                body=Retry,
-                errors=frozenset({403, 409}),
-            ),
-            Route(
-                "POST", "/backfills/{job_id}/cancel", self.cancel, "Stop a job", accepted, errors=frozenset({403, 409})
-            ),
+            _change("retry", self.retry, "Try again what failed or was canceled of a job", body=Retry),
+            _change("pause", self.pause, "Stop a job at the end of a page, until it is resumed"),
+            _change("resume", self.resume, "Let a paused job go on where it stood"),
+            _change("cancel", self.cancel, "End a job; what it stored stays"),
         )
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -73,9 +68,29 @@ class Jobs:
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job_id}), 202)
 
+    async def pause(self, request: web.Request) -> web.StreamResponse:
+        return await self._change(request, job_requests.pause)
+
+    async def resume(self, request: web.Request) -> web.StreamResponse:
+        return await self._change(request, job_requests.resume)
+
     async def cancel(self, request: web.Request) -> web.StreamResponse:
+        return await self._change(request, job_requests.ask_to_stop)
+
+    async def _change(self, request: web.Request, change: "_Change") -> web.StreamResponse:
         async with self._database.transaction() as connection:
             seen = await access.job(connection, request, change=True)
-            job = await job_requests.ask_to_stop(connection, str(seen.job_id), actor=request[CALLER].actor())
+            job = await change(connection, str(seen.job_id), actor=request[CALLER].actor())
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job.id}), 202)
+
+
+class _Change(Protocol):
+    """One of `job_requests` that needs no more than the job and who asks."""
+
+    async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
+
+
+def _change(what: str, handler: Handler, summary: str, body: type[BaseModel] | None = None) -> Route:
+    errors = frozenset({403, 409})
+    return Route("POST", f"/backfills/{{job_id}}/{what}", handler, summary, {202: Accepted}, body=body, errors=errors)

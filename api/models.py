@@ -156,7 +156,9 @@ class Backfill(Out):
     started_at: datetime | None
     completed_at: datetime | None
     cancel_requested_at: datetime | None
-    paused_at: datetime | None = None
+    paused_at: datetime | None
+    retries_waiting: int
+    """Retries that were asked for while it runs: each is an attempt of its own, once this one has ended."""
     error_message: str | None
     as_of: datetime
     eta: datetime | None

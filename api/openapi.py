@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.models import Error
+from api.requests import KEY
 from api.routes import Route
 
 VERSION = "1.0.0"
@@ -60,7 +61,7 @@ def describe(routes: Sequence[Route], prefix: str) -> dict[str, Any]:
 
 
 def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    parameters = [
+    parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
         for name in _NAMES.findall(route.path)
     ]
@@ -70,6 +71,9 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
             {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": its}
             for name, its in schema["properties"].items()
         ]
+    if route.repeatable:
+        key = {"type": "string", "pattern": f"^{KEY}$"}
+        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     operation: dict[str, Any] = {
         "summary": route.summary,
         "security": _SECURITY[route.security],

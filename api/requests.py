@@ -1,5 +1,6 @@
 """What comes in: JSON bodies and query parameters as pydantic models. What is wrong is a 400 that names it."""
 
+import re
 from typing import TypeVar
 
 from aiohttp import web
@@ -12,6 +13,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 NAMED = 5
 """Problems of one request that are named."""
 QUOTED = 60
+KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
@@ -22,6 +24,14 @@ async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
     if request.content_type != "application/json" or request.headers.get("Content-Encoding", "identity") != "identity":
         raise Refusal(415, "unsupported_media_type", "the body must be application/json, and not compressed")
     return _valid(model, body)
+
+
+def key_of(request: web.Request) -> str | None:
+    """`Idempotency-Key`, if there is one. Raises a `Refusal`."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(KEY, key):
+        raise Refusal(400, "bad_input", "Idempotency-Key: must be 1 to 255 visible characters of ASCII")
+    return key
 
 
 def query_of(request: web.Request, model: type[ModelT]) -> ModelT:

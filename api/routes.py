@@ -25,6 +25,8 @@ class Route:
     query: type[BaseModel] | None = None
     errors: frozenset[int] = frozenset()
     security: Security = "bearer"
+    repeatable: bool = False
+    """With the same `Idempotency-Key` it is done once."""
     streams: bool = False
     """It answers as long as the caller listens: no time limit, and `text/event-stream`."""
 

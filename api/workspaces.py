@@ -8,10 +8,10 @@ from api import access, jobs
 from api.access import CALLER
 from api.answers import Refusal, answer, read
 from api.models import Accepted, Backfill, Notification, Notifications, NotificationsPage, Trigger
-from api.requests import json_of, query_of
+from api.requests import json_of, key_of, query_of
 from api.routes import Route
 from errors import BadInput
-from store import addons, job_requests, job_views, notification_lists
+from store import job_requests, job_views, notification_lists
 from store.database import Database
 
 
@@ -40,6 +40,7 @@ class Workspaces:
                 {202: Accepted},
                 body=Trigger,
                 errors=frozenset({403}),
+                repeatable=True,
             ),
             Route(
                 "GET",
@@ -64,14 +65,13 @@ class Workspaces:
         wanted = await json_of(request, Trigger)
         async with self._database.transaction() as connection:
             seen = await access.workspace(connection, request, change=True)
-            bought = await addons.days_bought(connection, seen.workspace_id)
-            days = allowed_days(wanted.retention_days, bought)
             job_id = await job_requests.ask_for(
                 connection,
                 workspace=str(seen.workspace_id),
-                retention_days=days,
+                retention_days=wanted.retention_days,
                 repositories=wanted.repositories or (),
                 data_types=wanted.data_types or (),
+                idempotency_key=key_of(request),
                 actor=request[CALLER].actor(),
             )
         self._hurry()
@@ -92,12 +92,3 @@ class Workspaces:
         after = str(shown[-1].place) if len(rows) > page.limit else None
         listed = [Notification.model_validate(each) for each in shown]
         return read(request, Notifications(notifications=listed, next=after))
-
-
-def allowed_days(wanted: int | None, bought: int | None, *, field: str = "retention_days") -> int:
-    """Raises `BadInput`, which names `field`, where more days are wanted than were bought."""
-    if bought is None:
-        raise BadInput(field, "no active add-on pays for a backfill of this workspace")
-    if wanted is not None and wanted > bought:
-        raise BadInput(field, f"{wanted} days are more than the {bought} that were bought")
-    return wanted or bought

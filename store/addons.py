@@ -271,19 +271,3 @@ async def update_retention(connection: Connection, owner: UUID | None) -> None:
         """,
         owner,
     )
-
-
-async def days_bought(connection: Connection, workspace_id: UUID) -> int | None:
-    """The most days that an active add-on of the workspace's owner grants; None: there is none."""
-    days: int | None = await connection.fetchval(
-        """
-        select max(addon.retention_days)
-        from workspaces
-        join app_users on app_users.id = workspaces.owner_id
-        join subscription_addons addon on addon.user_id = app_users.auth_user_id
-        where workspaces.id = $1 and addon_type = $2 and addon.status = 'active'
-        """,
-        workspace_id,
-        EXTENDED_DATA_RETENTION,
-    )
-    return days

@@ -20,6 +20,8 @@ ROUTES = {
     "GET /api/backfills/{job}": ("completed", 200),
     "POST /api/workspaces/{workspace}/backfills": ("completed", 202),
     "POST /api/backfills/{job}/retry": ("failed", 202),
+    "POST /api/backfills/{job}/pause": ("in_progress", 202),
+    "POST /api/backfills/{job}/resume": ("in_progress", 202),
     "POST /api/backfills/{job}/cancel": ("in_progress", 202),
     "GET /api/backfill/status/{job}": ("completed", 200),
     "POST /api/backfill/cancel/{job}": ("in_progress", 200),

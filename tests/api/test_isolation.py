@@ -120,7 +120,7 @@ def requests(its: Made) -> list[tuple[str, str, dict[str, Any]]]:
     reads = [f"{of_workspace}/backfill", f"{of_workspace}/notifications"]
     reads += [f"/api/{kind}/{job}" for job in its.jobs for kind in ("backfills", "backfill/status")]
     writes = [f"{of_workspace}/backfills", "/api/backfill/trigger"]
-    writes += [f"/api/backfills/{job}/{what}" for job in its.jobs for what in ("retry", "cancel")]
+    writes += [f"/api/backfills/{job}/{what}" for job in its.jobs for what in ("retry", "pause", "resume", "cancel")]
     writes += [f"/api/backfill/cancel/{job}" for job in its.jobs]
     bodies = {"/api/backfill/trigger": {"repository": "octo/rocket"}}
     return [("GET", path, {}) for path in reads] + [("POST", path, {"json": bodies.get(path, {})}) for path in writes]

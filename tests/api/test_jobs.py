@@ -247,6 +247,55 @@ class TestControl:
         assert job["status"] == "canceled" or "cancel_requested_at" in job["metadata"]
         assert len(api.hurried) == hurried + 1
 
+    async def test_pause_and_resume(self, api: Api, host: asyncpg.Connection, tenant: Tenant) -> None:
+        job_id = await world.job(host, tenant.workspace_id, "in_progress")
+        path, token = f"/api/backfills/{job_id}", tenant.token("admin")
+        for _ in range(2):
+            paused = await api.ask("POST", f"{path}/pause", token=token)
+            assert (paused.status, paused.json) == (202, {"job_id": job_id})
+        shown = (await api.ask("GET", path, token=token)).json
+        assert (shown["status"], shown["paused_at"] is None, shown["eta"]) == ("in_progress", False, None)
+        assert (await api.ask("POST", f"{path}/resume", token=token)).status == 202
+        assert (await api.ask("GET", path, token=token)).json["paused_at"] is None
+
+    async def test_who_asked_when_and_from_where_is_kept(
+        self, api: Api, host: asyncpg.Connection, tenant: Tenant
+    ) -> None:
+        job_id = await world.job(host, tenant.workspace_id, "in_progress")
+        await api.ask("POST", f"/api/backfills/{job_id}/pause", token=tenant.token("admin"))
+        await api.ask("POST", f"/api/backfill/cancel/{job_id}", token=SERVICE)
+        pause, cancel = (await stored(host, job_id))["metadata"]["audit"]
+        admin = tenant.people["admin"].auth_user_id
+        assert (pause["action"], pause["who"], pause["source"]) == ("pause", f"user:{admin}", "api")
+        assert (cancel["action"], cancel["who"], cancel["source"]) == ("cancel", "service", "host")
+        assert (pause["address"], cancel["address"]) == ("127.0.0.1", "127.0.0.1")
+
+    @pytest.mark.parametrize("what", ["pause", "resume", "cancel", "retry"])
+    async def test_what_cannot_be_done_now_is_a_conflict(
+        self, api: Api, host: asyncpg.Connection, tenant: Tenant, what: str
+    ) -> None:
+        job_id = await world.job(host, tenant.workspace_id, "completed")
+        for data_type in DATA_TYPES:
+            for repository in ("octo/rocket", "octo/moon"):
+                await sweep(host, job_id, repository, data_type, status="completed")
+        answer = await api.ask("POST", f"/api/backfills/{job_id}/{what}", token=SERVICE)
+        assert (answer.status, answer.json["error"]["code"]) == (409, "conflict")
+        assert answer.json["error"]["message"]
+
+    async def test_a_trigger_with_the_same_key_is_the_same_job(
+        self, api: Api, host: asyncpg.Connection, tenant: Tenant
+    ) -> None:
+        other = await world.tenant(host)
+        asked = []
+        for workspace, key in ((tenant, "one"), (tenant, "one"), (tenant, "two"), (other, "one")):
+            path = f"/api/workspaces/{workspace.workspace_id}/backfills"
+            headers = {"Idempotency-Key": key}
+            asked.append((await api.ask("POST", path, token=SERVICE, json={}, headers=headers)).json["job_id"])
+        assert asked[0] == asked[1]
+        assert len({*asked}) == 3
+        bad = await api.ask("POST", path, token=SERVICE, json={}, headers={"Idempotency-Key": "a b"})
+        assert bad.status == 400
+
 
 class TestNotifications:
     """In-app notifications, each reader his own."""
