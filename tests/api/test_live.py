@@ -25,7 +25,6 @@ from api.live import LiveJobs
 from api.tokens import ServiceToken, UserTokens
 from messages import DataType, Pace
 from sandbox.ports import LOOPBACK
-from sandbox.postgres import Postgres
 from store import job_requests, transitions
 from store.database import Database
 from tests import shop
@@ -36,21 +35,9 @@ DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
 
 
 @pytest.fixture(scope="module")
-async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    async with shop.database(postgres, migrated_template) as dsn:
-        yield dsn
-
-
-@pytest.fixture(scope="module")
-async def pool(dsn: str) -> AsyncIterator[Database]:
-    async with Database(dsn) as pool:
+async def pool(database: str) -> AsyncIterator[Database]:
+    async with Database(database) as pool:
         yield pool
-
-
-@pytest.fixture
-async def host(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    async with shop.emptied(dsn) as connection:
-        yield connection
 
 
 @dataclass
@@ -569,10 +556,10 @@ class Writers:
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=25))
 async def test_a_reader_ends_with_what_the_database_has_whoever_commits_when_and_whatever_breaks(
-    dsn: str, unpolled: Served, host: asyncpg.Connection, steps: list[Step]
+    database: str, unpolled: Served, host: asyncpg.Connection, steps: list[Step]
 ) -> None:
     job_id = await create(host, unpolled.pool, *NAMES)
-    writers = Writers(dsn, job_id)
+    writers = Writers(database, job_id)
     async with Client(unpolled.url, job_id) as first, Client(unpolled.url, job_id) as second:
         clients = (first, second)
         for what, number in steps:
