@@ -15,6 +15,7 @@ COPY budget/ budget/
 COPY embedding/ embedding/
 COPY github/ github/
 COPY notify/ notify/
+COPY payloads/ payloads/
 COPY polar/ polar/
 COPY schema/ schema/
 COPY store/ store/

@@ -231,6 +231,19 @@ class Webhook(_Part):
     port: int = Field(default=8080, ge=0, le=65_535)
 
 
+def _origins(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+    for origin in origins:
+        if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin):
+            raise ValueError("must be origins like https://app.example.com, comma-separated, in lower case")
+    return origins
+
+
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
+
+
 class Api(_Part):
     """Who may call the status API: users by tokens of the host's Supabase project, the service by its own token.
 
@@ -240,18 +253,7 @@ class Api(_Part):
     supabase_url: HttpUrl | None = None
     supabase_jwt_secret: SecretStr | None = None
     backfill_api_token: SecretStr | None = None
-    api_allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-
-    @field_validator("api_allowed_origins", mode="before")
-    @classmethod
-    def _origins(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
-        for origin in origins:
-            if not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin):
-                raise ValueError("must be origins like https://app.example.com, comma-separated, in lower case")
-        return origins
+    api_allowed_origins: Origins = ()
 
     @property
     def jwt_secret(self) -> str | None:
@@ -373,6 +375,107 @@ class Worker(_Part):
         if not queues or not queues <= {*WORKER_QUEUES}:
             raise ValueError(f"must be one or more of {', '.join(WORKER_QUEUES)}, comma-separated")
         return tuple(each for each in WORKER_QUEUES if each in queues)
+
+
+_PLAIN = "plain"
+_KEY_BYTES = 32  # AES-256
+
+
+def _payload_keys(setting: str) -> dict[str, bytes]:
+    """By id, in the setting's order; `plain` has none. Raises `ValueError`, which repeats no key."""
+    keys: dict[str, bytes] = {}
+    for entry in (part.strip() for part in setting.split(",")):
+        key_id, separator, text = entry.partition(":")
+        if entry == _PLAIN and not keys:
+            keys[_PLAIN] = b""
+            continue
+        if not separator or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key_id) or key_id == _PLAIN:
+            raise ValueError("must be id:key, comma-separated, with ids of letters, digits, - _ and . (or plain first)")
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise ValueError(
+                f"the key of id {key_id} must be 32 bytes in base64, as `openssl rand -base64 32` makes them"
+            )
+        if key_id in keys:
+            raise ValueError(f"has two keys of id {key_id}")
+        keys[key_id] = key
+    if keys.keys() == {_PLAIN}:
+        raise ValueError("has no key: leave it empty")
+    return keys
+
+
+class Payloads(_Part):
+    """How Temporal's payloads are encrypted: `id:key,id:key`, each key 32 bytes in base64.
+
+    The first encrypts, all decrypt. With `plain` in the first place nothing is encrypted, and the keys decrypt.
+    """
+
+    temporal_payload_keys: SecretStr | None = None
+
+    @field_validator("temporal_payload_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if text := _text(value):
+            _payload_keys(text)
+        return value
+
+    @property
+    def keys(self) -> dict[str, bytes]:
+        text = _text(self.temporal_payload_keys)
+        return {name: key for name, key in _payload_keys(text).items() if name != _PLAIN} if text else {}
+
+    @property
+    def encrypts_with(self) -> str | None:
+        """The id of the key that encrypts; None: nothing is encrypted."""
+        text = _text(self.temporal_payload_keys)
+        first = next(iter(_payload_keys(text))) if text else _PLAIN
+        return None if first == _PLAIN else first
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show."""
+        text = _text(self.temporal_payload_keys) or ""
+        return [text, *(base64.b64encode(key).decode() for key in self.keys.values())]
+
+
+class CodecServer(_Part):
+    """Who may have payloads decrypted over HTTP; without a token or signing keys there is no codec server.
+
+    `CODEC_SERVER_TOKEN` is a bearer token of your own. `CODEC_JWKS_URL` lists the keys that sign the tokens of those
+    who sign in to Temporal's Web UI, `CODEC_JWT_AUDIENCE` is what those tokens are for, and `CODEC_READERS` names who
+    of them may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web UI's.
+    """
+
+    codec_server_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    codec_jwks_url: HttpUrl | None = None
+    codec_jwt_audience: str | None = None
+    codec_readers: Annotated[tuple[str, ...], NoDecode] = ()
+    codec_allowed_origins: Origins = ()
+    temporal_payload_keys: SecretStr | None = None
+
+    @field_validator("codec_readers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "CodecServer":
+        if self.codec_jwks_url and not (self.codec_jwt_audience and self.codec_readers):
+            raise ValueError("CODEC_JWT_AUDIENCE, CODEC_READERS: both are needed, and CODEC_JWKS_URL is set")
+        if self.wanted and not _text(self.temporal_payload_keys):
+            raise ValueError("TEMPORAL_PAYLOAD_KEYS: missing, and the codec server is set up (CODEC_SERVER_TOKEN, ...)")
+        return self
+
+    @property
+    def token(self) -> str | None:
+        return _text(self.codec_server_token)
+
+    @property
+    def wanted(self) -> bool:
+        return self.token is not None or self.codec_jwks_url is not None
 
 
 class Temporal(_Part):

@@ -1,4 +1,5 @@
-"""The one place with Temporal configuration: how to connect, and which search attributes a namespace has.
+"""The one place with Temporal configuration: how to connect, how payloads are encrypted, and which search attributes a
+namespace has.
 
 `attributes` and `updates` are pure and may be used in workflows: which names are usable travels there in a message.
 """
@@ -8,6 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -16,6 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -50,9 +53,10 @@ async def connect() -> Client:
     namespace = config.setdefault("namespace", "default")
     if "://" in address:
         raise BadInput("TEMPORAL_ADDRESS", "must be host:port, without a scheme")
+    converter = data_converter()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            client = await Client.connect(**config, data_converter=pydantic_data_converter)
+            client = await Client.connect(**config, data_converter=converter)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     except ValueError as error:
         raise BadInput("TEMPORAL_ADDRESS", str(error)) from None
@@ -71,6 +75,37 @@ async def connect() -> Client:
         innermost = re.search(r'\b(?:message|error): "([^"]+)"', str(error))
         raise _unreachable(address, innermost[1] if innermost else str(error)) from None
     return client
+
+
+def data_converter() -> DataConverter:
+    """Pydantic's, with payloads encrypted as `TEMPORAL_PAYLOAD_KEYS` says, and then errors, too.
+
+    Raises `BadInput` if the setting is wrong. The keys are kept out of the logs.
+    """
+    # Here, because workflows import this module and need none of it.
+    import logs
+    import settings
+    from payloads.encryption import PayloadEncryption
+
+    setting = settings.load(settings.Payloads)
+    for secret in setting.secrets:
+        logs.register_secret(secret)
+    codec = PayloadEncryption(setting.keys, setting.encrypts_with)
+    converter = replace(pydantic_data_converter, payload_codec=codec)
+    if setting.encrypts_with is None:
+        return converter
+    return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+def encryption_in_words() -> str:
+    """Whether payloads are encrypted, as programs say it when they start."""
+    import settings
+
+    setting = settings.load(settings.Payloads)
+    if setting.encrypts_with is None:
+        read = f"; keys {', '.join(setting.keys)} decrypt" if setting.keys else ""
+        return f"Temporal stores payloads in plain: TEMPORAL_PAYLOAD_KEYS names no key to encrypt with{read}"
+    return f"Temporal's payloads are encrypted with key {setting.encrypts_with}; keys {', '.join(setting.keys)} decrypt"
 
 
 def _unreachable(address: str, why: str) -> Unreachable:

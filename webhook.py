@@ -31,6 +31,9 @@ from notify.channel import Channel
 from notify.host_webhook import HostWebhook
 from notify.mail import Mail
 from notify.sender import Sender
+from payloads import codec_server
+from payloads.encryption import PayloadEncryption
+from payloads.readers import Readers
 from polar import events
 from polar.inbox import Inbox
 from polar.signature import Signatures
@@ -129,6 +132,7 @@ def application(
     inbox: Inbox,
     reconciler: Reconciler,
     api: web.Application | None = None,
+    codec: web.Application | None = None,
 ) -> web.Application:
     """All routes; the loops behind them are the caller's to run."""
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
@@ -137,14 +141,19 @@ def application(
     app.router.add_get("/readyz", Readiness(database, reconciler).get)
     if api is not None:
         app.add_subapp(server.PREFIX, api)
+    if codec is not None:
+        app.add_subapp(codec_server.PREFIX, codec)
     return app
 
 
-def _say_what_is_off(setting: settings.Api) -> None:
+def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None:
     if not setting.jwt_secret and not setting.supabase_url:
         log.warning("the API refuses users: neither SUPABASE_JWT_SECRET nor SUPABASE_URL is set")
     if not setting.service_token:
         log.warning("the API refuses the service: BACKFILL_API_TOKEN is not set")
+    if not codec.wanted:
+        log.info("nobody has payloads decrypted here: neither CODEC_SERVER_TOKEN nor CODEC_JWKS_URL is set")
+    log.info(temporal.encryption_in_words())
 
 
 def access_to_api(setting: settings.Api) -> Access:
@@ -175,10 +184,23 @@ def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[
     return channels
 
 
+def codec_application(setting: settings.CodecServer, encryption: settings.Payloads) -> web.Application | None:
+    """The codec server; None if the settings name nobody who may ask it."""
+    if not setting.wanted:
+        return None
+    for secret in (setting.token or "", *encryption.secrets):
+        logs.register_secret(secret)
+    keys = SigningKeys(setting.codec_jwks_url, path="") if setting.codec_jwks_url else None
+    readers = Readers(setting.token, keys=keys, audience=setting.codec_jwt_audience, names=setting.codec_readers)
+    codec = PayloadEncryption(encryption.keys, encryption.encrypts_with)
+    return codec_server.application(codec, readers.authenticate, setting.codec_allowed_origins)
+
+
 async def serve(stop: asyncio.Event) -> None:
     """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
-    callers = settings.load(settings.Api)
+    callers, codec = settings.load(settings.Api), settings.load(settings.CodecServer)
+    encryption = settings.load(settings.Payloads)
     at, queue = settings.load(settings.Database), settings.load(settings.Temporal).temporal_task_queue
     setting = polar.polar_webhook_secret.get_secret_value()
     signatures = Signatures(setting)
@@ -205,7 +227,7 @@ async def serve(stop: asyncio.Event) -> None:
             reading, access, reconciler.hurry, origins=callers.api_allowed_origins, more=live.routes
         )
         api.on_shutdown.append(live.close)
-        app = application(database, signatures, inbox, reconciler, api)
+        app = application(database, signatures, inbox, reconciler, api, codec_application(codec, encryption))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -217,7 +239,7 @@ async def serve(stop: asyncio.Event) -> None:
                 ) from None
             for address in runner.addresses:
                 log.info("listening", address=f"http://{address[0]}:{address[1]}")
-            _say_what_is_off(callers)
+            _say_what_is_off(callers, codec)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(inbox.run(stop))
                 loops.create_task(reconciler.run(stop))

@@ -124,6 +124,7 @@ async def work(stop: asyncio.Event) -> None:
     embeddings_setting = settings.load(settings.Embeddings)
     polar_setting = settings.load(settings.PolarApi)
     archive_url = settings.load(settings.Archive).gh_archive_url
+    settings.load(settings.Payloads)
     for secret in (embeddings_setting.key, polar_setting.token):
         logs.register_secret(secret or "")
     client = await temporal.connect()
@@ -149,6 +150,7 @@ async def work(stop: asyncio.Event) -> None:
         gc.collect()
         gc.freeze()
         running = [asyncio.create_task(each.run()) for each in workers]
+        log.info(temporal.encryption_in_words())
         log.info("polling", task_queues=[each.task_queue for each in workers], namespace=client.namespace)
         # One that cannot go on ends the process, which its supervisor starts again.
         stopping = asyncio.create_task(stop.wait())

@@ -72,11 +72,14 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-class SigningKeys:
-    """The public keys that a Supabase project lists, by key id."""
+SUPABASE_KEYS = "/auth/v1/.well-known/jwks.json"
 
-    def __init__(self, supabase_url: str, *, clock: Callable[[], float] = monotonic) -> None:
-        self.url = f"{supabase_url}/auth/v1/.well-known/jwks.json"
+
+class SigningKeys:
+    """The public keys that a server lists, by key id: a Supabase project, unless `path` says otherwise."""
+
+    def __init__(self, url: str, *, path: str = SUPABASE_KEYS, clock: Callable[[], float] = monotonic) -> None:
+        self.url = f"{url}{path}"
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._listed_at: float | None = None
@@ -98,7 +101,7 @@ class SigningKeys:
         if usable and key_id in self._keys:
             return self._keys[key_id]
         if self._unanswered is not None:
-            raise Unreachable("signing_keys", f"Supabase does not list its signing keys: {self._unanswered}")
+            raise Unreachable("signing_keys", f"{self.url} does not list signing keys: {self._unanswered}")
         return None
 
     @property

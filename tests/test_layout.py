@@ -15,7 +15,7 @@ LEAVES = {
     "logs": set[str](),
     "addresses": set[str](),
     "settings": {"addresses", "errors"},
-    "temporal": {"errors"},
+    "temporal": {"errors", "logs", "payloads", "settings"},
     "waits": {"messages", "store"},
     "reconcile_command": {"errors", "logs", "polar", "reconciler", "schema", "settings", "store", "temporal"},
     "reconciler": {"errors", "messages", "polar", "store", "temporal"},

@@ -1,0 +1,1 @@
+"""Payloads of Temporal: how they are encrypted, and the server that decrypts them for people."""

@@ -1,0 +1,136 @@
+"""Temporal's remote codec over HTTP: the Web UI and the `temporal` command have payloads decrypted here, for who may.
+
+`POST encode` and `POST decode` take and answer `{"payloads": [...]}` as Protobuf's JSON
+(https://docs.temporal.io/codec-server). The browser sends what the Web UI shows here, so its origin must be allowed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+import orjson
+import structlog
+from aiohttp import web
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import PayloadCodec
+
+from errors import BadInput, Unreachable
+
+PREFIX = "/codec"
+LARGEST_BODY = 16 * 1024 * 1024
+"""The Web UI sends a history's payloads together. Temporal's largest payload is 2 MiB, and base64 adds a third."""
+BODY_SECONDS = 20.0
+PREFLIGHT_SECONDS = "600"
+ALLOWED_HEADERS = "Authorization, Content-Type, X-Namespace"
+
+Authenticate = Callable[[str], Awaitable[str | None]]
+"""A bearer token to the name of who may read payloads; None for everybody else."""
+
+log = structlog.get_logger(__name__)
+
+
+def application(codec: PayloadCodec, authenticate: Authenticate, origins: Collection[str] = ()) -> web.Application:
+    """To be mounted at `PREFIX`; `origins` are those of Web UIs."""
+    server = _CodecServer(codec, authenticate, frozenset(origins))
+    app = web.Application()
+    for path, handler in (("/encode", server.encode), ("/decode", server.decode)):
+        app.router.add_post(path, handler)
+        app.router.add_options(path, server.answer_preflight)
+    app.on_response_prepare.append(server.allow_origin)
+    return app
+
+
+class _CodecServer:
+    def __init__(self, codec: PayloadCodec, authenticate: Authenticate, origins: frozenset[str]) -> None:
+        self._codec = codec
+        self._authenticate = authenticate
+        self._origins = origins
+
+    async def encode(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._codec.encode, "payloads encoded")
+
+    async def decode(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._codec.decode, "payloads decoded")
+
+    async def _answer(
+        self, request: web.Request, convert: Callable[[list[Payload]], Awaitable[list[Payload]]], event: str
+    ) -> web.StreamResponse:
+        # Nothing of the body is read before it is known who asks.
+        try:
+            who = await self._authenticate(_bearer(request))
+        except Unreachable as error:
+            log.warning("codec request not answered", error=error.message)
+            return _error(503, "unavailable", "tokens cannot be verified at the moment")
+        if who is None:
+            log.warning("codec request refused", remote=request.remote)
+            return _error(401, "unauthorized", "a token that may read payloads is needed")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(request)
+        except TimeoutError:
+            return _error(408, "timeout", "the body did not come in time")
+        if body is None:
+            return _error(413, "too_large", f"a body has at most {LARGEST_BODY} bytes")
+        payloads = _payloads(body)
+        if payloads is None:
+            return _error(400, "bad_json", "the body is not Temporal's payloads as JSON")
+        try:
+            converted = await convert(payloads)
+        except BadInput as error:
+            log.warning("payloads cannot be converted", error=error.message, who=who)
+            return _error(400, error.code, error.message)
+        namespace = request.headers.get("X-Namespace", "")[:255]
+        log.info(event, count=len(converted), who=who, namespace=namespace, remote=request.remote)
+        text = MessageToJson(Payloads(payloads=converted), indent=None)
+        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def answer_preflight(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Origin") not in self._origins:
+            return _error(403, "forbidden", "CODEC_ALLOWED_ORIGINS does not name this origin")
+        headers = {
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+            "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+        }
+        return web.Response(status=204, headers=headers)
+
+    async def allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Of errors, too: the Web UI shows why it cannot show a payload."""
+        response.headers["Vary"] = "Origin"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        origin = request.headers.get("Origin")
+        if origin in self._origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            # Of the Web UI that sends its cookies along; none of ours is among them.
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+
+
+def _bearer(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _read(request: web.Request) -> bytes | None:
+    """None: it is too large."""
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(65_536):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            return None
+    return bytes(body)
+
+
+def _payloads(body: bytes) -> list[Payload] | None:
+    """None: the body is something else."""
+    try:
+        document = orjson.loads(body)
+        if not isinstance(document, dict) or "payloads" not in document:
+            return None
+        return list(ParseDict(document, Payloads(), ignore_unknown_fields=True).payloads)
+    except (orjson.JSONDecodeError, ParseError, RecursionError):
+        return None
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)

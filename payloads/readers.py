@@ -1,0 +1,66 @@
+"""Who may have payloads decrypted: holders of the codec server's token, and listed people by their Web UI's token."""
+
+from collections.abc import Collection
+
+import jwt
+import structlog
+
+from api.tokens import ASYMMETRIC, ServiceToken, SigningKeys
+
+LONGEST_TOKEN = 16_384
+
+log = structlog.get_logger(__name__)
+
+
+class Readers:
+    """`token` is the codec server's own. `names` are subjects or verified e-mail addresses of people: the identity
+    provider by which they sign in to Temporal's Web UI makes their tokens, for `audience`, and lists its `keys`.
+    """
+
+    def __init__(
+        self,
+        token: str | None,
+        *,
+        keys: SigningKeys | None = None,
+        audience: str | None = None,
+        names: Collection[str] = (),
+    ) -> None:
+        self._token = ServiceToken(token)
+        self._keys = keys
+        self._audience = audience
+        self._names = frozenset(names)
+
+    async def authenticate(self, bearer: str) -> str | None:
+        """The reader's name, None if the bearer may not read. Raises `Unreachable` if that cannot be known now."""
+        if not bearer or len(bearer) > LONGEST_TOKEN:
+            return None
+        if self._token.matches(bearer):
+            return "CODEC_SERVER_TOKEN"
+        if self._keys is None or self._audience is None:
+            return None
+        try:
+            header = jwt.get_unverified_header(bearer)
+            key_id = header.get("kid")
+            # Not the header's word alone: a token must not choose an algorithm with a shared secret.
+            if header.get("alg") not in ASYMMETRIC or not isinstance(key_id, str):
+                return None
+            key = await self._keys.find(key_id)
+            if key is None:
+                return None
+            claims = jwt.decode(
+                bearer,
+                key,
+                algorithms=ASYMMETRIC,
+                audience=self._audience,
+                options={"require": ["exp", "aud", "sub"], "verify_iat": False},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            log.warning("token of a codec request refused", reason=type(error).__name__)
+            return None
+        return self._reader(claims)
+
+    def _reader(self, claims: dict[str, object]) -> str | None:
+        for name in (claims["sub"], claims["email"] if claims.get("email_verified") is True else None):
+            if name in self._names:
+                return str(name)
+        return None
