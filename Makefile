@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test demo bench bench-peers mutate clean
+.PHONY: install lock check test test-quick demo bench bench-peers mutate clean
 
 install: $(INSTALLED)
 
@@ -33,8 +33,15 @@ check: $(INSTALLED)
 	@! grep -nE '://|^ *-(i|f|-index-url|-extra-index-url|-find-links|-trusted-host)|@ *file:' requirements.txt requirements-dev.txt \
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
 
+# Modules are compiled once, not at each start of a program, also where the environment says otherwise.
+test test-quick bench: export PYTHONDONTWRITEBYTECODE =
+
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Before each commit, in under a minute: all but what tests/quick.py names.
+test-quick: $(INSTALLED)
+	$(BIN)/pytest --quick -n 2 --dist worksteal
 
 # The launcher ends the demo, in good order, also when make itself is killed.
 demo: $(INSTALLED)

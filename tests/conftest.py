@@ -35,6 +35,7 @@ from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
+from tests import quick
 from tests.programs import ROOT, Programs, Zygote, is_setting
 from tests.waiting import PATIENCE
 
@@ -45,8 +46,18 @@ ENOUGH_MEMORY = 4 << 30
 PROGRAMS = pytest.StashKey[Programs]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out what tests/quick.py names")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.option.quick and quick.is_left_out(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests begin first: one that begins last keeps one worker busy while the others have nothing left to do."""
+    if config.option.quick:
+        items[:] = [item for item in items if not any(map(item.get_closest_marker, quick.MARKS))]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

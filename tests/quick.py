@@ -1,0 +1,46 @@
+"""What `make test-quick` leaves out: most of the time that the suite takes, and few of the breaks that it finds.
+
+All else is kept, a new file too. Of the whole backfills one is kept, of every data type, in its smallest form.
+"""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+LEFT_OUT = (
+    "backfill",
+    "bench",
+    "github/test_guard.py",
+    "polar/test_purchases.py",
+    "polar/test_reconciliation.py",
+    "sandbox/github/test_generate_events.py",
+    "sandbox/github/test_server.py",
+    "sandbox/test_compose.py",
+    "sandbox/test_demo.py",
+    "sandbox/test_dev_server.py",
+    "sandbox/test_embeddings.py",
+    "sandbox/test_install.py",
+    "sandbox/test_processes.py",
+    "schema/test_obstacles.py",
+    "schema/test_row_level_security.py",
+    "store/test_waiting.py",
+    "test_search.py",
+    "test_webhook.py",
+    "test_worker.py",
+    "test_zygote.py",
+    "workflows/test_order.py",
+    "workflows/test_two_years.py",
+    "workflows/test_waiting.py",
+)
+KEPT = ("backfill/test_small_job.py",)
+MARKS = ("executed", "long")
+"""Of tests that are left out wherever they are."""
+
+
+def is_left_out(path: Path) -> bool:
+    """Whether a file of tests, or a folder that holds none to be kept, is."""
+    if not path.is_relative_to(TESTS):
+        return False
+    name = path.relative_to(TESTS).as_posix()
+    if any(f"{kept}/".startswith(f"{name}/") for kept in KEPT):
+        return False
+    return any(f"{name}/".startswith(f"{left_out}/") for left_out in LEFT_OUT)
