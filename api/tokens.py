@@ -194,5 +194,5 @@ class UserTokens:
                 options={"require": ["exp", "aud", "sub"], "verify_iat": False},
             )
             return Verified(UUID(claims["sub"]), datetime.fromtimestamp(int(claims["exp"]), UTC))
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             return Rejected(type(error).__name__)

@@ -1,11 +1,11 @@
-"""GitHub's settings: tokens, an App, or both; what is wrong is one line that names it and does not repeat it."""
+"""Settings of GitHub and of the API: what is wrong is one line that names it and does not repeat it."""
 
 from pathlib import Path
 
 import pytest
 
 from errors import BadInput
-from settings import GitHub, load
+from settings import Api, GitHub, load
 from tests.keys import elliptic_key, private_key, public_key
 
 KEY = private_key()
@@ -65,3 +65,23 @@ def test_what_is_wrong_is_named_and_not_repeated(given: pytest.MonkeyPatch, valu
     shown = str(bad.value) + repr(bad.value.__cause__)
     for secret in ("hunter2", "ghp_a", *KEY.splitlines()[1:3]):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "null", "app.example.com", "https://app.example.com/page", "https://APP.example.com", "https://a b"],
+)
+def test_what_is_no_origin_is_refused(given: pytest.MonkeyPatch, origins: str) -> None:
+    given.setenv("API_ALLOWED_ORIGINS", f"https://good.example.com,{origins}")
+    with pytest.raises(BadInput, match="API_ALLOWED_ORIGINS: must be origins"):
+        load(Api)
+
+
+def test_origins_and_secrets_of_the_api(given: pytest.MonkeyPatch) -> None:
+    given.setenv("API_ALLOWED_ORIGINS", " https://a.example.com/, http://localhost:5173,")
+    given.setenv("SUPABASE_JWT_SECRET", "hunter2\n")
+    given.setenv("BACKFILL_API_TOKEN", " ")
+    found = load(Api)
+    assert found.api_allowed_origins == ("https://a.example.com", "http://localhost:5173")
+    assert (found.jwt_secret, found.service_token) == ("hunter2", None)
+    assert "hunter2" not in repr(found)
