@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -134,6 +135,7 @@ class Demo:
         self._settings = {
             "TEMPORAL_TASK_QUEUE": f"workspace-backfill-demo-{os.getpid()}",
             "POLAR_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "BACKFILL_API_TOKEN": secrets.token_urlsafe(24),
             "POLAR_RETENTION_PRODUCTS": json.dumps({PRODUCT: asked.days}),
             "LOG_FORMAT": "console",
             "SHUTDOWN_SECONDS": "5",
@@ -153,6 +155,9 @@ class Demo:
         url = f"http://{LOOPBACK}:{port}"
         webhook.wait_ready(answers_http(f"{url}/healthz"), within=30)
         console.print(f"[green]✓[/] worker, and webhook server at {url}")
+        token = self._settings["BACKFILL_API_TOKEN"]
+        path = f"/api/workspaces/{workspace.workspace_id}/backfill"
+        self._where.append(("Status API", f"curl -H 'Authorization: Bearer {token}' {url}{path}"))
         buy(url, WEBHOOK_SECRET, workspace)
         names = ", ".join(repository.full_name for repository in repositories)
         console.print(
