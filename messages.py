@@ -126,6 +126,10 @@ class Retry(Message):
     data_types: list[DataType] = []
     attempt: int | None = None
 
+    def of_attempt(self, attempt: int) -> "Retry":
+        """The same, once the job's row has it as this attempt."""
+        return self.model_copy(update={"attempt": attempt})
+
 
 class Cancel(Message):
     """Signal `cancel`: stop this job, whether it runs, waits or is paused."""
@@ -149,7 +153,7 @@ class Resume(Message):
 
 
 class JobStanding(Message):
-    """How a job stands in Postgres, as far as its workflow obeys it."""
+    """How a job stands in Postgres, as far as its workflow obeys it. Answer of `carry_out_signal`."""
 
     job_id: str
     status: JobStatus
@@ -157,6 +161,27 @@ class JobStanding(Message):
     cancel_requested: bool = False
     paused_at: datetime | None = None
     paused_by: Text = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL_JOB_STATUSES
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None and not self.ended and not self.cancel_requested
+
+
+class SignalRequest(Message):
+    """Input of `carry_out_signal`: what is asked of a job of this workspace, unless its row says so already.
+
+    Without an `action` the row is only read.
+    """
+
+    workspace_id: str
+    job_id: str
+    action: Literal["retry", "cancel", "pause", "resume"] | None = None
+    repository_ids: list[str] = []
+    data_types: list[DataType] = []
 
 
 class WorkspaceBackfill(Message):
@@ -166,6 +191,12 @@ class WorkspaceBackfill(Message):
     inbox: Annotated[list[Run | Retry], Field(max_length=1_000)] = []
     resume: "JobPlace | None" = None
     canceled: Annotated[list[str], Field(max_length=1_000)] = []
+    paused: Annotated[list[JobStanding], Field(max_length=1_000)] = []
+    """Jobs that wait until somebody resumes them."""
+    pausing: JobStanding | None = None
+    """The job in `resume`, if it is to stop and wait with them."""
+    search_attributes: list[str] = []
+    """Those that the namespace knows."""
 
 
 class Pace(Message):
@@ -177,6 +208,12 @@ class Pace(Message):
     repositories_at_once: int = 10
     worker_patience_seconds: float = 30
     """A slice that no worker has begun for so long is shown as waiting for one."""
+
+
+class FreePlaces(Message):
+    """Input of `free_places`: a paused job that nobody works on."""
+
+    job_id: str
 
 
 class BeginJob(Message):
@@ -239,6 +276,18 @@ class JobPlan(Message):
         """Those that the namespace knows."""
         return self.model_copy(update={"search_attributes": names})
 
+    @property
+    def standing(self) -> JobStanding:
+        """How the job stood when it was to begin."""
+        return JobStanding(
+            job_id=self.job_id,
+            status=self.status,
+            attempt=self.attempt,
+            cancel_requested=self.cancel_requested,
+            paused_at=self.paused_at,
+            paused_by=self.paused_by,
+        )
+
 
 class JobPlace(Message):
     """Where a job's fan-out stands when its workflow continues as new: ids, and no more of a repository than that."""
@@ -254,6 +303,10 @@ class JobPlace(Message):
     """Those whose recent leg is over, in the order in which they were."""
     completed: int = 0
     failed: int = 0
+
+    def with_plan(self, plan: JobPlan) -> "JobPlace":
+        """The same place of a job that was planned anew."""
+        return self.model_copy(update={"plan": plan})
 
 
 class RepositoryRef(Message):

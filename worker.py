@@ -86,7 +86,7 @@ def build(
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]
     decisions: list[Callable[..., Any]] = [
         *(jobs.begin_job, jobs.next_repositories, jobs.repositories_that_may_go_on, jobs.inspect_repository),
-        *(jobs.record_repository, jobs.finish_job),
+        *(jobs.record_repository, jobs.finish_job, jobs.carry_out_signal, jobs.free_places),
         *(archives.begin_archive, archives.end_archive, reconciling.reconcile_with_polar),
     ]
     runs: dict[settings.WorkerQueue, tuple[str, list[type], list[Callable[..., Any]]]] = {

@@ -15,17 +15,20 @@ from messages import (
     DataType,
     Failure,
     FinishJob,
+    FreePlaces,
     JobOutcome,
     JobPlan,
+    JobStanding,
     NextRepositories,
     Pace,
     RepositoryBackfill,
     RepositoryRef,
     RepositoryScope,
     RepositoryTransition,
+    SignalRequest,
     WaitingRepositories,
 )
-from store import repositories, transitions, waiting
+from store import job_pauses, repositories, signal_requests, transitions, waiting
 from store.database import Database
 
 INSPECTED = timedelta(hours=1)
@@ -153,6 +156,24 @@ class JobActivities:
                 await transitions.record(connection, change)
                 if change.outcome.status == "completed":
                     await repositories.synced(connection, change.outcome.repository.repository_id)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
+    @activity.defn(name="carry_out_signal")
+    async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
+        """Writes what a signal asks of a job into its row, if it is not there, and answers how the job stands."""
+        try:
+            async with self._database.transaction() as connection:
+                return await signal_requests.carry_out(connection, request)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
+    @activity.defn(name="free_places")
+    async def free_places(self, job: FreePlaces) -> None:
+        """A paused job that nobody works on any more holds up no other job."""
+        try:
+            async with self._database.transaction() as connection:
+                await job_pauses.free_places(connection, job.job_id)
         except BackfillError as error:
             raise as_application_error(error) from error
 

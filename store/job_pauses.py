@@ -7,7 +7,6 @@ was told to look at its row.
 from dataclasses import dataclass
 from datetime import datetime
 
-from messages import JobStanding
 from store.database import Connection
 
 
@@ -82,20 +81,6 @@ async def free_places(connection: Connection, job_id: str) -> None:
         job_id,
         paused_at,
     )
-
-
-async def standing(connection: Connection, job_id: str, workspace_id: str) -> JobStanding | None:
-    """How a job of this workspace stands; None: it has none of this id."""
-    row = await connection.fetchrow(
-        """
-        select id::text as job_id, status, attempt, (metadata ->> 'paused_at')::timestamptz as paused_at,
-               coalesce(metadata ->> 'paused_by', '') as paused_by, metadata ? 'cancel_requested_at' as cancel_requested
-        from workspace_backfill_jobs where id = $1 and workspace_id = $2
-        """,
-        job_id,
-        workspace_id,
-    )
-    return JobStanding.model_validate(dict(row)) if row else None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Recent first, without a barrier: where a place is free and every repository's re
 """
 
 import asyncio
+from typing import Literal, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -18,22 +19,26 @@ with workflow.unsafe.imports_passed_through():
     import temporal
     from activities.jobs import JobActivities
     from messages import (
-        LEGS,
         WORKSPACE_BACKFILL,
         BeginJob,
         Cancel,
         Failure,
         FinishJob,
+        FreePlaces,
+        JobOutcome,
         JobPlace,
         JobPlan,
+        JobStanding,
         Leg,
-        NextRepositories,
+        Pause,
         RepositoryBackfill,
         RepositoryOutcome,
         RepositoryRef,
         RepositoryTransition,
+        Resume,
         Retry,
         Run,
+        SignalRequest,
         TypeOutcome,
         WaitingRepositories,
         WorkspaceBackfill,
@@ -41,26 +46,43 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import order, retries
     from workflows.repository_backfill import GIVES_WAY, RepositoryBackfillWorkflow, failure_of
+    from workflows.repository_line import RepositoryLine
 
-PAGE = 100
-"""Repositories asked for at once."""
 LONG = 3_000
 """Events after which a run gives way: what 200 children still bring until they have ended keeps it under 5,000."""
 LOOK_SECONDS = (2, 5, 10, 30)
 """How long between two looks, look after look, at what waits for other jobs."""
 LAST_WORD = 1_000_000
 """Sequence of what the parent writes of a child that could not write it itself."""
+SIGNALS_ASK = "signals ask"
+"""The change of shape that makes a signal which somebody sends in Temporal a request, written into the job's row."""
 
 
 @workflow.defn(name=WORKSPACE_BACKFILL)
 class WorkspaceBackfillWorkflow:
-    """Signals bring jobs into its inbox; it ends when the inbox is empty, and is started anew by the next signal."""
+    """Signals bring jobs into its inbox; it ends when the inbox is empty and no job is paused, and is started anew by
+    the next signal.
+
+    A paused job gives its place to the jobs behind it. Once it is resumed it joins the end of the inbox.
+    """
 
     @workflow.init
     def __init__(self, backfill: WorkspaceBackfill) -> None:
         self._inbox: list[Run | Retry] = list(backfill.inbox)
         self._canceled: set[str] = set(backfill.canceled)
+        self._workspace_id = backfill.workspace_id
         self._plan: JobPlan | None = None
+        self._pausing: JobStanding | None = backfill.pausing
+        """Set if the job that runs is to stop until it is resumed."""
+        self._was_pausing = False
+        """When it was last looked at who runs."""
+        self._paused: dict[str, JobStanding] = {each.job_id: each for each in backfill.paused}
+        """Jobs that have stopped, or have not begun, until they are resumed."""
+        self._places: dict[str, JobPlace] = {}
+        """Where those go on that were paused in this run; the others begin at the top of their list."""
+        self._row = asyncio.Lock()
+        """Held while a job's row is read, so that what is read later is also obeyed later."""
+        self._search_attributes = backfill.search_attributes
         self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
         self._children: dict[str, workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutcome]] = {}
         """Those that run and were not asked to give way."""
@@ -77,16 +99,59 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.run
     async def run(self, backfill: WorkspaceBackfill) -> None:
-        place = backfill.resume
+        try:
+            await self._work(backfill.resume)
+        except BaseException as error:
+            if is_cancelled_exception(error):
+                # The workflow itself is being canceled, from Temporal: so are the jobs that it holds.
+                for each in self._paused.values():
+                    await self._end_job(each.job_id, each.attempt, canceled=True)
+            raise
+
+    async def _work(self, place: JobPlace | None) -> None:
         while True:
             if place is not None:
                 await self._job(place)
                 place = None
-            if not self._inbox:
-                # Handlers are synchronous and nothing is awaited from here on: no signal can fall between.
+            if self._inbox:
+                place = await self._begin(self._inbox.pop(0))
+            elif self._paused or not workflow.all_handlers_finished():
+                await self._rest()
+            else:
+                # Nothing is awaited from here on: no signal can fall between.
                 return
-            plan = await self._begin(self._inbox.pop(0))
-            place = JobPlace(plan=plan) if plan is not None else None
+
+    async def _rest(self) -> None:
+        """Until there is a job to do, or none that may be resumed."""
+        if self._paused:
+            self._upsert("paused")
+            self._show_paused()
+        await workflow.wait_condition(
+            lambda: (
+                bool(self._inbox)
+                or (workflow.all_handlers_finished() and (not self._paused or self._has_rested_long()))
+            )
+        )
+        if not self._inbox and self._paused:
+            self._continue_as_new(None)
+
+    @staticmethod
+    def _has_rested_long() -> bool:
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or info.get_current_history_length() > LONG
+
+    def _continue_as_new(self, place: JobPlace | None) -> NoReturn:
+        workflow.continue_as_new(
+            WorkspaceBackfill(
+                workspace_id=self._workspace_id,
+                inbox=self._inbox,
+                resume=place,
+                canceled=sorted(self._canceled),
+                paused=list(self._paused.values()),
+                pausing=self._pausing,
+                search_attributes=self._search_attributes,
+            )
+        )
 
     @workflow.signal(name="run")
     def run_job(self, job: Run) -> None:
@@ -95,42 +160,128 @@ class WorkspaceBackfillWorkflow:
             self._inbox.append(job)
 
     @workflow.signal
-    def retry(self, retry: Retry) -> None:
-        """Do again what failed or was canceled of a job that has ended."""
+    async def retry(self, retry: Retry) -> None:
+        """Do again what failed or was canceled of a job."""
+        if retry.attempt is None and workflow.patched(SIGNALS_ASK):
+            async with self._row:
+                standing = await self._carry_out("retry", retry)
+            if standing is None or standing.status != "pending":
+                return  # refused, or it waits in the job's row for the end of the present attempt
+            retry = retry.of_attempt(standing.attempt)
         if retry not in self._inbox:
             self._inbox.append(retry)
 
     @workflow.signal
-    def cancel(self, cancel: Cancel) -> None:
-        """Stop this job if it runs. One that waits is canceled in Postgres, which its beginning respects."""
-        self._canceled.add(cancel.job_id)
+    async def cancel(self, cancel: Cancel) -> None:
+        """Stop this job, whether it runs, waits or is paused."""
+        if cancel.attempt is None and not workflow.patched(SIGNALS_ASK):
+            self._canceled.add(cancel.job_id)
+        else:
+            await self._obey("cancel", cancel)
 
-    async def _begin(self, work: Run | Retry) -> JobPlan | None:
-        """The job's plan; None if it is not to be done: ended or canceled meanwhile, or deleted."""
+    @workflow.signal
+    async def pause(self, pause: Pause) -> None:
+        """Stop this job at the boundary of a page until it is resumed."""
+        await self._obey("pause", pause)
+
+    @workflow.signal
+    async def resume(self, resume: Resume) -> None:
+        """Go on with this paused job, behind those that wait."""
+        await self._obey("resume", resume)
+
+    async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
+        """The job's row is the truth: a signal is only the reason to look at it."""
+        async with self._row:
+            standing = await self._carry_out(action, signal)
+            if standing is None:
+                return
+            if self._plan is not None and self._plan.job_id == standing.job_id:
+                if standing.attempt == self._plan.attempt and not standing.ended:
+                    self._pausing = standing if standing.is_paused else None
+                    if standing.cancel_requested:
+                        self._canceled.add(standing.job_id)
+                return
+            # What waits in the inbox reads its row when it begins.
+            if self._paused.pop(standing.job_id, None) is None:
+                return
+            if standing.is_paused:
+                self._paused[standing.job_id] = standing
+            elif not standing.ended and not standing.cancel_requested:
+                self._inbox.append(Run(job_id=standing.job_id))
+            else:
+                outcome = await self._end_job(standing.job_id, standing.attempt, canceled=True)
+                if self._plan is None and not self._paused:
+                    self._show_end(outcome)
+
+    async def _carry_out(
+        self, action: Literal["retry", "cancel", "pause", "resume"], signal: Retry | Cancel | Pause | Resume
+    ) -> JobStanding | None:
+        """How the job stands, once its row says what a signal asks for; None: the job is none of this workspace."""
+        asked = signal if isinstance(signal, Retry) else Retry(job_id=signal.job_id)
+        return await workflow.execute_activity_method(
+            JobActivities.carry_out_signal,
+            SignalRequest(
+                workspace_id=self._workspace_id,
+                job_id=signal.job_id,
+                action=action if signal.attempt is None else None,
+                repository_ids=asked.repository_ids,
+                data_types=asked.data_types,
+            ),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+            summary=f"{action} {signal.job_id}",
+        )
+
+    async def _begin(self, work: Run | Retry) -> JobPlace | None:
+        """Where to begin; None if the job is not to be done now: ended, canceled or paused meanwhile, or deleted."""
         # A cancel that was meant for an earlier attempt of this job is not meant for this one.
         self._canceled.discard(work.job_id)
-        try:
-            plan = await workflow.execute_activity_method(
-                JobActivities.begin_job,
-                BeginJob(job_id=work.job_id),
-                start_to_close_timeout=retries.MIRROR_TIMEOUT,
-                retry_policy=retries.MIRROR,
-                summary=work.job_id,
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.warning("job %s cannot begin: %s", work.job_id, failure_of(error).message)
+        self._paused.pop(work.job_id, None)
+        self._pausing = None
+        async with self._row:
+            try:
+                plan = await workflow.execute_activity_method(
+                    JobActivities.begin_job,
+                    BeginJob(job_id=work.job_id),
+                    start_to_close_timeout=retries.MIRROR_TIMEOUT,
+                    retry_policy=retries.MIRROR,
+                    summary=work.job_id,
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("job %s cannot begin: %s", work.job_id, failure_of(error).message)
+                return None
+            self._search_attributes = plan.search_attributes
+            if plan.standing.is_paused:
+                self._paused[plan.job_id] = plan.standing
+                return None
+        place = self._places.pop(plan.job_id, None)
+        if plan.status != "in_progress":
             return None
-        return plan if plan.status == "in_progress" else None
+        if plan.cancel_requested:
+            await self._end_job(plan.job_id, plan.attempt, canceled=True)
+            return None
+        return place.with_plan(plan) if place and place.plan.attempt == plan.attempt else JobPlace(plan=plan)
 
     async def _job(self, place: JobPlace) -> None:
-        """Runs a job to its end. Continues as new in the middle once the history is long: without children."""
+        """Runs a job to its end, or until it is paused.
+
+        Continues as new in the middle once the history is long: without children.
+        """
         self._plan = plan = place.plan
+        self._search_attributes = plan.search_attributes
         self._ended = {"completed": place.completed, "failed": place.failed}
         self._upsert("in_progress")
         try:
             left = await self._fan_out(place)
+            while left is not None and self._pausing is not None and plan.job_id not in self._canceled:
+                await self._free_places()
+                if self._pausing is not None and plan.job_id not in self._canceled:
+                    self._paused[plan.job_id], self._places[plan.job_id] = self._pausing, left
+                    self._plan = self._pausing = None
+                    return
+                left = await self._fan_out(left)
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
@@ -139,33 +290,27 @@ class WorkspaceBackfillWorkflow:
             await self._stop_children()
             await self._finish(canceled=True)
             raise
-        if left is not None:
-            workflow.continue_as_new(
-                WorkspaceBackfill(
-                    workspace_id=plan.workspace_id,
-                    inbox=self._inbox,
-                    resume=left,
-                    canceled=sorted(self._canceled),
-                )
-            )
+        if left is not None and plan.job_id not in self._canceled:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            self._continue_as_new(left)
         await self._finish(canceled=plan.job_id in self._canceled)
-        self._plan = None
+        self._plan = self._pausing = None
 
     async def _fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
-        line = _Line(place.plan.job_id, place)
+        line = RepositoryLine(place.plan.job_id, place)
         looking = asyncio.create_task(self._look_after_waiting(line))
         try:
             return await self._run_children(place.plan, line, looking)
         finally:
             looking.cancel()
 
-    async def _run_children(self, plan: JobPlan, line: "_Line", looking: asyncio.Task[None]) -> JobPlace | None:
+    async def _run_children(self, plan: JobPlan, line: RepositoryLine, looking: asyncio.Task[None]) -> JobPlace | None:
         begun, self._draining = 0, False
         while True:
             self._draining = self._draining or (begun > 0 and self._is_long())
             line.was_looked_at = False
-            while not self._draining and len(self._running) < plan.pace.repositories_at_once:
+            while not self._draining and self._pausing is None and len(self._running) < plan.pace.repositories_at_once:
                 following = await line.following()
                 if following is None:
                     break
@@ -175,10 +320,11 @@ class WorkspaceBackfillWorkflow:
                 self._running[repository.repository_id] = asyncio.create_task(self._child(plan, repository, leg))
             self._show(line)
             self._tell(line)
-            if not self._running and (self._draining or not line.waiting):
+            self._was_pausing = self._pausing is not None
+            if not self._running and (self._draining or self._was_pausing or not line.waiting):
                 return line.place(plan, self._ended) if line else None
-            if self._draining and workflow.patched(GIVES_WAY):
-                self._gives_way = True
+            self._gives_way = self._was_pausing or (self._draining and workflow.patched(GIVES_WAY))
+            if self._gives_way:
                 await self._ask_to_give_way(list(self._children))
             await self._make_room(line)
             await workflow.wait_condition(
@@ -186,6 +332,7 @@ class WorkspaceBackfillWorkflow:
                     plan.job_id in self._canceled
                     or any(task.done() for task in self._running.values())
                     or (self._gives_way and bool(self._children))
+                    or (self._pausing is not None) != self._was_pausing
                     or line.was_looked_at
                     or bool(self._in_the_way(line))
                     or looking.done()
@@ -206,7 +353,7 @@ class WorkspaceBackfillWorkflow:
                 else:
                     line.join(repository_id, outcome.next_leg)
 
-    async def _look_after_waiting(self, line: "_Line") -> None:
+    async def _look_after_waiting(self, line: RepositoryLine) -> None:
         """Looks, while repositories wait for other jobs, which of them may go on, and puts those back into the line."""
         while True:
             await workflow.wait_condition(lambda: bool(line.waiting))
@@ -218,7 +365,7 @@ class WorkspaceBackfillWorkflow:
                 line.was_looked_at = True
                 looks += 1
 
-    async def _may_go_on(self, line: "_Line") -> list[str]:
+    async def _may_go_on(self, line: RepositoryLine) -> list[str]:
         waiting = list(line.waiting)
         try:
             return await workflow.execute_activity_method(
@@ -233,15 +380,15 @@ class WorkspaceBackfillWorkflow:
             # It cannot be told any more: each of them finds out by itself.
             return waiting
 
-    async def _make_room(self, line: "_Line") -> None:
+    async def _make_room(self, line: RepositoryLine) -> None:
         """Asks historical legs to end where recent ones came back from waiting and find every place taken."""
         if historical := self._in_the_way(line):
             self._making_room.update(historical)
             await self._ask_to_give_way(historical)
 
-    def _in_the_way(self, line: "_Line") -> list[str]:
+    def _in_the_way(self, line: RepositoryLine) -> list[str]:
         """As many historical legs as there are recent ones in want of a place. A run that gives way begins no more."""
-        wanted = 0 if self._draining else max(line.returned - len(self._making_room), 0)
+        wanted = 0 if self._draining or self._pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
 
     def _is_long(self) -> bool:
@@ -332,13 +479,10 @@ class WorkspaceBackfillWorkflow:
 
     async def _finish(self, *, canceled: bool) -> None:
         assert self._plan is not None, "a job that ends has a plan"
-        outcome = await workflow.execute_activity_method(
-            JobActivities.finish_job,
-            FinishJob(job_id=self._plan.job_id, attempt=self._plan.attempt, canceled=canceled),
-            start_to_close_timeout=retries.MIRROR_TIMEOUT,
-            retry_policy=retries.MIRROR,
-            summary="canceled" if canceled else "ended",
-        )
+        outcome = await self._end_job(self._plan.job_id, self._plan.attempt, canceled=canceled)
+        self._show_end(outcome)
+
+    def _show_end(self, outcome: JobOutcome) -> None:
         self._upsert(outcome.status)
         workflow.set_current_details(
             f"Job {outcome.job_id}: **{outcome.status}**, {outcome.completed_repositories} of"
@@ -347,7 +491,32 @@ class WorkspaceBackfillWorkflow:
             + f". {outcome.error_message or ''}"
         )
 
-    def _show(self, line: "_Line") -> None:
+    async def _end_job(self, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
+        self._places.pop(job_id, None)
+        return await workflow.execute_activity_method(
+            JobActivities.finish_job,
+            FinishJob(job_id=job_id, attempt=attempt, canceled=canceled),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+            summary="canceled" if canceled else "ended",
+        )
+
+    async def _free_places(self) -> None:
+        """Of the job that runs: nobody works on it any more until it is resumed."""
+        assert self._plan is not None, "a job that is paused has a plan"
+        await workflow.execute_activity_method(
+            JobActivities.free_places,
+            FreePlaces(job_id=self._plan.job_id),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+            summary="paused",
+        )
+
+    def _show_paused(self) -> None:
+        lines = [f"Job {each.job_id}: **paused** {_since(each)}." for each in self._paused.values()]
+        workflow.set_current_details("\n\n".join(lines))
+
+    def _show(self, line: RepositoryLine) -> None:
         plan = self._plan
         if plan is not None:
             workflow.set_current_details(
@@ -356,9 +525,11 @@ class WorkspaceBackfillWorkflow:
                 f" {len(self._running)} running, {line.historical} wait for their historical leg,"
                 f" {len(line.waiting)} wait for other jobs, of {plan.total_repositories}."
                 f" {len(self._inbox)} jobs waiting."
+                + (f"\n\nIt stops at the next page: paused {_since(self._pausing)}." if self._pausing else "")
+                + "".join(f"\n\nJob {each.job_id}: **paused** {_since(each)}." for each in self._paused.values())
             )
 
-    def _tell(self, line: "_Line") -> None:
+    def _tell(self, line: RepositoryLine) -> None:
         """The search attribute, where all that is left of the job waits for other jobs, or no longer does."""
         status = "waiting" if line.waiting and not self._running else "in_progress"
         if status != self._told:
@@ -366,97 +537,9 @@ class WorkspaceBackfillWorkflow:
 
     def _upsert(self, status: str) -> None:
         self._told = status
-        if self._plan and (updates := temporal.updates(self._plan.search_attributes, status=status)):
+        if updates := temporal.updates(self._search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
 
 
-class _Line:
-    """Who is next: every recent leg before every historical one. It holds ids, and a page of what they stand for."""
-
-    def __init__(self, job_id: str, place: JobPlace) -> None:
-        self.job_id = job_id
-        self.waiting: dict[str, Leg] = {}
-        """Those that wait for another job's sweep of the same."""
-        self.was_looked_at = False
-        """It was asked which of them may go on, and they, and the history's length, were not looked at since."""
-        self._listed = place.listed or place.after
-        self._more = True
-        """There may be repositories that were not listed yet."""
-        self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
-        self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
-        self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
-        """Those that waited, and may go on: they had their turn before."""
-
-    def __bool__(self) -> bool:
-        lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self.waiting)
-        return self._more or any(lists)
-
-    @property
-    def historical(self) -> int:
-        return len(self._ids["historical"]) + len(self._page["historical"])
-
-    def join(self, repository_id: str, leg: Leg) -> None:
-        """At the end of those who wait for this leg."""
-        self._ids[leg].append(repository_id)
-
-    def wait(self, repository_id: str, leg: Leg) -> None:
-        """Outside of the line, until another job lets it go on."""
-        self.waiting[repository_id] = leg
-
-    def go_on(self, repository_ids: list[str]) -> None:
-        """At the front of those who wait for this leg."""
-        for each in repository_ids:
-            self._back[self.waiting.pop(each)].append(each)
-
-    @property
-    def returned(self) -> int:
-        """Recent legs that waited and may go on."""
-        return len(self._back["recent"])
-
-    async def following(self) -> tuple[Leg, RepositoryRef] | None:
-        for leg in LEGS:
-            while self._back[leg]:
-                for repository in await self._repositories(repository_ids=[self._back[leg].pop(0)]):
-                    return leg, repository
-            while not self._page[leg] and self._ids[leg]:
-                ids = self._ids[leg][:PAGE]
-                # One that is not among them any more has ended otherwise.
-                self._page[leg] = await self._repositories(repository_ids=ids)
-                del self._ids[leg][: len(ids)]
-            if leg == "recent" and not self._page[leg] and self._more:
-                page = self._page[leg] = await self._repositories(after=self._listed)
-                self._more = len(page) == PAGE
-                self._listed = page[-1].repository_id if page else self._listed
-            if self._page[leg]:
-                return leg, self._page[leg].pop(0)
-        return None
-
-    def place(self, plan: JobPlan, ended: dict[str, int]) -> JobPlace:
-        """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
-        ids = {
-            leg: [
-                *self._back[leg],
-                *(each.repository_id for each in self._page[leg]),
-                *self._ids[leg],
-                *(each for each, its in self.waiting.items() if its == leg),
-            ]
-            for leg in LEGS
-        }
-        return JobPlace(
-            plan=plan,
-            listed=self._listed,
-            recent=ids["recent"],
-            historical=ids["historical"],
-            completed=ended["completed"],
-            failed=ended["failed"],
-        )
-
-    async def _repositories(
-        self, *, after: str | None = None, repository_ids: list[str] | None = None
-    ) -> list[RepositoryRef]:
-        return await workflow.execute_activity_method(
-            JobActivities.next_repositories,
-            NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
-            start_to_close_timeout=retries.MIRROR_TIMEOUT,
-            retry_policy=retries.MIRROR,
-        )
+def _since(standing: JobStanding) -> str:
+    return f"since {standing.paused_at:%Y-%m-%d %H:%M:%S} UTC by {standing.paused_by}"

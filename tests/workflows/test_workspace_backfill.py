@@ -27,8 +27,10 @@ from messages import (
     BeginJob,
     Cancel,
     FinishJob,
+    FreePlaces,
     JobOutcome,
     JobPlan,
+    JobStanding,
     Leg,
     NextRepositories,
     Pace,
@@ -39,6 +41,7 @@ from messages import (
     RepositoryTransition,
     Retry,
     Run,
+    SignalRequest,
     SliceResult,
     SweepSlice,
     WaitingRepositories,
@@ -60,6 +63,7 @@ EARLY = 100
 HEARTBEATS_EVERY = timedelta(seconds=0.2)
 """At most: a cancel comes with the answer to one. The SDK's own bound is 80 % of the heartbeat timeout, which is long
 enough here that no living activity misses it."""
+PAUSED_AT = datetime(2026, 2, 1, tzinfo=UTC)
 DONE = SliceResult(outcome="completed")
 MORE = SliceResult(outcome="more")
 
@@ -117,6 +121,13 @@ class Pretence:
     looks: list[list[str]] = field(default_factory=list)
     """Repositories of which it was asked whether they may go on."""
     listing: asyncio.Event = field(default_factory=asyncio.Event)
+    canceled: set[str] = field(default_factory=set)
+    """Jobs whose rows say that they are to stop."""
+    paused: set[str] = field(default_factory=set)
+    """Jobs whose rows say that they are paused."""
+    signaled: list[SignalRequest] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
+    """Jobs whose places were freed."""
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
@@ -132,7 +143,32 @@ class Pretence:
             total_repositories=len(self.repositories),
             attempt=self.begun.count(job.job_id) - 1,
             pace=self.pace,
+            cancel_requested=job.job_id in self.canceled,
+            paused_at=PAUSED_AT if job.job_id in self.paused else None,
         )
+
+    @activity.defn(name="carry_out_signal")
+    async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
+        self.signaled.append(request)
+        match request.action:
+            case "cancel":
+                self.canceled.add(request.job_id)
+            case "pause":
+                self.paused.add(request.job_id)
+            case "resume":
+                self.paused.discard(request.job_id)
+        return JobStanding(
+            job_id=request.job_id,
+            status="in_progress",
+            attempt=self.begun.count(request.job_id) - 1,
+            cancel_requested=request.job_id in self.canceled,
+            paused_at=PAUSED_AT if request.job_id in self.paused else None,
+            paused_by="somebody",
+        )
+
+    @activity.defn(name="free_places")
+    async def free_places(self, job: FreePlaces) -> None:
+        self.freed.append(job.job_id)
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
@@ -171,6 +207,7 @@ class Pretence:
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
         self.finished.append(job)
+        self.canceled.discard(job.job_id)
         status: Any = "canceled" if job.canceled else "completed"
         return JobOutcome(
             job_id=job.job_id, status=status, total_repositories=0, completed_repositories=0, failed_repositories=0
@@ -195,6 +232,8 @@ class Pretence:
         """Workers with these activities; the task queue of workflows."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
+        every += [self.repositories_that_may_go_on, self.record_repository, self.finish_job]
+        every += [self.carry_out_signal, self.free_places]
         async with AsyncExitStack() as workers:
             for leg in legs:
                 sweeps = Worker(
@@ -209,7 +248,7 @@ class Pretence:
                 client,
                 task_queue=queue,
                 workflows=[WorkspaceBackfillWorkflow, repository],
-                activities=[*every, self.repositories_that_may_go_on, self.record_repository, self.finish_job],
+                activities=every,
             )
             await workers.enter_async_context(decisions)
             yield queue
@@ -566,8 +605,9 @@ async def test_a_retry_is_not_stopped_by_the_cancel_of_the_attempt_before(skippi
         handle = await start(skipping.client, queue, "job")
         await asyncio.wait_for(pretence.listing.wait(), PATIENCE)
         # In one and the same run of the workflow.
-        await handle.signal("cancel", Cancel(job_id="job"))
-        await handle.signal("retry", Retry(job_id="job"))
+        pretence.canceled.add("job")
+        await handle.signal("cancel", Cancel(job_id="job", attempt=0))
+        await handle.signal("retry", Retry(job_id="job", attempt=1))
         pretence.next_is_held.set()
         await asyncio.wait_for(handle.result(), PATIENCE)
     assert [(each.attempt, each.canceled) for each in pretence.finished] == [(0, True), (1, False)]

@@ -1,0 +1,70 @@
+"""Requests that somebody sends to a workspace's workflow as signals, in Temporal's Web UI or by its command line."""
+
+import structlog
+
+from errors import BadInput
+from messages import JobStanding, SignalRequest
+from store import job_requests
+from store.database import Connection
+from store.job_requests import Actor
+from store.job_views import uuid_of
+
+ACTOR = Actor("operator:temporal", "signal")
+"""Temporal does not say who sent a signal."""
+
+log = structlog.get_logger(__name__)
+
+
+async def carry_out(connection: Connection, request: SignalRequest) -> JobStanding | None:
+    """Writes the request into the job's row, as the API and the command line do. Answers how the job stands then.
+
+    None if the workspace has no such job. A request that cannot be carried out is logged and changes nothing.
+    """
+    if await _standing(connection, request) is None:
+        log.warning("signal for a job that the workspace does not have", job=request.job_id)
+        return None
+    try:
+        await _ask(connection, request)
+    except BadInput as refused:
+        log.warning("signal refused", job=request.job_id, action=request.action, why=refused.message)
+    return await _standing(connection, request)
+
+
+async def _ask(connection: Connection, request: SignalRequest) -> None:
+    match request.action:
+        case "retry":
+            names = await _names(connection, request)
+            await job_requests.ask_again(
+                connection, request.job_id, actor=ACTOR, repositories=names, data_types=request.data_types
+            )
+        case "cancel":
+            await job_requests.ask_to_stop(connection, request.job_id, actor=ACTOR)
+        case "pause":
+            await job_requests.pause(connection, request.job_id, actor=ACTOR)
+        case "resume":
+            await job_requests.resume(connection, request.job_id, actor=ACTOR)
+        case None:
+            pass
+
+
+async def _names(connection: Connection, request: SignalRequest) -> list[str]:
+    """Of the repositories that are to be retried. Raises `BadInput` if one of the ids is none of a repository."""
+    rows = await connection.fetch(
+        "select id::text, full_name from repositories where id::text = any($1)", request.repository_ids
+    )
+    if unknown := set(request.repository_ids) - {row["id"] for row in rows}:
+        raise BadInput("repository_ids", f"{', '.join(sorted(unknown))} is not part of job {request.job_id}")
+    return [row["full_name"] for row in rows]
+
+
+async def _standing(connection: Connection, request: SignalRequest) -> JobStanding | None:
+    row = await connection.fetchrow(
+        """
+        select id::text as job_id, status, attempt, (metadata ->> 'paused_at')::timestamptz as paused_at,
+               coalesce(metadata ->> 'paused_by', '') as paused_by, metadata ? 'cancel_requested_at' as cancel_requested
+        from workspace_backfill_jobs where id = $1 and workspace_id = $2
+        """,
+        uuid_of(request.job_id),
+        uuid_of(request.workspace_id),
+    )
+    return JobStanding.model_validate(dict(row)) if row else None

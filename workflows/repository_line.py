@@ -1,0 +1,103 @@
+"""The repositories of a job in the order in which they are begun."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.jobs import JobActivities
+    from messages import LEGS, JobPlace, JobPlan, Leg, NextRepositories, RepositoryRef
+    from workflows import retries
+
+PAGE = 100
+"""Repositories asked for at once."""
+
+
+class RepositoryLine:
+    """Who is next: every recent leg before every historical one. It holds ids, and a page of what they stand for."""
+
+    def __init__(self, job_id: str, place: JobPlace) -> None:
+        self.job_id = job_id
+        self.waiting: dict[str, Leg] = {}
+        """Those that wait for another job's sweep of the same."""
+        self.was_looked_at = False
+        """It was asked which of them may go on, and they, and the history's length, were not looked at since."""
+        self._listed = place.listed or place.after
+        self._more = True
+        """There may be repositories that were not listed yet."""
+        self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
+        self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
+        self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
+        """Those that waited, and may go on: they had their turn before."""
+
+    def __bool__(self) -> bool:
+        lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self.waiting)
+        return self._more or any(lists)
+
+    @property
+    def historical(self) -> int:
+        return len(self._ids["historical"]) + len(self._page["historical"])
+
+    def join(self, repository_id: str, leg: Leg) -> None:
+        """At the end of those who wait for this leg."""
+        self._ids[leg].append(repository_id)
+
+    def wait(self, repository_id: str, leg: Leg) -> None:
+        """Outside of the line, until another job lets it go on."""
+        self.waiting[repository_id] = leg
+
+    def go_on(self, repository_ids: list[str]) -> None:
+        """At the front of those who wait for this leg."""
+        for each in repository_ids:
+            self._back[self.waiting.pop(each)].append(each)
+
+    @property
+    def returned(self) -> int:
+        """Recent legs that waited and may go on."""
+        return len(self._back["recent"])
+
+    async def following(self) -> tuple[Leg, RepositoryRef] | None:
+        for leg in LEGS:
+            while self._back[leg]:
+                for repository in await self._repositories(repository_ids=[self._back[leg].pop(0)]):
+                    return leg, repository
+            while not self._page[leg] and self._ids[leg]:
+                ids = self._ids[leg][:PAGE]
+                # One that is not among them any more has ended otherwise.
+                self._page[leg] = await self._repositories(repository_ids=ids)
+                del self._ids[leg][: len(ids)]
+            if leg == "recent" and not self._page[leg] and self._more:
+                page = self._page[leg] = await self._repositories(after=self._listed)
+                self._more = len(page) == PAGE
+                self._listed = page[-1].repository_id if page else self._listed
+            if self._page[leg]:
+                return leg, self._page[leg].pop(0)
+        return None
+
+    def place(self, plan: JobPlan, ended: dict[str, int]) -> JobPlace:
+        """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
+        ids = {
+            leg: [
+                *self._back[leg],
+                *(each.repository_id for each in self._page[leg]),
+                *self._ids[leg],
+                *(each for each, its in self.waiting.items() if its == leg),
+            ]
+            for leg in LEGS
+        }
+        return JobPlace(
+            plan=plan,
+            listed=self._listed,
+            recent=ids["recent"],
+            historical=ids["historical"],
+            completed=ended["completed"],
+            failed=ended["failed"],
+        )
+
+    async def _repositories(
+        self, *, after: str | None = None, repository_ids: list[str] | None = None
+    ) -> list[RepositoryRef]:
+        return await workflow.execute_activity_method(
+            JobActivities.next_repositories,
+            NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+        )
