@@ -55,11 +55,11 @@ bench-peers: $(INSTALLED)
 	$(BIN)/python -m bench.peers
 
 # Changes one place of the product at a time and asks the tests whether they notice; hours for all of it.
-# make mutate ONLY="budget store/comments.py" SAMPLE=0 SEED=2
+# make mutate ONLY="budget store/comments.py" SAMPLE=0 SEED=2 REPORT=changes.jsonl
 SAMPLE ?= 12
 SEED ?= 1
 mutate: $(INSTALLED)
-	$(BIN)/python -m bench.mutation $(ONLY) --sample $(SAMPLE) --seed $(SEED)
+	$(BIN)/python -m bench.mutation $(ONLY) --sample $(SAMPLE) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
 
 clean:
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

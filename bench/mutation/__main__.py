@@ -1,72 +1,58 @@
 """Changes one place of the product at a time and reports which changes no test notices.
 
 Cosmic Ray finds the places and makes the changes; each runs in a copy of the committed tree, so that what is being
-edited meanwhile stays as it is. A change that hangs the tests counts as noticed. Exit code 1: fewer are noticed than
-asked for.
+edited meanwhile stays as it is. Asked are the tests that reach the changed function, the nearest and quickest first,
+until one fails. A change that hangs them counts as noticed. Exit code 1: fewer are noticed than asked for.
 """
 
+import difflib
 import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated
 
-from cosmic_ray.ast import ast_nodes, get_ast_from_path
-from cosmic_ray.mutating import use_mutation
-from cosmic_ray.operators.operator import Operator
-from cosmic_ray.plugins import get_operator, operator_names
-from cosmic_ray.testing import run_tests
-from cosmic_ray.work_item import TestOutcome
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from bench.mutation.plan import Subject, subjects
-from bench.mutation.sql_clause import SqlClause
+from bench.mutation.forked import ForkedTests
+from bench.mutation.places import Place, places
+from bench.mutation.plan import TESTS, modules, test_files
+from bench.mutation.reach import Reach, Test
 
 ROOT = Path(__file__).resolve().parents[2]
-LEFT_OUT = ("BinaryOperator_BitOr", "_BitOr", "VariableReplacer", "VariableInserter", "RemoveDecorator")
-"""`|` stands in most annotations, where a change proves nothing; the others need arguments, or prove little."""
+KEPT = ROOT / ".bench" / "reach.json"
+STEP = 3.0
+"""Seconds of tests that are collected and run together at first: most changes are noticed by then."""
 
 app = App(help_flags=["--help"], version_flags=[])
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a change is possible, and the one of an operator's changes that was drawn for it."""
+class Change:
+    """A change that was made, and what the tests said."""
 
-    module: Path
-    operator: Operator
-    occurrence: int
-    line: int
+    at: str
+    operator: str
+    difference: str
+    noticed: bool
+    by: str
+    """The test that failed; of a survivor, how many of the tests that reach it were asked."""
+    seconds: float
 
     @property
-    def name(self) -> str:
-        return type(self.operator).__name__
+    def package(self) -> str:
+        return self.at.partition("/")[0]
 
-
-def operators() -> list[Operator]:
-    named = [name for name in operator_names() if not any(part in name for part in LEFT_OUT)]
-    return [SqlClause(), *(get_operator(name)() for name in named)]
-
-
-def places(root: Path, module: Path, draw: random.Random) -> list[Place]:
-    """One change for each position and family of operators, so that `<` with its five exchanges counts as one."""
-    tree = get_ast_from_path(root / module)
-    found: dict[tuple[Any, ...], list[Place]] = {}
-    for operator in operators():
-        family = type(operator).__name__.split("_")[0]
-        positions = ((node, start) for node in ast_nodes(tree) for start, _ in operator.mutation_positions(node))
-        for occurrence, (_, start) in enumerate(positions):
-            key = (family, start, occurrence) if isinstance(operator, SqlClause) else (family, start)
-            found.setdefault(key, []).append(Place(module, operator, occurrence, start[0]))
-    return [draw.choice(each) for each in found.values()]
+    @property
+    def module(self) -> str:
+        return self.at.partition(":")[0]
 
 
 @app.default
@@ -75,36 +61,64 @@ def mutate(
     sample: Annotated[int, Parameter(help="changes a module, 0: all of them")] = 12,
     seed: Annotated[int, Parameter(help="the same seed draws the same changes")] = 1,
     least: Annotated[int, Parameter(help="in a hundred, how many have to be noticed")] = 85,
-    report: Annotated[Path | None, Parameter(help="a file for every change as JSON lines")] = None,
+    effort: Annotated[float, Parameter(help="seconds of tests a change, 0: all that reach it")] = 60,
+    tests: Annotated[tuple[str, ...], Parameter(help="folders and patterns of the tests that are asked")] = TESTS,
+    report: Annotated[
+        Path | None, Parameter(help="JSON lines, written as it goes; what stands there is not done again")
+    ] = None,
+    again: Annotated[
+        Path | None, Parameter(help="a report whose survivors are tried again, instead of a sample")
+    ] = None,
 ) -> None:
-    """Change the modules whose paths begin with ONLY (all of the product), and run their tests."""
-    console = Console(stderr=True)
-    noticed: dict[Path, tuple[int, int]] = {}
-    survivors: list[str] = []
-    patience: dict[str, float] = {}
+    """Change the modules whose paths begin with ONLY (all of the product), and ask the tests that reach the change."""
+    console = Console(stderr=True, width=200)
+    report = report.absolute() if report else None
+    done = _read(report) if report and report.exists() else []
+    lost = {(each.at, each.difference) for each in _read(again) if not each.noticed} if again else None
+    before = {(each.at, each.difference) for each in done}
+    made: list[Change] = []
     with tempfile.TemporaryDirectory(prefix="mutation-") as directory:
-        root = Path(directory) / "copy"
+        root = Path(directory).resolve() / "copy"
         copy_of_head(root)
-        for subject in subjects(root, only):
-            draw = random.Random(f"{seed} {subject.module}")
-            drawn = places(root, subject.module, draw)
-            if sample and len(drawn) > sample:
-                drawn = draw.sample(drawn, sample)
-            results = list(_changes(root, subject, sorted(drawn, key=lambda each: each.line), patience))
-            for place, was_noticed, difference in results:
-                if not was_noticed:
-                    survivors.append(f"{place.module}:{place.line} {place.name}\n{difference}")
-                if report is not None:
-                    line = {"at": f"{place.module}:{place.line}", "operator": place.name, "noticed": was_noticed}
-                    with report.open("a") as file:
-                        file.write(json.dumps(line | {"difference": difference}) + "\n")
-            noticed[subject.module] = (sum(each[1] for each in results), len(results))
-            console.print(f"{subject.module}: {noticed[subject.module][0]} of {len(results)} noticed")
-    console.print(*survivors, sep="\n")
-    Console().print(_table(noticed))
-    found, made = (sum(each) for each in zip(*noticed.values(), strict=True)) if noticed else (0, 0)
-    if made and found * 100 < least * made:
+        with ForkedTests(root) as forked:
+            reach = Reach(root, KEPT)
+            reach.measure(forked, test_files(root, tests), console.print)
+            for module in modules(root, only):
+                for place, difference in _drawn(root, module, sample, seed, lost):
+                    if (f"{module}:{place.line}", difference) in before:
+                        continue
+                    change = _try(root, forked, place, difference, reach.tests(module, place.line), effort)
+                    made.append(change)
+                    if report is not None:
+                        with report.open("a") as file:
+                            file.write(json.dumps(asdict(change)) + "\n")
+                    if not change.noticed:
+                        console.print(f"{change.at} {change.operator}, {change.by}\n{difference}", markup=False)
+    Console().print(_table([*done, *made]))
+    if sum(each.noticed for each in made) * 100 < least * len(made):
         sys.exit(1)
+
+
+def _drawn(
+    root: Path, module: Path, sample: int, seed: int, lost: set[tuple[str, str]] | None
+) -> list[tuple[Place, str]]:
+    """A module's places that are to be changed, by line, and what each change is: a sample, or those that are lost."""
+    text, dice = (root / module).read_text(), random.Random(f"{seed} {module.as_posix()}")
+    found = places(root, module, dice)
+    if lost is not None:
+        found = [each for each in found if any(at == f"{module}:{each.line}" for at, _ in lost)]
+    elif sample and len(found) > sample:
+        found = dice.sample(found, sample)
+    drawn = [(each, _difference(text, each.change(text))) for each in sorted(found, key=lambda each: each.line)]
+    return [
+        (place, difference)
+        for place, difference in drawn
+        if difference and (lost is None or (f"{module}:{place.line}", difference) in lost)
+    ]
+
+
+def _read(report: Path) -> list[Change]:
+    return [Change(**json.loads(line)) for line in report.read_text().splitlines()]
 
 
 def copy_of_head(root: Path) -> None:
@@ -115,58 +129,68 @@ def copy_of_head(root: Path) -> None:
     (root / ".venv").symlink_to((ROOT / ".venv").resolve())
 
 
-def _changes(
-    root: Path, subject: Subject, drawn: Sequence[Place], patience: dict[str, float]
-) -> Iterator[tuple[Place, bool, str]]:
-    """(place, whether a test noticed, the changed line) of each. Raises if the tests fail without any change.
-
-    `patience` is how many seconds each test may take; it is measured, and kept there, the first time that a test runs.
-    """
-    if not drawn:
-        return
-    before = Path.cwd()
-    os.chdir(root)
+def _try(root: Path, forked: ForkedTests, place: Place, difference: str, tests: list[Test], effort: float) -> Change:
+    path = root / place.module
+    text, status = path.read_text(), path.stat()
+    changed = place.change(text)
+    assert changed is not None
+    began = monotonic()
+    path.write_text(changed)
     try:
-        for test in subject.tests:
-            if test in patience:
-                continue
-            began = monotonic()
-            outcome, output = run_tests(_command(test), 1_200)
-            if outcome is not TestOutcome.SURVIVED:
-                raise SystemExit(f"{test} fails without any change:\n{output[-4_000:]}")
-            patience[test] = 60 + 4 * (monotonic() - began)
-        for place in drawn:
-            with use_mutation(place.module, place.operator, place.occurrence) as (original, changed):
-                if changed is None or changed == original:
-                    continue
-                noticed = any(
-                    run_tests(_command(test), patience[test])[0] is not TestOutcome.SURVIVED for test in subject.tests
-                )
-            yield place, noticed, _difference(original, changed)
+        noticed, by = _ask(forked, tests, effort)
     finally:
-        os.chdir(before)
+        path.write_text(text)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # so that what was compiled of it holds again
+    took = round(monotonic() - began, 1)
+    return Change(f"{place.module}:{place.line}", place.name, difference, noticed, by, took)
 
 
-def _command(test: str) -> str:
-    return f".venv/bin/python -B -m pytest -x -q -p no:cacheprovider {test}"
+def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, str]:
+    """(whether a test noticed, which, or how many were asked): a few at first, then more in one go."""
+    asked, spent = 0, 0.0
+    while asked < len(tests) and (not effort or spent < effort):
+        step: list[Test] = []
+        least = STEP if not asked else (effort - spent or 1e9)
+        while asked < len(tests) and (not step or sum(each.seconds for each in step) < least):
+            step.append(tests[asked])
+            asked += 1
+        seconds = sum(each.seconds for each in step)
+        spent += seconds
+        verdict = forked.run([each.name for each in step], 60 + 5 * seconds)
+        if not verdict.passed:
+            return True, verdict.by
+    return False, f"{asked} of {len(tests)} tests"
 
 
-def _difference(original: str, changed: str) -> str:
-    old, new = original.splitlines(), changed.splitlines()
-    gone = [f"- {line.strip()}" for line in old if line not in new]
-    come = [f"+ {line.strip()}" for line in new if line not in old]
-    return "\n".join([*gone[:3], *come[:3]])
+def _difference(text: str, changed: str | None) -> str:
+    """The lines that a change takes away and those that come instead; empty if it is none, or no Python."""
+    if changed is None:
+        return ""
+    try:
+        compile(changed, "changed", "exec")
+    except SyntaxError:
+        return ""
+    lines = difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=0)
+    shown = [f"{line[0]} {line[1:].strip()}" for line in list(lines)[2:] if line[0] in "-+"]
+    return "\n".join(shown[:6])
 
 
-def _table(noticed: dict[Path, tuple[int, int]]) -> Table:
+def _table(changes: list[Change]) -> Table:
     table = Table(title="Changes that a test noticed")
     for name in ("module", "noticed", "made", "in 100"):
         table.add_column(name, justify="left" if name == "module" else "right")
-    for module, (found, made) in noticed.items():
-        table.add_row(str(module), str(found), str(made), f"{100 * found / made:.0f}" if made else "-")
-    found, made = sum(each[0] for each in noticed.values()), sum(each[1] for each in noticed.values())
+
+    def add(name: str, some: list[Change]) -> None:
+        noticed = sum(each.noticed for each in some)
+        table.add_row(name, str(noticed), str(len(some)), f"{100 * noticed / len(some):.0f}" if some else "-")
+
+    for module in dict.fromkeys(each.module for each in changes):
+        add(module, [each for each in changes if each.module == module])
     table.add_section()
-    table.add_row("all", str(found), str(made), f"{100 * found / made:.0f}" if made else "-")
+    for package in dict.fromkeys(each.package for each in changes):
+        add(package, [each for each in changes if each.package == package])
+    table.add_section()
+    add("all", changes)
     return table
 
 

@@ -9,6 +9,7 @@ from cosmic_ray.operators.operator import Example, Operator
 
 _STATEMENT = re.compile(r"\b(select|insert into|update|delete from)\b", re.IGNORECASE)
 _CONDITION = re.compile(r"^[ \t]*(and|or)\b[^\n]*\n?", re.MULTILINE)
+_CONDITION_WITHIN_A_LINE = re.compile(r"(?<=\S) and [^()\n]+?(?=( and | or |\)|\n|\"|$))")
 _SWAPS = (
     (re.compile(r"(?<![<>=-])>=(?!=)"), ">"),
     (re.compile(r"(?<![<>=])<=(?!=)"), "<"),
@@ -34,6 +35,8 @@ def variants(text: str) -> Iterator[str]:
         # A condition that opens or closes a parenthesis for other lines cannot be left out alone.
         if match[0].count("(") == match[0].count(")"):
             yield text[: match.start()] + text[match.end() :]
+    for match in _CONDITION_WITHIN_A_LINE.finditer(text):
+        yield text[: match.start()] + text[match.end() :]
     for pattern, other in _SWAPS:
         for match in pattern.finditer(text):
             yield text[: match.start()] + other + text[match.end() :]
