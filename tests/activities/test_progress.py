@@ -46,3 +46,30 @@ def test_pages_of_one_moment_move_as_long_as_each_shows_something_else(down: boo
         assert not progress.idle
     again = progress.descend(AT, ["thread 7"]) if down else progress.ascend(AT, ["thread 7"])
     assert again.idle == 1
+
+
+def test_twenty_answers_in_a_row_that_move_nothing_are_a_standstill_and_nineteen_are_none() -> None:
+    progress = Progress()
+    for _ in range(19):
+        progress = progress.count(moved=False)
+    assert not progress.is_stuck
+    assert progress.count(moved=False).is_stuck
+
+
+def test_a_list_begins_again_four_times_and_is_stuck_at_the_fifth_whatever_it_showed_between() -> None:
+    progress = Progress()
+    for _ in range(4):
+        progress = progress.restart().descend(AT)
+        assert not progress.is_stuck
+    assert progress.restart().is_stuck
+
+
+def test_a_list_that_begins_again_has_reached_nothing() -> None:
+    reached = Progress().descend(AT - HOUR, ["a"]).count(moved=False)
+    assert reached.restart() == Progress(restarts=1)
+
+
+def test_a_page_that_goes_back_shows_nothing_new_of_the_farthest_moment() -> None:
+    progress = Progress().descend(AT, ["a"])
+    assert progress.descend(AT + HOUR, ["b"]) == Progress(idle=1, farthest=AT, ties=["a"])
+    assert progress.descend(AT, ["b", "a"]) == Progress(farthest=AT, ties=["a", "b"])

@@ -1,5 +1,6 @@
 """Parts wait until a request for them is worth it; a request holds as many as fit; each is tried so often."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +108,13 @@ def test_a_part_that_began_again_too_often_is_noted_and_the_others_go_on() -> No
     assert turn.done == [tried_out]
     [noted] = turn.noted
     assert (noted.kind, noted.what, noted.number, noted.count) == ("unavailable", "timeline", tried_out.number, 7)
+
+
+def test_a_part_is_tried_three_times() -> None:
+    parts = [replace(part, attempts=attempts) for attempts, part in enumerate(some(4), start=1)]
+    turn = Turn(ThreadPosition(), put=list(parts))
+    give_up(turn)
+    assert (turn.put, turn.done) == (parts[:2], parts[2:])
 
 
 async def test_parts_are_taken_in_batches_newest_threads_first(stored: Stored) -> None:
