@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from addresses import SmtpServer, check_postgres, check_sender, read_smtp
 from errors import BadInput
+from payloads.keys import PLAIN, read_keys
 
 
 def _http_url(value: str) -> str:
@@ -378,36 +379,6 @@ class Worker(_Part):
         return tuple(each for each in WORKER_QUEUES if each in queues)
 
 
-_PLAIN = "plain"
-_KEY_BYTES = 32  # AES-256
-
-
-def _payload_keys(setting: str) -> dict[str, bytes]:
-    """By id, in the setting's order; `plain` has none. Raises `ValueError`, which repeats no key."""
-    keys: dict[str, bytes] = {}
-    for entry in (part.strip() for part in setting.split(",")):
-        key_id, separator, text = entry.partition(":")
-        if entry == _PLAIN and not keys:
-            keys[_PLAIN] = b""
-            continue
-        if not separator or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", key_id) or key_id == _PLAIN:
-            raise ValueError("must be id:key, comma-separated, with ids of letters, digits, - _ and . (or plain first)")
-        try:
-            key = base64.b64decode(text, validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != _KEY_BYTES:
-            raise ValueError(
-                f"the key of id {key_id} must be 32 bytes in base64, as `openssl rand -base64 32` makes them"
-            )
-        if key_id in keys:
-            raise ValueError(f"has two keys of id {key_id}")
-        keys[key_id] = key
-    if keys.keys() == {_PLAIN}:
-        raise ValueError("has no key: leave it empty")
-    return keys
-
-
 class Payloads(_Part):
     """How Temporal's payloads are encrypted: `id:key,id:key`, each key 32 bytes in base64.
 
@@ -420,20 +391,20 @@ class Payloads(_Part):
     @classmethod
     def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
         if text := _text(value):
-            _payload_keys(text)
+            read_keys(text)
         return value
 
     @property
     def keys(self) -> dict[str, bytes]:
         text = _text(self.temporal_payload_keys)
-        return {name: key for name, key in _payload_keys(text).items() if name != _PLAIN} if text else {}
+        return {name: key for name, key in read_keys(text).items() if name != PLAIN} if text else {}
 
     @property
     def encrypts_with(self) -> str | None:
         """The id of the key that encrypts; None: nothing is encrypted."""
         text = _text(self.temporal_payload_keys)
-        first = next(iter(_payload_keys(text))) if text else _PLAIN
-        return None if first == _PLAIN else first
+        first = next(iter(read_keys(text))) if text else PLAIN
+        return None if first == PLAIN else first
 
     @property
     def secrets(self) -> list[str]:

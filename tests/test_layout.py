@@ -14,7 +14,7 @@ LEAVES = {
     "unshown": {"messages"},
     "logs": set[str](),
     "addresses": set[str](),
-    "settings": {"addresses", "errors"},
+    "settings": {"addresses", "errors", "payloads"},
     "temporal": {"errors", "logs", "payloads", "settings"},
     "waits": {"messages", "store"},
     "reconcile_command": {"errors", "logs", "polar", "reconciler", "schema", "settings", "store", "temporal"},

@@ -49,6 +49,7 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
         ("WORKER_QUEUES", "workflows,bulk"),
         ("WORKER_QUEUES", " , "),
         ("TEMPORAL_ADDRESS", "http://localhost:7233"),
+        ("TEMPORAL_PAYLOAD_KEYS", "k1:dG9vIHNob3J0"),
     ],
 )
 async def test_a_bad_setting_is_one_line_that_names_it(

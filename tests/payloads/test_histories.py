@@ -156,6 +156,12 @@ async def stepping(client: Client, queue: str) -> AsyncIterator[None]:
         yield
 
 
+async def begun(client: Client, workflow_id: str, queue: str) -> WorkflowHandle[Any, Any]:
+    """A decision that the server gave to a worker that was just stopped is given to the next one after 3 seconds."""
+    timeout = timedelta(seconds=3)
+    return await client.start_workflow(Steps.run, "rocket", id=workflow_id, task_queue=queue, task_timeout=timeout)
+
+
 def ended(events: list[Any], kind: "EventType.ValueType") -> int:
     return sum(each.event_type == kind for each in events)
 
@@ -164,7 +170,7 @@ async def test_a_workflow_goes_on_while_encryption_is_switched_on_and_keys_rotat
     queue = workflow_id = uuid.uuid4().hex
     completed = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
     client = await connect("")
-    handle = await client.start_workflow(Steps.run, "rocket", id=workflow_id, task_queue=queue)
+    handle = await begun(client, workflow_id, queue)
     for number, keys in enumerate(["", OLD, f"{NEW},{OLD}"], 1):
         client = await connect(keys)
         handle = client.get_workflow_handle_for(Steps.run, workflow_id)
@@ -191,7 +197,7 @@ def within_all(events: Any) -> list[Payload]:
 async def test_without_its_key_a_workflow_waits_says_so_and_goes_on_once_the_key_is_back(connect: Connect) -> None:
     queue = workflow_id = uuid.uuid4().hex
     client = await connect(OLD)
-    handle = await client.start_workflow(Steps.run, "rocket", id=workflow_id, task_queue=queue)
+    handle = await begun(client, workflow_id, queue)
     for number in range(3):
         await handle.signal(Steps.step, f"step {number}")
     blind = await connect("")

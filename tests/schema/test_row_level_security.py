@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from errors import BadInput
 from sandbox.postgres import Postgres
@@ -199,6 +202,73 @@ async def test_a_member_reads_what_is_of_his_workspaces_alone(owner: asyncpg.Con
     )
     assert mine[STRANGER] == {table: expected[table] - rows for table, rows in mine[OWNER].items()}
     assert not any(mine[NOBODY].values())
+
+
+PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(owners=st.tuples(*[st.integers(0, 2)] * 3), members=PLACES, repositories=PLACES)
+async def test_whoever_belongs_to_whatever_workspaces_sees_of_no_other(
+    session: asyncpg.Connection,
+    owners: tuple[int, ...],
+    members: set[tuple[int, int]],
+    repositories: set[tuple[int, int]],
+) -> None:
+    """`members` are pairs of a user and a workspace, `repositories` of a repository and a workspace that holds it."""
+    users, spaces, places = ([uuid.uuid4() for _ in range(3)] for _ in range(3))
+    transaction = session.transaction()
+    await transaction.start()
+    try:
+        for number in range(3):
+            await session.execute(
+                "insert into app_users (id, auth_user_id, github_username) values ($1, $1, 'x')", users[number]
+            )
+            await session.execute(
+                "insert into repositories (id, github_id, owner, name, full_name) values ($1, $2, 'o', $3, $3)",
+                *(places[number], 1_000 + number, str(number)),
+            )
+        for number, owner in enumerate(owners):
+            await session.execute(
+                "insert into workspaces (id, name, slug, owner_id) values ($1, 'w', $2, $3)",
+                *(spaces[number], str(number), users[owner]),
+            )
+            await session.execute(
+                "insert into workspace_backfill_jobs (id, workspace_id, retention_days, cutoff_at, backfill_types)"
+                "values ($1, $1, 30, now(), '{issues}')",
+                spaces[number],
+            )
+        for user, space in members:
+            await session.execute(
+                "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, 'viewer')",
+                *(spaces[space], users[user]),
+            )
+        for repository, space in repositories:
+            await session.execute(
+                "insert into workspace_repositories (workspace_id, repository_id, added_by) values ($1, $2, $3)",
+                *(spaces[space], places[repository], users[0]),
+            )
+            await session.execute(
+                "insert into workspace_backfill_progress (backfill_job_id, repository_id) values ($1, $2)",
+                *(spaces[space], places[repository]),
+            )
+        for place in places:
+            await session.execute(
+                "insert into repository_star_history (repository_id, day, stars) values ($1, '2026-01-01', 1)", place
+            )
+        for user in range(3):
+            mine = {space for space in range(3) if owners[space] == user or (user, space) in members}
+            await become(session, "authenticated", str(users[user]))
+            jobs = await session.fetch("select id from workspace_backfill_jobs")
+            progress = await session.fetch("select backfill_job_id, repository_id from workspace_backfill_progress")
+            stars = await session.fetch("select repository_id from repository_star_history")
+            await session.execute("reset role")
+            assert {row[0] for row in jobs} == {spaces[space] for space in mine}
+            held = {(repository, space) for repository, space in repositories if space in mine}
+            assert {tuple(row) for row in progress} == {(spaces[space], places[each]) for each, space in held}
+            assert {row[0] for row in stars} == {places[each] for each, _ in held}
+    finally:
+        await transaction.rollback()
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])

@@ -1,0 +1,36 @@
+"""Reads the keys of `TEMPORAL_PAYLOAD_KEYS`."""
+
+import base64
+import re
+
+PLAIN = "plain"
+KEY_BYTES = 32  # AES-256
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def read_keys(setting: str) -> dict[str, bytes]:
+    """The keys by id, in the order of `id:key,id:key`; the first one may be `plain`, which has no bytes.
+
+    Raises `ValueError`, which repeats no key.
+    """
+    keys: dict[str, bytes] = {}
+    for entry in (part.strip() for part in setting.split(",")):
+        key_id, separator, text = entry.partition(":")
+        if entry == PLAIN and not keys:
+            keys[PLAIN] = b""
+            continue
+        if not separator or not _ID.fullmatch(key_id) or key_id == PLAIN:
+            raise ValueError("must be id:key, comma-separated, with ids of letters, digits, - _ and . (or plain first)")
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"the key of id {key_id} must be 32 bytes in base64 (openssl rand -base64 32)")
+        if key_id in keys:
+            raise ValueError(f"has two keys of id {key_id}")
+        keys[key_id] = key
+    if keys.keys() == {PLAIN}:
+        raise ValueError("has no key: leave it empty")
+    return keys
