@@ -29,6 +29,7 @@ from store import job_requests, transitions
 from store.database import Database
 from tests import shop
 from tests.api import world
+from tests.pooler import pooling
 from tests.waiting import PATIENCE, eventually, so
 
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
@@ -484,6 +485,28 @@ async def test_streams_of_a_server_that_stops_are_cut_off_at_once_and_without_an
         await client.opened()
     await client.cut()
     assert client.end is None
+
+
+async def test_through_a_transaction_pooler_it_is_the_same(database: str, host: asyncpg.Connection) -> None:
+    async with pooling(database) as dsn, Database(dsn) as pool, serving(pool) as served:
+        assert len({await backend(pool) for _ in range(6)}) > 1
+        job_id = await create(host, pool)
+        async with Client(served.url, job_id) as first, Client(served.url, job_id) as second:
+            for stored in range(1, 6):
+                await sweep(host, job_id, "octo/b", stored)
+                for client in (first, second):
+                    await client.shows(partial(stores, stored))
+            assert lasting(first.view) == lasting((await read(served, job_id))[0])
+
+
+def stores(issues: int, view: dict[str, Any]) -> bool:
+    return bool(view["repositories"][1]["types"][1]["stored"] == issues)
+
+
+async def backend(pool: Database) -> int:
+    async with pool.transaction() as connection:
+        pid: int = await connection.fetchval("select pg_backend_pid()")
+    return pid
 
 
 # --- Whatever happens in whatever order -------------------------------------------------------------------------------
