@@ -46,13 +46,13 @@ class World:
             await transitions.begin(connection, job_id, Pace())
         return job_id
 
-    async def end(self, job_id: str, *failed: str, attempt: int = 0, canceled: bool = False) -> None:
+    async def end(self, job_id: str, *failed: str, attempt: int = 0, failure: Failure = PRIVATE) -> None:
         """The job has ended; the repositories `failed` by a failure of their issues."""
         async with self.database.transaction() as connection:
             for each in self.repositories:
                 status: PartStatus = "failed" if each.full_name in failed else "completed"
                 types = [
-                    TypeOutcome(data_type=data_type, status="failed", failure=PRIVATE.of_type(data_type))
+                    TypeOutcome(data_type=data_type, status="failed", failure=failure.of_type(data_type))
                     if status == "failed" and data_type == "issues"
                     else TypeOutcome(data_type=data_type, status="completed")
                     for data_type in DATA_TYPES
@@ -60,7 +60,7 @@ class World:
                 outcome = RepositoryOutcome(repository=each, status=status, types=types)
                 change = RepositoryTransition(job_id=job_id, attempt=attempt, sequence=1, outcome=outcome)
                 await transitions.record(connection, change)
-            await transitions.finish(connection, job_id, attempt, canceled=canceled)
+            await transitions.finish(connection, job_id, attempt, canceled=False)
 
     async def ended(self, *failed: str) -> str:
         """A job that has begun and ended."""

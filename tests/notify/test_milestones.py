@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from messages import Failure, Pace
-from store import job_attempts, job_requests, transitions
+from store import job_attempts, job_requests, outbox, transitions
+from store.milestones import Milestone
 from tests.notify.conftest import PRIVATE, World
 from tests.shop import OPERATOR
 
@@ -44,6 +45,14 @@ async def test_transitions_that_are_done_twice_are_told_once(world: World) -> No
     await world.end(job_id)
     assert await told(world) == ["started", "completed"]
     assert await world.outbox() == [STARTED, COMPLETED]
+
+
+async def test_a_milestone_that_is_written_twice_is_one_row(world: World) -> None:
+    job_id = await world.begin()
+    content = Milestone.model_validate(await contents(world, job_id, "started"))
+    async with world.database.transaction() as connection:
+        await outbox.write(connection, content)
+    assert await world.outbox("mail") == await world.outbox("webhook") == [STARTED]
 
 
 async def test_a_transaction_that_is_rolled_back_tells_nothing(world: World) -> None:
@@ -108,21 +117,28 @@ async def test_failures_are_named_with_what_can_be_done(world: World) -> None:
     ]
 
 
+async def gone_as_a_whole(world: World) -> None:
+    """The jobs' last failure is that of `octo/a`, which is gone."""
+    gone = {"repository": "octo/a", "data_type": None, "code": "gone", "message": "404", "action": "Remove it"}
+    await world.host.execute("update workspace_backfill_jobs set error_details = error_details || $1", [gone])
+
+
 async def test_what_failed_before_a_retry_is_not_named_again(world: World) -> None:
     job_id = await world.ended("octo/a", "octo/b")
+    await gone_as_a_whole(world)
     async with world.database.transaction() as connection:
         await job_requests.ask_again(connection, job_id, actor=OPERATOR)
         await transitions.begin(connection, job_id, Pace())
-    await world.end(job_id, "octo/b", attempt=1)
+    taken_down = Failure(code="taken_down", message="GitHub took it down", action="Ask GitHub")
+    await world.end(job_id, "octo/b", attempt=1, failure=taken_down)
     content = await contents(world, job_id, "completed")
-    assert [each["repository"] for each in content["failures"]] == ["octo/b"]
+    assert [(each["repository"], each["code"]) for each in content["failures"]] == [("octo/b", "taken_down")]
     assert content["attempt"] == 1
 
 
 async def test_a_repository_that_failed_as_a_whole_is_named_once(world: World) -> None:
     job_id = await world.ended("octo/a", "octo/b")
-    gone = {"repository": "octo/a", "data_type": None, "code": "gone", "message": "404", "action": "Remove it"}
-    await world.host.execute("update workspace_backfill_jobs set error_details = error_details || $1", [gone])
+    await gone_as_a_whole(world)
     async with world.database.transaction() as connection:
         await job_requests.ask_again(connection, job_id, actor=OPERATOR)
         await transitions.begin(connection, job_id, Pace())

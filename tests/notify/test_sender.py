@@ -68,6 +68,17 @@ async def test_two_senders_at_once_send_each_milestone_once_and_in_order(world: 
     assert sent == {(job_id, status): 1 for job_id in job_ids for status in ("started", "completed")}
 
 
+async def test_what_somebody_is_claiming_is_left_out_and_not_waited_for(world: World) -> None:
+    await world.begin()
+    job_id = await world.begin()
+    async with world.database.transaction() as one, world.database.transaction() as other:
+        [first] = await outbox.claim(one, "mail", limit=1, lease=MINUTE)
+        await other.execute("set local lock_timeout = '10s'")
+        [second] = await outbox.claim(other, "mail", limit=2, lease=MINUTE)
+    assert {first.milestone.job_id, second.milestone.job_id} == {first.milestone.job_id, job_id}
+    assert first.id != second.id
+
+
 async def test_a_jobs_end_waits_for_its_beginning(world: World, line: Line) -> None:
     stuck, other = await world.ended(), await world.ended()
     await world.host.execute(
