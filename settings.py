@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -248,13 +249,20 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 class Api(_Part):
     """Who may call the status API: users by tokens of the host's Supabase project, the service by its own token.
 
-    `API_ALLOWED_ORIGINS` are origins of pages that may call it from a browser, comma-separated.
+    `API_ALLOWED_ORIGINS` are origins of pages that may call it from a browser, `TRUSTED_PROXIES` networks of proxies
+    whose `X-Forwarded-For` is believed; both comma-separated.
     """
 
     supabase_url: HttpUrl | None = None
     supabase_jwt_secret: SecretStr | None = None
     backfill_api_token: SecretStr | None = None
     api_allowed_origins: Origins = ()
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def jwt_secret(self) -> str | None:

@@ -161,7 +161,8 @@ def access_to_api(setting: settings.Api) -> Access:
     for secret in (setting.jwt_secret, setting.service_token):
         logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
-    return Access(UserTokens(setting.jwt_secret, keys), ServiceToken(setting.service_token))
+    users, service = UserTokens(setting.jwt_secret, keys), ServiceToken(setting.service_token)
+    return Access(users, service, proxies=setting.trusted_proxies)
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:

@@ -1,5 +1,6 @@
 """Who calls, and what he may do: members of a workspace read, its owners and admins change, others get 404."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from api.answers import Refusal, not_found
-from api.limits import FailedAuthentications
+from api.limits import FailedAuthentications, Network, address_of
 from api.tokens import Rejected, ServiceToken, UserTokens
 from store import membership
 from store.database import Connection
@@ -45,11 +46,19 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Access:
-    """Authenticates requests by their bearer token."""
+    """Authenticates requests by their bearer token. `proxies` are believed when they say for whom they ask."""
 
-    def __init__(self, users: UserTokens, service: ServiceToken, failures: FailedAuthentications | None = None) -> None:
+    def __init__(
+        self,
+        users: UserTokens,
+        service: ServiceToken,
+        failures: FailedAuthentications | None = None,
+        *,
+        proxies: Sequence[Network] = (),
+    ) -> None:
         self._users = users
         self._service = service
+        self._proxies = proxies
         self._failures = FailedAuthentications() if failures is None else failures
 
     async def authenticate(self, request: web.Request, *, host: bool = False) -> Caller:
@@ -58,23 +67,23 @@ class Access:
         `host`: the service's token may stand in `X-API-Key`, where the host's own client puts it.
         Raises a `Refusal`: 401, or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
         """
-        token = _bearer(request)
+        token, address = _bearer(request), address_of(request, self._proxies)
         if self._service.matches(token) or (host and self._service.matches(request.headers.get("X-API-Key", ""))):
-            caller = Caller(None, request.remote)
+            caller = Caller(None, address)
         else:
             verified = await self._users.verify(token) if token else Rejected("there is none")
             if isinstance(verified, Rejected):
-                raise self._refused(request, verified.reason)
-            caller = Caller(verified.user_id, request.remote, verified.expires_at)
+                raise self._refused(request, address, verified.reason)
+            caller = Caller(verified.user_id, address, verified.expires_at)
         request[CALLER] = caller
         return caller
 
-    def _refused(self, request: web.Request, reason: str) -> Refusal:
-        wait = self._failures.add(request.remote)
+    def _refused(self, request: web.Request, address: str | None, reason: str) -> Refusal:
+        wait = self._failures.add(address)
         if wait is not None:
             headers = {"Retry-After": str(int(wait) + 1)}
             return Refusal(429, "too_many_failures", "too many requests without a good token; try again later", headers)
-        log.info("token refused", reason=reason, remote=request.remote, path=request.path)
+        log.info("token refused", reason=reason, remote=address, path=request.path)
         return Refusal(401, "unauthorized", "a bearer token that is valid is needed", CHALLENGE)
 
 

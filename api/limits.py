@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from time import monotonic
 
 from aiohttp import web
@@ -19,6 +19,36 @@ FAILURES = 20
 WINDOW_SECONDS = 60.0
 ADDRESSES = 10_000
 """So many addresses are remembered; the one that failed longest ago is forgotten first."""
+
+
+Network = IPv4Network | IPv6Network
+
+
+def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
+    """The caller's address: the last one in `X-Forwarded-For` that no proxy of ours has.
+
+    What stands before it was written by whoever has that address, and is not believed; nor is the header, if the
+    connection comes from elsewhere than a proxy.
+    """
+    address = request.remote
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+    for before in reversed([each.strip() for each in forwarded.split(",")]):
+        if not _is_of(address, proxies) or not _is_address(before):
+            break
+        address = before
+    return address
+
+
+def _is_of(address: str | None, networks: Sequence[Network]) -> bool:
+    return _is_address(address) and any(ip_address(address or "") in each for each in networks)
+
+
+def _is_address(text: str | None) -> bool:
+    try:
+        ip_address(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 async def body_of(request: web.Request) -> bytes:

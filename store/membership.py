@@ -30,8 +30,6 @@ class Seen:
     workspace_id: UUID
     role: Role
     job_id: UUID | None = None
-    days_bought: int | None = None
-    """The most days that an active add-on of its owner grants; None: there is none, or it was not asked for."""
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
@@ -61,7 +59,7 @@ async def with_repository(connection: Connection, full_name: str, user_id: UUID 
     that were bought."""
     rows = await connection.fetch(
         f"""
-        select * from (
+        select workspace_id, role from (
             select workspaces.id as workspace_id, {_ROLE} as role, (
                 select max(addon.retention_days)
                 from app_users owner join subscription_addons addon on addon.user_id = owner.auth_user_id

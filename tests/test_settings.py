@@ -85,3 +85,11 @@ def test_origins_and_secrets_of_the_api(given: pytest.MonkeyPatch) -> None:
     assert found.api_allowed_origins == ("https://a.example.com", "http://localhost:5173")
     assert (found.jwt_secret, found.service_token) == ("hunter2", None)
     assert "hunter2" not in repr(found)
+
+
+def test_proxies_are_networks(given: pytest.MonkeyPatch) -> None:
+    given.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32,192.0.2.1")
+    assert [str(each) for each in load(Api).trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]
+    given.setenv("TRUSTED_PROXIES", "everybody")
+    with pytest.raises(BadInput, match="TRUSTED_PROXIES"):
+        load(Api)

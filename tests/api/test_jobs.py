@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 import asyncpg
@@ -269,6 +270,34 @@ class TestControl:
         assert (pause["action"], pause["who"], pause["source"]) == ("pause", f"user:{admin}", "api")
         assert (cancel["action"], cancel["who"], cancel["source"]) == ("cancel", "service", "host")
         assert (pause["address"], cancel["address"]) == ("127.0.0.1", "127.0.0.1")
+
+    @pytest.mark.parametrize(
+        ("proxies", "forwarded", "address"),
+        [
+            ([], "203.0.113.9", "127.0.0.1"),
+            (["127.0.0.0/8"], "203.0.113.9", "203.0.113.9"),
+            (["127.0.0.0/8"], "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+            (["127.0.0.0/8", "10.0.0.0/8"], "198.51.100.1, 203.0.113.9, 10.0.0.7", "203.0.113.9"),
+            (["127.0.0.0/8"], "nobody", "127.0.0.1"),
+            (["127.0.0.0/8"], "", "127.0.0.1"),
+            (["::/0"], "203.0.113.9", "127.0.0.1"),
+        ],
+    )
+    async def test_a_proxy_of_ours_is_believed_about_the_address_before_it_and_nobody_else(
+        self,
+        database: str,
+        host: asyncpg.Connection,
+        tenant: Tenant,
+        proxies: list[str],
+        forwarded: str,
+        address: str,
+    ) -> None:
+        job_id = await world.job(host, tenant.workspace_id, "in_progress")
+        async with world.serving(database, proxies=[ip_network(each) for each in proxies]) as api:
+            headers = {"X-Forwarded-For": forwarded}
+            await api.ask("POST", f"/api/backfills/{job_id}/pause", token=SERVICE, headers=headers)
+        [pause] = (await stored(host, job_id))["metadata"]["audit"]
+        assert pause["address"] == address
 
     @pytest.mark.parametrize("what", ["pause", "resume", "cancel", "retry"])
     async def test_what_cannot_be_done_now_is_a_conflict(

@@ -3,7 +3,7 @@
 import itertools
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from api import server
 from api.access import Access
-from api.limits import FailedAuthentications
+from api.limits import FailedAuthentications, Network
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from messages import DATA_TYPES
 from sandbox.ports import LOOPBACK
@@ -84,11 +84,12 @@ async def serving(
     service: str | None = SERVICE,
     keys: SigningKeys | None = None,
     failures: FailedAuthentications | None = None,
+    proxies: Sequence[Network] = (),
 ) -> AsyncIterator[Api]:
     """Unless `failures` are given, each failed authentication falls into a window of its own."""
     hurried: list[None] = []
     failures = failures if failures is not None else FailedAuthentications(clock=itertools.count(0, 1_000).__next__)
-    access = Access(UserTokens(secret, keys), ServiceToken(service), failures)
+    access = Access(UserTokens(secret, keys), ServiceToken(service), failures, proxies=proxies)
     async with Database(dsn) as database, aiohttp.ClientSession() as http:
         app = web.Application()
         app.add_subapp(
