@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -245,7 +247,17 @@ class TestTls:
         await channel(encrypting).send(outgoing())
         assert len(encrypting.taken) == 1
 
-    async def test_a_password_is_not_sent_in_the_clear(self, mail_server: MailServer) -> None:
-        with pytest.raises(RetryNow, match="STARTTLS"):
-            await channel(mail_server, login="user:secret@").send(outgoing())
-        assert not mail_server.taken
+    async def test_a_password_is_sent_in_the_clear_only_where_that_is_asked_for(self) -> None:
+        heard = []
+
+        def log_in(*login: Any) -> AuthResult:
+            heard.append(login[-1])
+            return AuthResult(success=True)
+
+        async with MailServer(authenticator=log_in, auth_require_tls=False) as server:
+            with pytest.raises(RetryNow, match="STARTTLS"):
+                await channel(server, login="user:secret@").send(outgoing())
+            assert not heard
+            await channel(server, login="user:secret@", options="?starttls=never").send(outgoing())
+        assert heard == [LoginPassword(b"user", b"secret")]
+        assert len(server.taken) == 1
