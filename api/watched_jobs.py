@@ -21,8 +21,7 @@ from store import job_changes, job_views
 from store.database import Database
 
 INTERVAL_SECONDS = 0.25
-"""Between two polls, if they are quick: half of the time at most is spent in polls."""
-LONGEST_INTERVAL_SECONDS = 1.0
+"""Between two polls."""
 READS_AT_ONCE = 3
 """More would keep deliveries, which share the pool, waiting for a connection."""
 VERSIONS_KEPT = 1_000
@@ -167,12 +166,10 @@ class WatchedJobs:
     async def run(self, stop: asyncio.Event) -> None:
         """Polls until `stop`."""
         while not stop.is_set():
-            began = monotonic()
             if self._watches:
                 await self._attempt()
-            took = monotonic() - began
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(max(INTERVAL_SECONDS, took), LONGEST_INTERVAL_SECONDS)):
+                async with asyncio.timeout(INTERVAL_SECONDS):
                     await stop.wait()
 
     async def _attempt(self) -> None:
@@ -193,19 +190,30 @@ class WatchedJobs:
         """Reads the watched jobs that have changed. Raises `RetryNow` if Postgres does not answer."""
         async with self._database.transaction() as connection:
             fingerprints = await job_changes.fingerprints(connection, list(self._watches))
-        for job_id, watch in list(self._watches.items()):
-            if watch.job is not None and fingerprints.get(job_id) != watch.job.fingerprint:
-                async with watch.reading:
-                    with suppress(BadInput):  # it was deleted, and its readers are told
-                        await self._read(job_id, watch)
+        changed = [
+            self._read_again(job_id, watch, fingerprints.get(job_id))
+            for job_id, watch in list(self._watches.items())
+            if watch.job is not None and fingerprints.get(job_id) != watch.job.fingerprint
+        ]
+        # One that cannot be read does not keep the others back.
+        for outcome in await asyncio.gather(*changed, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
-    async def _read(self, job_id: str, watch: _Watch) -> WatchedJob:
+    async def _read_again(self, job_id: str, watch: _Watch, fingerprint: str | None) -> None:
+        """`fingerprint` is from before: what has changed since is read twice, and not missed."""
+        async with watch.reading:
+            with suppress(BadInput):  # it was deleted, and its readers are told
+                await self._read(job_id, watch, fingerprint)
+
+    async def _read(self, job_id: str, watch: _Watch, fingerprint: str | None = None) -> WatchedJob:
         """Raises `BadInput` if there is no such job."""
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:
                 view = Backfill.model_validate(await job_views.look(connection, job_id))
-                fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
+                if fingerprint is None:
+                    fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
         except BadInput:
             if watch.job is not None:
                 watch.job.leave()

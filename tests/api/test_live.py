@@ -355,7 +355,7 @@ async def test_whatever_a_view_is_made_of_is_followed(unpolled: Served, host: as
     tenant = await world.tenant(host, "octo/a", "octo/b")
     job_id = await world.job(host, tenant.workspace_id, "in_progress")
     await host.execute(
-        "update workspace_backfill_jobs set subscription_addon_id = (select id from subscription_addons)"
+        "update workspace_backfill_jobs set subscription_addon_id = (select id from subscription_addons limit 1)"
     )
     await sweep(host, job_id, "octo/a", 1)
     async with Client(unpolled.url, job_id) as client:

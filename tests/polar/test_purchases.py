@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messages import AddonStatus, Pace
-from polar import addon_life, events, purchases
+from messages import Pace
+from polar import purchases
 from polar.addon_life import Known
 from polar.inbox import Inbox
 from polar.purchases import Recorded
@@ -19,9 +19,8 @@ from store import job_requests, job_signals, job_views, transitions
 from store.database import Database
 from store.job_views import JobView
 from tests import shop
+from tests.polar.story import AT, FAR, Told, assert_is, granted, said, told
 
-AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-FAR = datetime(2100, 1, 1, tzinfo=UTC)
 BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active from workspaces)"]
 
 
@@ -387,52 +386,7 @@ async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(b
 
 # --- In every order ---------------------------------------------------------------------------------------------------
 
-WHATS: list[dict[str, Any]] = [
-    {"kind": "subscription.created", "status": "incomplete"},
-    {"kind": "subscription.created", "status": "trialing"},
-    {"kind": "subscription.active"},
-    {"kind": "subscription.updated", "product": shop.DECADE},
-    {"kind": "subscription.cycled"},
-    {"kind": "subscription.past_due", "status": "past_due"},
-    {"kind": "subscription.canceled", "cancel_at_period_end": True, "ends_at": FAR.isoformat()},
-    {"kind": "subscription.canceled", "cancel_at_period_end": True, "ends_at": AT.isoformat()},
-    {"kind": "subscription.paused", "status": "paused"},
-    {"kind": "subscription.resumed"},
-    {"kind": "subscription.revoked", "status": "canceled", "ended_at": AT.isoformat()},
-    {"kind": "subscription.updated", "product": "a plan"},
-    {"kind": "order.paid"},
-]
 Between = Literal["nothing", "begin", "stop", "hand away", "hand back"]
-
-
-class Told(dict[str, Any]):
-    """A payload that is short to read in a failure."""
-
-    def __repr__(self) -> str:
-        return f"{self['type']} {self['timestamp']}"
-
-
-@st.composite
-def told(draw: st.DrawFn) -> Told:
-    what = dict(draw(st.sampled_from(WHATS)))
-    at = AT + timedelta(hours=draw(st.integers(0, 9)))
-    payload = shop.event(subscription=draw(st.sampled_from(["one", "two"])), at=at, customer_id="c", **what)
-    if payload["type"] == "order.paid":
-        payload["data"] = {"id": "order", "subscription": payload["data"]}
-    return Told(payload)
-
-
-def said(payloads: list[Told]) -> dict[str, Known]:
-    """What these say of each subscription's add-on, in whatever order."""
-    now, known = datetime.now(UTC), dict[str, Known]()
-    read = [event for each in payloads if (event := events.read(each, AT)) is not None]
-    for one in sorted({event.subscription.id for event in read}):
-        story = [addon_life.snapshot(event) for event in read if event.subscription.id == one]
-        # Nothing is known of one before a product of ours was seen.
-        story.sort(key=lambda each: each.product_id not in shop.PRODUCTS)
-        if (it := addon_life.advance_all(None, story, shop.PRODUCTS, now).known) is not None:
-            known[one] = it
-    return known
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -488,16 +442,7 @@ async def exactly_right(buys: Shop, known: dict[str, Known]) -> None:
     rows = await buys.addons()
     assert rows.keys() == known.keys()
     for key, it in known.items():
-        row = rows[key]
-        assert (row["status"], row["retention_days"], row["addon_product_id"], row["last_event_at"]) == (
-            it.status,
-            it.retention_days,
-            it.told.product_id,
-            it.told.at,
-        )
-        assert (row["purchased_at"], row["activated_at"]) == (it.purchased_at, it.activated_at)
-        assert (row["expires_at"], row["user_id"]) == (it.told.expires_at, buys.buyer.auth_user_id)
-        assert it.told.to_metadata().items() <= row["metadata"].items()
+        assert_is(rows[key], it, buys.buyer.auth_user_id)
     assert [row["subscription_id"] for row in rows.values() if row["subscription_id"]] == (
         [buys.buyer.base_subscription_id] if rows else []
     )
@@ -506,11 +451,6 @@ async def exactly_right(buys: Shop, known: dict[str, Known]) -> None:
         "select owner_id <> $2 from workspaces where id = $1", buys.workspaces[0], buys.buyer.app_user_id
     )
     assert await buys.keeps() == [max(30, 0 if away else bought), max(400, bought)]
-
-
-def granted(known: dict[str, Known]) -> int:
-    active: AddonStatus = "active"
-    return max((it.retention_days or 0 for it in known.values() if it.status == active), default=0)
 
 
 async def jobs_are_right(buys: Shop) -> None:
