@@ -128,7 +128,7 @@ class Run:
 
 
 class Stage:
-    """Where cases run, one after the other, on servers that somebody else starts and stops."""
+    """Where cases run, on servers that somebody else starts and stops."""
 
     def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
         self._processes = processes
@@ -144,19 +144,24 @@ class Stage:
     async def run(self, case: Case) -> Run:
         """Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour."""
         self._runs += 1
-        database = f"{TEMPLATE}_{self._runs}"
+        number = self._runs
+        database = f"{TEMPLATE}_{number}"
         dsn = await self._postgres.create_database(database, TEMPLATE)
+        generated = asyncio.create_task(asyncio.to_thread(case.repository))
         github, url = self.stand_in(case)
         openai, openai_url = self._server("embeddings", "sandbox.embeddings", f"--token={TOKEN}")
-        environment = self._environment(dsn, url) | {"OPENAI_BASE_URL": f"{openai_url}/v1", "OPENAI_API_KEY": TOKEN}
-        worker = await self._worker(environment)
-        repository = case.repository()
+        environment = self._environment(number, dsn, url) | {
+            "OPENAI_BASE_URL": f"{openai_url}/v1",
+            "OPENAI_API_KEY": TOKEN,
+        }
+        worker = await self._worker(number, environment)
+        repository = await generated
         workspace = await self._workspace(dsn, repository)
         if case.after:
-            await self._ended(dsn, await self._start(environment, workspace, case.after), worker)
+            await self._ended(dsn, await self._start(number, environment, workspace, case.after), worker)
         before = usage.of(worker.pid)
         log.clear(url)
-        job = await self._start(environment, workspace, case.data_types)
+        job = await self._start(number, environment, workspace, case.data_types)
         row = await self._ended(dsn, job, worker)
         after = usage.of(worker.pid)
         worker.stop()
@@ -209,24 +214,22 @@ class Stage:
         process.wait_ready(written(port_file), within=120)
         return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 
-    def _environment(self, dsn: str, url: str) -> dict[str, str]:
+    def _environment(self, number: int, dsn: str, url: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         return inherited | {
             "DATABASE_URL": dsn,
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_CONFIG_FILE": os.devnull,
-            "TEMPORAL_TASK_QUEUE": f"bench-{os.getpid()}-{self._runs}",
+            "TEMPORAL_TASK_QUEUE": f"bench-{os.getpid()}-{number}",
             "GITHUB_API_URL": url,
             "GITHUB_TOKENS": TOKEN,
             "GITHUB_BUDGET_SHARE": "1",
             "LOG_FORMAT": "json",
         }
 
-    async def _worker(self, environment: dict[str, str]) -> Process:
+    async def _worker(self, number: int, environment: dict[str, str]) -> Process:
         """Polling, and idle."""
-        worker = self._processes.start(
-            f"bench-worker-{self._runs}", [sys.executable, ROOT / "worker.py"], env=environment
-        )
+        worker = self._processes.start(f"bench-worker-{number}", [sys.executable, ROOT / "worker.py"], env=environment)
         worker.wait_ready(lambda: '"polling"' in worker.tail(), within=60)
         await asyncio.sleep(SETTLED_SECONDS)
         return worker
@@ -249,11 +252,13 @@ class Stage:
         )
         return workspace.workspace_id
 
-    async def _start(self, environment: dict[str, str], workspace_id: str, data_types: Sequence[DataType]) -> str:
+    async def _start(
+        self, number: int, environment: dict[str, str], workspace_id: str, data_types: Sequence[DataType]
+    ) -> str:
         """The job's id."""
         command: list[str | Path] = [sys.executable, ROOT / "starter.py", "start", "--workspace", workspace_id]
         command += ["--retention-days", str(DAYS), *(f"--type={each}" for each in data_types)]
-        start = self._processes.start(f"bench-start-{self._runs}", command, env=environment)
+        start = self._processes.start(f"bench-start-{number}", command, env=environment)
         start.wait_ready(lambda: start.exit_code == 0, within=60)
         return start.tail(1)
 
