@@ -68,6 +68,9 @@ class Reach:
         """Those that reach this line, in the order in which they are worth asking."""
         functions = self._mentions.functions(module, line)
         found = {test.name: test for each in functions for test in self._tests.get(each, ())}
+        if not found:  # it runs when its module is loaded
+            functions = {each for each in self._tests if each.startswith(f"{module.as_posix()}:")}
+            found = {test.name: test for each in functions for test in self._tests[each]}
         stem = module.stem.rstrip("s")
 
         def worth(test: Test) -> tuple[bool, float]:
@@ -123,6 +126,8 @@ class _Mentions:
             name = (names - seen).pop()
             seen.add(name)
             names |= self._definitions.get(name, set())
+            for user in self._users.get(name, ()):  # a function that is called when its module is loaded
+                names |= self._definitions.get(user.rpartition(":")[2], set())
         used = {each for name in seen for each in self._users.get(name, ())}
         return (used & whole) or used or whole
 

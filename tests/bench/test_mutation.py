@@ -62,6 +62,18 @@ class Store:
 
     def read(self):
         return _STATEMENT
+
+
+def _made(of):
+    return _TEMPLATE.format(of)
+
+
+_TEMPLATE = "select {}"
+_STATEMENTS = [_made("1")]
+
+
+def some():
+    return _STATEMENTS
 """
 
 
@@ -73,6 +85,7 @@ def reach(tmp_path: Path) -> Reach:
     kept = tmp_path / "reach.json"
     write, once, read = (f"store/things.py:Store.{each}" for each in ("write", "write.<locals>.once", "read"))
     tests = [["writes", 0.1, [write, once]], ["reads", 0.1, [read]], ["both", 4, [write, once, read]]]
+    tests.append(["some", 5, ["store/things.py:some"]])
     (tmp_path / "test_things.py").write_text("")
     kept.write_text(json.dumps({"test_things.py": {"text": hashlib.sha256(b"").hexdigest(), "tests": tests}}))
     return Reach(tmp_path, kept)
@@ -93,6 +106,15 @@ def test_those_tests_answer_that_call_what_is_changed_the_quickest_first(
 def test_a_constant_answers_for_the_constants_made_of_it(reach: Reach) -> None:
     reach.measure(None, ["test_things.py"], print)
     assert [each.name for each in reach.tests(Path("store/things.py"), 2)] == ["reads", "both"]
+
+
+def test_what_is_made_when_the_module_is_loaded_is_answered_for_by_who_uses_it(reach: Reach) -> None:
+    reach.measure(None, ["test_things.py"], print)
+    lines = MODULE.splitlines()
+    template = next(number for number, line in enumerate(lines, start=1) if line.startswith("_TEMPLATE"))
+    assert [each.name for each in reach.tests(Path("store/things.py"), template)] == ["some"]
+    inside = next(number for number, line in enumerate(lines, start=1) if "_TEMPLATE.format" in line)
+    assert "some" in [each.name for each in reach.tests(Path("store/things.py"), inside)]
 
 
 def test_what_only_keeps_us_from_mistakes_is_not_changed(tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_children_with_connections_of_their_own_fill_a_request_sooner() -> None:
     assert len(fitting(some(49, expected=1), 10_000, nested=True)) == 49, "as long as they are few"
 
 
+@pytest.mark.parametrize(("left", "number"), [(59, 10), (49, 12), (99, 10)])
+def test_more_than_ten_with_connections_of_their_own_go_as_long_as_they_have_six_hundred_children(
+    left: int, number: int
+) -> None:
+    assert len(fitting(some(30, expected=left), 10_000, nested=True)) == number
+
+
 async def test_what_is_read_from_its_start_again_is_a_hundred_in_one_request(stored: Stored) -> None:
     await stored.put(some(120, expected=3))
     batch = await stored.queue().take(Due("timeline"), 1_000)
