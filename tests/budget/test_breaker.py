@@ -173,6 +173,15 @@ def test_a_probe_whose_worker_was_killed_is_another_workers_after_its_lease() ->
     assert breaker.admit(due + timedelta(seconds=16), "core", EVERY).do == "ask"
 
 
+def test_after_a_probe_that_took_long_the_next_one_is_half_a_minute_away() -> None:
+    breaker, now = away(START)
+    due = now + timedelta(minutes=1)
+    assert breaker.admit(due, "core", EVERY).do == "probe"
+    over = due + timedelta(seconds=50)
+    verdict = breaker.probed(over, "core", due, "502", EVERY)
+    assert (verdict.do, verdict.until) == ("away", over + timedelta(seconds=30))
+
+
 def test_who_comes_between_two_probes_is_told_when_to_come_again_and_since_when_it_is_so() -> None:
     breaker, now = away(START)
     verdict = breaker.admit(now + timedelta(seconds=1), "core", EVERY)

@@ -10,7 +10,16 @@ from budget.account import LONGEST_WAIT, Ask
 from errors import BackfillError, PartOver, RetryNow, TooLarge
 from github.answers import Raw, all_windows, read_graphql, read_rest, windows_of
 from github.nodes import GoneNode, Hidden
-from github.refusals import Gone, InvalidCursor, Limited, SchemaMismatch, ScopeMissing, SwitchedOff, Unauthorized
+from github.refusals import (
+    Gone,
+    InvalidCursor,
+    Limited,
+    SchemaMismatch,
+    ScopeMissing,
+    SwitchedOff,
+    Unauthorized,
+    of_error,
+)
 
 ASK = Ask("graphql", "Issues", points=2)
 REST = Ask("core", "issues/comments")
@@ -268,3 +277,8 @@ def test_a_good_answer_with_nothing_remaining_is_good_and_tells_of_it() -> None:
 )
 def test_the_window_that_headers_tell_of(headers: dict[str, str], windows: tuple[tuple[int, int, float], ...]) -> None:
     assert windows_of({"Date": DATE} | headers) == windows
+
+
+def test_what_an_error_is_may_stand_in_its_extensions_alone() -> None:
+    assert of_error({"message": "", "extensions": {"code": "NOT_FOUND"}}, {}).kind == "missing"
+    assert of_error({"message": "", "type": "NOT_FOUND", "extensions": {"code": "FORBIDDEN"}}, {}).kind == "missing"

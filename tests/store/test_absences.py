@@ -256,6 +256,14 @@ async def test_only_the_comment_of_its_kind_is_deleted(pulls: Pulls) -> None:
     assert await pulls.stored() == {"review:1", "review_comment:4", "issue_comment:5", "issue_comment:6"}
 
 
+async def test_an_event_that_is_gone_is_deleted_and_no_other(pulls: Pulls) -> None:
+    await pulls.reading(pull_requests=[pull(PULL)], events=[event("E_1"), event("E_2"), event("E_3")])
+    await pulls.reading(Whole(PULL, NOON, ["e:E_1", "e:E_3"]))
+    await pulls.read_by("a")
+    await pulls.told("a", Answered("event:E_2", gone=True))
+    assert await pulls.stored() == {"event:E_1", "event:E_3"}
+
+
 async def test_a_thread_is_marked_as_gone_once_all_who_read_are_told_so(pulls: Pulls) -> None:
     await pulls.reading(pull_requests=[pull(PULL), pull(OTHER)])
     await pulls.read_by("a", "b")

@@ -92,9 +92,19 @@ async def test_a_note_that_is_seen_again_keeps_its_first_moment(repository: Repo
 
 async def test_what_is_whole_now_loses_its_note_and_no_other(repository: Repository) -> None:
     sweep = await repository.sweep()
-    await repository.write(sweep, HIDDEN, HIDDEN._replace(what="comments"), REFUSED, STARS)
+    of_another_thread = HIDDEN._replace(number=13, node_id="PR_13")
+    await repository.write(sweep, HIDDEN, HIDDEN._replace(what="comments"), of_another_thread, REFUSED, STARS)
     await repository.resolve(sweep, ("timeline", "PR_12"), ("reviews", "PR_14"), ("stargazers", ""))
-    assert await repository.noted() == [HIDDEN._replace(what="comments"), REFUSED]
+    assert await repository.noted() == [HIDDEN._replace(what="comments"), REFUSED, of_another_thread]
+
+
+async def test_notes_of_another_type_stay_when_those_of_one_are_whole(repository: Repository, database: str) -> None:
+    sweep = await repository.sweep()
+    await repository.write(sweep, HIDDEN)
+    async with connected(database) as connection:
+        await connection.execute("update backfill_notes set data_type = 'issues'")
+        await repository.resolve(sweep, ("timeline", "PR_12"))
+        assert await connection.fetchval("select count(*) from backfill_notes") == 1
 
 
 async def test_words_are_cut_where_they_are_too_long(repository: Repository) -> None:

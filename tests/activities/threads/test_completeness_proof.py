@@ -76,6 +76,12 @@ async def test_counts_that_differ_have_every_thread_listed(total: int, seen: int
     assert (turn.outcome, turn.position.phase) == (None, "relist")
 
 
+async def test_a_thread_that_was_not_shown_has_every_thread_listed_though_the_counts_agree(stored: Stored) -> None:
+    await store(stored, 1, 2, 3)
+    turn = await proof(stored).verify(replace(at_verify(3), withheld=1))
+    assert (turn.outcome, turn.position.phase) == (None, "relist")
+
+
 async def test_with_a_cutoff_unbroken_pages_are_the_proof_and_counts_are_not_compared(stored: Stored) -> None:
     await store(stored, 1)
     turn = await proof(stored).verify(at_verify(9, reached_end=False))
