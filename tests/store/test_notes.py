@@ -19,6 +19,7 @@ from messages import Pace, RepositoryRef, SliceResult, SweepSlice
 from rows import Note
 from store import job_requests, notes, sweeps, transitions
 from store.database import Database
+from store.notes import NotedThreads
 from store.sweeps import Sweep
 from tests import shop
 from tests.shop import connected
@@ -105,6 +106,26 @@ async def test_notes_of_another_type_stay_when_those_of_one_are_whole(repository
         await connection.execute("update backfill_notes set data_type = 'issues'")
         await repository.resolve(sweep, ("timeline", "PR_12"))
         assert await connection.fetchval("select count(*) from backfill_notes") == 1
+
+
+async def test_threads_that_are_not_listed_are_told_from_those_that_are_not_stored(
+    repository: Repository, database: str
+) -> None:
+    unlisted = Note("hidden", "thread", None, "", 4, "")
+    missing = Note("unavailable", "thread", 12, "PR_12", 1, "")
+    await repository.write(await repository.sweep(), unlisted, missing, HIDDEN)
+    sweep = await repository.sweep()
+
+    async def noted() -> NotedThreads:
+        async with repository.database.transaction() as connection:
+            return await notes.of_threads(connection, sweep)
+
+    assert await noted() == NotedThreads(unlisted=4, is_old=False, missing=1, stored=0)
+    async with connected(database) as connection:
+        await connection.execute("update backfill_notes set last_seen_at = now() - '6 days 23 h'::interval")
+        assert not (await noted()).is_old
+        await connection.execute("update backfill_notes set last_seen_at = now() - '7 days 1 s'::interval")
+        assert (await noted()).is_old
 
 
 async def test_words_are_cut_where_they_are_too_long(repository: Repository) -> None:
