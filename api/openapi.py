@@ -33,6 +33,11 @@ _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "host": [{"bearer": []}, {"service_key": []}],
     "none": [],
 }
+# Of a stream each event is described, by its fields; what `data` holds is JSON.
+_EVENT = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+}
 _NAMES = re.compile(r"{(\w+)}")
 
 
@@ -101,7 +106,7 @@ def _response(status: int, schema: Any, streams: bool = False) -> dict[str, Any]
     if schema is not None:
         response["content"] = {"application/json": {"schema": schema}}
     elif streams:
-        response["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+        response["content"] = {"text/event-stream": {"schema": _EVENT}}
     return response
 
 

@@ -18,6 +18,7 @@ ROUTES = {
     "GET /api/workspaces/{workspace}/backfill": ("completed", 200),
     "GET /api/workspaces/{workspace}/notifications": ("completed", 200),
     "GET /api/backfills/{job}": ("completed", 200),
+    "GET /api/backfills/{job}/events": ("completed", 200),
     "POST /api/workspaces/{workspace}/backfills": ("completed", 202),
     "POST /api/backfills/{job}/retry": ("failed", 202),
     "POST /api/backfills/{job}/pause": ("in_progress", 202),

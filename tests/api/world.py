@@ -17,6 +17,7 @@ from aiohttp import web
 from api import server
 from api.access import Access
 from api.limits import FailedAuthentications, Network
+from api.live import LiveJobs
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from messages import DATA_TYPES
 from sandbox.ports import LOOPBACK
@@ -93,7 +94,10 @@ async def serving(
     async with Database(dsn) as database, aiohttp.ClientSession() as http:
         app = web.Application()
         app.add_subapp(
-            server.PREFIX, server.application(database, access, lambda: hurried.append(None), origins=[ORIGIN])
+            server.PREFIX,
+            server.application(
+                database, access, lambda: hurried.append(None), origins=[ORIGIN], more=LiveJobs(database).routes
+            ),
         )
         runner = web.AppRunner(app)
         await runner.setup()
