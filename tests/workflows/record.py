@@ -2,7 +2,8 @@
 
 A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
 another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
-at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. And, with
+at it; a job that is paused, resumed and canceled by signals; two readings of GH Archive, of which the second is
+canceled. With `archive` or `paused` as argument only these. And, with
 activities that only pretend, runs that give way because their history, or their parent's, is long. Run it when
 the workflows' shape changes, with the next `EDITION`, beside the old histories: what production started under them must
 still replay.
@@ -43,8 +44,8 @@ from tests.workflows.test_workspace_backfill import repositories as of_many
 ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).with_name("histories")
 TOKEN = "ghp_stand_in"
-EDITION = 4
-"""1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job."""
+EDITION = 5
+"""1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job, 4 no pause."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
@@ -74,6 +75,20 @@ class Recorder:
     async def reading(self, read_id: str) -> str:
         status: str = await self._connection.fetchval("select status from archive_reads where id = $1", read_id)
         return status
+
+    async def reasons(self, job_id: str) -> set[str | None]:
+        """What the job's open repositories wait for."""
+        rows = await self._connection.fetch(
+            """
+            select metadata #>> '{waiting,reason}' as reason from workspace_backfill_progress
+            where backfill_job_id = $1 and status in ('pending', 'in_progress')
+            """,
+            job_id,
+        )
+        return {row["reason"] for row in rows}
+
+    async def signal(self, workflow_id: str, name: str, argument: dict[str, str]) -> None:
+        await self._client.get_workflow_handle(workflow_id).signal(name, argument)
 
     async def cancel(self, workflow_id: str) -> None:
         await self._client.get_workflow_handle(workflow_id).cancel()
@@ -152,9 +167,12 @@ async def record(processes: Processes, github: StandIn, repositories: list[Repos
 async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositories: list[Repository]) -> None:
     listed = [Listed(each.database_id, each.owner.login, each.name, False, False, True, True) for each in repositories]
     [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
-    if sys.argv[1:] != ["archive"]:
+    if not sys.argv[1:]:
         await record_backfills(recorder, dsn, github, repositories, workspace, second)
-    await record_archive(recorder, workspace.workspace_id, github)
+    if sys.argv[1:] != ["archive"]:
+        await record_pause(recorder, github, workspace)
+    if sys.argv[1:] != ["paused"]:
+        await record_archive(recorder, workspace.workspace_id, github)
 
 
 async def record_backfills(
@@ -214,6 +232,38 @@ async def record_backfills(
     await recorder.until(completed)
     await recorder.save("workspace-behind-another", workspace_workflow_id(workspace.workspace_id))
     await recorder.save_first("repository-behind-another", repository_workflow_id(job, repository_id))
+    github.faults.clear()
+
+
+async def record_pause(recorder: Recorder, github: StandIn, workspace: Workspace) -> None:
+    """A job that an operator pauses and resumes, and that a signal sent in Temporal pauses and cancels."""
+    slow = github.faults.add(Latency(1), times=None, kind="graphql")
+    start = ("start", "--workspace", workspace.workspace_id, "--retention-days", "10000", "--fresh")
+    job = await recorder.starter(*start)
+
+    async def is_read() -> bool:
+        return slow.hits > 3
+
+    async def stands() -> bool:
+        return await recorder.reasons(job) == {"paused"}
+
+    async def goes_on() -> bool:
+        return "paused" not in await recorder.reasons(job)
+
+    async def canceled() -> bool:
+        return await recorder.status(job) == "canceled 0"
+
+    await recorder.until(is_read)
+    await recorder.starter("pause", job)
+    await recorder.until(stands)
+    await recorder.starter("resume", job)
+    await recorder.until(goes_on)
+    workflow_id = workspace_workflow_id(workspace.workspace_id)
+    await recorder.signal(workflow_id, "pause", {"job_id": job})
+    await recorder.until(stands)
+    await recorder.signal(workflow_id, "cancel", {"job_id": job})
+    await recorder.until(canceled)
+    await recorder.save("workspace-paused", workflow_id)
     github.faults.clear()
 
 
@@ -285,7 +335,7 @@ def main() -> None:
         StandIn(world, tokens={TOKEN: "viewer"}) as github,
     ):
         asyncio.run(record_all(processes, github, repositories))
-        if sys.argv[1:] != ["archive"]:
+        if not sys.argv[1:]:
             asyncio.run(record_giving_way())
 
 

@@ -1,0 +1,161 @@
+"""What the workspace's workflow does with jobs that are paused, with activities that only pretend."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+
+from messages import Cancel, FreePlaces, Pause, Resume, Run, SliceResult, SweepSlice
+from tests.waiting import PATIENCE, eventually, so
+from tests.workflows.test_workspace_backfill import DONE, EARLY, Pretence, hasty_server, replay, repositories, start
+
+
+@pytest.fixture(scope="module")
+async def hasty() -> AsyncIterator[Client]:
+    async with hasty_server() as client:
+        yield client
+
+
+@dataclass
+class Going:
+    """Slices that go on until they are told to stop, or all of them may end."""
+
+    running: int = 0
+    stopped: int = 0
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, _slice: SweepSlice, _call: int) -> SliceResult:
+        self.running += 1
+        try:
+            while not self.may_end.is_set():
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        finally:
+            self.running -= 1
+        return DONE
+
+
+@dataclass
+class Held(Pretence):
+    """`free_places` takes until it is released."""
+
+    frees: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @activity.defn(name="free_places")
+    async def free_places(self, job: FreePlaces) -> None:
+        await super().free_places(job)
+        await self.frees.wait()
+
+
+async def test_a_job_that_is_resumed_while_it_stops_goes_on_in_its_place(temporal_client: Client) -> None:
+    going = Going()
+    pretence = Held(repositories(2), going)
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 4))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(so(lambda: pretence.freed == ["job"]))
+        assert (going.running, going.stopped) == (0, 4)
+        await handle.signal("resume", Resume(job_id="job"))
+        await eventually(so(lambda: len(pretence.signaled) == 2))
+        pretence.frees.set()
+        await eventually(so(lambda: going.running == 4))
+        going.may_end.set()
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert pretence.begun == ["job"], "it had not left its place"
+    assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", False)]
+    assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
+
+
+async def test_a_job_behind_a_paused_one_has_its_turn_and_the_resumed_one_goes_on_behind_it(
+    temporal_client: Client,
+) -> None:
+    going = Going()
+    pretence = Pretence(repositories(1), going)
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        # The row was written before: these only say that it was.
+        pretence.paused.add("job")
+        await handle.signal("pause", Pause(job_id="job", attempt=0))
+        await eventually(so(lambda: pretence.freed == ["job"]))
+        await handle.signal("run", Run(job_id="another"))
+        await eventually(so(lambda: [each.job_id for each in pretence.finished] == ["another"]))
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        assert {each.action for each in pretence.signaled} == {None}
+        pretence.paused.clear()
+        going.may_end.set()
+        await handle.signal("resume", Resume(job_id="job", attempt=0))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert pretence.begun == ["job", "another", "job"]
+    assert [each.job_id for each in pretence.finished] == ["another", "job"]
+
+
+@pytest.mark.parametrize("how", ["signal", "workflow"])
+async def test_a_paused_job_that_is_canceled_ends(temporal_client: Client, how: str) -> None:
+    going = Going()
+    pretence = Pretence(repositories(1), going)
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(so(lambda: pretence.freed == ["job"]))
+        if how == "signal":
+            await handle.signal("cancel", Cancel(job_id="job"))
+            await asyncio.wait_for(handle.result(), PATIENCE)
+        else:
+            await handle.cancel()
+            with pytest.raises(WorkflowFailureError):
+                await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", True)]
+
+
+async def test_a_job_that_is_paused_before_it_begins_is_begun_once_it_is_resumed(temporal_client: Client) -> None:
+    pretence = Pretence(repositories(1), paused={"job"})
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: pretence.begun == ["job"]))
+        await handle.signal("resume", Resume(job_id="job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert pretence.begun == ["job", "job"]
+    assert [each.canceled for each in pretence.finished] == [False]
+
+
+async def test_a_pause_outlives_the_run_in_which_it_began(hasty: Client) -> None:
+    going = Going()
+    pretence = Pretence(repositories(1), going)
+    async with pretence.worked(hasty) as queue:
+        handle = await start(hasty, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(so(lambda: pretence.freed == ["job"]))
+        first = (await handle.describe()).run_id
+
+        # Whoever asks again for what is so fills the history and changes nothing.
+        asked = 1
+        while (await handle.describe()).run_id == first:
+            assert asked < EARLY, "the history is long enough for a new run"
+            await handle.signal("pause", Pause(job_id="job"))
+            asked += 1
+            await eventually(partial(_heard, pretence, asked))
+        assert not pretence.finished
+        going.may_end.set()
+        await handle.signal("resume", Resume(job_id="job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(hasty, handle.id)
+    assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", False)]
+
+
+async def _heard(pretence: Pretence, signals: int) -> bool:
+    return len(pretence.signaled) == signals
