@@ -1,0 +1,67 @@
+"""Embeddings mean something: ten questions in other words than the threads' find the threads that are meant."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import starter
+from sandbox.embeddings import EmbeddingServer
+from sandbox.github import exports as github_exports
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests.backfill.conftest import Backfill
+from tests.backfill.test_exports import exports_in
+
+HPKE, MLS, TLS = "cfrg/draft-irtf-cfrg-hpke", "mlswg/mls-protocol", "tlswg/draft-ietf-tls-esni"
+QUESTIONS = {
+    "How are private keys of a KEM turned into bytes, when only public keys have a serialization?": (HPKE, 153),
+    "Which Apple platforms implement HPKE in their SDK?": (HPKE, 254),
+    "length of the AEAD's tag for a Java implementation": (HPKE, 238),
+    "A client is no longer in sync with its group. How can its state be initialized again?": (MLS, 93),
+    "How often should a client rotate its init keys, and what about a key of last resort?": (MLS, 97),
+    "The list of members is not known to a client that wants to join": (MLS, 779),
+    "signatures that a participant can plausibly deny having made": (MLS, 610),
+    "a DNS resource record type of its own rather than TXT records": (TLS, 40),
+    "What should happen if the server cannot decrypt what the browser encrypted: ignore it or send an alert?": (
+        TLS,
+        290,
+    ),
+    "command line tools like curl, or people behind censorship, want to send another name in the clear": (TLS, 396),
+}
+"""Asked of all three repositories at once, some 1,800 threads."""
+
+
+@pytest.mark.long
+async def test_ten_questions_find_the_threads_meant(
+    exports: Path,
+    serve: Callable[..., StandIn],
+    backfill: Backfill,
+    embeddings: EmbeddingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
+    world = World()
+    repositories = [github_exports.load(world, path) for path in exports_in(exports)]
+    backfill.at(serve(world))
+    await backfill.start_worker(backfill.environment)
+    workspace_id = await backfill.workspace(*repositories)
+    job = await backfill.completed(await backfill.start(workspace_id, types=("pull_requests", "issues", "embeddings")))
+    threads = sum(len(each.issues) + len(each.pull_requests) for each in repositories)
+    [embedded] = await backfill.rows(
+        "select sum(embeddings_count) as number from workspace_backfill_progress where backfill_job_id = $1", job["id"]
+    )
+    assert embedded["number"] == threads > 1_700
+    for name, value in backfill.environment.items():
+        monkeypatch.setenv(name, value)
+    places = {}
+    for question, meant in QUESTIONS.items():
+        capsys.readouterr()
+        assert await starter.run(["search", question, "--workspace", workspace_id, "--json"]) == 0
+        hits = [(hit["repository"], hit["number"]) for hit in json.loads(capsys.readouterr().out)]
+        assert len(hits) == 10
+        places[question] = hits.index(meant) + 1 if meant in hits else None
+    assert set(places.values()) <= {1, 2, 3}, places
+    assert list(places.values()).count(1) >= 9, places
