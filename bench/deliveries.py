@@ -222,8 +222,8 @@ def table(loads: Sequence[Load]) -> Table:
         "p99 ms",
         "max ms",
         "without 202",
-        "sent again",
         "lost",
+        "finished s",
         "away s",
     ):
         found.add_column(name, justify="right" if name else "left")
