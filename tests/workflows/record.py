@@ -2,8 +2,7 @@
 
 A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
 another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
-at it; a job that is paused, resumed and canceled by signals; two readings of GH Archive, of which the second is
-canceled. With `archive` or `paused` as argument only these. And, with
+at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. And, with
 activities that only pretend, runs that give way because their history, or their parent's, is long. Run it when
 the workflows' shape changes, with the next `EDITION`, beside the old histories: what production started under them must
 still replay.
@@ -23,7 +22,7 @@ from typing import Any
 import asyncpg
 from temporalio.client import Client
 
-from messages import archive_workflow_id, repository_workflow_id, workspace_workflow_id
+from messages import Cancel, Pause, Resume, archive_workflow_id, repository_workflow_id, workspace_workflow_id
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
 from sandbox.embeddings import EmbeddingServer
@@ -38,6 +37,8 @@ from sandbox.purchase import Repository as Listed
 from sandbox.purchase import Workspace, create_workspace
 from schema.migrate import migrate
 from temporal import connect
+from tests.waiting import eventually, so
+from tests.workflows.test_pause import Going
 from tests.workflows.test_workspace_backfill import Pretence, Slow, hasty_server, start
 from tests.workflows.test_workspace_backfill import repositories as of_many
 
@@ -75,20 +76,6 @@ class Recorder:
     async def reading(self, read_id: str) -> str:
         status: str = await self._connection.fetchval("select status from archive_reads where id = $1", read_id)
         return status
-
-    async def reasons(self, job_id: str) -> set[str | None]:
-        """What the job's open repositories wait for."""
-        rows = await self._connection.fetch(
-            """
-            select metadata #>> '{waiting,reason}' as reason from workspace_backfill_progress
-            where backfill_job_id = $1 and status in ('pending', 'in_progress')
-            """,
-            job_id,
-        )
-        return {row["reason"] for row in rows}
-
-    async def signal(self, workflow_id: str, name: str, argument: dict[str, str]) -> None:
-        await self._client.get_workflow_handle(workflow_id).signal(name, argument)
 
     async def cancel(self, workflow_id: str) -> None:
         await self._client.get_workflow_handle(workflow_id).cancel()
@@ -169,10 +156,7 @@ async def record_with(recorder: Recorder, dsn: str, github: StandIn, repositorie
     [workspace, second] = [await create_workspace(dsn, listed) for _ in range(2)]
     if not sys.argv[1:]:
         await record_backfills(recorder, dsn, github, repositories, workspace, second)
-    if sys.argv[1:] != ["archive"]:
-        await record_pause(recorder, github, workspace)
-    if sys.argv[1:] != ["paused"]:
-        await record_archive(recorder, workspace.workspace_id, github)
+    await record_archive(recorder, workspace.workspace_id, github)
 
 
 async def record_backfills(
@@ -235,38 +219,6 @@ async def record_backfills(
     github.faults.clear()
 
 
-async def record_pause(recorder: Recorder, github: StandIn, workspace: Workspace) -> None:
-    """A job that an operator pauses and resumes, and that a signal sent in Temporal pauses and cancels."""
-    slow = github.faults.add(Latency(1), times=None, kind="graphql")
-    start = ("start", "--workspace", workspace.workspace_id, "--retention-days", "10000", "--fresh")
-    job = await recorder.starter(*start)
-
-    async def is_read() -> bool:
-        return slow.hits > 3
-
-    async def stands() -> bool:
-        return await recorder.reasons(job) == {"paused"}
-
-    async def goes_on() -> bool:
-        return "paused" not in await recorder.reasons(job)
-
-    async def canceled() -> bool:
-        return await recorder.status(job) == "canceled 0"
-
-    await recorder.until(is_read)
-    await recorder.starter("pause", job)
-    await recorder.until(stands)
-    await recorder.starter("resume", job)
-    await recorder.until(goes_on)
-    workflow_id = workspace_workflow_id(workspace.workspace_id)
-    await recorder.signal(workflow_id, "pause", {"job_id": job})
-    await recorder.until(stands)
-    await recorder.signal(workflow_id, "cancel", {"job_id": job})
-    await recorder.until(canceled)
-    await recorder.save("workspace-paused", workflow_id)
-    github.faults.clear()
-
-
 async def record_archive(recorder: Recorder, workspace_id: str, github: StandIn) -> None:
     """Readings of GH Archive: seven hours in three slices, of which one meets a limit, and one that is canceled."""
     limit = github.faults.add(
@@ -311,6 +263,25 @@ async def record_giving_way() -> None:
             await save(client, f"repository-{name}-gives-way", child, min(runs, key=lambda it: it.start_time).run_id)
 
 
+async def record_pause() -> None:
+    """A job that an operator pauses, and that signals sent in Temporal resume, pause again and cancel."""
+    going = Going()
+    pretence = Pretence(of_many(2), going)
+    async with hasty_server() as client, pretence.worked(client) as queue:
+        handle = await start(client, queue, "job")
+        await eventually(so(lambda: going.running == 4))
+        pretence.paused.add("job")
+        await handle.signal("pause", Pause(job_id="job", attempt=0))
+        await eventually(so(lambda: len(pretence.freed) == 1))
+        await handle.signal("resume", Resume(job_id="job"))
+        await eventually(so(lambda: going.running == 4))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(so(lambda: len(pretence.freed) == 2))
+        await handle.signal("cancel", Cancel(job_id="job"))
+        await handle.result()
+        await save(client, "workspace-paused", handle.id, (await handle.describe()).raw_info.first_run_id)
+
+
 async def id_of(dsn: str, repository: Repository) -> str:
     connection = await asyncpg.connect(dsn)
     try:
@@ -337,6 +308,7 @@ def main() -> None:
         asyncio.run(record_all(processes, github, repositories))
         if not sys.argv[1:]:
             asyncio.run(record_giving_way())
+            asyncio.run(record_pause())
 
 
 if __name__ == "__main__":
