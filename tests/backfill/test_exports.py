@@ -18,6 +18,7 @@ from sandbox.github.generate import Plan
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
 from tests.backfill.conftest import Backfill
+from tests.backfill.meaning import check_meaning
 from tests.backfill.test_identity import all_rows
 from tests.shop import connected
 from tests.truth import check
@@ -142,8 +143,13 @@ async def stored_threads(connection: asyncpg.Connection, full_name: str) -> dict
 
 
 @pytest.mark.long
-async def test_real_repositories_are_stored_record_by_record(
-    exports: Path, serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+async def test_real_repositories_are_stored_record_by_record_and_found_by_their_meaning(
+    exports: Path,
+    serve: Callable[..., StandIn],
+    backfill: Backfill,
+    embeddings: EmbeddingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With discussions and events that are generated beside them; everything twice changes no row."""
     world = World()
@@ -195,6 +201,8 @@ async def test_real_repositories_are_stored_record_by_record(
     assert mls["discussions_count"] == 40
     assert mls["events_count"] > 582 + 303 + 150 + 40 + 20
     assert mls["embeddings_count"] == 582 + 303 + 40
+
+    await check_meaning(backfill, workspace_id, monkeypatch, capsys)
 
     before, paid = await all_rows(backfill.dsn), len(embeddings.requests)
     for arguments in ((), ("--fresh",)):
