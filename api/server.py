@@ -27,7 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 """Of every answer: it is data, and nothing that a browser should show, frame, or guess the kind of."""
-ALLOWED_HEADERS = "Authorization, Content-Type, If-None-Match, Last-Event-ID"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
 EXPOSED_HEADERS = "ETag, Retry-After"
 PREFLIGHT_SECONDS = "600"
 

@@ -204,6 +204,22 @@ async def test_a_member_reads_what_is_of_his_workspaces_alone(owner: asyncpg.Con
     assert not any(mine[NOBODY].values())
 
 
+async def test_a_member_whose_invitation_is_pending_reads_nothing(owner: asyncpg.Connection) -> None:
+    await owner.execute("alter table workspace_members add if not exists invited_at timestamptz")
+    await owner.execute("alter table workspace_members add if not exists accepted_at timestamptz")
+    read = {}
+    for accepted in ("null", "now()"):
+        await owner.execute(f"update workspace_members set invited_at = now(), accepted_at = {accepted}")
+        await become(owner, "authenticated", MEMBER)
+        read[accepted] = [
+            len(await owner.fetch(f"select {column} from {table}"))
+            for table, column in READABLE.items()
+            if table != "subscription_addons"
+        ]
+        await owner.execute("reset role")
+    assert read == {"null": [0] * 5, "now()": [1] * 5}
+
+
 PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2)))
 
 
