@@ -16,16 +16,18 @@ from messages import (
     FinishJob,
     JobOutcome,
     JobPlan,
+    JobStanding,
     NextRepositories,
     Pace,
     RepositoryRef,
     RepositoryTransition,
+    SignalRequest,
     SliceResult,
     SweepSlice,
 )
 from polar.purchases import Recorded
 from sandbox.postgres import Postgres
-from store import job_signals, transitions
+from store import job_signals, signal_requests, transitions
 from store.database import Database
 from tests import shop
 from tests.polar.test_purchases import Shop, opened
@@ -75,6 +77,11 @@ class Mirror(Pretence):
         await super().record_repository(change)
         async with self._pool.transaction() as connection:
             await transitions.record(connection, change)
+
+    @activity.defn(name="carry_out_signal")
+    async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
+        async with self._pool.transaction() as connection:
+            return await signal_requests.carry_out(connection, request)
 
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
