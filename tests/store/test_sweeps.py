@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from errors import JobOver
-from messages import Failure
+from messages import DataType, Failure
 from rows import Contributor, Page, Part
 from store import coverage, parts, sweeps
 from store.coverage import BEGINNING, Coverage
@@ -184,6 +184,40 @@ async def test_what_is_in_scope_and_still_there_is_counted(held: Held) -> None:
         ever = await sweeps.count_stored(connection, held.sweep, since=BEGINNING)
     assert counted == {"pull_requests": 1, "comments": 1, "reviews": 1, "timeline_events": 1}
     assert ever == {"pull_requests": 2, "comments": 2, "reviews": 2, "timeline_events": 2}
+
+
+ONE_AT_THE_CUTOFF = """
+with threads (number, updated_at, gone_at, embedding) as (values
+  (1, $2::timestamptz, null::timestamptz, array_fill(1, array[384])::vector),
+  (2, $2::timestamptz, null, null),
+  (3, $2::timestamptz - interval '1 second', null, array_fill(1, array[384])::vector),
+  (4, $2::timestamptz, now(), array_fill(1, array[384])::vector))
+, in_pull_requests as (
+  insert into pull_requests (github_id, repository_id, repository_full_name, number, title, state, head_branch, html_url,
+    created_at, updated_at, gone_at, embedding)
+  select number, $1, 'acme/wide', number, 'T', 'open', 'b', 'u', updated_at, updated_at, gone_at, embedding from threads)
+, in_issues as (
+  insert into issues (github_id, repository_id, number, title, state, created_at, updated_at, gone_at, embedding)
+  select number, $1, number, 'T', 'open', updated_at, updated_at, gone_at, embedding from threads)
+insert into discussions (id, github_id, repository_id, number, title, url, created_at, updated_at, gone_at, embedding)
+select 'D_' || number, number, $1, number, 'T', 'u', updated_at, updated_at, gone_at, embedding from threads
+"""
+"""Of each kind four threads: one with a vector at the cutoff, one without, one before the cutoff, one that is gone."""
+
+
+@pytest.mark.parametrize(("data_type", "thread"), [("embeddings", 3), ("issues", 2), ("discussions", 2)])
+async def test_only_what_is_in_scope_and_still_there_is_counted_of_every_type(
+    database: str, data_type: DataType, thread: int
+) -> None:
+    async with Database(database, size=2) as opened, connected(database) as connection:
+        begun = await begin_sweep(opened, database, data_type)
+        at = begun.sweep.cutoff_at
+        await connection.execute(ONE_AT_THE_CUTOFF, begun.sweep.repository.repository_id, at)
+        async with opened.transaction() as transaction:
+            counted = await sweeps.count_stored(transaction, begun.sweep)
+            ever = await sweeps.count_stored(transaction, begun.sweep, since=BEGINNING)
+    assert counted[data_type] == thread
+    assert ever[data_type] == thread + (3 if data_type == "embeddings" else 1)
 
 
 # --- Coverage
