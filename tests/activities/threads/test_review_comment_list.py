@@ -15,7 +15,7 @@ from activities.turn import Turn
 from budget.prices import Prices
 from errors import PartOver
 from github.answers import Answer
-from rows import Contributor, Page, Part, Review
+from rows import Contributor, Page, Part, Review, Whole
 from tests.activities.threads.conftest import Stored
 from tests.activities.threads.test_catch_up import fetched
 
@@ -90,12 +90,18 @@ class Listed:
         return await self._list.turn(position)
 
     async def to_end(self, position: ThreadPosition) -> tuple[ThreadPosition, list[Part]]:
-        """Turn after turn, each committed; the last position, and the parts that the list proved whole."""
+        """Turn after turn, each committed; the last position, and the parts that the list proved whole.
+
+        Of each of them a page says to what it is whole: a stored comment that is not among these is absent.
+        """
         done: list[Part] = []
         while (turn := await self._list.turn(position)) is not None:
             await self.stored.put(turn.put)
             await self.stored.remove(turn.done)
             done += turn.done
+            whole = turn.page.whole_reviews if turn.page else []
+            assert whole == [Whole(part.parent or 0, part.began_at, part.seen) for part in turn.done]
+            assert all(each.parent for each in whole)
             position = turn.position
         return position, done
 
