@@ -103,6 +103,12 @@ async def test_a_renamed_account_takes_its_new_login_and_picture(opened: Databas
     assert row["profile_url"] == "https://github.com/annabel"
 
 
+async def test_who_has_but_a_new_picture_keeps_nobody_from_a_new_login(opened: Database) -> None:
+    await write(opened, person(1, "ann"), person(2, "bob"))
+    await write(opened, person(1, "ann", picture="?new"), person(2, "robert"), at=NOW + timedelta(minutes=1))
+    assert await names(opened) == {1: "ann", 2: "robert"}
+
+
 async def test_two_logins_of_one_account_that_are_seen_in_turn_change_its_row_once(opened: Database) -> None:
     await write(opened, person(1, "ann"))
     await write(opened, person(1, "annabel"))
