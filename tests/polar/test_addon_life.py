@@ -226,3 +226,18 @@ def test_it_starts_where_more_is_granted_and_stops_where_nothing_is_any_more(sto
         grants = (change.known.retention_days or 0) if change.known and active else 0
         assert change.do == ("start" if grants > granted else "stop" if granted and not grants else "nothing")
         granted = grants
+
+
+@pytest.mark.parametrize(
+    ("canceled", "lapses_at"),
+    [
+        ({"cancel_at_period_end": True, "ends_at": None}, AT + timedelta(days=30)),
+        ({"cancel_at_period_end": False, "ends_at": (AT + timedelta(days=20)).isoformat()}, AT + timedelta(days=20)),
+        ({"cancel_at_period_end": False, "ends_at": None}, None),
+    ],
+)
+def test_either_sign_of_a_cancellation_says_when_it_lapses(
+    canceled: dict[str, Any], lapses_at: datetime | None
+) -> None:
+    period_ends = (AT + timedelta(days=30)).isoformat()
+    assert told(current_period_end=period_ends, **canceled).lapses_at == lapses_at

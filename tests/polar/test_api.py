@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from errors import BackfillError, BadInput, PartOver, Unreachable
-from polar.api import ATTEMPTS, PolarApi
+from polar.api import ATTEMPTS, PolarApi, _retry_after
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
 from tests import shop
@@ -224,3 +224,19 @@ async def test_a_server_that_is_not_there_is_said(asking: Asking) -> None:
             await api.active_subscriptions([shop.YEAR])
     assert isinstance(error.value, Unreachable)
     assert len(asking.clock.waited) == ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("says", "seconds"),
+    [
+        ("7", 7),
+        ("0", 1),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", 30),
+        ("Mon, 23 Nov 2026 12:00:30 -0000", 60),
+        ("soon", 60),
+        ("nan", 60),
+        ("", 60),
+    ],
+)
+def test_a_pause_is_as_long_as_polar_says_where_it_can_be_read(says: str, seconds: float) -> None:
+    assert _retry_after({"Retry-After": says}, AT) == seconds

@@ -193,9 +193,10 @@ with threads (number, updated_at, gone_at, embedding) as (values
   (3, $2::timestamptz - interval '1 second', null, array_fill(1, array[384])::vector),
   (4, $2::timestamptz, now(), array_fill(1, array[384])::vector))
 , in_pull_requests as (
-  insert into pull_requests (github_id, repository_id, repository_full_name, number, title, state, head_branch, html_url,
-    created_at, updated_at, gone_at, embedding)
-  select number, $1, 'acme/wide', number, 'T', 'open', 'b', 'u', updated_at, updated_at, gone_at, embedding from threads)
+  insert into pull_requests (github_id, repository_id, repository_full_name, number, title, state, head_branch,
+    html_url, created_at, updated_at, gone_at, embedding)
+  select number, $1, 'acme/wide', number, 'T', 'open', 'b', 'u', updated_at, updated_at, gone_at, embedding
+  from threads)
 , in_issues as (
   insert into issues (github_id, repository_id, number, title, state, created_at, updated_at, gone_at, embedding)
   select number, $1, number, 'T', 'open', updated_at, updated_at, gone_at, embedding from threads)

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from activities.events.order import Order
+import pytest
+
+from activities.events.order import Order, is_recent
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
 from activities.events.source import EventSource
 from activities.turn import Turn
 from errors import RetryNow
+from messages import RepositoryRef
+from store.sweeps import Sweep
 
 DOWN_TO = datetime(2026, 9, 1, tzinfo=UTC)
 LONG = {"stargazers", "forks", "activity", "history"}
@@ -69,3 +73,18 @@ def test_a_leg_leaves_what_lies_below_an_earlier_sweep_that_was_deep_enough() ->
     shallow = EventPosition().take_over(left, low=DOWN_TO + timedelta(days=1), as_of=as_of)
     assert "forks" not in following(deep, DOWN_TO)
     assert "forks" in following(shallow, DOWN_TO)
+
+
+@pytest.mark.parametrize(
+    ("down_to", "oldest", "recent"),
+    [
+        (DOWN_TO, DOWN_TO - timedelta(seconds=1), True),
+        (DOWN_TO, DOWN_TO, False),
+        (DOWN_TO, None, False),
+        (None, DOWN_TO, False),
+    ],
+)
+def test_a_page_below_the_leg_s_end_ends_it(down_to: datetime | None, oldest: datetime | None, recent: bool) -> None:
+    repository = RepositoryRef(repository_id="r", github_id=1, full_name="acme/wide")
+    sweep = Sweep("j", repository, "events", DOWN_TO, 1, "in_progress", 1, {}, down_to=down_to)
+    assert is_recent(sweep, oldest) is recent
