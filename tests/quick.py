@@ -7,16 +7,20 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 LEFT_OUT = (
+    "api/test_description.py",
     "backfill",
     "bench",
+    "github/test_archive.py",
     "github/test_fitted_document.py",
     "github/test_guard.py",
+    "payloads/test_codec_server.py",
     "polar/test_purchases.py",
     "polar/test_reconciliation.py",
     "sandbox",
     "schema/test_host_database.py",
     "schema/test_obstacles.py",
     "schema/test_row_level_security.py",
+    "store/test_feed.py",
     "store/test_waiting.py",
     "test_logs.py",
     "test_search.py",
