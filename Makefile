@@ -39,7 +39,7 @@ test test-quick bench: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# Before each commit, in under a minute: all but what tests/quick.py names.
+# Before each commit, in two to three minutes: all but what tests/quick.py names.
 test-quick: $(INSTALLED)
 	$(BIN)/pytest --quick -n 2 --dist worksteal
 
