@@ -68,9 +68,12 @@ DONE = SliceResult(outcome="completed")
 MORE = SliceResult(outcome="more")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server on which time passes as soon as nothing but a timer is waited for."""
+    """A server on which time passes as soon as nothing but a timer is waited for.
+
+    One for each test: on a shared one time stands still while anything is under way that another test left behind.
+    """
     environment = await WorkflowEnvironment.start_time_skipping(
         data_converter=pydantic_data_converter, test_server_existing_path=str(TEST_SERVER)
     )
