@@ -1,0 +1,38 @@
+"""The Chromium of this machine, without a window: for the tests of the page, its bench and its pictures."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from playwright.async_api import Browser, Playwright
+
+from errors import BadInput, Unreachable
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--disable-gpu", "--disable-background-networking")
+HOW_TO_GET_ONE = (
+    "there is no Chromium: apt-get install chromium, or .venv/bin/playwright install chromium, "
+    "or set CHROMIUM to the path of one"
+)
+
+
+def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The program that `CHROMIUM` names, else the one on the PATH, else `own`, if it is there: Playwright's.
+
+    Raises `BadInput` if `CHROMIUM` names none.
+    """
+    if wanted := environment.get("CHROMIUM"):
+        if found := shutil.which(wanted, path=environment.get("PATH", "")):
+            return Path(found)
+        raise BadInput("CHROMIUM", f"{wanted} is no program")
+    on_the_path = (shutil.which(name, path=environment.get("PATH", "")) for name in NAMES)
+    return next((Path(found) for found in on_the_path if found), own if own.is_file() else None)
+
+
+async def launch(playwright: Playwright, *flags: str) -> Browser:
+    """A browser without a window, whose caller closes it. Raises `Unreachable` if this machine has none."""
+    program = find(Path(playwright.chromium.executable_path))
+    if program is None:
+        raise Unreachable("no_chromium", HOW_TO_GET_ONE)
+    return await playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
