@@ -12,6 +12,7 @@ COPY *.py ./
 COPY activities/ activities/
 COPY api/ api/
 COPY budget/ budget/
+COPY cli/ cli/
 COPY embedding/ embedding/
 COPY github/ github/
 COPY notify/ notify/

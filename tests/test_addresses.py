@@ -10,10 +10,10 @@ from asyncpg import connect_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-import starter
 import webhook
 import worker
 from addresses import check_postgres, show_postgres
+from cli.program import run
 from errors import BackfillError, BadInput
 from sandbox.ports import LOOPBACK
 from sandbox.temporal import Temporal
@@ -127,7 +127,7 @@ def test_no_program_repeats_a_part_of_a_password(
     for each, value in (settings | {name: f"postgresql://user:QXW7{sign}ZKJ4@{LOOPBACK}:1/db"}).items():
         monkeypatch.setenv(each, value)
     programs = {"worker": worker.main, "webhook": webhook.main}
-    code = programs[program]() if program in programs else asyncio.run(starter.run(program.split()))
+    code = programs[program]() if program in programs else asyncio.run(run(program.split()))
     captured = capfd.readouterr()
     [line] = captured.err.splitlines()
     assert not shows(["QXW7", "ZKJ4"], line + captured.out)

@@ -16,8 +16,6 @@ LEAVES = {
     "addresses": set[str](),
     "settings": {"addresses", "errors", "payloads"},
     "temporal": {"errors", "logs", "payloads", "settings"},
-    "waits": {"messages", "store"},
-    "reconcile_command": {"errors", "logs", "polar", "reconciler", "schema", "settings", "store", "temporal"},
     "reconciler": {"errors", "messages", "polar", "store", "temporal"},
 }
 """What of the project each of them may import."""
@@ -49,6 +47,10 @@ def test_every_module_has_its_place() -> None:
 @pytest.mark.parametrize("module", ["worker", "starter", "webhook", "reconciler", "temporal", "settings", "logs"])
 def test_production_does_not_know_the_sandbox(module: str) -> None:
     assert not imported(ROOT / f"{module}.py") & {"sandbox", "tests", "bench"}
+
+
+def test_the_operators_program_is_its_package_and_nothing_else() -> None:
+    assert imported(ROOT / "starter.py") == {"cli"}
 
 
 @pytest.mark.parametrize("package", ["github", "embedding", "notify", "store", "schema", "budget"])

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-import starter
 import unshown
+from cli import program
 from messages import (
     DATA_TYPES,
     Pace,
@@ -135,13 +135,13 @@ async def test_status_says_how_many_and_which(
     await ended.end()
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("COLUMNS", "200")
-    assert await starter.run(["status", "acme", "--json"]) == 0
+    assert await program.run(["status", "acme", "--json"]) == 0
     job = json.loads(capsys.readouterr().out)
     assert job["unshown"] == 43
     [of_pulls] = [each for each in job["repositories"][0]["types"] if each["data_type"] == "pull_requests"]
     assert of_pulls["unshown"]["by_kind"] == {"hidden": {"timeline": 2}, "refused": {"thread": 1, "stargazers": 40}}
     assert [each["number"] for each in of_pulls["unshown"]["which"]] == [None, 12, 14]
-    assert await starter.run(["status", "acme"]) == 0
+    assert await program.run(["status", "acme"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[2] == "completed, 2 of 2 repositories complete, 43 things GitHub does not show"
     [row] = [line for line in lines if line.startswith("octo/a pull_requests")]
@@ -149,7 +149,7 @@ async def test_status_says_how_many_and_which(
     today = datetime.now(UTC).date()
     assert f"octo/a#14: 1 thread refused since {today}: {SAML}" in lines
     assert f"octo/a: 40 stargazers refused since {today}" in lines
-    assert await starter.run(["watch", "acme"]) == 0
+    assert await program.run(["watch", "acme"]) == 0
     watched = capsys.readouterr().out
     assert "octo/a pull_requests: completed, 0: complete, 43 things GitHub does not show" in watched
     assert "repositories complete, 43 things GitHub does not show" in watched

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-import starter
+from cli import program
 from tests.backfill.conftest import Backfill
 
 HPKE, MLS, TLS = "cfrg/draft-irtf-cfrg-hpke", "mlswg/mls-protocol", "tlswg/draft-ietf-tls-esni"
@@ -38,7 +38,7 @@ async def check_meaning(
     places = {}
     for question, meant in QUESTIONS.items():
         capsys.readouterr()
-        assert await starter.run(["search", question, "--workspace", workspace_id, "--json"]) == 0
+        assert await program.run(["search", question, "--workspace", workspace_id, "--json"]) == 0
         hits = [(hit["repository"], hit["number"]) for hit in json.loads(capsys.readouterr().out)]
         assert len(hits) == 10
         places[question] = hits.index(meant) + 1 if meant in hits else None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-import starter
+from cli import program
 from github.archive import name_of
 from messages import RepositoryRef, archive_workflow_id
 from rows import FeedEvent, Page
@@ -200,7 +200,7 @@ async def test_bad_input_is_one_line(
     for name, value in scene.backfill.environment.items():
         monkeypatch.setenv(name, value)
     for line, named in BAD.items():
-        assert await starter.run(["archive", "--workspace", scene.workspace_id, *line.split()]) == 2, line
+        assert await program.run(["archive", "--workspace", scene.workspace_id, *line.split()]) == 2, line
         said = capsys.readouterr()
         assert (said.out, said.err.count("\n")) == ("", 1)
         assert named in said.err

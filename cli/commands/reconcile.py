@@ -1,4 +1,4 @@
-"""The operator's command `starter.py reconcile`."""
+"""`starter.py reconcile`."""
 
 import sys
 
@@ -6,6 +6,7 @@ import logs
 import reconciler
 import settings
 import temporal
+from cli.arguments import Switch
 from errors import BadInput
 from polar import reconciliation
 from polar.api import PolarApi
@@ -15,8 +16,16 @@ from schema.rights import check_rights
 from store.database import Database
 
 
-async def reconcile(*, dry_run: bool, force: bool) -> int:
-    """Repairs what missed webhooks left, then brings Postgres and Temporal to one mind. 1: the brake has held."""
+async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
+    """Ask Polar which subscriptions are active, say every difference, and repair what missed webhooks left.
+
+    Parameters
+    ----------
+    dry_run
+        Only say what differs.
+    force
+        End add-ons that Polar does not have as active, even if they are more than a tenth of all.
+    """
     polar, at = settings.load(settings.PolarApi), settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue
     if polar.token is None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
-import starter
+from cli import program
 from messages import workspace_workflow_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
@@ -32,7 +32,7 @@ class Operator:
 
     async def __call__(self, *arguments: str) -> tuple[int, str, str]:
         self.capsys.readouterr()
-        exit_code = await starter.run(("reconcile", *arguments))
+        exit_code = await program.run(("reconcile", *arguments))
         said = self.capsys.readouterr()
         return exit_code, said.out, said.err
 

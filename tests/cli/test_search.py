@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-import starter
+from cli import program
 from sandbox.embeddings import EmbeddingServer, Model, out_of_quota, rate_limited
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
@@ -38,7 +38,7 @@ class Searcher:
 
     async def __call__(self, text: str, *arguments: str, workspace: str | None = None) -> tuple[int, str, str]:
         self.capsys.readouterr()
-        exit_code = await starter.run(["search", text, "--workspace", workspace or self.workspace_id, *arguments])
+        exit_code = await program.run(["search", text, "--workspace", workspace or self.workspace_id, *arguments])
         said = self.capsys.readouterr()
         return exit_code, said.out, said.err
 
@@ -181,7 +181,7 @@ async def test_nothing_embedded_is_said(search: Searcher) -> None:
     ],
 )
 async def test_a_bad_argument_is_named(search: Searcher, arguments: Sequence[str], named: str) -> None:
-    assert await starter.run(arguments) == 2
+    assert await program.run(arguments) == 2
     said = search.capsys.readouterr()
     [line] = said.err.splitlines()
     assert named in line
@@ -273,6 +273,6 @@ async def test_pgvector_may_live_in_another_schema(
 
 
 async def test_openai_is_not_loaded_by_other_commands() -> None:
-    program = "import sys, starter, worker; sys.exit(bool({'openai', 'splintr'} & sys.modules.keys()))"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=ROOT)
+    source = "import sys, starter, worker; sys.exit(bool({'openai', 'splintr'} & sys.modules.keys()))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", source, cwd=ROOT)
     assert await process.wait() == 0

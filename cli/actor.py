@@ -1,0 +1,14 @@
+"""Who runs a command, for a job's audit."""
+
+import getpass
+
+from store.job_requests import Actor
+
+
+def operator() -> Actor:
+    """Who runs this command."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = "unknown"  # an account without a name, as in some containers
+    return Actor(f"operator:{login}", "cli")

@@ -1,0 +1,67 @@
+"""The servers that commands use, and how Temporal is told what a command has committed."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from temporalio.client import Client
+
+import reconciler
+import settings
+import temporal
+from cli.console import one_line
+from errors import RetryNow, Unreachable
+from schema.rights import check_rights
+from store import job_pauses, job_signals
+from store.database import Database
+
+
+class Temporal(NamedTuple):
+    """A connected client, the search attributes that the namespace has, the task queue of workflows."""
+
+    client: Client
+    search_attributes: frozenset[str]
+    task_queue: str
+
+
+@asynccontextmanager
+async def open_database() -> AsyncIterator[Database]:
+    """A pool whose role has the rights that this release needs."""
+    async with Database(settings.load(settings.Database).database_url, size=2) as database:
+        async with database.transaction() as connection:
+            await check_rights(connection)
+        yield database
+
+
+async def connect_temporal() -> Temporal:
+    """Raises `BadInput` for bad settings, Postgres' too, before it tries to connect."""
+    settings.load(settings.Database)
+    queue = settings.load(settings.Temporal).temporal_task_queue
+    client = await temporal.connect()
+    return Temporal(client, await temporal.register_search_attributes(client), queue)
+
+
+async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
+    """Signals a committed job to its workflow. If Temporal is away, it says so, and the reconciler signals it later."""
+    async with database.transaction() as connection:
+        unheard = await job_signals.unheard(connection, job_id=job_id)
+    try:
+        for job in unheard:
+            await reconciler.signal(at.client, database, job, usable=at.search_attributes, task_queue=at.task_queue)
+    except (Unreachable, RetryNow) as error:
+        print(f"starter: job {job_id} is stored and will be signaled later: {one_line(error)}", file=sys.stderr)
+
+
+async def signal_changes(client: Client, database: Database, job_id: str) -> None:
+    """Signals a committed cancellation, pause or resumption to the job's workflow, unless it has heard of it.
+
+    Raises `Unreachable` if Temporal does not answer: the request is stored, and the reconciler signals it later.
+    """
+    async with database.transaction() as connection:
+        stopping = await job_signals.stopping(connection, job_id=job_id)
+        pauses = await job_pauses.changes(connection, job_id=job_id)
+    for job in stopping:
+        await reconciler.stop(client, database, job)
+    for change in pauses:
+        await reconciler.tell_of_pause(client, database, change)

@@ -1,0 +1,71 @@
+"""`starter.py cancel`: a job that waits is canceled at once, one that runs by its workflow."""
+
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+import reconciler
+from store.database import Database
+from tests.cli.operator import Operator, one_line
+
+
+class TestCancel:
+    """A job that waits is canceled at once; one that runs is stopped by its workflow."""
+
+    async def test_a_job_that_waits(self, operator: Operator) -> None:
+        job_id = (await operator.start())["id"]
+        said = await operator("cancel", str(job_id))
+        assert (said.exit_code, said.err) == (0, "")
+        job = await operator.job(job_id)
+        assert (job["status"], job["error_message"]) == ("canceled", None)
+        assert job["completed_at"]
+
+    async def test_a_job_that_runs(self, operator: Operator) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status="in_progress")
+        assert (await operator("cancel", str(job_id))).exit_code == 0
+        job = await operator.job(job_id)
+        assert job["status"] == "in_progress"
+        assert job["metadata"]["cancel_requested_at"]
+        assert (await operator.heard())[-1] == {"signal": "cancel", "job_id": str(job_id), "attempt": 0}
+        assert "in_progress (canceling)" in (await operator("status", str(job_id))).out
+
+    async def test_a_job_whose_workflow_is_gone_is_the_reconcilers(self, operator: Operator) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status="in_progress")
+        await operator.workflow.terminate("by a test")
+        assert (await operator("cancel", str(job_id))).exit_code == 0
+        async with Database(operator.environment["DATABASE_URL"]) as pool:
+            await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
+        assert (await operator.job(job_id))["status"] == "canceled"
+
+    async def test_a_job_that_is_canceled_already(self, operator: Operator) -> None:
+        job_id = (await operator.start())["id"]
+        await operator("cancel", str(job_id))
+        before = await operator.job(job_id)
+        assert (await operator("cancel", str(job_id))).exit_code == 0
+        assert await operator.job(job_id) == before
+
+    @pytest.mark.parametrize("status", ["completed", "failed"])
+    async def test_a_job_that_has_ended(self, operator: Operator, status: str) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status=status)
+        said = await operator("cancel", str(job_id))
+        assert said.exit_code == 2
+        assert f"is {status} already" in one_line(said)
+
+    async def test_temporal_that_fails_in_between_is_said(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status="in_progress")
+
+        async def away(*_: Any, **__: Any) -> None:
+            raise RPCError("no more", RPCStatusCode.UNAVAILABLE, b"")
+
+        monkeypatch.setattr(WorkflowHandle, "signal", away)
+        said = await operator("cancel", str(job_id))
+        assert said.exit_code == 3
+        assert "unavailable" in one_line(said)
