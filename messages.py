@@ -47,7 +47,11 @@ def workspace_workflow_id(workspace_id: str) -> str:
     return f"workspace-backfill-{workspace_id}"
 
 
-def repository_workflow_id(job_id: str, repository_id: str) -> str:
+def repository_workflow_id(job_id: str, repository_id: str, name_at_start: str = "") -> str:
+    """One workflow per job and repository. It names the repository as it was called when the job began, which no other
+    repository of the job was; a job that an older release began kept no names, and has uuids."""
+    if name_at_start:
+        return f"repository-backfill-{name_at_start}-{job_id}"
     return f"repository-backfill-{job_id}-{repository_id}"
 
 
@@ -289,6 +293,13 @@ class JobPlan(Message):
         )
 
 
+class FailedRepository(Message):
+    """A repository that failed, as the workspace's workflow shows it."""
+
+    full_name: str
+    why: Annotated[str, Field(max_length=500)]
+
+
 class JobPlace(Message):
     """Where a job's fan-out stands when its workflow continues as new: ids, and no more of a repository than that."""
 
@@ -303,6 +314,8 @@ class JobPlace(Message):
     """Those whose recent leg is over, in the order in which they were."""
     completed: int = 0
     failed: int = 0
+    latest_failed: Annotated[list[FailedRepository], Field(max_length=100)] = []
+    """Those of the failed ones that are shown."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
         """The same place of a job that was planned anew."""
@@ -315,6 +328,8 @@ class RepositoryRef(Message):
     repository_id: str
     github_id: int
     full_name: str
+    name_at_start: str = ""
+    """What it was called when the job began; empty: an older release began the job."""
 
 
 class RepositoryBackfill(Message):
@@ -355,6 +370,27 @@ class Failure(Message):
 
     def of_type(self, data_type: DataType) -> "Failure":
         return self.model_copy(update={"data_type": data_type})
+
+    def of_repository(self, full_name: str) -> "Failure":
+        """The same, of this repository, unless it names one."""
+        return self if self.repository else self.model_copy(update={"repository": full_name})
+
+    @property
+    def where(self) -> str:
+        """`issues of acme/rocket at cursor abc`, as far as it is known."""
+        parts = [self.data_type or "", self.repository or ""]
+        at = f" at cursor {self.cursor}" if self.cursor else ""
+        return " of ".join(part for part in parts if part) + at
+
+    @property
+    def what_and_remedy(self) -> str:
+        """What went wrong, and what to do about it."""
+        return f"{self.code}: {self.message}" + (f" (what to do: {self.action})" if self.action else "")
+
+    def in_words(self) -> str:
+        """All of it, as people read it in Temporal."""
+        where = self.where
+        return (f"{where}: " if where else "") + self.what_and_remedy
 
     def with_action(self, action: str) -> "Failure":
         return self.model_copy(update={"action": action})

@@ -43,14 +43,17 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
     )
 
 
-def as_application_error(error: Exception, pause: timedelta | None = None) -> ApplicationError:
+def as_application_error(
+    error: Exception, pause: timedelta | None = None, *, failure: Failure | None = None
+) -> ApplicationError:
     """For Temporal's retry policy: what passes is retried, the rest is final. The type is the class of the taxonomy.
 
-    `pause` is how long to wait before the next attempt, where the policy's own interval is not meant.
+    `pause` is how long to wait before the next attempt, where the policy's own interval is not meant. `failure` is what
+    is told of the error, where more is known than the error says: repository, data type, cursor.
     """
-    failure = as_failure(error)
+    failure = failure or as_failure(error)
     return ApplicationError(
-        f"{failure.code}: {failure.message}"[:LONGEST_TEXT],
+        failure.in_words()[:LONGEST_TEXT],
         failure,
         type=failure.error_class,
         non_retryable=isinstance(error, PartOver | JobOver),

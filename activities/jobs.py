@@ -6,7 +6,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from activities.embeddings.reader import without_key
-from activities.failures import as_application_error
+from activities.failures import as_application_error, as_failure
 from errors import BackfillError, RetryLater
 from github.client import GitHub
 from github.repositories import Facts, inspect
@@ -109,10 +109,10 @@ class JobActivities:
                     known = begun.get(data_type)
                     if data_type in backfill.data_types and not (known and known.status == "completed"):
                         await transitions.skip(connection, backfill.job_id, ref.repository_id, data_type, reason)
-            now = RepositoryRef(repository_id=ref.repository_id, github_id=facts.github_id, full_name=facts.full_name)
+            now = ref.model_copy(update={"github_id": facts.github_id, "full_name": facts.full_name})
             return await self._scope(backfill, now)
         except BackfillError as error:
-            raise as_application_error(error) from error
+            raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _was_read(self, backfill: RepositoryBackfill) -> bool:
         async with self._database.transaction() as connection:

@@ -65,7 +65,8 @@ class SweepActivity:
                 log.warning("stopped in an error", why=str(error))
             raise
         except BackfillError as error:
-            raise as_application_error(error) from error
+            failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)
+            raise as_application_error(error, failure=failure) from error
         finally:
             shutdown.cancel()
 
@@ -161,7 +162,7 @@ class _Slice:
             failure = self._failure(error)
             log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
             await sweeps.release(self._database, self._sweep, failure=failure)
-            raise as_application_error(error, pause(self._sweep.attempts)) from error
+            raise as_application_error(error, pause(self._sweep.attempts), failure=failure) from error
         finally:
             heartbeat.cancel()
             await self._reader.close()

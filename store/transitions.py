@@ -47,8 +47,10 @@ from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where 
 
 _SCOPE = """
 insert into workspace_backfill_progress (backfill_job_id, repository_id, status, metadata)
-select $1, wr.repository_id, $2, $3::jsonb from workspace_backfill_jobs j
+select $1, wr.repository_id, $2, $3::jsonb || jsonb_build_object('name_at_start', r.full_name)
+from workspace_backfill_jobs j
 join workspace_repositories wr on wr.workspace_id = j.workspace_id
+join repositories r on r.id = wr.repository_id
 where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j.repositories_selected))
 on conflict (backfill_job_id, repository_id) do nothing
 """
@@ -170,7 +172,8 @@ async def next_repositories(
     """Pending repositories of the job behind `after` (a repository's id), in the order of their ids; or of these."""
     rows = await connection.fetch(
         """
-        select p.repository_id::text, coalesce(r.github_id, 0) as github_id, r.full_name
+        select p.repository_id::text, coalesce(r.github_id, 0) as github_id, r.full_name,
+            coalesce(p.metadata ->> 'name_at_start', '') as name_at_start
         from workspace_backfill_progress p join repositories r on r.id = p.repository_id
         where p.backfill_job_id = $1 and p.status in ('pending', 'in_progress')
           and ($2::uuid is null or p.repository_id > $2) and ($4::uuid[] is null or p.repository_id = any($4))

@@ -106,7 +106,7 @@ class RepositoryBackfillWorkflow:
                     repository=self._repository,
                     status="failed",
                     types=[TypeOutcome(data_type=each, status="failed") for each in backfill.data_types],
-                    failure=failure_of(scope),
+                    failure=failure_of(scope).of_repository(self._repository.full_name),
                 )
             )
         self._repository = scope.repository
@@ -124,7 +124,7 @@ class RepositoryBackfillWorkflow:
                 if is_cancelled_exception(result):
                     # The parent writes what that means, once all its children have stopped.
                     raise result
-                failure = failure_of(result).of_type(data_type)
+                failure = failure_of(result).of_type(data_type).of_repository(self._repository.full_name)
                 lost.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
         outcomes += lost
         if None in ended:
@@ -409,7 +409,9 @@ class RepositoryBackfillWorkflow:
             ),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
-            summary=outcome.status,
+            summary=self._mirrored.in_words(_clock)[:200]
+            if self._mirrored and outcome.status == "in_progress"
+            else outcome.status,
         )
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:
@@ -421,7 +423,8 @@ class RepositoryBackfillWorkflow:
 
     def _tell(self, data_type: str, result: SliceResult) -> None:
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
-        end = f": {result.failure.code}: {result.failure.message}" if result.failure else ""
+        cursor = f"at cursor {result.failure.cursor}: " if result.failure and result.failure.cursor else ""
+        end = f": {cursor}{result.failure.what_and_remedy}" if result.failure else ""
         end += "".join(f"; {note}" for note in result.notes)
         if result.noted:
             end += f"; complete, {how_many(things(result.noted))} ({kinds(result.noted)})"
@@ -470,7 +473,9 @@ def _gist(wait: Waiting | None) -> object:
 
 def _status(wait: Waiting | None) -> str:
     """For the search attribute."""
-    return "waiting" if wait and not wait.data_types else "in_progress"
+    if wait is None or wait.data_types:
+        return "in_progress"
+    return "paused" if wait.reason == "paused" else "waiting"
 
 
 def _clock(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import JobActivities
-    from messages import LEGS, JobPlace, JobPlan, Leg, NextRepositories, RepositoryRef
+    from messages import LEGS, FailedRepository, JobPlace, JobPlan, Leg, NextRepositories, RepositoryRef
     from workflows import retries
 
 PAGE = 100
@@ -72,7 +72,7 @@ class RepositoryLine:
                 return leg, self._page[leg].pop(0)
         return None
 
-    def place(self, plan: JobPlan, ended: dict[str, int]) -> JobPlace:
+    def place(self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository]) -> JobPlace:
         """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
         ids = {
             leg: [
@@ -90,6 +90,7 @@ class RepositoryLine:
             historical=ids["historical"],
             completed=ended["completed"],
             failed=ended["failed"],
+            latest_failed=latest_failed,
         )
 
     async def _repositories(
@@ -100,4 +101,5 @@ class RepositoryLine:
             NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
+            summary=f"{len(repository_ids)} of them" if repository_ids is not None else f"after {after or 'none'}",
         )

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         WORKSPACE_BACKFILL,
         BeginJob,
         Cancel,
+        FailedRepository,
         Failure,
         FinishJob,
         FreePlaces,
@@ -44,7 +45,7 @@ with workflow.unsafe.imports_passed_through():
         WorkspaceBackfill,
         repository_workflow_id,
     )
-    from workflows import order, retries
+    from workflows import job_details, order, retries
     from workflows.repository_backfill import GIVES_WAY, RepositoryBackfillWorkflow, failure_of
     from workflows.repository_line import RepositoryLine
 
@@ -88,6 +89,9 @@ class WorkspaceBackfillWorkflow:
         """Those that run and were not asked to give way."""
         self._legs: dict[str, Leg] = {}
         """Of those that run."""
+        self._shown: dict[str, job_details.RunningRepository] = {}
+        """Those that run, as people are shown them."""
+        self._latest_failed: list[FailedRepository] = []
         self._draining = False
         """The run's history is long: it begins nothing more."""
         self._gives_way = False
@@ -272,6 +276,7 @@ class WorkspaceBackfillWorkflow:
         self._plan = plan = place.plan
         self._search_attributes = plan.search_attributes
         self._ended = {"completed": place.completed, "failed": place.failed}
+        self._latest_failed = list(place.latest_failed)
         self._upsert("in_progress")
         try:
             left = await self._fan_out(place)
@@ -317,12 +322,14 @@ class WorkspaceBackfillWorkflow:
                 leg, repository = following
                 begun += 1
                 self._legs[repository.repository_id] = leg
+                shown = job_details.RunningRepository(repository.full_name, leg, workflow.now())
+                self._shown[repository.repository_id] = shown
                 self._running[repository.repository_id] = asyncio.create_task(self._child(plan, repository, leg))
             self._show(line)
             self._tell(line)
             self._was_pausing = self._pausing is not None
             if not self._running and (self._draining or self._was_pausing or not line.waiting):
-                return line.place(plan, self._ended) if line else None
+                return line.place(plan, self._ended, self._latest_failed) if line else None
             self._gives_way = self._was_pausing or (self._draining and workflow.patched(GIVES_WAY))
             if self._gives_way:
                 await self._ask_to_give_way(list(self._children))
@@ -345,9 +352,13 @@ class WorkspaceBackfillWorkflow:
                 return None
             for repository_id in [key for key, task in self._running.items() if task.done()]:
                 outcome = self._running.pop(repository_id).result()
+                self._shown.pop(repository_id)
                 self._making_room.discard(repository_id)
                 if outcome.next_leg is None:
                     self._ended["failed" if outcome.status == "failed" else "completed"] += 1
+                    if outcome.status == "failed":
+                        self._latest_failed.append(job_details.failed(outcome))
+                        del self._latest_failed[: -job_details.MOST_ROWS]
                 elif outcome.waits_for_another:
                     line.wait(repository_id, outcome.next_leg)
                 else:
@@ -373,6 +384,7 @@ class WorkspaceBackfillWorkflow:
                 WaitingRepositories(job_id=line.job_id, repository_ids=waiting),
                 start_to_close_timeout=retries.MIRROR_TIMEOUT,
                 retry_policy=retries.MIRROR,
+                summary=f"which of {len(waiting)} may go on",
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -423,7 +435,7 @@ class WorkspaceBackfillWorkflow:
                     down_to=down_to,
                     tier=plan.tier,
                 ),
-                id=repository_workflow_id(plan.job_id, repository.repository_id),
+                id=repository_workflow_id(plan.job_id, repository.repository_id, repository.name_at_start),
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
                 static_summary=repository.full_name,
                 static_details=f"{plan.retention_days} days, since {since}"
@@ -454,6 +466,7 @@ class WorkspaceBackfillWorkflow:
             message=f"the repository's workflow did not end by itself: {failure_of(error).message}"[:2_000],
             action="retry the job: it goes on at the committed cursors",
             error_class="bug",
+            repository=repository.full_name,
         )
         outcome = RepositoryOutcome(
             repository=repository,
@@ -466,7 +479,7 @@ class WorkspaceBackfillWorkflow:
             RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
-            summary="failed",
+            summary=f"{repository.full_name}: failed",
         )
         return outcome
 
@@ -476,6 +489,7 @@ class WorkspaceBackfillWorkflow:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         self._running.clear()
+        self._shown.clear()
 
     async def _finish(self, *, canceled: bool) -> None:
         assert self._plan is not None, "a job that ends has a plan"
@@ -484,12 +498,7 @@ class WorkspaceBackfillWorkflow:
 
     def _show_end(self, outcome: JobOutcome) -> None:
         self._upsert(outcome.status)
-        workflow.set_current_details(
-            f"Job {outcome.job_id}: **{outcome.status}**, {outcome.completed_repositories} of"
-            f" {outcome.total_repositories} repositories complete"
-            + (f", {outcome.unshown}" if outcome.unshown else "")
-            + f". {outcome.error_message or ''}"
-        )
+        workflow.set_current_details(job_details.of_ended_job(outcome, self._latest_failed))
 
     async def _end_job(self, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
         self._places.pop(job_id, None)
@@ -513,21 +522,29 @@ class WorkspaceBackfillWorkflow:
         )
 
     def _show_paused(self) -> None:
-        lines = [f"Job {each.job_id}: **paused** {_since(each)}." for each in self._paused.values()]
-        workflow.set_current_details("\n\n".join(lines))
+        workflow.set_current_details(job_details.of_paused_jobs(self._paused.values()))
 
     def _show(self, line: RepositoryLine) -> None:
-        plan = self._plan
-        if plan is not None:
-            workflow.set_current_details(
-                f"Job {plan.job_id} of {plan.workspace_name}: {plan.retention_days} days.\n\n"
-                f"{self._ended['completed']} repositories complete, {self._ended['failed']} failed,"
-                f" {len(self._running)} running, {line.historical} wait for their historical leg,"
-                f" {len(line.waiting)} wait for other jobs, of {plan.total_repositories}."
-                f" {len(self._inbox)} jobs waiting."
-                + (f"\n\nIt stops at the next page: paused {_since(self._pausing)}." if self._pausing else "")
-                + "".join(f"\n\nJob {each.job_id}: **paused** {_since(each)}." for each in self._paused.values())
+        if self._plan is None:
+            return
+        counts = job_details.JobCounts(
+            total=self._plan.total_repositories,
+            completed=self._ended["completed"],
+            failed=self._ended["failed"],
+            historical=line.historical,
+            waiting=len(line.waiting),
+        )
+        workflow.set_current_details(
+            job_details.of_running_job(
+                self._plan,
+                counts,
+                self._latest_failed,
+                self._shown.values(),
+                pausing=self._pausing,
+                paused=self._paused.values(),
+                jobs_behind=len(self._inbox),
             )
+        )
 
     def _tell(self, line: RepositoryLine) -> None:
         """The search attribute, where all that is left of the job waits for other jobs, or no longer does."""
@@ -539,7 +556,3 @@ class WorkspaceBackfillWorkflow:
         self._told = status
         if updates := temporal.updates(self._search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
-
-
-def _since(standing: JobStanding) -> str:
-    return f"since {standing.paused_at:%Y-%m-%d %H:%M:%S} UTC by {standing.paused_by}"

@@ -91,4 +91,5 @@ comment on column workspace_backfill_progress.transition is
   'Orders the writes of one attempt: one with a lower (attempt, transition) loses.';
 comment on column workspace_backfill_progress.metadata is
   'waiting (what the repository waits for: reason, since, until, detail, job_id, and data_types, if others of its types
-   go on) and waiting_until (nothing of it can go on before).';
+   go on), waiting_until (nothing of it can go on before), and name_at_start (what it was called when the job began: its
+   workflow''s id has it).';

@@ -143,7 +143,10 @@ class Backfill:
             await asyncio.sleep(0.1)
             if not self.killed:
                 continue
-            rows = await self.rows("select backfill_job_id::text, repository_id::text from workspace_backfill_progress")
+            rows = await self.rows(
+                "select backfill_job_id::text, repository_id::text, metadata ->> 'name_at_start'"
+                " from workspace_backfill_progress"
+            )
             reads = await self.rows("select id::text from archive_reads")
             workflows = [workspace_workflow_id(each) for each in self.workspaces]
             workflows += [repository_workflow_id(*row) for row in rows]

@@ -38,10 +38,13 @@ class Sample:
     def statuses(self) -> dict[str, str]:
         """Of the job and of its repositories, by the ids of their workflows."""
         of_repositories = {
-            repository_workflow_id(str(self.job["id"]), repository_id): row["status"]
-            for repository_id, row in self.progress.items()
+            self.workflow_id(repository_id): row["status"] for repository_id, row in self.progress.items()
         }
         return {workspace_workflow_id(str(self.job["workspace_id"])): self.job["status"]} | of_repositories
+
+    def workflow_id(self, repository_id: str) -> str:
+        name = self.progress[repository_id]["metadata"]["name_at_start"]
+        return repository_workflow_id(str(self.job["id"]), repository_id, name)
 
 
 class Watched(Effect):
@@ -97,9 +100,8 @@ class Watcher:
 
 def assert_agrees(sample: Sample) -> None:
     """With itself, and with what Temporal had said the moment before."""
-    job_id = str(sample.job["id"])
     has_a_next_leg = {
-        repository_workflow_id(job_id, of) for (of, _), sweep in sample.sweeps.items() if sweep["status"] not in ENDED
+        sample.workflow_id(of) for (of, _), sweep in sample.sweeps.items() if sweep["status"] not in ENDED
     }
     for workflow_id, description in sample.workflows.items():
         if description is not None and description.status is not WorkflowExecutionStatus.RUNNING:

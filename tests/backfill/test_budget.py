@@ -76,9 +76,9 @@ async def test_a_fraction_of_the_budget_is_enough(
         for _ in accounts:
             await backfill.start_worker(backfill.environment)
         job_id = await backfill.start(await backfill.workspace(repository))
-        [row] = await backfill.rows("select id from repositories")
+        [row] = await backfill.rows("select id, full_name from repositories")
         await backfill.until("status = 'in_progress'", job_id)
-        slots = Slots(backfill, temporal_client, repository_workflow_id(job_id, str(row["id"])))
+        slots = Slots(backfill, temporal_client, repository_workflow_id(job_id, str(row["id"]), row["full_name"]))
         waiting = await backfill.until(
             "exists (select from workspace_backfill_progress p"
             " where p.backfill_job_id = workspace_backfill_jobs.id and p.metadata ? 'waiting_until')",

@@ -94,7 +94,8 @@ def workspace_workflow(client: Client, workspace_id: str) -> WorkflowHandle[Any,
 async def repository_workflow(
     client: Client, backfill: Backfill, job_id: str, repository: Repository
 ) -> WorkflowHandle[Any, Any]:
-    return client.get_workflow_handle(repository_workflow_id(job_id, await id_of(backfill, repository)))
+    workflow_id = repository_workflow_id(job_id, await id_of(backfill, repository), repository.name_with_owner)
+    return client.get_workflow_handle(workflow_id)
 
 
 async def id_of(backfill: Backfill, repository: Repository) -> str:

@@ -180,7 +180,9 @@ async def record_backfills(
     await recorder.save("workspace", workspace_workflow_id(workspace.workspace_id))
     for repository in repositories:
         repository_id = await id_of(dsn, repository)
-        await recorder.save_legs(f"repository-{repository.name}", repository_workflow_id(job, repository_id))
+        await recorder.save_legs(
+            f"repository-{repository.name}", repository_workflow_id(job, repository_id, repository.name_with_owner)
+        )
 
     slow = github.faults.add(Latency(1), times=None, kind="graphql")
     again = ("start", "--workspace", second.workspace_id, "--retention-days", "10000", "--fresh")
@@ -198,7 +200,9 @@ async def record_backfills(
     await recorder.until(stopped)
     await recorder.save("workspace-canceled", workspace_workflow_id(second.workspace_id))
     repository_id = await id_of(dsn, repositories[0])
-    await recorder.save("repository-canceled", repository_workflow_id(canceled, repository_id))
+    await recorder.save(
+        "repository-canceled", repository_workflow_id(canceled, repository_id, repositories[0].name_with_owner)
+    )
     github.faults.clear()
     await recorder.starter("retry", canceled, "--type", "issues")
 
@@ -207,7 +211,9 @@ async def record_backfills(
 
     await recorder.until(retried)
     await recorder.save("workspace-retried", workspace_workflow_id(second.workspace_id))
-    await recorder.save("repository-retried", repository_workflow_id(canceled, repository_id))
+    await recorder.save(
+        "repository-retried", repository_workflow_id(canceled, repository_id, repositories[0].name_with_owner)
+    )
 
     slow = github.faults.add(Latency(1), times=None, kind="graphql")
     await recorder.starter(*again)
@@ -215,7 +221,9 @@ async def record_backfills(
     job = await recorder.starter("start", "--workspace", workspace.workspace_id, "--retention-days", "10000")
     await recorder.until(completed)
     await recorder.save("workspace-behind-another", workspace_workflow_id(workspace.workspace_id))
-    await recorder.save_first("repository-behind-another", repository_workflow_id(job, repository_id))
+    await recorder.save_first(
+        "repository-behind-another", repository_workflow_id(job, repository_id, repositories[0].name_with_owner)
+    )
     github.faults.clear()
 
 
