@@ -16,6 +16,7 @@ COPY cli/ cli/
 COPY embedding/ embedding/
 COPY github/ github/
 COPY notify/ notify/
+COPY page/ page/
 COPY payloads/ payloads/
 COPY polar/ polar/
 COPY schema/ schema/

@@ -1,8 +1,9 @@
-"""The HTTP server: takes Polar's webhooks in, and serves the status API. `python webhook.py`; settings: see the README.
+"""The HTTP server: takes Polar's webhooks in, and serves the status API and the settings page: `python webhook.py`.
 
 A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
 tells Temporal. `notify.sender` tells people and the host what becomes of jobs. The API (`api.server`) has
 connections of its own: however many ask it, deliveries are kept.
+Settings: see the README.
 Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
@@ -31,6 +32,7 @@ from notify.channel import Channel
 from notify.host_webhook import HostWebhook
 from notify.mail import Mail
 from notify.sender import Sender
+from page.routes import Page
 from payloads import codec_server
 from payloads.encryption import PayloadEncryption
 from payloads.readers import Readers
@@ -133,6 +135,7 @@ def application(
     reconciler: Reconciler,
     api: web.Application | None = None,
     codec: web.Application | None = None,
+    page: Page | None = None,
 ) -> web.Application:
     """All routes; the loops behind them are the caller's to run."""
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
@@ -143,6 +146,8 @@ def application(
         app.add_subapp(server.PREFIX, api)
     if codec is not None:
         app.add_subapp(codec_server.PREFIX, codec)
+    if page is not None:
+        page.add_to(app)
     return app
 
 
@@ -228,7 +233,8 @@ async def serve(stop: asyncio.Event) -> None:
             reading, access, reconciler.hurry, origins=callers.api_allowed_origins, more=live.routes
         )
         api.on_shutdown.append(live.close)
-        app = application(database, signatures, inbox, reconciler, api, codec_application(codec, encryption))
+        page = Page(callers.api_allowed_origins)
+        app = application(database, signatures, inbox, reconciler, api, codec_application(codec, encryption), page)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:

@@ -1,0 +1,1 @@
+"""The settings page: a shell of HTML, and the web component that it holds."""

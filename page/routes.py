@@ -1,0 +1,124 @@
+"""Serves the settings page and the modules of its web component.
+
+`GET /workspaces/{id}/settings/data-retention` is a shell that holds no data: the component in it asks the API with the
+reader's token. `GET /static/{name}` are the files of `page/static`, as they are: there is no build step.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+FOLDER = Path(__file__).parent
+CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+ENTRY = ("token.js", "page.js")
+"""The shell's scripts, in their order; `token.js` imports nothing, so that it runs before the others have arrived."""
+
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        # Text of others can never become HTML: the browser refuses to assign a string to innerHTML and its like.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+PAGE_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Browsers ask each time and are mostly told 304: after a deploy nobody runs a mixture of old and new modules.
+    "Cache-Control": "no-cache",
+}
+STATIC_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True)
+class _File:
+    body: bytes
+    content_type: str
+    tag: str
+
+    @classmethod
+    def of(cls, body: bytes, content_type: str) -> "_File":
+        return cls(body, content_type, hashlib.sha256(body).hexdigest()[:32])
+
+
+class Page:
+    """The page and its files, read once. Pages of `origins` may load the component."""
+
+    def __init__(self, origins: Collection[str] = ()) -> None:
+        self._origins = frozenset(origins)
+        self._files = {
+            path.name: _File.of(path.read_bytes(), CONTENT_TYPES[path.suffix])
+            for path in sorted((FOLDER / "static").iterdir())
+            if path.suffix in CONTENT_TYPES
+        }
+        templates = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._shell = templates.get_template("data_retention.html")
+
+    def add_to(self, app: web.Application) -> None:
+        """Adds the routes; HEAD is answered as well."""
+        app.router.add_get("/workspaces/{id}/settings/data-retention", self.settings_page)
+        app.router.add_get("/static/{name}", self.static_file)
+
+    @property
+    def modules(self) -> list[str]:
+        """The component's modules. The shell names them all, so that the browser need not find them one by one."""
+        return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
+
+    async def settings_page(self, request: web.Request) -> web.StreamResponse:
+        """The same for every workspace, whether it exists or not: only the API knows who may see what."""
+        try:
+            workspace = UUID(request.match_info["id"])
+        except ValueError:
+            raise web.HTTPNotFound from None
+        html = self._shell.render(workspace=workspace, entry=ENTRY, modules=self.modules)
+        return _answer(request, _File.of(html.encode(), "text/html"), PAGE_HEADERS)
+
+    async def static_file(self, request: web.Request) -> web.StreamResponse:
+        file = self._files.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        return _answer(request, file, STATIC_HEADERS | self._crossing(request))
+
+    def _crossing(self, request: web.Request) -> dict[str, str]:
+        """CORS. Modules are always fetched with it, and the component asks for its stylesheet so."""
+        if not self._origins:
+            return {}
+        origin = request.headers.get("Origin", "")
+        return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in self._origins else {})
+
+
+def _answer(request: web.Request, file: _File, headers: Mapping[str, str]) -> web.Response:
+    """The file, or 304 if the caller has it."""
+    tagged = {**headers, "ETag": f'"{file.tag}"'}
+    if any(known.value in ("*", file.tag) for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=tagged)
+    return web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=tagged)

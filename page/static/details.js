@@ -1,0 +1,112 @@
+// One repository in full: each data type with its status, when it was complete, errors, notes, and a retry of it alone.
+
+import { el, keepList, setAttribute, setText, show } from "./dom.js";
+import { count, date, number, timeElement } from "./formats.js";
+import { hasNotes, isRetryable, STATUS_WORDS, typeName } from "./model.js";
+import { setStatusIcon, statusIcon } from "./icons.js";
+
+const KINDS = { hidden: "counted but not shown", refused: "refused", unavailable: "not to be had" };
+
+export class RepositoryDetails {
+  #waiting = el("p", { class: "waits", hidden: true });
+  #types = el("ul", { role: "list" });
+  #ask;
+  element = el("td", { role: "cell", class: "wide details", "data-details": true }, this.#waiting, this.#types);
+
+  /** `ask(dataType)` asks whether that type shall be retried. */
+  constructor(ask) {
+    this.#ask = ask;
+  }
+
+  update(repository) {
+    show(this.#waiting, Boolean(repository.waiting));
+    if (repository.waiting) this.#waiting.replaceChildren(...waitInWords(repository.waiting));
+    keepList(this.#types, repository.types, (each) => each.data_type, (each) => new TypeDetails(each, repository, this.#ask));
+  }
+}
+
+class TypeDetails {
+  #icon = statusIcon("pending");
+  #text = el("span", {});
+  #counts = el("p", { class: "hint" });
+  #error = el("p", { class: "error", hidden: true });
+  #notes = el("ul", { class: "notes", hidden: true });
+  #retry;
+
+  constructor({ data_type }, { full_name }, ask) {
+    const label = `Retry ${typeName(data_type).toLowerCase()} of ${full_name}`;
+    this.#retry = el("button", { type: "button", class: "small change", "data-retry": data_type, "aria-label": label, hidden: true, on: { click: () => ask(data_type) } }, "Retry this type");
+    this.element = el(
+      "li",
+      { "data-type": data_type },
+      el("p", { class: "type" }, this.#icon, el("strong", {}, typeName(data_type)), this.#text),
+      this.#counts,
+      this.#error,
+      this.#notes,
+      this.#retry,
+    );
+  }
+
+  update(type) {
+    setStatusIcon(this.#icon, type.status === "completed" && hasNotes(type) ? "notes" : type.status);
+    this.#text.replaceChildren(...typeInWords(type));
+    const counts = Object.entries(type.counts).filter(([, stored]) => stored);
+    setText(this.#counts, counts.map(([noun, stored]) => `${number(stored)} ${noun.replaceAll("_", " ")}`).join(" · "));
+    show(this.#counts, counts.length > 0);
+    this.#updateError(type.error);
+    const notes = notesOf(type);
+    show(this.#notes, notes.length > 0);
+    keepList(this.#notes, notes, (each) => each, (each) => ({ element: el("li", {}, each) }));
+    show(this.#retry, isRetryable(type.status));
+  }
+
+  #updateError(error) {
+    show(this.#error, Boolean(error));
+    if (!error) return;
+    const whatToDo = error.what_to_do || error.action;
+    this.#error.replaceChildren(error.message, ...(whatToDo ? [el("span", { class: "what-to-do" }, `What to do: ${whatToDo}`)] : []));
+  }
+}
+
+function typeInWords({ status, stored, expected, as_of, recent_done }) {
+  const words = [`${STATUS_WORDS[status] ?? status}, ${expected === null ? number(stored) : `${number(stored)} of ${number(expected)}`}`];
+  if (as_of && status === "completed") words.push(", as of ", timeElement(as_of));
+  if (recent_done && status !== "completed") words.push(" · the latest 90 days are there");
+  return words;
+}
+
+/** What GitHub refuses in words, and what it does not show, thing by thing. */
+function notesOf({ notes, unshown }) {
+  const things = (unshown?.which ?? []).map((each) => {
+    const where = each.number === null ? each.repository : `${each.repository}#${each.number}`;
+    const words = each.words ? `: ${each.words}` : "";
+    return `${where}: ${number(each.count)} ${each.what} ${KINDS[each.kind] ?? each.kind} since ${date(each.since)}${words}`;
+  });
+  const more = unshown?.more ? [`and ${count(unshown.more, "more thing", "more things")} GitHub does not show`] : [];
+  return [...notes, ...things, ...more];
+}
+
+/** What a repository waits for, as nodes; `brief` leaves the reason's details out. */
+export function waitInWords(waiting, brief = false) {
+  const until = waiting.until ? [" until ", timeElement(waiting.until)] : [];
+  const why = waiting.detail && !brief ? [` (${waiting.detail})`] : [];
+  const types = waiting.data_types.length && !brief ? [`${waiting.data_types.map(typeName).join(", ")}: `] : [];
+  switch (waiting.reason) {
+    case "github_limit":
+      return [...types, "Waiting for GitHub's budget", ...until, ...why];
+    case "openai_limit":
+      return [...types, "Waiting for OpenAI's limit", ...until, ...why];
+    case "github_away":
+      return [...types, "GitHub is away; asked again", ...(waiting.until ? [" at ", timeElement(waiting.until)] : [" soon"]), ...why];
+    case "another_job":
+      return [...types, "Waiting for another backfill of the same repository"];
+    case "no_worker":
+      return [...types, "Waiting for a worker", " since ", timeElement(waiting.since)];
+    case "turn":
+      return [...types, "Waiting for its turn"];
+    case "paused":
+      return [...types, "Paused", " since ", timeElement(waiting.since)];
+    default:
+      return [...types, "Waiting", ...until];
+  }
+}

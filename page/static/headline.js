@@ -1,0 +1,188 @@
+// What is true now, in one sentence; how fresh that is; the add-on that pays for it; and what can be done.
+
+import { actionsOf } from "./actions.js";
+import { el, keepList, setAttribute, setText, show } from "./dom.js";
+import { ago, clockWithSeconds, count, date, range, sentence, sentenceText, timeElement } from "./formats.js";
+
+const FRESH_SECONDS = 5;
+
+export class Headline {
+  #workspace = el("p", { class: "workspace" });
+  #connection = new Connection();
+  #icon = el("span", { class: "icon", "aria-hidden": "true" });
+  #text = el("h2", { class: "headline", "data-headline": true });
+  #detail = el("p", { class: "detail", hidden: true });
+  #left = el("p", { class: "left", "data-time-left": true, hidden: true });
+  #actions = el("div", { class: "buttons", role: "group", "aria-label": "What you can do" });
+  #rights = el("p", { class: "hint", hidden: true }, "You can look. Owners and admins of the workspace can pause, cancel and retry.");
+  #addon = new Addon();
+  #ask;
+  element = el(
+    "section",
+    { class: "card hero", "aria-label": "Now" },
+    el("div", { class: "line" }, this.#workspace, this.#connection.element),
+    el("div", { class: "now" }, this.#icon, el("div", { class: "words" }, this.#text, this.#detail, this.#left)),
+    this.#actions,
+    this.#rights,
+    this.#addon.element,
+  );
+
+  constructor(ask, retryNow) {
+    this.#ask = ask;
+    this.#connection.retryNow = retryNow;
+  }
+
+  update(session) {
+    const { workspace, job } = session;
+    setText(this.#workspace, workspace?.name ?? job?.fields?.workspace_name ?? "");
+    this.#connection.update(session);
+    const fields = job?.fields;
+    const headline = fields?.headline ?? withoutJob(session);
+    setAttribute(this.element, "data-state", headline.state);
+    setAttribute(this.#icon, "class", `icon large ${headline.state}`);
+    if (this.#text.textContent !== sentenceText(headline)) this.#text.replaceChildren(...sentence(headline));
+    this.#updateDetail(fields);
+    this.#updateLeft(fields);
+    const actions = actionsOf(session);
+    keepList(this.#actions, actions, (each) => each.key, (first) => this.#button(first));
+    show(this.#actions, actions.length > 0);
+    show(this.#rights, workspace?.may_change === false);
+    this.#addon.update(fields?.addon ?? workspace?.addon ?? null);
+  }
+
+  tick(session) {
+    this.#connection.update(session);
+  }
+
+  #button(first) {
+    let action = first;
+    const element = el("button", { type: "button", "data-action": first.key, on: { click: () => this.#ask(action) } });
+    const update = (latest) => {
+      action = latest;
+      setText(element, latest.label);
+      setAttribute(element, "class", latest.isMain ? "main" : latest.isDangerous ? "quiet danger" : "quiet");
+    };
+    return { element, update };
+  }
+
+  #updateDetail(fields) {
+    const parts = [];
+    if (fields?.cancel_requested_at && !fields.completed_at) parts.push("It ends at the next page; what is stored stays.");
+    if (fields?.retries_waiting) parts.push(`${count(fields.retries_waiting, "retry waits", "retries wait")} for this attempt to end.`);
+    if (fields?.status === "failed" && fields.error_message) parts.push(fields.error_message);
+    setText(this.#detail, parts.join(" "));
+    show(this.#detail, parts.length > 0);
+  }
+
+  #updateLeft(fields) {
+    const left = fields?.time_left;
+    const reason = left?.reason ?? fields?.time_left_reason ?? null;
+    const runs = fields && !fields.completed_at && (left || reason);
+    show(this.#left, Boolean(runs));
+    if (!runs) return;
+    const nodes = [left ? `Time left: ${range(left.from_seconds, left.to_seconds)}` : "Time left: unknown"];
+    if (reason?.text) nodes.push(el("span", { class: "reason" }, " · ", ...sentence(reason)));
+    const key = nodes.map((each) => each.textContent ?? each).join("");
+    if (this.#left.textContent !== key) this.#left.replaceChildren(...nodes);
+  }
+}
+
+function withoutJob({ connection, workspace }) {
+  if (!workspace) return { state: "loading", text: "Asking the server …" };
+  if (workspace.latest_job_id && connection !== "idle") return { state: "loading", text: "Loading the backfill …" };
+  if (!workspace.addon) return { state: "none", text: "Extended Data Retention has not been bought for this workspace." };
+  return { state: "none", text: "No history has been fetched yet." };
+}
+
+/** Whether the numbers are live, and if not, from when they are. */
+class Connection {
+  #dot = el("span", { class: "dot", "aria-hidden": "true" });
+  #text = el("span", {});
+  #retry = el("button", { type: "button", class: "link", hidden: true, on: { click: () => this.retryNow() } }, "Try now");
+  retryNow = () => {};
+  element = el("div", { class: "connection", "data-connection": "loading" }, this.#dot, this.#text, this.#retry);
+
+  update(session) {
+    setAttribute(this.element, "data-connection", session.connection);
+    setText(this.#text, this.#words(session));
+    show(this.#retry, session.connection === "reconnecting");
+  }
+
+  #words({ connection, heardAt, retryAt }) {
+    const from = heardAt ? clockWithSeconds(heardAt) : null;
+    switch (connection) {
+      case "live":
+        return "Live";
+      case "idle":
+        return `Up to date · ${from}`;
+      case "reconnecting": {
+        const away = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+        const again = away > 0 ? `trying again in ${away} s` : "trying again now";
+        return from ? `Not live: as of ${from} · ${again}` : `The server does not answer · ${again}`;
+      }
+      case "suspended":
+        return `Asleep: as of ${from}`;
+      case "unauthorized":
+        return from ? `Signed out: as of ${from}` : "Signed out";
+      case "no_access":
+        return "No access";
+      default:
+        return "Connecting …";
+    }
+  }
+}
+
+/** The banner over everything, for what the small print beside the workspace's name would hide. */
+export class Outage {
+  #text = el("p", {});
+  element = el("div", { class: "banner", role: "status", "data-outage": true, hidden: true }, this.#text);
+
+  update({ connection, heardAt, job }) {
+    const lasts = connection === "reconnecting" && heardAt !== null && Date.now() - heardAt > FRESH_SECONDS * 1000;
+    const unreachable = connection === "reconnecting" && heardAt === null;
+    show(this.element, lasts || unreachable);
+    if (lasts) {
+      const numbers = job ? ` What you see is from ${clockWithSeconds(heardAt)}, ${ago(heardAt)}.` : "";
+      setText(this.#text, `The server does not answer.${numbers} The backfill does not need this page: it goes on by itself. This page reconnects by itself, too.`);
+    } else if (unreachable) {
+      setText(this.#text, "The server does not answer. This page goes on trying.");
+    }
+  }
+}
+
+class Addon {
+  #facts = el("dl", { class: "facts" });
+  #warning = el("p", { class: "warning", hidden: true });
+  #key = null;
+  element = el("div", { class: "addon", role: "group", "aria-label": "Add-on", "data-addon": true }, this.#facts, this.#warning);
+
+  update(addon) {
+    const key = JSON.stringify(addon);
+    if (key === this.#key) return;
+    this.#key = key;
+    show(this.element, addon !== null);
+    if (!addon) return;
+    this.#facts.replaceChildren(...factsOf(addon).map(([term, ...value]) => el("div", {}, el("dt", {}, term), el("dd", {}, ...value))));
+    show(this.#warning, addon.past_due);
+    if (addon.past_due) {
+      this.#warning.replaceChildren("A payment is due. The add-on stays until the subscription is revoked; update the payment method to keep it.");
+    }
+  }
+}
+
+function factsOf(addon) {
+  const facts = [["Add-on", "Extended Data Retention"]];
+  if (addon.retention_days) facts.push(["History", count(addon.retention_days, "day", "days")]);
+  if (addon.purchased_at) facts.push(["Bought", timeElement(addon.purchased_at, date)]);
+  if (addon.status !== "active") facts.push(["Status", addon.status]);
+  if (addon.expires_at) {
+    const over = new Date(addon.expires_at) < new Date();
+    const term = addon.status === "active" && addon.renews !== false ? "Renews" : over ? "Ended" : "Ends";
+    facts.push([term, timeElement(addon.expires_at, date)]);
+  }
+  if (addon.changes_at) {
+    const to = addon.changes_to_days ? count(addon.changes_to_days, "day", "days") : "another plan, without extended retention";
+    facts.push(["Changes", "to ", to, " on ", timeElement(addon.changes_at, date)]);
+  }
+  return facts;
+}

@@ -1,0 +1,128 @@
+// A job as the browser knows it: the job's own fields, and its repositories, replaced whole as the stream sends them.
+
+import { compareNames } from "./formats.js";
+
+export const TYPES = {
+  pull_requests: "Pull requests",
+  issues: "Issues",
+  discussions: "Discussions",
+  events: "Events",
+  embeddings: "Search",
+};
+/** `embeddings` are what search by meaning is made of: people know it by what it is for. */
+
+export const ENDED = new Set(["completed", "failed", "canceled"]);
+
+export const STATUS_WORDS = {
+  failed: "failed",
+  waiting: "waiting",
+  in_progress: "in progress",
+  pending: "not begun",
+  paused: "paused",
+  canceled: "canceled",
+  notes: "complete, with notes",
+  completed: "complete",
+  skipped: "skipped",
+};
+
+const ATTENTION = ["failed", "waiting", "in_progress", "paused", "pending", "canceled", "notes", "skipped", "completed"];
+
+export const typeName = (dataType) => TYPES[dataType] ?? dataType;
+
+/** What a repository is to its reader: its status, and of one at work or complete, what else there is to say. */
+export function stateOf(repository) {
+  const { status, waiting } = repository;
+  if (status === "in_progress" || status === "pending") {
+    if (waiting?.reason === "paused") return "paused";
+    if (waiting?.reason === "turn") return status === "pending" ? "pending" : "in_progress";
+    if (waiting && !waiting.data_types.length) return "waiting";
+  }
+  if (status === "completed" && repository.types.some(hasNotes)) return "notes";
+  return status;
+}
+
+export const hasNotes = (type) => (type.unshown?.things ?? 0) > 0 || type.notes.length > 0;
+export const isRetryable = (status) => status === "failed" || status === "canceled";
+export const attention = (state) => ATTENTION.indexOf(state);
+
+export const storedOf = (repository) => repository.types.reduce((sum, type) => sum + type.stored, 0);
+
+/** How much of a repository is there, of 1; a type whose total is unknown counts as nothing until it is done. */
+export function shareOf(repository) {
+  const shares = repository.types.map(shareOfType);
+  return shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0;
+}
+
+/** Of 1; 0 where the total is unknown. */
+export function shareOfType({ status, stored, expected }) {
+  if (status === "completed" || status === "skipped") return 1;
+  return expected ? Math.min(1, stored / expected) : 0;
+}
+
+/** The moment up to which all of a repository's complete types are what GitHub had; null: none is complete. */
+export function asOf(repository) {
+  const moments = repository.types.map((type) => type.as_of).filter(Boolean);
+  return moments.length ? moments.reduce((first, each) => (each < first ? each : first)) : null;
+}
+
+export class Job {
+  /** Without `repositories`. */
+  fields = null;
+  repositories = new Map();
+  #changed = new Set();
+
+  get isEnded() {
+    return ENDED.has(this.fields.status);
+  }
+
+  get isPaused() {
+    return Boolean(this.fields.paused_at) && !this.isEnded;
+  }
+
+  get retryable() {
+    return [...this.repositories.values()].filter((each) => isRetryable(each.status));
+  }
+
+  /** Takes one event of the stream. Whether a picture can be drawn: a batch ends with the job. */
+  take(name, data) {
+    if (name === "snapshot") {
+      const { repositories, ...fields } = data.job;
+      this.fields = fields;
+      const gone = new Set(this.repositories.keys());
+      for (const each of repositories) {
+        gone.delete(each.repository_id);
+        this.#put(each);
+      }
+      for (const id of gone) this.#drop(id);
+    } else if (name === "repository") this.#put(data);
+    else if (name === "removed") this.#drop(data.repository_id);
+    else if (name === "job") this.fields = data;
+    return name === "snapshot" || name === "job";
+  }
+
+  /** The ids of repositories that have changed since this was asked last. */
+  changes() {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  #put(repository) {
+    this.repositories.set(repository.repository_id, repository);
+    this.#changed.add(repository.repository_id);
+  }
+
+  #drop(id) {
+    if (this.repositories.delete(id)) this.#changed.add(id);
+  }
+}
+
+const byName = (one, other) => compareNames(one.full_name, other.full_name);
+
+/** How the table can be sorted. */
+export const ORDERS = {
+  attention: (one, other) => attention(stateOf(one)) - attention(stateOf(other)) || byName(one, other),
+  name: byName,
+  progress: (one, other) => shareOf(one) - shareOf(other) || byName(one, other),
+  rows: (one, other) => storedOf(other) - storedOf(one) || byName(one, other),
+};

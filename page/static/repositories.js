@@ -1,0 +1,262 @@
+// Repositories and their data types: failures first, with what to do; searched, filtered and sorted in the browser.
+// Rows are updated in place, one by one, as the stream sends them. The browser skips those out of sight (content-visibility).
+
+import { retry } from "./actions.js";
+import { el, setAttribute, setText, show } from "./dom.js";
+import { count, number, percent, timeElement } from "./formats.js";
+import { asOf, isRetryable, ORDERS, shareOf, shareOfType, stateOf, STATUS_WORDS, typeName } from "./model.js";
+import { setStatusIcon, statusIcon } from "./icons.js";
+import { RepositoryDetails, waitInWords } from "./details.js";
+
+const ORDER_NAMES = { attention: "Needs attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
+
+export class Repositories {
+  #rows = new Map();
+  #types = null;
+  #job = null;
+  #session = null;
+  #ask;
+  #search = el("input", { type: "search", id: "repository-search", placeholder: "Search", autocomplete: "off", spellcheck: "false" });
+  #filter = el("select", { id: "repository-filter" });
+  #order = el("select", { id: "repository-order" }, ...Object.entries(ORDER_NAMES).map(([value, name]) => el("option", { value }, name)));
+  #found = el("p", { class: "hint", role: "status", "data-found": true });
+  #head = el("tr", { role: "row" });
+  #body = el("tbody", { role: "rowgroup" });
+  element = el(
+    "section",
+    { class: "card", "aria-labelledby": "repositories-title" },
+    el("h2", { id: "repositories-title" }, "Repositories"),
+    el(
+      "div",
+      { class: "controls", role: "search", "aria-label": "Repositories" },
+      field("Search", this.#search),
+      field("Show", this.#filter),
+      field("Sort", this.#order),
+    ),
+    this.#found,
+    el(
+      "div",
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of repositories" },
+      el("table", { role: "table", "aria-labelledby": "repositories-title" }, el("thead", { role: "rowgroup" }, this.#head), this.#body),
+    ),
+  );
+
+  constructor(ask) {
+    this.#ask = ask;
+    this.#search.addEventListener("input", () => this.#arrange());
+    this.#filter.addEventListener("change", () => this.#arrange());
+    this.#order.addEventListener("change", () => this.#arrange());
+  }
+
+  update(session) {
+    this.#session = session;
+    const job = session.job;
+    show(this.element, Boolean(job?.repositories.size));
+    if (!job) return;
+    if (job !== this.#job || this.#types !== job.fields.data_types.join()) this.#begin(job);
+    const changed = job.changes();
+    for (const id of changed) this.#put(id, job.repositories.get(id));
+    if (changed.size) this.#arrange();
+    const mayChange = session.workspace?.may_change && !session.isLookingBack;
+    setAttribute(this.element, "data-may-change", mayChange);
+  }
+
+  #begin(job) {
+    this.#job = job;
+    this.#types = job.fields.data_types.join();
+    this.#rows.clear();
+    this.#body.replaceChildren();
+    job.changes();
+    for (const [id, repository] of job.repositories) this.#put(id, repository);
+    const headings = ["Repository", "Status", ...job.fields.data_types.map(typeName)];
+    this.#head.replaceChildren(...headings.map((each) => el("th", { role: "columnheader", scope: "col" }, each)));
+    this.element.style.setProperty("--types", job.fields.data_types.length);
+    this.#arrange();
+  }
+
+  #put(id, repository) {
+    const row = this.#rows.get(id);
+    if (!repository) {
+      row?.element.remove();
+      this.#rows.delete(id);
+    } else if (row) row.update(repository);
+    else this.#rows.set(id, new Row(repository, this.#rowTemplate(), this));
+  }
+
+  /** Cloning a row is several times faster than making it. */
+  #rowTemplate() {
+    if (this.#template?.types === this.#types) return this.#template.row;
+    const cells = this.#job.fields.data_types.map((type) =>
+      el("td", { role: "cell", "data-type": type }, statusIcon("pending"), el("span", { class: "name" }, typeName(type)), el("span", { class: "amount" })),
+    );
+    const row = el(
+      "tr",
+      { role: "row" },
+      el("th", { role: "rowheader", scope: "row" }, el("button", { type: "button", class: "name", "aria-expanded": "false" })),
+      el("td", { role: "cell", class: "status" }, statusIcon("pending"), el("span", {})),
+      ...cells,
+    );
+    this.#template = { types: this.#types, row };
+    return row;
+  }
+
+  #template = null;
+
+  /** Which rows are shown, and in which order; rows that stay where they are are not touched. */
+  #arrange() {
+    const states = new Map();
+    for (const [id, { repository }] of this.#rows) states.set(id, stateOf(repository));
+    this.#offer(states);
+    const wanted = this.#search.value.trim().toLowerCase();
+    const filter = this.#filter.value;
+    const rows = [...this.#rows.values()].sort((one, other) => ORDERS[this.#order.value](one.repository, other.repository));
+    let place = this.#body.firstElementChild;
+    let shown = 0;
+    for (const row of rows) {
+      const { repository_id: id, full_name: name } = row.repository;
+      const isShown = name.toLowerCase().includes(wanted) && (!filter || states.get(id) === filter);
+      if (isShown) shown += 1;
+      show(row.element, isShown);
+      if (row.element === place) place = place.nextElementSibling;
+      else this.#body.insertBefore(row.element, place);
+    }
+    const all = count(rows.length, "repository", "repositories");
+    setText(this.#found, shown === rows.length ? all : `${number(shown)} of ${all}`);
+  }
+
+  /** The filter offers the states that there are, with their numbers. */
+  #offer(states) {
+    const numbers = new Map();
+    for (const state of states.values()) numbers.set(state, (numbers.get(state) ?? 0) + 1);
+    const offered = Object.keys(STATUS_WORDS).filter((state) => numbers.has(state) || state === this.#filter.value);
+    const words = [["", "All"], ...offered.map((state) => [state, `${capitalized(STATUS_WORDS[state])} (${number(numbers.get(state) ?? 0)})`])];
+    if (this.#filter.dataset.offered === words.join()) return;
+    this.#filter.dataset.offered = words.join();
+    const chosen = this.#filter.value;
+    this.#filter.replaceChildren(...words.map(([value, text]) => el("option", { value }, text)));
+    this.#filter.value = chosen;
+  }
+
+  ask(repository, dataType) {
+    this.#ask(retry(this.#session, repository, dataType));
+  }
+}
+
+class Row {
+  #table;
+  #name;
+  #statusIcon;
+  #statusText;
+  #cells = new Map();
+  #details = null;
+  #problem = null;
+
+  constructor(repository, template, table) {
+    this.#table = table;
+    this.element = template.cloneNode(true);
+    const [heading, status, ...cells] = this.element.children;
+    this.#name = heading.firstElementChild;
+    this.#name.addEventListener("click", () => this.#toggle());
+    [this.#statusIcon, this.#statusText] = status.children;
+    for (const cell of cells) this.#cells.set(cell.dataset.type, cell);
+    this.update(repository);
+  }
+
+  update(repository) {
+    this.repository = repository;
+    const state = stateOf(repository);
+    setText(this.#name, repository.full_name);
+    setAttribute(this.element, "data-repository", repository.full_name);
+    setAttribute(this.element, "data-status", state);
+    setStatusIcon(this.#statusIcon, state);
+    this.#statusText.replaceChildren(...statusInWords(repository, state));
+    for (const type of repository.types) this.#updateCell(this.#cells.get(type.data_type), type);
+    this.#updateProblem(repository, state);
+    this.#details?.update(repository);
+  }
+
+  #updateCell(cell, type) {
+    if (!cell) return;
+    setStatusIcon(cell.firstElementChild, type.status === "completed" && type.unshown?.things ? "notes" : type.status);
+    setText(cell.lastElementChild, amount(type));
+    const share = shareOfType(type);
+    cell.style.setProperty("--share", share);
+    setAttribute(cell, "data-running", type.status === "in_progress" || (type.status === "pending" && type.stored > 0));
+    setAttribute(cell, "data-recent-done", type.recent_done && type.status !== "completed");
+  }
+
+  /** The line below a row that failed: the first reason, what to do, and the button that does it. */
+  #updateProblem(repository, state) {
+    const failed = repository.types.filter((type) => type.status === "failed");
+    if (!isRetryable(repository.status)) {
+      this.#problem?.element.remove();
+      this.#problem = null;
+      return;
+    }
+    this.#problem ??= new Problem(() => this.#table.ask(this.repository, null));
+    this.#problem.update(repository, failed, state);
+    if (!this.#problem.element.isConnected) this.element.insertBefore(this.#problem.element, this.#details?.element ?? null);
+  }
+
+  #toggle() {
+    if (this.#details) {
+      this.#details.element.remove();
+      this.#details = null;
+    } else {
+      this.#details = new RepositoryDetails((dataType) => this.#table.ask(this.repository, dataType));
+      this.#details.update(this.repository);
+      this.element.append(this.#details.element);
+    }
+    this.#name.setAttribute("aria-expanded", String(this.#details !== null));
+  }
+}
+
+class Problem {
+  #text = el("span", {});
+  #retry;
+
+  constructor(ask) {
+    this.#retry = el("button", { type: "button", class: "small change", "data-retry": "repository", on: { click: ask } }, "Retry");
+    this.element = el("td", { role: "cell", class: "wide problem", "data-problem": true }, this.#text, this.#retry);
+  }
+
+  update(repository, failed, state) {
+    setText(this.#text, problemInWords(repository, failed, state));
+    setAttribute(this.#retry, "aria-label", `Retry ${repository.full_name}`);
+  }
+}
+
+function problemInWords({ error }, failed, state) {
+  if (state === "canceled") return "Canceled before it was complete. A retry goes on from there.";
+  const [first] = failed;
+  if (!first?.error) return error ?? "It failed.";
+  const whatToDo = first.error.what_to_do || first.error.action;
+  const words = [`${typeName(first.data_type)}: ${sentenceEnd(first.error.message)}`];
+  if (whatToDo) words.push(`What to do: ${sentenceEnd(whatToDo)}`);
+  if (failed.length > 1) words.push(`${count(failed.length - 1, "other type", "other types")} failed, too.`);
+  return words.join(" ");
+}
+
+const sentenceEnd = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+function statusInWords(repository, state) {
+  const word = capitalized(STATUS_WORDS[state] ?? state);
+  if (state === "waiting") return waitInWords(repository.waiting, true);
+  if (state === "in_progress") return [`${percent(shareOf(repository) * 100)}`];
+  const moment = asOf(repository);
+  const isThere = state === "completed" || state === "notes";
+  return isThere && moment ? [word, el("small", {}, "as of ", timeElement(moment))] : [word];
+}
+
+function amount({ status, stored, expected }) {
+  if (status === "skipped") return "skipped";
+  if (status === "pending" && !stored && expected === null) return "–";
+  if (status === "completed" || expected === null) return number(stored);
+  return `${number(stored)} / ${number(expected)}`;
+}
+
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function field(label, control) {
+  return el("div", { class: "field" }, el("label", { for: control.id }, label), control);
+}
