@@ -15,6 +15,7 @@ COPY budget/ budget/
 COPY cli/ cli/
 COPY embedding/ embedding/
 COPY github/ github/
+COPY metrics/ metrics/
 COPY notify/ notify/
 COPY page/ page/
 COPY payloads/ payloads/

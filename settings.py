@@ -227,10 +227,22 @@ class PolarApi(_Part):
 
 
 class Webhook(_Part):
-    """Where `webhook.py` listens."""
+    """Where `webhook.py` listens. With `METRICS_TOKEN` set, `/metrics` wants it as a bearer token."""
 
     host: str = "0.0.0.0"
     port: int = Field(default=8080, ge=0, le=65_535)
+    metrics_token: SecretStr | None = None
+
+    @property
+    def scrape_token(self) -> str | None:
+        return _text(self.metrics_token)
+
+
+class Metrics(_Part):
+    """`METRICS_PORT` is where a worker tells Prometheus its numbers, on `METRICS_HOST`; without it, it tells none."""
+
+    metrics_host: str = "0.0.0.0"
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
 
 def _origins(value: Any) -> Any:

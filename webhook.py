@@ -28,6 +28,7 @@ from api.access import Access
 from api.live import MOST_STREAMS, LiveJobs
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from errors import BackfillError, BadInput, Unreachable
+from metrics.server import ServerMetrics
 from notify.channel import Channel
 from notify.host_webhook import HostWebhook
 from notify.mail import Mail
@@ -136,9 +137,13 @@ def application(
     api: web.Application | None = None,
     codec: web.Application | None = None,
     page: Page | None = None,
+    metrics: ServerMetrics | None = None,
 ) -> web.Application:
     """All routes; the loops behind them are the caller's to run."""
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_errors_as_json])
+    counting = [metrics.count] if metrics is not None else []
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
+    if metrics is not None:
+        app.router.add_get("/metrics", metrics.get)
     app.router.add_post("/webhooks/polar", PolarWebhook(database, signatures, inbox).post)
     app.router.add_get("/healthz", _healthy)
     app.router.add_get("/readyz", Readiness(database, reconciler).get)
@@ -210,7 +215,7 @@ async def serve(stop: asyncio.Event) -> None:
     at, queue = settings.load(settings.Database), settings.load(settings.Temporal).temporal_task_queue
     setting = polar.polar_webhook_secret.get_secret_value()
     signatures = Signatures(setting)
-    for secret in (setting, *signatures.secrets):
+    for secret in (setting, *signatures.secrets, listen.scrape_token or ""):
         logs.register_secret(secret)
     access = access_to_api(callers)
     mail, notify = settings.load(settings.Mail), settings.load(settings.Notify)
@@ -227,14 +232,21 @@ async def serve(stop: asyncio.Event) -> None:
             log.warning("Temporal is away; deliveries are taken all the same", error=error.message)
             client = None
         reconciler = Reconciler(database, task_queue=queue, client=client)
-        inbox = Inbox(database, polar.polar_retention_products, created=reconciler.hurry)
         live = LiveJobs(reading)
+        metrics = ServerMetrics(reading, streams=lambda: live.streams, token=listen.scrape_token)
+        inbox = Inbox(
+            database,
+            polar.polar_retention_products,
+            created=reconciler.hurry,
+            finished=metrics.delivery_finished,
+        )
         api = server.application(
             reading, access, reconciler.hurry, origins=callers.api_allowed_origins, more=live.routes
         )
         api.on_shutdown.append(live.close)
         page = Page(callers.api_allowed_origins)
-        app = application(database, signatures, inbox, reconciler, api, codec_application(codec, encryption), page)
+        codecs = codec_application(codec, encryption)
+        app = application(database, signatures, inbox, reconciler, api, codecs, page, metrics)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:

@@ -22,6 +22,7 @@ from temporalio.worker import Worker
 import logs
 import settings
 import temporal
+from activities import measures
 from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
@@ -127,7 +128,7 @@ async def work(stop: asyncio.Event) -> None:
     settings.load(settings.Payloads)
     for secret in (embeddings_setting.key, polar_setting.token):
         logs.register_secret(secret or "")
-    client = await temporal.connect()
+    client = await temporal.connect(temporal.measured_runtime())
     size = worker_setting.activities_at_once * len(worker_setting.worker_queues) + 2
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
@@ -165,7 +166,7 @@ async def work(stop: asyncio.Event) -> None:
 
 async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Database) -> GitHub:
     prices = Prices()
-    pool = Budgets(database, setting.github_budget_share, prices)
+    pool = Budgets(database, setting.github_budget_share, prices, ended=measures.request_ended)
     await pool.load_prices()
     every = timedelta(seconds=setting.github_probe_seconds)
     breaker = SharedBreaker(database, setting.github_api_url, Intervals(probe_every=every))

@@ -5,12 +5,14 @@ lease's fence. Then a heartbeat. Killed between any two instructions it goes on 
 """
 
 import asyncio
+from collections import Counter
 from time import monotonic
 from typing import Any, Protocol
 
 import structlog
 from temporalio import activity
 
+from activities import measures
 from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
@@ -152,6 +154,7 @@ class _Slice:
                 was_over = over
         except RetryLater as error:
             await sweeps.release(self._database, self._sweep)
+            measures.slice_failed(self._sweep.data_type, "retry_later", error.code)
             log.info("limited", until=error.at.isoformat(), why=error.message)
             return self._result("limited", limit=error)
         except LeaseLostError:
@@ -160,6 +163,7 @@ class _Slice:
             return await self._end("failed", self._failure(error))
         except Exception as error:
             failure = self._failure(error)
+            measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
             log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
             await sweeps.release(self._database, self._sweep, failure=failure)
             raise as_application_error(error, pause(self._sweep.attempts), failure=failure) from error
@@ -202,9 +206,10 @@ class _Slice:
                 await feed.ensure_months(self._database, turn.page.feed)
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, sweep)
-            counts = sweep.counts.copy()
+            counts, new = sweep.counts.copy(), Counter[str]()
             if turn.page is not None:
-                counts += await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
+                new = await pages.write(connection, sweep.repository, turn.page, sweep.cutoff_at)
+                counts += new
             await self._commit_absences(connection, turn)
             await parts.remove(connection, sweep, turn.done)
             await parts.put(connection, sweep, turn.put)
@@ -239,6 +244,7 @@ class _Slice:
             )
             if turn.coverage is not None:
                 await coverage.write(connection, sweep, turn.coverage, self._left_out())
+        measures.page_committed(sweep.data_type, new)
         sweep.counts, sweep.expected = counts, expected
         sweep.status, sweep.error = status, turn.failure
         self._notes = turn.notes
@@ -276,6 +282,8 @@ class _Slice:
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
         """The type is over for a reason that is not a page's."""
+        if status == "failed":
+            measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
             await sweeps.fence(connection, self._sweep)
             counts = await sweeps.count_stored(connection, self._sweep)

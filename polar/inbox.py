@@ -27,12 +27,23 @@ def pause(attempts: int) -> timedelta:
 
 
 class Inbox:
-    """Any number of processes may run one. `created` is called when an event has committed jobs, or that jobs stop."""
+    """Any number of processes may run one.
 
-    def __init__(self, database: Database, products: Mapping[str, int], created: Callable[[], None]) -> None:
+    `created` is called when an event has committed jobs, or that jobs stop; `finished` when a delivery is done, with
+    the seconds since it was received.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        products: Mapping[str, int],
+        created: Callable[[], None],
+        finished: Callable[[float], None] | None = None,
+    ) -> None:
         self._database = database
         self._products = products
         self._created = created
+        self._finished = finished
         self._announced = asyncio.Event()
 
     def announce(self) -> None:
@@ -75,24 +86,29 @@ class Inbox:
                 return False
             with structlog.contextvars.bound_contextvars(delivery=delivery.webhook_id, type=delivery.type):
                 created = await self._finish(connection, delivery)
+        if created is None:
+            return True
         if created:
             self._created()
+        if self._finished is not None:
+            self._finished((datetime.now(UTC) - delivery.received_at).total_seconds())
         return True
 
-    async def _finish(self, connection: Connection, delivery: Delivery) -> bool:
+    async def _finish(self, connection: Connection, delivery: Delivery) -> bool | None:
+        """Whether it has committed that jobs begin or stop; None: it is put off."""
         try:
             async with connection.transaction():
                 created = await self._record(connection, delivery)
         except BackfillError as error:
             await self._postpone(connection, delivery, str(error))
-            return False
+            return None
         except Exception as error:
             if connection.is_closed():
                 raise
             # A bug must not hold up the deliveries behind this one; it stays unfinished, and is attempted again.
             log.exception("a delivery could not be read")
             await self._postpone(connection, delivery, f"{type(error).__name__}: {error}")
-            return False
+            return None
         await deliveries.finish(connection, delivery.webhook_id)
         return created
 

@@ -7,7 +7,7 @@ account's row is locked for as long as it takes to read, decide and write; the c
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from budget.account import LONGEST_WAIT, SHORTEST_WAIT, Ask, Budget, Held, Reservation, Resource, Told
@@ -45,8 +45,16 @@ from github_reservations where account = any($1) group by account
 class Budgets:
     """The pool, of a share of every account's budget. `fence` of an `Ask` is the sweep whose lease has to hold."""
 
-    def __init__(self, database: Database, share: float, prices: Prices) -> None:
+    def __init__(
+        self,
+        database: Database,
+        share: float,
+        prices: Prices,
+        ended: Callable[[str, Ask, Told], None] | None = None,
+    ) -> None:
+        """`ended` is called with the account of each request that is settled."""
         self._database = database
+        self._ended = ended
         self._share = share
         self._prices = prices
         self._owner = f"{os.getpid()}@{socket.gethostname()}"
@@ -145,6 +153,8 @@ class Budgets:
             told.points,
             told.seconds,
         )
+        if self._ended is not None:
+            self._ended(account, ask, told)
 
 
 async def _locked(

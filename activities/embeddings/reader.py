@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from activities import measures
 from activities.embeddings.position import EmbeddingPosition
 from activities.turn import Sources, Turn
 from embedding.batches import Batch, Limits, fill
@@ -179,6 +180,7 @@ class EmbeddingReader:
                     return await self._refused(position, sent, error)
                 position = _halved(position, sent, error)
             else:
+                measures.texts_embedded(len(sent), batch.tokens)
                 return self._embedded(position, batch, sent, vectors)
 
     def _embedded(

@@ -1,6 +1,10 @@
 """A small job of every data type, from the command line to the rows: the whole backfill of `make test-quick`."""
 
+from collections import defaultdict
 from collections.abc import Callable
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
@@ -8,6 +12,7 @@ from sandbox.github.generate import Plan
 from sandbox.github.generate import repository as generate
 from sandbox.github.server import StandIn
 from sandbox.github.world import World
+from sandbox.ports import LOOPBACK, free_port
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_identity import all_rows
 from tests.truth import check
@@ -22,7 +27,8 @@ async def test_a_small_job_stores_every_data_type_and_a_second_one_changes_nothi
     repository = generate(world, PLAN)
     backfill.at(serve(world))
     backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
-    await backfill.start_worker(backfill.environment)
+    port = free_port()
+    await backfill.start_worker({**backfill.environment, "METRICS_HOST": LOOPBACK, "METRICS_PORT": str(port)})
     workspace_id = await backfill.workspace(repository)
     job_id = await backfill.start(workspace_id, types=())
     await backfill.completed(job_id)
@@ -34,7 +40,27 @@ async def test_a_small_job_stores_every_data_type_and_a_second_one_changes_nothi
     assert stored.keys() == set(DATA_TYPES)
     assert all(stored.values()), stored
     assert stored["embeddings"] == 6 + 5 + 3
+    await check_metrics(port, stored)
     before, paid = await all_rows(backfill.dsn), len(embeddings.requests)
     await backfill.completed(await backfill.start(workspace_id, types=()))
     assert await all_rows(backfill.dsn) == before
     assert len(embeddings.requests) == paid
+
+
+async def check_metrics(port: int, stored: dict[str, int]) -> None:
+    """The worker's metrics tell of the job: what was stored, and what was paid for it; Temporal's are beside them."""
+    async with aiohttp.ClientSession() as http, http.get(f"http://{LOOPBACK}:{port}/metrics") as response:
+        families = list(text_string_to_metric_families(await response.text()))
+    totals: dict[str, float] = defaultdict(float)
+    rows: dict[str, float] = defaultdict(float)
+    for sample in (sample for family in families for sample in family.samples):
+        totals[sample.name] += sample.value
+        if sample.name == "backfill_rows_total":
+            rows[sample.labels["noun"]] += sample.value
+    assert {noun: rows[noun] for noun in stored} == stored
+    assert totals["backfill_pages_total"] > len(stored)
+    assert totals["backfill_github_requests_total"] == totals["backfill_github_answer_seconds_count"] > 0
+    assert totals["backfill_github_points_total"] > 0
+    assert totals["backfill_embedded_texts_total"] == stored["embeddings"]
+    assert totals["backfill_embedded_tokens_total"] > stored["embeddings"]
+    assert totals["temporal_activity_execution_latency_seconds_count"] > 0

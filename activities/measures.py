@@ -1,0 +1,46 @@
+"""What a worker counts for Prometheus, on the meter of Temporal's SDK: without `METRICS_PORT` it counts nothing.
+
+Names: docs/metrics.md. Labels are of small sets; repositories and jobs are none, for these Postgres is asked.
+"""
+
+from collections.abc import Mapping
+
+from temporalio import activity
+
+from budget.account import Ask, Told
+
+
+def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
+    """A page is stored, with so many rows that were not there, by noun."""
+    meter = activity.metric_meter()
+    meter.create_counter("backfill_pages", "Pages committed").add(1, {"data_type": data_type})
+    rows = meter.create_counter("backfill_rows", "Rows that were not there, by noun")
+    for noun, count in new_rows.items():
+        if count > 0:
+            rows.add(count, {"data_type": data_type, "noun": noun})
+
+
+def slice_failed(data_type: str, error_class: str, code: str) -> None:
+    """A slice ended for an error of the taxonomy, or a bug."""
+    counter = activity.metric_meter().create_counter("backfill_errors", "Ends of slices by an error")
+    counter.add(1, {"data_type": data_type, "class": error_class, "code": code})
+
+
+def texts_embedded(texts: int, tokens: int) -> None:
+    """The embedding server was paid for so many tokens, as we count them."""
+    meter = activity.metric_meter()
+    meter.create_counter("backfill_embedded_texts", "Texts embedded").add(texts)
+    meter.create_counter("backfill_embedded_tokens", "Tokens paid for").add(tokens)
+
+
+def request_ended(account: str, ask: Ask, told: Told) -> None:
+    """GitHub was asked. What is asked outside of an activity, when a worker starts, is not counted."""
+    if not activity.in_activity():
+        return
+    meter, of = activity.metric_meter(), {"account": account, "resource": ask.resource}
+    requests = meter.create_counter("backfill_github_requests", "Requests to GitHub")
+    requests.add(1, {**of, "operation": ask.operation, "outcome": told.outcome})
+    points = ask.points if told.points is None else told.points
+    meter.create_counter("backfill_github_points", "Points, or requests of REST, that GitHub charged").add(points, of)
+    seconds = meter.create_histogram_float("backfill_github_answer_seconds", "Time to an answer")
+    seconds.record(told.seconds, of)
