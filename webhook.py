@@ -26,6 +26,7 @@ import temporal
 from api import server
 from api.access import Access
 from api.live import MOST_STREAMS, LiveJobs
+from api.routes import Route
 from api.tokens import ServiceToken, SigningKeys, UserTokens
 from errors import BackfillError, BadInput, Unreachable
 from metrics.server import ServerMetrics
@@ -129,6 +130,25 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return _error(error.status, code, error.reason)
 
 
+def own_routes(
+    database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
+) -> list[Route]:
+    """What this server answers itself, beside the API."""
+    polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
+    refused = frozenset({400, 403, 413, 503})
+    routes = [
+        Route(
+            "POST", "/webhooks/polar", polar, "Polar's deliveries, signed", {202: None}, errors=refused, security="none"
+        ),
+        Route("GET", "/healthz", _healthy, "The process answers", {200: None}, security="none"),
+        Route("GET", "/readyz", ready, "Deliveries can be kept", {200: None, 503: None}, security="none"),
+    ]
+    if metrics is not None:
+        numbers = "Numbers for Prometheus, by METRICS_TOKEN where it is set"
+        routes.append(Route("GET", "/metrics", metrics.get, numbers, {200: None, 401: None}, security="none"))
+    return routes
+
+
 def application(
     database: Database,
     signatures: Signatures,
@@ -142,11 +162,10 @@ def application(
     """All routes; the loops behind them are the caller's to run."""
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
-    if metrics is not None:
-        app.router.add_get("/metrics", metrics.get)
-    app.router.add_post("/webhooks/polar", PolarWebhook(database, signatures, inbox).post)
-    app.router.add_get("/healthz", _healthy)
-    app.router.add_get("/readyz", Readiness(database, reconciler).get)
+    for route in own_routes(database, signatures, inbox, reconciler, metrics):
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
     if api is not None:
         app.add_subapp(server.PREFIX, api)
     if codec is not None:
@@ -240,9 +259,9 @@ async def serve(stop: asyncio.Event) -> None:
             created=reconciler.hurry,
             finished=metrics.delivery_finished,
         )
-        api = server.application(
-            reading, access, reconciler.hurry, origins=callers.api_allowed_origins, more=live.routes
-        )
+        beside = own_routes(database, signatures, inbox, reconciler, metrics)
+        origins = callers.api_allowed_origins
+        api = server.application(reading, access, reconciler.hurry, origins=origins, more=live.routes, beside=beside)
         api.on_shutdown.append(live.close)
         page = Page(callers.api_allowed_origins)
         codecs = codec_application(codec, encryption)

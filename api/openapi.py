@@ -41,18 +41,18 @@ _EVENT = {
 _NAMES = re.compile(r"{(\w+)}")
 
 
-def describe(routes: Sequence[Route], prefix: str) -> dict[str, Any]:
-    """The whole document. `prefix` stands before the path of every route."""
+def describe(routes: Sequence[Route], prefix: str, beside: Sequence[Route] = ()) -> dict[str, Any]:
+    """The whole document. `prefix` stands before the path of every route but those `beside` them."""
     used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
-    for route in routes:
+    for route in (*routes, *beside):
         used += [(model, "serialization") for model in route.answers.values() if model]
         used += [(model, "validation") for model in (route.body, route.query) if model]
     distinct = list(dict.fromkeys(used))
     references, definitions = models_json_schema(distinct, ref_template="#/components/schemas/{model}")
     schemas = definitions.get("$defs", {})
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, references, schemas)
+    for path, route in [*((prefix + each.path, each) for each in routes), *((each.path, each) for each in beside)]:
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, references, schemas)
     return {
         "openapi": "3.1.0",
         "info": {

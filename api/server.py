@@ -41,11 +41,15 @@ def application(
     *,
     origins: Collection[str] = (),
     more: Sequence[Route] = (),
+    beside: Sequence[Route] = (),
 ) -> web.Application:
-    """To be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser."""
+    """To be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser.
+
+    Routes `beside` the API are the server's own: they are described with it, and served elsewhere.
+    """
     parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
     routes = [*(route for part in parts for route in part.routes), *more]
-    description = Description(describe([*routes, _openapi(_nothing)], PREFIX))
+    description = Description(describe([*routes, _openapi(_nothing)], PREFIX, beside))
     routes.append(_openapi(description.get))
     crossing = _Origins(origins)
     app = web.Application(middlewares=[crossing.answer_preflight, _errors_as_json])

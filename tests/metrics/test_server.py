@@ -1,5 +1,6 @@
 """`GET /metrics`: what the server counts, and how the system stands in Postgres, as Prometheus reads it."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +21,7 @@ from sandbox.postgres import Postgres
 from store.database import Database
 from tests import shop
 from tests.conftest import StartWebhook
+from tests.programs import ROOT
 from tests.waiting import eventually
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -235,7 +237,18 @@ async def test_the_program_serves_its_metrics(
 
         await eventually(observed)
         async with http.get(f"{url}/api/openapi.json") as response:
-            assert response.status == 200
+            described = (await response.json())["paths"]
+            assert {"/webhooks/polar", "/healthz", "/readyz", "/metrics"} < described.keys()
         async with http.get(f"{url}/metrics", headers={"Authorization": "Bearer of-the-scraper"}) as response:
             samples = parsed(await response.text())
     assert of(samples, "http_requests_total", method="GET", route="/api/openapi.json", status="200") == 1
+
+
+async def test_the_docs_name_every_metric(server: Server) -> None:
+    documented = set(re.findall(r"^\| `(backfill_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    async with server.http.get(f"{server.url}/metrics") as response:
+        families = list(text_string_to_metric_families(await response.text()))
+    served = {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
+    assert {each for each in served if not each.endswith("_created")} <= documented
+    of_workers = set(re.findall(r'"(backfill_\w+)"', (ROOT / "activities" / "measures.py").read_text()))
+    assert documented - served == {each if each.endswith("_seconds") else f"{each}_total" for each in of_workers}
