@@ -9,8 +9,8 @@ const NAMED = 3;
 
 /** The actions that make sense for a job as it stands, the most likely one first. */
 export function actionsOf(session) {
-  const { job, workspace } = session;
-  if (!workspace?.may_change || session.isLookingBack) return [];
+  const { job, workspace, connection } = session;
+  if (!workspace?.may_change || session.isLookingBack || connection === "unauthorized") return [];
   if (!job?.fields) return session.connection === "idle" && workspace.addon ? [fetchAgain(session)] : [];
   if (job.isEnded) return [...(job.retryable.length ? [retryAll(session)] : []), fetchAgain(session)];
   if (job.fields.cancel_requested_at) return [];

@@ -21,7 +21,7 @@ export class Progress {
     const fields = job?.fields;
     show(this.element, Boolean(fields?.progress));
     if (!fields?.progress) return;
-    this.#all.update(fields.progress, fields.status);
+    this.#all.update(fields.progress, fields.failed_repositories ? "failed" : fields.status);
     this.#updateRecent(job);
     keepList(this.#types, fields.types ?? [], (each) => each.data_type, (each) => new TypeBar(each));
   }
@@ -53,18 +53,20 @@ class Bar {
     this.element = el("div", { class: "bar" }, el("div", { class: "line" }, el("span", { class: "label" }, label), this.#share), this.#track, this.#words);
   }
 
-  update({ percent: done, stored, expected }, status, more = "") {
+  /** `more` are words that follow; `bad` is what is wrong, and stands out. */
+  update({ percent: done, stored, expected }, status, more = "", bad = "") {
     const isKnown = done !== null && done !== undefined;
     const words = expected === null || expected === undefined
       ? `${number(stored)} stored${status === "in_progress" ? ", total not known yet" : ""}`
       : `${number(stored)} of ${number(expected)}`;
     setAttribute(this.#track, "aria-valuenow", isKnown ? Math.floor(done) : null);
     setAttribute(this.#track, "aria-valuetext", isKnown ? `${percent(done)}, ${words}` : words);
-    setAttribute(this.#track, "data-status", status);
+    setAttribute(this.#track, "data-status", status === "failed" && done === 100 ? "completed" : status);
     setAttribute(this.#track, "data-known", String(isKnown));
     this.#fill.style.width = isKnown ? `${done}%` : "";
     setText(this.#share, isKnown ? percent(done) : "");
-    setText(this.#words, more ? `${words} · ${more}` : words);
+    const all = more ? `${words} · ${more}` : words;
+    if (this.#words.textContent !== all + bad) this.#words.replaceChildren(all, ...(bad ? [el("span", { class: "bad" }, bad)] : []));
   }
 }
 
@@ -77,7 +79,8 @@ class TypeBar {
   }
 
   update(type) {
-    this.#bar.update(type, type.status, repositoriesInWords(type.repositories));
+    const failed = type.repositories?.failed ?? 0;
+    this.#bar.update(type, type.status, repositoriesInWords(type.repositories), failed ? `, ${number(failed)} failed` : "");
   }
 }
 
@@ -85,7 +88,6 @@ function repositoriesInWords(of) {
   if (!of) return "";
   const all = Object.values(of).reduce((sum, each) => sum + each, 0);
   const parts = [];
-  if (of.failed) parts.push(`${number(of.failed)} failed`);
   if (of.waiting) parts.push(`${number(of.waiting)} waiting`);
   if (of.skipped) parts.push(`${number(of.skipped)} skipped`);
   const done = of.completed === all ? `all ${count(all, "repository", "repositories")}` : `${number(of.completed)} of ${count(all, "repository", "repositories")} complete`;

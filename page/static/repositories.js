@@ -8,7 +8,10 @@ import { asOf, isRetryable, ORDERS, shareOf, shareOfType, stateOf, STATUS_WORDS,
 import { setStatusIcon, statusIcon } from "./icons.js";
 import { RepositoryDetails, waitInWords } from "./details.js";
 
-const ORDER_NAMES = { attention: "Needs attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
+const ORDER_NAMES = { attention: "Attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
+
+const MANY = 25;
+/** More rows than that scroll in a frame of their own: what follows the table stays near. */
 
 export class Repositories {
   #rows = new Map();
@@ -87,7 +90,7 @@ export class Repositories {
   #rowTemplate() {
     if (this.#template?.types === this.#types) return this.#template.row;
     const cells = this.#job.fields.data_types.map((type) =>
-      el("td", { role: "cell", "data-type": type }, statusIcon("pending"), el("span", { class: "name" }, typeName(type)), el("span", { class: "amount" })),
+      el("td", { role: "cell", "data-type": type }, statusIcon("pending"), el("span", { class: "name" }, typeName(type)), el("span", { class: "amount" }), el("small", {})),
     );
     const row = el(
       "tr",
@@ -121,6 +124,7 @@ export class Repositories {
       else this.#body.insertBefore(row.element, place);
     }
     const all = count(rows.length, "repository", "repositories");
+    setAttribute(this.element, "data-many", rows.length > MANY);
     setText(this.#found, shown === rows.length ? all : `${number(shown)} of ${all}`);
   }
 
@@ -169,6 +173,7 @@ class Row {
     setAttribute(this.element, "data-repository", repository.full_name);
     setAttribute(this.element, "data-status", state);
     setStatusIcon(this.#statusIcon, state);
+    this.#statusIcon.style.setProperty("--share", shareOf(repository));
     this.#statusText.replaceChildren(...statusInWords(repository, state));
     for (const type of repository.types) this.#updateCell(this.#cells.get(type.data_type), type);
     this.#updateProblem(repository, state);
@@ -177,12 +182,11 @@ class Row {
 
   #updateCell(cell, type) {
     if (!cell) return;
-    setStatusIcon(cell.firstElementChild, type.status === "completed" && type.unshown?.things ? "notes" : type.status);
-    setText(cell.lastElementChild, amount(type));
-    const share = shareOfType(type);
-    cell.style.setProperty("--share", share);
-    setAttribute(cell, "data-running", type.status === "in_progress" || (type.status === "pending" && type.stored > 0));
-    setAttribute(cell, "data-recent-done", type.recent_done && type.status !== "completed");
+    const [icon, , stored, of] = cell.children;
+    setStatusIcon(icon, type.status === "completed" && type.unshown?.things ? "notes" : type.status);
+    if (type.status === "in_progress") icon.style.setProperty("--share", shareOfType(type));
+    setText(stored, storedInWords(type));
+    setText(of, expectedInWords(type));
   }
 
   /** The line below a row that failed: the first reason, what to do, and the button that does it. */
@@ -242,17 +246,22 @@ const sentenceEnd = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 function statusInWords(repository, state) {
   const word = capitalized(STATUS_WORDS[state] ?? state);
   if (state === "waiting") return waitInWords(repository.waiting, true);
-  if (state === "in_progress") return [`${percent(shareOf(repository) * 100)}`];
+  if (state === "in_progress") return [percent(shareOf(repository) * 100)];
   const moment = asOf(repository);
   const isThere = state === "completed" || state === "notes";
   return isThere && moment ? [word, el("small", {}, "as of ", timeElement(moment))] : [word];
 }
 
-function amount({ status, stored, expected }) {
+function storedInWords({ status, stored, expected }) {
   if (status === "skipped") return "skipped";
-  if (status === "pending" && !stored && expected === null) return "–";
-  if (status === "completed" || expected === null) return number(stored);
-  return `${number(stored)} / ${number(expected)}`;
+  return status === "pending" && !stored && expected === null ? "–" : number(stored);
+}
+
+function expectedInWords({ status, stored, expected, recent_done }) {
+  const words = [];
+  if (expected !== null && status !== "skipped" && !(status === "completed" && stored === expected)) words.push(`of ${number(expected)}`);
+  if (recent_done && status !== "completed") words.push("90 days ✓");
+  return words.join("\n");
 }
 
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -196,6 +196,8 @@ def fail(each: Json, data_type: str, message: str, what_to_do: str, code: str = 
             }
             it.update(
                 status="failed",
+                stored=it["stored"] * 2 // 5,
+                recent_done=False,
                 error={
                     "error_class": "part_over",
                     "repository": each["full_name"],
@@ -486,6 +488,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self.streams = 0
+        self.looks = 0
         self.asked: list[tuple[str, Any]] = []
 
     def add_to(self, app: web.Application) -> None:
@@ -513,7 +516,8 @@ class Recorded:
 
     async def workspace(self, request: web.Request) -> web.Response:
         token = token_of(request.headers)
-        if token == "bad" or (token == "expired" and self.streams > 0):
+        self.looks += token == "expired"
+        if token == "bad" or (token == "expired" and self.looks % 2 == 0):
             return refusal(401)
         if token not in STATES:
             return refusal(404)
