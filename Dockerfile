@@ -13,6 +13,7 @@ COPY activities/ activities/
 COPY api/ api/
 COPY budget/ budget/
 COPY cli/ cli/
+COPY progress/ progress/
 COPY embedding/ embedding/
 COPY github/ github/
 COPY metrics/ metrics/

@@ -13,13 +13,13 @@ from api.models import Accepted, Backfill, Retry
 from api.requests import json_of
 from api.routes import Handler, Route
 from errors import BadInput
+from progress.views import JobSummary
 from store import job_requests, job_views
 from store.database import Connection, Database
 from store.job_requests import Actor
-from store.job_views import JobSummary
 
-MOVING = frozenset({"as_of", "eta"})
-"""Fields of a job that change while none of its rows does."""
+MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"})
+"""Fields of a job that change while none of its rows does; whatever else they say changes with the rows."""
 
 
 async def look(database: Database, job_id: str) -> Backfill:

@@ -11,11 +11,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from messages import DataType, Failure, JobStatus, PartStatus, WaitingReason
+from messages import DataType, JobStatus, PartStatus, WaitingReason
+from progress.sentences import Sentence
+from progress.views import FailureView, Progress, TimeLeft, TypeTotals
 from unshown import Unshown
 
 MOST_DAYS = 36_500
 MOST_NOTIFICATIONS = 100
+MOST_JOBS = 100
 
 RepositoryName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$", examples=["octo/rocket"])
@@ -63,6 +66,14 @@ class NotificationsPage(In):
     """`next` of the page before; without it the newest."""
 
 
+class JobsPage(In):
+    """Which page of a workspace's jobs."""
+
+    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_JOBS)] = 20
+    before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
+    """`next` of the page before; without it the newest."""
+
+
 class Out(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -103,10 +114,12 @@ class TypeProgress(Out):
     status: PartStatus
     stored: int
     expected: int | None
+    recent_done: bool
+    """The latest 90 days are stored."""
     counts: dict[str, int]
     as_of: datetime | None
     proof: dict[str, Any] | None
-    error: Failure | None
+    error: FailureView | None
     notes: list[str]
     unshown: Unshown | None
 
@@ -159,9 +172,19 @@ class Backfill(Out):
     paused_at: datetime | None
     retries_waiting: int
     """Retries that were asked for while it runs: each is an attempt of its own, once this one has ended."""
+    addon_ended_at: datetime | None
+    """It is, or was, stopped because its add-on ended."""
     error_message: str | None
     as_of: datetime
+    headline: Sentence
+    """What is true now. Its `state` is one of progress/headline.py."""
+    progress: Progress
+    types: list[TypeTotals]
     eta: datetime | None
+    """Within `time_left`, and null with it."""
+    time_left: TimeLeft | None
+    time_left_reason: Sentence | None
+    """Why it is not known how long it takes; null where it is, and of a job that has ended."""
     waiting: Waiting | None
     """Set if nothing of the job goes on."""
     waiting_until: datetime | None
@@ -169,6 +192,47 @@ class Backfill(Out):
     unshown: int
     """Things that GitHub does not show, of all types."""
     repositories: list[RepositoryProgress]
+
+
+class Workspace(Out):
+    """A workspace as its settings page needs it, also before there is a job."""
+
+    id: UUID
+    name: str
+    slug: str
+    role: Literal["owner", "admin", "editor", "viewer", "service"]
+    """The caller's."""
+    may_change: bool
+    """Whether he may ask for jobs, and retry, pause, resume and cancel them."""
+    addon: Addon | None
+    """The best active one of the workspace's owner, else his latest."""
+    latest_job_id: UUID | None
+
+
+class PastBackfill(Out):
+    """A job in the history of its workspace."""
+
+    id: UUID
+    status: JobStatus
+    headline: Sentence
+    requested_by: str | None
+    retention_days: int
+    data_types: list[str]
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    total_repositories: int
+    failed_repositories: int
+    rows_stored: int
+    """Rows in scope that are stored of its repositories, whoever fetched them."""
+    attempt: int
+
+
+class Backfills(Out):
+    """Newest first; `next` is `before` of the next page, null on the last."""
+
+    backfills: list[PastBackfill]
+    next: str | None
 
 
 class Notification(Out):

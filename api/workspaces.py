@@ -5,14 +5,26 @@ from collections.abc import Callable
 from aiohttp import web
 
 from api import access, jobs
-from api.access import CALLER
-from api.answers import Refusal, answer, read
-from api.models import Accepted, Backfill, Notification, Notifications, NotificationsPage, Trigger
+from api.access import CALLER, CHANGING
+from api.answers import Refusal, answer, not_found, read
+from api.models import (
+    Accepted,
+    Backfill,
+    Backfills,
+    JobsPage,
+    Notification,
+    Notifications,
+    NotificationsPage,
+    PastBackfill,
+    Trigger,
+    Workspace,
+)
 from api.requests import json_of, key_of, query_of
 from api.routes import Route
 from errors import BadInput
-from store import job_requests, job_views, notification_lists
+from store import job_history, job_requests, job_views, notification_lists, workspaces
 from store.database import Database
+from store.places import Place
 
 
 class Workspaces:
@@ -25,6 +37,21 @@ class Workspaces:
     @property
     def routes(self) -> tuple[Route, ...]:
         return (
+            Route(
+                "GET",
+                "/workspaces/{id}",
+                self.get,
+                "A workspace: your role in it, its add-on and its latest job",
+                {200: Workspace, 304: None},
+            ),
+            Route(
+                "GET",
+                "/workspaces/{id}/backfills",
+                self.history,
+                "All jobs of a workspace, newest first",
+                {200: Backfills, 304: None},
+                query=JobsPage,
+            ),
             Route(
                 "GET",
                 "/workspaces/{id}/backfill",
@@ -51,6 +78,27 @@ class Workspaces:
                 query=NotificationsPage,
             ),
         )
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.workspace(connection, request)
+            view = await workspaces.look(connection, seen.workspace_id)
+        if view is None:
+            raise not_found()
+        role = seen.role if request[CALLER].user_id else "service"
+        given = {"id": view.id, "name": view.name, "slug": view.slug, "latest_job_id": view.latest_job_id}
+        may_change = {"role": role, "may_change": seen.role in CHANGING}
+        return read(request, Workspace.model_validate({**given, **may_change, "addon": view.addon}))
+
+    async def history(self, request: web.Request) -> web.StreamResponse:
+        page = query_of(request, JobsPage)
+        async with self._database.transaction() as connection:
+            seen = await access.workspace(connection, request)
+            before = Place.parse(page.before) if page.before else None
+            jobs_behind = await job_history.read(connection, seen.workspace_id, before=before, limit=page.limit + 1)
+        shown = jobs_behind[: page.limit]
+        after = str(shown[-1].place) if len(jobs_behind) > page.limit else None
+        return read(request, Backfills(backfills=[PastBackfill.model_validate(each) for each in shown], next=after))
 
     async def latest(self, request: web.Request) -> web.StreamResponse:
         async with self._database.transaction() as connection:
@@ -85,7 +133,7 @@ class Workspaces:
                 connection,
                 seen.workspace_id,
                 request[CALLER].user_id,
-                before=notification_lists.Place.parse(page.before) if page.before else None,
+                before=Place.parse(page.before) if page.before else None,
                 limit=page.limit + 1,
             )
         shown = rows[: page.limit]

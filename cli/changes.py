@@ -4,10 +4,10 @@ from typing import Protocol
 
 from cli.actor import operator
 from cli.connections import connect_temporal, open_database, signal_changes
+from progress.views import JobSummary
 from store import job_views
 from store.database import Connection
 from store.job_requests import Actor
-from store.job_views import JobSummary
 
 
 class Change(Protocol):

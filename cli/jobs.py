@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncIterator
 
 from errors import RetryNow, Unreachable
+from progress.views import JobSummary, JobView
 from store import job_views
 from store.database import Database
-from store.job_views import JobSummary, JobView
 
 LOOK_SECONDS = 0.5
 """Between two readings of a job that is followed."""

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, DataType, PartStatus
+from progress.views import DONE, JobSummary, JobView, RepositoryView
 from store import job_pauses
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
 from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
-from store.job_views import DONE, JobSummary, JobView, RepositoryView, read, uuid_of
+from store.job_views import read, uuid_of
 
 AUDITED = 100
 """So many of the latest requests stay in a job's `metadata.audit`."""

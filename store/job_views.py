@@ -5,121 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from errors import BadInput
-from messages import TERMINAL_JOB_STATUSES, Failure, JobStatus, PartStatus, Waiting
+from messages import Failure, Waiting
+from progress import advice, headline, totals
+from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
 from store import unshown
 from store.database import Connection
-from unshown import Unshown
-
-DONE: frozenset[PartStatus] = frozenset({"completed", "skipped"})
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TypeView(_Row):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored.
-
-    `notes` is what GitHub refuses of a type that is complete otherwise, in words; `proof.sources` tells of each source
-    of events (rows.EventSource) `status`, `rows`, `as_of` and, where it was skipped, the `reason`.
-    """
-
-    data_type: str
-    status: PartStatus
-    stored: int
-    expected: int | None
-    counts: dict[str, int]
-    as_of: datetime | None
-    proof: dict[str, Any] | None
-    """Why it is complete: what was compared, and the numbers."""
-    error: Failure | None
-    notes: list[str]
-    unshown: Unshown | None
-    """What GitHub will not give for good, as far as it is known; None: it shows all."""
-
-
-class RepositoryView(_Row):
-    repository_id: str
-    full_name: str
-    status: PartStatus
-    error: str | None
-    started_at: datetime | None
-    completed_at: datetime | None
-    waiting: Waiting | None
-    """What it, or some of its types, waits for."""
-    waiting_until: datetime | None
-    """Nothing of it can go on before."""
-    types: list[TypeView]
-
-
-class AddonView(_Row):
-    retention_days: int | None
-    status: str
-    purchased_at: datetime | None
-    expires_at: datetime | None
-    past_due: bool
-    """A payment is due: it is kept until Polar revokes it."""
-    renews: bool | None
-    """False: it was canceled, and ends at `expires_at`. None: it is not active."""
-    changes_at: datetime | None
-    """When a change of plan takes effect that was ordered for the next period."""
-    changes_to_days: int | None
-    """The days of that plan; None: it is none of ours."""
-
-
-class JobSummary(_Row):
-    """The job's own fields."""
-
-    id: str
-    workspace_id: str
-    workspace_name: str
-    workspace_slug: str
-    status: JobStatus
-    attempt: int
-    requested_by: str | None
-    retention_days: int
-    cutoff_at: datetime
-    data_types: list[str]
-    total_repositories: int
-    completed_repositories: int
-    failed_repositories: int
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    cancel_requested_at: datetime | None
-    paused_at: datetime | None
-    paused_by: str | None
-    retries_waiting: int
-    """Retries that begin, one after the other, when the present attempt has ended."""
-    error_message: str | None
-
-    @property
-    def ended(self) -> bool:
-        return self.status in TERMINAL_JOB_STATUSES
-
-    @property
-    def ended_well(self) -> bool:
-        """It ended, and all of it is there."""
-        return self.status == "completed" and self.failed_repositories == 0
-
-
-class JobView(JobSummary):
-    """A job with everything a progress view needs, at one moment."""
-
-    as_of: datetime
-    eta: datetime | None
-    waiting: Waiting | None
-    """Set if nothing of the job goes on: what ends first of all that its repositories wait for."""
-    waiting_until: datetime | None
-    """Set if nothing of the job can go on before."""
-    addon: AddonView | None
-    unshown: int
-    """Things that GitHub does not show, of all types."""
-    repositories: list[RepositoryView]
-
 
 _JOB = """
     select job.id::text, job.workspace_id::text, workspaces.name as workspace_name, workspaces.slug as workspace_slug,
@@ -129,8 +20,10 @@ _JOB = """
            (job.metadata ->> 'cancel_requested_at')::timestamptz as cancel_requested_at,
            (job.metadata ->> 'paused_at')::timestamptz as paused_at, job.metadata ->> 'paused_by' as paused_by,
            coalesce((job.metadata ->> 'paused_seconds')::float, 0) as paused_seconds,
+           (job.metadata ->> 'addon_ended_at')::timestamptz as addon_ended_at,
            coalesce(jsonb_array_length(job.metadata -> 'retries_waiting'), 0) as retries_waiting, job.error_message,
-           job.subscription_addon_id, job.repositories_selected, now() as as_of
+           job.subscription_addon_id, job.repositories_selected, job.metadata -> 'as_of' as as_of_by_type,
+           (job.metadata #>> '{unshown,things}')::integer as things_unshown, now() as as_of
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
 
@@ -158,7 +51,8 @@ _REPOSITORIES = """
     from scope join repositories on repositories.id = scope.repository_id
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
-            'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error
+            'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
+            'weight', weight, 'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
         from backfill_sweeps
         where backfill_job_id = $1 and backfill_sweeps.repository_id = scope.repository_id
@@ -201,6 +95,23 @@ async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
     return [JobSummary.model_validate(dict(row)) for row in rows]
 
 
+async def of_workspace(
+    connection: Connection, workspace_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Any]:
+    """Rows of a workspace's jobs behind the (creation, id) of one of them, newest first."""
+    at, job_id = before or (None, None)
+    return await connection.fetch(
+        f"""
+        {_JOB} where job.workspace_id = $1 and ($2::timestamptz is null or (job.created_at, job.id) < ($2, $3::uuid))
+        order by job.created_at desc, job.id desc limit $4
+        """,
+        workspace_id,
+        at,
+        job_id,
+        limit,
+    )
+
+
 async def look(connection: Connection, job_id: str) -> JobView:
     """The job as it stands, all of it at one moment; the transaction must have done nothing else before."""
     await connection.execute("set transaction isolation level repeatable read, read only")
@@ -212,19 +123,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
     job = await connection.fetchrow(f"{_JOB} where job.id = $1", uuid_of(job_id))
     if job is None:
         raise BadInput("JOB", f"there is no job {job_id}")
-    addon = await connection.fetchrow(
-        """
-        select retention_days, status, purchased_at, expires_at,
-               status = 'active' and coalesce(metadata ->> 'polar_status' = 'past_due', false) as past_due,
-               case when status = 'active' then
-                   coalesce(metadata ->> 'cancel_at_period_end', 'false') = 'false' and metadata ->> 'ends_at' is null
-               end as renews,
-               (metadata #>> '{pending_update,applies_at}')::timestamptz as changes_at,
-               (metadata ->> 'pending_days')::integer as changes_to_days
-        from subscription_addons where id = $1
-        """,
-        job["subscription_addon_id"],
-    )
+    addon = await addon_of(connection, job["subscription_addon_id"])
     rows = await connection.fetch(_REPOSITORIES, job_id, UUID(job["workspace_id"]), job["repositories_selected"])
     not_shown = await unshown.of_job(connection, job["id"])
     repositories = [
@@ -241,15 +140,50 @@ async def read(connection: Connection, job_id: str) -> JobView:
     ]
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     waiting_until = _waiting_until(repositories) if goes_on else None
-    return JobView.model_validate(
+    state = JobState.model_validate(
         {
             **job,
-            "addon": dict(addon) if addon else None,
+            "addon": addon,
             "unshown": sum(each.things for each in not_shown.values()),
             "repositories": repositories,
             "waiting": _waiting(repositories) if goes_on else None,
             "waiting_until": waiting_until,
-            "eta": _eta(job, repositories, waiting_until),
+        }
+    )
+    return _with_outlook(state, _eta(job, repositories, waiting_until))
+
+
+async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
+    """The add-on as people see it."""
+    row = await connection.fetchrow(
+        """
+        select retention_days, status, purchased_at, expires_at,
+               status = 'active' and coalesce(metadata ->> 'polar_status' = 'past_due', false) as past_due,
+               case when status = 'active' then
+                   coalesce(metadata ->> 'cancel_at_period_end', 'false') = 'false' and metadata ->> 'ends_at' is null
+               end as renews,
+               (metadata #>> '{pending_update,applies_at}')::timestamptz as changes_at,
+               (metadata ->> 'pending_days')::integer as changes_to_days
+        from subscription_addons where id = $1
+        """,
+        addon_id,
+    )
+    return AddonView.model_validate(dict(row)) if row else None
+
+
+def _with_outlook(state: JobState, eta: datetime | None) -> JobView:
+    """What follows from the job's rows."""
+    progress = totals.over_all(state)
+    # Shallow: what was validated is not validated again.
+    return JobView.model_validate(
+        {
+            **{name: getattr(state, name) for name in JobState.model_fields},
+            "headline": headline.of_job(state, progress, eta),
+            "progress": progress,
+            "types": totals.by_type(state),
+            "eta": eta,
+            "time_left": None,
+            "time_left_reason": None,
         }
     )
 
@@ -257,17 +191,25 @@ async def read(connection: Connection, job_id: str) -> JobView:
 def _type(data_type: str, row: Any) -> dict[str, Any]:
     sweep = row["sweeps"].get(data_type) or {}
     counts = sweep.get("counts") or {}
+    status = _type_status(data_type, row, sweep.get("status"))
     return {
         "data_type": data_type,
-        "status": _type_status(data_type, row, sweep.get("status")),
+        "status": status,
         "stored": counts.get(data_type, 0),
         "expected": sweep.get("expected"),
         "counts": counts,
+        "recent_done": bool(sweep.get("recent_done")) or status in DONE,
         "as_of": (sweep.get("proof") or {}).get("as_of"),
         "proof": sweep.get("proof"),
-        "error": sweep.get("error"),
+        "error": _failure(sweep.get("error")),
         "notes": (sweep.get("proof") or {}).get("notes") or [],
+        "share": sweep.get("share") or 0,
+        "weight": sweep.get("weight"),
     }
+
+
+def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
+    return error and {**error, "what_to_do": advice.what_to_do(Failure.model_validate(error))}
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:

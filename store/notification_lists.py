@@ -1,33 +1,12 @@
 """In-app notifications as their readers page through them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from store.database import Connection
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a notification stands among the others: its time in microseconds since 1970, and its id."""
-
-    microseconds: int
-    id: UUID
-
-    def __str__(self) -> str:
-        return f"{self.microseconds}-{self.id.hex}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Place":
-        microseconds, _, identifier = text.partition("-")
-        return cls(int(microseconds), UUID(identifier))
-
-    @property
-    def at(self) -> datetime:
-        return _EPOCH + timedelta(microseconds=self.microseconds)
+from store.places import Place
 
 
 @dataclass(frozen=True)
@@ -45,7 +24,7 @@ class NotificationView:
 
     @property
     def place(self) -> Place:
-        return Place((self.created_at - _EPOCH) // timedelta(microseconds=1) if self.created_at else 0, self.id)
+        return Place.of(self.created_at, self.id)
 
 
 async def read(

@@ -74,6 +74,7 @@ _COMMIT = """
 update backfill_sweeps set
   position = $4, counts = $5, expected = $6, status = $7, error = $8, proof = coalesce($9, proof),
   pages = pages + $10, requests = requests + $11, points = points + $12, attempts = 0, committed_at = now(),
+  weight = coalesce(weight, $6), share = greatest(share, $13),
   waits_for = null,
   completed_at = case when $7 in ('completed', 'failed', 'skipped', 'canceled') then now() end
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3
@@ -233,6 +234,7 @@ async def commit(
         pages,
         requests,
         points,
+        min(counts[sweep.data_type] / expected, 1.0) if expected else 0.0,
     )
     change = {noun: counts[noun] - sweep.counts[noun] for noun in _NOUNS}
     if any(change.values()):

@@ -53,7 +53,7 @@ def test_the_operators_program_is_its_package_and_nothing_else() -> None:
     assert imported(ROOT / "starter.py") == {"cli"}
 
 
-@pytest.mark.parametrize("package", ["github", "embedding", "notify", "store", "schema", "budget"])
+@pytest.mark.parametrize("package", ["github", "embedding", "notify", "store", "schema", "progress", "budget"])
 def test_lower_packages_know_no_programs_and_no_settings(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert not imported(path) & {"worker", "starter", "webhook", "reconciler", "settings", "temporal"}, path

@@ -9,9 +9,9 @@ from cli.arguments import Switch
 from cli.connections import open_database
 from cli.console import console, print_json
 from cli.screens import lists
+from progress.views import JobSummary
 from store import deliveries, job_views, outbox
 from store.deliveries import Unprocessed
-from store.job_views import JobSummary
 from store.outbox import Unsent
 
 MOST_LISTED = 50

@@ -11,7 +11,7 @@ from cli.console import console
 from cli.jobs import exit_code, find_job, follow_job
 from cli.screens import job as screens
 from cli.words import clock
-from store.job_views import JobView
+from progress.views import JobView
 
 
 async def watch(reference: Reference, /) -> int:

@@ -12,8 +12,7 @@ from cli.screens import waits
 from cli.screens.status_word import status_word
 from cli.words import clock, date
 from messages import PartStatus
-from store import job_views
-from store.job_views import AddonView, JobView, RepositoryView, TypeView
+from progress.views import DONE, AddonView, JobView, RepositoryView, TypeView
 
 SHOWN_AT_ONCE = 12
 
@@ -97,7 +96,7 @@ def screen(job: JobView) -> RenderableType:
 
 
 def _bar(part: TypeView) -> ProgressBar:
-    done = part.status in job_views.DONE
+    done = part.status in DONE
     counting = part.status == "in_progress" and part.expected is None
     total = None if counting else float(max(_expected(part), 1))
     return ProgressBar(total=total, completed=total or 0 if done else part.stored, width=30, pulse=counting)

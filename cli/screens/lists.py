@@ -8,8 +8,8 @@ from rich.text import Text
 
 from cli.screens.status_word import status_word
 from cli.words import date
+from progress.views import JobSummary
 from store.deliveries import Unprocessed
-from store.job_views import JobSummary
 from store.outbox import Unsent
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from messages import Waiting
-from store.job_views import JobView, RepositoryView, TypeView
+from progress.views import JobView, RepositoryView, TypeView
 
 
 def of_job(job: JobView) -> str:

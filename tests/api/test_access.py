@@ -16,6 +16,8 @@ CALLERS = (*READERS, "stranger", "nobody")
 
 ROUTES = {
     "GET /api/workspaces/{workspace}/backfill": ("completed", 200),
+    "GET /api/workspaces/{workspace}": ("completed", 200),
+    "GET /api/workspaces/{workspace}/backfills": ("completed", 200),
     "GET /api/workspaces/{workspace}/notifications": ("completed", 200),
     "GET /api/backfills/{job}": ("completed", 200),
     "GET /api/backfills/{job}/events": ("completed", 200),

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from api import jobs, limits, server
 from api.models import Backfill
-from store import job_views
+from progress.views import JobView
 from store.database import Database
 from tests.api import world
 from tests.api.world import ORIGIN, SERVICE, Api, Tenant
@@ -194,5 +194,5 @@ class TestOrigins:
 
 def test_the_view_of_the_store_and_the_answer_have_the_same_fields() -> None:
     """Those of `starter.py status --json`, but for the ids of other people and of other workspaces' jobs."""
-    assert job_views.JobView.model_fields.keys() - Backfill.model_fields.keys() == {"paused_by"}
+    assert JobView.model_fields.keys() - Backfill.model_fields.keys() == {"paused_by"}
     assert json.dumps(Backfill.model_json_schema()).count('"job_id"') == 0

@@ -117,7 +117,7 @@ async def a_world(host: asyncpg.Connection, wanted: list[Plan]) -> AsyncIterator
 def requests(its: Made) -> list[tuple[str, str, dict[str, Any]]]:
     """Everything that can be asked of a workspace and its jobs; reads first."""
     of_workspace = f"/api/workspaces/{its.workspace_id}"
-    reads = [f"{of_workspace}/backfill", f"{of_workspace}/notifications"]
+    reads = [of_workspace, *(f"{of_workspace}/{what}" for what in ("backfill", "backfills", "notifications"))]
     reads += [f"/api/{kind}/{job}" for job in its.jobs for kind in ("backfills", "backfill/status")]
     writes = [f"{of_workspace}/backfills", "/api/backfill/trigger"]
     writes += [f"/api/backfills/{job}/{what}" for job in its.jobs for what in ("retry", "pause", "resume", "cancel")]

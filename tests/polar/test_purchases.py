@@ -14,10 +14,10 @@ from polar import purchases
 from polar.addon_life import Known
 from polar.inbox import Inbox
 from polar.purchases import Recorded
+from progress.views import JobView
 from sandbox.postgres import Postgres
 from store import job_requests, job_signals, job_views, transitions
 from store.database import Database
-from store.job_views import JobView
 from tests import shop
 from tests.polar.story import AT, FAR, Told, assert_is, granted, said, told
 

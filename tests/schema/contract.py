@@ -59,7 +59,7 @@ webhook_deliveries: webhook_id, type, received_at timestamptz, payload jsonb, pr
 backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, position jsonb, counts jsonb,
   expected integer, pages integer, requests integer, points integer, attempts integer, lease_token bigint, lease_owner,
   leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
-  committed_at timestamptz, completed_at timestamptz
+  committed_at timestamptz, completed_at timestamptz, weight integer, share real
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb, reading, split jsonb
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,

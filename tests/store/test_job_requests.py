@@ -10,11 +10,11 @@ import pytest
 
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, Failure, Pace
+from progress.views import JobView
 from sandbox.postgres import Postgres
 from store import addon_jobs, job_attempts, job_estimates, job_pauses, job_requests, job_views, transitions
 from store.database import Database
 from store.job_requests import AUDITED, Actor
-from store.job_views import JobView
 from tests import shop
 
 MEMBER = Actor("user:00000000-0000-4000-8000-0000000000a1", "api", "192.0.2.7")

@@ -1,0 +1,34 @@
+"""A sentence for people whose times are written by whoever shows it: in the reader's own zone and locale."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Sentence(BaseModel):
+    """`text` is plain English in which `{name}` stands for each of `times`; other braces are just text."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    state: str
+    """What it says, in one word for machines."""
+    text: str
+    times: dict[str, datetime] = {}
+
+    def in_words(self, clock: Callable[[datetime], str]) -> str:
+        """The sentence with its times; `clock` writes a moment."""
+        text = self.text
+        for name, moment in self.times.items():
+            text = text.replace(f"{{{name}}}", clock(moment))
+        return text
+
+
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """`1 repository`, `1,234 repositories`; `nouns` is the plural, where an s does not make it."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def days(number: int) -> str:
+    """`5 years`, `1 year`, `90 days`."""
+    return count(number // 365, "year") if number and number % 365 == 0 else count(number, "day")

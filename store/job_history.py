@@ -1,0 +1,56 @@
+"""All jobs of a workspace, newest first, in pages: what each was asked for, and what came of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from messages import TERMINAL_JOB_STATUSES
+from progress import headline
+from progress.sentences import Sentence
+from progress.views import JobSummary
+from store import job_views
+from store.database import Connection
+from store.places import Place
+
+
+class PastJob(JobSummary):
+    """A job in the history."""
+
+    headline: Sentence
+    rows_stored: int
+    """Of its repositories, whoever fetched them."""
+
+    @property
+    def place(self) -> Place:
+        return Place.of(self.created_at, UUID(self.id))
+
+
+_ROWS = """
+select backfill_job_id::text as id, sum(pull_requests_count + issues_count + discussions_count + comments_count
+    + reviews_count + events_count + embeddings_count) as stored
+from workspace_backfill_progress where backfill_job_id = any($1::uuid[]) group by 1
+"""
+
+
+async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
+    """The jobs behind `before`, `limit` at most."""
+    rows = await job_views.of_workspace(
+        connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
+    )
+    stored = {row["id"]: row["stored"] for row in await connection.fetch(_ROWS, [row["id"] for row in rows])}
+    return [
+        PastJob.model_validate(
+            {**row, "headline": await _headline(connection, row), "rows_stored": stored.get(row["id"], 0)}
+        )
+        for row in rows
+    ]
+
+
+async def _headline(connection: Connection, row: Any) -> Sentence:
+    """Of a job that has ended from its row; of the few that have not, as everywhere else."""
+    if row["status"] not in TERMINAL_JOB_STATUSES:
+        return (await job_views.read(connection, row["id"])).headline
+    moments: Sequence[str] = sorted((row["as_of_by_type"] or {}).values())
+    as_of = min(map(datetime.fromisoformat, moments), default=row["completed_at"])
+    return headline.of_ended(JobSummary.model_validate(dict(row)), as_of=as_of, unshown=row["things_unshown"] or 0)

@@ -1,0 +1,33 @@
+"""Where a page of a list that is ordered by time ends."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands among the others: its time in microseconds since 1970, and its id."""
+
+    microseconds: int
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.microseconds}-{self.id.hex}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """The inverse of `str`."""
+        microseconds, _, identifier = text.partition("-")
+        return cls(int(microseconds), UUID(identifier))
+
+    @classmethod
+    def of(cls, at: datetime | None, identifier: UUID) -> "Place":
+        """None: as if it were the oldest."""
+        return cls((at - _EPOCH) // timedelta(microseconds=1) if at else 0, identifier)
+
+    @property
+    def at(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.microseconds)

@@ -1,0 +1,90 @@
+"""Jobs as their rows say that they are, made for tests."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from messages import DATA_TYPES
+from progress.views import JobState, RepositoryView, TypeView
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+def part(data_type: str, status: str = "in_progress", **given: Any) -> TypeView:
+    """A data type; with `expected` and no `weight` it has the same weight, and its share is what is stored of it."""
+    stored, expected = given.get("stored", 0), given.get("expected")
+    share = min(stored / expected, 1) if expected else 0
+    return TypeView.model_validate(
+        {
+            "data_type": data_type,
+            "status": status,
+            "stored": 0,
+            "expected": None,
+            "recent_done": False,
+            "counts": {},
+            "as_of": None,
+            "proof": None,
+            "error": None,
+            "notes": [],
+            "unshown": None,
+            "weight": expected,
+            "share": share,
+            **given,
+        }
+    )
+
+
+def repository(
+    *types: TypeView, name: str = "octo/rocket", status: str = "in_progress", **given: Any
+) -> RepositoryView:
+    return RepositoryView.model_validate(
+        {
+            "repository_id": name,
+            "full_name": name,
+            "status": status,
+            "error": None,
+            "started_at": NOW,
+            "completed_at": None,
+            "waiting": None,
+            "waiting_until": None,
+            "types": types,
+            **given,
+        }
+    )
+
+
+def job(*repositories: RepositoryView, data_types: Sequence[str] = DATA_TYPES, **given: Any) -> JobState:
+    """A job in progress that began an hour ago."""
+    return JobState.model_validate(
+        {
+            "id": "job",
+            "workspace_id": "workspace",
+            "workspace_name": "Rockets",
+            "workspace_slug": "rockets",
+            "status": "in_progress",
+            "attempt": 0,
+            "requested_by": "purchase",
+            "retention_days": 365,
+            "cutoff_at": NOW - timedelta(days=365),
+            "data_types": data_types,
+            "total_repositories": len(repositories),
+            "completed_repositories": 0,
+            "failed_repositories": 0,
+            "created_at": NOW - timedelta(hours=1),
+            "started_at": NOW - timedelta(hours=1),
+            "completed_at": None,
+            "cancel_requested_at": None,
+            "paused_at": None,
+            "paused_by": None,
+            "retries_waiting": 0,
+            "addon_ended_at": None,
+            "error_message": None,
+            "as_of": NOW,
+            "waiting": None,
+            "waiting_until": None,
+            "addon": None,
+            "unshown": 0,
+            "repositories": repositories,
+            **given,
+        }
+    )
