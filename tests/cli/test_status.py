@@ -27,6 +27,11 @@ class TestStatus:
         # 150 of 300 in ten minutes; what failed is not coming any more.
         left = datetime.fromisoformat(job.pop("eta")) - datetime.fromisoformat(job.pop("as_of"))
         assert timedelta(minutes=10) <= left < timedelta(minutes=11)
+        assert job.pop("headline")["text"] == "Waiting for GitHub until {until}"
+        assert job.pop("progress").keys() == {"percent", "stored", "expected"}
+        assert [each["data_type"] for each in job.pop("types")] == ["pull_requests", "issues"]
+        assert job.keys() >= {"time_left", "time_left_reason"}
+        del job["time_left"], job["time_left_reason"]
         assert {name: job.pop(name) for name in ("cutoff_at", "created_at", "started_at")} == {
             name: row[name].isoformat().replace("+00:00", "Z") for name in ("cutoff_at", "created_at", "started_at")
         }
@@ -48,6 +53,7 @@ class TestStatus:
             "paused_at": None,
             "paused_by": None,
             "retries_waiting": 0,
+            "addon_ended_at": None,
             "error_message": None,
             "unshown": 0,
             "addon": {
@@ -65,7 +71,7 @@ class TestStatus:
             assert uuid.UUID(repository.pop("repository_id"))
         nothing = {"error": None, "started_at": None, "completed_at": None}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
-        untold |= {"proof": None, "notes": [], "unshown": None}
+        untold |= {"proof": None, "notes": [], "unshown": None, "recent_done": False}
         assert failed == nothing | {
             "full_name": "Octo/B",
             "status": "failed",
@@ -73,7 +79,7 @@ class TestStatus:
             "waiting_until": None,
             "types": [
                 untold | {"data_type": "pull_requests", "status": "failed"},
-                untold | {"data_type": "issues", "status": "failed", "error": GONE},
+                untold | {"data_type": "issues", "status": "failed", "error": GONE | {"what_to_do": GONE["action"]}},
             ],
         }
         assert waiting == nothing | {
@@ -92,6 +98,7 @@ class TestStatus:
                     "notes": [],
                     "unshown": None,
                     "error": None,
+                    "recent_done": True,
                 },
                 untold
                 | {
@@ -119,7 +126,7 @@ class TestStatus:
             "as_of": None,
             "error": None,
         }
-        pending |= {"proof": None, "notes": [], "unshown": None}
+        pending |= {"proof": None, "notes": [], "unshown": None, "recent_done": False}
         assert job["repositories"][0]["types"] == [
             {"data_type": "pull_requests", **pending},
             {"data_type": "issues", **pending},
