@@ -22,11 +22,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import asyncpg
+import jwt
 from rich.console import Console
 from rich.table import Table
 
@@ -47,6 +49,8 @@ PACE = "0.3"
 FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 OURS = ("DATABASE_", "TEMPORAL_", "GITHUB_", "OPENAI_", "EMBEDDING_", "POLAR_", "SUPABASE_", "BACKFILL_", "SMTP_")
 STAND_IN_TOKEN = "ghp_demo"
+TOKEN_SECONDS = 24 * 3600
+"""How long the owner's token is good."""
 WEBHOOK_SECRET = "whsec_dGhlIGRlbW8ncyBvd24gc2VjcmV0Lg=="
 COUNTS = {
     "pull requests": "pull_requests t where t.repository_id = r.id",
@@ -136,6 +140,7 @@ class Demo:
             "TEMPORAL_TASK_QUEUE": f"workspace-backfill-demo-{os.getpid()}",
             "POLAR_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "BACKFILL_API_TOKEN": secrets.token_urlsafe(24),
+            "SUPABASE_JWT_SECRET": secrets.token_urlsafe(48),
             "POLAR_RETENTION_PRODUCTS": json.dumps({PRODUCT: asked.days}),
             "LOG_FORMAT": "console",
             "SHUTDOWN_SECONDS": "5",
@@ -155,19 +160,31 @@ class Demo:
         url = f"http://{LOOPBACK}:{port}"
         webhook.wait_ready(answers_http(f"{url}/healthz"), within=30)
         console.print(f"[green]✓[/] worker, and webhook server at {url}")
+        page = f"{url}/workspaces/{workspace.workspace_id}/settings/data-retention"
+        # In the fragment, as Supabase hands it over: no server and no log sees it.
+        page = f"{page}#access_token={self._owners_token(workspace)}"
+        self._where.insert(0, ("Settings page", page))
         token = self._settings["BACKFILL_API_TOKEN"]
         path = f"/api/workspaces/{workspace.workspace_id}/backfill"
         self._where.append(("Status API", f"curl -H 'Authorization: Bearer {token}' {url}{path}"))
         buy(url, WEBHOOK_SECRET, workspace)
         names = ", ".join(repository.full_name for repository in repositories)
         console.print(
-            f"[green]✓[/] Polar's signed webhook: {self._wish.days:,} days of history of {names}\n", soft_wrap=True
+            f"[green]✓[/] Polar's signed webhook: {self._wish.days:,} days of history of {names}", soft_wrap=True
         )
+        console.print("\nWatch it in a browser, signed in as the workspace's owner:", style="bold")
+        console.print(f"  {page}\n", soft_wrap=True, markup=False)
         job = asyncio.run(self._job(workspace))
         watched = self._watch(job)
         status, rows = asyncio.run(self._stored(job))
         self._show(job, workspace, status, rows)
         return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
+
+    def _owners_token(self, workspace: Workspace) -> str:
+        """What the host application's Supabase would sign for the workspace's owner."""
+        expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
+        claims = {"sub": workspace.owner, "aud": "authenticated", "exp": expires}
+        return jwt.encode(claims, self._settings["SUPABASE_JWT_SECRET"], algorithm="HS256")
 
     def _databases(self) -> None:
         if self._given.get("DATABASE_URL"):
