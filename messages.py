@@ -78,7 +78,8 @@ class Waiting(Message):
     until: datetime | None = None
     """None: nobody knows."""
     detail: Text = ""
-    """Of a limit, and of GitHub's absence: its words. Of `no_worker`: the task queue."""
+    """Of a limit, and of GitHub's absence: its words. Of `no_worker`: the task queue. Of `paused`: who paused it in
+    Temporal; empty where the job is paused."""
     job_id: str | None = None
     """With `another_job`: that job."""
     data_types: list[DataType] = []
@@ -108,7 +109,7 @@ class Waiting(Message):
             case "turn":
                 return f"waiting for its turn{since}"
             case "paused":
-                return f"paused{since}"
+                return f"paused{f' {self.detail}' if self.detail else ''}{since}"
 
 
 class Run(Message):
@@ -331,6 +332,10 @@ class RepositoryRef(Message):
     name_at_start: str = ""
     """What it was called when the job began; empty: an older release began the job."""
 
+    def called(self, full_name: str, github_id: int) -> "RepositoryRef":
+        """The same, as GitHub calls it now."""
+        return self.model_copy(update={"full_name": full_name, "github_id": github_id})
+
 
 class RepositoryBackfill(Message):
     """Input of `RepositoryBackfillWorkflow`."""
@@ -414,6 +419,28 @@ class SweepSlice(Message):
     """This leg brings no more threads and the next one will: who waits for threads waits for that."""
 
 
+class PausedSlice(Message):
+    """A data type whose slice somebody has paused in Temporal: it is held there, at its last page."""
+
+    data_type: DataType
+    since: datetime
+    who: Annotated[str, Field(max_length=200)] = ""
+    why: Annotated[str, Field(max_length=200)] = ""
+
+    @property
+    def as_waiting(self) -> Waiting:
+        """As the repository's progress row says it."""
+        by = f" by {self.who}" if self.who else ""
+        why = f": {self.why}" if self.why else ""
+        return Waiting(reason="paused", since=self.since, detail=f"in Temporal{by}{why}")
+
+
+class PausedSlices(Message):
+    """Signal `paused_in_temporal` of a repository's workflow: all of its slices that are paused now."""
+
+    slices: Annotated[list[PausedSlice], Field(max_length=10)] = []
+
+
 class SliceResult(Message):
     """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`.
 
@@ -441,6 +468,11 @@ class SliceResult(Message):
     """What GitHub refuses of a type that is complete otherwise."""
     noted: Noted = {}
     """With `completed`: what GitHub will not give for good."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another slice of the same follows."""
+        return self.outcome in ("more", "limited", "waiting", "busy")
 
 
 class TypeOutcome(Message):
@@ -588,6 +620,11 @@ class ArchiveProgress(Message):
     limited_until: datetime | None = None
     failure: Failure | None = None
     """With `failed`."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another slice follows."""
+        return self.outcome in ("more", "limited")
 
     def as_failed(self, failure: Failure) -> "ArchiveProgress":
         """As far as it came, ended by this failure."""

@@ -35,6 +35,7 @@ from messages import (
     archive_workflow_id,
     workspace_workflow_id,
 )
+from paused_slices import PausedSliceWatch
 from polar import purchases, reconciliation
 from store import archive_reads, budgets, job_estimates, job_pauses, job_signals
 from store.database import Connection, Database
@@ -211,6 +212,7 @@ class Reconciler:
         self._trouble: str | None = None
         self._followed_at = -FOLLOWED.total_seconds()
         self._forgot_at = monotonic()
+        self._paused_slices = PausedSliceWatch(task_queue)
 
     @property
     def trouble(self) -> str | None:
@@ -272,6 +274,10 @@ class Reconciler:
             await tell_of_pause(self._client, self._database, change)
         for job in waiting:
             await signal(self._client, self._database, job, usable=self._usable, task_queue=self._task_queue)
+        try:
+            await self._paused_slices.look(self._client)
+        except RPCError as error:
+            raise unreachable(error) from error
         if monotonic() - self._forgot_at >= FORGETTING.total_seconds():
             self._forgot_at = monotonic()
             await budgets.forget(self._database, REQUESTS_KEPT)

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from temporalio import activity
 
-from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
+from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stop_with_worker
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from github.archive import Archive, Damaged, Hour, Wanted, name_of
@@ -72,7 +72,13 @@ class ArchiveActivities:
             await asyncio.wait([work])
             if not work.cancelled() and (error := work.exception()):
                 log.warning("stopped in an error", why=str(error))
-            raise
+                raise
+            why = activity.cancellation_details()
+            if why is None or not why.paused or why.cancel_requested or work.cancelled():
+                raise
+            if work.result().goes_on:
+                raise paused() from None
+            return work.result()
         except BackfillError as error:
             raise as_application_error(error) from error
         finally:
@@ -84,7 +90,11 @@ class ArchiveActivities:
             read = await archive_reads.take(
                 self._database, slice_.read_id, owner=f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
             )
-            return await _Slice(self._database, self._archive, slice_.pace, read, stop, drop).run()
+            attempt = _Slice(self._database, self._archive, slice_.pace, read, stop, drop)
+            progress = await attempt.run()
+            if progress.goes_on and await is_paused(attempt.heartbeat):
+                raise paused()
+            return progress
 
     @activity.defn(name="end_archive")
     async def end_archive(self, ending: EndArchive) -> None:
@@ -232,17 +242,20 @@ class _Slice:
 
     async def _heartbeat(self) -> None:
         """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
-        every = min(10.0, self._pace.heartbeat_timeout_seconds / 4)
+        every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._moved_at < HANG.total_seconds():
-            activity.heartbeat(
-                {
-                    "next_hour": self._read.next_hour.isoformat(),
-                    "downloaded": self._downloaded,
-                    "events_stored": self._read.events_stored,
-                }
-            )
+            activity.heartbeat(self.heartbeat)
             await asyncio.sleep(every)
         log.error("nothing came for five minutes: heartbeat stopped")
+
+    @property
+    def heartbeat(self) -> dict[str, Any]:
+        """The committed place, and how far the present hour has come."""
+        return {
+            "next_hour": self._read.next_hour.isoformat(),
+            "downloaded": self._downloaded,
+            "events_stored": self._read.events_stored,
+        }
 
     async def _fail(self, failure: Failure) -> ArchiveProgress:
         async with self._database.transaction() as connection:

@@ -109,7 +109,7 @@ class JobActivities:
                     known = begun.get(data_type)
                     if data_type in backfill.data_types and not (known and known.status == "completed"):
                         await transitions.skip(connection, backfill.job_id, ref.repository_id, data_type, reason)
-            now = ref.model_copy(update={"github_id": facts.github_id, "full_name": facts.full_name})
+            now = ref.called(facts.full_name, facts.github_id)
             return await self._scope(backfill, now)
         except BackfillError as error:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error

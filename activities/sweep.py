@@ -13,7 +13,7 @@ import structlog
 from temporalio import activity
 
 from activities import measures
-from activities.attempts import HANG, MOST_ATTEMPTS, pause, stop_with_worker
+from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stop_with_worker
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
@@ -42,6 +42,10 @@ READERS: dict[DataType, _MakeReader] = {
 """A data type is one line here, and a module that reads it."""
 
 
+HANDOVER_SECONDS = 0.5
+"""How often it is looked whether a former run's attempt has ended."""
+
+
 class SweepActivity:
     """Carries the worker's connections; `sweep` is the activity."""
 
@@ -53,7 +57,8 @@ class SweepActivity:
         """Goes on with a sweep for `pace.slice_seconds` or `pace.slice_pages`, or to its end.
 
         Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for what passes.
-        Told to stop (cancel, worker shutdown) it stops at the next page boundary: what was paid for is committed.
+        Told to stop (cancel, worker shutdown) it stops at the next page boundary: what was paid for is committed. One
+        that is paused in Temporal does, too, and raises, so that Temporal holds it and makes its next attempt later.
         """
         stop = asyncio.Event()
         work = asyncio.create_task(self._slice(slice_, stop))
@@ -65,7 +70,13 @@ class SweepActivity:
             await asyncio.wait([work])
             if not work.cancelled() and (error := work.exception()):
                 log.warning("stopped in an error", why=str(error))
-            raise
+                raise
+            why = activity.cancellation_details()
+            if why is None or not why.paused or why.cancel_requested or work.cancelled():
+                raise
+            if work.result().goes_on:
+                raise paused() from None
+            return work.result()
         except BackfillError as error:
             failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)
             raise as_application_error(error, failure=failure) from error
@@ -77,6 +88,8 @@ class SweepActivity:
         with structlog.contextvars.bound_contextvars(
             workflow_id=info.workflow_id, repository=slice_.repository.full_name, data_type=slice_.data_type
         ):
+            if not await self._former_run_has_stopped(slice_, stop):
+                return SliceResult(outcome="more")
             sweep = await sweeps.take(
                 self._sources.database,
                 slice_.job_id,
@@ -87,7 +100,32 @@ class SweepActivity:
                 leg=slice_.leg,
                 down_to=slice_.down_to,
             )
-            return await _Slice(self._sources, slice_, sweep, stop).run()
+            attempt = _Slice(self._sources, slice_, sweep, stop)
+            result = await attempt.run()
+            if result.goes_on and await is_paused(attempt.heartbeat):
+                raise paused()
+            return result
+
+    async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
+        """Waits until an attempt of a run that was reset has committed the page that it has paid for; not if it is told
+        to stop before.
+
+        It hears with its next heartbeat that Temporal does not know it any more. One whose worker was killed is waited
+        for until it would have missed its heartbeat.
+        """
+        run_id = activity.info().workflow_run_id or ""
+        until = monotonic() + slice_.pace.heartbeat_timeout_seconds
+        while (
+            await sweeps.is_held_by_another_run(
+                self._sources.database, slice_.job_id, slice_.repository.repository_id, slice_.data_type, run_id
+            )
+            and monotonic() < until
+        ):
+            if stop.is_set():
+                return False
+            activity.heartbeat()
+            await asyncio.sleep(HANDOVER_SECONDS)
+        return True
 
 
 class _Slice:
@@ -269,16 +307,16 @@ class _Slice:
 
     async def _heartbeat(self) -> None:
         """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
-        every = min(10.0, self._pace.heartbeat_timeout_seconds / 4)
+        every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._committed_at < HANG.total_seconds():
-            activity.heartbeat(
-                {
-                    "position": self._position.to_commit(),
-                    "stored": self._sweep.counts,
-                }
-            )
+            activity.heartbeat(self.heartbeat)
             await asyncio.sleep(every)
         log.error("nothing committed for five minutes: heartbeat stopped")
+
+    @property
+    def heartbeat(self) -> dict[str, Any]:
+        """The committed place."""
+        return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
         """The type is over for a reason that is not a page's."""

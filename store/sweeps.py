@@ -59,10 +59,12 @@ on conflict (backfill_job_id, repository_id, data_type) do update set
 returning lease_token, status, attempts, position, counts, expected, error
 """
 
-# The workflow learns only at the slice's end that a worker has begun it.
+# The workflow learns only later that a worker has begun the slice, or that somebody has unpaused it.
 _BEGUN = """
 update workspace_backfill_progress set metadata = metadata - 'waiting'
-where backfill_job_id = $1 and repository_id = $2 and metadata #>> '{waiting,reason}' = 'no_worker'
+where backfill_job_id = $1 and repository_id = $2 and (
+  metadata #>> '{waiting,reason}' = 'no_worker' or (
+    metadata #>> '{waiting,reason}' = 'paused' and coalesce((metadata #> '{waiting,data_types}') ? $3, true)))
 """
 
 _FENCE = """
@@ -143,6 +145,27 @@ _COUNTS: dict[DataType, str] = {
 }
 
 
+async def is_held_by_another_run(
+    database: Database, job_id: str, repository_id: str, data_type: DataType, run_id: str
+) -> bool:
+    """Whether an attempt of another run of the repository's workflow has not given its lease back.
+
+    An owner is `{run id}/{activity id}/{attempt}`.
+    """
+    async with database.transaction() as connection:
+        held: bool | None = await connection.fetchval(
+            """
+            select lease_owner is not null and split_part(lease_owner, '/', 1) <> $4 from backfill_sweeps
+            where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status = 'in_progress'
+            """,
+            job_id,
+            repository_id,
+            data_type,
+            run_id,
+        )
+    return bool(held)
+
+
 async def take(
     database: Database,
     job_id: str,
@@ -169,7 +192,7 @@ async def take(
             raise JobOver(
                 "deleted", f"job {job_id} or repository {repository.full_name} was deleted", "nothing is left to do"
             ) from error
-        await connection.execute(_BEGUN, job_id, repository.repository_id)
+        await connection.execute(_BEGUN, job_id, repository.repository_id, data_type)
     return Sweep(
         job_id,
         repository,

@@ -16,7 +16,8 @@ LEAVES = {
     "addresses": set[str](),
     "settings": {"addresses", "errors", "payloads"},
     "temporal": {"errors", "logs", "payloads", "settings"},
-    "reconciler": {"errors", "messages", "polar", "store", "temporal"},
+    "paused_slices": {"messages"},
+    "reconciler": {"errors", "messages", "paused_slices", "polar", "store", "temporal"},
 }
 """What of the project each of them may import."""
 

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         Failure,
         Leg,
         PartStatus,
+        PausedSlices,
         RepositoryBackfill,
         RepositoryOutcome,
         RepositoryScope,
@@ -41,6 +42,8 @@ BUSY_SECONDS = (2, 5, 10, 30)
 """How long to wait, time after time, for another job that is at the same type of this repository."""
 GIVES_WAY = "gives way"
 """The change of shape that let those who give way stop what is under way instead of awaiting it."""
+NAMED_SLICES = "named slices"
+"""The change of shape that makes a slice's data type its activity id, by which an operator pauses it."""
 SHOWS_WAITS = "shows waits"
 """The change of shape that mirrors every wait, and that gives the place back to the job behind another job."""
 LONGEST_PATIENCE = timedelta(minutes=10)
@@ -89,6 +92,21 @@ class RepositoryBackfillWorkflow:
         """The parent continues as new: end with what is committed, and be started again by its next run."""
         self._asked_to_give_way = True
         self._stop()
+
+    # A run that ends meanwhile writes what became of it: this need not be awaited.
+    @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def paused_in_temporal(self, paused: PausedSlices) -> None:
+        """Somebody has paused these slices, and no others: shown until they go on."""
+        for data_type in [each for each in self._open if self._is_paused(each)]:
+            del self._waiting[data_type]
+        for slice_ in paused.slices:
+            if slice_.data_type in self._open:
+                self._waiting[slice_.data_type] = slice_.as_waiting
+        await self._mirror_wait()
+
+    def _is_paused(self, data_type: DataType) -> bool:
+        waiting = self._waiting.get(data_type)
+        return waiting is not None and waiting.reason == "paused"
 
     @workflow.run
     async def run(self, backfill: RepositoryBackfill) -> RepositoryOutcome:
@@ -310,6 +328,7 @@ class RepositoryBackfillWorkflow:
                 start_to_close_timeout=retries.SLICE_TIMEOUT,
                 heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
                 retry_policy=retries.SWEEP,
+                activity_id=slice_.data_type if workflow.patched(NAMED_SLICES) else None,
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"{slice_.data_type} of {self._repository.full_name}, {leg}",
             )

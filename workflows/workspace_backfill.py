@@ -55,6 +55,10 @@ LOOK_SECONDS = (2, 5, 10, 30)
 """How long between two looks, look after look, at what waits for other jobs."""
 LAST_WORD = 1_000_000
 """Sequence of what the parent writes of a child that could not write it itself."""
+FORMER_RUN_SECONDS = (1, 2, 5, 10, 30, 60, 60, 60)
+"""How long a repository's workflow that an earlier run of ours began is given to stop at its page, look after look."""
+FOLLOWS_RESET = "follows a reset"
+"""The change of shape that asks such a workflow to give way, instead of counting its repository as lost."""
 SIGNALS_ASK = "signals ask"
 """The change of shape that makes a signal which somebody sends in Temporal a request, written into the job's row."""
 
@@ -416,39 +420,8 @@ class WorkspaceBackfillWorkflow:
         await asyncio.gather(*signals, return_exceptions=True)
 
     async def _child(self, plan: JobPlan, repository: RepositoryRef, leg: Leg) -> RepositoryOutcome:
-        down_to = plan.recent_since if leg == "recent" else None
-        since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
         try:
-            child = await workflow.start_child_workflow(
-                RepositoryBackfillWorkflow.run,
-                RepositoryBackfill(
-                    job_id=plan.job_id,
-                    workspace_id=plan.workspace_id,
-                    attempt=plan.attempt,
-                    repository=repository,
-                    cutoff_at=plan.cutoff_at,
-                    retention_days=plan.retention_days,
-                    data_types=plan.data_types,
-                    pace=plan.pace,
-                    search_attributes=plan.search_attributes,
-                    leg=leg,
-                    down_to=down_to,
-                    tier=plan.tier,
-                ),
-                id=repository_workflow_id(plan.job_id, repository.repository_id, repository.name_at_start),
-                cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-                static_summary=repository.full_name,
-                static_details=f"{plan.retention_days} days, since {since}"
-                + (f"; this is the recent leg, since {down_to:%Y-%m-%d %H:%M} UTC" if down_to else ""),
-                priority=order.priority(plan.workspace_id, plan.tier, leg, retry=plan.attempt > 0),
-                search_attributes=temporal.attributes(
-                    plan.search_attributes,
-                    workspace_id=plan.workspace_id,
-                    repository=repository.full_name,
-                    status="in_progress",
-                    retention_days=plan.retention_days,
-                ),
-            )
+            child = await self._start_child(plan, repository, leg)
             self._children[repository.repository_id] = child
             return await child
         except FailureError as error:
@@ -459,6 +432,64 @@ class WorkspaceBackfillWorkflow:
             return await self._record_lost(plan, repository, error)
         finally:
             self._children.pop(repository.repository_id, None)
+
+    async def _start_child(
+        self, plan: JobPlan, repository: RepositoryRef, leg: Leg
+    ) -> workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutcome]:
+        """Raises `WorkflowAlreadyStartedError` if one with its id runs, and does not give way."""
+        down_to = plan.recent_since if leg == "recent" else None
+        since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
+        workflow_id = repository_workflow_id(plan.job_id, repository.repository_id, repository.name_at_start)
+        for pause in (*FORMER_RUN_SECONDS, None):
+            try:
+                return await workflow.start_child_workflow(
+                    RepositoryBackfillWorkflow.run,
+                    RepositoryBackfill(
+                        job_id=plan.job_id,
+                        workspace_id=plan.workspace_id,
+                        attempt=plan.attempt,
+                        repository=repository,
+                        cutoff_at=plan.cutoff_at,
+                        retention_days=plan.retention_days,
+                        data_types=plan.data_types,
+                        pace=plan.pace,
+                        search_attributes=plan.search_attributes,
+                        leg=leg,
+                        down_to=down_to,
+                        tier=plan.tier,
+                    ),
+                    id=workflow_id,
+                    cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                    static_summary=repository.full_name,
+                    static_details=f"{plan.retention_days} days, since {since}"
+                    + (f"; this is the recent leg, since {down_to:%Y-%m-%d %H:%M} UTC" if down_to else ""),
+                    priority=order.priority(plan.workspace_id, plan.tier, leg, retry=plan.attempt > 0),
+                    search_attributes=temporal.attributes(
+                        plan.search_attributes,
+                        workspace_id=plan.workspace_id,
+                        repository=repository.full_name,
+                        status="in_progress",
+                        retention_days=plan.retention_days,
+                    ),
+                )
+            except WorkflowAlreadyStartedError:
+                if pause is None or not workflow.patched(FOLLOWS_RESET):
+                    raise
+                # Our workflow was reset: its former run's children go on. What they have paid for is committed first.
+                await self._ask_former_to_give_way(workflow_id)
+                await workflow.sleep(
+                    pause, summary=f"{repository.full_name}: a former run's workflow stops at its page"
+                )
+        raise AssertionError("the last attempt returns or raises")
+
+    @staticmethod
+    async def _ask_former_to_give_way(workflow_id: str) -> None:
+        try:
+            await workflow.get_external_workflow_handle(workflow_id).signal(RepositoryBackfillWorkflow.give_way)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            # It has ended meanwhile.
 
     async def _record_lost(self, plan: JobPlan, repository: RepositoryRef, error: FailureError) -> RepositoryOutcome:
         failure = Failure(

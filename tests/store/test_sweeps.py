@@ -104,7 +104,7 @@ async def test_a_sweep_of_a_job_that_was_deleted_is_over(held: Held) -> None:
 
 
 async def test_who_begins_says_that_nobody_is_waited_for(held: Held) -> None:
-    for reason, left in (("no_worker", {}), ("rate_limited", {"waiting": {"reason": "rate_limited"}})):
+    for reason, left in (("no_worker", {}), ("paused", {}), ("rate_limited", {"waiting": {"reason": "rate_limited"}})):
         async with connected(held.dsn) as connection:
             await connection.execute(
                 "update workspace_backfill_progress set metadata = $1", {"waiting": {"reason": reason}}

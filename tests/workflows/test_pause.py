@@ -1,6 +1,7 @@
 """What the workspace's workflow does with jobs that are paused, with activities that only pretend."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,9 +10,30 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from messages import Cancel, FreePlaces, Pause, Resume, Run, SliceResult, SweepSlice
+from messages import (
+    Cancel,
+    FreePlaces,
+    Pause,
+    PausedSlice,
+    PausedSlices,
+    Resume,
+    Run,
+    SliceResult,
+    SweepSlice,
+    Waiting,
+    repository_workflow_id,
+)
 from tests.waiting import PATIENCE, eventually, so
-from tests.workflows.test_workspace_backfill import DONE, EARLY, Pretence, hasty_server, replay, repositories, start
+from tests.workflows.test_workspace_backfill import (
+    DONE,
+    EARLY,
+    PAUSED_AT,
+    Pretence,
+    hasty_server,
+    replay,
+    repositories,
+    start,
+)
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +181,35 @@ async def test_a_pause_outlives_the_run_in_which_it_began(hasty: Client) -> None
 
 async def _heard(pretence: Pretence, signals: int) -> bool:
     return len(pretence.signaled) == signals
+
+
+async def test_slices_that_are_paused_in_temporal_are_shown_until_they_go_on(temporal_client: Client) -> None:
+    going = Going()
+    pretence = Pretence(repositories(1), going)
+    [repository] = pretence.repositories
+    issues, pulls = (
+        PausedSlice(data_type=each, since=PAUSED_AT, who="ann", why="too much load")
+        for each in ("issues", "pull_requests")
+    )
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, job_id := uuid.uuid4().hex)
+        await eventually(so(lambda: going.running == 2))
+        child = temporal_client.get_workflow_handle(repository_workflow_id(job_id, repository.repository_id))
+        described = (await child.describe()).raw_description
+        assert {each.activity_id for each in described.pending_activities} == {"issues", "pull_requests"}
+
+        async def shown(*slices: PausedSlice) -> Waiting | None:
+            before = len(pretence.recorded)
+            await child.signal("paused_in_temporal", PausedSlices(slices=list(slices)))
+            await eventually(so(lambda: len(pretence.recorded) > before))
+            return pretence.recorded[-1].waiting
+
+        paused = Waiting(reason="paused", since=PAUSED_AT, detail="in Temporal by ann: too much load")
+        assert await shown(issues) == paused.of_types(["issues"])
+        assert await shown(issues, pulls) == paused, "nothing of it goes on"
+        assert await shown(pulls) == paused.of_types(["pull_requests"])
+        assert await shown() is None
+        going.may_end.set()
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, child.id)
+    assert pretence.outcome(repository.full_name).status == "completed"

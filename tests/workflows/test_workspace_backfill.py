@@ -519,35 +519,26 @@ async def test_what_passes_is_tried_again_and_what_is_over_is_not(skipping: Work
     assert max(retried) - min(retried) > timedelta(minutes=10), "the pause was not kept"
 
 
-async def test_a_repository_whose_workflow_of_before_still_runs_fails_alone(skipping: WorkflowEnvironment) -> None:
-    held = asyncio.Event()
+@workflow.defn(sandboxed=False)
+class Deaf:
+    """Has a repository's workflow id, and does not give way."""
 
-    async def until_released(slice_: SweepSlice, _call: int) -> SliceResult:
-        if slice_.job_id == "before":
-            await held.wait()
-        return DONE
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
 
-    pretence = Pretence(repositories(2), until_released)
-    async with pretence.worked(skipping.client) as queue:
-        [lost, other] = pretence.repositories
-        lingering = await skipping.client.start_workflow(
-            RepositoryBackfillWorkflow.run,
-            RepositoryBackfill(
-                job_id="before",
-                workspace_id="w",
-                attempt=0,
-                repository=lost,
-                cutoff_at=datetime(2026, 1, 1, tzinfo=UTC),
-                retention_days=30,
-                data_types=["issues"],
-                pace=Pace(),
-            ),
-            id=repository_workflow_id("job", lost.repository_id),
-            task_queue=queue,
+
+async def test_a_repository_whose_former_workflow_does_not_give_way_fails_alone(skipping: WorkflowEnvironment) -> None:
+    pretence = Pretence(repositories(2))
+    lost, other = pretence.repositories
+    deaf = Worker(skipping.client, task_queue=f"deaf-{uuid.uuid4().hex[:8]}", workflows=[Deaf])
+    async with pretence.worked(skipping.client) as queue, deaf:
+        await skipping.client.start_workflow(
+            Deaf.run, id=repository_workflow_id("job", lost.repository_id), task_queue=deaf.task_queue
         )
-        await asyncio.wait_for((await start(skipping.client, queue, "job")).result(), PATIENCE)
-        held.set()
-        await lingering.result()
+        handle = await start(skipping.client, queue, "job")
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(skipping.client, handle.id)
     of_the_job = [each.outcome for each in pretence.recorded if each.job_id == "job"]
     assert {each.repository.full_name: each.status for each in of_the_job} == {
         lost.full_name: "failed",
