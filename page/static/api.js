@@ -22,12 +22,13 @@ export class ApiError extends Error {
 
 export class Api {
   #base;
-  #token;
+  /** The reader's; a new one counts from the next request on. */
+  token;
 
   /** `base` is where webhook.py answers. */
   constructor(base, token) {
     this.#base = new URL("api/", base.endsWith("/") ? base : `${base}/`);
-    this.#token = token;
+    this.token = token;
   }
 
   workspace(id, signal) {
@@ -80,7 +81,7 @@ export class Api {
     return fetch(new URL(path, this.#base), {
       method,
       headers: {
-        Authorization: `Bearer ${this.#token}`,
+        Authorization: `Bearer ${this.token}`,
         ...(body ? { "Content-Type": "application/json" } : {}),
         ...headers,
       },

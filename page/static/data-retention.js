@@ -26,7 +26,6 @@ class DataRetention extends HTMLElement {
   #session = null;
   #frame = null;
   #ticker = null;
-  #shownJob = null;
   #view = null;
 
   get token() {
@@ -35,9 +34,11 @@ class DataRetention extends HTMLElement {
 
   /** A new token replaces the old one at once; what is shown stays. */
   set token(value) {
-    if (value === this.#token && this.#session) return;
+    const isRefused = this.#session?.connection === "unauthorized";
+    if (value === this.#token && this.#session && !isRefused) return;
     this.#token = value || null;
-    this.#restart();
+    if (this.#token && this.#session) this.#session.renew(this.#token);
+    else this.#restart();
   }
 
   connectedCallback() {
@@ -67,8 +68,7 @@ class DataRetention extends HTMLElement {
 
   #restart() {
     if (!this.#view || !this.isConnected) return;
-    const before = this.#session;
-    before?.stop();
+    this.#session?.stop();
     this.#session = null;
     if (!this.#token || !this.getAttribute("workspace")) return this.#view.signIn("missing");
     const session = new Session({
@@ -119,9 +119,13 @@ class View {
     this.#host = host;
     const ask = (action) => this.#dialog.ask(action);
     this.#signIn = new SignIn((token) => host.dispatchEvent(new CustomEvent("token-entered", { detail: { token } })) && (host.token = token));
-    this.#headline = new Headline(ask, () => this.#session?.retryNow());
+    this.#headline = new Headline({ ask, retryNow: () => this.#session.retryNow(), showLatest: () => this.#session.choose(null) });
     this.#repositories = new Repositories(ask);
-    this.#history = new History((before) => this.#session.api.history(this.#session.workspaceId, before), (id) => this.#session.choose(id));
+    const choose = (jobId) => {
+      this.#session.choose(jobId);
+      this.#headline.focus();
+    };
+    this.#history = new History((before) => this.#session.api.history(this.#session.workspaceId, before), choose);
     this.#dialog = new ActionDialog({
       done: (action) => {
         this.#toasts.say(action.done);

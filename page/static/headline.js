@@ -2,7 +2,7 @@
 
 import { actionsOf } from "./actions.js";
 import { el, keepList, setAttribute, setText, show } from "./dom.js";
-import { ago, clockWithSeconds, count, date, range, sentence, sentenceText, timeElement } from "./formats.js";
+import { ago, clockWithSeconds, count, date, moment, range, sentence, sentenceText, timeElement } from "./formats.js";
 
 const FRESH_SECONDS = 5;
 
@@ -10,16 +10,20 @@ export class Headline {
   #workspace = el("p", { class: "workspace" });
   #connection = new Connection();
   #icon = el("span", { class: "icon", "aria-hidden": "true" });
-  #text = el("h2", { class: "headline", "data-headline": true });
+  #text = el("h2", { class: "headline", "data-headline": true, tabindex: -1 });
   #detail = el("p", { class: "detail", hidden: true });
   #left = el("p", { class: "left", "data-time-left": true, hidden: true });
   #actions = el("div", { class: "buttons", role: "group", "aria-label": "What you can do" });
   #rights = el("p", { class: "hint", hidden: true }, "You can look. Owners and admins of the workspace can pause, cancel and retry.");
   #addon = new Addon();
+  #past = el("span", {});
+  #back = el("button", { type: "button", class: "small" }, "Back to the latest");
+  #looksBack = el("div", { class: "past", hidden: true, "data-looks-back": true }, this.#past, this.#back);
   #ask;
   element = el(
     "section",
     { class: "card hero", "aria-label": "Now" },
+    this.#looksBack,
     el("div", { class: "line" }, this.#workspace, this.#connection.element),
     el("div", { class: "now" }, this.#icon, el("div", { class: "words" }, this.#text, this.#detail, this.#left)),
     this.#actions,
@@ -27,9 +31,15 @@ export class Headline {
     this.#addon.element,
   );
 
-  constructor(ask, retryNow) {
+  /** `ask(action)` opens the dialog of an action. */
+  constructor({ ask, retryNow, showLatest }) {
     this.#ask = ask;
     this.#connection.retryNow = retryNow;
+    this.#back.addEventListener("click", showLatest);
+  }
+
+  focus() {
+    this.#text.focus();
   }
 
   update(session) {
@@ -43,15 +53,24 @@ export class Headline {
     if (this.#text.textContent !== sentenceText(headline)) this.#text.replaceChildren(...sentence(headline));
     this.#updateDetail(fields);
     this.#updateLeft(fields);
-    const actions = actionsOf(session);
-    keepList(this.#actions, actions, (each) => each.key, (first) => this.#button(first));
-    show(this.#actions, actions.length > 0);
+    show(this.#looksBack, session.isLookingBack && Boolean(fields));
+    if (session.isLookingBack && fields) setText(this.#past, `This is an earlier backfill, of ${moment(fields.created_at)}.`);
+    this.#updateActions(actionsOf(session));
     show(this.#rights, workspace?.may_change === false);
     this.#addon.update(fields?.addon ?? workspace?.addon ?? null);
   }
 
   tick(session) {
     this.#connection.update(session);
+  }
+
+  /** Whoever has just pressed a button that goes (pause becomes resume) keeps his place. */
+  #updateActions(actions) {
+    const root = this.element.getRootNode();
+    const hadFocus = this.#actions.contains(root.activeElement);
+    keepList(this.#actions, actions, (each) => each.key, (first) => this.#button(first));
+    show(this.#actions, actions.length > 0);
+    if (hadFocus && !this.#actions.contains(root.activeElement)) (this.#actions.querySelector("button") ?? this.#text).focus();
   }
 
   #button(first) {

@@ -56,14 +56,13 @@ function eventElement({ at, kind, text, who }) {
 export class History {
   #list = el("ul", { class: "jobs", role: "list" });
   #more = el("button", { type: "button", class: "quiet", hidden: true }, "Show older ones");
-  #back = el("button", { type: "button", class: "quiet", hidden: true }, "Back to the latest");
   #jobs = [];
   #next = null;
   #session = null;
   element = el(
     "section",
     { class: "card", "aria-labelledby": "history-title", "data-history": true, hidden: true },
-    el("div", { class: "line" }, el("h2", { id: "history-title" }, "All backfills"), this.#back),
+    el("h2", { id: "history-title" }, "All backfills"),
     this.#list,
     this.#more,
   );
@@ -81,7 +80,6 @@ export class History {
         this.#more.disabled = false;
       }
     });
-    this.#back.addEventListener("click", () => choose(null));
     this.choose = choose;
   }
 
@@ -103,7 +101,6 @@ export class History {
     const shownId = this.#session?.job?.fields?.id;
     show(this.element, this.#jobs.length > 0);
     show(this.#more, this.#next !== null);
-    show(this.#back, Boolean(this.#session?.isLookingBack));
     keepList(this.#list, this.#jobs, (each) => each.id, (each) => new HistoryEntry(each, this.choose));
     for (const entry of this.#list.children) {
       const isShown = entry.dataset.job === shownId;
@@ -119,7 +116,7 @@ class HistoryEntry {
   #facts = el("p", { class: "hint" });
 
   constructor({ id, created_at }, choose) {
-    const show = el("button", { type: "button", class: "small", "aria-label": `Show the backfill of ${clock(created_at)}`, on: { click: () => choose(id) } }, "Show");
+    const show = el("button", { type: "button", class: "small", "aria-label": `Open the backfill of ${clock(created_at)}`, on: { click: () => choose(id) } }, "Open");
     this.element = el("li", { "data-job": id }, this.#icon, el("div", {}, this.#headline, this.#facts), show);
   }
 

@@ -7,7 +7,7 @@ export const TYPES = {
   issues: "Issues",
   discussions: "Discussions",
   events: "Events",
-  embeddings: "Search",
+  embeddings: "Search index",
 };
 /** `embeddings` are what search by meaning is made of: people know it by what it is for. */
 

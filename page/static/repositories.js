@@ -19,7 +19,7 @@ export class Repositories {
   #job = null;
   #session = null;
   #ask;
-  #search = el("input", { type: "search", id: "repository-search", placeholder: "Search", autocomplete: "off", spellcheck: "false" });
+  #search = el("input", { type: "search", id: "repository-search", placeholder: "owner/name", autocomplete: "off", spellcheck: "false" });
   #filter = el("select", { id: "repository-filter" });
   #order = el("select", { id: "repository-order" }, ...Object.entries(ORDER_NAMES).map(([value, name]) => el("option", { value }, name)));
   #found = el("p", { class: "hint", role: "status", "data-found": true });
@@ -32,7 +32,7 @@ export class Repositories {
     el(
       "div",
       { class: "controls", role: "search", "aria-label": "Repositories" },
-      field("Search", this.#search),
+      field("Find", this.#search),
       field("Show", this.#filter),
       field("Sort", this.#order),
     ),
@@ -113,6 +113,8 @@ export class Repositories {
     const wanted = this.#search.value.trim().toLowerCase();
     const filter = this.#filter.value;
     const rows = [...this.#rows.values()].sort((one, other) => ORDERS[this.#order.value](one.repository, other.repository));
+    const root = this.element.getRootNode();
+    const focused = this.#body.contains(root.activeElement) ? root.activeElement : null;
     let place = this.#body.firstElementChild;
     let shown = 0;
     for (const row of rows) {
@@ -123,6 +125,8 @@ export class Repositories {
       if (row.element === place) place = place.nextElementSibling;
       else this.#body.insertBefore(row.element, place);
     }
+    // An element that is moved loses the focus.
+    if (focused && root.activeElement !== focused) focused.focus({ preventScroll: true });
     const all = count(rows.length, "repository", "repositories");
     setAttribute(this.element, "data-many", rows.length > MANY);
     setText(this.#found, shown === rows.length ? all : `${number(shown)} of ${all}`);
@@ -193,6 +197,7 @@ class Row {
   #updateProblem(repository, state) {
     const failed = repository.types.filter((type) => type.status === "failed");
     if (!isRetryable(repository.status)) {
+      if (this.#problem?.element.contains(this.element.getRootNode().activeElement)) this.#name.focus();
       this.#problem?.element.remove();
       this.#problem = null;
       return;
@@ -260,7 +265,7 @@ function storedInWords({ status, stored, expected }) {
 function expectedInWords({ status, stored, expected, recent_done }) {
   const words = [];
   if (expected !== null && status !== "skipped" && !(status === "completed" && stored === expected)) words.push(`of ${number(expected)}`);
-  if (recent_done && status !== "completed") words.push("90 days ✓");
+  if (recent_done && status !== "completed" && status !== "skipped") words.push("90 days ✓");
   return words.join("\n");
 }
 

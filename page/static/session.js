@@ -34,6 +34,7 @@ export class Session {
   #wake = null;
   #failures = 0;
   #chosen = null;
+  #turn = 0;
 
   /** `listener` has `changed()`, after anything above has, and `event(name, data, job)` before an event is taken. */
   constructor({ base, workspaceId, token, listener }) {
@@ -64,8 +65,7 @@ export class Session {
 
   stop() {
     this.#stopped.abort();
-    this.#stream?.stop();
-    this.#wake?.();
+    this.#leave();
   }
 
   /** Tries again at once, or looks at once whether something has begun. */
@@ -77,16 +77,27 @@ export class Session {
   /** Shows this job instead of the latest; null: the latest again. */
   choose(jobId) {
     this.#chosen = jobId;
-    this.#stream?.stop();
-    this.#stream = null;
-    if (this.#wake) this.#wake();
-    else this.#look();
+    this.#look();
+  }
+
+  /** Goes on with another token; what is known stays. */
+  renew(token) {
+    this.#api.token = token;
+    this.#look();
   }
 
   /** An action was refused for the token's sake. */
   refused() {
+    this.#leave();
     this.#say("unauthorized");
-    this.stop();
+  }
+
+  /** Ends what goes on, but for the session. A turn that was left does nothing more. */
+  #leave() {
+    this.#turn += 1;
+    this.#stream?.stop();
+    this.#wake?.();
+    return this.#turn;
   }
 
   #say(connection, retryAt = null) {
@@ -98,23 +109,28 @@ export class Session {
 
   /** Asks for the workspace until there is an answer, then follows its job. */
   async #look() {
+    const turn = this.#leave();
     const { signal } = this.#stopped;
-    while (!signal.aborted) {
+    const isOver = () => signal.aborted || turn !== this.#turn;
+    while (!isOver()) {
       try {
-        this.workspace = await this.#api.workspace(this.#workspaceId, signal);
+        const workspace = await this.#api.workspace(this.#workspaceId, signal);
+        if (isOver()) return;
+        this.workspace = workspace;
         this.heardAt = Date.now();
         this.#failures = 0;
       } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof ApiError && error.isUnauthorized) return this.#say("unauthorized");
-        if (error instanceof ApiError && error.isNotFound) return this.#lose();
+        if (isOver()) return;
+        if (!(error instanceof ApiError)) throw error;
+        if (error.isUnauthorized) return this.#say("unauthorized");
+        if (error.isNotFound) return this.#lose();
         const pause = Math.max(Math.min(LONGEST_PAUSE_SECONDS, 2 ** this.#failures++), error.retryAfter ?? 0);
         this.#say("reconnecting", Date.now() + pause * 1000);
         await this.#pause(pause);
         continue;
       }
       const jobId = this.#chosen ?? this.workspace.latest_job_id;
-      if (jobId) return this.#follow(jobId);
+      if (jobId) return this.#follow(jobId, turn);
       this.job = null;
       this.#say("idle");
       await this.#pause(LOOK_SECONDS);
@@ -127,11 +143,11 @@ export class Session {
     this.#say("no_access");
   }
 
-  #follow(jobId) {
+  #follow(jobId, turn) {
     const isKnown = this.job?.fields?.id === jobId;
     if (!isKnown) this.job = null;
     const job = this.job ?? new Job();
-    const stream = new Stream(
+    this.#stream = new Stream(
       this.#api,
       jobId,
       {
@@ -145,26 +161,26 @@ export class Session {
         },
         disconnected: (retryAt) => this.#say("reconnecting", retryAt),
         suspended: () => this.#say("suspended"),
-        ended: (reason) => this.#ended(reason),
+        ended: (reason) => this.#ended(reason, turn),
       },
       isKnown ? this.#stream?.lastEventId : null,
     );
-    this.#stream = stream;
-    stream.start();
+    this.#stream.start();
   }
 
-  async #ended(reason) {
+  async #ended(reason, turn) {
     if (reason === "job_deleted") this.#chosen = null;
     if (reason === "job_ended" || reason === "nothing_new") {
       this.heardAt = Date.now();
       this.#say("idle");
       await this.#pause(LOOK_SECONDS);
     }
-    if (!this.#stopped.signal.aborted) this.#look();
+    if (!this.#stopped.signal.aborted && turn === this.#turn) this.#look();
   }
 
   /** A tab that nobody looks at asks for nothing until somebody does. */
   async #pause(seconds) {
+    const turn = this.#turn;
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, seconds * 1000);
       this.#wake = () => {
@@ -172,7 +188,9 @@ export class Session {
         resolve();
       };
     });
-    if (document.hidden && !this.#stopped.signal.aborted) await new Promise((resolve) => (this.#wake = resolve));
+    this.#wake = null;
+    const isLeft = this.#stopped.signal.aborted || turn !== this.#turn;
+    if (document.hidden && !isLeft) await new Promise((resolve) => (this.#wake = resolve));
     this.#wake = null;
   }
 }

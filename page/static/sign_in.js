@@ -5,7 +5,7 @@ import { el, setText, show } from "./dom.js";
 export class SignIn {
   #input = el("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-hint" });
   #title = el("h2", { id: "sign-in-title" });
-  #why = el("p", {});
+  #why = el("p", { role: "status" });
   element = el(
     "section",
     { class: "card sign-in", "aria-labelledby": "sign-in-title", "data-sign-in": true, hidden: true },
