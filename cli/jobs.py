@@ -3,16 +3,29 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from errors import RetryNow, Unreachable
 from progress.views import JobSummary, JobView
-from store import job_views
+from store import job_changes, job_views
 from store.database import Database
 
 LOOK_SECONDS = 0.5
-"""Between two readings of a job that is followed."""
-PATIENCE_SECONDS = 30.0
+"""Between two looks at a job that is followed."""
+READ_SECONDS = 5.0
+"""It is read whole so often although nothing of it changed: the time that is left does."""
+PATIENCE_SECONDS = 900.0
 """How long a job is followed while Postgres does not answer."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A job that is followed, as it was when Postgres last answered."""
+
+    job: JobView
+    away_since: datetime | None = None
+    """Postgres does not answer since then."""
 
 
 async def find_job(database: Database, reference: str) -> str:
@@ -27,21 +40,30 @@ async def read_job(database: Database, job_id: str) -> JobView:
         return await job_views.look(connection, job_id)
 
 
-async def follow_job(database: Database, job_id: str) -> AsyncIterator[JobView]:
-    """The job again and again, the last time when it has ended. Raises `Unreachable` if Postgres stays away."""
-    answered = time.monotonic()
-    while True:
+async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
+    """The job whenever it may look different, the last time when it has ended.
+
+    Raises `Unreachable` if Postgres does not answer at first, or stays away.
+    """
+    look: Look | None = None
+    fingerprint, read_at, answered = None, 0.0, time.monotonic()
+    while look is None or not look.job.ended:
         try:
-            job = await read_job(database, job_id)
-        except RetryNow as error:
-            if time.monotonic() - answered > PATIENCE_SECONDS:
-                raise Unreachable("database", error.message) from error
-        else:
+            async with database.transaction() as connection:
+                found = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
             answered = time.monotonic()
-            yield job
-            if job.ended:
-                return
-        await asyncio.sleep(LOOK_SECONDS)
+            if look is None or look.away_since or found != fingerprint or answered - read_at >= READ_SECONDS:
+                # The fingerprint is from before: what has changed since is read twice, and not missed.
+                look, fingerprint, read_at = Look(await read_job(database, job_id)), found, answered
+                yield look
+        except RetryNow as error:
+            if look is None or time.monotonic() - answered > PATIENCE_SECONDS:
+                raise Unreachable("database", error.message) from error
+            if look.away_since is None:
+                look = replace(look, away_since=datetime.now(UTC))
+            yield look
+        if not look.job.ended:
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def exit_code(job: JobSummary) -> int:

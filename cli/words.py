@@ -1,6 +1,11 @@
-"""Moments, sizes and durations in few words."""
+"""Moments, amounts and durations in few words, and names in few columns."""
 
 from datetime import datetime
+
+from progress.sentences import Sentence
+from progress.views import TimeLeft
+
+_ELLIPSIS = "…"
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:
@@ -13,6 +18,16 @@ def date(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def at(moment: datetime, now: datetime) -> str:
+    """Hour and minute, with the day where that is not today."""
+    return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date(moment)
+
+
+def say(sentence: Sentence, now: datetime) -> str:
+    """The sentence with its times as the reader's clock shows them."""
+    return sentence.in_words(lambda moment: at(moment, now))
+
+
 def size(number: float) -> str:
     """Of so many bytes: `1.23 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
@@ -23,7 +38,41 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h`."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3_600:.0f} h"
+    """`45 s`, `12 min`, `3 h`, `4 days`."""
+    return _ranged(seconds, seconds)
+
+
+def time_left(left: TimeLeft) -> str:
+    """`10 to 14 min left`."""
+    return f"{_ranged(left.from_seconds, left.to_seconds)} left"
+
+
+def _ranged(least: float, most: float) -> str:
+    for unit, length, enough in (("s", 1, 90), ("min", 60, 90 * 60), ("h", 3_600, 72 * 3_600), ("days", 86_400, 0)):
+        if most < enough or not enough:
+            low, high = round(least / length), max(round(most / length), 1)
+            return f"{low} to {high} {unit}" if low < high else f"{high} {unit}"
+    raise AssertionError("the last unit is for all that is left")
+
+
+def rate(per_second: float) -> str:
+    """`340/s`, `3.4/s`, `24/min`; empty for none."""
+    if per_second >= 0.95:
+        return f"{per_second:,.0f}/s" if per_second >= 9.95 else f"{per_second:.1f}/s"
+    per_minute = per_second * 60
+    return f"{per_minute:.0f}/min" if per_minute >= 0.5 else ""
+
+
+def few(number: int) -> str:
+    """In six columns at most: `12,345`, `123k`, `12.3M`."""
+    if number < 100_000:
+        return f"{number:,}"
+    return f"{number // 1_000}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
+
+
+def cut_middle(name: str, width: int) -> str:
+    """The name in so many columns: its beginning and its end, which tell names apart."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return name[: width - 1 - end] + _ELLIPSIS + name[len(name) - end :]

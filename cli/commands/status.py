@@ -1,10 +1,11 @@
 """`starter.py status`."""
 
+from api.models import Backfill
 from cli.arguments import Reference, Switch
 from cli.connections import open_database
 from cli.console import console
 from cli.jobs import exit_code, find_job, read_job
-from cli.screens import job as screens
+from cli.screens.status import report
 
 
 async def status(reference: Reference, /, *, json: Switch = False) -> int:
@@ -13,16 +14,14 @@ async def status(reference: Reference, /, *, json: Switch = False) -> int:
     Parameters
     ----------
     json
-        As JSON.
+        As JSON: what `GET /api/backfills/JOB` answers.
     """
     async with open_database() as database:
         job = await read_job(database, await find_job(database, reference))
     if json:
-        print(job.model_dump_json(indent=2))
+        print(Backfill.model_validate(job).model_dump_json(indent=2))
     else:
         output = console()
-        output.print(*screens.headlines(job), sep="\n")
-        output.print(screens.table_of_types(job))
-        for line in screens.lines_of_unshown(job):
-            print(line)
+        for part in report(job, output.width):
+            output.print(part)
     return exit_code(job)

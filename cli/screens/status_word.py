@@ -2,8 +2,17 @@
 
 from rich.text import Text
 
-_COLORS = {"completed": "green", "failed": "red", "canceled": "yellow", "in_progress": "cyan"}
+STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "waiting": "yellow",
+    "in_progress": "cyan",
+    "running": "cyan",
+    "pending": "dim",
+    "skipped": "dim",
+}
 
 
 def status_word(word: str) -> Text:
-    return Text(word, style=_COLORS.get(word, ""))
+    return Text(word, style=STYLES.get(word, ""))

@@ -1,16 +1,9 @@
-"""What a job, a repository or a data type waits for, in a sentence: `starter.py status` and `watch` show it."""
+"""What a repository or a data type waits for, in a sentence: `starter.py status` and `watch` show it."""
 
 from datetime import datetime
 
 from messages import Waiting
-from progress.views import JobView, RepositoryView, TypeView
-
-
-def of_job(job: JobView) -> str:
-    """Empty where something of the job goes on."""
-    if job.waiting is not None:
-        return job.waiting.in_words(_clock)
-    return f"waiting for GitHub until {_clock(job.waiting_until)}" if job.waiting_until else ""
+from progress.views import RepositoryView, TypeView
 
 
 def of_repository(repository: RepositoryView) -> str:

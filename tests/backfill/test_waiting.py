@@ -77,7 +77,7 @@ async def test_recent_legs_wait_for_no_history_and_historical_ones_say_for_whose
     status = await backfill.run_starter(backfill.environment, "status", second)
     assert f"waiting for job {first}, which sweeps the same, since " in status.stdout
     as_json = json.loads((await backfill.run_starter(backfill.environment, "status", second, "--json")).stdout)
-    assert as_json["waiting"]["job_id"] == as_json["repositories"][0]["waiting"]["job_id"] == first
+    assert as_json["waiting"]["reason"] == as_json["repositories"][0]["waiting"]["reason"] == "another_job"
     github.faults.clear()
     await asyncio.gather(backfill.completed(first), backfill.completed(second))
     assert await waits(backfill, first) is None

@@ -30,7 +30,7 @@ class TestCancel:
         assert job["status"] == "in_progress"
         assert job["metadata"]["cancel_requested_at"]
         assert (await operator.heard())[-1] == {"signal": "cancel", "job_id": str(job_id), "attempt": 0}
-        assert "in_progress (canceling)" in (await operator("status", str(job_id))).out
+        assert "Stopping at the end of a page" in (await operator("status", str(job_id))).out
 
     async def test_a_job_whose_workflow_is_gone_is_the_reconcilers(self, operator: Operator) -> None:
         job_id = (await operator.start())["id"]

@@ -25,7 +25,7 @@ class TestPause:
         assert (said.exit_code, said.out, said.err) == (0, "", "")
         metadata = (await operator.job(job_id))["metadata"]
         assert metadata["paused_by"] == f"operator:{getpass.getuser()}"
-        assert "in_progress, paused since" in (await operator("status", named)).out
+        assert "Paused by an operator since" in (await operator("status", named)).out
         assert (await operator("pause", named)).exit_code == 0
         assert (await operator("resume", named)).exit_code == 0
         assert (await operator("resume", named)).exit_code == 0

@@ -1,19 +1,21 @@
 """`python starter.py`, as it runs in production."""
 
 import asyncio
+import contextlib
 import json
+import os
+import pty
 import signal
 import sys
 
 import pytest
 
 from sandbox.ports import LOOPBACK
-from sandbox.processes import Processes
 from tests import shop
 from tests.cli.operator import NOWHERE, Operator
 from tests.conftest import RunStarter
 from tests.programs import ROOT
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, so
 
 
 @pytest.mark.executed
@@ -47,19 +49,42 @@ class TestTheProgram:
         status = await run_starter(environment, "status", started.stdout.strip(), "--json")
         assert json.loads(status.stdout)["status"] == "pending"
 
-    async def test_ctrl_c_ends_the_watching_quietly(self, operator: Operator, programs: Processes) -> None:
+    async def test_ctrl_c_on_a_terminal_ends_the_watching_and_says_that_the_job_goes_on(
+        self, operator: Operator
+    ) -> None:
         job_id = (await operator.start())["id"]
-        watch = programs.start(
-            "watch", [sys.executable, ROOT / "starter.py", "watch", str(job_id)], env=operator.environment
+        environment = operator.environment | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+        terminal, inside = pty.openpty()
+        watch = await asyncio.create_subprocess_exec(
+            sys.executable,
+            ROOT / "starter.py",
+            "watch",
+            str(job_id),
+            env=environment,
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
         )
-        assert watch.log is not None
-        log = watch.log
+        os.close(inside)
+        os.set_blocking(terminal, False)
+        shown = ""
 
-        async def begun() -> bool:
-            return "pending" in log.read_text()
+        def shows(words: str) -> bool:
+            nonlocal shown
+            with contextlib.suppress(BlockingIOError, OSError):  # nothing more yet, or it has ended
+                shown += os.read(terminal, 1 << 16).decode()
+            return words in shown
 
-        await shop.eventually(begun)
-        watch.send(signal.SIGINT)
-        assert await asyncio.to_thread(watch.wait, PATIENCE) == 130
-        assert len(log.read_text().splitlines()) == 1
+        try:
+            await shop.eventually(so(lambda: shows("Ctrl-C ends the watching, not the job")))
+            os.killpg(watch.pid, signal.SIGINT)
+            assert await asyncio.wait_for(watch.wait(), PATIENCE) == 130
+            assert shows(f"the job goes on; `starter.py watch {job_id}` shows it again")
+        finally:
+            if watch.returncode is None:
+                watch.kill()
+                await watch.wait()
+            os.close(terminal)
+        assert "Traceback" not in shown
         assert (await operator.job(job_id))["status"] == "pending"

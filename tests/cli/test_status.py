@@ -6,8 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from api import models
 from messages import Waiting
+from progress import views
+from tests.api import world
 from tests.cli.operator import AS_OF, GONE, OTHER_JOB, PROOF, TWO_TYPES, Operator, waits
 
 
@@ -51,7 +55,6 @@ class TestStatus:
             "completed_at": None,
             "cancel_requested_at": None,
             "paused_at": None,
-            "paused_by": None,
             "retries_waiting": 0,
             "addon_ended_at": None,
             "error_message": None,
@@ -153,13 +156,14 @@ class TestStatus:
         await operator.sweep(job_id, "Octo/B", "pending", waiting=turn)
         said = await operator("status", "acme")
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
-        assert f"in_progress, 0 of 2 repositories complete, {words}" in lines[2]
+        assert lines[0].startswith("Waiting ")
         [issues] = [line for line in lines if line.startswith("octo/a issues")]
         assert words in issues
         [pending] = [line for line in lines if line.startswith("Octo/B issues")]
         assert "pending 0 waiting for its turn, since " in pending
         job = json.loads((await operator("status", "acme", "--json")).out)
-        assert (job["waiting"]["reason"], job["waiting"]["job_id"]) == (waiting.reason, waiting.job_id)
+        assert (job["waiting"]["reason"], job["headline"]["state"]) == (waiting.reason, "waiting")
+        assert OTHER_JOB not in json.dumps(job), "it may be another customer's"
         by_name = {each["full_name"]: each["waiting"]["reason"] for each in job["repositories"]}
         assert by_name == {"octo/a": waiting.reason, "Octo/B": "turn"}
 
@@ -171,20 +175,24 @@ class TestStatus:
         await operator.sweep(job_id, "octo/a", waiting=waiting, issues=running, pull_requests=running)
         said = await operator("status", "acme")
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
-        assert lines[2] == "in_progress, 0 of 2 repositories complete"
-        assert [line.split(" ")[1] for line in lines if OTHER_JOB in line] == ["issues"]
+        assert lines[0].startswith("Fetching 30 days of history")
+        assert [line.split(" ")[1] for line in lines if OTHER_JOB in line and line.startswith("octo/a")] == ["issues"]
+        assert [line for line in lines if line.startswith(f"1 repository: waiting for job {OTHER_JOB}")]
 
     async def test_the_table_has_a_row_for_everything(self, operator: Operator) -> None:
         job_id = await operator.halfway()
         said = await operator("status", "acme")
         assert (said.exit_code, said.err) == (0, "")
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
-        assert lines[0] == f"Backfill {job_id} of acme (acme)"
-        assert lines[1].endswith(": pull_requests, issues")
-        assert lines[2].startswith("in_progress, 0 of 2 repositories complete, waiting for GitHub until ")
+        assert lines[0].startswith("Waiting for GitHub until ")
+        assert lines[1] == f"Backfill {job_id} of acme"
+        assert lines[2].endswith(": pull_requests, issues")
         assert lines[3].startswith("add-on: 365 days, active, bought 2026-11-01")
         assert "Octo/B pull_requests failed 0" in lines
-        assert "Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)" in lines
+        failure = lines.index("Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)")
+        assert failure < min(number for number, line in enumerate(lines) if line.startswith("octo/a ")), (
+            "failures first"
+        )
         [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
         assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
         assert done.endswith(" proved by count: 100 of GitHub's 100")
@@ -244,3 +252,29 @@ class TestStatus:
         await operator.host.execute("update workspaces set name = '[red]x[/] :boom: [/'")
         await operator.start()
         assert "[red]x[/] :boom: [/" in (await operator("status", "acme")).out
+
+    async def test_the_json_is_what_the_api_answers(self, operator: Operator) -> None:
+        job_id = await operator.halfway()
+        said = json.loads((await operator("status", str(job_id), "--json")).out)
+        async with world.serving(operator.environment["DATABASE_URL"]) as api:
+            answered = (await api.ask("GET", f"/api/backfills/{job_id}", token=world.SERVICE)).json
+        for each in (said, answered):
+            del each["as_of"], each["eta"]
+        assert said == answered
+
+
+@pytest.mark.parametrize(
+    ("read", "answered", "kept_back"),
+    [
+        (views.JobView, models.Backfill, {"paused_by"}),
+        (views.RepositoryView, models.RepositoryProgress, set()),
+        (views.TypeView, models.TypeProgress, {"share", "weight"}),
+        (views.AddonView, models.Addon, set()),
+        (Waiting, models.Waiting, {"job_id"}),
+    ],
+)
+def test_an_answer_has_every_field_that_is_read_but_what_is_kept_back(
+    read: type[BaseModel], answered: type[BaseModel], kept_back: set[str]
+) -> None:
+    assert read.model_fields.keys() - answered.model_fields.keys() == kept_back
+    assert answered.model_fields.keys() <= read.model_fields.keys()

@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,8 +16,52 @@ from cli import jobs, program
 from cli.commands import watch
 from sandbox.postgres import Postgres
 from tests import shop
-from tests.cli.operator import GONE, Operator
+from tests.cli.operator import GONE, Operator, waits
 from tests.waiting import PATIENCE, so
+
+COLORS = re.compile(r"\x1b\[(?:[0-9;]*;)?[349][0-7][;m]")
+"""How a terminal is told of one."""
+
+
+class Watching:
+    """A `watch` without a terminal, and what it has said."""
+
+    def __init__(self, operator: Operator, job_id: str) -> None:
+        operator.capsys.readouterr()
+        self.out = self.err = ""
+        self._operator = operator
+        self._task = asyncio.create_task(program.run(["watch", job_id]))
+
+    async def says(self, words: str) -> None:
+        await shop.eventually(so(lambda: words in self._read()))
+
+    async def ends(self) -> int:
+        exit_code = await asyncio.wait_for(self._task, PATIENCE)
+        self._read()
+        return exit_code
+
+    def _read(self) -> str:
+        said = self._operator.capsys.readouterr()
+        self.out += said.out
+        self.err += said.err
+        return self.out
+
+
+@asynccontextmanager
+async def away(postgres: Postgres, operator: Operator) -> AsyncIterator[None]:
+    """The operator's database refuses everybody meanwhile but the host."""
+    name = operator.environment["DATABASE_URL"].rpartition("/")[2]
+    async with shop.connected(postgres.url()) as administrator:
+        await administrator.execute(f'alter database "{name}" allow_connections false')
+        await administrator.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> $2",
+            name,
+            operator.host.get_server_pid(),
+        )
+        try:
+            yield
+        finally:
+            await administrator.execute(f'alter database "{name}" allow_connections true')
 
 
 class TestWatch:
@@ -25,31 +72,23 @@ class TestWatch:
     ) -> None:
         monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.02)
         job_id = (await operator.start())["id"]
-        operator.capsys.readouterr()
-        watching = asyncio.create_task(program.run(["watch", str(job_id)]))
-        out = ""
-
-        async def said(line: str) -> bool:
-            nonlocal out
-            out += operator.capsys.readouterr().out
-            return line in out
-
-        await shop.eventually(lambda: said(f"job {job_id}: pending, 0 of 2 repositories complete"))
+        watching = Watching(operator, str(job_id))
+        await watching.says("queued: Queued to fetch 30 days of history")
         await operator.set(job_id, status="in_progress")
-        for stored in (10, 20):
-            issues = {"status": "in_progress", "counts": {"issues": stored, "comments": 3}, "expected": 30}
-            await operator.sweep(job_id, "octo/a", issues=issues)
-            await shop.eventually(lambda: said(f"octo/a issues: in_progress, {stored} of 30, 3 comments"))  # noqa: B023
+        await watching.says("fetching: Fetching 30 days of history")
+        issues: dict[str, Any] = {"status": "in_progress", "counts": {"issues": 20, "comments": 3}, "expected": 30}
         limited = datetime.now(UTC) + timedelta(minutes=5)
-        await operator.sweep(job_id, "octo/a", waiting_until=limited, issues=issues)
-        clock = limited.astimezone().strftime("%H:%M")
-        await shop.eventually(lambda: said(f"octo/a: waiting for GitHub until {clock}"))
+        limit = waits("github_limit", until=limited)
+        await operator.sweep(job_id, "octo/a", waiting=limit, issues=issues)
+        await watching.says(f"octo/a: waiting for GitHub until {limited.astimezone():%H:%M}")
+        await operator.sweep(job_id, "octo/a", issues=issues)
+        await watching.says("octo/a: goes on")
         await operator.sweep(job_id, "octo/a", "failed", issues=issues | {"status": "failed", "error": GONE})
         await operator.set(job_id, status="completed", failed_repositories=1, error_message="1 of 2 failed: octo/a")
-        assert await asyncio.wait_for(watching, PATIENCE) == 1
-        assert await said("octo/a issues: failed, 20 of 30, 3 comments: gone: octo/b is gone [404] (remove it)")
-        assert await said(f"job {job_id}: completed, 0 of 2 repositories complete, 1 failed: 1 of 2 failed: octo/a")
-        lines = [line.partition(" ")[2] for line in out.splitlines()]
+        assert await watching.ends() == 1
+        assert "octo/a issues: failed, 20 of 30, 3 comments: gone: octo/b is gone [404] → remove it" in watching.out
+        assert "partly_failed: Failed for 1 of 2 repositories" in watching.out
+        lines = [line.partition(" ")[2] for line in watching.out.splitlines()]
         assert all(line != following for line, following in pairwise(lines))
 
     @pytest.mark.parametrize(
@@ -84,19 +123,59 @@ class TestWatch:
 
     async def test_on_a_terminal_it_draws(self, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
         job_id = await operator.halfway()
-        screen = io.StringIO()
-        console = Console(file=screen, force_terminal=True, width=160, markup=False, emoji=False, highlight=False)
-        monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.02)
-        monkeypatch.setattr(watch, "console", lambda: console)
+        screen = self.on_a_terminal(monkeypatch)
         watching = asyncio.create_task(program.run(["watch", str(job_id)]))
-        wanted = ("octo/a issues", "50 of 200", "waiting for GitHub until", "ready about", "Octo/B issues", "gone:")
-
-        async def drawn() -> bool:
-            return not [words for words in wanted if words not in screen.getvalue()]
-
-        await shop.eventually(drawn)
+        wanted = ("octo/a", "50 of 200", "Waiting for GitHub until", "Octo/B", "gone:", "→ remove it", "Ctrl-C ends")
+        await shop.eventually(so(lambda: not [words for words in wanted if words not in screen.getvalue()]))
+        assert COLORS.search(screen.getvalue())
         await operator.set(job_id, status="completed", failed_repositories=1)
         assert await watching == 1
+
+    async def test_without_colors_it_draws_the_same(self, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+        job_id = await operator.halfway()
+        await operator.set(job_id, status="completed", failed_repositories=1)
+        screen = self.on_a_terminal(monkeypatch, NO_COLOR="1")
+        assert await program.run(["watch", str(job_id)]) == 1
+        assert "Octo/B" in screen.getvalue()
+        assert not COLORS.search(screen.getvalue())
+
+    async def test_on_a_dumb_terminal_it_writes_lines(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job_id = (await operator.start())["id"]
+        await operator.set(job_id, status="completed", completed_repositories=2)
+        screen = self.on_a_terminal(monkeypatch, TERM="dumb")
+        assert " completed: Complete" in (await operator("watch", str(job_id))).out
+        assert screen.getvalue() == ""
+
+    def on_a_terminal(self, monkeypatch: pytest.MonkeyPatch, **environment: str) -> io.StringIO:
+        screen = io.StringIO()
+        console = Console(
+            file=screen,
+            force_terminal=True,
+            width=160,
+            height=50,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            _environ={"TERM": "xterm-256color"} | environment,
+        )
+        monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.02)
+        monkeypatch.setattr(watch, "console", lambda: console)
+        return screen
+
+    async def test_a_postgres_that_comes_back_is_waited_for(
+        self, operator: Operator, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+    ) -> None:
+        monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.02)
+        job_id = (await operator.start())["id"]
+        watching = Watching(operator, str(job_id))
+        await watching.says("queued: ")
+        async with away(postgres, operator):
+            await watching.says("Postgres does not answer, and is asked again")
+        await watching.says("Postgres answers again")
+        await operator.set(job_id, status="completed")
+        assert await watching.ends() == 0
 
     async def test_a_postgres_that_stays_away_ends_it_with_3(
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
@@ -104,15 +183,8 @@ class TestWatch:
         monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.02)
         monkeypatch.setattr(jobs, "PATIENCE_SECONDS", 0.5)
         job_id = (await operator.start())["id"]
-        operator.capsys.readouterr()
-        watching = asyncio.create_task(program.run(["watch", str(job_id)]))
-        await shop.eventually(so(lambda: "pending" in operator.capsys.readouterr().out))
-        name = operator.environment["DATABASE_URL"].rpartition("/")[2]
-        async with shop.connected(postgres.url()) as administrator:
-            await administrator.execute(f'alter database "{name}" allow_connections false')
-            await administrator.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
-            )
-            assert await asyncio.wait_for(watching, PATIENCE) == 3
-            await administrator.execute(f'alter database "{name}" allow_connections true')
-        assert len(operator.capsys.readouterr().err.splitlines()) == 1
+        watching = Watching(operator, str(job_id))
+        await watching.says("queued: ")
+        async with away(postgres, operator):
+            assert await watching.ends() == 3
+        assert len(watching.err.splitlines()) == 1

@@ -1,0 +1,101 @@
+"""What `status` writes: the summary, and every data type of every repository."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+import unshown
+from cli import words
+from cli.screens import waits
+from cli.screens.repositories import in_order
+from cli.screens.status_word import STYLES, status_word
+from cli.screens.summary import summary, unshown_lines
+from progress.views import JobView, RepositoryView, TypeView
+
+ROOMY = 160
+"""Columns from which on a row has room for what there is to say of it."""
+NAME = 60
+"""Columns for a repository's name."""
+UNSHOWN = 12
+
+
+def report(job: JobView, width: int) -> Iterator[RenderableType]:
+    """Everything that is known of a job, failures first."""
+    yield from summary(job, width)
+    yield from _table(job) if width >= ROOMY else _blocks(job)
+    if job.unshown:
+        yield Text()
+    yield from (Text(line) for line in unshown_lines(job, UNSHOWN, width))
+
+
+def _table(job: JobView) -> Iterator[RenderableType]:
+    table = Table("repository", "data type", "status", "stored", "expected", "as of", "why", box=SIMPLE)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    for column in table.columns[3:5]:
+        column.justify = "right"
+    for repository in in_order(job):
+        for its in _in_order(repository):
+            table.add_row(
+                words.cut_middle(repository.full_name, NAME),
+                its.data_type,
+                status_word(its.status),
+                f"{its.stored:,}",
+                "" if its.expected is None else f"{its.expected:,}",
+                words.date(its.as_of) if its.as_of else "",
+                note(repository, its),
+            )
+    yield table
+
+
+def _blocks(job: JobView) -> Iterator[RenderableType]:
+    """Where there is no room for notes beside the numbers they go below them."""
+    for repository in in_order(job):
+        yield Text()
+        yield Text(repository.full_name, style="bold")
+        for its in _in_order(repository):
+            of = f" of {its.expected:,}" if its.expected is not None else ""
+            line = Text(f"  {its.data_type:14}")
+            line.append_text(status_word(its.status)).append(f"{'':{13 - len(its.status)}}{its.stored:,}{of}")
+            yield line
+            if below := note(repository, its):
+                style = (
+                    "yellow"
+                    if waits.of_type(repository, its)
+                    else STYLES["failed"]
+                    if its.status == "failed"
+                    else "dim"
+                )
+                yield Padding(Text(below, style=style), (0, 0, 0, 4))
+
+
+def _in_order(repository: RepositoryView) -> list[TypeView]:
+    """What failed first."""
+    return sorted(repository.types, key=lambda its: its.status != "failed")
+
+
+def note(repository: RepositoryView, its: TypeView) -> str:
+    """What stands in its way, or did; why a complete type is complete."""
+    if waiting := waits.of_type(repository, its):
+        return waiting
+    if its.status == "failed" and not its.error:
+        return repository.error or ""
+    if its.status == "completed" and its.proof:
+        return "; ".join(filter(None, [unshown.complete(its.unshown), _proof(its.proof), *its.notes]))
+    if its.error is None:
+        return ""
+    to_do = f" ({its.error.what_to_do})" if its.status == "failed" else ""
+    return f"{its.error.code}: {its.error.message}{to_do}"
+
+
+def _proof(proof: dict[str, Any]) -> str:
+    """Why a type is complete, in a few words."""
+    by = str(proof.get("proved_by", ""))
+    if "threads_github" in proof and by == "count":
+        return f"proved by count: {proof['threads_stored']} of GitHub's {proof['threads_github']}"
+    return f"proved by {by}" if by else ""
