@@ -9,12 +9,13 @@ from pydantic import BaseModel
 from api import access
 from api.access import CALLER
 from api.answers import answer, not_found, read
-from api.models import Accepted, Backfill, Retry
+from api.models import Accepted, Backfill, Chart, ChartBucket, ChartWait, Event, Retry, Timeline
 from api.requests import json_of
 from api.routes import Handler, Route
 from errors import BadInput
+from progress import timeline
 from progress.views import JobSummary
-from store import job_requests, job_views
+from store import job_requests, job_timeline, job_views
 from store.database import Connection, Database
 from store.job_requests import Actor
 
@@ -43,6 +44,20 @@ class Jobs:
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("GET", "/backfills/{job_id}", self.get, "One job", {200: Backfill, 304: None}),
+            Route(
+                "GET",
+                "/backfills/{job_id}/timeline",
+                self.timeline,
+                "What happened to a job",
+                {200: Timeline, 304: None},
+            ),
+            Route(
+                "GET",
+                "/backfills/{job_id}/chart",
+                self.chart,
+                "Rows of a job by type over time",
+                {200: Chart, 304: None},
+            ),
             _change("retry", self.retry, "Try again what failed or was canceled of a job", body=Retry),
             _change("pause", self.pause, "Stop a job at the end of a page, until it is resumed"),
             _change("resume", self.resume, "Let a paused job go on where it stood"),
@@ -53,6 +68,26 @@ class Jobs:
         async with self._database.transaction() as connection:
             seen = await access.job(connection, request)
         return read(request, await look(self._database, str(seen.job_id)), moving=MOVING)
+
+    async def timeline(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request)
+            story = await job_timeline.story(connection, str(seen.job_id))
+        events = timeline.events(story, request[CALLER].who)
+        return read(request, Timeline(events=[Event.model_validate(each) for each in events]))
+
+    async def chart(self, request: web.Request) -> web.StreamResponse:
+        async with self._database.transaction() as connection:
+            seen = await access.job(connection, request)
+            found = await job_timeline.chart_of(connection, str(seen.job_id))
+        return read(
+            request,
+            Chart(
+                bucket_seconds=found.buckets.bucket_seconds,
+                buckets=[ChartBucket.model_validate(each) for each in found.buckets.buckets],
+                waits=[ChartWait.model_validate(each) for each in found.waits],
+            ),
+        )
 
     async def retry(self, request: web.Request) -> web.StreamResponse:
         wanted = await json_of(request, Retry)

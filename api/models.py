@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from messages import DataType, JobStatus, PartStatus, WaitingReason
 from progress.sentences import Sentence
+from progress.timeline import Kind
 from progress.views import FailureView, Progress, TimeLeft, TypeTotals
 from unshown import Unshown
 
@@ -233,6 +234,49 @@ class Backfills(Out):
 
     backfills: list[PastBackfill]
     next: str | None
+
+
+class Event(Out):
+    """Something that happened to a job."""
+
+    at: datetime
+    kind: Kind
+    text: Sentence
+    who: str | None
+    """`you`, `a member`, `an operator`, `the application`, ...; null: nobody in particular."""
+    repository: str | None
+
+
+class Timeline(Out):
+    """The latest 200 events, newest first."""
+
+    events: list[Event]
+
+
+class ChartBucket(Out):
+    """`rows` came in it, by data type. Those that were stored before the job are in the first."""
+
+    at: datetime
+    rows: dict[str, int]
+
+
+class ChartWait(Out):
+    """A wait for GitHub's budget: all of the job stood still."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    since: Annotated[datetime, Field(serialization_alias="from")]
+    until: datetime
+    """When it went on, or will."""
+    reason: WaitingReason
+
+
+class Chart(Out):
+    """What came when: at most 120 buckets of one length, without a gap."""
+
+    bucket_seconds: int
+    buckets: list[ChartBucket]
+    waits: list[ChartWait]
 
 
 class Notification(Out):

@@ -148,6 +148,10 @@ class Budget(BaseModel):
     refusals: int = 0
     slowed: Slowed | None = None
     silent_until: datetime | None = None
+    last_reset: datetime | None = None
+    """Of the last window that is over."""
+    period_seconds: float | None = None
+    """How long a window lasts, where one was heard of that began at once after another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
         """Points that may still be reserved in this window; infinite while nothing is known of one."""
@@ -240,6 +244,9 @@ class Budget(BaseModel):
                 window.resets_at = max(window.resets_at, resets_at)
                 return
         self.windows.append(Window(limit=limit, used=used, resets_at=resets_at))
+        if self.last_reset is not None and now - self.last_reset < wait:
+            # It began after the last one was over: all of it was ahead a moment ago.
+            self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
         """GitHub refuses for now: the account rests as long as it says, or a minute and growing."""
@@ -265,6 +272,9 @@ class Budget(BaseModel):
         self.paused_until = max(self.paused_until or now, now + pause)
 
     def _forget(self, now: datetime) -> None:
+        self.last_reset = max(
+            (each.resets_at for each in self.windows if now >= each.resets_at), default=self.last_reset
+        )
         self.windows = [each for each in self.windows if now < each.resets_at]
         self.spent = [each for each in self.spent if now < each[0] + MINUTE + timedelta(seconds=1)]
         if self.slowed is not None and now > self.slowed.at + 10 * RECOVERY:

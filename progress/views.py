@@ -47,6 +47,9 @@ class TypeView(_View):
     """How much of it is stored, between 0 and 1; it never falls."""
     weight: int | None = Field(default=None, exclude=True)
     """What `share` is multiplied with: what was expected when it was first known; None: not known yet."""
+    points: int = Field(default=0, exclude=True)
+    """GraphQL points that this job spent on it."""
+    requests: int = Field(default=0, exclude=True)
 
 
 class RepositoryView(_View):
@@ -100,6 +103,8 @@ class JobSummary(_View):
     cancel_requested_at: datetime | None
     paused_at: datetime | None
     paused_by: str | None
+    paused_seconds: float = Field(default=0, exclude=True)
+    """How long the present attempt was paused before."""
     retries_waiting: int
     """Retries that begin, one after the other, when the present attempt has ended."""
     addon_ended_at: datetime | None

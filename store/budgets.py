@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from budget.account import LONGEST_WAIT, SHORTEST_WAIT, Ask, Budget, Held, Reservation, Resource, Told
 from budget.prices import Prices
 from errors import RetryLater
+from progress import time_left
+from progress.time_left import Window
 from store.database import Connection, Database
 from store.sweeps import LeaseLostError, Sweep
 
@@ -139,7 +141,7 @@ class Budgets:
             "update github_budgets set state = $3, updated_at = $4 where account = $1 and resource = $2",
             account,
             ask.resource,
-            budget.model_dump(mode="json", exclude_defaults=True, exclude={"resource"}),
+            budget.model_dump(mode="json", exclude_defaults=True, exclude={"resource"}) | {"share": self._share},
             now,
         )
         await connection.execute(
@@ -155,6 +157,43 @@ class Budgets:
         )
         if self._ended is not None:
             self._ended(account, ask, told)
+
+
+# Of the accounts that read this job's repositories; before the first page is stored, of all that were heard of lately.
+_OF_JOB = """
+with readers as (
+  select distinct account from workspace_backfill_progress p
+  join backfill_readers r on r.repository_id = p.repository_id where p.backfill_job_id = $1
+)
+select resource, state, clock_timestamp() as now from github_budgets
+where account in (select account from readers)
+  or (not exists (select from readers) and updated_at > now() - interval '1 hour')
+order by account, resource
+"""
+_OTHERS = """
+select count(*)::integer from workspace_backfill_jobs
+where status = 'in_progress' and id <> $1 and not metadata ? 'paused_at'
+"""
+DEFAULT_SHARE = 0.8
+
+
+async def windows(connection: Connection, job_id: str) -> tuple[list[Window], int]:
+    """What the budgets that a job spends from have left and when they are reset, and how many other jobs may spend it.
+
+    Only budgets whose limits are known. One that was reset since it was heard of is whole.
+    """
+    found = []
+    for row in await connection.fetch(_OF_JOB, job_id):
+        budget = Budget.model_validate({"resource": row["resource"]} | row["state"])
+        share = float(row["state"].get("share", DEFAULT_SHARE))
+        period = budget.period_seconds or time_left.HOUR
+        for each in budget.windows:
+            allowed = max(1.0, each.limit * share)
+            left = (each.resets_at - row["now"]).total_seconds()
+            spent = each.used if left > 0 else 0
+            # A window begins with the first request after a reset, so one that is over has all of its time ahead.
+            found.append(Window(row["resource"], allowed - spent, allowed, left if left > 0 else period, period))
+    return found, await connection.fetchval(_OTHERS, job_id)
 
 
 async def _locked(

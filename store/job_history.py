@@ -1,7 +1,5 @@
 """All jobs of a workspace, newest first, in pages: what each was asked for, and what came of it."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +49,6 @@ async def _headline(connection: Connection, row: Any) -> Sentence:
     """Of a job that has ended from its row; of the few that have not, as everywhere else."""
     if row["status"] not in TERMINAL_JOB_STATUSES:
         return (await job_views.read(connection, row["id"])).headline
-    moments: Sequence[str] = sorted((row["as_of_by_type"] or {}).values())
-    as_of = min(map(datetime.fromisoformat, moments), default=row["completed_at"])
-    return headline.of_ended(JobSummary.model_validate(dict(row)), as_of=as_of, unshown=row["things_unshown"] or 0)
+    return headline.of_ended(
+        JobSummary.model_validate(dict(row)), as_of=job_views.recorded_as_of(row), unshown=row["things_unshown"] or 0
+    )

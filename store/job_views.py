@@ -7,9 +7,12 @@ from uuid import UUID
 
 from errors import BadInput
 from messages import Failure, Waiting
-from progress import advice, headline, totals
+from progress import advice, headline, pace, time_left, totals
+from progress.pace import Mark
+from progress.sentences import Sentence
+from progress.time_left import Outlook
 from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
-from store import unshown
+from store import budgets, job_waits, samples, unshown
 from store.database import Connection
 
 _JOB = """
@@ -52,7 +55,8 @@ _REPOSITORIES = """
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
             'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
-            'weight', weight, 'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
+            'weight', weight, 'points', points, 'requests', requests,
+            'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
         from backfill_sweeps
         where backfill_job_id = $1 and backfill_sweeps.repository_id = scope.repository_id
@@ -112,6 +116,19 @@ async def of_workspace(
     )
 
 
+async def row(connection: Connection, job_id: str) -> Any:
+    """A job's own fields. Raises `BadInput` if there is none."""
+    job = await connection.fetchrow(f"{_JOB} where job.id = $1", uuid_of(job_id))
+    if job is None:
+        raise BadInput("JOB", f"there is no job {job_id}")
+    return job
+
+
+def recorded_as_of(job: Any) -> datetime | None:
+    """As of when all of a job that has ended is complete, from its row alone."""
+    return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
+
+
 async def look(connection: Connection, job_id: str) -> JobView:
     """The job as it stands, all of it at one moment; the transaction must have done nothing else before."""
     await connection.execute("set transaction isolation level repeatable read, read only")
@@ -120,9 +137,7 @@ async def look(connection: Connection, job_id: str) -> JobView:
 
 async def read(connection: Connection, job_id: str) -> JobView:
     """The job as it stands. Raises `BadInput` if there is none."""
-    job = await connection.fetchrow(f"{_JOB} where job.id = $1", uuid_of(job_id))
-    if job is None:
-        raise BadInput("JOB", f"there is no job {job_id}")
+    job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     rows = await connection.fetch(_REPOSITORIES, job_id, UUID(job["workspace_id"]), job["repositories_selected"])
     not_shown = await unshown.of_job(connection, job["id"])
@@ -150,7 +165,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
             "waiting_until": waiting_until,
         }
     )
-    return _with_outlook(state, _eta(job, repositories, waiting_until))
+    return _with_outlook(state, await _outlook(connection, state))
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
@@ -171,9 +186,29 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
     return AddonView.model_validate(dict(row)) if row else None
 
 
-def _with_outlook(state: JobState, eta: datetime | None) -> JobView:
+async def marked(connection: Connection, job: JobState) -> Mark:
+    """What the job has done so far, and in how much time of work."""
+    waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
+    return pace.mark(job, waited)
+
+
+async def _outlook(connection: Connection, job: JobState) -> Outlook | Sentence | None:
+    """None: it has ended."""
+    if job.ended:
+        return None
+    if job.status == "pending" or job.paused_at is not None:
+        return time_left.outlook(job, Mark(0, 0, 0, 0), (), ())
+    now = await marked(connection, job)
+    earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
+    windows, others = await budgets.windows(connection, job.id)
+    return time_left.outlook(job, now, earlier, windows, others)
+
+
+def _with_outlook(state: JobState, outlook: Outlook | Sentence | None) -> JobView:
     """What follows from the job's rows."""
     progress = totals.over_all(state)
+    known = outlook if isinstance(outlook, Outlook) else None
+    eta = state.as_of + timedelta(seconds=known.likely_seconds) if known else None
     # Shallow: what was validated is not validated again.
     return JobView.model_validate(
         {
@@ -182,8 +217,8 @@ def _with_outlook(state: JobState, eta: datetime | None) -> JobView:
             "progress": progress,
             "types": totals.by_type(state),
             "eta": eta,
-            "time_left": None,
-            "time_left_reason": None,
+            "time_left": known.left if known else None,
+            "time_left_reason": outlook if isinstance(outlook, Sentence) else None,
         }
     )
 
@@ -205,6 +240,8 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "notes": (sweep.get("proof") or {}).get("notes") or [],
         "share": sweep.get("share") or 0,
         "weight": sweep.get("weight"),
+        "points": sweep.get("points") or 0,
+        "requests": sweep.get("requests") or 0,
     }
 
 
@@ -244,22 +281,3 @@ def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:
     ]
     moments = [each for each in running if each is not None]
     return min(moments) if moments and len(moments) == len(running) else None
-
-
-def _eta(job: Any, repositories: Sequence[RepositoryView], waiting_until: datetime | None) -> datetime | None:
-    """When it ends at the pace so far, if what nobody has counted yet is like what was counted."""
-    if job["status"] != "in_progress" or not job["started_at"] or job["attempt"] or job["paused_at"]:
-        return None  # a retry began with most of it done: there is no pace to tell
-    parts = [part for each in repositories for part in each.types]
-    going = [part for part in parts if part.status in ("pending", "in_progress")]
-    sizes = [max(part.expected, part.stored) for part in parts if part.expected is not None]
-    # What ended without all that was expected is not coming any more.
-    done = sum(part.stored if part in going else max(part.expected or 0, part.stored) for part in parts)
-    if not done:
-        return None
-    known = sum(max(part.expected - part.stored, 0) for part in going if part.expected is not None)
-    uncounted = sum(part.expected is None for part in going)
-    left = known + uncounted * (sum(sizes) / len(sizes) if sizes else 0)
-    worked = job["as_of"] - job["started_at"] - timedelta(seconds=job["paused_seconds"])
-    eta: datetime = job["as_of"] + worked * (left / done)
-    return max(eta, waiting_until) if waiting_until else eta

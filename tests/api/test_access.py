@@ -20,6 +20,8 @@ ROUTES = {
     "GET /api/workspaces/{workspace}/backfills": ("completed", 200),
     "GET /api/workspaces/{workspace}/notifications": ("completed", 200),
     "GET /api/backfills/{job}": ("completed", 200),
+    "GET /api/backfills/{job}/timeline": ("completed", 200),
+    "GET /api/backfills/{job}/chart": ("completed", 200),
     "GET /api/backfills/{job}/events": ("completed", 200),
     "POST /api/workspaces/{workspace}/backfills": ("completed", 202),
     "POST /api/backfills/{job}/retry": ("failed", 202),

@@ -119,6 +119,7 @@ def requests(its: Made) -> list[tuple[str, str, dict[str, Any]]]:
     of_workspace = f"/api/workspaces/{its.workspace_id}"
     reads = [of_workspace, *(f"{of_workspace}/{what}" for what in ("backfill", "backfills", "notifications"))]
     reads += [f"/api/{kind}/{job}" for job in its.jobs for kind in ("backfills", "backfill/status")]
+    reads += [f"/api/backfills/{job}/{what}" for job in its.jobs for what in ("timeline", "chart")]
     writes = [f"{of_workspace}/backfills", "/api/backfill/trigger"]
     writes += [f"/api/backfills/{job}/{what}" for job in its.jobs for what in ("retry", "pause", "resume", "cancel")]
     writes += [f"/api/backfill/cancel/{job}" for job in its.jobs]

@@ -56,6 +56,9 @@ workspace_backfill_progress: id uuid, backfill_job_id uuid, repository_id uuid, 
 repository_star_history: repository_id uuid, day date, stars integer
 webhook_deliveries: webhook_id, type, received_at timestamptz, payload jsonb, processed_at timestamptz, error,
   attempts integer, next_attempt_at timestamptz
+backfill_samples: backfill_job_id uuid, at timestamptz, attempt integer, worked_seconds double precision, rows jsonb,
+  units integer, points integer, requests integer
+backfill_waits: backfill_job_id uuid, since timestamptz, reason, until timestamptz, detail, ended_at timestamptz
 backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, position jsonb, counts jsonb,
   expected integer, pages integer, requests integer, points integer, attempts integer, lease_token bigint, lease_owner,
   leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
@@ -107,6 +110,8 @@ workspace_backfill_jobs: id
 workspace_backfill_progress: id; backfill_job_id, repository_id
 repository_star_history: repository_id, day
 webhook_deliveries: webhook_id
+backfill_samples: backfill_job_id, at
+backfill_waits: backfill_job_id, since
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
 backfill_notes: repository_id, data_type, what, node_id

@@ -1,0 +1,219 @@
+"""How long a job still takes: a range, its reason, and what is likeliest.
+
+What is left is worked off at the pace so far while GitHub's budgets last, and stands still until they are reset. The
+range has two ends: less to do, faster and cheaper than so far, with the budgets for this job alone; and more to do,
+slower and dearer, with the budgets shared with the other jobs that run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+
+from progress import pace
+from progress.pace import Mark, Rest
+from progress.sentences import Sentence, count
+from progress.views import JobState, TimeLeft
+
+HOUR = 3_600.0
+"""GitHub's window, unless shorter ones were seen."""
+JUST_BEGUN_SECONDS = 3.0
+"""Of work, before which there is no pace."""
+MOST_WINDOWS = 3_000
+TAIL = 0.15
+"""Of the work so far: what follows the last thread (comments that bumped nothing, proofs, events, vectors)."""
+TAIL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An account's budget of a resource: `left` until `resets_in` seconds from now, then `allowed` every `period`."""
+
+    resource: str
+    left: float
+    allowed: float
+    resets_in: float
+    period: float = HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How it may go on: factors of what is left, of the pace so far and of the cost so far; `others` share budgets."""
+
+    left: float
+    pace: float
+    cost: float
+    tail: float
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Future:
+    """`seconds` until the end, and how often the budgets have to be waited for."""
+
+    seconds: float
+    waits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The range, and what is likeliest: all in seconds from the view's moment."""
+
+    left: TimeLeft
+    likely_seconds: float
+
+
+def outlook(
+    job: JobState, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
+) -> Outlook | Sentence:
+    """The time that is left, or why it is not known. `earlier`: marks of the same attempt, the oldest first."""
+    rest = pace.rest(job)
+    unknown = _unknown(job, rest)
+    if unknown is not None:
+        return unknown
+    paces = [each for each in (_pace(mark, now) for mark in (*earlier, Mark(0, 0, 0, 0))) if each is not None]
+    if now.worked_seconds < JUST_BEGUN_SECONDS or not paces:
+        return Sentence(state="just_begun", text="It has just begun: there is no pace yet")
+    if not earlier and job.attempt:
+        return Sentence(state="just_begun", text="It has just begun again: there is no pace yet")
+    paces = paces[: len(earlier)] or paces
+    done = now.units / max(now.units + rest.units, 1)
+    doubt = 0.15 + 0.35 * (1 - done)
+    slow, fast = min(paces, key=lambda each: each.per_second), max(paces, key=lambda each: each.per_second)
+    likely = paces[-1]
+    delay = _delay(job)
+    best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0))
+    middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL))
+    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 4 * TAIL, others))
+    if worst.seconds == inf:
+        return Sentence(state="too_long", text="GitHub's budgets do not reach to the end within months")
+    low, high = min(best.seconds, middle.seconds), max(worst.seconds, middle.seconds)
+    left = TimeLeft(from_seconds=int(low), to_seconds=ceil(high), reason=_reason(job, best, worst, now, others))
+    return Outlook(left, min(max(middle.seconds, left.from_seconds), left.to_seconds))
+
+
+def _unknown(job: JobState, rest: Rest) -> Sentence | None:
+    if job.status != "in_progress":
+        text = "It waits for its turn" if job.status == "pending" else "It has ended"
+        return Sentence(state="queued" if job.status == "pending" else "ended", text=text)
+    if job.cancel_requested_at is not None:
+        return Sentence(state="stopping", text="It stops at the end of a page")
+    if job.paused_at is not None:
+        return Sentence(state="paused", text="It is paused")
+    if job.waiting is not None and job.waiting.reason not in ("github_limit", "openai_limit"):
+        words = {
+            "github_away": "Nobody knows when GitHub answers again",
+            "another_job": "It waits for another job that fetches the same",
+            "no_worker": "No worker takes it",
+        }
+        return Sentence(state=job.waiting.reason, text=words.get(job.waiting.reason, "It waits for its turn"))
+    if rest.uncounted:
+        what = count(rest.uncounted, "data type", "data types")
+        return Sentence(state="totals_unknown", text=f"GitHub has not counted {what} of its repositories yet")
+    if not any(its.data_type in pace.TIMED for each in job.repositories for its in each.types):
+        return Sentence(state="totals_unknown", text="Nobody counts events beforehand")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    per_second: float
+    points: float
+    requests: float
+
+
+def _pace(since: Mark, now: Mark) -> _Pace | None:
+    """Between two marks; None where nothing came."""
+    units, seconds = now.units - since.units, now.worked_seconds - since.worked_seconds
+    if units <= 0 or seconds <= 0:
+        return None
+    return _Pace(units / seconds, (now.points - since.points) / units, (now.requests - since.requests) / units)
+
+
+def _delay(job: JobState) -> float:
+    """Seconds in which nothing of the job goes on."""
+    moments = [job.waiting_until, job.waiting.until if job.waiting else None]
+    return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
+
+
+def _future(
+    rest: Rest, now: Mark, so_far: _Pace, windows: Sequence[Window], delay: float, scenario: Scenario
+) -> Future:
+    tail = scenario.tail * now.worked_seconds + (TAIL_SECONDS if scenario.tail else 0)
+    units, per_second = rest.units * scenario.left, so_far.per_second * scenario.pace
+    cost = {"graphql": so_far.points * scenario.cost, "core": so_far.requests * scenario.cost}
+    # What the tail asks for comes out of the same budgets.
+    units += tail * per_second if scenario.tail else 0
+    shared = [
+        replace(each, left=each.left / (1 + scenario.others), allowed=max(each.allowed / (1 + scenario.others), 1.0))
+        for each in windows
+    ]
+    return simulate(units, per_second, cost, shared, max(delay, 0.0))
+
+
+def simulate(
+    units: float, per_second: float, cost: Mapping[str, float], windows: Sequence[Window], delay: float
+) -> Future:
+    """Works `units` off, each at its `cost` by resource, while budgets last, and waits for their resets.
+
+    A resource without a window that is known costs no time.
+    """
+    left = [each.left for each in windows]
+    resets = [each.resets_in for each in windows]
+    limiting = {each.resource for each in windows if cost.get(each.resource, 0) > 0}
+    moment, waits = delay, 0
+    for _ in range(MOST_WINDOWS):
+        for place, each in enumerate(windows):
+            if resets[place] <= moment:
+                resets[place] += each.period * (1 + (moment - resets[place]) // each.period)
+                left[place] = each.allowed
+        afford = {
+            name: sum(max(left[place], 0) for place, each in enumerate(windows) if each.resource == name) / cost[name]
+            for name in limiting
+        }
+        next_reset = min(resets, default=inf)
+        by_reset = (next_reset - moment) * per_second if next_reset < inf else inf
+        step = min(units, by_reset, *afford.values()) if afford else min(units, by_reset)
+        for name in limiting:
+            _spend(left, [place for place, each in enumerate(windows) if each.resource == name], step * cost[name])
+        units -= step
+        moment += step / per_second
+        if units <= 1e-6:
+            return Future(moment, waits)
+        out = [name for name, number in afford.items() if number - step <= 1e-6]
+        if out:
+            waits += 1
+            moment = max(
+                min(resets[place] for place, each in enumerate(windows) if each.resource == name) for name in out
+            )
+        else:
+            moment = max(moment, next_reset)
+    return Future(inf, waits)
+
+
+def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
+    """From the account that has most left, as requests are reserved."""
+    for place in sorted(places, key=lambda each: -left[each]):
+        taken = min(max(left[place], 0.0), amount)
+        left[place] -= taken
+        amount -= taken
+
+
+def _reason(job: JobState, best: Future, worst: Future, now: Mark, others: int) -> Sentence:
+    if worst.waits:
+        times = f"{best.waits}" if best.waits == worst.waits else f"{best.waits} to {worst.waits}"
+        noun = "time" if times == "1" else "times"
+        share = f", which {count(others, 'other job', 'other jobs')} may share" if others else ""
+        text = f"GitHub's budget{share} will be used up {times} {noun} before the end; the waits are counted in"
+        return Sentence(state="budget", text=text)
+    until = job.waiting.until if job.waiting else job.waiting_until
+    if until is not None:
+        return Sentence(
+            state="waiting", text="It goes on at {until}, and then at its pace so far", times={"until": until}
+        )
+    return Sentence(state="pace", text=f"At the pace of {_duration(now.worked_seconds)} so far")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return count(max(round(seconds), 1), "second")
+    return count(round(seconds / 60), "minute") if seconds < 5_400 else count(round(seconds / 3_600), "hour")

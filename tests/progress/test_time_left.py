@@ -1,0 +1,118 @@
+"""Time left: a range with a reason, waits for budgets included, and unknown where it is."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messages import Waiting
+from progress import pace, time_left
+from progress.pace import Mark
+from progress.sentences import Sentence
+from progress.time_left import Outlook, Window
+from tests.progress.jobs import NOW, job, part, repository
+
+HALF = repository(part("issues", stored=500, expected=1_000, points=100, requests=200))
+BEGAN = Mark(0, 0, 0, 0)
+
+
+def look(
+    *repositories: Any, windows: tuple[Window, ...] = (), earlier: tuple[Mark, ...] = (BEGAN,), **given: Any
+) -> Any:
+    its = job(*(repositories or (HALF,)), data_types=["issues"], **given)
+    return time_left.outlook(its, pace.mark(its, 0.0), earlier, windows)
+
+
+def known(**given: Any) -> Outlook:
+    found = look(**given)
+    assert isinstance(found, Outlook), found
+    assert found.left.from_seconds <= found.likely_seconds <= found.left.to_seconds
+    return found
+
+
+class TestUnknown:
+    """It says why."""
+
+    @pytest.mark.parametrize(
+        ("state", "given"),
+        [
+            ("queued", {"status": "pending"}),
+            ("ended", {"status": "completed"}),
+            ("paused", {"paused_at": NOW}),
+            ("stopping", {"cancel_requested_at": NOW}),
+            ("github_away", {"waiting": Waiting(reason="github_away", since=NOW, until=NOW)}),
+            ("no_worker", {"waiting": Waiting(reason="no_worker", since=NOW)}),
+            ("another_job", {"waiting": Waiting(reason="another_job", since=NOW)}),
+            ("just_begun", {"started_at": NOW - timedelta(seconds=1)}),
+            ("just_begun", {"attempt": 1, "earlier": ()}),
+        ],
+        ids=lambda each: each if isinstance(each, str) else "",
+    )
+    def test_the_reason_is_said(self, state: str, given: dict[str, Any]) -> None:
+        found = look(**given)
+        assert isinstance(found, Sentence)
+        assert found.state == state
+
+    def test_a_total_that_is_not_known(self) -> None:
+        found = look(HALF, repository(part("issues"), name="octo/moon"))
+        assert isinstance(found, Sentence)
+        assert found.state == "totals_unknown"
+
+
+class TestRange:
+    def test_half_of_the_work_takes_about_as_long_as_the_other_half(self) -> None:
+        found = known()
+        assert found.left.from_seconds < 3_600 < found.left.to_seconds < 3 * 3_600
+        assert found.left.reason.state == "pace"
+
+    def test_the_hours_budget_that_will_be_used_up_is_waited_for(self) -> None:
+        # 200 points and REST requests more are to come, and 50 may be spent in each hour.
+        windows = (Window("graphql", 10, 50, 1_800), Window("core", 5_000, 5_000, 1_800))
+        found = known(windows=windows)
+        assert found.left.reason.state == "budget"
+        assert found.left.from_seconds > 1_800
+        assert found.left.to_seconds < 10 * 3_600
+
+    def test_a_present_wait_comes_first(self) -> None:
+        until = NOW + timedelta(hours=5)
+        found = known(waiting=Waiting(reason="github_limit", since=NOW, until=until))
+        assert found.left.from_seconds >= 5 * 3_600
+        assert found.left.reason == Sentence(
+            state="waiting", text="It goes on at {until}, and then at its pace so far", times={"until": until}
+        )
+
+    def test_what_was_stored_before_the_job_is_no_pace(self) -> None:
+        inherited = Mark(1, 450, 0, 0)
+        assert known(earlier=(inherited,)).likely_seconds > 5 * known().likely_seconds
+
+    def test_a_job_that_slows_down_takes_longer(self) -> None:
+        assert known(earlier=(BEGAN, Mark(1_800, 450, 90, 180))).left.to_seconds > known().left.to_seconds
+
+
+@given(
+    units=st.floats(1, 1e5),
+    per_second=st.floats(0.1, 1e3),
+    points=st.floats(0, 2),
+    windows=st.lists(
+        st.builds(
+            Window, st.sampled_from(["graphql", "core"]), st.floats(-50, 5e3), st.floats(100, 5e3), st.floats(0, 3_600)
+        ),
+        max_size=4,
+    ),
+    delay=st.floats(0, 3_600),
+)
+def test_work_takes_at_least_its_time_and_no_budget_is_overdrawn(
+    units: float, per_second: float, points: float, windows: list[Window], delay: float
+) -> None:
+    future = time_left.simulate(units, per_second, {"graphql": points, "core": points}, windows, delay)
+    assert future.seconds >= delay + units / per_second * 0.999
+    for resource in ("graphql", "core"):
+        its = [each for each in windows if each.resource == resource]
+        if its and points and future.seconds < float("inf"):
+            resets = sum(
+                1 + (future.seconds - each.resets_in) // each.period for each in its if future.seconds >= each.resets_in
+            )
+            most = max(each.allowed for each in its)
+            assert units * points <= sum(max(each.left, 0) for each in its) + (resets + 1) * most + 1e-3
