@@ -17,8 +17,8 @@ API_TOKEN = "the bench's own service token"
 DAYS = 365
 
 
-def start(processes: Processes, dsn: str, temporal_address: str) -> tuple[Process, str]:
-    """`webhook.py`, healthy, and its address. Raises `Unreachable` with its log."""
+def start(processes: Processes, dsn: str, temporal_address: str, host: str = LOOPBACK) -> tuple[Process, str]:
+    """`webhook.py`, healthy and listening at `host`, and its address on loopback. Raises `Unreachable` with its log."""
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment = inherited | {
@@ -29,7 +29,7 @@ def start(processes: Processes, dsn: str, temporal_address: str) -> tuple[Proces
         "POLAR_WEBHOOK_SECRET": SECRET,
         "POLAR_RETENTION_PRODUCTS": f'{{"{PRODUCT}": {DAYS}}}',
         "BACKFILL_API_TOKEN": API_TOKEN,
-        "HOST": LOOPBACK,
+        "HOST": host,
         "PORT": str(port),
     }
     url = f"http://{LOOPBACK}:{port}"

@@ -121,7 +121,7 @@ async def measure(
     await migrate(dsn, report=lambda _line: None)
     connection = await asyncpg.connect(dsn)
     try:
-        job_ids = [await _job(connection, dsn, number) for number in range(jobs)]
+        job_ids = [await job(connection, dsn, number * REPOSITORIES, REPOSITORIES) for number in range(jobs)]
         webhook, url = server.start(processes, dsn, temporal_server.address)
         readers = [Reader(run) for _ in range(streams)]
         port, began = int(url.rpartition(":")[2]), monotonic()
@@ -185,17 +185,16 @@ async def _commit(
                 reader.awaited.append((number + 1, committed))
 
 
-async def _job(connection: asyncpg.Connection, dsn: str, number: int) -> str:
-    """A job with a sweep of each data type of each repository.
+async def job(connection: asyncpg.Connection, dsn: str, first: int, repositories: int) -> str:
+    """The id of a job of so many repositories, with a sweep of each data type of each; they are numbered from `first`.
 
     It is pending, and its workflow has no worker: one in progress without a workflow would be ended.
     """
-    first = number * REPOSITORIES
     workspace = await purchase.create_workspace(
         dsn,
         [
             Repository(first + each + 1, "acme", f"rocket-{first + each}", False, False, True, True)
-            for each in range(REPOSITORIES)
+            for each in range(repositories)
         ],
     )
     job_id: str = await connection.fetchval(
@@ -218,7 +217,7 @@ async def _job(connection: asyncpg.Connection, dsn: str, number: int) -> str:
         """,
         workspace.workspace_id,
         list(DATA_TYPES),
-        REPOSITORIES,
+        repositories,
     )
     return job_id
 

@@ -159,6 +159,11 @@ async def _database(postgres: Postgres, template: str) -> AsyncIterator[str]:
 @pytest.fixture
 def environment(database: str, temporal: Temporal) -> dict[str, str]:
     """The environment of a program under test. Add `GITHUB_API_URL` of a stand-in: the one here refuses connections."""
+    return program_environment(database, temporal)
+
+
+def program_environment(database: str, temporal: Temporal) -> dict[str, str]:
+    """With a task queue that nobody else has."""
     inherited = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return inherited | {
         "DATABASE_URL": database,
@@ -220,14 +225,19 @@ class StartWorker(Protocol):
 @pytest.fixture
 def start_worker(programs: Programs, temporal_client: Client) -> StartWorker:
     async def start(environment: Mapping[str, str]) -> Process:
-        worker = programs.run(f"worker-{len(programs.started)}", "worker.py", env=environment)
-        base = environment["TEMPORAL_TASK_QUEUE"]
-        queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
-        polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
-        await worker.until_ready(lambda: _poll_all(temporal_client, polled, worker.pid), within=PATIENCE)
-        return worker
+        return await run_worker(programs, temporal_client, environment)
 
     return start
+
+
+async def run_worker(programs: Programs, client: Client, environment: Mapping[str, str]) -> Process:
+    """Returns when it polls its task queues."""
+    worker = programs.run(f"worker-{len(programs.started)}", "worker.py", env=environment)
+    base = environment["TEMPORAL_TASK_QUEUE"]
+    queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
+    polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
+    await worker.until_ready(lambda: _poll_all(client, polled, worker.pid), within=PATIENCE)
+    return worker
 
 
 async def _poll_all(client: Client, task_queues: Sequence[str], pid: int) -> bool:
@@ -255,14 +265,18 @@ class StartWebhook(Protocol):
 @pytest.fixture
 def start_webhook(programs: Programs) -> StartWebhook:
     async def start(environment: Mapping[str, str]) -> tuple[Process, str]:
-        port = free_port()
-        name = f"webhook-{len(programs.started)}"
-        webhook = programs.run(name, "webhook.py", env={**environment, "PORT": str(port)})
-        url = f"http://{LOOPBACK}:{port}"
-        await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=PATIENCE)
-        return webhook, url
+        return await run_webhook(programs, environment, free_port())
 
     return start
+
+
+async def run_webhook(programs: Programs, environment: Mapping[str, str], port: int) -> tuple[Process, str]:
+    """Returns when it is healthy, with its address."""
+    name = f"webhook-{len(programs.started)}"
+    webhook = programs.run(name, "webhook.py", env={**environment, "PORT": str(port)})
+    url = f"http://{LOOPBACK}:{port}"
+    await asyncio.to_thread(webhook.wait_ready, answers_http(f"{url}/healthz"), within=PATIENCE)
+    return webhook, url
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ LEFT_OUT = (
     "api/test_description.py",
     "backfill",
     "bench",
+    "browser/test_states.py",
+    "browser/test_story.py",
     "cli/test_bad_input.py",
     "cli/test_pause.py",
     "cli/test_retry.py",

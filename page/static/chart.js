@@ -75,7 +75,7 @@ export class Chart {
     const begin = Math.min(...data.buckets.map(startOfBucket), ...data.waits.map(startOf));
     const end = lastMoment(data);
     const x = (moment) => MARGIN.left + ((moment - begin) / (end - begin)) * (width - MARGIN.left - MARGIN.right);
-    const ticks = ticksOf(Math.max(...data.buckets.map(total)));
+    const ticks = ticksOf(Math.max(1, ...data.buckets.map(total)));
     const most = ticks.at(-1);
     const y = (rows) => HEIGHT - MARGIN.bottom - (rows / most) * (HEIGHT - MARGIN.top - MARGIN.bottom);
     const picture = svg(

@@ -114,6 +114,8 @@ class View {
   #content;
   #session = null;
   #job = null;
+  #met = new Set();
+  #hasBeenIdle = false;
 
   constructor(host) {
     this.#host = host;
@@ -187,7 +189,8 @@ class View {
       this.#host.dataset.workspaceName = workspace.name;
       this.#host.dispatchEvent(new CustomEvent("workspace", { detail: { name: workspace.name } }));
     }
-    if (job?.fields && job !== this.#job) this.#toasts.forget(job);
+    if (job?.fields && job !== this.#job) this.#meet(session);
+    if (connection === "idle") this.#hasBeenIdle = true;
     if (job?.fields || connection === "idle") this.#job = job;
     if (!job && this.#job && connection !== "idle") return this.#headline.tick(session);
     setAttribute(this.#content, "data-moving", connection === "live" && ["fetching", "stopping"].includes(job?.fields?.headline?.state));
@@ -197,6 +200,14 @@ class View {
     this.#history.look(session);
     if (job?.fields) this.#refresher.update(session);
     else for (const part of [this.#chart, this.#timeline, this.#history]) show(part.element, false);
+  }
+
+  /** A job that appears while somebody looks is news; one that was there, or that he chose to see, is not. */
+  #meet(session) {
+    const { fields } = session.job;
+    const isNews = this.#hasBeenIdle && !session.isLookingBack && !this.#met.has(fields.id);
+    this.#met.add(fields.id);
+    this.#toasts.meet(fields, isNews);
   }
 
   tick(session) {

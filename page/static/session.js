@@ -4,7 +4,7 @@ import { Api, ApiError } from "./api.js";
 import { Job } from "./model.js";
 import { Stream } from "./stream.js";
 
-const LOOK_SECONDS = 10;
+const LOOK_SECONDS = 5;
 /** While nothing runs, so often it is asked whether something new has begun. */
 const LONGEST_PAUSE_SECONDS = 30;
 

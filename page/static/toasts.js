@@ -42,11 +42,13 @@ export class Toasts {
     if (name === "snapshot") this.#changed(job.fields, data.job);
   }
 
-  /** Milestones of a job that was there when the page opened are old news. */
-  forget(job) {
+  /** A job is shown from now on. If it `isNews` its beginning, or its end, is said; its milestones so far never are. */
+  meet(fields, isNews) {
     this.#failed = [];
-    this.#saidMilestone = job?.fields?.progress?.percent ?? 0;
-    this.#saidState = job?.fields?.headline?.state ?? null;
+    this.#saidMilestone = fields.progress?.percent ?? 0;
+    this.#saidState = fields.headline?.state ?? null;
+    if (isNews && ENDED.has(fields.status)) this.#end(fields);
+    else if (isNews && fields.status === "in_progress") this.#begin(fields);
   }
 
   #changed(before, after) {
@@ -56,11 +58,15 @@ export class Toasts {
       if (ENDED.has(after.status)) return this.#end(after);
       if (after.status === "in_progress") {
         this.#saidMilestone = 0;
-        this.say(after.attempt ? "The retry has begun." : "The backfill has begun.");
+        this.#begin(after);
       }
     }
     if (failed.length) this.say(failed.length === 1 ? `${failed[0]} failed.` : `${failed[0]} and ${count(failed.length - 1, "other repository", "other repositories")} failed.`, "bad");
     this.#milestone(after);
+  }
+
+  #begin({ attempt }) {
+    this.say(attempt ? "The retry has begun." : "The backfill has begun.");
   }
 
   #end({ status, headline }) {

@@ -1,0 +1,84 @@
+"""What Chromium itself says that a page cost: script time and frames, read from its trace."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+CATEGORIES = (
+    "devtools.timeline",
+    "devtools.timeline.frame",
+    "disabled-by-default-v8.compile",
+    "blink.user_timing",
+    "v8",
+)
+"""No more than are read: every category costs the page time."""
+SCRIPT = frozenset(
+    {
+        "EvaluateScript",
+        "FunctionCall",
+        "RunMicrotasks",
+        "TimerFire",
+        "FireAnimationFrame",
+        "EventDispatch",
+        "v8.compile",
+        "v8.compileModule",
+        "v8.evaluateModule",
+        "v8.run",
+        "v8.callFunction",
+        "ParseAuthorStyleSheet",
+    }
+)
+"""Events in which scripts run, or are made ready to. What they cause at once (layout that they ask for) is in them."""
+
+Event = dict[str, Any]
+
+
+class Trace:
+    """The events of one renderer's main thread, and the frames of its compositor, between two marks."""
+
+    def __init__(self, data: bytes) -> None:
+        self._events: list[Event] = json.loads(data)["traceEvents"]
+
+    def between(self, first: str, last: str) -> "Section":
+        """What happened between two `performance.mark`s of a page."""
+        [began] = [event for event in self._events if event["name"] == first]
+        [ended] = [event for event in self._events if event["name"] == last]
+        within = [each for each in self._events if began["ts"] <= each.get("ts", 0) <= ended["ts"]]
+        return Section([each for each in within if each["pid"] == began["pid"]], began["tid"], began["ts"], ended["ts"])
+
+
+class Section:
+    """A part of a trace, of one renderer process."""
+
+    def __init__(self, events: Sequence[Event], main_thread: int, began: float, ended: float) -> None:
+        self._events = events
+        self._main = main_thread
+        self.seconds = (ended - began) / 1e6
+
+    @property
+    def script_seconds(self) -> float:
+        """Of the main thread; what runs inside of something else is counted once."""
+        spans = (
+            (event["ts"], event["ts"] + event["dur"])
+            for event in self._events
+            if event["tid"] == self._main and event["ph"] == "X" and event["name"] in SCRIPT
+        )
+        return covered(spans) / 1e6
+
+    @property
+    def frames(self) -> int:
+        """That the compositor drew."""
+        return sum(event["name"] == "DrawFrame" for event in self._events)
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames / self.seconds if self.seconds else 0
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """How much of a line these spans cover; where they overlap it counts once."""
+    total, end = 0.0, float("-inf")
+    for first, last in sorted(spans):
+        total += max(0, last - max(first, end))
+        end = max(end, last)
+    return total

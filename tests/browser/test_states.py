@@ -1,0 +1,289 @@
+"""Every state of the page as everybody can read it: no violation that axe-core finds, in both themes and on a phone."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from playwright.async_api import Browser, Route, expect
+
+from messages import Failure, Waiting
+from sandbox.postgres import Postgres
+from tests import shop
+from tests.api import world
+from tests.browser import jobs, served
+from tests.browser.conftest import Open
+from tests.browser.jobs import Part
+from tests.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
+from tests.browser.served import Served
+from tests.waiting import PATIENCE
+
+expect.set_options(timeout=PATIENCE * 1_000)
+
+UNTIL = datetime.now(UTC) + timedelta(minutes=20)
+GONE = Failure(code="gone", message="GitHub knows no repository acme/moon", action="check its name, then retry")
+DONE = {
+    "pull_requests": Part(stored=120, expected=120),
+    "issues": Part(stored=80, expected=80),
+    "discussions": Part(stored=12, expected=12),
+    "events": Part(stored=900),
+    "embeddings": Part(stored=212, expected=212),
+}
+GOING = {
+    "pull_requests": Part("in_progress", stored=61, expected=120),
+    "issues": Part("completed", stored=80, expected=80),
+    "discussions": Part("in_progress", expected=12, leg="recent"),
+    "events": Part("in_progress", stored=300),
+    "embeddings": Part("pending"),
+}
+FAILED = {
+    **DONE,
+    "issues": Part("failed", stored=31, expected=80, error=GONE),
+}
+
+
+@dataclass
+class State:
+    """What the rows are, and by what one sees that the page shows them."""
+
+    headline: str
+    status: str | None = None
+    """None: there is no job."""
+    rocket: dict[str, Part] = field(default_factory=dict)
+    moon: dict[str, Part] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    days: int | None = 365
+
+
+STATES = {
+    "no add-on": State("has not been bought", days=None),
+    "no job yet": State("No history has been fetched yet"),
+    "queued": State("Queued to fetch 1 year of history", "pending"),
+    "fetching": State("Fetching 1 year of history", "in_progress", GOING, DONE),
+    "waiting": State(
+        "Waiting for GitHub until",
+        "in_progress",
+        GOING,
+        GOING,
+        {
+            "waiting": Waiting(
+                reason="github_limit",
+                since=datetime.now(UTC),
+                until=UNTIL,
+                detail="the hourly budget is used up",
+            )
+        },
+    ),
+    "paused": State(
+        "Paused by",
+        "in_progress",
+        GOING,
+        DONE,
+        {"metadata": {"paused_at": datetime.now(UTC).isoformat(), "paused_by": "user:00000000"}},
+    ),
+    "partly failed": State("Failed for 1 of 2 repositories", "completed", DONE, FAILED),
+    "failed": State("Failed for all 2 repositories", "failed", FAILED, FAILED),
+    "completed with notes": State(
+        "3 things GitHub does not show", "completed", DONE, {**DONE, "issues": Part(stored=80, expected=80, hidden=3)}
+    ),
+    "canceled": State("Canceled", "canceled", {**DONE, "issues": Part("canceled", stored=10, expected=80)}, DONE),
+}
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    async with shop.database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def host(database: str) -> AsyncIterator[asyncpg.Connection]:
+    async with shop.emptied(database) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def site(browser: Browser, database: str) -> AsyncIterator[Served]:  # noqa: ARG001 (without one nothing is served)
+    async with served.serving(database) as site:
+        yield site
+
+
+async def tenant(host: asyncpg.Connection, state: State) -> world.Tenant:
+    """A workspace in this state."""
+    made = await world.tenant(host, "acme/rocket", "acme/moon", days=state.days)
+    if state.status:
+        repositories = {"acme/rocket": state.rocket, "acme/moon": state.moon} if state.rocket else {}
+        await jobs.write(host, made.workspace_id, state.status, repositories, **state.options)
+    return made
+
+
+async def assert_everybody_can_read_it(reader: Reader) -> None:
+    """Both themes, at a desk and on a phone. Of the rules only that on contrast looks at colors."""
+    found: list[str] = []
+    for size in (DESK, PHONE):
+        await reader.page.set_viewport_size({"width": size[0], "height": size[1]})
+        assert not await reader.scrolls_sideways(), f"the page is wider than {size[0]} pixels"
+        await reader.page.emulate_media(color_scheme="light")
+        found += [f"light, {size[0]} px: {each}" for each in await reader.violations()]
+        await reader.page.emulate_media(color_scheme="dark")
+        found += [f"dark, {size[0]} px: {each}" for each in await reader.violations("color-contrast")]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_what_a_job_is_in_can_be_read_by_everybody(
+    name: str, host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    state = STATES[name]
+    made = await tenant(host, state)
+    reader = await open_reader()
+    await reader.page.goto(site.settings(made.workspace_id, made.token("owner")))
+    await expect(reader.page.locator("[data-headline]")).to_contain_text(state.headline)
+    await assert_everybody_can_read_it(reader)
+
+
+async def test_what_is_said_while_the_first_answer_is_on_its_way_can_be_read_by_everybody(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    reader = await open_reader()
+    answer = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answer.wait()
+        await route.continue_()
+
+    await reader.page.route("**/api/**", hold)
+    await reader.page.goto(site.settings(made.workspace_id, made.token("owner")))
+    await expect(reader.page.locator("[data-headline]")).to_contain_text("Asking the server")
+    await assert_everybody_can_read_it(reader)
+    answer.set()
+    await expect(reader.page.locator("[data-headline]")).to_contain_text("Fetching 1 year")
+
+
+async def test_a_server_that_is_gone_is_said_so_that_everybody_can_read_it(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    reader = await open_reader()
+    await reader.page.goto(site.settings(made.workspace_id, made.token("owner")))
+    await expect(reader.page.locator("[data-connection=live]")).to_be_visible()
+    reader.expects(NOT_ANSWERED)
+    await site.stop()
+    try:
+        await expect(reader.page.locator("[data-outage]")).to_contain_text("The server does not answer")
+        await expect(reader.page.locator("[data-headline]")).to_contain_text("Fetching 1 year")
+        await assert_everybody_can_read_it(reader)
+    finally:
+        await site.start()
+    await expect(reader.page.locator("[data-connection=live]")).to_be_visible()
+
+
+async def test_who_has_no_token_and_who_may_see_nothing_can_read_it(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    without = await open_reader()
+    await without.page.goto(site.settings(made.workspace_id))
+    await expect(without.page.get_by_role("textbox", name="Access token")).to_be_visible()
+    await assert_everybody_can_read_it(without)
+    stranger = await open_reader()
+    stranger.expects(NOT_ANSWERED)
+    await stranger.page.goto(site.settings(made.workspace_id, made.token("stranger")))
+    await expect(stranger.page.locator("[data-no-access]")).to_be_visible()
+    await assert_everybody_can_read_it(stranger)
+
+
+async def test_what_an_action_will_do_and_a_repositorys_details_can_be_read_by_everybody(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["partly failed"])
+    reader = await open_reader()
+    page = reader.page
+    await page.goto(site.settings(made.workspace_id, made.token("owner")))
+    await page.get_by_role("button", name="acme/moon", exact=True).click()
+    await expect(page.locator("[data-details]")).to_contain_text("GitHub knows no repository acme/moon")
+    await assert_everybody_can_read_it(reader)
+    await page.get_by_role("button", name="Retry issues of acme/moon").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await assert_everybody_can_read_it(reader)
+
+
+async def test_times_are_those_of_the_readers_zone_and_locale(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["waiting"])
+    texts = {}
+    for locale, zone in (("en-US", "America/New_York"), ("de-DE", "Asia/Kolkata")):
+        page = (await open_reader(locale=locale, zone=zone)).page
+        await page.goto(site.settings(made.workspace_id, made.token("viewer")))
+        await expect(page.locator("[data-headline]")).to_contain_text("Waiting for GitHub until")
+        shown = page.locator("[data-headline] time")
+        texts[locale] = await shown.inner_text()
+        assert datetime.fromisoformat(await shown.get_attribute("datetime") or "") == UNTIL
+        wanted = await page.evaluate(
+            "([at, locale, timeZone]) => new Date(at).toLocaleTimeString(locale, { timeStyle: 'short', timeZone })",
+            [UNTIL.isoformat(), locale, zone],
+        )
+        assert wanted in texts[locale]
+    assert re.search("[AP]M", texts["en-US"])
+    assert not re.search("[AP]M", texts["de-DE"])
+
+
+async def test_failures_come_first_and_repositories_are_found_and_filtered(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await world.tenant(host, *(f"acme/r{number}" for number in range(30)))
+    parts = {f"acme/r{number}": FAILED if number == 17 else DONE for number in range(30)}
+    await jobs.write(host, made.workspace_id, "completed", parts)
+    page = (await open_reader()).page
+    await page.goto(site.settings(made.workspace_id, made.token("owner")))
+    rows = page.locator("tr[data-repository]:visible")
+    await expect(rows).to_have_count(30)
+    await expect(rows.first).to_have_attribute("data-repository", "acme/r17")
+    await page.get_by_role("searchbox").fill("R2")
+    await expect(rows).to_have_count(11)
+    await page.get_by_role("searchbox").fill("")
+    await page.get_by_label("Show", exact=True).select_option(label="Failed (1)")
+    await expect(rows).to_have_count(1)
+    await page.get_by_label("Show", exact=True).select_option(label="All")
+    await page.get_by_label("Sort").select_option(label="Name")
+    await expect(rows.first).to_have_attribute("data-repository", "acme/r0")
+
+
+async def test_a_change_in_postgres_is_shown_without_a_reload(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    page = (await open_reader()).page
+    await page.goto(site.settings(made.workspace_id, made.token("viewer")))
+    row = page.locator("[data-repository='acme/rocket'] [data-type=pull_requests]")
+    await expect(row).to_contain_text(re.compile(r"61\s*of 120"))
+    await host.execute(
+        """
+        update backfill_sweeps set counts = '{"pull_requests": 77}' where data_type = 'pull_requests' and repository_id
+        = (select id from repositories where full_name = 'acme/rocket')
+        """
+    )
+    await expect(row).to_contain_text(re.compile(r"77\s*of 120"))
+
+
+async def test_what_others_wrote_is_text_and_never_markup(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    markup = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>"
+    made = await tenant(host, STATES["failed"])
+    await host.execute("update workspaces set name = $1", markup)
+    await host.execute(
+        "update backfill_sweeps set error = error || jsonb_build_object('message', $1::text) where error is not null",
+        markup,
+    )
+    page = (await open_reader()).page
+    await page.goto(site.settings(made.workspace_id, made.token("owner")))
+    await expect(page.locator("[data-problem]").first).to_contain_text(markup)
+    assert await page.locator("data-retention b").count() == 0
+    assert "owned" not in (await page.title()).partition("·")[0]
