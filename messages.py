@@ -157,8 +157,16 @@ class Resume(Message):
     attempt: int | None = None
 
 
+class CancelRepository(Message):
+    """Update `cancel_repository`: stop this repository of the job; the others go on."""
+
+    job_id: str
+    repository: Annotated[str, Field(max_length=200)]
+    """`owner/name`."""
+
+
 class JobStanding(Message):
-    """How a job stands in Postgres, as far as its workflow obeys it. Answer of `carry_out_signal`."""
+    """How a job stands in Postgres, as far as its workflow obeys it. Answer of `carry_out_signal` and of updates."""
 
     job_id: str
     status: JobStatus
@@ -166,6 +174,8 @@ class JobStanding(Message):
     cancel_requested: bool = False
     paused_at: datetime | None = None
     paused_by: Text = ""
+    stopping: list[str] = []
+    """Repositories, by our ids, that somebody canceled alone in this attempt."""
 
     @property
     def ended(self) -> bool:
@@ -176,6 +186,9 @@ class JobStanding(Message):
         return self.paused_at is not None and not self.ended and not self.cancel_requested
 
 
+SignalAction = Literal["retry", "cancel", "pause", "resume", "cancel_repository"]
+
+
 class SignalRequest(Message):
     """Input of `carry_out_signal`: what is asked of a job of this workspace, unless its row says so already.
 
@@ -184,9 +197,13 @@ class SignalRequest(Message):
 
     workspace_id: str
     job_id: str
-    action: Literal["retry", "cancel", "pause", "resume"] | None = None
+    action: SignalAction | None = None
     repository_ids: list[str] = []
     data_types: list[DataType] = []
+    repository: str = ""
+    """With `cancel_repository`: its full name."""
+    refuses: bool = False
+    """What cannot be carried out is refused with words, as an update has it; a signal has nobody to tell."""
 
 
 class WorkspaceBackfill(Message):
@@ -294,6 +311,14 @@ class JobPlan(Message):
         )
 
 
+class RunningRepository(Message):
+    """A repository whose workflow runs, as the workspace's workflow shows it."""
+
+    full_name: str
+    leg: Leg
+    since: datetime
+
+
 class FailedRepository(Message):
     """A repository that failed, as the workspace's workflow shows it."""
 
@@ -315,12 +340,37 @@ class JobPlace(Message):
     """Those whose recent leg is over, in the order in which they were."""
     completed: int = 0
     failed: int = 0
+    canceled: int = 0
     latest_failed: Annotated[list[FailedRepository], Field(max_length=100)] = []
     """Those of the failed ones that are shown."""
+    stopping: list[str] = []
+    """Repositories that somebody canceled alone and that are not begun any more."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
         """The same place of a job that was planned anew."""
         return self.model_copy(update={"plan": plan})
+
+
+class JobProgress(Message):
+    """Answer of query `progress` of a workspace's workflow: the job that runs, and what is behind it.
+
+    `GET /api/backfills/{job_id}` has more, from Postgres: rows by type, what is waited for, time left.
+    """
+
+    job_id: str | None = None
+    """None: no job runs."""
+    attempt: int = 0
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    between_legs: int = 0
+    """Their recent leg is over, and they wait for their historical one."""
+    waiting_for_other_jobs: int = 0
+    running: list[RunningRepository] = []
+    latest_failed: list[FailedRepository] = []
+    paused_jobs: list[str] = []
+    jobs_behind: int = 0
 
 
 class RepositoryRef(Message):

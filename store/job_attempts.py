@@ -15,7 +15,7 @@ PENDING_AGAIN = """
 """
 """A job (`job`) that has ended becomes pending as its next attempt."""
 
-OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,addon_ended_at,first_run_id,paused_seconds}"
+OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,stopping,addon_ended_at,first_run_id,paused_seconds}"
 """What a job's metadata holds of one attempt only."""
 
 # What a job's metadata holds until it ends. One that was paused has a workflow that holds it, which must hear of it.

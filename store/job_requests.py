@@ -32,7 +32,7 @@ class Actor(NamedTuple):
 
     who: str
     """`user:<auth user id>`, `service` or `operator:<login>`; a signal sent in Temporal is of nobody known."""
-    source: Literal["api", "cli", "signal", "host"]
+    source: Literal["api", "cli", "signal", "update", "host"]
     """`host`: the host application's old routes."""
     address: str | None = None
     """Of the client that asks over HTTP."""
@@ -307,6 +307,35 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
             """,
             job.id,
         )
+    return await read(connection, job.id)
+
+
+async def ask_to_stop_repository(connection: Connection, job_id: str, repository: str, *, actor: Actor) -> JobSummary:
+    """Marks one repository of a job (by full name) as to be stopped: the job's workflow stops it at the boundary of a
+    page, and the others go on. Answers the job as it is now.
+
+    Raises `BadInput` if it is unknown, `Conflict` if it or the job has ended, or the job has not begun.
+    """
+    job = await _open(connection, job_id)
+    [selected] = _select(job, [repository])
+    if job.status == "pending":
+        raise Conflict("JOB", f"{job.id} has not begun; cancel it, or wait for its turn")
+    if selected.status == "canceled":
+        return job
+    if selected.status in _OVER | DONE:
+        raise Conflict("--repo", f"{selected.full_name} is {selected.status} already")
+    # In the job's row: a progress row is locked by its pages, which lock it before the job's.
+    marked = await connection.execute(
+        """
+        update workspace_backfill_jobs set updated_at = now(), metadata = metadata
+            || jsonb_build_object('stopping', coalesce(metadata -> 'stopping', '[]') || to_jsonb($2::text))
+        where id = $1 and not coalesce(metadata -> 'stopping', '[]') ? $2
+        """,
+        job.id,
+        selected.repository_id,
+    )
+    if marked == "UPDATE 1":
+        await _audit(connection, job.id, "cancel", actor, repositories=[selected.full_name])
     return await read(connection, job.id)
 
 

@@ -1,4 +1,4 @@
-"""Requests that somebody sends to a workspace's workflow as signals, in Temporal's Web UI or by its command line."""
+"""Requests that somebody sends to a workspace's workflow as signals or updates, by Temporal's Web UI or command."""
 
 import structlog
 
@@ -11,6 +11,7 @@ from store.job_views import uuid_of
 
 ACTOR = Actor("operator:temporal", "signal")
 """Temporal does not say who sent a signal."""
+UPDATER = Actor("operator:temporal", "update")
 
 log = structlog.get_logger(__name__)
 
@@ -18,31 +19,39 @@ log = structlog.get_logger(__name__)
 async def carry_out(connection: Connection, request: SignalRequest) -> JobStanding | None:
     """Writes the request into the job's row, as the API and the command line do. Answers how the job stands then.
 
-    None if the workspace has no such job. A request that cannot be carried out is logged and changes nothing.
+    None if the workspace has no such job. A request that cannot be carried out changes nothing: it is logged, or raised
+    as `BadInput` if it `refuses`.
     """
     if await _standing(connection, request) is None:
+        if request.refuses:
+            raise BadInput("job_id", f"the workspace has no job {request.job_id}")
         log.warning("signal for a job that the workspace does not have", job=request.job_id)
         return None
     try:
         await _ask(connection, request)
     except BadInput as refused:
+        if request.refuses:
+            raise
         log.warning("signal refused", job=request.job_id, action=request.action, why=refused.message)
     return await _standing(connection, request)
 
 
 async def _ask(connection: Connection, request: SignalRequest) -> None:
+    actor = UPDATER if request.refuses else ACTOR
     match request.action:
         case "retry":
             names = await _names(connection, request)
             await job_requests.ask_again(
-                connection, request.job_id, actor=ACTOR, repositories=names, data_types=request.data_types
+                connection, request.job_id, actor=actor, repositories=names, data_types=request.data_types
             )
         case "cancel":
-            await job_requests.ask_to_stop(connection, request.job_id, actor=ACTOR)
+            await job_requests.ask_to_stop(connection, request.job_id, actor=actor)
         case "pause":
-            await job_requests.pause(connection, request.job_id, actor=ACTOR)
+            await job_requests.pause(connection, request.job_id, actor=actor)
         case "resume":
-            await job_requests.resume(connection, request.job_id, actor=ACTOR)
+            await job_requests.resume(connection, request.job_id, actor=actor)
+        case "cancel_repository":
+            await job_requests.ask_to_stop_repository(connection, request.job_id, request.repository, actor=actor)
         case None:
             pass
 
@@ -61,7 +70,8 @@ async def _standing(connection: Connection, request: SignalRequest) -> JobStandi
     row = await connection.fetchrow(
         """
         select id::text as job_id, status, attempt, (metadata ->> 'paused_at')::timestamptz as paused_at,
-               coalesce(metadata ->> 'paused_by', '') as paused_by, metadata ? 'cancel_requested_at' as cancel_requested
+               coalesce(metadata ->> 'paused_by', '') as paused_by,
+               metadata ? 'cancel_requested_at' as cancel_requested, coalesce(metadata -> 'stopping', '[]') as stopping
         from workspace_backfill_jobs where id = $1 and workspace_id = $2
         """,
         uuid_of(request.job_id),

@@ -279,6 +279,15 @@ where s.backfill_job_id = $1 and s.repository_id = $2 and s.data_type = $3 and s
   and p.backfill_job_id = $1 and p.repository_id = $2 and (p.attempt, p.transition) < ($4, $5)
 """
 
+# A repository that was canceled alone: its cursors stay for a retry.
+_CANCEL = """
+update backfill_sweeps s set
+  status = 'canceled', completed_at = now(), lease_token = lease_token + 1, lease_owner = null
+from workspace_backfill_progress p
+where s.backfill_job_id = $1 and s.repository_id = $2 and s.status in ('pending', 'in_progress')
+  and p.backfill_job_id = $1 and p.repository_id = $2 and (p.attempt, p.transition) < ($3, $4)
+"""
+
 # What of a repository was fetched before it failed counts too.
 _COUNTS = """
 update workspace_backfill_jobs j set
@@ -340,6 +349,8 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
                 change.sequence,
                 reason.model_dump(mode="json"),
             )
+    if outcome.status == "canceled":
+        await connection.execute(_CANCEL, change.job_id, repository_id, change.attempt, change.sequence)
     waits = outcome.status in ("pending", "in_progress")
     written = await connection.execute(
         _RECORD,

@@ -2,24 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from messages import FailedRepository, JobOutcome, JobPlan, JobStanding, Leg, RepositoryOutcome
+    from messages import FailedRepository, JobOutcome, JobPlan, JobStanding, RepositoryOutcome, RunningRepository
 
 MOST_ROWS = 20
 """Failed repositories, and running ones, that have a row of their own."""
-
-
-@dataclass(frozen=True)
-class RunningRepository:
-    """A repository whose workflow runs."""
-
-    full_name: str
-    leg: Leg
-    since: datetime
 
 
 @dataclass(frozen=True)
@@ -29,6 +19,7 @@ class JobCounts:
     total: int
     completed: int
     failed: int
+    canceled: int
     historical: int
     """Their recent leg is over, and they wait for their historical one."""
     waiting: int
@@ -59,10 +50,12 @@ def of_running_job(
     jobs_behind: int,
 ) -> str:
     """A job on its way: what fails and what runs first, then how many there are of the rest."""
-    pending = counts.total - counts.completed - counts.failed - len(running) - counts.historical - counts.waiting
+    ended = counts.completed + counts.failed + counts.canceled
+    pending = counts.total - ended - len(running) - counts.historical - counts.waiting
     numbers = {
         "complete": counts.completed,
         "failed": counts.failed,
+        "canceled": counts.canceled,
         "running": len(running),
         "wait for their historical leg": counts.historical,
         "wait for other jobs": counts.waiting,

@@ -72,7 +72,9 @@ class RepositoryLine:
                 return leg, self._page[leg].pop(0)
         return None
 
-    def place(self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository]) -> JobPlace:
+    def place(
+        self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
+    ) -> JobPlace:
         """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
         ids = {
             leg: [
@@ -90,7 +92,9 @@ class RepositoryLine:
             historical=ids["historical"],
             completed=ended["completed"],
             failed=ended["failed"],
+            canceled=ended["canceled"],
             latest_failed=latest_failed,
+            stopping=stopping,
         )
 
     async def _repositories(

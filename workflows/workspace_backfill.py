@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     ChildWorkflowError,
     FailureError,
     WorkflowAlreadyStartedError,
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         WORKSPACE_BACKFILL,
         BeginJob,
         Cancel,
+        CancelRepository,
         FailedRepository,
         Failure,
         FinishJob,
@@ -29,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         JobOutcome,
         JobPlace,
         JobPlan,
+        JobProgress,
         JobStanding,
         Leg,
         Pause,
@@ -39,13 +42,15 @@ with workflow.unsafe.imports_passed_through():
         Resume,
         Retry,
         Run,
+        RunningRepository,
+        SignalAction,
         SignalRequest,
         TypeOutcome,
         WaitingRepositories,
         WorkspaceBackfill,
         repository_workflow_id,
     )
-    from workflows import job_details, order, retries
+    from workflows import job_details, order, requests, retries
     from workflows.repository_backfill import GIVES_WAY, RepositoryBackfillWorkflow, failure_of
     from workflows.repository_line import RepositoryLine
 
@@ -93,7 +98,11 @@ class WorkspaceBackfillWorkflow:
         """Those that run and were not asked to give way."""
         self._legs: dict[str, Leg] = {}
         """Of those that run."""
-        self._shown: dict[str, job_details.RunningRepository] = {}
+        self._line: RepositoryLine | None = None
+        """Of the job that runs."""
+        self._stopping: set[str] = set()
+        """Its repositories that somebody canceled alone."""
+        self._shown: dict[str, RunningRepository] = {}
         """Those that run, as people are shown them."""
         self._latest_failed: list[FailedRepository] = []
         self._draining = False
@@ -103,7 +112,7 @@ class WorkspaceBackfillWorkflow:
         """Historical legs that were asked to give way to a recent one that waited for another job."""
         self._told = ""
         """The search attribute of the job's status."""
-        self._ended = {"completed": 0, "failed": 0}
+        self._ended = {"completed": 0, "failed": 0, "canceled": 0}
 
     @workflow.run
     async def run(self, backfill: WorkspaceBackfill) -> None:
@@ -197,47 +206,133 @@ class WorkspaceBackfillWorkflow:
         """Go on with this paused job, behind those that wait."""
         await self._obey("resume", resume)
 
+    @workflow.query
+    def progress(self) -> JobProgress:
+        """How far the job that runs is, and what is behind it."""
+        if self._plan is None:
+            return JobProgress(paused_jobs=sorted(self._paused), jobs_behind=len(self._inbox))
+        return JobProgress(
+            job_id=self._plan.job_id,
+            attempt=self._plan.attempt,
+            total=self._plan.total_repositories,
+            completed=self._ended["completed"],
+            failed=self._ended["failed"],
+            canceled=self._ended["canceled"],
+            between_legs=self._line.historical if self._line else 0,
+            waiting_for_other_jobs=len(self._line.waiting) if self._line else 0,
+            running=list(self._shown.values()),
+            latest_failed=self._latest_failed,
+            paused_jobs=sorted(self._paused),
+            jobs_behind=len(self._inbox),
+        )
+
+    # Updates do what signals of the same name do, and answer: how the job stands, or why it cannot be done.
+
+    @workflow.update(name="retry")
+    async def update_retry(self, retry: Retry) -> JobStanding:
+        """Do again what failed or was canceled of a job."""
+        async with self._row:
+            standing = await self._asked("retry", retry)
+        if standing.status == "pending" and retry.of_attempt(standing.attempt) not in self._inbox:
+            self._inbox.append(retry.of_attempt(standing.attempt))
+        return standing
+
+    @workflow.update(name="cancel")
+    async def update_cancel(self, cancel: Cancel) -> JobStanding:
+        """Stop this job, whether it runs, waits or is paused."""
+        return await self._asked_and_obeyed("cancel", cancel)
+
+    @workflow.update(name="pause")
+    async def update_pause(self, pause: Pause) -> JobStanding:
+        """Stop this job at the boundary of a page until it is resumed."""
+        return await self._asked_and_obeyed("pause", pause)
+
+    @workflow.update(name="resume")
+    async def update_resume(self, resume: Resume) -> JobStanding:
+        """Go on with this paused job, behind those that wait."""
+        return await self._asked_and_obeyed("resume", resume)
+
+    @workflow.update
+    async def cancel_repository(self, cancel: CancelRepository) -> JobStanding:
+        """Stop this repository of a job at the boundary of a page; the others go on."""
+        return await self._asked_and_obeyed("cancel_repository", cancel)
+
+    @update_retry.validator
+    def _check_retry(self, retry: Retry) -> None:
+        requests.check(retry)
+
+    @update_cancel.validator
+    def _check_cancel(self, cancel: Cancel) -> None:
+        requests.check(cancel)
+
+    @update_pause.validator
+    def _check_pause(self, pause: Pause) -> None:
+        requests.check(pause)
+
+    @update_resume.validator
+    def _check_resume(self, resume: Resume) -> None:
+        requests.check(resume)
+
+    @cancel_repository.validator
+    def _check_cancel_repository(self, cancel: CancelRepository) -> None:
+        requests.check(cancel)
+
+    async def _asked_and_obeyed(self, action: SignalAction, update: requests.Update) -> JobStanding:
+        async with self._row:
+            standing = await self._asked(action, update)
+            await self._obey_row(standing)
+        return standing
+
+    async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
+        """How the job stands, once its row says what an update asks for. Raises what the row refuses, in words."""
+        try:
+            standing = await self._write(requests.of_update(self._workspace_id, action, update))
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            raise ApplicationError(failure_of(error).message, type="refused", non_retryable=True) from None
+        assert standing is not None, "a request that refuses raises where there is no job"
+        return standing
+
     async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
         """The job's row is the truth: a signal is only the reason to look at it."""
         async with self._row:
             standing = await self._carry_out(action, signal)
-            if standing is None:
-                return
-            if self._plan is not None and self._plan.job_id == standing.job_id:
-                if standing.attempt == self._plan.attempt and not standing.ended:
-                    self._pausing = standing if standing.is_paused else None
-                    if standing.cancel_requested:
-                        self._canceled.add(standing.job_id)
-                return
-            # What waits in the inbox reads its row when it begins.
-            if self._paused.pop(standing.job_id, None) is None:
-                return
-            if standing.is_paused:
-                self._paused[standing.job_id] = standing
-            elif not standing.ended and not standing.cancel_requested:
-                self._inbox.append(Run(job_id=standing.job_id))
-            else:
-                outcome = await self._end_job(standing.job_id, standing.attempt, canceled=True)
-                if self._plan is None and not self._paused:
-                    self._show_end(outcome)
+            if standing is not None:
+                await self._obey_row(standing)
 
-    async def _carry_out(
-        self, action: Literal["retry", "cancel", "pause", "resume"], signal: Retry | Cancel | Pause | Resume
-    ) -> JobStanding | None:
+    async def _obey_row(self, standing: JobStanding) -> None:
+        """Does what the row of a job says. The caller holds `self._row`."""
+        if self._plan is not None and self._plan.job_id == standing.job_id:
+            if standing.attempt == self._plan.attempt and not standing.ended:
+                self._pausing = standing if standing.is_paused else None
+                self._stopping = set(standing.stopping)
+                if standing.cancel_requested:
+                    self._canceled.add(standing.job_id)
+            return
+        # What waits in the inbox reads its row when it begins.
+        if self._paused.pop(standing.job_id, None) is None:
+            return
+        if standing.is_paused:
+            self._paused[standing.job_id] = standing
+        elif not standing.ended and not standing.cancel_requested:
+            self._inbox.append(Run(job_id=standing.job_id))
+        else:
+            outcome = await self._end_job(standing.job_id, standing.attempt, canceled=True)
+            if self._plan is None and not self._paused:
+                self._show_end(outcome)
+
+    async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
         """How the job stands, once its row says what a signal asks for; None: the job is none of this workspace."""
-        asked = signal if isinstance(signal, Retry) else Retry(job_id=signal.job_id)
+        return await self._write(requests.of_signal(self._workspace_id, action, signal))
+
+    async def _write(self, request: SignalRequest) -> JobStanding | None:
         return await workflow.execute_activity_method(
             JobActivities.carry_out_signal,
-            SignalRequest(
-                workspace_id=self._workspace_id,
-                job_id=signal.job_id,
-                action=action if signal.attempt is None else None,
-                repository_ids=asked.repository_ids,
-                data_types=asked.data_types,
-            ),
+            request,
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
-            summary=f"{action} {signal.job_id}",
+            summary=f"{request.action or 'look at'} {request.repository or request.job_id}",
         )
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
@@ -279,7 +374,8 @@ class WorkspaceBackfillWorkflow:
         """
         self._plan = plan = place.plan
         self._search_attributes = plan.search_attributes
-        self._ended = {"completed": place.completed, "failed": place.failed}
+        self._ended = {"completed": place.completed, "failed": place.failed, "canceled": place.canceled}
+        self._stopping = set(place.stopping)
         self._latest_failed = list(place.latest_failed)
         self._upsert("in_progress")
         try:
@@ -307,7 +403,7 @@ class WorkspaceBackfillWorkflow:
 
     async def _fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
-        line = RepositoryLine(place.plan.job_id, place)
+        line = self._line = RepositoryLine(place.plan.job_id, place)
         looking = asyncio.create_task(self._look_after_waiting(line))
         try:
             return await self._run_children(place.plan, line, looking)
@@ -324,16 +420,22 @@ class WorkspaceBackfillWorkflow:
                 if following is None:
                     break
                 leg, repository = following
+                if repository.repository_id in self._stopping:
+                    await self._record_canceled(plan, repository)
+                    self._ended["canceled"] += 1
+                    continue
                 begun += 1
                 self._legs[repository.repository_id] = leg
-                shown = job_details.RunningRepository(repository.full_name, leg, workflow.now())
+                shown = RunningRepository(full_name=repository.full_name, leg=leg, since=workflow.now())
                 self._shown[repository.repository_id] = shown
                 self._running[repository.repository_id] = asyncio.create_task(self._child(plan, repository, leg))
             self._show(line)
             self._tell(line)
             self._was_pausing = self._pausing is not None
             if not self._running and (self._draining or self._was_pausing or not line.waiting):
-                return line.place(plan, self._ended, self._latest_failed) if line else None
+                stopping = sorted(self._stopping)
+                return line.place(plan, self._ended, self._latest_failed, stopping) if line else None
+            self._stop_canceled(line)
             self._gives_way = self._was_pausing or (self._draining and workflow.patched(GIVES_WAY))
             if self._gives_way:
                 await self._ask_to_give_way(list(self._children))
@@ -345,6 +447,7 @@ class WorkspaceBackfillWorkflow:
                     or (self._gives_way and bool(self._children))
                     or (self._pausing is not None) != self._was_pausing
                     or line.was_looked_at
+                    or self._is_to_stop(line)
                     or bool(self._in_the_way(line))
                     or looking.done()
                 )
@@ -359,7 +462,8 @@ class WorkspaceBackfillWorkflow:
                 self._shown.pop(repository_id)
                 self._making_room.discard(repository_id)
                 if outcome.next_leg is None:
-                    self._ended["failed" if outcome.status == "failed" else "completed"] += 1
+                    ended = outcome.status if outcome.status in ("failed", "canceled") else "completed"
+                    self._ended[ended] += 1
                     if outcome.status == "failed":
                         self._latest_failed.append(job_details.failed(outcome))
                         del self._latest_failed[: -job_details.MOST_ROWS]
@@ -413,6 +517,17 @@ class WorkspaceBackfillWorkflow:
             info.get_current_history_length() > LONG and workflow.patched(GIVES_WAY)
         )
 
+    def _is_to_stop(self, line: RepositoryLine) -> bool:
+        """Whether a repository that was canceled alone runs, or waits for another job."""
+        return any(each in self._stopping for each in (*self._children, *line.waiting))
+
+    def _stop_canceled(self, line: RepositoryLine) -> None:
+        """Repositories that were canceled alone stop at their pages; those that wait come next in line, to end."""
+        for repository_id in self._stopping & self._children.keys():
+            self._children.pop(repository_id)
+            self._running[repository_id].cancel()
+        line.go_on([each for each in line.waiting if each in self._stopping])
+
     async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
         """One that has ended in this moment does not hear it, and need not."""
         children = [self._children.pop(each) for each in repository_ids]
@@ -427,6 +542,8 @@ class WorkspaceBackfillWorkflow:
         except FailureError as error:
             if plan.job_id in self._canceled or not isinstance(error, ChildWorkflowError | WorkflowAlreadyStartedError):
                 raise
+            if repository.repository_id in self._stopping and is_cancelled_exception(error):
+                return await self._record_canceled(plan, repository)
             # It was terminated, or canceled alone, or has a bug: it could not say so itself. Or an earlier attempt's
             # has not ended yet.
             return await self._record_lost(plan, repository, error)
@@ -514,6 +631,18 @@ class WorkspaceBackfillWorkflow:
         )
         return outcome
 
+    async def _record_canceled(self, plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
+        """Of a repository that somebody canceled alone, once it has stopped."""
+        outcome = RepositoryOutcome(repository=repository, status="canceled")
+        await workflow.execute_activity_method(
+            JobActivities.record_repository,
+            RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),
+            start_to_close_timeout=retries.MIRROR_TIMEOUT,
+            retry_policy=retries.MIRROR,
+            summary=f"{repository.full_name}: canceled",
+        )
+        return outcome
+
     async def _stop_children(self) -> None:
         """Cancels all children and waits until they have stopped."""
         for task in self._running.values():
@@ -562,6 +691,7 @@ class WorkspaceBackfillWorkflow:
             total=self._plan.total_repositories,
             completed=self._ended["completed"],
             failed=self._ended["failed"],
+            canceled=self._ended["canceled"],
             historical=line.historical,
             waiting=len(line.waiting),
         )

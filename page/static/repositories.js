@@ -1,5 +1,6 @@
 // Repositories and their data types: failures first, with what to do; searched, filtered and sorted in the browser.
-// Rows are updated in place, one by one, as the stream sends them. The browser skips those out of sight (content-visibility).
+// Rows are updated in place, one by one, as the stream sends them. They stand in groups, and the browser skips the groups
+// that are out of sight (content-visibility): to watch each of a thousand rows would cost more than it saves.
 
 import { retry } from "./actions.js";
 import { el, setAttribute, setText, show } from "./dom.js";
@@ -10,6 +11,7 @@ import { RepositoryDetails, waitInWords } from "./details.js";
 
 const ORDER_NAMES = { attention: "Attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
 
+const GROUP = 20;
 const MANY = 25;
 /** More rows than that scroll in a frame of their own: what follows the table stays near. */
 
@@ -24,7 +26,8 @@ export class Repositories {
   #order = el("select", { id: "repository-order" }, ...Object.entries(ORDER_NAMES).map(([value, name]) => el("option", { value }, name)));
   #found = el("p", { class: "hint", role: "status", "data-found": true });
   #head = el("tr", { role: "row" });
-  #body = el("tbody", { role: "rowgroup" });
+  #table = el("table", { role: "table", "aria-labelledby": "repositories-title" }, el("thead", { role: "rowgroup" }, this.#head));
+  #groups = [];
   element = el(
     "section",
     { class: "card", "aria-labelledby": "repositories-title" },
@@ -40,7 +43,7 @@ export class Repositories {
     el(
       "div",
       { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of repositories" },
-      el("table", { role: "table", "aria-labelledby": "repositories-title" }, el("thead", { role: "rowgroup" }, this.#head), this.#body),
+      this.#table,
     ),
   );
 
@@ -68,7 +71,7 @@ export class Repositories {
     this.#job = job;
     this.#types = job.fields.data_types.join();
     this.#rows.clear();
-    this.#body.replaceChildren();
+    for (const group of this.#groups.splice(0)) group.remove();
     job.changes();
     for (const [id, repository] of job.repositories) this.#put(id, repository);
     const headings = ["Repository", "Status", ...job.fields.data_types.map(typeName)];
@@ -90,7 +93,7 @@ export class Repositories {
   #rowTemplate() {
     if (this.#template?.types === this.#types) return this.#template.row;
     const cells = this.#job.fields.data_types.map((type) =>
-      el("td", { role: "cell", "data-type": type }, statusIcon("pending"), el("span", { class: "name" }, typeName(type)), el("span", { class: "amount" }), el("small", {})),
+      el("td", { role: "cell", "data-type": type, "data-name": typeName(type) }, statusIcon("pending"), el("span", { class: "amount" }), el("small", {})),
     );
     const row = el(
       "tr",
@@ -112,24 +115,40 @@ export class Repositories {
     this.#offer(states);
     const wanted = this.#search.value.trim().toLowerCase();
     const filter = this.#filter.value;
-    const rows = [...this.#rows.values()].sort((one, other) => ORDERS[this.#order.value](one.repository, other.repository));
+    const isShown = ({ repository_id: id, full_name: name }) => name.toLowerCase().includes(wanted) && (!filter || states.get(id) === filter);
+    const order = ORDERS[this.#order.value];
+    const rows = [...this.#rows.values()].filter((row) => isShown(row.repository));
+    rows.sort((one, other) => order(one.repository, other.repository));
     const root = this.element.getRootNode();
-    const focused = this.#body.contains(root.activeElement) ? root.activeElement : null;
-    let place = this.#body.firstElementChild;
-    let shown = 0;
-    for (const row of rows) {
-      const { repository_id: id, full_name: name } = row.repository;
-      const isShown = name.toLowerCase().includes(wanted) && (!filter || states.get(id) === filter);
-      if (isShown) shown += 1;
-      show(row.element, isShown);
-      if (row.element === place) place = place.nextElementSibling;
-      else this.#body.insertBefore(row.element, place);
-    }
+    const focused = this.#table.contains(root.activeElement) ? root.activeElement : null;
+    this.#place(rows);
     // An element that is moved loses the focus.
-    if (focused && root.activeElement !== focused) focused.focus({ preventScroll: true });
-    const all = count(rows.length, "repository", "repositories");
-    setAttribute(this.element, "data-many", rows.length > MANY);
-    setText(this.#found, shown === rows.length ? all : `${number(shown)} of ${all}`);
+    if (focused?.isConnected && root.activeElement !== focused) focused.focus({ preventScroll: true });
+    const all = count(this.#rows.size, "repository", "repositories");
+    setAttribute(this.element, "data-many", this.#rows.size > MANY);
+    setText(this.#found, rows.length === this.#rows.size ? all : `${number(rows.length)} of ${all}`);
+  }
+
+  #place(rows) {
+    const needed = Math.ceil(rows.length / GROUP);
+    while (this.#groups.length < needed) {
+      const group = el("tbody", { role: "rowgroup" });
+      this.#groups.push(group);
+      this.#table.append(group);
+    }
+    for (const [index, group] of this.#groups.entries()) {
+      let place = group.firstElementChild;
+      for (const { element } of rows.slice(index * GROUP, (index + 1) * GROUP)) {
+        if (element === place) place = place.nextElementSibling;
+        else group.insertBefore(element, place);
+      }
+      while (place) {
+        const next = place.nextElementSibling;
+        place.remove();
+        place = next;
+      }
+    }
+    for (const group of this.#groups.splice(needed)) group.remove();
   }
 
   /** The filter offers the states that there are, with their numbers. */
@@ -186,7 +205,7 @@ class Row {
 
   #updateCell(cell, type) {
     if (!cell) return;
-    const [icon, , stored, of] = cell.children;
+    const [icon, stored, of] = cell.children;
     setStatusIcon(icon, type.status === "completed" && type.unshown?.things ? "notes" : type.status);
     if (type.status === "in_progress") icon.style.setProperty("--share", shareOfType(type));
     setText(stored, storedInWords(type));

@@ -1,12 +1,14 @@
 """What `temporal` commands do to a backfill: each line of the tables in docs/operating.md, against the real server."""
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
 from messages import repository_workflow_id, workspace_workflow_id
 from sandbox.github.faults import Held
@@ -21,6 +23,7 @@ from tests.backfill.test_control import (
     command,
     hold,
     in_the_middle,
+    is_now,
     progress,
     repositories,
     statuses,
@@ -36,7 +39,8 @@ def normalised(text: str, names: Mapping[str, str] = MappingProxyType({})) -> st
     """Without what differs from run to run, in single spaces."""
     for ours, theirs in names.items():
         text = text.replace(ours, theirs)
-    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "RUN", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "ID", text)
     text = re.sub(r"\d+ \w+ ago|\bnow\b", "now", re.sub(r"event ID \d+", "event ID N", text))
     return " ".join(text.split())
 
@@ -171,3 +175,50 @@ async def test_what_is_canceled_or_terminated_has_ended_in_postgres_and_a_retry_
     await command(backfill, "retry", operator.job_id)
     await backfill.completed(operator.job_id)
     await check(backfill.dsn, repository)
+
+
+# --- Signals, updates, batches ----------------------------------------------------------------------------------------
+
+
+async def test_people_pause_resume_and_cancel_in_temporal_as_with_our_own_commands(
+    serve: Callable[..., StandIn], backfill: Backfill, operator: Operator
+) -> None:
+    repository, github, held = await running(serve, backfill, operator)
+    workflow_id = workspace_workflow_id(operator.workspace_id)
+    job = json.dumps({"job_id": operator.job_id})
+    update = ("workflow", "update", "execute", "--workflow-id", workflow_id)
+    await operator.run("workflow", "query", "--workflow-id", workflow_id, "--type", "progress")
+    await operator.run(*update, "--name", "pause", "--input", '{"job_id": "rocket"}', exit_code=1)
+    of_workspace = f'WorkspaceId = "{operator.workspace_id}" AND WorkflowType = "WorkspaceBackfillWorkflow"'
+    batch = ("workflow", "signal", "--query", of_workspace, "--name", "pause", "--input", job, "--yes")
+    started = re.search(r"job ID: (\S+)", await operator.run(*batch, "--reason", "GitHub is slow"))
+    assert started
+
+    async def is_done() -> bool:
+        described = await operator.run("batch", "describe", "--job-id", started[1], told=False)
+        return bool(re.search(r"State +Completed", described))
+
+    await eventually(is_done)
+    await backfill.until("metadata ? 'paused_at'", operator.job_id)
+    held.release()
+
+    async def is_aside() -> bool:
+        row = (await progress(backfill, operator.job_id))["rocket"]
+        return bool(row["metadata"].get("waiting", {}).get("reason") == "paused")
+
+    await eventually(is_aside)
+    held = hold(github)
+    await operator.run(*update, "--name", "resume", "--input", job)
+    await eventually(so(lambda: held.waiting > 0))
+    one = json.dumps({"job_id": operator.job_id, "repository": "acme/rocket"})
+    await operator.run(*update, "--name", "cancel_repository", "--input", one)
+    held.release()
+    assert (await backfill.ended(operator.job_id))["status"] == "canceled"
+    assert await statuses(backfill, operator.job_id) == {"rocket": "canceled"}
+    [row] = await backfill.rows("select metadata -> 'audit' as audit from workspace_backfill_jobs")
+    asked = [(each["action"], each["source"]) for each in row["audit"]]
+    assert asked == [("start", "cli"), ("pause", "signal"), ("resume", "update"), ("cancel", "update")]
+    await is_now(backfill.client.get_workflow_handle(workflow_id), WorkflowExecutionStatus.COMPLETED)
+    await operator.run(*update, "--name", "retry", "--input", job, exit_code=1)
+    await command(backfill, "retry", operator.job_id)
+    await complete(backfill, operator, github, repository)

@@ -498,3 +498,45 @@ class TestPause:
         assert (await world.look()).cancel_requested_at
         assert await world.finish(canceled=True) == "canceled"
         assert not {"paused_at", "paused_by"} & (await world.metadata()).keys()
+
+
+# --- One repository of a job ------------------------------------------------------------------------------------------
+
+
+async def stop(world: World, name: str) -> Any:
+    async with world.pool.transaction() as connection:
+        return await job_requests.ask_to_stop_repository(connection, world.job_id, name, actor=shop.OPERATOR)
+
+
+async def test_a_repository_that_is_canceled_alone_is_marked_once_in_its_jobs_row(world: World) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    before = await world.row()
+    await stop(world, "Octo/A")
+    assert await world.row() == before
+    [asked] = [each for each in await world.audit() if each["action"] == "cancel"]
+    assert (asked["repositories"], asked["source"]) == (["octo/a"], "cli")
+    repository_id = await world.host.fetchval("select id::text from repositories where full_name = 'octo/a'")
+    assert (await world.metadata())["stopping"] == [repository_id]
+    assert (await world.row())["status"] == "in_progress"
+
+
+async def test_what_has_ended_or_not_begun_is_not_canceled_alone(world: World) -> None:
+    with pytest.raises(Conflict, match="has not begun"):
+        await stop(world, "octo/a")
+    await world.begin()
+    await world.fails("octo/a")
+    with pytest.raises(Conflict, match="octo/a is failed already"):
+        await stop(world, "octo/a")
+    with pytest.raises(BadInput, match="octo/c is not part of job"):
+        await stop(world, "octo/c")
+
+
+async def test_an_attempt_knows_nothing_of_what_the_one_before_was_to_stop(world: World) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    await world.fails("octo/a", "canceled")
+    await world.fails("octo/b")
+    await world.finish()
+    await world.retry()
+    assert "stopping" not in await world.metadata()

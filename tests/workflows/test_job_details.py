@@ -11,13 +11,13 @@ from messages import (
     Pace,
     RepositoryOutcome,
     RepositoryRef,
+    RunningRepository,
     TypeOutcome,
     repository_workflow_id,
 )
 from workflows.job_details import (
     MOST_ROWS,
     JobCounts,
-    RunningRepository,
     failed,
     of_ended_job,
     of_paused_jobs,
@@ -55,18 +55,24 @@ def outcome(name: str) -> RepositoryOutcome:
 
 def running(number: int) -> list[RunningRepository]:
     return [
-        RunningRepository(f"acme/running-{each}", "recent", BEGIN + timedelta(seconds=each)) for each in range(number)
+        RunningRepository(full_name=f"acme/running-{each}", leg="recent", since=BEGIN + timedelta(seconds=each))
+        for each in range(number)
     ]
 
 
-def show(counts: JobCounts, failures: int, at_once: int, **others: Any) -> str:
+def counts(**numbers: int) -> JobCounts:
+    none = dict.fromkeys(("completed", "failed", "canceled", "historical", "waiting"), 0)
+    return JobCounts(total=1_000, **(none | numbers))
+
+
+def show(where: JobCounts, failures: int, at_once: int, **others: Any) -> str:
     shown = [failed(outcome(f"acme/failed-{each}")) for each in range(failures)][-MOST_ROWS:]
     defaults: dict[str, Any] = {"pausing": None, "paused": [], "jobs_behind": 0}
-    return of_running_job(PLAN, counts, shown, running(at_once), **(defaults | others))
+    return of_running_job(PLAN, where, shown, running(at_once), **(defaults | others))
 
 
 def test_failed_repositories_come_first_with_type_cursor_and_what_to_do() -> None:
-    text = show(JobCounts(total=1_000, completed=500, failed=1, historical=7, waiting=2), 1, 2)
+    text = show(counts(completed=500, failed=1, historical=7, waiting=2), 1, 2)
     rows = [line for line in text.splitlines() if line.startswith("| acme/")]
     why = "forbidden: GitHub forbids it (what to do: give the token access)"
     assert rows == [
@@ -81,7 +87,7 @@ def test_failed_repositories_come_first_with_type_cursor_and_what_to_do() -> Non
 
 
 def test_the_table_stays_small_whatever_fails_and_runs() -> None:
-    text = show(JobCounts(total=1_000, completed=0, failed=300, historical=0, waiting=0), 300, 200)
+    text = show(counts(completed=0, failed=300, historical=0, waiting=0), 300, 200)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 * MOST_ROWS + 4
     assert "| 280 others | **failed** | `starter.py status` lists them |" in rows
@@ -108,8 +114,8 @@ def test_a_pause_says_who_and_how_it_ends() -> None:
     standing = JobStanding(job_id="j", status="in_progress", attempt=0, paused_at=BEGIN, paused_by="operator:ann")
     says = "Job `j`: **paused** since 2026-03-01 12:00:00 UTC by operator:ann. `starter.py resume j` goes on."
     assert of_paused_jobs([standing]) == says
-    counts = JobCounts(total=1_000, completed=0, failed=0, historical=0, waiting=0)
-    stops = show(counts, 0, 1, pausing=standing, jobs_behind=1)
+    where = counts(completed=0, failed=0, historical=0, waiting=0)
+    stops = show(where, 0, 1, pausing=standing, jobs_behind=1)
     assert "It stops at the next page: **paused** since 2026-03-01 12:00:00 UTC by operator:ann." in stops
     assert "1 more job waits behind this one." in stops
 

@@ -1,0 +1,49 @@
+"""What people ask a workspace's workflow for in Temporal: what is refused at once, and what its activity is given."""
+
+import re
+import uuid
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from messages import Cancel, CancelRepository, Pause, Resume, Retry, SignalAction, SignalRequest
+
+Signal = Retry | Cancel | Pause | Resume
+Update = Signal | CancelRepository
+
+_FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def check(update: Update) -> None:
+    """Raises `ValueError` for an update that no job could carry out: it leaves no trace in the history."""
+    try:
+        uuid.UUID(update.job_id)
+    except ValueError:
+        raise ValueError(f"job_id: {update.job_id!r} is not the id of a job: `starter.py list` shows them") from None
+    if isinstance(update, CancelRepository):
+        if not _FULL_NAME.fullmatch(update.repository):
+            raise ValueError(f"repository: {update.repository!r} is not owner/name")
+    elif update.attempt is not None:
+        raise ValueError("attempt: only our own programs set it, in signals")
+
+
+def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
+    """One of our own signals only says that the row has changed; one of somebody's is to be written into the row."""
+    return _request(workspace_id, action if signal.attempt is None else None, signal)
+
+
+def of_update(workspace_id: str, action: SignalAction, update: Update) -> SignalRequest:
+    """It is written into the row, or refused with words."""
+    return _request(workspace_id, action, update, refuses=True)
+
+
+def _request(workspace_id: str, action: SignalAction | None, asked: Update, *, refuses: bool = False) -> SignalRequest:
+    return SignalRequest(
+        workspace_id=workspace_id,
+        job_id=asked.job_id,
+        action=action,
+        repository_ids=asked.repository_ids if isinstance(asked, Retry) else [],
+        data_types=asked.data_types if isinstance(asked, Retry) else [],
+        repository=asked.repository if isinstance(asked, CancelRepository) else "",
+        refuses=refuses,
+    )
