@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -188,7 +189,7 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
     Never raises for want of one: no permission, no operator service, a limit, a name taken by another type are logged
     and done without. Any number of processes may do this at once.
     """
-    refused = {name: why for name in _TYPES if (why := await _refusal(client, name))}
+    refused = await refused_search_attributes(client)
     for name in sorted(refused):
         try:
             await client.operator_service.add_search_attributes(
@@ -207,6 +208,31 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
         extra = {"namespace": client.namespace, "search_attribute": name, "reason": why}
         log.warning("search_attribute_unavailable", extra=extra)
     return frozenset(_TYPES) - refused.keys()
+
+
+async def refused_search_attributes(client: Client) -> dict[str, str]:
+    """Why the namespace does not take those that it does not take, by name. Registers none."""
+    return {name: why for name in _TYPES if (why := await _refusal(client, name))}
+
+
+async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
+    """Identities of the workers that poll a task queue for activities, and for workflow tasks too, if asked.
+
+    Raises `Unreachable` if the server does not tell.
+    """
+    kinds = [TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY]
+    kinds += [TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW] if workflows else []
+    found: list[set[str]] = []
+    for kind in kinds:
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
+        )
+        try:
+            told = await client.workflow_service.describe_task_queue(request)
+        except RPCError as error:
+            raise _unreachable(client.service_client.config.target_host, error.message) from error
+        found.append({each.identity for each in told.pollers})
+    return set.intersection(*found)
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:

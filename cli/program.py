@@ -13,6 +13,7 @@ import logs
 import settings
 from cli.commands.archive import archive, archive_status
 from cli.commands.cancel import cancel
+from cli.commands.doctor import doctor
 from cli.commands.listing import list_
 from cli.commands.migrate import migrate
 from cli.commands.pause import pause, resume
@@ -33,7 +34,7 @@ app = App(
     version_flags=(),
     result_action="return_value",
 )
-for command in (migrate, start, status, watch, retry, cancel, pause, resume, reconcile, search, archive):
+for command in (migrate, start, status, watch, retry, cancel, pause, resume, reconcile, doctor, search, archive):
     app.command(command)
 app.command(list_, name="list")
 app.command(archive_status, name="archive-status")

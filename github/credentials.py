@@ -204,7 +204,7 @@ class App:
     async def _list(self) -> None:
         known = {each.id: each for each in self._installations.values()}
         found: dict[str, Installation] = {}
-        async for listed in self._listed():
+        async for listed in self.listed():
             login = (listed.get("account") or {}).get("login")
             if login is None:
                 continue  # an enterprise's own installation, which has no repositories
@@ -220,8 +220,8 @@ class App:
             gone.forget()
         self._installations, self._listed_at = found, self._clock()
 
-    async def _listed(self) -> AsyncIterator[dict[str, Any]]:
-        """Each as GitHub lists it: `{id, account: {login}, suspended_at}`, suspended ones among them."""
+    async def listed(self) -> AsyncIterator[dict[str, Any]]:
+        """Each as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, suspended ones among them."""
         query = "per_page=100"
         while query:
             status, headers, content = await self.ask("GET", f"/app/installations?{query}")

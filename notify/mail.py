@@ -63,7 +63,14 @@ class Mail:
         email.add_alternative(content.html, subtype="html")
         return email
 
+    async def check(self) -> None:
+        """Connects and signs in, and sends nothing. Raises `RetryNow` if the server does not take that."""
+        await self._converse(None)
+
     async def _deliver(self, email: EmailMessage) -> None:
+        await self._converse(email)
+
+    async def _converse(self, email: EmailMessage | None) -> None:
         server = self._server
         # STARTTLS that is merely offered protects from nobody who can change what is sent, so its certificate is not
         # checked: a relay with one of its own making gets its mail encrypted all the same.
@@ -82,7 +89,8 @@ class Mail:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await client.connect()
-                await _hand_over(client, email)
+                if email is not None:
+                    await _hand_over(client, email)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise RetryNow(
                 "mail_server", f"{server.host}:{server.port}: {str(error) or 'no answer in time'}"

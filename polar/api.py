@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -68,6 +69,17 @@ class _Delivery(BaseModel):
 
     succeeded: Lenient[bool] = None
     webhook_event: _Event
+
+
+class Endpoint(BaseModel):
+    """A webhook as Polar has it (https://polar.sh/docs/api-reference/webhooks/endpoints/list)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    url: Required
+    events: list[str]
+    enabled: bool = True
+    """False: Polar sends nothing. It switches an endpoint off after ten events in a row that failed."""
 
 
 class PolarApi:
@@ -151,6 +163,14 @@ class PolarApi:
                 events[delivery.webhook_event.id] = delivery.webhook_event
         never = datetime.min.replace(tzinfo=UTC)
         return sorted(events, key=lambda each: (events[each].created_at or never, each))
+
+    async def endpoints(self) -> list[Endpoint]:
+        """The webhooks that are set up. Raises `PartOver` with code `forbidden` if the token may not read them."""
+        found = []
+        async for item in self._pages("/v1/webhooks/endpoints", {}):
+            with suppress(ValidationError):  # one of a newer kind is none of ours
+                found.append(Endpoint.model_validate(item))
+        return found
 
     async def redeliver(self, event_id: str) -> None:
         """Polar sends the event again, soon. Raises `PartOver`: `forbidden` if the token may not ask for it."""

@@ -73,6 +73,8 @@ class PolarServer:
         self.deliveries: list[Delivery] = []
         self.endpoint: Deliver | None = None
         """What takes events in, and whether it took one; None: nobody answers."""
+        self.webhooks: list[dict[str, Any]] = []
+        """Endpoints as Polar lists them: `url`, `events`, `enabled`, ..."""
         self.requests: list[tuple[str, int]] = []
         """Method with path and query, and the status of the answer."""
         self._clock = clock
@@ -82,6 +84,7 @@ class PolarServer:
         application.router.add_get("/v1/subscriptions/", self._list)
         application.router.add_get("/v1/subscriptions/{id}", self._one)
         application.router.add_get("/v1/webhooks/deliveries", self._deliveries)
+        application.router.add_get("/v1/webhooks/endpoints", self._endpoints)
         application.router.add_post("/v1/webhooks/events/{id}/redeliver", self._redeliver)
         self._runner = web.AppRunner(application, access_log=None)
 
@@ -197,6 +200,11 @@ class PolarServer:
             if each.at >= since and (succeeded is None or each.succeeded == (succeeded == "true"))
         ]
         return _page(request, [_delivery(each) for each in found])
+
+    async def _endpoints(self, request: web.Request) -> web.Response:
+        if not self._may("webhooks:read") and not self._may("webhooks:write"):
+            return _error(403, "insufficient_scope")
+        return _page(request, self.webhooks)
 
     async def _redeliver(self, request: web.Request) -> web.Response:
         if not self._may("webhooks:write"):

@@ -61,24 +61,23 @@ async def migrate(
         await connection.close()
 
 
+async def pending(dsn: str, *, embedding_dimensions: int = 384) -> list[str]:
+    """What `migrate` would change, a line each; changes nothing. Raises as `migrate` does."""
+    connection = await _connect(dsn)
+    try:
+        await _prepare(connection)
+        supabase, wanted, _, hidden_from, steps = await _plan(connection, embedding_dimensions)
+        if supabase and not steps:
+            steps += await policies.steps(connection, wanted, hidden_from)
+        return [line for step in steps for line in step.says]
+    finally:
+        await connection.close()
+
+
 async def _migrate(
     connection: asyncpg.Connection, replace_host_keys: bool, dimensions: int, patience: float, report: Report
 ) -> None:
-    supabase = await policies.has_supabase(connection)
-    await check_rights(connection, "DATABASE_DIRECT_URL")
-    try:
-        async with _running("create extension vector, or temporary tables"):
-            wanted = await shape.wanted(connection, dimensions=dimensions, supabase=supabase)
-    except (asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFileError) as error:
-        raise BadInput("DATABASE_URL", f"pgvector has to be installed on the server first: {error}") from error
-    there = await shape.found(connection, wanted)
-    if problems := plan.conflicts(wanted, there):
-        (what, why), *others = problems
-        raise BadInput(what, "; ".join([why, *(f"{what}: {why}" for what, why in others)]))
-    relaxed = await relaxations(connection, there)
-    hidden_from = await _existing(connection, _API_ROLES)
-    steps = await _extension(connection)
-    steps += plan.steps(wanted, there, relaxed, hidden_from=hidden_from, replace_host_keys=replace_host_keys)
+    supabase, wanted, there, hidden_from, steps = await _plan(connection, dimensions, replace_host_keys)
     _check_ownership(steps, there)
     if supabase:
         _check_that_rows_can_be_secured(wanted, there)
@@ -99,6 +98,28 @@ async def _migrate(
         steps += securing
     if not steps:
         report("nothing to do")
+
+
+async def _plan(
+    connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
+) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
+    """Whether it is Supabase's, the shape wanted, the shape there, who must not see new tables, and what to do."""
+    supabase = await policies.has_supabase(connection)
+    await check_rights(connection, "DATABASE_DIRECT_URL")
+    try:
+        async with _running("create extension vector, or temporary tables"):
+            wanted = await shape.wanted(connection, dimensions=dimensions, supabase=supabase)
+    except (asyncpg.FeatureNotSupportedError, asyncpg.UndefinedFileError) as error:
+        raise BadInput("DATABASE_URL", f"pgvector has to be installed on the server first: {error}") from error
+    there = await shape.found(connection, wanted)
+    if problems := plan.conflicts(wanted, there):
+        (what, why), *others = problems
+        raise BadInput(what, "; ".join([why, *(f"{what}: {why}" for what, why in others)]))
+    relaxed = await relaxations(connection, there)
+    hidden_from = await _existing(connection, _API_ROLES)
+    steps = await _extension(connection)
+    steps += plan.steps(wanted, there, relaxed, hidden_from=hidden_from, replace_host_keys=replace_host_keys)
+    return supabase, wanted, there, hidden_from, steps
 
 
 async def _take_all(connection: asyncpg.Connection, steps: list[Step], patience: float, report: Report) -> None:

@@ -1,0 +1,79 @@
+"""What `doctor` finds: one line each, with what to do."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from cli.console import one_line
+from errors import BackfillError, BadInput, RetryNow, Unreachable
+
+State = Literal["ok", "warning", "failure"]
+
+
+class Finding(BaseModel):
+    """How one thing stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    """What was looked at, in a few words."""
+    state: State
+    what: str
+    to_do: str = ""
+    cause: Literal["setting", "unreachable"] | None = None
+    """Of a failure: a setting that cannot be read, or a server that does not answer."""
+
+    @field_validator("what", "to_do")
+    @classmethod
+    def _one_line_without_secrets(cls, value: str) -> str:
+        return one_line(value)
+
+
+class Report(BaseModel):
+    """What `doctor --json` writes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exit_code: int
+    findings: list[Finding]
+
+
+def ok(check: str, what: str) -> Finding:
+    return Finding(check=check, state="ok", what=what)
+
+
+def warning(check: str, what: str, to_do: str) -> Finding:
+    return Finding(check=check, state="warning", what=what, to_do=to_do)
+
+
+def failure(check: str, what: str, to_do: str) -> Finding:
+    return Finding(check=check, state="failure", what=what, to_do=to_do)
+
+
+def bad_setting(check: str, error: BadInput) -> Finding:
+    """A setting that is missing or cannot be read."""
+    to_do = f"set {error.name} in the environment or in .env"
+    return Finding(check=check, state="failure", what=error.message, to_do=to_do, cause="setting")
+
+
+def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
+    """What an error says, as a failure."""
+    away = isinstance(error, (Unreachable, RetryNow))
+    return Finding(
+        check=check,
+        state="failure",
+        what=error.message,
+        to_do=error.action or to_do,
+        cause="unreachable" if away else None,
+    )
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """2 where a setting cannot be read, 3 where no server answered at all, 1 where anything else fails."""
+    if any(each.cause == "setting" for each in findings):
+        return 2
+    failures = [each for each in findings if each.state == "failure"]
+    if failures and not any(each.state == "ok" for each in findings) and any(each.cause for each in failures):
+        return 3
+    return 1 if failures else 0
