@@ -68,14 +68,14 @@ class SweepActivity:
         except asyncio.CancelledError:
             stop.set()
             await asyncio.wait([work])
-            if not work.cancelled() and (error := work.exception()):
+            error = None if work.cancelled() else work.exception()
+            if error is not None:
                 log.warning("stopped in an error", why=str(error))
-                raise
             why = activity.cancellation_details()
             if why is None or not why.paused or why.cancel_requested or work.cancelled():
                 raise
-            if work.result().goes_on:
-                raise paused() from None
+            if error is not None or work.result().goes_on:
+                raise paused() from error
             return work.result()
         except BackfillError as error:
             failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)

@@ -49,6 +49,18 @@ SHOWS_WAITS = "shows waits"
 LONGEST_PATIENCE = timedelta(minutes=10)
 
 
+_OUTCOMES = {
+    "more": "in progress",
+    "limited": "in progress",
+    "busy": "in progress",
+    "waiting": "waiting for threads to be stored",
+    "completed": "completed",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+"""How a slice ended, as people read it."""
+
+
 class LegOver:
     """What a type comes to that goes on in the next leg."""
 
@@ -447,14 +459,10 @@ class RepositoryBackfillWorkflow:
         end += "".join(f"; {note}" for note in result.notes)
         if result.noted:
             end += f"; complete, {how_many(things(result.noted))} ({kinds(result.noted)})"
-        if result.limited_until is not None:
-            end += f"; waiting until {result.limited_until:%H:%M:%S} UTC: {result.limited_why}"
         as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
-        if result.waiting_job_id is not None:
-            end += f"; waiting for job {result.waiting_job_id}, which sweeps the same"
         over = result.waiting_for == "next_leg"
-        outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else result.outcome
-        self._told[data_type] = f"- **{data_type}** {outcome}{as_of}: {stored or 'nothing yet'}{end}"
+        outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else _OUTCOMES[result.outcome]
+        self._told[data_type] = f"**{outcome}**{as_of}: {stored or 'nothing yet'}{end}"
         self._show()
 
     def _show(self, state: str = "") -> None:
@@ -466,10 +474,16 @@ class RepositoryBackfillWorkflow:
             "\n".join(
                 [
                     f"**{backfill.leg}** leg{until}, on task queue `{queue}`{f': {state}' if state else ''}\n",
-                    *(self._told[each] for each in sorted(self._told)),
+                    *(self._type_line(each) for each in self._backfill.data_types),
                 ]
             )
         )
+
+    def _type_line(self, data_type: DataType) -> str:
+        """How a data type stands, and what it waits for."""
+        waiting = self._waiting.get(data_type)
+        told = self._told.get(data_type, "**in progress**" if data_type in self._open else "not begun")
+        return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
 
     def _upsert(self, status: str) -> None:
         if updates := temporal.updates(self._backfill.search_attributes, status=status):

@@ -105,5 +105,9 @@ class RepositoryLine:
             NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
-            summary=f"{len(repository_ids)} of them" if repository_ids is not None else f"after {after or 'none'}",
+            summary=f"{len(repository_ids)} of them"
+            if repository_ids is not None
+            else f"after {after}"
+            if after
+            else "the first",
         )
