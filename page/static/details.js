@@ -86,27 +86,32 @@ function notesOf({ notes, unshown }) {
   return [...notes, ...things, ...more];
 }
 
-/** What a repository waits for, as nodes; `brief` leaves the reason's details out. */
-export function waitInWords(waiting, brief = false) {
-  const until = waiting.until ? [" until ", timeElement(waiting.until)] : [];
-  const why = waiting.detail && !brief ? [` (${waiting.detail})`] : [];
-  const types = waiting.data_types.length && !brief ? [`${waiting.data_types.map(typeName).join(", ")}: `] : [];
-  switch (waiting.reason) {
+/** What a repository waits for, as nodes. */
+export function waitInWords(waiting) {
+  const types = waiting.data_types.length ? [`${waiting.data_types.map(typeName).join(", ")}: `] : [];
+  const why = waiting.detail ? ` (${waiting.detail})` : "";
+  return [...types, waiting.reason === "paused" ? "Paused " : "Waiting ", ...reasonOf(waiting), why];
+}
+
+/** For what, and until or since when: what follows "Waiting". */
+export function reasonOf({ reason, since, until }) {
+  const untilThen = until ? [" until ", timeElement(until)] : [];
+  switch (reason) {
     case "github_limit":
-      return [...types, "Waiting for GitHub's budget", ...until, ...why];
+      return ["for GitHub's budget", ...untilThen];
     case "openai_limit":
-      return [...types, "Waiting for OpenAI's limit", ...until, ...why];
+      return ["for OpenAI's limit", ...untilThen];
     case "github_away":
-      return [...types, "GitHub is away; asked again", ...(waiting.until ? [" at ", timeElement(waiting.until)] : [" soon"]), ...why];
+      return ["for GitHub, which is away", ...(until ? [", asked again at ", timeElement(until)] : [])];
     case "another_job":
-      return [...types, "Waiting for another backfill of the same repository"];
+      return ["for another backfill of the same"];
     case "no_worker":
-      return [...types, "Waiting for a worker", " since ", timeElement(waiting.since)];
+      return ["for a worker since ", timeElement(since)];
     case "turn":
-      return [...types, "Waiting for its turn"];
+      return ["for its turn"];
     case "paused":
-      return [...types, "Paused", " since ", timeElement(waiting.since)];
+      return ["since ", timeElement(since)];
     default:
-      return [...types, "Waiting", ...until];
+      return untilThen;
   }
 }

@@ -7,7 +7,7 @@ import { el, setAttribute, setText, show } from "./dom.js";
 import { count, number, percent, timeElement } from "./formats.js";
 import { asOf, isRetryable, ORDERS, shareOf, shareOfType, stateOf, STATUS_WORDS, typeName } from "./model.js";
 import { setStatusIcon, statusIcon } from "./icons.js";
-import { RepositoryDetails, waitInWords } from "./details.js";
+import { RepositoryDetails, reasonOf } from "./details.js";
 
 const ORDER_NAMES = { attention: "Attention first", name: "Name", progress: "Least complete first", rows: "Most items first" };
 
@@ -269,7 +269,7 @@ const sentenceEnd = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function statusInWords(repository, state) {
   const word = capitalized(STATUS_WORDS[state] ?? state);
-  if (state === "waiting") return waitInWords(repository.waiting, true);
+  if (state === "waiting" || state === "paused") return [word, el("small", {}, ...reasonOf(repository.waiting))];
   if (state === "in_progress") return [percent(shareOf(repository) * 100)];
   const moment = asOf(repository);
   const isThere = state === "completed" || state === "notes";
