@@ -9,6 +9,8 @@ const MARGIN = { top: 12, right: 8, bottom: 26, left: 48 };
 const SMALLEST_WIDTH = 280;
 const TABLE_ROWS = 24;
 const TICKS = 4;
+const SHORT_MILLISECONDS = 10 * 60 * 1000;
+/** Below that, moments on the axis would be the same but for their seconds. */
 
 export class Chart {
   #legend = el("ul", { class: "legend", role: "list" });
@@ -78,6 +80,7 @@ export class Chart {
     const ticks = ticksOf(Math.max(1, ...data.buckets.map(total)));
     const most = ticks.at(-1);
     const y = (rows) => HEIGHT - MARGIN.bottom - (rows / most) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+    const clockOf = end - begin < SHORT_MILLISECONDS ? clockWithSeconds : clock;
     const picture = svg(
       "svg",
       { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": this.#summary.textContent },
@@ -93,7 +96,7 @@ export class Chart {
         ),
       ),
       ...momentsOf(begin, end, width).map((moment, index, all) =>
-        svg("text", { class: "moment", x: x(moment), y: HEIGHT - 6, "text-anchor": ["start", "middle", "end"][index === 0 ? 0 : index === all.length - 1 ? 2 : 1] }, clock(moment)),
+        svg("text", { class: "moment", x: x(moment), y: HEIGHT - 6, "text-anchor": ["start", "middle", "end"][index === 0 ? 0 : index === all.length - 1 ? 2 : 1] }, clockOf(moment)),
       ),
       ...data.buckets.map((bucket) => this.#bars(bucket, types, x, y)),
     );

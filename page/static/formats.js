@@ -76,6 +76,7 @@ export function range(from, to) {
   if (unit === "second") return `under ${unitFormat("minute", 0).format(1)}`;
   const format = unitFormat(unit, digits);
   const [low, high] = [from / size, to / size];
+  if (low * 10 ** digits < 0.5) return `up to ${format.format(high)}`;
   if (format.format(low) === format.format(high)) return `about ${format.format(high)}`;
   return format.formatRange ? format.formatRange(low, high) : `${format.format(low)} – ${format.format(high)}`;
 }
