@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,10 @@ class Case:
     follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
     latency_ms: float = 0
     """On top of that, for every request."""
+    graphql_limit: int | None = None
+    """Points of a window; None: plenty. `rest_limit` are its REST requests."""
+    rest_limit: int | None = None
+    window_seconds: float = 3_600
 
     @property
     def plan(self) -> Plan:
@@ -141,8 +145,11 @@ class Stage:
         """Makes the database that every case gets a copy of."""
         await migrate(await self._postgres.create_database(TEMPLATE), report=lambda _line: None)
 
-    async def run(self, case: Case) -> Run:
-        """Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour."""
+    async def run(self, case: Case, watch: Callable[[str, str], Coroutine[Any, Any, None]] | None = None) -> Run:
+        """`watch` gets the database and the job's id, and is to return when it has ended.
+
+        Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour.
+        """
         self._runs += 1
         number = self._runs
         database = f"{TEMPLATE}_{number}"
@@ -162,7 +169,14 @@ class Stage:
         before = usage.of(worker.pid)
         log.clear(url)
         job = await self._start(number, environment, workspace, case.data_types)
-        row = await self._ended(dsn, job, worker)
+        watching = asyncio.create_task(watch(dsn, job)) if watch else None
+        try:
+            row = await self._ended(dsn, job, worker)
+            if watching is not None:
+                await watching
+        finally:
+            if watching is not None:
+                watching.cancel()
         after = usage.of(worker.pid)
         worker.stop()
         wanted = census.wanted(repository, {*case.data_types, *case.after})
@@ -199,7 +213,12 @@ class Stage:
         """Serves the case's repository at this address. Raises `Unreachable` if it does not start."""
         plan = case.plan
         fields = {name: value for name, value in asdict(plan).items() if name != "name"}
-        limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}", f"--rest-per-minute={PLENTY}")
+        limits = (
+            f"--graphql-limit={case.graphql_limit or PLENTY}",
+            f"--rest-limit={case.rest_limit or PLENTY}",
+            f"--rest-per-minute={PLENTY}",
+            f"--window-seconds={case.window_seconds:g}",
+        )
         world = (f"--generate={plan.name}?{urlencode(fields)}", f"--end={END}", f"--token={TOKEN}")
         slowness = (f"--pace={case.pace:g}", f"--latency-ms={case.latency_ms:g}")
         return self._server("github", "sandbox.github", *world, *limits, *slowness)

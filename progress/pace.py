@@ -3,19 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from messages import THREADS
-from progress.totals import expected_of
 from progress.views import JobState
-
-TIMED = frozenset({*THREADS, "embeddings"})
-"""Types whose rest can be counted: their threads and vectors are the units."""
-_OPEN = frozenset({"pending", "in_progress"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`worked_seconds`: since the attempt began, without pauses and waits. `units` are threads and embeddings
-    stored, `requests` REST requests, as nearly all of GraphQL cost one point each."""
+    """`worked_seconds`: since the attempt began, without pauses and waits. `units` are threads and embeddings stored
+    (`Progress.stored`), `requests` REST requests."""
 
     worked_seconds: float
     units: int
@@ -23,18 +17,11 @@ class Mark:
     requests: int
 
 
-def mark(job: JobState, waited_seconds: float) -> Mark:
-    """The job as it is now; it has waited so long since its attempt began."""
-    types = [its for each in job.repositories for its in each.types]
-    worked = 0.0
-    if job.started_at is not None:
-        worked = (job.as_of - job.started_at).total_seconds() - job.paused_seconds - waited_seconds
-    return Mark(
-        worked_seconds=max(worked, 0.0),
-        units=sum(its.stored for its in types if its.data_type in TIMED),
-        points=sum(its.points for its in types),
-        requests=sum(max(its.requests - its.points, 0) for its in types),
-    )
+def worked_seconds(job: JobState, waited_seconds: float) -> float:
+    """In which it worked; it has waited so long since its attempt began."""
+    if job.started_at is None:
+        return 0.0
+    return max(0.0, (job.as_of - job.started_at).total_seconds() - job.paused_seconds - waited_seconds)
 
 
 def rows(job: JobState) -> dict[str, int]:
@@ -44,29 +31,6 @@ def rows(job: JobState) -> dict[str, int]:
         for its in each.types:
             stored[its.data_type] = stored.get(its.data_type, 0) + sum(its.counts.values())
     return stored
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """What is left of a job: `units`, without those of `uncounted` types; `open` types have not ended."""
-
-    units: int
-    uncounted: int
-    open: int
-
-
-def rest(job: JobState) -> Rest:
-    units = uncounted = still_open = 0
-    for each in job.repositories:
-        for its in each.types:
-            if its.status not in _OPEN:
-                continue
-            still_open += 1
-            if its.data_type in TIMED:
-                expected = expected_of(each, its)
-                uncounted += expected is None
-                units += max((expected or 0) - its.stored, 0)
-    return Rest(units, uncounted, still_open)
 
 
 def at(moment: datetime, job: JobState) -> float:

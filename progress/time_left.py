@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 
 from progress import pace
-from progress.pace import Mark, Rest
+from progress.pace import Mark
 from progress.sentences import Sentence, count
+from progress.totals import COUNTED, Rest
 from progress.views import JobState, TimeLeft
 
 HOUR = 3_600.0
@@ -19,7 +20,7 @@ HOUR = 3_600.0
 JUST_BEGUN_SECONDS = 3.0
 """Of work, before which there is no pace."""
 MOST_WINDOWS = 3_000
-TAIL = 0.15
+TAIL = 0.08
 """Of the work so far: what follows the last thread (comments that bumped nothing, proofs, events, vectors)."""
 TAIL_SECONDS = 2.0
 
@@ -63,10 +64,9 @@ class Outlook:
 
 
 def outlook(
-    job: JobState, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
+    job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
     """The time that is left, or why it is not known. `earlier`: marks of the same attempt, the oldest first."""
-    rest = pace.rest(job)
     unknown = _unknown(job, rest)
     if unknown is not None:
         return unknown
@@ -83,7 +83,7 @@ def outlook(
     delay = _delay(job)
     best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0))
     middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL))
-    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 4 * TAIL, others))
+    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 2.5 * TAIL, others))
     if worst.seconds == inf:
         return Sentence(state="too_long", text="GitHub's budgets do not reach to the end within months")
     low, high = min(best.seconds, middle.seconds), max(worst.seconds, middle.seconds)
@@ -109,7 +109,7 @@ def _unknown(job: JobState, rest: Rest) -> Sentence | None:
     if rest.uncounted:
         what = count(rest.uncounted, "data type", "data types")
         return Sentence(state="totals_unknown", text=f"GitHub has not counted {what} of its repositories yet")
-    if not any(its.data_type in pace.TIMED for each in job.repositories for its in each.types):
+    if not COUNTED.intersection(job.data_types):
         return Sentence(state="totals_unknown", text="Nobody counts events beforehand")
     return None
 

@@ -7,127 +7,188 @@ sweep has come, correct it all the time.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from math import floor
 
 from messages import THREADS, PartStatus
-from progress.views import DONE, JobState, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
+from progress.views import DONE, JobState, JobSummary, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
 
 NEARLY = 0.99
 """The share of a sweep that has not ended counts no more than this: proofs and comments come after the last thread."""
 MOST_PERCENT = 99.9
 """Of what is not complete."""
 COUNTED = frozenset({*THREADS, "embeddings"})
-"""Types that have a total: GitHub counts threads. Nobody counts events beforehand."""
-_ENDED: frozenset[PartStatus] = frozenset({"completed", "failed", "skipped", "canceled"})
-
-Part = tuple[RepositoryView, TypeView]
+"""Types that have a total: GitHub counts threads, and each has an embedding. Nobody counts events beforehand."""
+_OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 
-def over_all(job: JobState) -> Progress:
-    """The sum of all types that are counted."""
-    parts = [part for part in _parts(job) if part[1].data_type in COUNTED]
-    percent = 100.0 if job.ended_well else _percent(parts)
-    return Progress(percent=percent, stored=sum(its.stored for _, its in parts), expected=_expected(parts))
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of the types that are counted: `units`, and how many `uncounted` types there are besides."""
+
+    units: int
+    uncounted: int
 
 
-def by_type(job: JobState) -> list[TypeTotals]:
-    """Each type of the job over all repositories, in the job's order."""
-    found = []
-    for data_type in job.data_types:
-        parts = [part for part in _parts(job) if part[1].data_type == data_type]
-        status = _status([its.status for _, its in parts], job)
-        complete = status in DONE and bool(parts or job.ended)
-        percent = 100.0 if complete else _percent(parts) if data_type in COUNTED else None
-        found.append(
-            TypeTotals(
-                data_type=data_type,
-                status=status,
-                percent=percent,
-                stored=sum(its.stored for _, its in parts),
-                expected=_expected(parts),
-                repositories=_repositories(parts),
-            )
-        )
-    return found
+@dataclass(frozen=True, slots=True)
+class Totals:
+    progress: Progress
+    types: list[TypeTotals]
+    rest: Rest
 
 
-def _parts(job: JobState) -> Iterator[Part]:
-    return ((repository, its) for repository in job.repositories for its in repository.types)
+def of(job: JobState) -> Totals:
+    """All of it in one pass: a job can have a thousand repositories, and is read for every change of one of them."""
+    sums = {name: _Sum() for name in job.data_types}
+    for repository in job.repositories:
+        threads = _Threads.of(repository) if "embeddings" in sums else None
+        held = _held(repository)
+        for its in repository.types:
+            if threads is None or its.data_type != "embeddings":
+                weight, expected = its.weight, its.expected
+            else:
+                weight, expected = threads.weight_of(its), threads.expected_of(its)
+            sums[its.data_type].add(its, weight, expected, held)
+    counted = [its for name, its in sums.items() if name in COUNTED]
+    progress = Progress(
+        percent=100.0 if job.ended_well else _percent(counted),
+        stored=sum(its.stored for its in counted),
+        expected=_expected(counted),
+    )
+    return Totals(
+        progress,
+        [_of_type(name, its, job) for name, its in sums.items()],
+        Rest(sum(its.left for its in counted), sum(its.uncounted for its in counted)),
+    )
 
 
-def _percent(parts: Sequence[Part]) -> float | None:
-    """None where a total is unknown, and where nothing is expected."""
-    total = done = 0.0
-    for repository, its in parts:
-        weight = weight_of(repository, its)
+@dataclass(slots=True)
+class _Sum:
+    """One data type over the repositories so far."""
+
+    stored: int = 0
+    expected: int = 0
+    left: int = 0
+    uncounted: int = 0
+    unweighted: int = 0
+    weight: int = 0
+    done: float = 0.0
+    statuses: Counter[PartStatus] = field(default_factory=Counter)
+    waiting: int = 0
+
+    def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
+        """`held`: the types of its repository that wait, empty for all of them; None: nothing waits."""
+        stored, status = its.stored, its.status
+        is_open = status in _OPEN
+        self.stored += stored
+        self.statuses[status] += 1
+        if is_open and held is not None and (not held or its.data_type in held):
+            self.waiting += 1
+            self.statuses[status] -= 1
+        if expected is None or status in DONE:
+            self.expected += stored
+            self.uncounted += is_open
+        else:
+            most = expected if expected > stored else stored
+            self.expected += most
+            self.left += most - stored if is_open else 0
         if weight is None:
-            if its.status not in _ENDED:
-                return None
-        elif its.status != "skipped" or its.share:
+            self.unweighted += is_open
+        elif status != "skipped" or its.share:
             # What was skipped from the start is no part of the whole; what was skipped midway is done.
-            total += weight
-            done += weight * share_of(its, weight)
-    return min(floor(1_000 * done / total) / 10, MOST_PERCENT) if total else None
-
-
-def weight_of(repository: RepositoryView, its: TypeView) -> int | None:
-    """An embedding is made of each thread: their total is that of the threads."""
-    if its.data_type != "embeddings":
-        return its.weight
-    weights = [each.weight for each in repository.types if each.data_type in THREADS and (each.status != "skipped")]
-    known = [each for each in weights if each is not None]
-    return sum(known) if known and len(known) == len(weights) else its.weight if not weights else None
+            self.weight += weight
+            self.done += weight * share_of(its, weight)
 
 
 def share_of(its: TypeView, weight: int) -> float:
     if its.status in DONE:
         return 1
-    share = min(its.stored / weight, 1) if its.data_type == "embeddings" and weight else its.share
+    share = its.stored / weight if its.data_type == "embeddings" and weight else its.share
     return min(share, NEARLY)
 
 
-def _expected(parts: Sequence[Part]) -> int | None:
+class _Threads:
+    """What embeddings are made of: the threads of a repository, as far as they are known."""
+
+    def __init__(self, weight: int | None, expected: int | None, number: int) -> None:
+        self._weight = weight
+        self._expected = expected
+        self._number = number
+
+    @classmethod
+    def of(cls, repository: RepositoryView) -> "_Threads":
+        weight: int | None = 0
+        expected: int | None = 0
+        number = 0
+        for its in repository.types:
+            if its.data_type in THREADS and its.status != "skipped":
+                number += 1
+                weight = None if weight is None or its.weight is None else weight + its.weight
+                more = None if its.expected is None else max(its.expected, its.stored)
+                expected = None if expected is None or more is None else expected + more
+        return cls(weight, expected, number)
+
+    def weight_of(self, its: TypeView) -> int | None:
+        return self._weight if self._number else its.weight
+
+    def expected_of(self, its: TypeView) -> int | None:
+        return self._expected if self._number and its.status in _OPEN else its.expected
+
+
+def _held(repository: RepositoryView) -> frozenset[str] | None:
+    waiting = repository.waiting
+    return None if waiting is None or waiting.reason == "turn" else frozenset(waiting.data_types)
+
+
+def _percent(sums: Iterable[_Sum]) -> float | None:
+    """None where a total is unknown, and where nothing is expected."""
+    weight, done = 0, 0.0
+    for its in sums:
+        if its.unweighted:
+            return None
+        weight, done = weight + its.weight, done + its.done
+    return min(floor(1_000 * done / weight) / 10, MOST_PERCENT) if weight else None
+
+
+def _expected(sums: Iterable[_Sum]) -> int | None:
     """None where a total is unknown."""
     total = 0
-    for repository, its in parts:
-        expected = expected_of(repository, its)
-        if expected is None and its.status not in _ENDED:
+    for its in sums:
+        if its.uncounted:
             return None
-        total += its.stored if expected is None or its.status in DONE else max(expected, its.stored)
+        total += its.expected
     return total
 
 
-def expected_of(repository: RepositoryView, its: TypeView) -> int | None:
-    """Of embeddings as many as threads, where those are known."""
-    if its.data_type != "embeddings" or its.status in _ENDED:
-        return its.expected
-    threads = [each for each in repository.types if each.data_type in THREADS and each.status != "skipped"]
-    known = [max(each.expected, each.stored) for each in threads if each.expected is not None]
-    return sum(known) if threads and len(known) == len(threads) else its.expected if not threads else None
+def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
+    status = _status(its, job)
+    complete = status in DONE
+    return TypeTotals(
+        data_type=name,
+        status=status,
+        percent=100.0 if complete else _percent([its]) if name in COUNTED else None,
+        stored=its.stored,
+        expected=_expected([its]),
+        repositories=StatusCounts(
+            completed=its.statuses["completed"],
+            failed=its.statuses["failed"],
+            running=its.statuses["in_progress"],
+            waiting=its.waiting,
+            pending=its.statuses["pending"],
+            skipped=its.statuses["skipped"],
+            canceled=its.statuses["canceled"],
+        ),
+    )
 
 
-def _status(statuses: Sequence[PartStatus], job: JobState) -> PartStatus:
+def _status(its: _Sum, job: JobSummary) -> PartStatus:
     """What people would say of all of them together."""
-    if not statuses:
+    number = sum(its.statuses.values()) + its.waiting
+    if not number:
         return "completed" if job.status == "completed" else "canceled" if job.status == "canceled" else "pending"
-    numbers = Counter(statuses)
-    if numbers["in_progress"] or (numbers["pending"] and numbers["pending"] < len(statuses)):
+    pending = its.statuses["pending"]
+    if its.statuses["in_progress"] or its.waiting or 0 < pending < number:
         return "in_progress"
-    order: Iterable[PartStatus] = ("pending", "failed", "canceled", "completed", "skipped")
-    return next(each for each in order if numbers[each])
-
-
-def _repositories(parts: Sequence[Part]) -> StatusCounts:
-    numbers = Counter(_word(repository, its) for repository, its in parts)
-    return StatusCounts(**numbers)
-
-
-def _word(repository: RepositoryView, its: TypeView) -> str:
-    if its.status not in ("pending", "in_progress"):
-        return its.status
-    waiting = repository.waiting
-    held = waiting is not None and (not waiting.data_types or its.data_type in waiting.data_types)
-    if held and waiting is not None and waiting.reason != "turn":
-        return "waiting"
-    return "running" if its.status == "in_progress" else "pending"
+    order: tuple[PartStatus, ...] = ("pending", "failed", "canceled", "completed", "skipped")
+    return next(each for each in order if its.statuses[each])

@@ -47,9 +47,6 @@ class TypeView(_View):
     """How much of it is stored, between 0 and 1; it never falls."""
     weight: int | None = Field(default=None, exclude=True)
     """What `share` is multiplied with: what was expected when it was first known; None: not known yet."""
-    points: int = Field(default=0, exclude=True)
-    """GraphQL points that this job spent on it."""
-    requests: int = Field(default=0, exclude=True)
 
 
 class RepositoryView(_View):

@@ -11,7 +11,7 @@ async def estimate(connection: Connection) -> None:
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await read(connection, row["id"])
         await job_waits.follow(connection, job)
-        await samples.take(connection, job, await marked(connection, job))
+        await samples.take(connection, job, await marked(connection, job, job.progress))
         await connection.execute(
             """
             update workspace_backfill_jobs set estimated_completion_at = date_trunc('second', $2::timestamptz)

@@ -11,8 +11,9 @@ from progress import advice, headline, pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
 from progress.time_left import Outlook
-from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
-from store import budgets, job_waits, samples, unshown
+from progress.totals import Totals
+from progress.views import DONE, AddonView, JobState, JobSummary, JobView, Progress, RepositoryView
+from store import budgets, job_waits, samples, sweeps, unshown
 from store.database import Connection
 
 _JOB = """
@@ -55,7 +56,7 @@ _REPOSITORIES = """
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
             'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
-            'weight', weight, 'points', points, 'requests', requests,
+            'weight', weight,
             'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
         from backfill_sweeps
@@ -165,7 +166,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
             "waiting_until": waiting_until,
         }
     )
-    return _with_outlook(state, await _outlook(connection, state))
+    return await _with_outlook(connection, state)
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
@@ -186,41 +187,40 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
     return AddonView.model_validate(dict(row)) if row else None
 
 
-async def marked(connection: Connection, job: JobState) -> Mark:
+async def marked(connection: Connection, job: JobState, progress: Progress) -> Mark:
     """What the job has done so far, and in how much time of work."""
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
-    return pace.mark(job, waited)
+    points, requests = await sweeps.spent(connection, job.id)
+    return Mark(pace.worked_seconds(job, waited), progress.stored, points, requests)
 
 
-async def _outlook(connection: Connection, job: JobState) -> Outlook | Sentence | None:
-    """None: it has ended."""
-    if job.ended:
-        return None
-    if job.status == "pending" or job.paused_at is not None:
-        return time_left.outlook(job, Mark(0, 0, 0, 0), (), ())
-    now = await marked(connection, job)
-    earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
-    windows, others = await budgets.windows(connection, job.id)
-    return time_left.outlook(job, now, earlier, windows, others)
-
-
-def _with_outlook(state: JobState, outlook: Outlook | Sentence | None) -> JobView:
+async def _with_outlook(connection: Connection, job: JobState) -> JobView:
     """What follows from the job's rows."""
-    progress = totals.over_all(state)
+    its = totals.of(job)
+    outlook = None if job.ended else await _outlook(connection, job, its)
     known = outlook if isinstance(outlook, Outlook) else None
-    eta = state.as_of + timedelta(seconds=known.likely_seconds) if known else None
+    eta = job.as_of + timedelta(seconds=known.likely_seconds) if known else None
     # Shallow: what was validated is not validated again.
     return JobView.model_validate(
         {
-            **{name: getattr(state, name) for name in JobState.model_fields},
-            "headline": headline.of_job(state, progress, eta),
-            "progress": progress,
-            "types": totals.by_type(state),
+            **{name: getattr(job, name) for name in JobState.model_fields},
+            "headline": headline.of_job(job, its.progress, eta),
+            "progress": its.progress,
+            "types": its.types,
             "eta": eta,
             "time_left": known.left if known else None,
             "time_left_reason": outlook if isinstance(outlook, Sentence) else None,
         }
     )
+
+
+async def _outlook(connection: Connection, job: JobState, its: Totals) -> Outlook | Sentence:
+    if job.status == "pending" or job.paused_at is not None:
+        return time_left.outlook(job, its.rest, Mark(0, 0, 0, 0), (), ())
+    now = await marked(connection, job, its.progress)
+    earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
+    windows, others = await budgets.windows(connection, job.id)
+    return time_left.outlook(job, its.rest, now, earlier, windows, others)
 
 
 def _type(data_type: str, row: Any) -> dict[str, Any]:
@@ -240,8 +240,6 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "notes": (sweep.get("proof") or {}).get("notes") or [],
         "share": sweep.get("share") or 0,
         "weight": sweep.get("weight"),
-        "points": sweep.get("points") or 0,
-        "requests": sweep.get("requests") or 0,
     }
 
 

@@ -273,6 +273,19 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
     return Counter(dict(row))
 
 
+async def spent(connection: Connection, job_id: str) -> tuple[int, int]:
+    """GraphQL points and REST requests of a job so far. Nearly every request of GraphQL costs one point."""
+    [row] = await connection.fetch(
+        """
+        select coalesce(sum(points), 0)::integer as points,
+          coalesce(sum(greatest(requests - points, 0)), 0)::integer as requests
+        from backfill_sweeps where backfill_job_id = $1
+        """,
+        job_id,
+    )
+    return row["points"], row["requests"]
+
+
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
     """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
     async with database.transaction() as connection:

@@ -113,14 +113,14 @@ def job(standings: Sequence[str], names: Sequence[str] = (), **columns: Any) -> 
         "repositories": repositories,
     }
     state = JobState.model_validate(row | columns)
-    progress = totals.over_all(state)
+    found = totals.of(state)
     reason = Sentence(state="budget", text="one wait for GitHub's budget until {until}", times={"until": NOW})
     return JobView.model_validate(
         {
             **{name: getattr(state, name) for name in JobState.model_fields},
-            "headline": headline.of_job(state, progress, None),
-            "progress": progress,
-            "types": totals.by_type(state),
+            "headline": headline.of_job(state, found.progress, None),
+            "progress": found.progress,
+            "types": found.types,
             "eta": None,
             "time_left": None if state.ended else TimeLeft(from_seconds=1_300, to_seconds=1_900, reason=reason),
             "time_left_reason": None,

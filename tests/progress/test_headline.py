@@ -23,7 +23,7 @@ def clock(moment: datetime) -> str:
 def told(eta: datetime | None = None, *repositories: Any, **given: Any) -> tuple[str, str]:
     """The state and the words of a job's headline."""
     its = job(*(repositories or (THREADS,)), data_types=["issues", "events"], **given)
-    sentence = headline.of_job(its, totals.over_all(its), eta)
+    sentence = headline.of_job(its, totals.of(its).progress, eta)
     assert set(sentence.times) == {
         each for each in ("until", "since", "as_of", "at", "eta") if f"{{{each}}}" in sentence.text
     }
@@ -135,7 +135,7 @@ def test_a_completed_job_says_as_of_when_and_what_is_not_shown() -> None:
 
 def test_an_empty_job_is_complete() -> None:
     its = job(status="completed", completed_at=NOW, total_repositories=0)
-    sentence = headline.of_job(its, totals.over_all(its), None)
+    sentence = headline.of_job(its, totals.of(its).progress, None)
     assert sentence == Sentence(state="completed", text="Complete: there are no repositories in this workspace")
 
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages import Waiting
-from progress import pace, time_left
+from progress import pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
 from progress.time_left import Outlook, Window
 from tests.progress.jobs import NOW, job, part, repository
 
-HALF = repository(part("issues", stored=500, expected=1_000, points=100, requests=200))
+HALF = repository(part("issues", stored=500, expected=1_000))
 BEGAN = Mark(0, 0, 0, 0)
 
 
@@ -22,7 +22,9 @@ def look(
     *repositories: Any, windows: tuple[Window, ...] = (), earlier: tuple[Mark, ...] = (BEGAN,), **given: Any
 ) -> Any:
     its = job(*(repositories or (HALF,)), data_types=["issues"], **given)
-    return time_left.outlook(its, pace.mark(its, 0.0), earlier, windows)
+    found = totals.of(its)
+    now = Mark(pace.worked_seconds(its, 0.0), found.progress.stored, 100, 100)
+    return time_left.outlook(its, found.rest, now, earlier, windows)
 
 
 def known(**given: Any) -> Outlook:

@@ -14,7 +14,7 @@ from tests.progress.jobs import NOW, job, part, repository
 
 def percents(*repositories: Any, **of_job: Any) -> tuple[float | None, dict[str, float | None]]:
     its = job(*repositories, **of_job)
-    return totals.over_all(its).percent, {each.data_type: each.percent for each in totals.by_type(its)}
+    return totals.of(its).progress.percent, {each.data_type: each.percent for each in totals.of(its).types}
 
 
 class TestUnknown:
@@ -35,7 +35,7 @@ class TestUnknown:
 
     def test_a_job_that_has_not_begun_has_no_percentage(self) -> None:
         its = job(repository(*(part(each, "pending") for each in DATA_TYPES), status="pending"), status="pending")
-        assert totals.over_all(its).model_dump() == {"percent": None, "stored": 0, "expected": None}
+        assert totals.of(its).progress.model_dump() == {"percent": None, "stored": 0, "expected": None}
 
 
 class TestHundred:
@@ -75,9 +75,9 @@ def test_embeddings_are_expected_of_every_thread() -> None:
         part("discussions", "skipped"),
         part("embeddings", stored=20, expected=40),
     )
-    [issues, _, embeddings] = totals.by_type(
+    [issues, _, embeddings] = totals.of(
         job(repository(*types), data_types=["issues", "discussions", "embeddings"])
-    )
+    ).types
     assert (issues.expected, embeddings.expected, embeddings.percent) == (80, 80, 25)
 
 
@@ -85,7 +85,7 @@ def test_a_corrected_count_changes_the_number_and_not_the_percentage() -> None:
     first = part("issues", stored=50, expected=100)
     corrected = part("issues", stored=50, expected=200, weight=100, share=0.5)
     assert percents(repository(first), data_types=["issues"]) == percents(repository(corrected), data_types=["issues"])
-    assert totals.over_all(job(repository(corrected), data_types=["issues"])).expected == 200
+    assert totals.of(job(repository(corrected), data_types=["issues"])).progress.expected == 200
 
 
 def test_repositories_are_counted_by_what_their_type_does() -> None:
@@ -98,7 +98,7 @@ def test_repositories_are_counted_by_what_their_type_does() -> None:
         repository(part("issues", "failed"), name="octo/d", status="failed"),
         data_types=["issues"],
     )
-    [issues] = totals.by_type(its)
+    [issues] = totals.of(its).types
     assert issues.status == "in_progress"
     assert issues.repositories.model_dump(exclude_defaults=True) == {
         "running": 1,
@@ -149,8 +149,8 @@ def test_no_percentage_falls_whatever_is_committed(steps: list[tuple[int, str, i
             *(repository(*(each.view for each in row.values()), name=f"octo/{at}") for at, row in enumerate(sweeps)),
             data_types=NAMES,
         )
-        percents_now = {each.data_type: each.percent for each in totals.by_type(its)}
-        for what, percent in {**percents_now, "": totals.over_all(its).percent}.items():
+        percents_now = {each.data_type: each.percent for each in totals.of(its).types}
+        for what, percent in {**percents_now, "": totals.of(its).progress.percent}.items():
             assert percent is None or percent >= seen.get(what, 0), (what, percent, seen)
             assert percent is None or percent < 100 or what
             seen[what] = percent if percent is not None else seen.get(what, 0)

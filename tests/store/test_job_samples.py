@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from messages import Waiting
-from progress import chart, pace
+from progress import chart, pace, totals
 from progress.pace import Mark
 from progress.views import JobState
 from sandbox.postgres import Postgres
@@ -40,13 +40,14 @@ async def job_id(connection: Connection) -> str:
 
 
 def at(job_id: str, seconds: float, stored: int = 0, **given: Any) -> JobState:
-    types = part("issues", stored=stored, counts={"issues": stored, "comments": stored}, points=stored, requests=stored)
+    types = part("issues", stored=stored, counts={"issues": stored, "comments": stored})
     moment = NOW + timedelta(seconds=seconds)
     return jobs.job(repository(types), id=job_id, started_at=NOW, as_of=moment, data_types=["issues"], **given)
 
 
 async def take(connection: Connection, job: JobState) -> None:
-    await samples.take(connection, job, pace.mark(job, 0))
+    stored = totals.of(job).progress.stored
+    await samples.take(connection, job, Mark(pace.worked_seconds(job, 0), stored, stored, 0))
 
 
 @pytest.mark.parametrize("seconds", [600, 90 * 86_400], ids=["ten minutes", "three months"])
