@@ -1,7 +1,7 @@
 // What came when: rows by data type over time, with the waits for GitHub's budget behind them; and the same as a table.
 
 import { el, setText, show, svg } from "./dom.js";
-import { clock, clockWithSeconds, compact, count, duration, number } from "./formats.js";
+import { clock, clockWithSeconds, compact, count, date, duration, number } from "./formats.js";
 import { typeName } from "./model.js";
 
 const HEIGHT = 220;
@@ -59,12 +59,13 @@ export class Chart {
     const types = typesOf(data);
     const waited = data.waits.reduce((sum, each) => sum + endOf(each, data) - startOf(each), 0) / 1000;
     const rows = buckets.reduce((sum, bucket) => sum + total(bucket), 0);
-    const waits = data.waits.length ? `, ${count(data.waits.length, "wait", "waits")} for GitHub's budget of ${duration(waited)} in all` : "";
-    setText(this.#summary, `${count(rows, "row", "rows")} between ${clock(buckets[0].at)} and ${clock(lastMoment(data))}${waits}.`);
-    this.#legend.replaceChildren(
-      ...types.map((type) => el("li", {}, el("span", { class: `swatch ${type}`, "aria-hidden": "true" }), typeName(type))),
-      ...(data.waits.length ? [el("li", {}, el("span", { class: "swatch wait", "aria-hidden": "true" }), "Waiting for GitHub's budget")] : []),
-    );
+    const times = count(data.waits.length, "wait", "waits");
+    const waits = data.waits.length ? `, ${times} for GitHub's budget of ${duration(waited)} in all` : "";
+    const between = `between ${clock(buckets[0].at)} and ${clock(lastMoment(data))}`;
+    setText(this.#summary, `${count(rows, "row", "rows")} ${between}${waits}.`);
+    const legend = types.map((type) => legendEntry(type, typeName(type)));
+    if (data.waits.length) legend.push(legendEntry("wait", "Waiting for GitHub's budget"));
+    this.#legend.replaceChildren(...legend);
     this.#table.replaceChildren(tableOf(data, types));
     this.#draw();
   }
@@ -83,10 +84,14 @@ export class Chart {
     const clockOf = end - begin < SHORT_MILLISECONDS ? clockWithSeconds : clock;
     const picture = svg(
       "svg",
-      { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": this.#summary.textContent },
-      ...data.waits.map((wait) =>
-        svg("rect", { class: "wait", x: x(startOf(wait)), width: Math.max(1, x(endOf(wait, data)) - x(startOf(wait))), y: MARGIN.top, height: HEIGHT - MARGIN.top - MARGIN.bottom }),
-      ),
+      {
+        viewBox: `0 0 ${width} ${HEIGHT}`,
+        width,
+        height: HEIGHT,
+        role: "img",
+        "aria-label": this.#summary.textContent,
+      },
+      ...data.waits.map((wait) => column("wait", x(startOf(wait)), x(endOf(wait, data)))),
       ...ticks.map((tick) =>
         svg(
           "g",
@@ -96,7 +101,7 @@ export class Chart {
         ),
       ),
       ...momentsOf(begin, end, width).map((moment, index, all) =>
-        svg("text", { class: "moment", x: x(moment), y: HEIGHT - 6, "text-anchor": ["start", "middle", "end"][index === 0 ? 0 : index === all.length - 1 ? 2 : 1] }, clockOf(moment)),
+        svg("text", { x: x(moment), y: HEIGHT - 6, "text-anchor": anchorOf(index, all.length) }, clockOf(moment)),
       ),
       ...data.buckets.map((bucket) => this.#bars(bucket, types, x, y)),
     );
@@ -109,12 +114,13 @@ export class Chart {
     let below = 0;
     const bars = types.filter((type) => bucket.rows[type]).map((type) => {
       const rows = bucket.rows[type];
-      const bar = svg("rect", { class: `rows ${type}`, x: left, width, y: y(below + rows), height: y(below) - y(below + rows) });
+      const top = y(below + rows);
+      const bar = svg("rect", { class: `rows ${type}`, x: left, width, y: top, height: y(below) - top });
       below += rows;
       return bar;
     });
     // The whole height answers to the pointer, also where a bar is low.
-    const target = svg("rect", { class: "target", x: left, width: right - left, y: MARGIN.top, height: HEIGHT - MARGIN.top - MARGIN.bottom });
+    const target = column("target", left, right);
     target.addEventListener("pointerenter", () => setText(this.#readout, inWords(bucket, types)));
     return svg("g", {}, ...bars, target);
   }
@@ -123,11 +129,14 @@ export class Chart {
 const total = (bucket) => Object.values(bucket.rows).reduce((sum, rows) => sum + rows, 0);
 const startOfBucket = (bucket) => Date.parse(bucket.at);
 const startOf = (wait) => Date.parse(wait.from);
-const endOf = (wait, data) => (wait.until ? Math.min(Date.parse(wait.until), Math.max(lastMoment({ ...data, waits: [] }), Date.now())) : Math.max(Date.now(), startOf(wait)));
+const endOfBuckets = (data) => startOfBucket(data.buckets.at(-1)) + data.bucket_seconds * 1000;
+const anchorOf = (index, length) => (index === 0 ? "start" : index === length - 1 ? "end" : "middle");
+
+/** A wait that goes on reaches up to now, not to when it is going to end. */
+const endOf = (wait, data) => Math.min(Date.parse(wait.until), Math.max(endOfBuckets(data), Date.now()));
 
 function lastMoment(data) {
-  const last = startOfBucket(data.buckets.at(-1)) + data.bucket_seconds * 1000;
-  return Math.max(last, ...data.waits.map((wait) => endOf(wait, data)));
+  return Math.max(endOfBuckets(data), ...data.waits.map((wait) => endOf(wait, data)));
 }
 
 function typesOf(data) {
@@ -153,17 +162,32 @@ function inWords(bucket, types) {
   return `${clockWithSeconds(bucket.at)}: ${parts.join(", ") || "nothing"}`;
 }
 
+/** A rectangle of the chart's whole height. */
+function column(name, left, right) {
+  const height = HEIGHT - MARGIN.top - MARGIN.bottom;
+  return svg("rect", { class: name, x: left, width: Math.max(1, right - left), y: MARGIN.top, height });
+}
+
+function legendEntry(name, text) {
+  return el("li", {}, el("span", { class: `swatch ${name}`, "aria-hidden": "true" }), text);
+}
+
 /** At most so many lines, of several buckets each where there are more. */
 function tableOf(data, types) {
   const size = Math.ceil(data.buckets.length / TABLE_ROWS);
   const groups = [];
   for (let at = 0; at < data.buckets.length; at += size) groups.push(data.buckets.slice(at, at + size));
   const sum = (group, type) => group.reduce((rows, bucket) => rows + (bucket.rows[type] ?? 0), 0);
+  const headings = ["From", ...types.map(typeName)].map((each) => el("th", { scope: "col" }, each));
+  const rows = groups.map((group) => {
+    const cells = types.map((type) => el("td", {}, number(sum(group, type))));
+    return el("tr", {}, el("th", { scope: "row" }, `${date(group[0].at)}, ${clockWithSeconds(group[0].at)}`), ...cells);
+  });
   return el(
     "table",
     { class: "plain" },
     el("caption", { class: "unseen" }, "Rows stored by data type over time"),
-    el("thead", {}, el("tr", {}, ...["From", ...types.map(typeName)].map((each) => el("th", { scope: "col" }, each)))),
-    el("tbody", {}, ...groups.map((group) => el("tr", {}, el("th", { scope: "row" }, clockWithSeconds(group[0].at)), ...types.map((type) => el("td", {}, number(sum(group, type))))))),
+    el("thead", {}, el("tr", {}, ...headings)),
+    el("tbody", {}, ...rows),
   );
 }

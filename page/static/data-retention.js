@@ -110,7 +110,12 @@ class View {
   #history;
   #dialog;
   #refresher;
-  #noAccess = el("section", { class: "card", "data-no-access": true, hidden: true }, el("h2", {}, "There is nothing here that you may see"), el("p", {}, "The workspace does not exist, or you are not a member of it. If you were just now: your access has ended."));
+  #noAccess = el(
+    "section",
+    { class: "card", "data-no-access": true, hidden: true },
+    el("h2", {}, "There is nothing here that you may see"),
+    el("p", {}, "The workspace does not exist, or you are not a member of it. If you were just now: your access has ended."),
+  );
   #content;
   #session = null;
   #job = null;
@@ -120,8 +125,15 @@ class View {
   constructor(host) {
     this.#host = host;
     const ask = (action) => this.#dialog.ask(action);
-    this.#signIn = new SignIn((token) => host.dispatchEvent(new CustomEvent("token-entered", { detail: { token } })) && (host.token = token));
-    this.#headline = new Headline({ ask, retryNow: () => this.#session.retryNow(), showLatest: () => this.#session.choose(null) });
+    this.#signIn = new SignIn((token) => {
+      host.dispatchEvent(new CustomEvent("token-entered", { detail: { token } }));
+      host.token = token;
+    });
+    this.#headline = new Headline({
+      ask,
+      retryNow: () => this.#session.retryNow(),
+      showLatest: () => this.#session.choose(null),
+    });
     this.#repositories = new Repositories(ask);
     const choose = (jobId) => {
       this.#session.choose(jobId);
@@ -153,7 +165,16 @@ class View {
     );
     const root = host.attachShadow({ mode: "open" });
     const style = el("link", { rel: "stylesheet", href: STYLESHEET, crossorigin: "anonymous" });
-    const whole = el("div", { class: "view", hidden: true }, this.#outage.element, this.#signIn.element, this.#noAccess, this.#content, this.#dialog.element, this.#toasts.element);
+    const whole = el(
+      "div",
+      { class: "view", hidden: true },
+      this.#outage.element,
+      this.#signIn.element,
+      this.#noAccess,
+      this.#content,
+      this.#dialog.element,
+      this.#toasts.element,
+    );
     // Nothing is shown without its style; a stylesheet that does not come is no reason to show nothing.
     for (const type of ["load", "error"]) style.addEventListener(type, () => show(whole, true));
     root.append(style, whole);

@@ -35,7 +35,12 @@ class TypeDetails {
 
   constructor({ data_type }, { full_name }, ask) {
     const label = `Retry ${typeName(data_type).toLowerCase()} of ${full_name}`;
-    this.#retry = el("button", { type: "button", class: "small change", "data-retry": data_type, "aria-label": label, hidden: true, on: { click: () => ask(data_type) } }, "Retry this type");
+    this.#retry = el(
+      "button",
+      { type: "button", class: "small change", "data-retry": data_type, "aria-label": label, hidden: true },
+      "Retry this type",
+    );
+    this.#retry.addEventListener("click", () => ask(data_type));
     this.element = el(
       "li",
       { "data-type": data_type },
@@ -64,12 +69,14 @@ class TypeDetails {
     show(this.#error, Boolean(error));
     if (!error) return;
     const whatToDo = error.what_to_do || error.action;
-    this.#error.replaceChildren(error.message, ...(whatToDo ? [el("span", { class: "what-to-do" }, `What to do: ${whatToDo}`)] : []));
+    const advice = whatToDo ? [el("span", { class: "what-to-do" }, `What to do: ${whatToDo}`)] : [];
+    this.#error.replaceChildren(error.message, ...advice);
   }
 }
 
 function typeInWords({ status, stored, expected, as_of, recent_done }) {
-  const words = [`${STATUS_WORDS[status] ?? status}, ${expected === null ? number(stored) : `${number(stored)} of ${number(expected)}`}`];
+  const amount = expected === null ? number(stored) : `${number(stored)} of ${number(expected)}`;
+  const words = [`${STATUS_WORDS[status] ?? status}, ${amount}`];
   if (as_of && status === "completed") words.push(", as of ", timeElement(as_of));
   if (recent_done && status !== "completed") words.push(" · the latest 90 days are there");
   return words;

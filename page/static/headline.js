@@ -162,7 +162,8 @@ export class Outage {
     show(this.element, lasts || unreachable);
     if (lasts) {
       const numbers = job ? ` What you see is from ${clockWithSeconds(heardAt)}, ${ago(heardAt)}.` : "";
-      setText(this.#text, `The server does not answer.${numbers} The backfill does not need this page: it goes on by itself. This page reconnects by itself, too.`);
+      const calm = "The backfill does not need this page: it goes on by itself. This page reconnects by itself, too.";
+      setText(this.#text, `The server does not answer.${numbers} ${calm}`);
     } else if (unreachable) {
       setText(this.#text, "The server does not answer. This page goes on trying.");
     }
@@ -173,7 +174,12 @@ class Addon {
   #facts = el("dl", { class: "facts" });
   #warning = el("p", { class: "warning", hidden: true });
   #key = null;
-  element = el("div", { class: "addon", role: "group", "aria-label": "Add-on", "data-addon": true }, this.#facts, this.#warning);
+  element = el(
+    "div",
+    { class: "addon", role: "group", "aria-label": "Add-on", "data-addon": true },
+    this.#facts,
+    this.#warning,
+  );
 
   update(addon) {
     const key = JSON.stringify(addon);
@@ -181,10 +187,12 @@ class Addon {
     this.#key = key;
     show(this.element, addon !== null);
     if (!addon) return;
-    this.#facts.replaceChildren(...factsOf(addon).map(([term, ...value]) => el("div", {}, el("dt", {}, term), el("dd", {}, ...value))));
+    const facts = factsOf(addon).map(([term, ...value]) => el("div", {}, el("dt", {}, term), el("dd", {}, ...value)));
+    this.#facts.replaceChildren(...facts);
     show(this.#warning, addon.past_due);
     if (addon.past_due) {
-      this.#warning.replaceChildren("A payment is due. The add-on stays until the subscription is revoked; update the payment method to keep it.");
+      const what = "The add-on stays until the subscription is revoked; update the payment method to keep it.";
+      setText(this.#warning, `A payment is due. ${what}`);
     }
   }
 }

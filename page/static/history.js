@@ -130,7 +130,9 @@ class HistoryEntry {
       count(job.total_repositories, "repository", "repositories"),
       `${number(job.rows_stored ?? 0)} rows`,
     ];
-    if (job.started_at && job.completed_at) facts.push(`took ${duration((new Date(job.completed_at) - new Date(job.started_at)) / 1000)}`);
+    if (job.started_at && job.completed_at) {
+      facts.push(`took ${duration((Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000)}`);
+    }
     if (job.attempt) facts.push(count(job.attempt, "retry", "retries"));
     setText(this.#facts, facts.join(" · "));
   }

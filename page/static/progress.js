@@ -49,8 +49,10 @@ class Bar {
   #words = el("span", { class: "words" });
 
   constructor(label) {
-    this.#track = el("div", { class: "track", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": label }, this.#fill);
-    this.element = el("div", { class: "bar" }, el("div", { class: "line" }, el("span", { class: "label" }, label), this.#share), this.#track, this.#words);
+    const range = { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": label };
+    this.#track = el("div", { class: "track", ...range }, this.#fill);
+    const line = el("div", { class: "line" }, el("span", { class: "label" }, label), this.#share);
+    this.element = el("div", { class: "bar" }, line, this.#track, this.#words);
   }
 
   /** `more` are words that follow; `bad` is what is wrong, and stands out. */
@@ -66,7 +68,8 @@ class Bar {
     this.#fill.style.width = isKnown ? `${done}%` : "";
     setText(this.#share, isKnown ? percent(done) : "");
     const all = more ? `${words} · ${more}` : words;
-    if (this.#words.textContent !== all + bad) this.#words.replaceChildren(all, ...(bad ? [el("span", { class: "bad" }, bad)] : []));
+    if (this.#words.textContent === all + bad) return;
+    this.#words.replaceChildren(all, ...(bad ? [el("span", { class: "bad" }, bad)] : []));
   }
 }
 
@@ -90,6 +93,7 @@ function repositoriesInWords(of) {
   const parts = [];
   if (of.waiting) parts.push(`${number(of.waiting)} waiting`);
   if (of.skipped) parts.push(`${number(of.skipped)} skipped`);
-  const done = of.completed === all ? `all ${count(all, "repository", "repositories")}` : `${number(of.completed)} of ${count(all, "repository", "repositories")} complete`;
+  const repositories = count(all, "repository", "repositories");
+  const done = of.completed === all ? `all ${repositories}` : `${number(of.completed)} of ${repositories} complete`;
   return [done, ...parts].join(", ");
 }

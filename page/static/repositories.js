@@ -93,7 +93,13 @@ export class Repositories {
   #rowTemplate() {
     if (this.#template?.types === this.#types) return this.#template.row;
     const cells = this.#job.fields.data_types.map((type) =>
-      el("td", { role: "cell", "data-type": type, "data-name": typeName(type) }, statusIcon("pending"), el("span", { class: "amount" }), el("small", {})),
+      el(
+        "td",
+        { role: "cell", "data-type": type, "data-name": typeName(type) },
+        statusIcon("pending"),
+        el("span", { class: "amount" }),
+        el("small", {}),
+      ),
     );
     const row = el(
       "tr",
@@ -115,7 +121,8 @@ export class Repositories {
     this.#offer(states);
     const wanted = this.#search.value.trim().toLowerCase();
     const filter = this.#filter.value;
-    const isShown = ({ repository_id: id, full_name: name }) => name.toLowerCase().includes(wanted) && (!filter || states.get(id) === filter);
+    const isShown = ({ repository_id: id, full_name: name }) =>
+      name.toLowerCase().includes(wanted) && (!filter || states.get(id) === filter);
     const order = ORDERS[this.#order.value];
     const rows = [...this.#rows.values()].filter((row) => isShown(row.repository));
     rows.sort((one, other) => order(one.repository, other.repository));
@@ -156,7 +163,8 @@ export class Repositories {
     const numbers = new Map();
     for (const state of states.values()) numbers.set(state, (numbers.get(state) ?? 0) + 1);
     const offered = Object.keys(STATUS_WORDS).filter((state) => numbers.has(state) || state === this.#filter.value);
-    const words = [["", "All"], ...offered.map((state) => [state, `${capitalized(STATUS_WORDS[state])} (${number(numbers.get(state) ?? 0)})`])];
+    const named = (state) => `${capitalized(STATUS_WORDS[state])} (${number(numbers.get(state) ?? 0)})`;
+    const words = [["", "All"], ...offered.map((state) => [state, named(state)])];
     if (this.#filter.dataset.offered === words.join()) return;
     this.#filter.dataset.offered = words.join();
     const chosen = this.#filter.value;

@@ -2,8 +2,31 @@
 
 import { el, setText, show } from "./dom.js";
 
+const AGAIN = "Open this page from your workspace's settings again";
+const WORDS = {
+  missing: {
+    title: "Sign in to see this workspace",
+    why: "Open this page from your workspace's settings, or enter an access token.",
+  },
+  refused: {
+    title: "This token is not accepted",
+    why: `It may be mistyped, expired, or of another project. ${AGAIN}, or enter another token.`,
+  },
+  expired: {
+    title: "Your sign-in has expired",
+    why: `The numbers below stay as they were. ${AGAIN}, or enter a new token. The backfill goes on by itself.`,
+  },
+};
+
 export class SignIn {
-  #input = el("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": "token-hint" });
+  #input = el("input", {
+    type: "password",
+    id: "token",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "token-hint",
+  });
   #title = el("h2", { id: "sign-in-title" });
   #why = el("p", { role: "status" });
   element = el(
@@ -34,12 +57,7 @@ export class SignIn {
   update(reason) {
     show(this.element, reason !== null);
     if (reason === null) return;
-    const [title, why] = {
-      missing: ["Sign in to see this workspace", "Open this page from your workspace's settings, or enter an access token."],
-      refused: ["This token is not accepted", "It may be mistyped, expired, or of another project. Open this page from your workspace's settings again, or enter another token."],
-      expired: ["Your sign-in has expired", "The numbers below stay as they were. Open this page from your workspace's settings again, or enter a new token. The backfill goes on by itself."],
-    }[reason];
-    setText(this.#title, title);
-    setText(this.#why, why);
+    setText(this.#title, WORDS[reason].title);
+    setText(this.#why, WORDS[reason].why);
   }
 }

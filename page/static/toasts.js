@@ -61,7 +61,10 @@ export class Toasts {
         this.#begin(after);
       }
     }
-    if (failed.length) this.say(failed.length === 1 ? `${failed[0]} failed.` : `${failed[0]} and ${count(failed.length - 1, "other repository", "other repositories")} failed.`, "bad");
+    if (failed.length) {
+      const others = failed.length > 1 ? ` and ${count(failed.length - 1, "other repository", "other repositories")}` : "";
+      this.say(`${failed[0]}${others} failed.`, "bad");
+    }
     this.#milestone(after);
   }
 
