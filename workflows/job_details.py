@@ -8,6 +8,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from messages import FailedRepository, JobOutcome, JobPlan, JobStanding, RepositoryOutcome, RunningRepository
 
+GAP = "\u2003"
+"""The Web UI's table has no space between its columns, and markdown drops usual spaces."""
 MOST_ROWS = 20
 """Failed repositories, and running ones, that have a row of their own."""
 
@@ -106,11 +108,11 @@ def _table(number_failed: int, failures: Sequence[FailedRepository], running: Se
     ]
     if len(running) > MOST_ROWS:
         rows.append(_row(f"{len(running) - MOST_ROWS} others", "running", ""))
-    return "\n".join(["| repository | state | |", "| --- | --- | --- |", *rows])
+    return "\n".join([_row("repository", "state", "what"), "| --- | --- | --- |", *rows])
 
 
 def _row(*cells: str) -> str:
-    return "| " + " | ".join(" ".join(each.replace("|", "\\|").split()) for each in cells) + " |"
+    return "| " + f"{GAP} | ".join(" ".join(each.replace("|", "\\|").split()) for each in cells) + " |"
 
 
 def _paused(paused: Collection[JobStanding]) -> list[str]:

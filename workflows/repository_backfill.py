@@ -467,7 +467,9 @@ class RepositoryBackfillWorkflow:
 
     def _show(self, state: str = "") -> None:
         backfill = self._backfill
-        state = state or (self._mirrored.in_words(_clock) if self._mirrored else "")
+        if self._mirrored and not state:
+            types = ", ".join(self._mirrored.data_types)
+            state = (f"{types}: " if types else "") + self._mirrored.in_words(_clock)
         until = f", down to {backfill.down_to:%Y-%m-%d}" if backfill.down_to else ""
         queue = order.sweep_queue(workflow.info().task_queue, backfill.leg)
         workflow.set_current_details(

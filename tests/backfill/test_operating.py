@@ -27,6 +27,7 @@ from tests.backfill.test_control import (
     progress,
     repositories,
     statuses,
+    sweep_statuses,
 )
 from tests.programs import ROOT
 from tests.truth import check
@@ -215,6 +216,7 @@ async def test_people_pause_resume_and_cancel_in_temporal_as_with_our_own_comman
     held.release()
     assert (await backfill.ended(operator.job_id))["status"] == "canceled"
     assert await statuses(backfill, operator.job_id) == {"rocket": "canceled"}
+    assert await sweep_statuses(backfill, operator.job_id) == {"canceled"}
     [row] = await backfill.rows("select metadata -> 'audit' as audit from workspace_backfill_jobs")
     asked = [(each["action"], each["source"]) for each in row["audit"]]
     assert asked == [("start", "cli"), ("pause", "signal"), ("resume", "update"), ("cancel", "update")]

@@ -3,9 +3,9 @@
 A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
 another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
 at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. And, with
-activities that only pretend, runs that give way because their history, or their parent's, is long. Run it when
-the workflows' shape changes, with the next `EDITION`, beside the old histories: what production started under them must
-still replay.
+activities that only pretend, runs that give way because their history, or their parent's, is long, and what operators
+do in Temporal; with `operating` as argument only this. Run it when the workflows' shape changes, with the next
+`EDITION`, beside the old histories: what production started under them must still replay.
 """
 
 import asyncio
@@ -22,7 +22,17 @@ from typing import Any
 import asyncpg
 from temporalio.client import Client
 
-from messages import Cancel, Pause, Resume, archive_workflow_id, repository_workflow_id, workspace_workflow_id
+from messages import (
+    Cancel,
+    CancelRepository,
+    Pause,
+    PausedSlice,
+    PausedSlices,
+    Resume,
+    archive_workflow_id,
+    repository_workflow_id,
+    workspace_workflow_id,
+)
 from sandbox import postgres as postgres_server
 from sandbox import temporal as temporal_server
 from sandbox.embeddings import EmbeddingServer
@@ -39,14 +49,16 @@ from schema.migrate import migrate
 from temporal import connect
 from tests.waiting import eventually, so
 from tests.workflows.test_pause import Going
-from tests.workflows.test_workspace_backfill import Pretence, Slow, hasty_server, start
+from tests.workflows.test_updates import Rows, ask
+from tests.workflows.test_workspace_backfill import PAUSED_AT, Pretence, Slow, hasty_server, start
 from tests.workflows.test_workspace_backfill import repositories as of_many
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = Path(__file__).with_name("histories")
 TOKEN = "ghp_stand_in"
-EDITION = 5
-"""1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job, 4 no pause."""
+EDITION = 6
+"""1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job, 4 no pause, 5 had
+slices without names, and no updates."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
@@ -290,6 +302,33 @@ async def record_pause() -> None:
         await save(client, "workspace-paused", handle.id, (await handle.describe()).raw_info.first_run_id)
 
 
+async def record_operating() -> None:
+    """A slice that is paused in Temporal, and updates: a pause, a resume, one repository canceled, the job canceled."""
+    going, job = Going(), "00000000-0000-4000-8000-00000000000a"
+    pretence = Rows(of_many(2), going)
+    one, two = pretence.repositories
+    async with hasty_server() as client, pretence.worked(client) as queue:
+        handle = await start(client, queue, job)
+        await eventually(so(lambda: going.running == 4))
+        child = client.get_workflow_handle(repository_workflow_id(job, one.repository_id))
+        run_id = (await child.describe()).run_id
+        paused = PausedSlice(data_type="issues", since=PAUSED_AT, who="ann", why="too much load")
+        for slices in ([paused], []):
+            recorded = len(pretence.recorded)
+            await child.signal("paused_in_temporal", PausedSlices(slices=slices))
+            await eventually(so(lambda before=recorded: len(pretence.recorded) > before))  # type: ignore[misc]
+        await ask(handle, "pause", Pause(job_id=job))
+        await eventually(so(lambda: len(pretence.freed) == 1))
+        await ask(handle, "resume", Resume(job_id=job))
+        await eventually(so(lambda: going.running == 4))
+        await ask(handle, "cancel_repository", CancelRepository(job_id=job, repository=two.full_name))
+        await eventually(so(lambda: going.running == 2))
+        await ask(handle, "cancel", Cancel(job_id=job))
+        await handle.result()
+        await save(client, "workspace-updated", handle.id, (await handle.describe()).raw_info.first_run_id)
+        await save(client, "repository-paused-in-temporal", child.id, run_id)
+
+
 async def id_of(dsn: str, repository: Repository) -> str:
     connection = await asyncpg.connect(dsn)
     try:
@@ -306,6 +345,9 @@ def plan(name: str) -> Plan:
 
 def main() -> None:
     HISTORIES.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["operating"]:
+        asyncio.run(record_operating())
+        return
     world = World()
     repositories = [generate(world, plan(name)) for name in ("one", "two")]
     with (
@@ -317,6 +359,7 @@ def main() -> None:
         if not sys.argv[1:]:
             asyncio.run(record_giving_way())
             asyncio.run(record_pause())
+            asyncio.run(record_operating())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_the_histories_are_of_every_kind() -> None:
     assert {"repository-one-2", "repository-two-2", "repository-behind-another-2"} <= {*NAMES}
     assert {"repository-one-recent-3", "repository-one-3", "workspace-gives-way-3"} <= {*NAMES}
     assert {"repository-behind-another-4", "workspace-behind-another-4", "repository-one-recent-4"} <= {*NAMES}
-    assert "workspace-paused-5" in NAMES
+    assert {"workspace-paused-5", "workspace-updated-6", "repository-paused-in-temporal-6"} <= {*NAMES}
     assert {"repository-limited-gives-way-3", "repository-in-a-slice-gives-way-3"} <= {*NAMES}
     outcomes = {name: outcomes_in(name) for name in NAMES}
     assert "waiting" in outcomes["repository-one-2"]
