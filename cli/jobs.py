@@ -15,6 +15,8 @@ LOOK_SECONDS = 0.5
 """Between two looks at a job that is followed."""
 READ_SECONDS = 5.0
 """It is read whole so often although nothing of it changed: the time that is left does."""
+PAUSE_SHARE = 10.0
+"""A look that took long, at a job of many repositories, is followed by a pause so many times as long."""
 PATIENCE_SECONDS = 900.0
 """How long a job is followed while Postgres does not answer."""
 
@@ -48,6 +50,7 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
     look: Look | None = None
     fingerprint, read_at, answered = None, 0.0, time.monotonic()
     while look is None or not look.job.ended:
+        began = time.monotonic()
         try:
             async with database.transaction() as connection:
                 found = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
@@ -63,7 +66,7 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
                 look = replace(look, away_since=datetime.now(UTC))
             yield look
         if not look.job.ended:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(min(max(LOOK_SECONDS, PAUSE_SHARE * (time.monotonic() - began)), READ_SECONDS))
 
 
 def exit_code(job: JobSummary) -> int:

@@ -25,7 +25,7 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
     examined = await health.examine(at.github_api_url, at.graphql_url, at.tokens, at.app)
     for each in examined:
-        yield _credential(each, at.github_budget_share, private_repositories)
+        yield credential(each, at.github_budget_share, private_repositories)
     ahead = next((each.ahead for each in examined if each.ahead is not None), None)
     if ahead is not None:
         yield clock("clock of GitHub", ahead.total_seconds(), "GitHub")
@@ -33,7 +33,8 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
         yield failure("GitHub", "the App is installed nowhere", "install it for the owners of the repositories")
 
 
-def _credential(of: "Health", share: float, private_repositories: int) -> Finding:
+def credential(of: "Health", share: float, private_repositories: int) -> Finding:
+    """What is known of one, against the share of its budget that is ours and what it has to read."""
     check = f"GitHub, {of.credential}"
     if of.error is not None:
         return trouble(check, of.error, "check GITHUB_API_URL, and GitHub's own state at https://www.githubstatus.com")

@@ -4,7 +4,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+import temporal
+from cli.checks import github as github_checks
 from cli.checks import postgres as postgres_checks
 from cli.checks import services
 from cli.checks.finding import Finding, bad_setting, exit_code, ok, trouble
-from errors import BadInput, Unreachable
+from errors import BadInput, PartOver, Unreachable
+from github.health import Budget, Health
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github.limits import Limits
 from sandbox.github.server import StandIn
@@ -47,6 +51,17 @@ async def polled(temporal_client: Client, task_queue: str) -> AsyncIterator[None
         for suffix in ("", "-recent", "-historical"):
             worker = Worker(temporal_client, task_queue=f"{task_queue}{suffix}", activities=[nothing])
             await stack.enter_async_context(worker)
+
+        async def known() -> bool:
+            """Whether the server has heard of all of them: a worker polls some time after it began."""
+            kinds = {"": True, "-recent": False, "-historical": False}
+            polling = [
+                await temporal.pollers(temporal_client, f"{task_queue}{suffix}", workflows=workflows)
+                for suffix, workflows in kinds.items()
+            ]
+            return all(polling)
+
+        await shop.eventually(known)
         yield
 
 
@@ -88,6 +103,8 @@ class Clinic:
 async def clinic(operator: Operator, github: StandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
     async with PolarServer() as polar, EmbeddingServer() as embeddings, MailServer() as mail:
         polar.webhooks = [dict(WEBHOOK)]
+        # How full the disk of the machine is that runs the tests is nothing that they can mend.
+        monkeypatch.setattr(health, "disk_usage", lambda _path: SimpleNamespace(total=100, free=50))
         clinic = Clinic(operator, monkeypatch, github, polar, embeddings, mail)
         clinic.set(
             GITHUB_API_URL=github.url,
@@ -433,6 +450,32 @@ def test_a_disk_that_fills_up_is_told_in_time(share: float | None, state: str) -
     free = None if share is None else int(share * 1e12)
     found = postgres_checks.disk(health.Server("18.0", timedelta(), 0, share, free))
     assert found.state == state
+
+
+BUDGETS = {"graphql": Budget(5_000, 4_900, datetime.now(UTC) + timedelta(minutes=30))}
+
+
+@pytest.mark.parametrize(
+    ("credential", "private", "state", "what"),
+    [
+        (Health("token", "ann", frozenset({"repo"}), budgets=BUDGETS), 3, "ok", "scopes: repo"),
+        (Health("token", "ann", frozenset(), budgets=BUDGETS), 0, "ok", "none, public repositories only"),
+        (
+            Health("token", "ann", frozenset({"read:org"}), budgets=BUDGETS),
+            3,
+            "warning",
+            "3 repositories of workspaces",
+        ),
+        (Health("token", "ann", budgets=BUDGETS), 3, "ok", "4,900 of 5,000 points left"),
+        (Health("installation of acme", error=PartOver("suspended", "it is suspended")), 0, "failure", "suspended"),
+    ],
+    ids=["scope", "public", "no scope", "fine-grained", "suspended"],
+)
+def test_what_a_credential_may_see_is_compared_with_what_there_is(
+    credential: Health, private: int, state: str, what: str
+) -> None:
+    found = github_checks.credential(credential, 0.8, private)
+    assert (found.state, what in found.what) == (state, True), found
 
 
 def test_exit_codes() -> None:

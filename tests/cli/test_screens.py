@@ -108,8 +108,8 @@ def test_bars_rates_and_the_time_left_are_there(width: int) -> None:
 
 def test_a_new_attempt_has_rates_of_its_own() -> None:
     rates = Rates()
-    rates.add(job(["completed"]))
-    rates.add(job(["pending"], attempt=1, as_of=NOW + timedelta(seconds=10)))
+    rates.add(job(["running"]))
+    rates.add(job(["completed"], attempt=1, as_of=NOW + timedelta(seconds=10)))
     assert (rates.rows, rates.of("issues")) == (0, 0)
 
 
