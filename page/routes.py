@@ -106,7 +106,11 @@ class Page:
         file = self._files.get(request.match_info["name"])
         if file is None:
             raise web.HTTPNotFound
-        return _answer(request, file, STATIC_HEADERS | self._crossing(request))
+        headers = STATIC_HEADERS | self._crossing(request)
+        if file.content_type == "image/svg+xml":
+            # A stylesheet asks for its pictures without CORS, and this header would keep them from a host's page.
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
         """CORS. Modules are always fetched with it, and the component asks for its stylesheet so."""

@@ -116,6 +116,14 @@ class TestStaticFiles:
             assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
             assert response.headers["Vary"] == "Origin"
 
+    async def test_pictures_alone_may_be_shown_by_pages_that_ask_without_cors(
+        self, http: aiohttp.ClientSession
+    ) -> None:
+        """A stylesheet's pictures come so, and nothing but pictures can be seen of them."""
+        for name, policy in (("check.svg", "cross-origin"), ("data-retention.css", "same-origin")):
+            async with http.get(f"/static/{name}") as response:
+                assert response.headers["Cross-Origin-Resource-Policy"] == policy
+
     @pytest.mark.parametrize("origin", ["https://evil.example", f"{ORIGIN}.evil.example", "null"])
     async def test_another_origin_may_not(self, http: aiohttp.ClientSession, origin: str) -> None:
         async with http.get("/static/data-retention.js", headers={"Origin": origin}) as response:
