@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test test-quick demo bench bench-peers mutate clean
+.PHONY: install lock check test test-quick demo pictures bench bench-page bench-peers mutate clean
 
 install: $(INSTALLED)
 
@@ -49,6 +49,13 @@ demo: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.cost
+
+bench-page: $(INSTALLED)
+	$(BIN)/python -m bench.page
+
+# What people see, photographed while the demo runs; needs a Chromium.
+pictures: $(INSTALLED)
+	$(BIN)/python -m sandbox.pictures
 
 # Installs the others from PyPI into .bench, once.
 bench-peers: $(INSTALLED)

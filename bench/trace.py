@@ -40,11 +40,12 @@ class Trace:
         self._events: list[Event] = json.loads(data)["traceEvents"]
 
     def between(self, first: str, last: str) -> "Section":
-        """What happened between two `performance.mark`s of a page."""
-        [began] = [event for event in self._events if event["name"] == first]
+        """What happened between two marks of a page: `navigationStart`, or names of `performance.mark`."""
         [ended] = [event for event in self._events if event["name"] == last]
+        begins = [event for event in self._events if event["name"] == first and event["pid"] == ended["pid"]]
+        began = max((event for event in begins if event["ts"] <= ended["ts"]), key=lambda event: float(event["ts"]))
         within = [each for each in self._events if began["ts"] <= each.get("ts", 0) <= ended["ts"]]
-        return Section([each for each in within if each["pid"] == began["pid"]], began["tid"], began["ts"], ended["ts"])
+        return Section([each for each in within if each["pid"] == ended["pid"]], ended["tid"], began["ts"], ended["ts"])
 
 
 class Section:

@@ -131,10 +131,12 @@ def _repository_of(export: Path) -> str:
 class Demo:
     """The parts that run, and the environment that `worker.py`, `webhook.py` and `starter.py` share."""
 
-    def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str]) -> None:
+    def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str], pace: str = PACE) -> None:
         self._processes = processes
+        self._pace = pace
         self._wish = asked
         self._given = environment
+        self._url = ""
         self._where: list[tuple[str, str]] = []
         self._settings = {
             "TEMPORAL_TASK_QUEUE": f"workspace-backfill-demo-{os.getpid()}",
@@ -148,6 +150,21 @@ class Demo:
 
     def run(self) -> bool:
         """Whether the job completed and no repository failed."""
+        workspace, page = self.begin()
+        job = self.buy(workspace)
+        names = ", ".join(self._wish.repositories)
+        console.print(
+            f"[green]✓[/] Polar's signed webhook: {self._wish.days:,} days of history of {names}", soft_wrap=True
+        )
+        console.print("\nWatch it in a browser, signed in as the workspace's owner:", style="bold")
+        console.print(f"  {page}\n", soft_wrap=True, markup=False)
+        watched = self._watch(job)
+        status, rows = asyncio.run(self._stored(job))
+        self._show(job, workspace, status, rows)
+        return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
+
+    def begin(self) -> tuple[Workspace, str]:
+        """Starts everything. A workspace whose owner has bought nothing yet, and the address of its settings page."""
         self._databases()
         self._github()
         self._embeddings()
@@ -157,28 +174,32 @@ class Demo:
         self._part("worker", "worker.py")
         port = str(free_port())
         webhook = self._part("webhook", "webhook.py", HOST=LOOPBACK, PORT=port)
-        url = f"http://{LOOPBACK}:{port}"
-        webhook.wait_ready(answers_http(f"{url}/healthz"), within=30)
-        console.print(f"[green]✓[/] worker, and webhook server at {url}")
-        page = f"{url}/workspaces/{workspace.workspace_id}/settings/data-retention"
+        self._url = f"http://{LOOPBACK}:{port}"
+        webhook.wait_ready(answers_http(f"{self._url}/healthz"), within=30)
+        console.print(f"[green]✓[/] worker, and webhook server at {self._url}")
+        page = f"{self._url}/workspaces/{workspace.workspace_id}/settings/data-retention"
         # In the fragment, as Supabase hands it over: no server and no log sees it.
         page = f"{page}#access_token={self._owners_token(workspace)}"
         self._where.insert(0, ("Settings page", page))
         token = self._settings["BACKFILL_API_TOKEN"]
         path = f"/api/workspaces/{workspace.workspace_id}/backfill"
-        self._where.append(("Status API", f"curl -H 'Authorization: Bearer {token}' {url}{path}"))
-        buy(url, WEBHOOK_SECRET, workspace)
-        names = ", ".join(repository.full_name for repository in repositories)
-        console.print(
-            f"[green]✓[/] Polar's signed webhook: {self._wish.days:,} days of history of {names}", soft_wrap=True
-        )
-        console.print("\nWatch it in a browser, signed in as the workspace's owner:", style="bold")
-        console.print(f"  {page}\n", soft_wrap=True, markup=False)
-        job = asyncio.run(self._job(workspace))
-        watched = self._watch(job)
-        status, rows = asyncio.run(self._stored(job))
-        self._show(job, workspace, status, rows)
-        return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
+        self._where.append(("Status API", f"curl -H 'Authorization: Bearer {token}' {self._url}{path}"))
+        return workspace, page
+
+    def buy(self, workspace: Workspace) -> str:
+        """The workspace's owner buys the add-on. The id of the job that this makes."""
+        buy(self._url, WEBHOOK_SECRET, workspace)
+        return asyncio.run(self._job(workspace))
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the programs are told, beside the environment."""
+        return self._settings
+
+    @property
+    def temporal_web(self) -> str | None:
+        """Where the workflows are listed; None if Temporal is not the embedded one."""
+        return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
         """What the host application's Supabase would sign for the workspace's owner."""
@@ -208,7 +229,7 @@ class Demo:
         if self._wish.real:
             self._keep("GITHUB_")
             return
-        generated = (f"--pace={PACE}", *(f"--generate={each}" for each in GENERATED))
+        generated = (f"--pace={self._pace}", *(f"--generate={each}" for each in GENERATED))
         sources = [f"--export={path}" for path in self._wish.exports] or generated
         url = self._module("github", "sandbox.github", *sources, f"--token={STAND_IN_TOKEN}")
         self._settings |= {"GITHUB_API_URL": url, "GITHUB_TOKENS": STAND_IN_TOKEN, "GITHUB_BUDGET_SHARE": "1"}

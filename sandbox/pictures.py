@@ -1,0 +1,153 @@
+"""`make pictures`: photographs what people see of a backfill, on the real programs, into docs/pictures/.
+
+The demo runs, as slowly as with the real GitHub. Exit codes: 0 done, 2 bad input, 3 a part did not start, or there is
+no Chromium.
+"""
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, async_playwright
+from rich.console import Console
+
+from cli.jobs import find_job, follow_job
+from cli.rates import Rates
+from cli.screens.live import screen
+from errors import BackfillError, BadInput
+from sandbox import chromium
+from sandbox.demo import Demo, wish
+from sandbox.processes import Processes
+from store.database import Database
+
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+DESK = {"width": 1180, "height": 1320}
+PHONE = {"width": 390, "height": 844}
+TERMINAL = (100, 30)
+"""Columns and lines."""
+PACE = "1"
+"""As slow as GitHub: there is time to take pictures."""
+SHOWN_PERCENT = 40
+"""From here on a picture of progress shows some."""
+PATIENCE_SECONDS = 240
+REMOTE_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
+"""A picture asks no server for a font."""
+PROGRESS = f"""
+() => {{
+  const view = document.querySelector('data-retention').shadowRoot;
+  return Number(view.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow') ?? 0) >= {SHOWN_PERCENT};
+}}
+"""
+ENDED = """
+() => {
+  const view = document.querySelector('data-retention').shadowRoot;
+  return /^(Complete|Failed)/.test(view.querySelector('[data-headline]').textContent);
+}
+"""
+
+
+async def photograph(page_address: str, job_id: str, settings: Mapping[str, str], temporal_web: str | None) -> None:
+    """Takes all pictures of the job while it runs, and when it has ended. Raises `Unreachable` without a Chromium."""
+    async with async_playwright() as playwright:
+        browser = await chromium.launch(playwright)
+        try:
+            light, dark = (
+                await _open(browser, page_address, DESK, "light"),
+                await _open(browser, page_address, DESK, "dark"),
+            )
+            phone = await _open(browser, page_address, PHONE, "dark")
+            await light.wait_for_function(PROGRESS, timeout=PATIENCE_SECONDS * 1_000)
+            await _save(light, "page-light")
+            await _save(phone, "page-phone")
+            await _terminal(browser, job_id, settings["DATABASE_URL"])
+            if temporal_web:
+                await _web_ui(browser, temporal_web)
+            await dark.wait_for_function(ENDED, timeout=PATIENCE_SECONDS * 1_000)
+            await dark.get_by_role("button", name="Close this notification").first.click()  # it covers the chart
+            await dark.wait_for_timeout(2_000)  # the chart has its last bar
+            await _save(dark, "page-dark", whole=True)
+        finally:
+            await browser.close()
+
+
+async def _open(browser: Browser, address: str, size: Mapping[str, int], theme: str) -> Page:
+    context = await browser.new_context(
+        viewport={"width": size["width"], "height": size["height"]},
+        color_scheme="dark" if theme == "dark" else "light",
+        locale="en-GB",
+        reduced_motion="reduce",
+    )
+    page = await context.new_page()
+    await page.goto(address)
+    return page
+
+
+async def _save(page: Page, name: str, *, whole: bool = False) -> None:
+    """What a window shows of the page, or the `whole` of it."""
+    path = PICTURES / f"{name}.png"
+    await page.screenshot(path=path, animations="disabled", full_page=whole)
+    print(f"{path.relative_to(PICTURES.parent.parent)}: {path.stat().st_size:,} bytes")
+
+
+async def _terminal(browser: Browser, job_id: str, dsn: str) -> None:
+    """`starter.py watch`, as it is drawn now."""
+    columns, lines = TERMINAL
+    console = Console(
+        record=True, width=columns, height=lines, file=StringIO(), force_terminal=True, markup=False, highlight=False
+    )
+    rates = Rates()
+    async with Database(dsn) as database:
+        looks = follow_job(database, await find_job(database, job_id))
+        for _ in range(3):
+            look = await anext(looks)
+            rates.add(look.job)
+        console.print(screen(look, rates, console))
+    svg = REMOTE_FONTS.sub("", console.export_svg(title="starter.py watch"))
+    page = await browser.new_page(viewport={"width": 1240, "height": 900})
+    await page.set_content(
+        f"<style>* {{ font-family: 'DejaVu Sans Mono', monospace }} body {{ margin: 0 }}</style>{svg}"
+    )
+    path = PICTURES / "watch.png"
+    await page.locator("svg").first.screenshot(path=path)
+    print(f"{path.relative_to(PICTURES.parent.parent)}: {path.stat().st_size:,} bytes")
+
+
+async def _web_ui(browser: Browser, address: str) -> None:
+    """The list of workflows, and the workspace's own with what it says of its repositories."""
+    page = await _open(browser, address, {"width": 1280, "height": 620}, "light")
+    await page.get_by_role("row").nth(2).wait_for(timeout=PATIENCE_SECONDS * 1_000)
+    await page.wait_for_timeout(1_000)  # its counts come after its rows
+    await _save(page, "temporal-list")
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    await page.get_by_role("link", name="workspace-backfill-").first.click()
+    await page.get_by_role("tab", name="User Metadata").or_(page.get_by_text("User Metadata", exact=True)).first.click()
+    await page.get_by_role("cell", name="octo-org/handbook").first.wait_for(timeout=PATIENCE_SECONDS * 1_000)
+    await page.wait_for_timeout(1_000)
+    await _save(page, "temporal-workflow")
+
+
+def main() -> int:
+    PICTURES.mkdir(exist_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="workspace-backfill-pictures-") as name,
+            Processes(Path(name)) as processes,
+        ):
+            environment = {key: value for key, value in os.environ.items() if key not in ("REPOS", "EXPORTS", "DAYS")}
+            demo = Demo(processes, wish(environment), environment, pace=PACE)
+            workspace, page = demo.begin()
+            job_id = demo.buy(workspace)
+            asyncio.run(photograph(page, job_id, demo.settings, demo.temporal_web))
+    except BackfillError as error:
+        print(f"pictures: {error.message}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
