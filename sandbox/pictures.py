@@ -27,6 +27,8 @@ from store.database import Database
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 DESK = {"width": 1180, "height": 1320}
+TALL = {"width": 1180, "height": 2080}
+"""Parts of the page that are out of sight are not kept up to date: all of it is in sight."""
 PHONE = {"width": 390, "height": 844}
 TERMINAL = (100, 30)
 """Columns and lines."""
@@ -34,7 +36,7 @@ PACE = "1"
 """As slow as GitHub: there is time to take pictures."""
 SHOWN_PERCENT = 40
 """From here on a picture of progress shows some."""
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 120
 REMOTE_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
 """A picture asks no server for a font."""
 PROGRESS = f"""
@@ -58,19 +60,19 @@ async def photograph(page_address: str, job_id: str, settings: Mapping[str, str]
         try:
             light, dark = (
                 await _open(browser, page_address, DESK, "light"),
-                await _open(browser, page_address, DESK, "dark"),
+                await _open(browser, page_address, TALL, "dark"),
             )
             phone = await _open(browser, page_address, PHONE, "dark")
             await light.wait_for_function(PROGRESS, timeout=PATIENCE_SECONDS * 1_000)
             await _save(light, "page-light")
             await _save(phone, "page-phone")
             await _terminal(browser, job_id, settings["DATABASE_URL"])
-            if temporal_web:
-                await _web_ui(browser, temporal_web)
             await dark.wait_for_function(ENDED, timeout=PATIENCE_SECONDS * 1_000)
             await dark.get_by_role("button", name="Close this notification").first.click()  # it covers the chart
-            await dark.wait_for_timeout(2_000)  # the chart has its last bar
-            await _save(dark, "page-dark", whole=True)
+            await dark.wait_for_timeout(8_000)  # chart, timeline and history are asked for every five seconds
+            await _save(dark, "page-dark")
+            if temporal_web:
+                await _web_ui(browser, temporal_web)
         finally:
             await browser.close()
 
@@ -87,10 +89,9 @@ async def _open(browser: Browser, address: str, size: Mapping[str, int], theme: 
     return page
 
 
-async def _save(page: Page, name: str, *, whole: bool = False) -> None:
-    """What a window shows of the page, or the `whole` of it."""
+async def _save(page: Page, name: str) -> None:
     path = PICTURES / f"{name}.png"
-    await page.screenshot(path=path, animations="disabled", full_page=whole)
+    await page.screenshot(path=path, animations="disabled")
     print(f"{path.relative_to(PICTURES.parent.parent)}: {path.stat().st_size:,} bytes")
 
 
@@ -118,17 +119,11 @@ async def _terminal(browser: Browser, job_id: str, dsn: str) -> None:
 
 
 async def _web_ui(browser: Browser, address: str) -> None:
-    """The list of workflows, and the workspace's own with what it says of its repositories."""
+    """Temporal's list of workflows."""
     page = await _open(browser, address, {"width": 1280, "height": 620}, "light")
     await page.get_by_role("row").nth(2).wait_for(timeout=PATIENCE_SECONDS * 1_000)
     await page.wait_for_timeout(1_000)  # its counts come after its rows
-    await _save(page, "temporal-list")
-    await page.set_viewport_size({"width": 1280, "height": 860})
-    await page.get_by_role("link", name="workspace-backfill-").first.click()
-    await page.get_by_role("tab", name="User Metadata").or_(page.get_by_text("User Metadata", exact=True)).first.click()
-    await page.get_by_role("cell", name="octo-org/handbook").first.wait_for(timeout=PATIENCE_SECONDS * 1_000)
-    await page.wait_for_timeout(1_000)
-    await _save(page, "temporal-workflow")
+    await _save(page, "temporal")
 
 
 def main() -> int:
