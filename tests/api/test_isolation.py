@@ -127,6 +127,18 @@ def requests(its: Made) -> list[tuple[str, str, dict[str, Any]]]:
     return [("GET", path, {}) for path in reads] + [("POST", path, {"json": bodies.get(path, {})}) for path in writes]
 
 
+async def beginning(api: Api, job_id: str, token: str) -> tuple[int, str]:
+    """Status and snapshot of a job's stream, or the refusal."""
+    path = f"{api.url}/api/backfills/{job_id}/events"
+    async with api.http.get(path, headers=world.bearer(token)) as response:
+        if response.status != 200:
+            return response.status, await response.text()
+        told = b""
+        while b"\n\n" not in told.partition(b"event: snapshot")[2]:
+            told += await response.content.readany()
+        return response.status, told.decode()
+
+
 PROFILES = {
     "quick": settings(max_examples=5, derandomize=True, database=None),
     "deep": settings(max_examples=int(os.environ.get("EXAMPLES", "300"))),
@@ -150,6 +162,10 @@ async def test_no_answer_holds_an_id_of_a_workspace_that_the_caller_is_not_in(
             foreign |= {str(each.auth_user_id) for each in everybody if each is not person}
             foreign |= {str(each.app_user_id) for each in everybody if each is not person}
             for its in made:
+                for job_id in its.jobs:
+                    status, told = await beginning(api, job_id, token)
+                    assert status == (200 if caller in its.insiders else 404)
+                    assert not {each for each in foreign if each in told}, (caller, "events", told)
                 for method, path, sent in requests(its):
                     answer = await api.ask(method, path, token=token, **sent)
                     told = answer.text + str(dict(answer.headers))

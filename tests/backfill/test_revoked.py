@@ -1,0 +1,73 @@
+"""The add-on's end stops a worker at its page, and its return goes on there: from Polar's webhooks to the rows."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sandbox.github.server import StandIn
+from sandbox.github.world import World
+from tests import shop
+from tests.backfill.conftest import Backfill
+from tests.backfill.test_control import DATA, assert_nothing_twice, checksums, in_the_middle, repositories, slow
+from tests.backfill.test_purchase import add, send
+from tests.conftest import StartWebhook
+from tests.truth import check
+from tests.waiting import eventually
+
+
+async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_no_page_is_paid_twice(
+    serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook
+) -> None:
+    world = World()
+    [repository] = repositories(world, "long", pages=6)
+    slow(github := serve(world))
+    backfill.at(github)
+    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
+    (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
+    bought = datetime.now(UTC)
+    async with shop.connected(backfill.dsn) as host:
+        buyer = await shop.buyer(host)
+        workspace_id = await shop.workspace(host, buyer)
+        await add(host, workspace_id, repository)
+
+        async def jobs() -> list[str]:
+            return [str(row["id"]) for row in await host.fetch("select id from workspace_backfill_jobs")]
+
+        # Threads alone: the other types would end before the test has looked.
+        await host.execute(
+            """
+            create function only_threads() returns trigger language plpgsql as $$
+            begin new.backfill_types := '{pull_requests,issues}'; return new; end $$;
+            create trigger only_threads before insert on workspace_backfill_jobs
+              for each row execute function only_threads()
+            """
+        )
+        assert await send(url, shop.event("subscription.active", buyer=buyer, at=bought)) == 202
+        await eventually(jobs)
+        [job_id] = await jobs()
+        await in_the_middle(backfill, job_id, 2)
+
+        revoked = shop.event("subscription.revoked", buyer=buyer, status="canceled", at=bought + timedelta(seconds=1))
+        assert await send(url, revoked) == 202
+        await backfill.until("metadata ? 'cancel_requested_at' or status = 'canceled'", job_id)
+        ended = await backfill.ended(job_id)
+        assert ended["status"] == "canceled"
+        asked, left = len(github.log), await checksums(backfill, *DATA)
+        rows = await backfill.rows("select status, position ->> 'cursor' as cursor, pages from backfill_sweeps")
+        assert {row["status"] for row in rows} == {"canceled"}
+        assert all(row["cursor"] for row in rows), "they stopped in the middle"
+        assert await host.fetchval("select data_retention_days from workspaces where id = $1", workspace_id) == 30
+        assert await host.fetchval("select status from subscription_addons") != "active"
+        assert await host.fetchval("select count(*) from pull_requests") > 0, "what is stored is kept"
+
+        github.faults.clear()
+        again = shop.event(
+            "subscription.active", buyer=buyer, subscription="the-next", at=bought + timedelta(seconds=2)
+        )
+        assert await send(url, again) == 202
+        await backfill.until("status = 'completed'", job_id)
+        assert len(github.log) > asked
+        assert_nothing_twice(github.log)
+        assert await checksums(backfill, *DATA) != left
+        assert await host.fetchval("select count(*) from workspace_backfill_jobs") == 1
+        await check(backfill.dsn, repository)
