@@ -88,8 +88,8 @@ def _ended(its: TypeView) -> str:
         return ": ".join(filter(None, [line, "; ".join(filter(None, [unshown.complete(its.unshown), *its.notes]))]))
     if its.error is None:
         return line
-    to_do = f" → {its.error.what_to_do}" if its.status == "failed" else ""
-    return f"{line}: {its.error.code}: {its.error.message}{to_do}"
+    to_do = its.error.what_to_do if its.status == "failed" else its.error.action
+    return f"{line}: {its.error.code}: {its.error.message}" + (f" → {to_do}" if to_do else "")
 
 
 def amount(its: TypeView) -> str:

@@ -89,8 +89,8 @@ def note(repository: RepositoryView, its: TypeView) -> str:
         return "; ".join(filter(None, [unshown.complete(its.unshown), _proof(its.proof), *its.notes]))
     if its.error is None:
         return ""
-    to_do = f" ({its.error.what_to_do})" if its.status == "failed" else ""
-    return f"{its.error.code}: {its.error.message}{to_do}"
+    to_do = its.error.what_to_do if its.status == "failed" else its.error.action
+    return f"{its.error.code}: {its.error.message}" + (f" ({to_do})" if to_do else "")
 
 
 def _proof(proof: dict[str, Any]) -> str:

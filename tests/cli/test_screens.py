@@ -12,9 +12,9 @@ from cli.jobs import Look
 from cli.rates import Rates
 from cli.screens.lines import Lines
 from cli.screens.live import screen
-from cli.screens.status import report
-from progress.views import JobView
-from tests.cli.views import ACTION, NOW, job
+from cli.screens.status import note, report
+from progress.views import JobView, TypeView
+from tests.cli.views import ACTION, MESSAGE, NOW, job
 
 THOUSAND = job(["failed"] * 9 + ["pending"] * 600 + ["running"] * 10 + ["waiting"] * 31 + ["completed"] * 350)
 LONG = "an-organization-with-a-long-name/a-repository-with-an-even-longer-name-than-that"
@@ -131,6 +131,14 @@ def test_status_fits_into_every_width(width: int) -> None:
     assert max(map(len, lines)) <= width
     flat = " ".join(captured.get().split())
     assert "GitHub refuses it to every token" in flat
+
+
+def test_what_was_skipped_says_what_a_person_can_do_about_it() -> None:
+    view = job(["failed"])
+    repository = view.repositories[0]
+    failed = next(each for each in repository.types if each.error)
+    skipped = TypeView.model_validate(failed.model_dump() | {"status": "skipped"})
+    assert note(repository, skipped) == f"forbidden: {MESSAGE} ({ACTION})"
 
 
 class TestLines:
