@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test test-quick demo pictures bench bench-page bench-peers mutate clean
+.PHONY: install lock check test test-quick demo pictures bench bench-page bench-time-left bench-peers mutate clean
 
 install: $(INSTALLED)
 
@@ -56,6 +56,10 @@ bench-page: $(INSTALLED)
 # What people see, photographed while the demo runs; needs a Chromium.
 pictures: $(INSTALLED)
 	$(BIN)/python -m sandbox.pictures
+
+# How often a backfill ends within the time left that was shown. About eight minutes.
+bench-time-left: $(INSTALLED)
+	$(BIN)/python -m bench.time_left
 
 # Installs the others from PyPI into .bench, once.
 bench-peers: $(INSTALLED)

@@ -127,7 +127,12 @@ async def measured(stage: Stage, case: Case) -> list[Check]:
                     views.append(await job_views.look(connection, job))
                 await asyncio.sleep(LOOK_SECONDS)
 
-    run = await stage.run(case, watch)
+    # The stand-in's hour is some seconds long, and that GitHub's is an hour is known without having seen one.
+    hour, time_left.HOUR = time_left.HOUR, case.window_seconds
+    try:
+        run = await stage.run(case, watch)
+    finally:
+        time_left.HOUR = hour
     if run.faults:
         raise Unreachable("incomplete", f"{case.name}: {'; '.join(run.faults)}")
     [began, ended] = [views[-1].started_at, views[-1].completed_at]

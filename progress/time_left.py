@@ -83,7 +83,7 @@ def outlook(
     delay = _delay(job)
     best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0))
     middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL))
-    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 2.5 * TAIL, others))
+    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 3 * TAIL, others))
     if worst.seconds == inf:
         return Sentence(state="too_long", text="GitHub's budgets do not reach to the end within months")
     low, high = min(best.seconds, middle.seconds), max(worst.seconds, middle.seconds)

@@ -48,6 +48,10 @@ class TestHundred:
         ]
         assert percents(*many, data_types=["issues"]) == (99.9, {"issues": 99.9})
 
+    def test_it_is_not_said_while_the_job_still_has_to_end(self) -> None:
+        whole = repository(part("issues", "completed", stored=10, expected=10), status="completed")
+        assert percents(whole, data_types=["issues"]) == (99.9, {"issues": 100})
+
     def test_it_is_said_of_what_is_complete(self) -> None:
         types = (
             part("issues", "completed", stored=3, expected=3),
