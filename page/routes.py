@@ -4,6 +4,7 @@
 reader's token. `GET /static/{name}` are the files of `page/static`, as they are: there is no build step.
 """
 
+import gzip
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -56,12 +57,14 @@ STATIC_HEADERS = {
 @dataclass(frozen=True)
 class _File:
     body: bytes
+    packed: bytes
+    """The body, compressed by gzip."""
     content_type: str
     tag: str
 
     @classmethod
     def of(cls, body: bytes, content_type: str) -> "_File":
-        return cls(body, content_type, hashlib.sha256(body).hexdigest()[:32])
+        return cls(body, gzip.compress(body, mtime=0), content_type, hashlib.sha256(body).hexdigest()[:32])
 
 
 class Page:
@@ -117,12 +120,18 @@ class Page:
         if not self._origins:
             return {}
         origin = request.headers.get("Origin", "")
-        return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in self._origins else {})
+        return {"Vary": "Accept-Encoding, Origin"} | (
+            {"Access-Control-Allow-Origin": origin} if origin in self._origins else {}
+        )
 
 
 def _answer(request: web.Request, file: _File, headers: Mapping[str, str]) -> web.Response:
     """The file, or 304 if the caller has it."""
-    tagged = {**headers, "ETag": f'"{file.tag}"'}
+    # A weak one: packed or not, it is the same file.
+    tagged = {"Vary": "Accept-Encoding", **headers, "ETag": f'W/"{file.tag}"'}
     if any(known.value in ("*", file.tag) for known in request.if_none_match or ()):
         return web.Response(status=304, headers=tagged)
-    return web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=tagged)
+    body = file.body
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        body, tagged["Content-Encoding"] = file.packed, "gzip"
+    return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=tagged)

@@ -1,5 +1,6 @@
 """The settings page over HTTP: a shell without data, its modules, and what browsers are told of both."""
 
+import gzip
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -111,10 +112,18 @@ class TestStaticFiles:
         async with http.get(f"/static/{name}") as response:
             assert response.status == 404
 
+    @pytest.mark.parametrize(("accepted", "encoding"), [("gzip, br", "gzip"), ("identity", None)])
+    async def test_a_file_is_packed_for_who_can_unpack_it(
+        self, http: aiohttp.ClientSession, accepted: str, encoding: str | None
+    ) -> None:
+        async with http.get("/static/data-retention.js", headers={"Accept-Encoding": accepted}) as response:
+            assert response.headers.get("Content-Encoding") == encoding
+            assert await response.read() == FILES["data-retention.js"]
+
     async def test_a_named_origin_may_load_the_component(self, http: aiohttp.ClientSession) -> None:
         async with http.get("/static/data-retention.js", headers={"Origin": ORIGIN}) as response:
             assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
-            assert response.headers["Vary"] == "Origin"
+            assert response.headers["Vary"] == "Accept-Encoding, Origin"
 
     async def test_pictures_alone_may_be_shown_by_pages_that_ask_without_cors(
         self, http: aiohttp.ClientSession
@@ -128,7 +137,7 @@ class TestStaticFiles:
     async def test_another_origin_may_not(self, http: aiohttp.ClientSession, origin: str) -> None:
         async with http.get("/static/data-retention.js", headers={"Origin": origin}) as response:
             assert "Access-Control-Allow-Origin" not in response.headers
-            assert response.headers["Vary"] == "Origin"
+            assert response.headers["Vary"] == "Accept-Encoding, Origin"
 
 
 class TestModules:
@@ -155,7 +164,7 @@ class TestModules:
         assert imports_of(STATIC / "token.js") == set()
 
     def test_what_a_reader_downloads_is_small(self) -> None:
-        assert sum(path.stat().st_size for path in STATIC.iterdir()) < 140_000
+        assert sum(len(gzip.compress(content)) for content in FILES.values()) < 60_000
 
 
 def test_answers_are_checked_again_each_time() -> None:
