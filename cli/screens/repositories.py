@@ -161,7 +161,7 @@ def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
     elif word in ("running", "waiting") and its.expected and its.data_type != "events":
         known = max(its.expected, its.stored)
         wide = f"{words.few(its.stored)} of {words.few(known)}"
-        said = f"{SIGNS[word]} {wide if width >= len(wide) + 4 else f'{100 * its.stored // known} %'}"
+        said = f"{SIGNS[word]} {wide if width >= len(wide) + 4 else f'{min(100 * its.stored // known, 99)} %'}"
     else:
         said = f"{SIGNS[word]} {words.few(its.stored)}"
     return Text(f"{said:>{width}}", style=STYLES.get(word, ""))

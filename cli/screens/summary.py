@@ -131,10 +131,10 @@ def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
 def _left(job: JobView) -> Iterator[RenderableType]:
     if job.time_left is not None:
         reason = words.say(job.time_left.reason, job.as_of)
-        yield Padding(Text(f"{words.time_left(job.time_left)}: {reason}"), (1, 0, 0, 0))
+        yield Padding(Text(f"{words.time_left(job.time_left)}. {reason}"), (1, 0, 0, 0))
     elif job.time_left_reason is not None:
         reason = words.say(job.time_left_reason, job.as_of)
-        yield Padding(Text(f"time left unknown: {reason}", style="dim"), (1, 0, 0, 0))
+        yield Padding(Text(f"Time left unknown. {reason}", style="dim"), (1, 0, 0, 0))
     yield from (Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in waits(job))
 
 

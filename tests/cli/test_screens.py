@@ -103,7 +103,19 @@ def test_bars_rates_and_the_time_left_are_there(width: int) -> None:
     assert "━" in over_all and "4.0" in over_all and "1 of 2" in over_all
     [events] = [line for line in lines if line.startswith("events ")]
     assert "━" not in events and "%" not in events, "nobody counts events beforehand"
-    assert any("22 to 32 min left: one wait for GitHub's budget until " in line for line in lines)
+    assert any("22 to 32 min left. One wait for GitHub's budget until " in line for line in lines)
+
+
+def test_what_still_runs_is_not_at_100_percent() -> None:
+    view = job(["running"])
+    repository = view.repositories[0].model_dump()
+    repository["types"][0]["stored"] = repository["types"][0]["expected"]
+    [line] = [
+        line
+        for line in drawn(JobView.model_validate(view.model_dump() | {"repositories": [repository]}), 80, 30)
+        if line.startswith("▸ octo/")
+    ]
+    assert "▸ 99 %" in line
 
 
 def test_a_new_attempt_has_rates_of_its_own() -> None:

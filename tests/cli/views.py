@@ -114,7 +114,7 @@ def job(standings: Sequence[str], names: Sequence[str] = (), **columns: Any) -> 
     }
     state = JobState.model_validate(row | columns)
     found = totals.of(state)
-    reason = Sentence(state="budget", text="one wait for GitHub's budget until {until}", times={"until": NOW})
+    reason = Sentence(state="budget", text="One wait for GitHub's budget until {until}", times={"until": NOW})
     return JobView.model_validate(
         {
             **{name: getattr(state, name) for name in JobState.model_fields},
