@@ -556,7 +556,9 @@ class WorkspaceBackfillWorkflow:
         """Raises `WorkflowAlreadyStartedError` if one with its id runs, and does not give way."""
         down_to = plan.recent_since if leg == "recent" else None
         since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
-        workflow_id = repository_workflow_id(plan.job_id, repository.repository_id, repository.name_at_start)
+        # Who keeps the names of repositories from Temporal has uuids (docs/decisions/0022-payload-encryption.md).
+        name = repository.name_at_start if temporal.REPOSITORY_FULL_NAME.name in plan.search_attributes else ""
+        workflow_id = repository_workflow_id(plan.job_id, repository.repository_id, name)
         for pause in (*FORMER_RUN_SECONDS, None):
             try:
                 return await workflow.start_child_workflow(
