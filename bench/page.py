@@ -111,7 +111,7 @@ class Run:
     @property
     def frames_to_plain(self) -> float:
         plain = percentile(self.plain_frames_per_second, 50)
-        return percentile(self.frames_per_second, 50) / plain if plain else float("inf")
+        return percentile(self.frames_per_second, 50) / plain if plain else 0
 
 
 async def measure(

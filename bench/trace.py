@@ -6,7 +6,7 @@ from typing import Any
 
 CATEGORIES = (
     "devtools.timeline",
-    "devtools.timeline.frame",
+    "disabled-by-default-devtools.timeline.frame",
     "disabled-by-default-v8.compile",
     "blink.user_timing",
     "v8",

@@ -26,7 +26,9 @@ RECORD = """
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_is_slow_or_broken(stack: Stack) -> AsyncIterator[None]:
+async def _somebody_works_and_nothing_is_broken(stack: Stack) -> AsyncIterator[None]:
+    if not stack.workers:
+        await stack.start_worker()
     yield
     stack.github.faults.clear()
 
@@ -64,7 +66,6 @@ def asks_for(*names: str) -> Any:
 
 
 async def test_a_purchase_is_shown_from_its_first_second_to_its_last_row(stack: Stack, open_reader: Open) -> None:
-    await stack.start_worker()
     workspace = await stack.workspace(stack.repository("acme/rocket", pull_requests=40), stack.repository("acme/moon"))
     held = Held()
     stack.github.faults.add(held, times=None)
