@@ -193,7 +193,7 @@ class Row {
     this.#name = heading.firstElementChild;
     this.#name.addEventListener("click", () => this.#toggle());
     [this.#statusIcon, this.#statusText] = status.children;
-    for (const cell of cells) this.#cells.set(cell.dataset.type, cell);
+    for (const cell of cells) this.#cells.set(cell.getAttribute("data-type"), cell);
     this.update(repository);
   }
 
