@@ -1,7 +1,7 @@
 """What is true of a job now, in one sentence."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import floor
 from typing import Literal, get_args
 
@@ -88,7 +88,7 @@ def waiting(it: Waiting) -> Sentence:
     until = " until {until}" if it.until else ""
     match it.reason:
         case "github_limit":
-            why = "its hourly budget is used up" if "budget is used up" in it.detail else it.detail
+            why = f"its {_hourly(it)}budget is used up" if "budget is used up" in it.detail else it.detail
             text = f"Waiting for GitHub{until}" + (f" ({why})" if why else "")
         case "openai_limit":
             text = f"Waiting for OpenAI{until}" + (f" ({it.detail})" if it.detail else "")
@@ -104,6 +104,11 @@ def waiting(it: Waiting) -> Sentence:
         case "paused":
             text = "Paused since {since}"
     return _say("waiting", text, **times)
+
+
+def _hourly(it: Waiting) -> str:
+    """GitHub has budgets by the hour and by the minute: what ends within a minute may be either."""
+    return "hourly " if it.until and it.until - it.since > timedelta(minutes=1) else ""
 
 
 def complete_as_of(job: JobState) -> datetime | None:

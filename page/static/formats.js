@@ -19,7 +19,6 @@ function known(languages) {
 
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
-const percents = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 const time = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const seconds = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const dayAndTime = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
@@ -34,8 +33,8 @@ export const number = (value) => whole.format(value);
 export const compact = (value) => short.format(value);
 export const compareNames = new Intl.Collator(locale, { numeric: true }).compare;
 
-/** `percent` is of 100. It is rounded down: 100 % is shown once all of it is there. */
-export const percent = (value) => percents.format(Math.floor(value) / 100);
+/** Of 100, rounded down: 100 % is shown once all of it is there. Spelled as in the headline, which comes from the server. */
+export const percent = (value) => `${whole.format(Math.floor(value))}\u00a0%`;
 
 /** `1 repository`, `14 repositories`. */
 export const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;

@@ -57,6 +57,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         waits("github_limit", "GitHub's GraphQL budget is used up"),
         ("waiting", "Waiting for GitHub until 12:30 (its hourly budget is used up)"),
     ),
+    "a budget that comes back within a minute": (
+        waits("github_limit", "GitHub's GraphQL budget is used up", until=EARLIER + timedelta(seconds=40)),
+        ("waiting", "Waiting for GitHub until 11:55 (its budget is used up)"),
+    ),
     "a secondary limit": (
         waits("github_limit", "GitHub refuses for now"),
         ("waiting", "Waiting for GitHub until 12:30 (GitHub refuses for now)"),
