@@ -6,9 +6,12 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install lock check test test-quick demo pictures bench bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check test test-quick demo pictures bench bench-page bench-time-left bench-peers mutate clean
 
-install: $(INSTALLED)
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## the virtual environment .venv, pinned with hashes
 
 # The stamp is newer than what it was installed from, so a second run does nothing.
 $(INSTALLED): requirements-dev.txt
@@ -21,11 +24,11 @@ $(INSTALLED): requirements-dev.txt
 
 # Production's pins are a subset of the developers': the second file is compiled under the first. What is pinned stays,
 # as long as pyproject.toml allows it: `make lock UPGRADE=--upgrade` takes the newest of everything.
-lock: $(INSTALLED)
+lock: $(INSTALLED) ## pin what pyproject.toml asks for (UPGRADE=--upgrade: the newest of everything)
 	$(COMPILE) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-check: $(INSTALLED)
+check: $(INSTALLED) ## lint, format, types, import rules, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -36,42 +39,42 @@ check: $(INSTALLED)
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
 test test-quick bench: export PYTHONDONTWRITEBYTECODE =
 
-test: $(INSTALLED)
+test: $(INSTALLED) ## every test, on embedded servers
 	$(BIN)/pytest -n 2 --dist worksteal
 
 # Before each commit, in two to three minutes: all but what tests/quick.py names.
-test-quick: $(INSTALLED)
+test-quick: $(INSTALLED) ## all but the long tests, in two to three minutes
 	$(BIN)/pytest --quick -n 2 --dist worksteal
 
 # The launcher ends the demo, in good order, also when make itself is killed.
-demo: $(INSTALLED)
+demo: $(INSTALLED) ## a whole backfill from the purchase on, with the page to watch it
 	@exec $(BIN)/python sandbox/launch.py $$PPID TERM - $(BIN)/python -m sandbox.demo
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) ## what complete threads cost of GitHub's budgets, and of this machine
 	$(BIN)/python -m bench.cost
 
-bench-page: $(INSTALLED)
+bench-page: $(INSTALLED) ## what the settings page costs a browser
 	$(BIN)/python -m bench.page
 
 # What people see, photographed while the demo runs; needs a Chromium.
-pictures: $(INSTALLED)
+pictures: $(INSTALLED) ## photographs for the README, of the running demo
 	$(BIN)/python -m sandbox.pictures
 
 # How often a backfill ends within the time left that was shown. About eight minutes.
-bench-time-left: $(INSTALLED)
+bench-time-left: $(INSTALLED) ## how often the end lies within the time left that was shown
 	$(BIN)/python -m bench.time_left
 
 # Installs the others from PyPI into .bench, once.
-bench-peers: $(INSTALLED)
+bench-peers: $(INSTALLED) ## the same cost for other tools
 	$(BIN)/python -m bench.peers
 
 # Changes one place of the product at a time and asks the tests whether they notice; hours for all of it.
 # make mutate ONLY="budget store/comments.py" SAMPLE=0 SEED=2 REPORT=changes.jsonl
 SAMPLE ?= 12
 SEED ?= 1
-mutate: $(INSTALLED)
+mutate: $(INSTALLED) ## change one place at a time, and ask the tests whether they notice
 	$(BIN)/python -m bench.mutation $(ONLY) --sample $(SAMPLE) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
 
-clean:
+clean: ## delete what was made here: the virtual environment, caches
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
