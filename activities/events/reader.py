@@ -1,6 +1,6 @@
 """Reads the events of a repository: source after source, each down to the cutoff.
 
-docs/sweep.md, "A feed of events", gives the rules. Lists are read from the top down to the cutoff, or down to where an
+docs/sweep.md, "Events", gives the rules. Lists are read from the top down to the cutoff, or down to where an
 earlier sweep began, and then on below where that one ended.
 """
 

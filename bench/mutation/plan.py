@@ -15,7 +15,7 @@ TESTS = (
 FAR = (
     *("tests/backfill/test_kills.py", "tests/backfill/test_meaning.py", "tests/backfill/test_exports.py"),
     *("tests/backfill/test_babble.py", "tests/backfill/test_property.py", "tests/workflows/test_two_years.py"),
-    *("tests/test_layout.py", "tests/test_faults_table.py", "tests/test_zygote.py"),
+    *("tests/test_layout.py", "tests/test_docs_name_tests.py", "tests/test_zygote.py"),
 )
 """Left out: they take minutes, or look at no behaviour."""
 

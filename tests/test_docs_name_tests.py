@@ -1,4 +1,4 @@
-"""docs/faults.md names a test for everything that GitHub does, and every test that it names is there."""
+"""docs/faults.md names a test for everything that GitHub does, docs/sweep.md for each rule, and all of them are there."""
 
 import re
 from pathlib import Path
@@ -23,3 +23,14 @@ def test_every_line_names_tests_that_are_there() -> None:
 
 def test_every_report_has_its_line() -> None:
     assert [int(row.split("|")[1]) for row in ROWS if re.match(r"\| \d\d? \|", row)] == list(range(1, 15))
+
+
+def test_every_rule_of_a_sweep_is_numbered_once_and_names_tests_that_are_there() -> None:
+    threads, events = (ROOT / "docs" / "sweep.md").read_text().split("\n# Events\n")
+    for page, rules in ((threads, 13), (events, 8)):
+        _, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+        assert [int(each.partition(".")[0]) for each in sections] == list(range(1, rules + 1))
+        for section in sections:
+            named = re.findall(r"`(test_\w+)`", section.partition("\nTests: ")[2])
+            assert named, section.partition("\n")[0]
+            assert set(named) <= TESTS, set(named) - TESTS
