@@ -1,4 +1,4 @@
-"""docs/faults.md names a test for everything that GitHub does, docs/sweep.md for each rule, and all of them are there."""
+"""docs/faults.md names a test for all that GitHub does, docs/sweep.md for each rule, and all of them are there."""
 
 import re
 from pathlib import Path

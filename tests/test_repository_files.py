@@ -71,3 +71,15 @@ def test_make_help_names_every_target_with_what_it_does() -> None:
     assert explained.keys() == set(phony.split())
     assert re.search(r"^([a-z-]+):", makefile, re.MULTILINE) is not None
     assert makefile.index("\nhelp:") < makefile.index("\ninstall:"), "the first target is what `make` alone does"
+
+
+def test_the_architecture_has_every_folder_and_module() -> None:
+    rooms = (ROOT / "docs" / "architecture.md").read_text().partition("## Rooms")[2]
+    packages = {f"`{path.parent.name}/`" for path in ROOT.glob("*/__init__.py")} - {"`tests/`"}
+    modules = {f"`{path.name}`" for path in ROOT.glob("*.py")}
+    assert not {each for each in packages | modules if each not in rooms}
+
+
+def test_the_glossary_is_in_order_and_says_each_term_once() -> None:
+    terms = re.findall(r"^\| ([a-z][^|]*) \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)[1:]
+    assert terms == sorted(set(terms))
