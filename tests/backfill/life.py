@@ -31,6 +31,7 @@ from github.credentials import Credentials
 from messages import DataType, Pace, RepositoryBackfill, RepositoryRef, RepositoryScope, SliceResult, SweepSlice
 from store.budgets import Budgets
 from store.database import Connection, Database
+from tests.backfill import attempts
 
 TOKEN = "ghp_stand_in"
 MOST_SLICES = 1_000
@@ -151,7 +152,7 @@ def _live(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
 async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
     # The worlds here are small: so are the repositories whose review comments are listed.
     review_comment_list.WORTH_IT_FROM = orders.listed_from
-    environment = ActivityEnvironment()
+    environment = attempts.environment()
     url = orders.github_url
     credentials = Credentials((TOKEN,))
     for each in await credentials.of(None):

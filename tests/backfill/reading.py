@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
 from activities.sweep import SweepActivity
 from activities.turn import Sources
@@ -27,6 +26,7 @@ from store import job_requests, transitions
 from store.budgets import Budgets
 from store.database import Database
 from tests import shop
+from tests.backfill.attempts import environment
 from tests.truth import check
 
 TOKEN = "ghp_stand_in"
@@ -98,12 +98,12 @@ class Reading:
             sweep = SweepActivity(Sources(self._database, github)).sweep
             for _ in range(attempts - 1):
                 try:
-                    result = await ActivityEnvironment().run(sweep, slice_)
+                    result = await environment().run(sweep, slice_)
                     break
                 except ApplicationError as error:
                     assert error.type == "retry_now", error
             else:
-                result = await ActivityEnvironment().run(sweep, slice_)
+                result = await environment().run(sweep, slice_)
         async with self._database.transaction() as connection:
             await connection.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
         return result
