@@ -91,7 +91,7 @@ def _operation(route: Route, references: dict[Any, Any], schemas: dict[str, Any]
                 for status, model in route.answers.items()
             },
             **{str(status): _response(status, references[Error, "serialization"]) for status in sorted(route.refusals)},
-            "default": _response(500, references[Error, "serialization"]),
+            "5XX": _response(500, references[Error, "serialization"]),
         },
     }
     if route.body is not None:
