@@ -66,6 +66,12 @@ rows => {
   })));
 }
 """
+ROWS_IN_THE_MIDDLE = """
+() => {
+  scrollTo(0, 0);
+  document.querySelector('data-retention')?.shadowRoot.querySelector('.scroll').scrollIntoView({ block: 'center' });
+}
+"""
 WATCH = """
 () => {
   const view = document.querySelector('data-retention').shadowRoot;
@@ -176,9 +182,12 @@ async def _render(run: Run, browser: Browser, address: str) -> None:
 
 
 async def _scroll(browser: Browser, page: Page) -> float:
-    """Frames a second while the page is scrolled down, as by a wheel."""
+    """Frames a second while rows are scrolled, as by a wheel over the middle of the window.
+
+    A thousand rows scroll within the page. The page itself is short: at its end nothing moves any more.
+    """
     session = await page.context.new_cdp_session(page)
-    await page.evaluate("scrollTo(0, 0)")
+    await page.evaluate(ROWS_IN_THE_MIDDLE)
     await browser.start_tracing(page=page, categories=list(CATEGORIES))
     await page.evaluate("performance.mark('scroll begins')")
     gesture = {"x": 600, "y": 450, "yDistance": -SCROLLED_PIXELS, "speed": PIXELS_PER_SECOND}
