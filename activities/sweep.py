@@ -107,11 +107,10 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits until an attempt of a run that was reset has committed the page that it has paid for; not if it is told
-        to stop before.
+        """Waits until an attempt of a run that was reset has committed its page; False: told to stop before.
 
-        It hears with its next heartbeat that Temporal does not know it any more. One whose worker was killed is waited
-        for until it would have missed its heartbeat.
+        That attempt hears with its next heartbeat that Temporal does not know it any more. One whose worker was killed
+        is waited for until it would have missed its heartbeat.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds

@@ -91,3 +91,13 @@ def test_a_changed_copy_names_fields_of_its_model(module: str) -> None:
             [update] = [keyword.value for keyword in call.keywords if keyword.arg == "update"]
             assert isinstance(update, ast.Dict), f"{model.name}: its keys are not literal"
             assert {ast.literal_eval(key) for key in update.keys if key is not None} <= fields, model.name
+
+
+@pytest.mark.parametrize("package", ["activities", "github"])
+def test_a_module_of_the_core_fits_into_a_reader_s_head(package: str) -> None:
+    long = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / package).rglob("*.py")
+        if len(path.read_text().splitlines()) > 400
+    }
+    assert not long
