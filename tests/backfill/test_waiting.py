@@ -64,16 +64,17 @@ async def test_recent_legs_wait_for_no_history_and_historical_ones_say_for_whose
 
     async def waits_for_the_first() -> bool:
         rows = await backfill.rows(
-            "select metadata from workspace_backfill_progress where backfill_job_id = $1", second
+            "select metadata -> 'waiting' as its from workspace_backfill_progress where backfill_job_id = $1", second
         )
-        return [(row["metadata"].get("waiting") or {}).get("job_id") for row in rows] == [first]
+        # All of it: while its types end their recent legs one by one, only some wait, and are named.
+        return [row["its"] is not None and set(row["its"]) == {"reason", "since", "job_id"} for row in rows] == [True]
 
     await eventually(waits_for_the_first)
     assert {leg for _, leg in (await sweeps(backfill, second)).values()} == {"historical"}, "its recent leg is over"
     assert {status for status, _ in (await sweeps(backfill, first)).values()} >= {"in_progress"}
     waiting = await waits(backfill, second)
     assert waiting is not None
-    assert (waiting["reason"], set(waiting)) == ("another_job", {"reason", "since", "job_id"})
+    assert (waiting["reason"], waiting["job_id"]) == ("another_job", first)
     status = await backfill.run_starter(backfill.environment, "status", second)
     assert f"waiting for job {first}, which sweeps the same, since " in status.stdout
     as_json = json.loads((await backfill.run_starter(backfill.environment, "status", second, "--json")).stdout)
