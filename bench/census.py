@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 
 from messages import DataType
-from sandbox.github.repositories import Repository
-from sandbox.github.threads import TimelineEvent
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import TimelineEvent
 
 UNTOLD = frozenset({"MentionedEvent", "SubscribedEvent", "UnsubscribedEvent"})
 """Timeline events that a backfill leaves out on purpose (github/queries/timeline.graphql)."""

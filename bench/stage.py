@@ -18,9 +18,10 @@ from bench.log import Cost
 from errors import Unreachable
 from messages import TERMINAL_JOB_STATUSES, DataType
 from sandbox.demo import OURS
-from sandbox.github import World, generate
-from sandbox.github.generate import Plan
-from sandbox.github.repositories import Repository
+from sandbox.github import World
+from sandbox.github.generation import generate
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, written
@@ -58,8 +59,8 @@ class Case:
     beside: Mapping[str, int] = field(default_factory=dict)
     """Of what else there is how much at scale 1, by field of `generate.Plan`."""
     pace: float = 0
-    """How slowly the stand-in answers, times GitHub's own seconds (`sandbox/github/pace.py`); 0 is at once. Page sizes
-    follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
+    """How slowly the stand-in answers, times GitHub's own seconds (`sandbox/github/exchange/pace.py`); 0 is at once. Page
+    sizes follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
     latency_ms: float = 0
     """On top of that, for every request."""
     graphql_limit: int | None = None

@@ -36,8 +36,8 @@ from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
 from tests import quick
-from tests.programs import ROOT, Programs, Zygote, is_setting
-from tests.waiting import PATIENCE
+from tests.support.programs import ROOT, Programs, Zygote, is_setting
+from tests.support.waiting import PATIENCE
 
 EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
 MEMORY = Path("/dev/shm")

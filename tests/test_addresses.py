@@ -21,7 +21,7 @@ from schema.migrate import migrate
 from settings import Database as DatabaseSettings
 from settings import load
 from store.database import Database
-from tests import shop
+from tests.support import shop
 
 WORDS = st.text(alphabet=string.ascii_uppercase + string.digits, min_size=4, max_size=8).map(lambda text: f"Q{text}")
 """Long enough to be no part of what is said anyway."""

@@ -26,9 +26,9 @@ from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
 from store import addon_jobs, job_requests, job_signals
 from store.database import Database
-from tests import shop
-from tests.listener import heard, listening
-from tests.waiting import PATIENCE, so
+from tests.support import shop
+from tests.support.listener import heard, listening
+from tests.support.waiting import PATIENCE, so
 
 
 @dataclass

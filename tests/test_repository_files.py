@@ -9,7 +9,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 import settings
-from tests.programs import ROOT
+from tests.support.programs import ROOT
 
 TEMPORALS_OWN = {f"TEMPORAL_{name}" for name in ("ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE")}
 """Read by `temporalio.envconfig`, which knows more than these."""

@@ -6,7 +6,7 @@ import pytest
 
 from errors import BadInput
 from settings import Api, GitHub, load
-from tests.keys import elliptic_key, private_key, public_key
+from tests.support.keys import elliptic_key, private_key, public_key
 
 KEY = private_key()
 

@@ -17,7 +17,7 @@ import temporal as ours
 from errors import BadInput, Unreachable
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.temporal import TEMPORAL, Temporal
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 ALL = {"WorkspaceId", "RepositoryFullName", "BackfillStatus", "RetentionDays"}
 

@@ -22,8 +22,8 @@ from messages import (
 from rows import Note
 from store import job_requests, notes, sweeps, transitions
 from store.database import Database
-from tests import shop
-from tests.shop import connected
+from tests.support import shop
+from tests.support.shop import connected
 
 SAML = "Resource protected by organization SAML enforcement."
 TIMELINE = Note("hidden", "timeline", 12, "PR_12", 2, "Resource not accessible by personal access token")

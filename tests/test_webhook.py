@@ -22,9 +22,9 @@ from reconciler import Reconciler
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests import shop
 from tests.conftest import StartWebhook
-from tests.waiting import PATIENCE
+from tests.support import shop
+from tests.support.waiting import PATIENCE
 
 MIB = 1024 * 1024
 

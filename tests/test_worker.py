@@ -12,10 +12,10 @@ from temporalio.client import Client
 from messages import reconcile_schedule_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK, free_port
-from tests import shop
 from tests.conftest import StartWorker
-from tests.programs import ROOT
-from tests.waiting import PATIENCE, eventually
+from tests.support import shop
+from tests.support.programs import ROOT
+from tests.support.waiting import PATIENCE, eventually
 
 
 async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:

@@ -12,8 +12,8 @@ import pytest
 
 from sandbox.processes import Processes
 from tests.conftest import StartWorker
-from tests.programs import Programs, Zygote
-from tests.waiting import PATIENCE
+from tests.support.programs import Programs, Zygote
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")
 
@@ -77,7 +77,7 @@ async def test_a_worker_lives_and_ends_the_same(
 ) -> None:
     worker = await start_worker(environment)
     running = psutil.Process(worker.pid)
-    assert ("tests.zygote" in running.cmdline()) == (way == "forked")
+    assert ("tests.support.zygote" in running.cmdline()) == (way == "forked")
     assert running.cwd() == str(programs.directory)
     assert os.getpgid(worker.pid) == worker.pid
     assert _standard(worker.pid) == [Path(os.devnull), worker.log, worker.log]

@@ -42,7 +42,12 @@ LOADED = (
     ),
     *("temporalio.contrib.pydantic", "tenacity", "zstandard"),
     *("errors", "messages", "rows", "unshown", "logs", "addresses", "settings", "temporal", "schema.migrate"),
-    *("sandbox.github.server", "sandbox.github.generate", "sandbox.github.faults", "sandbox.embeddings"),
+    *(
+        "sandbox.github.server.server",
+        "sandbox.github.generation.generate",
+        "sandbox.github.faults",
+        "sandbox.embeddings",
+    ),
     *("sandbox.postgres", "sandbox.temporal", "sandbox.purchase", "sandbox.processes"),
 )
 """Imported once, where they are installed. None of them imports a package that is changed."""
@@ -98,7 +103,7 @@ class ForkedTests:
         for name in LOADED:
             with contextlib.suppress(ModuleNotFoundError):
                 importlib.import_module(name)
-        waiting: Any = importlib.import_module("tests.waiting")
+        waiting: Any = importlib.import_module("tests.support.waiting")
         waiting.PATIENCE = PATIENCE
         waiting.eventually.__defaults__ = (PATIENCE,)
         self._start_postgres()

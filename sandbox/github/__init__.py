@@ -3,10 +3,10 @@
 For `make demo`, tests and benchmarks; nothing in production imports it.
 """
 
-from sandbox.github.clock import Clock
-from sandbox.github.limits import Limits
-from sandbox.github.pace import Pace
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.exchange.limits import Limits
+from sandbox.github.exchange.pace import Pace
+from sandbox.github.server.server import StandIn
+from sandbox.github.world.clock import Clock
+from sandbox.github.world.world import World
 
 __all__ = ["Clock", "Limits", "Pace", "StandIn", "World"]

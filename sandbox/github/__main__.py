@@ -11,12 +11,12 @@ import sys
 import threading
 from pathlib import Path
 
-from sandbox.github import exports, generate
-from sandbox.github.clock import moment, stamp
-from sandbox.github.limits import Limits
-from sandbox.github.pace import Pace
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.exchange.limits import Limits
+from sandbox.github.exchange.pace import Pace
+from sandbox.github.generation import exports, generate
+from sandbox.github.server.server import StandIn
+from sandbox.github.world.clock import moment, stamp
+from sandbox.github.world.world import World
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from sandbox.postgres import Postgres
-from tests import shop
-from tests.api import world
+from tests.support import shop
+from tests.support.api import world
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests import shop
-from tests.api import world
-from tests.api.world import Api, Tenant
+from tests.support import shop
+from tests.support.api import world
+from tests.support.api.world import Api, Tenant
 
 READERS = ("owner_id", "owner", "admin", "editor", "viewer", "service")
 CHANGERS = ("owner_id", "owner", "admin", "service")

@@ -7,8 +7,8 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from tests.api import world
-from tests.api.world import SERVICE, Api, Tenant
+from tests.support.api import world
+from tests.support.api.world import SERVICE, Api, Tenant
 
 EXAMPLES = 3
 """Random requests of each operation, besides those for every boundary of its parameters and fields."""

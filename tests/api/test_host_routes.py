@@ -6,9 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.api import world
 from tests.api.test_jobs import sweep
-from tests.api.world import SERVICE, Api, Tenant
+from tests.support.api import world
+from tests.support.api.world import SERVICE, Api, Tenant
 
 # `JobStatus` and `BackfillResponse` of the host's client.ts.
 STATUS = {"id", "status", "progress", "message", "data", "created_at", "started_at", "completed_at", "error"}

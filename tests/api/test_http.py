@@ -15,8 +15,8 @@ from api import jobs, limits, server
 from api.models import Backfill
 from progress.views import JobView
 from store.database import Database
-from tests.api import world
-from tests.api.world import ORIGIN, SERVICE, Api, Tenant
+from tests.support.api import world
+from tests.support.api.world import ORIGIN, SERVICE, Api, Tenant
 
 
 @pytest.fixture

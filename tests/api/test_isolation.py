@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messages import JobStatus
-from tests import shop
-from tests.api import world
-from tests.api.world import ROLES, Api
-from tests.shop import Buyer
+from tests.support import shop
+from tests.support.api import world
+from tests.support.api.world import ROLES, Api
+from tests.support.shop import Buyer
 
 PEOPLE = 4
 STATUSES: tuple[JobStatus, ...] = ("pending", "in_progress", "completed", "failed", "canceled")

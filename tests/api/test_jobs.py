@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from messages import DATA_TYPES
-from tests.api import world
-from tests.api.world import SERVICE, Api, Tenant
+from tests.support.api import world
+from tests.support.api.world import SERVICE, Api, Tenant
 
 
 async def stored(host: asyncpg.Connection, job_id: str) -> dict[str, Any]:

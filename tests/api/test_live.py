@@ -27,10 +27,10 @@ from messages import DataType, Pace
 from sandbox.ports import LOOPBACK
 from store import job_requests, transitions
 from store.database import Database
-from tests import shop
-from tests.api import world
-from tests.pooler import pooling
-from tests.waiting import PATIENCE, eventually, so
+from tests.support import shop
+from tests.support.api import world
+from tests.support.pooler import pooling
+from tests.support.waiting import PATIENCE, eventually, so
 
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues")
 

@@ -4,10 +4,10 @@ import asyncpg
 from aiohttp import ClientSession
 from temporalio.client import Client
 
-from tests.api.world import ORIGIN, SECRET, SERVICE, Api, Tenant
 from tests.conftest import StartWebhook
-from tests.listener import heard, listening
-from tests.waiting import eventually
+from tests.support.api.world import ORIGIN, SECRET, SERVICE, Api, Tenant
+from tests.support.listener import heard, listening
+from tests.support.waiting import eventually
 
 
 async def test_what_is_asked_reaches_the_workflow_and_no_secret_the_log(

@@ -20,9 +20,9 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from api.limits import FAILURES, WINDOW_SECONDS, FailedAuthentications
 from api.tokens import FRESH_SECONDS, REFRESH_SECONDS, STALE_SECONDS, SigningKeys
 from sandbox.ports import LOOPBACK
-from tests.api import world
-from tests.api.world import SECRET, SERVICE, Api, Tenant, bearer, user_token
-from tests.keys import KEYS, public_key
+from tests.support.api import world
+from tests.support.api.world import SECRET, SERVICE, Api, Tenant, bearer, user_token
+from tests.support.keys import KEYS, public_key
 
 ELLIPTIC = elliptic_key(SECP256R1())
 STRANGERS = elliptic_key(SECP256R1())

@@ -5,9 +5,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests import shop
-from tests.api import world
-from tests.api.world import Api, Tenant
+from tests.support import shop
+from tests.support.api import world
+from tests.support.api.world import Api, Tenant
 
 
 async def ask(api: Api, workspace_id: str, path: str = "", token: str = world.SERVICE) -> dict[str, Any]:

@@ -15,20 +15,18 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from messages import DataType, archive_workflow_id, repository_workflow_id, workspace_workflow_id
-from sandbox.github.clock import Clock
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import Clock, StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
 from store.database import Database
-from tests.backfill.reading import BEGIN, TOKENS, Read, Reading
 from tests.conftest import RunStarter, StartWorker
-from tests.shop import OURS, connected
-from tests.waiting import PATIENCE, eventually
+from tests.support.backfill.reading import BEGIN, TOKENS, Read, Reading
+from tests.support.shop import OURS, connected
+from tests.support.waiting import PATIENCE, eventually
 
 TOKEN = "ghp_stand_in"
 PULLS_AND_ISSUES: tuple[DataType, ...] = ("pull_requests", "issues")

@@ -11,13 +11,12 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from messages import repository_workflow_id, workspace_workflow_id
+from sandbox.github import StandIn, World
 from sandbox.github.faults import Effect, Forbidden
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
-from tests.shop import connected, eventually
+from tests.support.shop import connected, eventually
 
 ENDED = frozenset({"completed", "failed", "canceled"})
 COUNTS = ("pull_requests", "issues", "comments", "reviews")

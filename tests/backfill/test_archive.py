@@ -16,18 +16,17 @@ from cli import program
 from github.archive import name_of
 from messages import RepositoryRef, archive_workflow_id
 from rows import FeedEvent, Page
-from sandbox.github import archive
-from sandbox.github.clock import stamp
+from sandbox.github import StandIn, World
 from sandbox.github.faults import BadGateway, Forbidden, Held, Reset, ServerError, Truncated
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.rest import archive
+from sandbox.github.world.clock import stamp
+from sandbox.github.world.repositories import Repository
 from store import archive_reads, feed, pages
 from store.database import Database
 from tests.backfill.conftest import Backfill
 from tests.conftest import Ended
-from tests.shop import eventually
-from tests.waiting import PATIENCE, so
+from tests.support.shop import eventually
+from tests.support.waiting import PATIENCE, so
 
 FIRST = datetime(2025, 3, 31, 20, tzinfo=UTC)
 HOURS = 8

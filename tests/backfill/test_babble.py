@@ -6,8 +6,8 @@ import pytest
 
 from messages import DataType
 from sandbox.github.faults import Babble
-from sandbox.github.generate import Plan
-from tests.backfill.reading import Read
+from sandbox.github.generation.generate import Plan
+from tests.support.backfill.reading import Read
 
 PLAN = Plan(
     "acme/babel",

@@ -10,14 +10,12 @@ import pytest
 from temporalio.client import Client
 
 from messages import repository_workflow_id
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Limits
-from sandbox.github.requests import Entry
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import Limits, StandIn, World
+from sandbox.github.exchange.requests import Entry
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
-from tests.truth import check
+from tests.support.truth import check
 
 WINDOW_SECONDS = 5.0
 """Twice what is waited for in place (store.budgets.PATIENCE), so that there is time to see that no slot is held."""

@@ -4,16 +4,15 @@ import itertools
 import random
 from collections.abc import Callable
 
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Touch
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Request
-from sandbox.github.server import StandIn
-from sandbox.github.threads import PullRequest
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import PullRequest
 from tests.backfill.conftest import Backfill
-from tests.truth import check
+from tests.support.truth import check
 
 PLAN = Plan("acme/busy", pull_requests=240, issues=370, deep_pull_requests=2, deep_threads=2, years=2)
 

@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from messages import repository_workflow_id, workspace_workflow_id
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Forbidden, Held, Latency
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Entry, Request
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_kills import key
-from tests.shop import checksum, connected, eventually
-from tests.truth import check
-from tests.waiting import PATIENCE, so
+from tests.support.shop import checksum, connected, eventually
+from tests.support.truth import check
+from tests.support.waiting import PATIENCE, so
 
 DATA = ("contributors", "pull_requests", "issues", "reviews", "comments", "issue_events", "requested_reviewers")
 MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts")

@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Entry
 from sandbox.github.faults import Latency
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.requests import Entry
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.backfill.test_identity import all_rows
-from tests.shop import eventually
-from tests.truth import check, differences, expected, stored
+from tests.support.shop import eventually
+from tests.support.truth import check, differences, expected, stored
 
 PLAN = Plan("acme/old", pull_requests=120, issues=120, deep_threads=2, discussions=80, deep_discussions=1, years=4)
 THREADS = (*PULLS_AND_ISSUES, "discussions")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from messages import DataType
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Blank, Edited, Touch
-from sandbox.github.generate import Plan
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Request
-from sandbox.github.threads import Issue
-from tests.backfill.reading import TOKENS, Read, Reading
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import Issue
+from tests.support.backfill.reading import TOKENS, Read, Reading
 
 PLAN = Plan("acme/kept", pull_requests=12, issues=12, reviews=2, review_comments=2, comments=3, events=4, years=1)
 TYPES: tuple[DataType, ...] = ("issues", "pull_requests")

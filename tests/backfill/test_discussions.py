@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import BadGateway, Effect, NullNode, ResourceLimits, Touch
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.requests import Request
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
-from tests.truth import check, differences, expected, stored
+from tests.support.truth import check, differences, expected, stored
 
 PLAN = Plan(
     "acme/forum",

@@ -9,16 +9,15 @@ import pytest
 
 from embedding.batches import MOST_TEXTS
 from sandbox.embeddings import Answered, EmbeddingServer, Model, Refused, out_of_quota, rate_limited, server_error
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
 from tests.backfill.conftest import Backfill
-from tests.shop import connected, eventually
-from tests.truth import check
-from tests.waiting import PATIENCE
+from tests.support.shop import connected, eventually
+from tests.support.truth import check
+from tests.support.waiting import PATIENCE
 
 MODEL = "text-embedding-3-small"
 PLAN = Plan("acme/words", pull_requests=40, issues=30, discussions=20, years=2)

@@ -6,8 +6,8 @@ import pytest
 
 from activities.progress import MOST_IDLE
 from sandbox.github.faults import CircularLinks, EndlessPages
-from sandbox.github.generate import Plan
-from tests.backfill.reading import Read
+from sandbox.github.generation.generate import Plan
+from tests.support.backfill.reading import Read
 
 Cursor = Literal["null", "same", "alternating"]
 CURSORS: tuple[Cursor, ...] = ("null", "same", "alternating")

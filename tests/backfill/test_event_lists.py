@@ -13,7 +13,7 @@ import pytest
 
 from activities.progress import MOST_IDLE
 from messages import SliceResult
-from sandbox.github.execution import Broken
+from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import (
     Babble,
     BadGateway,
@@ -30,10 +30,10 @@ from sandbox.github.faults import (
     ServerError,
     Touch,
 )
-from sandbox.github.generate import Plan
-from sandbox.github.requests import Entry, Request
-from tests.backfill.reading import TOKEN, TOKENS, Read, Reading
-from tests.truth import check_feed
+from sandbox.github.generation.generate import Plan
+from sandbox.github.graphql.execution import Broken
+from tests.support.backfill.reading import TOKEN, TOKENS, Read, Reading
+from tests.support.truth import check_feed
 
 FEW = Plan(
     "acme/rocket",

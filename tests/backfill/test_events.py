@@ -11,21 +11,20 @@ import pytest
 
 from bench.usage import peak_of_tree
 from messages import DataType
-from sandbox.github import rest_events
-from sandbox.github.clock import stamp
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Entry, Reply, Request, message_reply
 from sandbox.github.faults import BadGateway, Effect, Forbidden, NullNode, ServerError, Touch
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget
-from sandbox.github.repositories import Refusal, Repository
-from sandbox.github.requests import Entry, Reply, Request, message_reply
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.rest import events as rest_events
+from sandbox.github.world.clock import stamp
+from sandbox.github.world.repositories import Refusal, Repository
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_kills import kill_at
-from tests.shop import connected
-from tests.truth import check, check_feed
-from tests.waiting import eventually, so
+from tests.support.shop import connected
+from tests.support.truth import check, check_feed
+from tests.support.waiting import eventually, so
 
 PLAN = Plan(
     "acme/rocket",

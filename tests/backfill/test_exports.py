@@ -12,16 +12,16 @@ import asyncpg
 import pytest
 
 from sandbox.embeddings import EmbeddingServer
-from sandbox.github import exports as github_exports
-from sandbox.github import generate, node_ids
-from sandbox.github.generate import Plan
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation import exports as github_exports
+from sandbox.github.generation import generate
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world import node_ids
 from tests.backfill.conftest import Backfill
-from tests.backfill.meaning import check_meaning
 from tests.backfill.test_identity import all_rows
-from tests.shop import connected
-from tests.truth import check
+from tests.support.backfill.meaning import check_meaning
+from tests.support.shop import connected
+from tests.support.truth import check
 
 
 def exports_in(folder: Path) -> list[Path]:

@@ -16,11 +16,11 @@ from sandbox.github.faults import (
     Reset,
     ServerError,
 )
-from sandbox.github.generate import Plan
-from sandbox.github.threads import Thread
-from tests.backfill.reading import Read, Reading
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world.threads import Thread
 from tests.backfill.test_reading import REVIEWED
-from tests.shop import connected
+from tests.support.backfill.reading import Read, Reading
+from tests.support.shop import connected
 
 FOR_GOOD: dict[str, Effect] = {"500": ServerError(), "502": BadGateway(), "422": ServerError(422)}
 

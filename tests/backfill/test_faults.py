@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from messages import THREADS
-from sandbox.github.accounts import Team
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults import (
     BadCredentials,
     BadGateway,
@@ -26,16 +28,13 @@ from sandbox.github.faults import (
     Touch,
     Truncated,
 )
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget
-from sandbox.github.repositories import Repository, State
-from sandbox.github.requests import Reply, Request, json_reply
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.accounts import Team
+from sandbox.github.world.repositories import Repository, State
 from tests.backfill.conftest import Backfill
-from tests.shop import connected
-from tests.truth import check
+from tests.support.shop import connected
+from tests.support.truth import check
 
 SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
 

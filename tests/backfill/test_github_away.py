@@ -6,13 +6,12 @@ from time import monotonic
 from typing import Any
 
 from messages import Waiting
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
-from tests.truth import check
-from tests.waiting import eventually, so
+from tests.support.truth import check
+from tests.support.waiting import eventually, so
 
 SMALL = Plan("acme/small", pull_requests=40, issues=30, deep_pull_requests=1, deep_threads=1, years=2)
 PROBE_SECONDS = 1.0

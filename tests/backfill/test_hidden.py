@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sandbox.github.faults import BrokenField, EndlessPages, Miscounted, Refused, refused_commits, refused_teams
-from sandbox.github.generate import Plan
-from tests.backfill.reading import Read, Reading
-from tests.shop import connected
+from sandbox.github.generation.generate import Plan
+from tests.support.backfill.reading import Read, Reading
+from tests.support.shop import connected
 
 ISSUES = Plan("acme/odd", pull_requests=0, issues=30, comments=2, events=3, years=1)
 PULLS = Plan("acme/odd", pull_requests=20, issues=0, reviews=2, review_comments=2, comments=2, events=3, years=1)

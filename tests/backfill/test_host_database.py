@@ -9,17 +9,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.threads import IssueComment, PullRequest
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import IssueComment, PullRequest
 from sandbox.postgres import Postgres
-from tests import shop
 from tests.backfill.conftest import Backfill
 from tests.schema.conftest import HOST_SCHEMA
-from tests.truth import check
+from tests.support import shop
+from tests.support.truth import check
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TABLES = ("contributors", "pull_requests", "issues", "reviews", "comments")

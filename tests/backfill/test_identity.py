@@ -8,17 +8,16 @@ import pytest
 
 from messages import RepositoryRef
 from rows import Comment, Contributor, Issue, Page, PullRequest, RequestedReviewer, Review
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.threads import Review as WorldReview
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.threads import Review as WorldReview
 from store import contributors, pages, sweeps
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
 from tests.backfill.conftest import Backfill
-from tests.shop import connected
-from tests.truth import check
+from tests.support.shop import connected
+from tests.support.truth import check
 
 OURS = (
     *("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts"),

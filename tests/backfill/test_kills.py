@@ -13,16 +13,15 @@ import orjson
 import pytest
 
 from messages import DataType
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Fault, Touch
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.requests import Entry, Request
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from sandbox.processes import Process
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
-from tests.truth import check, stored
-from tests.waiting import PATIENCE
+from tests.support.truth import check, stored
+from tests.support.waiting import PATIENCE
 
 KILLS = 10
 PLAN = Plan("acme/rocket", pull_requests=500, issues=250, deep_pull_requests=3, deep_threads=3, collisions=2)

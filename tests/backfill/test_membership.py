@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
+from sandbox.github import StandIn, World
 from sandbox.github.faults import Held
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
-from tests.shop import eventually
-from tests.truth import check
+from tests.support.shop import eventually
+from tests.support.truth import check
 
 
 async def test_a_removed_repository_stops_and_the_others_go_on(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from activities.threads import completeness_proof
-from sandbox.github.context import Field
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Miscounted, Refused
-from sandbox.github.generate import Plan
-from sandbox.github.requests import Request
-from tests.backfill.reading import Read, Reading
+from sandbox.github.generation.generate import Plan
+from sandbox.github.graphql.context import Field
+from tests.support.backfill.reading import Read, Reading
 
 THREADS, ODD = 200, 10
 AT_FIRST, AGAIN = 12, 1

@@ -8,10 +8,10 @@ import pytest
 
 from messages import DataType
 from sandbox.github.faults import OddTenth
-from sandbox.github.generate import Plan
-from sandbox.github.repositories import Repository
-from tests.backfill.reading import Read
-from tests.shop import connected
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world.repositories import Repository
+from tests.support.backfill.reading import Read
+from tests.support.shop import connected
 
 PLAN = Plan(
     "acme/tenth",

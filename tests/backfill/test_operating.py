@@ -11,10 +11,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from messages import repository_workflow_id, workspace_workflow_id
+from sandbox.github import StandIn, World
 from sandbox.github.faults import Held
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.world.repositories import Repository
 from sandbox.temporal import TEMPORAL, Temporal
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_control import (
@@ -29,9 +28,9 @@ from tests.backfill.test_control import (
     statuses,
     sweep_statuses,
 )
-from tests.programs import ROOT
-from tests.truth import check
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.programs import ROOT
+from tests.support.truth import check
+from tests.support.waiting import PATIENCE, eventually, so
 
 GUIDE = ROOT / "docs" / "operating.md"
 

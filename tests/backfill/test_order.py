@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from sandbox.embeddings import EmbeddingServer
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.requests import Entry
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.requests import Entry
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_coverage import PAGES, THREADS, questions, threads_shown
 from tests.backfill.test_events import of_events, page
 from tests.backfill.test_identity import all_rows
-from tests.shop import eventually
-from tests.truth import check, check_feed, differences, expected, stored
+from tests.support.shop import eventually
+from tests.support.truth import check, check_feed, differences, expected, stored
 
 PLAN = Plan(
     "acme/rocket",

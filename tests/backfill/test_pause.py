@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
+from sandbox.github import StandIn, World
 from sandbox.github.faults import Forbidden
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.world.repositories import Repository
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_control import (
     assert_nothing_twice,
@@ -26,8 +25,8 @@ from tests.backfill.test_control import (
     statuses,
     workspace_workflow,
 )
-from tests.shop import eventually
-from tests.truth import check
+from tests.support.shop import eventually
+from tests.support.truth import check
 
 
 async def stands_still(backfill: Backfill, job_id: str) -> None:

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from sandbox.github.generate import Plan
+from sandbox.github.generation.generate import Plan
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests.backfill.play import Play, Played
-from tests.backfill.scenario import NAME, Do, Job, Scenario, scenarios
 from tests.backfill.test_identity import all_rows
-from tests.shop import database as module_database
-from tests.shop import emptied
+from tests.support.backfill.play import Play, Played
+from tests.support.backfill.scenario import NAME, Do, Job, Scenario, scenarios
+from tests.support.shop import database as module_database
+from tests.support.shop import emptied
 
 FOUND = {
     "a silent comment, while another repository takes the name": Scenario(

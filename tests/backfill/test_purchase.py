@@ -7,15 +7,14 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
-from tests import shop
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from tests.backfill.conftest import Backfill
 from tests.conftest import StartWebhook
-from tests.truth import check
+from tests.support import shop
+from tests.support.truth import check
 
 KINDS = ("created", "active", "updated", "cycled", "uncanceled")
 

@@ -12,6 +12,7 @@ import pytest
 from activities.sweep import _Slice
 from activities.threads.reader import ThreadReader
 from activities.turn import Turn
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import (
     BadGateway,
     Edited,
@@ -21,11 +22,10 @@ from sandbox.github.faults import (
     SomethingWentWrong,
     Touch,
 )
-from sandbox.github.generate import Plan
-from sandbox.github.requests import Reply, Request
-from sandbox.github.threads import ReviewComment
-from tests.backfill.reading import Read, Reading
-from tests.waiting import PATIENCE
+from sandbox.github.generation.generate import Plan
+from sandbox.github.world.threads import ReviewComment
+from tests.support.backfill.reading import Read, Reading
+from tests.support.waiting import PATIENCE
 
 # --- Sizes of pages
 
@@ -156,7 +156,7 @@ async def test_the_list_is_read_beyond_the_last_page_that_has_a_number(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GitHub answers 422 beyond page 100, here beyond page 2."""
-    monkeypatch.setattr("sandbox.github.rest.PAGES_LIMIT", 2)
+    monkeypatch.setattr("sandbox.github.rest.routes.PAGES_LIMIT", 2)
     reading = read(REVIEWED)
     assert (await reading.sweep("pull_requests")).outcome == "completed"
     assert len(reading.listed()) == 4 + 1, "and once more for what changed meanwhile"

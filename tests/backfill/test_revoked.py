@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
-from tests import shop
+from sandbox.github import StandIn, World
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_control import DATA, assert_nothing_twice, checksums, in_the_middle, repositories, slow
 from tests.backfill.test_purchase import add, send
 from tests.conftest import StartWebhook
-from tests.truth import check
-from tests.waiting import eventually
+from tests.support import shop
+from tests.support.truth import check
+from tests.support.waiting import eventually
 
 
 async def test_what_a_revoked_subscription_stops_goes_on_with_the_next_one_and_no_page_is_paid_twice(

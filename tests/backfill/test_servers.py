@@ -7,16 +7,14 @@ import asyncpg
 import pytest
 
 from messages import DataType
-from sandbox.github.clock import Clock
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
-from sandbox.github.server import StandIn
-from sandbox.github.servers import ENTERPRISE_2024
-from sandbox.github.world import World
+from sandbox.github import Clock, StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.graphql.servers import ENTERPRISE_2024
+from sandbox.github.world.repositories import Repository
 from store.database import Database
-from tests.backfill.reading import BEGIN, TOKEN, Reading
-from tests.shop import connected
+from tests.support.backfill.reading import BEGIN, TOKEN, Reading
+from tests.support.shop import connected
 
 NOTHING = frozenset[str]()
 PLAN = Plan("acme/old", pull_requests=30, issues=30, comments=1, events=2)

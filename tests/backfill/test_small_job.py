@@ -8,14 +8,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from sandbox.ports import LOOPBACK, free_port
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_identity import all_rows
-from tests.truth import check
+from tests.support.truth import check
 
 PLAN = Plan("acme/small", pull_requests=6, issues=5, discussions=3, stars=4, forks=3, releases=2, pushes=5, years=0.2)
 

@@ -23,7 +23,7 @@ from messages import (
 from store import job_attempts, job_requests, sweeps, transitions
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
-from tests import shop
+from tests.support import shop
 
 GONE = Failure(code="gone", message="GitHub has no o/one", at=datetime(2026, 11, 1, tzinfo=UTC))
 TERMINATED = Failure(code="workflow_ended", message="it was terminated", error_class="bug")

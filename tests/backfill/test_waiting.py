@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.embeddings import EmbeddingServer
+from sandbox.github import StandIn, World
 from sandbox.github.faults import Latency
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_coverage import THREADS, threads_shown
-from tests.truth import check
-from tests.waiting import eventually
+from tests.support.truth import check
+from tests.support.waiting import eventually
 
 PLAN = Plan("acme/old", pull_requests=120, issues=120, discussions=80, years=3)
 

@@ -12,7 +12,8 @@ from bench.log import Cost
 from bench.report import document, tables
 from bench.stage import Case, Run, Stage
 from messages import DATA_TYPES
-from sandbox.github import World, generate
+from sandbox.github import World
+from sandbox.github.generation import generate
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
 from sandbox.temporal import Temporal

@@ -20,7 +20,8 @@ from bench.peers.perceval import Perceval
 from bench.peers.report import document, judged, tables
 from bench.peers.tap_github import TapGitHub
 from bench.stage import Case
-from sandbox.github import World, generate
+from sandbox.github import World
+from sandbox.github.generation import generate
 
 CASE = Case("pull_requests", ("pull_requests",), 1)
 WHOLE = {"pull_requests": Share(1_000, 1_000), "timeline_events": Share(5_000, 5_000)}

@@ -12,16 +12,15 @@ from temporalio.client import Client
 
 from errors import Unreachable
 from sandbox import chromium
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import StandIn, World
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from tests import shop
-from tests.browser import stack as stacks
-from tests.browser.reader import Reader, reader
-from tests.browser.stack import Stack
 from tests.conftest import PROGRAMS, program_environment
-from tests.programs import Programs, Zygote
+from tests.support import shop
+from tests.support.browser import stack as stacks
+from tests.support.browser.reader import Reader, reader
+from tests.support.browser.stack import Stack
+from tests.support.programs import Programs, Zygote
 
 
 @pytest.fixture(scope="session")

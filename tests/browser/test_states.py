@@ -13,14 +13,14 @@ from playwright.async_api import Browser, Route, expect
 
 from messages import Failure, Waiting
 from sandbox.postgres import Postgres
-from tests import shop
-from tests.api import world
-from tests.browser import jobs, served
 from tests.browser.conftest import Open
-from tests.browser.jobs import Part
-from tests.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
-from tests.browser.served import Served
-from tests.waiting import PATIENCE
+from tests.support import shop
+from tests.support.api import world
+from tests.support.browser import jobs, served
+from tests.support.browser.jobs import Part
+from tests.support.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
+from tests.support.browser.served import Served
+from tests.support.waiting import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1_000)
 

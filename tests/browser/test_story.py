@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Forbidden, Held
-from sandbox.github.requests import Request
 from tests.browser.conftest import Open
-from tests.browser.reader import NOT_ANSWERED, Reader
-from tests.browser.stack import Stack, Workspace
-from tests.waiting import PATIENCE, eventually
+from tests.support.browser.reader import NOT_ANSWERED, Reader
+from tests.support.browser.stack import Stack, Workspace
+from tests.support.waiting import PATIENCE, eventually
 
 expect.set_options(timeout=PATIENCE * 1_000)
 

@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import Client
 
 from sandbox.postgres import Postgres
-from tests import shop
-from tests.cli.operator import Operator
-from tests.listener import listening
+from tests.support import shop
+from tests.support.cli.operator import Operator
+from tests.support.listener import listening
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from temporalio.client import Client
 
 from cli import program
 from sandbox.ports import LOOPBACK
-from tests.cli.operator import NOBODY, NOWHERE, Operator, Said, one_line
+from tests.support.cli.operator import NOBODY, NOWHERE, Operator, Said, one_line
 
 
 class TestBadInput:

@@ -8,7 +8,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import reconciler
 from store.database import Database
-from tests.cli.operator import Operator, one_line
+from tests.support.cli.operator import Operator, one_line
 
 
 class TestCancel:

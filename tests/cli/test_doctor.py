@@ -21,17 +21,15 @@ from cli.checks.finding import Finding, bad_setting, exit_code, ok, trouble
 from errors import BadInput, PartOver, Unreachable
 from github.health import Budget, Health
 from sandbox.embeddings import EmbeddingServer
-from sandbox.github.limits import Limits
-from sandbox.github.server import StandIn
-from sandbox.github.world import World
+from sandbox.github import Limits, StandIn, World
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
 from store import health
-from tests import shop
-from tests.cli.operator import NOWHERE, Operator
-from tests.keys import private_key, public_key
-from tests.notify.mailbox import MailServer
-from tests.pooler import pooling
+from tests.support import shop
+from tests.support.cli.operator import NOWHERE, Operator
+from tests.support.keys import private_key, public_key
+from tests.support.notify.mailbox import MailServer
+from tests.support.pooler import pooling
 
 WEBHOOK = {"url": "https://backfill.example.com/webhooks/polar", "events": list(services.EVENTS), "enabled": True}
 pytestmark = pytest.mark.usefixtures("polled")

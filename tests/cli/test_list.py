@@ -4,8 +4,8 @@ import json
 
 from polar.inbox import Inbox
 from store.database import Database
-from tests import shop
-from tests.cli.operator import Operator, Said
+from tests.support import shop
+from tests.support.cli.operator import Operator, Said
 
 
 class TestList:

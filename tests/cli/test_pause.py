@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import reconciler
 from sandbox.ports import LOOPBACK
 from store.database import Database
-from tests.cli.operator import Operator, one_line
+from tests.support.cli.operator import Operator, one_line
 
 
 class TestPause:

@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from sandbox.ports import LOOPBACK
-from tests import shop
-from tests.cli.operator import NOWHERE, Operator
 from tests.conftest import RunStarter
-from tests.programs import ROOT
-from tests.waiting import PATIENCE, so
+from tests.support import shop
+from tests.support.cli.operator import NOWHERE, Operator
+from tests.support.programs import ROOT
+from tests.support.waiting import PATIENCE, so
 
 
 @pytest.mark.executed

@@ -14,8 +14,8 @@ from messages import workspace_workflow_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
-from tests import shop
-from tests.listener import heard, listening
+from tests.support import shop
+from tests.support.listener import heard, listening
 
 BOUGHT = datetime.now(UTC) - timedelta(days=3)
 

@@ -11,7 +11,7 @@ import reconciler
 from cli import program
 from errors import Unreachable
 from store.database import Database
-from tests.cli.operator import TWO_TYPES, Operator, one_line
+from tests.support.cli.operator import TWO_TYPES, Operator, one_line
 
 
 class TestRetry:

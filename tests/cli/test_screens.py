@@ -14,7 +14,7 @@ from cli.screens.lines import Lines
 from cli.screens.live import screen
 from cli.screens.status import note, report
 from progress.views import JobView, TypeView
-from tests.cli.views import ACTION, MESSAGE, NOW, job
+from tests.support.cli.views import ACTION, MESSAGE, NOW, job
 
 THOUSAND = job(["failed"] * 9 + ["pending"] * 600 + ["running"] * 10 + ["waiting"] * 31 + ["completed"] * 350)
 LONG = "an-organization-with-a-long-name/a-repository-with-an-even-longer-name-than-that"

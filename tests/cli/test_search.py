@@ -17,8 +17,8 @@ from sandbox.postgres import Postgres
 from schema.migrate import migrate
 from store import embeddings as store
 from store.database import Database
-from tests import shop
-from tests.programs import ROOT
+from tests.support import shop
+from tests.support.programs import ROOT
 
 MODEL = "text-embedding-3-small"
 TEXTS = {

@@ -9,7 +9,7 @@ import reconciler
 from errors import Unreachable
 from messages import DATA_TYPES
 from sandbox.ports import LOOPBACK
-from tests.cli.operator import Operator, one_line
+from tests.support.cli.operator import Operator, one_line
 
 
 class TestStart:

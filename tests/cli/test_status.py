@@ -12,8 +12,8 @@ from api import models
 from api.jobs import MOVING
 from messages import Waiting
 from progress import views
-from tests.api import world
-from tests.cli.operator import AS_OF, GONE, OTHER_JOB, PROOF, TWO_TYPES, Operator, waits
+from tests.support.api import world
+from tests.support.cli.operator import AS_OF, GONE, OTHER_JOB, PROOF, TWO_TYPES, Operator, waits
 
 
 class TestStatus:

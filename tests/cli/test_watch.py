@@ -15,9 +15,9 @@ from rich.console import Console
 from cli import jobs, program
 from cli.commands import watch
 from sandbox.postgres import Postgres
-from tests import shop
-from tests.cli.operator import GONE, Operator, waits
-from tests.waiting import PATIENCE, so
+from tests.support import shop
+from tests.support.cli.operator import GONE, Operator, waits
+from tests.support.waiting import PATIENCE, so
 
 COLORS = re.compile(r"\x1b\[(?:[0-9;]*;)?[349][0-7][;m]")
 """How a terminal is told of one."""

@@ -21,7 +21,7 @@ from errors import PartOver, RetryLater, RetryNow
 from github import archive
 from github.archive import Archive, Hour, Size, Wanted
 from rows import FeedEvent
-from tests.programs import ROOT
+from tests.support.programs import ROOT
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 OURS = Wanted(frozenset({77}), None)

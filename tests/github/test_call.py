@@ -22,13 +22,13 @@ from github.connection import MOST_REDIRECTS
 from github.credentials import Credentials
 from github.refusals import Gone
 from sandbox.github import StandIn, World
-from sandbox.github.context import Field
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.refusals import GitHubError
+from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults import BadCredentials, Effect, Forbidden, SecondaryLimit, ServerError
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget
-from sandbox.github.refusals import GitHubError
-from sandbox.github.requests import Reply, Request, json_reply
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.graphql.context import Field
 
 Mood = Literal["answers", "401", "403", "404", "limited", "scope", "hides", "hides all", "fails"]
 MOODS: tuple[Mood, ...] = ("answers", "401", "403", "404", "limited", "scope", "hides", "hides all", "fails")

@@ -20,16 +20,16 @@ from github.threads import read_page, read_threads
 from messages import RepositoryRef
 from rows import Part
 from sandbox.github import StandIn, World
+from sandbox.github.exchange.limits import Budget, Limits
+from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Edited, Effect, Forbidden, Headers, Held, Latency, PrimaryLimit, SecondaryLimit
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget, Limits
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Entry, Request
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from store.budgets import Budgets
 from store.database import Database
-from tests.keys import private_key, public_key
-from tests.waiting import eventually, so
+from tests.support.keys import private_key, public_key
+from tests.support.waiting import eventually, so
 
 TOKENS = {"ghp_ann": "ann", "ghp_ann_too": "ann", "ghp_bob": "bob", "ghp_cy": "cy"}
 ISSUES = THREAD_TYPES["issues"]

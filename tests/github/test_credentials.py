@@ -14,12 +14,13 @@ import logs
 from errors import JobOver, PartOver, RetryLater, RetryNow
 from github import credentials as module
 from github.credentials import App, Credentials, Token
-from sandbox.github import Clock, StandIn, World, apps
+from sandbox.github import Clock, StandIn, World
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import Effect, Hang, Headers, PrimaryLimit, Reset, SecondaryLimit, ServerError, Truncated
-from sandbox.github.requests import Reply, Request
+from sandbox.github.world import apps
 from sandbox.ports import LOOPBACK, free_port
-from tests.keys import private_key, public_key
-from tests.waiting import PATIENCE
+from tests.support.keys import private_key, public_key
+from tests.support.waiting import PATIENCE
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LISTS, CREATES = "/app/installations?", "/access_tokens"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from github import documents
 from github.fitted_document import fill, fit, fit_variables
 from github.server_schema import INTROSPECTION, ServerSchema, is_mismatch
-from sandbox.github.schema import schema
+from sandbox.github.graphql.schema import schema
 
 UNNAMED = {"Query", "RateLimit", "PageInfo"}
 ASKED = set(re.findall(r"\w+", "".join(print_ast(documents.document(each)) for each in documents.operations())))

@@ -34,16 +34,16 @@ from sandbox.github.faults import (
     SomethingWentWrong,
     Truncated,
 )
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.outages import Way
-from sandbox.github.repositories import Repository
+from sandbox.github.faults.outages import Way
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK
 from store.availability import SharedBreaker
 from store.budgets import Budgets
 from store.database import Database
-from tests.keys import private_key, public_key
-from tests.waiting import eventually, so
+from tests.support.keys import private_key, public_key
+from tests.support.waiting import eventually, so
 
 ISSUES = THREAD_TYPES["issues"]
 MINUTE = timedelta(seconds=0.05)

@@ -15,19 +15,19 @@ from github.threads import Threads, read_page
 from messages import RepositoryRef
 from rows import Note
 from sandbox.github import StandIn, World
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults import Effect, Refused, refused_commits, refused_teams
 from sandbox.github.faults.fields import BY_APP, BY_TOKEN
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.limits import Budget
-from sandbox.github.repositories import Repository
-from sandbox.github.requests import Reply, Request, json_reply
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.world.repositories import Repository
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
 from store import contributors, pages
 from store.budgets import Budgets
 from store.database import Database
-from tests.shop import connected
+from tests.support.shop import connected
 
 PULL_REQUESTS = THREAD_TYPES["pull_requests"]
 COMMITS = Note("refused", "commits", None, "", 1, BY_APP)

@@ -19,10 +19,10 @@ from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests import shop
 from tests.conftest import StartWebhook
-from tests.programs import ROOT
-from tests.waiting import eventually
+from tests.support import shop
+from tests.support.programs import ROOT
+from tests.support.waiting import eventually
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -19,10 +19,10 @@ from messages import (
 from sandbox.postgres import Postgres
 from store import job_requests, transitions
 from store.database import Database
-from tests import shop
-from tests.notify.mailbox import MailServer
-from tests.notify.messages import ADDRESS
-from tests.notify.receiver import Receiver
+from tests.support import shop
+from tests.support.notify.mailbox import MailServer
+from tests.support.notify.messages import ADDRESS
+from tests.support.notify.receiver import Receiver
 
 PRIVATE = Failure(
     code="forbidden", message="GitHub refuses the repository", action="Give the token access to octo/b", at=None

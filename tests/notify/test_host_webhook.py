@@ -17,9 +17,9 @@ from notify.host_webhook import LONGEST_WAIT, HostWebhook, is_public, retry_afte
 from notify.sender import Sender
 from sandbox.ports import LOOPBACK, free_port
 from tests.notify.conftest import World
-from tests.notify.messages import outgoing
-from tests.notify.receiver import SECRET, Receiver
-from tests.waiting import PATIENCE
+from tests.support.notify.messages import outgoing
+from tests.support.notify.receiver import SECRET, Receiver
+from tests.support.waiting import PATIENCE
 
 OTHER = "whsec_YW5vdGhlciBzZWNyZXQgdGhhdCBpcyBsb25nIGVub3VnaA=="
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from notify import letter
-from tests.notify.messages import FAILURE, milestone
+from tests.support.notify.messages import FAILURE, milestone
 
 PAGE = "https://app.example/workspaces/1/settings/data-retention"
 NOTES = {"unshown": 3, "unshown_things": ["octo/a#12: 2 timeline counted but not shown since 2026-11-02"]}

@@ -23,8 +23,8 @@ from notify.mail import Mail
 from notify.sender import Sender
 from sandbox.ports import LOOPBACK
 from tests.notify.conftest import World
-from tests.notify.mailbox import MailServer
-from tests.notify.messages import ADDRESS, FAILURE, outgoing
+from tests.support.notify.mailbox import MailServer
+from tests.support.notify.messages import ADDRESS, FAILURE, outgoing
 
 FROM = "Workspace Backfill <backfill@host.example>"
 PAGE = "https://app.example"

@@ -9,7 +9,7 @@ from messages import Failure, Pace
 from store import job_attempts, job_requests, outbox, transitions
 from store.milestones import Milestone
 from tests.notify.conftest import PRIVATE, World
-from tests.shop import OPERATOR
+from tests.support.shop import OPERATOR
 
 STARTED, COMPLETED, FAILED = (("started", "pending", 0), ("completed", "pending", 0), ("failed", "pending", 0))
 

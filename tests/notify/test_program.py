@@ -9,9 +9,9 @@ import pytest
 from sandbox.ports import LOOPBACK
 from tests.conftest import RunStarter, StartWebhook
 from tests.notify.conftest import World
-from tests.notify.mailbox import MailServer
-from tests.notify.receiver import SECRET, Receiver
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.notify.mailbox import MailServer
+from tests.support.notify.receiver import SECRET, Receiver
+from tests.support.waiting import PATIENCE, eventually, so
 
 
 @pytest.fixture

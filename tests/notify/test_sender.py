@@ -15,7 +15,7 @@ from store import outbox
 from store.database import Connection
 from store.outbox import ChannelName, Outgoing
 from tests.notify.conftest import World
-from tests.waiting import eventually, so
+from tests.support.waiting import eventually, so
 
 MINUTE = timedelta(minutes=1)
 

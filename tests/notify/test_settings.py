@@ -8,7 +8,7 @@ import webhook
 from addresses import SmtpServer
 from errors import BadInput
 from settings import Mail, Notify, load
-from tests.notify.receiver import SECRET
+from tests.support.notify.receiver import SECRET
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from errors import PartOver
 from messages import RepositoryRef, SliceResult, SweepSlice, repository_workflow_id
 from payloads.encryption import ENCODING, KEY_ID
 from sandbox.temporal import Temporal
-from tests.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.workflows import test_replay
 from tests.workflows.test_workspace_backfill import DONE, Pretence, start
 from workflows.archive import ArchiveWorkflow

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from polar import addon_life, events
 from polar.addon_life import Change, Known, Snapshot
-from tests import shop
+from tests.support import shop
 
 PAGE = Path(__file__).parents[2] / "docs" / "decisions" / "0016-addon-life.md"
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from errors import BackfillError, BadInput, PartOver, Unreachable
 from polar.api import ATTEMPTS, PolarApi, _retry_after
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK
-from tests import shop
+from tests.support import shop
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from polar import addon_life, comparison, events
 from polar.addon_life import Known, Snapshot
 from polar.events import Subscription
 from sandbox.polar import Event, PolarServer
-from tests import shop
+from tests.support import shop
 
 BEGAN = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from polar import events
-from tests import shop
+from tests.support import shop
 
 RECEIVED = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

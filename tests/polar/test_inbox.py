@@ -15,8 +15,8 @@ from polar import purchases
 from polar.inbox import LONGEST_PAUSE, Inbox, pause
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests import shop
-from tests.waiting import PATIENCE
+from tests.support import shop
+from tests.support.waiting import PATIENCE
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

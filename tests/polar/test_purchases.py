@@ -18,8 +18,8 @@ from progress.views import JobView
 from sandbox.postgres import Postgres
 from store import job_requests, job_signals, job_views, transitions
 from store.database import Database
-from tests import shop
-from tests.polar.story import AT, FAR, Told, assert_is, granted, said, told
+from tests.support import shop
+from tests.support.polar.story import AT, FAR, Told, assert_is, granted, said, told
 
 BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active from workspaces)"]
 

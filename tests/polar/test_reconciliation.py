@@ -17,7 +17,7 @@ from polar.reconciliation import Report, reconcile
 from sandbox.polar import Event, PolarServer
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests import shop
+from tests.support import shop
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 WEEK = NOW - timedelta(days=7)

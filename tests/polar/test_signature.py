@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from errors import BadInput
 from polar.signature import Signatures
-from tests import shop
+from tests.support import shop
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BODY = b'{"type": "subscription.active", "name": "\xc3\xa9"}'

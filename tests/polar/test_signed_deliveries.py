@@ -21,9 +21,9 @@ from reconciler import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests import shop
-from tests.polar.story import Told, assert_is, granted, said, told
-from tests.waiting import PATIENCE
+from tests.support import shop
+from tests.support.polar.story import Told, assert_is, granted, said, told
+from tests.support.waiting import PATIENCE
 
 Kind = Literal[
     "event",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progress import chart
-from tests.progress.jobs import NOW
+from tests.support.progress.jobs import NOW
 
 
 def after(seconds: float) -> timedelta:

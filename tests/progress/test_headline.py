@@ -8,7 +8,7 @@ import pytest
 from messages import Waiting
 from progress import headline, totals
 from progress.sentences import Sentence
-from tests.progress.jobs import NOW, job, part, repository
+from tests.support.progress.jobs import NOW, job, part, repository
 
 LATER, EARLIER = NOW + timedelta(minutes=30), NOW - timedelta(minutes=5)
 THREADS = repository(part("issues", stored=62, expected=100), part("events", stored=900))

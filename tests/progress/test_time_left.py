@@ -12,7 +12,7 @@ from progress import pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
 from progress.time_left import Outlook, Window
-from tests.progress.jobs import NOW, job, part, repository
+from tests.support.progress.jobs import NOW, job, part, repository
 
 HALF = repository(part("issues", stored=500, expected=1_000))
 BEGAN = Mark(0, 0, 0, 0)

@@ -6,7 +6,7 @@ from typing import Any
 from messages import Waiting
 from progress.timeline import MOST_EVENTS, EndedRepository, PastWait, Story, events
 from progress.views import JobSummary
-from tests.progress.jobs import NOW, job
+from tests.support.progress.jobs import NOW, job
 
 ME = "user:0b0e6c1c-0000-4000-8000-000000000001"
 

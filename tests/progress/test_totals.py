@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from messages import DATA_TYPES, Waiting
 from progress import totals
 from progress.views import TypeView
-from tests.progress.jobs import NOW, job, part, repository
+from tests.support.progress.jobs import NOW, job, part, repository
 
 
 def percents(*repositories: Any, **of_job: Any) -> tuple[float | None, dict[str, float | None]]:

@@ -17,7 +17,7 @@ from sandbox.demo import wish
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes, launched, written
 from sandbox.temporal import Temporal
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -15,7 +15,7 @@ import pytest
 
 from errors import Unreachable
 from sandbox.processes import LAUNCH, Processes, answers, answers_http, launched
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 SLEEP = (sys.executable, "-c", "import time; print('asleep', flush=True); time.sleep(60)")

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from sandbox.postgres import Postgres
-from tests.programs import ROOT
+from tests.support.programs import ROOT
 
 HOST_SCHEMA = ROOT.parent / "shared" / "data" / "host-schema.sql"
 

@@ -16,9 +16,9 @@ from sandbox.postgres import Postgres
 from schema import rights, shape
 from schema.migrate import migrate
 from schema.rights import check_rights
-from tests.programs import Programs
 from tests.schema.conftest import Open
-from tests.waiting import PATIENCE
+from tests.support.programs import Programs
+from tests.support.waiting import PATIENCE
 
 # As Supabase has them: the roles of its public API, and who asks, by the claims of his token.
 SUPABASE = """

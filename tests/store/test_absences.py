@@ -11,7 +11,7 @@ from store import absences
 from store.absences import Answered, Confirmation
 from store.database import Database
 from tests.activities.threads.conftest import Stored, begin_sweep
-from tests.shop import connected
+from tests.support.shop import connected
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 BEFORE = NOON - timedelta(days=3)

@@ -12,8 +12,8 @@ from store import archive_reads
 from store.archive_reads import Read
 from store.database import Database
 from store.sweeps import LeaseLostError
-from tests import shop
-from tests.shop import connected
+from tests.support import shop
+from tests.support.shop import connected
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -15,8 +15,8 @@ from store import budgets, sweeps
 from store.budgets import Budgets
 from store.database import Database
 from store.sweeps import LeaseLostError
-from tests import shop
-from tests.shop import connected
+from tests.support import shop
+from tests.support.shop import connected
 
 ASK = Ask("graphql", "PullRequests", points=1, seconds=0.01, repository="octo/a")
 A, B = "user:1", "user:2"

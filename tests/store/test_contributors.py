@@ -14,7 +14,7 @@ from rows import Contributor
 from sandbox.postgres import Postgres
 from store import contributors
 from store.database import Database
-from tests.shop import database as of_module
+from tests.support.shop import database as of_module
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7, seconds=1)

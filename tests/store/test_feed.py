@@ -14,8 +14,8 @@ from rows import EventSource, FeedEvent, Page, StarDay
 from schema.migrate import migrate
 from store import feed, pages, repositories
 from store.database import Database
-from tests.shop import connected
-from tests.waiting import PATIENCE
+from tests.support.shop import connected
+from tests.support.waiting import PATIENCE
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 REPOSITORY_ID = "00000000-0000-4000-8000-0000000000f1"

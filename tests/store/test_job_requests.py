@@ -15,7 +15,7 @@ from sandbox.postgres import Postgres
 from store import addon_jobs, job_attempts, job_estimates, job_pauses, job_requests, job_views, transitions
 from store.database import Database
 from store.job_requests import AUDITED, Actor
-from tests import shop
+from tests.support import shop
 
 MEMBER = Actor("user:00000000-0000-4000-8000-0000000000a1", "api", "192.0.2.7")
 SERVICE = Actor("service", "host", "192.0.2.8")

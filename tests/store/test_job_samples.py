@@ -15,10 +15,10 @@ from progress.views import JobState
 from sandbox.postgres import Postgres
 from store import job_timeline, job_waits, samples
 from store.database import Connection, Database
-from tests import shop
-from tests.api import world
-from tests.progress import jobs
-from tests.progress.jobs import NOW, part, repository
+from tests.support import shop
+from tests.support.api import world
+from tests.support.progress import jobs
+from tests.support.progress.jobs import NOW, part, repository
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from store import job_requests, notes, sweeps, transitions
 from store.database import Database
 from store.notes import NotedThreads
 from store.sweeps import Sweep
-from tests import shop
-from tests.shop import connected
+from tests.support import shop
+from tests.support.shop import connected
 
 HIDDEN = Note("hidden", "timeline", 12, "PR_12", 3, "Resource not accessible by personal access token")
 REFUSED = Note("refused", "comments", 14, "PR_14", 1, "Although you appear to have the correct authorization...")

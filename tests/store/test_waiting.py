@@ -16,7 +16,7 @@ from store import job_requests, sweeps, transitions, waiting
 from store.database import Database
 from store.sweeps import Sweep
 from store.waiting import PATIENCE, SILENCE
-from tests import shop
+from tests.support import shop
 
 NUMBERS = count(1)
 CUTOFF = datetime(2020, 1, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ from temporalio.worker import Worker
 from activities.failures import as_application_error
 from errors import JobOver, RetryNow
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Pace, archive_workflow_id
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 from tests.workflows.test_workspace_backfill import HEARTBEATS_EVERY, TEST_SERVER
 from workflows.archive import ArchiveWorkflow
 from workflows.order import sweep_queue

@@ -32,7 +32,7 @@ from messages import (
     repository_workflow_id,
     workspace_workflow_id,
 )
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.waiting import PATIENCE, eventually, so
 from tests.workflows.test_workspace_backfill import DONE, MORE, TEST_SERVER, Pretence, repositories
 from workflows.order import priority
 from workflows.workspace_backfill import LONG, WorkspaceBackfillWorkflow

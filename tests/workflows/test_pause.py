@@ -23,7 +23,7 @@ from messages import (
     Waiting,
     repository_workflow_id,
 )
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.waiting import PATIENCE, eventually, so
 from tests.workflows.test_workspace_backfill import (
     DONE,
     EARLY,

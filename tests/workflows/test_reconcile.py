@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from messages import RECONCILE, Reconciled, reconcile_schedule_id
 from polar.schedule import ReconcileActivity, ensure_schedule
 from store.database import Database
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from workflows.reconcile import ReconcileWorkflow
 
 FOUND = Reconciled(

@@ -29,9 +29,9 @@ from polar.purchases import Recorded
 from sandbox.postgres import Postgres
 from store import job_signals, signal_requests, transitions
 from store.database import Database
-from tests import shop
 from tests.polar.test_purchases import Shop, opened
-from tests.waiting import PATIENCE
+from tests.support import shop
+from tests.support.waiting import PATIENCE
 from tests.workflows.test_workspace_backfill import TEST_SERVER, Pretence
 
 MONTH = timedelta(days=30)

@@ -22,7 +22,7 @@ from messages import (
     SignalRequest,
     repository_workflow_id,
 )
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.waiting import PATIENCE, eventually, so
 from tests.workflows.test_pause import Going
 from tests.workflows.test_workspace_backfill import Pretence, replay, repositories, start
 

@@ -14,7 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from messages import Cancel, Pace, RepositoryTransition, SliceResult, SweepSlice, Waiting, repository_workflow_id
-from tests.waiting import PATIENCE, eventually, so
+from tests.support.waiting import PATIENCE, eventually, so
 from tests.workflows.test_order import Jobs, begin, in_two_legs
 from tests.workflows.test_workspace_backfill import (
     AT_ONCE,

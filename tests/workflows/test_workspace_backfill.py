@@ -50,8 +50,8 @@ from messages import (
     workspace_workflow_id,
 )
 from sandbox.temporal import TEMPORAL
-from tests.shop import eventually
-from tests.waiting import PATIENCE
+from tests.support.shop import eventually
+from tests.support.waiting import PATIENCE
 from workflows.order import sweep_queue
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults.effect import Effect
-from sandbox.github.requests import Request
 
 
 @dataclass

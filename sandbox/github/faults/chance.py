@@ -9,16 +9,16 @@ from typing import Any, ClassVar, Literal, get_args
 import orjson
 from graphql import is_leaf_type, is_list_type, is_non_null_type
 
-from sandbox.github import rest
-from sandbox.github.context import Field
-from sandbox.github.execution import Broken
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.refusals import GitHubError
+from sandbox.github.exchange.requests import Reply, Request, message_reply
 from sandbox.github.faults.effect import Effect
 from sandbox.github.faults.pages import AlteredPage, is_page
-from sandbox.github.limits import Budget
-from sandbox.github.refusals import GitHubError
-from sandbox.github.requests import Reply, Request, message_reply
-from sandbox.github.threads import PullRequestCommit
-from sandbox.github.world import World
+from sandbox.github.graphql.context import Field
+from sandbox.github.graphql.execution import Broken
+from sandbox.github.rest import routes as rest
+from sandbox.github.world.threads import PullRequestCommit
+from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"
 NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults.effect import Effect
-from sandbox.github.limits import Budget
-from sandbox.github.requests import Reply, Request
 
 
 @dataclass

@@ -4,9 +4,9 @@
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
-from sandbox.github.context import Field
-from sandbox.github.limits import Budget
-from sandbox.github.requests import Reply, Request
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.requests import Reply, Request
+from sandbox.github.graphql.context import Field
 
 
 class Effect:

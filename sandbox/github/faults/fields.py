@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sandbox.github.accounts import Team
-from sandbox.github.commits import Commit
-from sandbox.github.context import Field
-from sandbox.github.execution import Broken
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.refusals import GitHubError, something_went_wrong
+from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults.effect import Effect, names
 from sandbox.github.faults.replies import gateway_error
-from sandbox.github.limits import Budget
-from sandbox.github.refusals import GitHubError, something_went_wrong
-from sandbox.github.requests import Reply, Request, json_reply
+from sandbox.github.graphql.context import Field
+from sandbox.github.graphql.execution import Broken
+from sandbox.github.world.accounts import Team
+from sandbox.github.world.commits import Commit
 
 BY_TOKEN = "Resource not accessible by personal access token"
 BY_APP = "Resource not accessible by integration"

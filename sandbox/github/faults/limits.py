@@ -3,9 +3,9 @@
 
 from dataclasses import dataclass, field
 
+from sandbox.github.exchange.limits import Budget, Resource
+from sandbox.github.exchange.requests import Kind, Reply, Request, json_reply, message_reply
 from sandbox.github.faults.effect import Effect
-from sandbox.github.limits import Budget, Resource
-from sandbox.github.requests import Kind, Reply, Request, json_reply, message_reply
 
 SECONDARY = (
     "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. "

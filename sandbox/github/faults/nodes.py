@@ -4,10 +4,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.github.execution import Broken
+from sandbox.github.exchange.refusals import GitHubError
+from sandbox.github.exchange.requests import Request
 from sandbox.github.faults.effect import Effect
-from sandbox.github.refusals import GitHubError
-from sandbox.github.requests import Request
+from sandbox.github.graphql.execution import Broken
 
 
 @dataclass

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from sandbox.github.connections import Edge
-from sandbox.github.context import Field
+from sandbox.github.exchange.pages import Edge
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults.effect import Effect, names
-from sandbox.github.requests import Reply, Request
+from sandbox.github.graphql.context import Field
 
 
 class AlteredPage:

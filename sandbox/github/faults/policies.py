@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from sandbox.github import rest
-from sandbox.github.accounts import Account
-from sandbox.github.context import Field
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.refusals import GitHubError
+from sandbox.github.exchange.requests import Reply, Request, message_reply
 from sandbox.github.faults.effect import Effect
-from sandbox.github.limits import Budget
-from sandbox.github.refusals import GitHubError
-from sandbox.github.requests import Reply, Request, message_reply
+from sandbox.github.graphql.context import Field
+from sandbox.github.rest import routes as rest
+from sandbox.github.world.accounts import Account
 
 Rule = Literal["saml", "ip_allow_list", "token_lifetime", "classic_tokens", "oauth_apps"]
 DOCUMENTATION = "https://docs.github.com/articles/authenticating-to-a-github-organization-with-saml-single-sign-on/"

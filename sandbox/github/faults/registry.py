@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
+from sandbox.github.exchange.requests import Kind, Request
 from sandbox.github.faults.effect import Effect
 from sandbox.github.faults.limits import Headers, PrimaryLimit, SecondaryLimit, StaleUsed
 from sandbox.github.faults.nodes import NullNode, ResourceLimits
@@ -18,7 +19,6 @@ from sandbox.github.faults.replies import (
     SomethingWentWrong,
 )
 from sandbox.github.faults.transport import Hang, Latency, Reset, Truncated
-from sandbox.github.requests import Kind, Request
 
 EFFECTS: dict[str, type[Effect]] = {
     effect.__name__: effect

@@ -4,10 +4,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sandbox.github.exchange.limits import Budget
+from sandbox.github.exchange.refusals import something_went_wrong
+from sandbox.github.exchange.requests import Reply, Request, json_reply, message_reply
 from sandbox.github.faults.effect import Effect
-from sandbox.github.limits import Budget
-from sandbox.github.refusals import something_went_wrong
-from sandbox.github.requests import Reply, Request, json_reply, message_reply
 
 UNICORN = (
     b"<!DOCTYPE html>\n<html>\n<head><title>Unicorn! &middot; GitHub</title></head>\n<body><p>%s</p></body>\n</html>"

@@ -5,8 +5,8 @@ import asyncio
 import threading
 from dataclasses import dataclass
 
+from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults.effect import Effect
-from sandbox.github.requests import Reply, Request
 
 
 @dataclass

@@ -13,7 +13,7 @@ from sandbox.purchase import Repository, create_workspace
 from store import contributors, job_requests, pages, parts, sweeps, transitions
 from store.database import Database
 from store.sweeps import Sweep
-from tests import shop
+from tests.support import shop
 
 GITHUB_ID = 77
 

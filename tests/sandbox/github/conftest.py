@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from sandbox.github import Clock, StandIn, World
-from sandbox.github.repositories import Repository
-from tests.waiting import PATIENCE
+from sandbox.github.world.repositories import Repository
+from tests.support.waiting import PATIENCE
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ import jwt
 import pytest
 
 from sandbox.github import Clock, Limits, World
-from sandbox.github.apps import App, Installation
 from sandbox.github.faults import BadGateway
-from sandbox.github.repositories import Repository
-from tests.keys import private_key, public_key
+from sandbox.github.world.apps import App, Installation
+from sandbox.github.world.repositories import Repository
+from tests.support.keys import private_key, public_key
 
 BY_NAME = '{ repository(owner: "octo", name: "hello") { name } }'
 BY_IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox.github import Clock, World, archive
-from sandbox.github.clock import after
+from sandbox.github import Clock, World
 from sandbox.github.faults import BadGateway
-from sandbox.github.repositories import Repository
+from sandbox.github.rest import archive
+from sandbox.github.world.clock import after
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.test_events import NOW, told
 
 

@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from sandbox.github import World
-from sandbox.github.conformance import check_graphql
-from sandbox.github.execution import prepare
 from sandbox.github.faults import Babble, OddTenth
 from sandbox.github.faults.chance import ODDITIES, Oddity
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generate
-from sandbox.github.repositories import Repository
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generate
+from sandbox.github.graphql.execution import prepare
+from sandbox.github.server.conformance import check_graphql
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.conftest import Client
 
 PLAN = Plan("octo/odd", pull_requests=30, issues=30, stars=20, releases=5)

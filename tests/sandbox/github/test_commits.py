@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from sandbox.github import Clock, World
-from sandbox.github.clock import after, moment
-from sandbox.github.commits import NOTHING, Commit
 from sandbox.github.faults import NullNode
-from sandbox.github.generate import Plan
-from sandbox.github.generate import repository as generated
-from sandbox.github.repositories import Repository
+from sandbox.github.generation.generate import Plan
+from sandbox.github.generation.generate import repository as generated
+from sandbox.github.world.clock import after, moment
+from sandbox.github.world.commits import NOTHING, Commit
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.test_events import NOW, linked, pages, told
 from tests.sandbox.github.test_pricing import priced
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.github.conformance import ImpossibleAnswer
 from sandbox.github.faults import Edited
-from sandbox.github.repositories import Repository
+from sandbox.github.server.conformance import ImpossibleAnswer
+from sandbox.github.world.repositories import Repository
 
 PAGE = """
 query Page($first: Int!, $more: Boolean = false) { repository(owner: "octo", name: "hello") {

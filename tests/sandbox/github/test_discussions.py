@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from sandbox.github import Clock, World, node_ids
-from sandbox.github import exports as loading
-from sandbox.github.clock import after
-from sandbox.github.discussions import Discussion, DiscussionComment
+from sandbox.github import Clock, World
 from sandbox.github.faults import NullNode
-from sandbox.github.generate import Plan, add_discussions, repository
-from sandbox.github.node_ids import NodeId
-from sandbox.github.repositories import Repository
+from sandbox.github.generation import exports as loading
+from sandbox.github.generation.generate import Plan, add_discussions, repository
+from sandbox.github.world import node_ids
+from sandbox.github.world.clock import after
+from sandbox.github.world.discussions import Discussion, DiscussionComment
+from sandbox.github.world.node_ids import NodeId
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.test_generate import END, fingerprint
 from tests.sandbox.github.test_pricing import priced
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.github import Clock, World, events
-from sandbox.github.clock import after, moment
+from sandbox.github import Clock, World
 from sandbox.github.faults import BadGateway, Latency, NullNode, ServerError
-from sandbox.github.repositories import Repository
+from sandbox.github.world import events
+from sandbox.github.world.clock import after, moment
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.test_pricing import priced
 
 NOW = "2026-03-01T12:00:00Z"

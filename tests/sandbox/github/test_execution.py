@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.github import World, node_ids
-from sandbox.github.refusals import NotModelled
-from sandbox.github.repositories import Repository
+from sandbox.github import World
+from sandbox.github.exchange.refusals import NotModelled
+from sandbox.github.world import node_ids
+from sandbox.github.world.repositories import Repository
 
 LIST = """
 query List($first: Int, $last: Int, $after: String, $before: String, $direction: OrderDirection!,

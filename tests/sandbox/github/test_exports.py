@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from sandbox.github import World
-from sandbox.github import exports as loading
-from sandbox.github.accounts import Account
-from sandbox.github.repositories import Repository
-from sandbox.github.threads import Issue, PullRequest, Thread
+from sandbox.github.generation import exports as loading
+from sandbox.github.world.accounts import Account
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import Issue, PullRequest, Thread
 
 NAMES = ("cfrg__draft-irtf-cfrg-hpke", "mlswg__mls-protocol", "tlswg__draft-ietf-tls-esni")
 

@@ -32,9 +32,9 @@ from sandbox.github.faults import (
     Touch,
     Truncated,
 )
-from sandbox.github.generate import measured, repository
-from sandbox.github.repositories import Repository
-from tests.waiting import until
+from sandbox.github.generation.generate import measured, repository
+from sandbox.github.world.repositories import Repository
+from tests.support.waiting import until
 
 VIEWER = "query Viewer { viewer { login } }"
 LIST = """

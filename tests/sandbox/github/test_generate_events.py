@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.github import Clock, World, events
-from sandbox.github import exports as loading
-from sandbox.github.clock import after, moment
-from sandbox.github.commits import NOTHING
-from sandbox.github.generate import Plan, add_events, repository
-from sandbox.github.repositories import Repository
+from sandbox.github import Clock, World
+from sandbox.github.generation import exports as loading
+from sandbox.github.generation.generate import Plan, add_events, repository
+from sandbox.github.world import events
+from sandbox.github.world.clock import after, moment
+from sandbox.github.world.commits import NOTHING
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.test_events import STARS
 from tests.sandbox.github.test_generate import END, fingerprint
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sandbox.github import Clock, Limits, World
 from sandbox.github.faults import Held
-from sandbox.github.repositories import Repository
-from tests.waiting import until
+from sandbox.github.world.repositories import Repository
+from tests.support.waiting import until
 
 from_graphql = "{ rateLimit { limit remaining used cost resetAt } viewer { login } }"
 

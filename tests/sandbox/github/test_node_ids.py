@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.github import node_ids
-from sandbox.github.node_ids import NodeId
+from sandbox.github.world import node_ids
+from sandbox.github.world.node_ids import NodeId
 
 REPOSITORY = 109873129
 

@@ -20,8 +20,8 @@ from sandbox.github.faults import (
     refused_commits,
     refused_teams,
 )
-from sandbox.github.repositories import Repository
-from sandbox.github.threads import TimelineEvent
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import TimelineEvent
 from tests.sandbox.github.conftest import Client
 
 ISSUES = """

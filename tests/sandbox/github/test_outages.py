@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.github.outages import Way
+from sandbox.github.faults.outages import Way
 from tests.sandbox.github.conftest import Client
 
 VIEWER = b'{"query": "{ viewer { login } }"}'

@@ -7,7 +7,7 @@ import pytest
 from sandbox.github import World
 from sandbox.github.faults import Policy
 from sandbox.github.faults.policies import Rule
-from sandbox.github.repositories import Repository
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.conftest import Client
 
 BY_NAME = '{ repository(owner: "octo", name: "hello") { id } }'

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 
-from sandbox.github.pricing import Price, points, price
-from sandbox.github.schema import schema
+from sandbox.github.graphql.pricing import Price, points, price
+from sandbox.github.graphql.schema import schema
 
 
 def priced(text: str, **variables: Any) -> Price:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.github import World
-from sandbox.github.refusals import NotModelled
-from sandbox.github.repositories import Repository
+from sandbox.github.exchange.refusals import NotModelled
+from sandbox.github.world.repositories import Repository
 
 
 def links(reply: Any) -> dict[str, str]:

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from sandbox.github import World
-from sandbox.github.refusals import NotModelled
-from sandbox.github.repositories import Repository
+from sandbox.github.exchange.refusals import NotModelled
+from sandbox.github.world.repositories import Repository
 
 
 def walked(client: Any, url: str) -> list[dict[str, Any]]:

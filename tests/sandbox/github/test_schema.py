@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from graphql import GraphQLUnionType, build_schema, parse, validate
 
-from sandbox.github import derive_schema
-from sandbox.github.fields import RESOLVERS, item_type
-from sandbox.github.node_ids import PREFIXES
-from sandbox.github.schema import SCHEMA, enum_values, modelled, schema
+from sandbox.github.graphql import derive_schema
+from sandbox.github.graphql.fields import RESOLVERS, item_type
+from sandbox.github.graphql.schema import SCHEMA, enum_values, modelled, schema
+from sandbox.github.world.node_ids import PREFIXES
 
 FULL = os.environ.get("FULL_GITHUB_SCHEMA", "")
 """Path of the whole schema.graphql of @octokit/graphql-schema."""

@@ -13,8 +13,8 @@ import pytest
 
 from sandbox.github import Limits, StandIn, World
 from sandbox.github.faults import Held
-from sandbox.github.repositories import Repository
-from tests.waiting import PATIENCE, until
+from sandbox.github.world.repositories import Repository
+from tests.support.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 QUERY = """query List($first: Int!, $after: String) { repository(owner: "octo", name: "hello") {

@@ -6,10 +6,10 @@ from typing import Any
 from graphql import build_client_schema, get_introspection_query
 
 from sandbox.github import World
-from sandbox.github.projects import Deployment, IssueType, Project
-from sandbox.github.repositories import Repository
-from sandbox.github.schema import schema
-from sandbox.github.servers import ENTERPRISE_2024
+from sandbox.github.graphql.schema import schema
+from sandbox.github.graphql.servers import ENTERPRISE_2024
+from sandbox.github.world.projects import Deployment, IssueType, Project
+from sandbox.github.world.repositories import Repository
 from tests.sandbox.github.conftest import Client
 
 TIMELINE = """

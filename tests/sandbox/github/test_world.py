@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sandbox.github import Clock, World
-from sandbox.github.repositories import Repository
-from sandbox.github.threads import Thread
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import Thread
 
 NOW = "2026-03-01T12:00:00Z"
 

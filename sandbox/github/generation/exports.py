@@ -1,0 +1,448 @@
+"""Loads exports of real repositories (JSON, maybe gzipped: `repo`, `labels`, `issues`, `pulls`) into a world.
+
+What an export has is served as it is. What it lacks (database ids of comments, milestones, requested reviewers,
+timeline events, positions of review comments, ...) is derived from what it has and is the same at every load.
+"""
+
+import gzip
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account
+from sandbox.github.world.chance import spread
+from sandbox.github.world.clock import Stamp, after, moment
+from sandbox.github.world.commits import Commit
+from sandbox.github.world.repositories import Repository, created
+from sandbox.github.world.threads import (
+    Issue,
+    IssueComment,
+    Milestone,
+    PullRequest,
+    Review,
+    ReviewComment,
+    ReviewRequest,
+    Thread,
+    TimelineEvent,
+)
+from sandbox.github.world.world import World
+
+APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})
+"""Logins that are bots on GitHub; an export does not say."""
+FILES = ("draft.md", "README.md", "Makefile", "src/tree.py", "test-vectors.md", ".circleci/config.yml")
+MILESTONES = ("Interim meeting", "Last call", "Next draft")
+TEAMS = ("chairs", "editors")
+CLOSING = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)\b", re.IGNORECASE)
+MENTION = re.compile(r"(?<![\w/&])#(\d+)\b")
+PERSON = re.compile(r"(?<![\w`/])@([A-Za-z0-9][A-Za-z0-9-]*)")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The export as it is in the file, gzipped or not."""
+    raw = path.read_bytes()
+    content: dict[str, Any] = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    return content
+
+
+def load(world: World, path: Path) -> Repository:
+    """Adds the export's repository. `ValueError` if the world has one of that name."""
+    return _Export(world, read(path)).load()
+
+
+class _Export:
+    def __init__(self, world: World, content: dict[str, Any]) -> None:
+        self.world = world
+        self.content = content
+        self.name: str = content["repo"]
+        self.people: list[Account] = []
+
+    def load(self) -> Repository:
+        threads = [*self.content["issues"], *self.content["pulls"]]
+        first = min((thread["createdAt"] for thread in threads), default=self.content["timestamp"][:19] + "Z")
+        with self.world.lock:
+            self.repository = self.world.add_repository(
+                self.name, database_id=self._repository_id(), created_at=first, default_branch=self._branch()
+            )
+            self.repository.updated_at = max((thread["updatedAt"] for thread in threads), default=first)
+            for label in self.content["labels"]:
+                self.repository.label(label["name"], label["color"], label["description"])
+            self.people = [account for login in self._logins() if (account := self._account(login))]
+            self.milestones = [self._milestone(number, title) for number, title in enumerate(MILESTONES, 1)]
+            for raw in self.content["issues"]:
+                self.repository.add_issue(self._issue(raw))
+            for raw in self.content["pulls"]:
+                self.repository.add_pull_request(self._pull_request(raw))
+            for thread in self._threads():
+                self._link(thread)
+            for thread in self._threads():
+                thread.events.sort(key=created)
+            self._commit_history()
+            self.repository.revision += 1
+        return self.repository
+
+    def _threads(self) -> list[Thread]:
+        return [*self.repository.issues.values(), *self.repository.pull_requests.values()]
+
+    def _repository_id(self) -> int:
+        for kind in ("issues", "pulls"):
+            for raw in self.content[kind]:
+                if "_" in raw["id"]:
+                    return node_ids.repository_of(raw["id"])
+        return 10_000_000 + spread(self.name, 900_000_000)
+
+    def _branch(self) -> str:
+        bases = [raw["baseRefName"] for raw in self.content["pulls"]]
+        return bases[-1] if bases else "main"
+
+    def _logins(self) -> list[str]:
+        logins = {login for kind in ("issues", "pulls") for raw in self.content[kind] for login in _who(raw)}
+        return sorted(logins)
+
+    def _account(self, login: str | None) -> Account | None:
+        if not login:
+            return None
+        typename = "Bot" if login in APPS else "User"
+        number = 1_000 + spread(f"account {login}", 150_000_000)
+        while login.lower() not in self.world.accounts and self.world.known(typename, number):
+            number += 1
+        return self.world.account(login, typename, number)
+
+    def _milestone(self, number: int, title: str) -> Milestone:
+        milestone = self.repository.milestone(title, self.people[number % len(self.people)] if self.people else None)
+        milestone.due_on = after(milestone.created_at, number * 86_400 * 365)
+        return milestone
+
+    def _id(self, dice: Random, typename: str) -> int:
+        number = dice.randrange(10_000_000, 2**31 - 1)
+        while self.world.known(typename, number):
+            number += 1
+        return number
+
+    def _thread(self, raw: dict[str, Any]) -> dict[str, Any]:
+        parsed = node_ids.parse(raw["id"])
+        assert parsed is not None, raw["id"]
+        return {
+            "repo": self.repository,
+            "database_id": parsed.key,
+            "modern": "_" in raw["id"],
+            "number": raw["number"],
+            "account": self._account(raw["author"]),
+            "author_association": raw["authorAssociation"],
+            "title": raw["title"],
+            "body": raw["body"],
+            "state": raw["state"],
+            "created_at": raw["createdAt"],
+            "updated_at": raw["updatedAt"],
+            "closed_at": raw["closedAt"],
+            "labels": [self.repository.labels[name] for name in raw["labels"]],
+            "assignees": [account for login in raw["assignees"] if (account := self._account(login))],
+        }
+
+    def _issue(self, raw: dict[str, Any]) -> Issue:
+        issue = Issue(**self._thread(raw))
+        dice = Random(f"{self.name}#{issue.number}")
+        if issue.closed:
+            issue.state_reason = "NOT_PLANNED" if dice.random() < 0.1 else "COMPLETED"
+        self._decorate(issue, raw, dice)
+        if issue.closed_at:
+            self._event(
+                issue, dice, "ClosedEvent", self._somebody(dice), issue.closed_at, state_reason=issue.state_reason
+            )
+        if dice.random() < 0.02:
+            self._event(issue, dice, "PinnedEvent", self._somebody(dice), issue.created_at)
+            self._event(issue, dice, "UnpinnedEvent", self._somebody(dice), issue.updated_at)
+        return issue
+
+    def _pull_request(self, raw: dict[str, Any]) -> PullRequest:
+        head = raw["headRepository"]
+        pull_request = PullRequest(
+            **self._thread(raw),
+            merged_at=raw["mergedAt"],
+            merged_by_account=self._account(raw["mergedBy"]),
+            merge_commit_oid=raw["mergeCommit"] and raw["mergeCommit"]["oid"],
+            base_ref_name=raw["baseRefName"],
+            base_ref_oid=raw["baseRefOid"],
+            head_ref_name=raw["headRefName"],
+            head_ref_oid=raw["headRefOid"],
+            head_repository=self._fork(head) if head else None,
+        )
+        dice = Random(f"{self.name}#{pull_request.number}")
+        pull_request.additions = dice.randrange(1, 400)
+        pull_request.deletions = dice.randrange(0, 200)
+        pull_request.changed_files = dice.randrange(1, 5)
+        pull_request.commit_count = dice.randrange(1, 9)
+        self._decorate(pull_request, raw, dice)
+        pull_request.reviews = sorted((self._review(pull_request, each, dice) for each in raw["reviews"]), key=created)
+        self._thread_review_comments(pull_request)
+        self._request_reviews(pull_request, dice)
+        self._end(pull_request, dice)
+        return pull_request
+
+    def _fork(self, name: str) -> Repository:
+        if name.lower() == self.name.lower():
+            return self.repository
+        self._account(name.partition("/")[0])
+        return self.world.find(name) or self.world.add_repository(
+            name,
+            database_id=10_000_000 + spread(name, 900_000_000),
+            created_at=self.repository.created_at,
+            is_fork=True,
+            parent=self.repository,
+        )
+
+    def _review(self, pull_request: PullRequest, raw: dict[str, Any], dice: Random) -> Review:
+        parsed = node_ids.parse(raw["id"])
+        assert parsed is not None and isinstance(parsed.key, int), raw["id"]
+        abbreviated = raw["commit"]["abbreviatedOid"] if raw["commit"] else pull_request.head_ref_oid
+        review = Review(
+            parsed.key,
+            self._account(raw["author"]),
+            raw["authorAssociation"],
+            raw["body"],
+            raw["createdAt"],
+            raw["updatedAt"],
+            pull_request=pull_request,
+            state=raw["state"],
+            submitted_at=raw["createdAt"],
+            oid=(abbreviated + self.world.oid(f"{self.name} {abbreviated}"))[:40],
+            modern="_" in raw["id"],
+        )
+        for each in raw["comments"]:
+            at = each["originalPosition"]
+            path = FILES[spread(f"{pull_request.number} {at // 100}", len(FILES))]
+            comment = ReviewComment(
+                self._id(dice, "PullRequestReviewComment"),
+                review.account,
+                review.author_association,
+                each["body"],
+                each["createdAt"],
+                each["updatedAt"],
+                review=review,
+                path=path,
+                position=None if dice.random() < 0.4 else at,
+                original_position=at,
+                diff_hunk=f"@@ -{at},7 +{at},9 @@ {path}\n context\n-line {at}\n+line {at}",
+                original_oid=review.oid,
+                modern=review.modern,
+            )
+            self.repository.add_review_comment(comment)
+        return review
+
+    @staticmethod
+    def _thread_review_comments(pull_request: PullRequest) -> None:
+        """Later comments on the line of an earlier one are replies to it."""
+        first: dict[int, ReviewComment] = {}
+        for comment in sorted(pull_request.review_comments(), key=created):
+            root = first.setdefault(comment.original_position, comment)
+            comment.reply_to = root if root is not comment else None
+            comment.path = root.path
+
+    def _request_reviews(self, pull_request: PullRequest, dice: Random) -> None:
+        asked = pull_request.account
+        for review in pull_request.reviews:
+            if review.account not in (None, asked) and dice.random() < 0.3:
+                at = self._between(dice, pull_request.created_at, review.created_at)
+                self._event(pull_request, dice, "ReviewRequestedEvent", asked, at, reviewer=review.account)
+        waiting: list[Any] = []
+        if self.people and dice.random() < 0.15:
+            waiting += [person for person in dice.sample(self.people, min(2, len(self.people))) if person is not asked]
+        if dice.random() < 0.05:
+            waiting.append(self.world.team(self.name.partition("/")[0], dice.choice(TEAMS)))
+        for reviewer in waiting:
+            request = ReviewRequest(pull_request, self._id(dice, "ReviewRequest"), reviewer, dice.random() < 0.2)
+            pull_request.review_requests.append(request)
+            at = self._between(dice, pull_request.created_at, pull_request.updated_at)
+            self._event(pull_request, dice, "ReviewRequestedEvent", asked, at, reviewer=reviewer)
+        if waiting and dice.random() < 0.2:
+            at = self._between(dice, pull_request.created_at, pull_request.updated_at)
+            self._event(pull_request, dice, "ReviewRequestRemovedEvent", asked, at, reviewer=self._somebody(dice))
+
+    def _end(self, pull_request: PullRequest, dice: Random) -> None:
+        if dice.random() < 0.08:
+            before = self.world.oid(f"{self.name}#{pull_request.number} before")
+            at = self._between(dice, pull_request.created_at, pull_request.closed_at or pull_request.updated_at)
+            self._event(
+                pull_request,
+                dice,
+                "HeadRefForcePushedEvent",
+                pull_request.account,
+                at,
+                before_oid=before,
+                after_oid=pull_request.head_ref_oid,
+            )
+        if dice.random() < 0.05:
+            at = self._between(dice, pull_request.created_at, pull_request.closed_at or pull_request.updated_at)
+            self._event(pull_request, dice, "ConvertToDraftEvent", pull_request.account, pull_request.created_at)
+            self._event(pull_request, dice, "ReadyForReviewEvent", pull_request.account, at)
+        if pull_request.merged_at:
+            self._event(
+                pull_request,
+                dice,
+                "MergedEvent",
+                pull_request.merged_by_account,
+                pull_request.merged_at,
+                oid=pull_request.merge_commit_oid,
+                merge_ref_name=pull_request.base_ref_name,
+            )
+        if pull_request.closed_at:
+            closer = pull_request.merged_by_account or self._somebody(dice)
+            self._event(pull_request, dice, "ClosedEvent", closer, pull_request.closed_at)
+            if pull_request.head_repository is self.repository and dice.random() < 0.5:
+                self._event(
+                    pull_request,
+                    dice,
+                    "HeadRefDeletedEvent",
+                    closer,
+                    pull_request.closed_at,
+                    head_ref_name=pull_request.head_ref_name,
+                )
+
+    def _decorate(self, thread: Thread, raw: dict[str, Any], dice: Random) -> None:
+        """Comments, and the events that any thread may have."""
+        for each in raw["comments"]:
+            comment = IssueComment(
+                self._id(dice, "IssueComment"),
+                self._account(each["author"]),
+                each["authorAssociation"],
+                each["body"],
+                each["createdAt"],
+                each["updatedAt"],
+                thread=thread,
+                modern=thread.modern,
+            )
+            self.repository.add_issue_comment(comment)
+        for label in thread.labels:
+            self._event(thread, dice, "LabeledEvent", self._somebody(dice), self._moment(dice, thread), label=label)
+        if self.repository.labels and dice.random() < 0.05:
+            label = dice.choice(list(self.repository.labels.values()))
+            if label not in thread.labels:
+                for typename, at in (("LabeledEvent", thread.created_at), ("UnlabeledEvent", thread.updated_at)):
+                    self._event(thread, dice, typename, self._somebody(dice), at, label=label)
+        for assignee in thread.assignees:
+            self._event(
+                thread, dice, "AssignedEvent", self._somebody(dice), self._moment(dice, thread), assignee=assignee
+            )
+        if dice.random() < 0.2:
+            thread.milestone = dice.choice(self.milestones)
+            self._event(
+                thread,
+                dice,
+                "MilestonedEvent",
+                self._somebody(dice),
+                self._moment(dice, thread),
+                milestone_title=thread.milestone.title,
+            )
+        if dice.random() < 0.08:
+            self._event(
+                thread,
+                dice,
+                "RenamedTitleEvent",
+                thread.account,
+                self._moment(dice, thread),
+                previous_title=f"WIP: {thread.title}",
+                current_title=thread.title,
+            )
+        if thread.closed_at and dice.random() < 0.04:
+            first, second = sorted(self._between(dice, thread.created_at, thread.closed_at) for _ in range(2))
+            self._event(thread, dice, "ClosedEvent", self._somebody(dice), first)
+            self._event(thread, dice, "ReopenedEvent", self._somebody(dice), second)
+        if dice.random() < 0.01:
+            thread.locked, thread.active_lock_reason = True, dice.choice(("RESOLVED", "TOO_HEATED", None))
+            self._event(
+                thread,
+                dice,
+                "LockedEvent",
+                self._somebody(dice),
+                thread.updated_at,
+                lock_reason=thread.active_lock_reason,
+            )
+
+    def _link(self, thread: Thread) -> None:
+        """Events that other threads and people get from what was written here."""
+        dice = Random(f"{self.name}#{thread.number} links")
+        closing = set(_numbers(CLOSING, thread.body)) if isinstance(thread, PullRequest) else set()
+        done = {thread.number}
+        people = {person.login.lower(): person for person in self.people}
+        for text, account, at in _texts(thread):
+            for number in _numbers(MENTION, text):
+                target = self.repository.issues.get(number) or self.repository.pull_requests.get(number)
+                if target is None or number in done:
+                    continue
+                done.add(number)
+                closes = number in closing and isinstance(target, Issue) and text is thread.body
+                self._event(target, dice, "CrossReferencedEvent", account, at, source=thread, will_close_target=closes)
+                if closes and isinstance(target, Issue) and isinstance(thread, PullRequest):
+                    self._close(thread, target)
+        for login in dict.fromkeys(PERSON.findall(thread.body)):
+            person = people.get(login.lower())
+            if person is not None and person is not thread.account:
+                self._event(thread, dice, "MentionedEvent", person, thread.created_at)
+                self._event(thread, dice, "SubscribedEvent", person, thread.created_at)
+
+    @staticmethod
+    def _close(pull_request: PullRequest, issue: Issue) -> None:
+        pull_request.closes.append(issue)
+        issue.closed_by.append(pull_request)
+        for event in issue.events:
+            merged = pull_request.merged_at
+            if event.typename == "ClosedEvent" and merged and event.created_at[:16] == merged[:16]:
+                event.data["closer"] = pull_request
+
+    def _commit_history(self) -> None:
+        """One commit a merge, each on top of the one before."""
+        git, head = self.repository.git, None
+        merged = [each for each in self.repository.pull_requests.values() if each.merged_at and each.merge_commit_oid]
+        for pull_request in sorted(merged, key=lambda each: each.merged_at or ""):
+            oid = pull_request.merge_commit_oid or ""
+            if oid in git.commits:
+                continue
+            head = Commit(
+                self.repository,
+                oid,
+                f"{pull_request.title} (#{pull_request.number})",
+                pull_request.merged_at or "",
+                pull_request.merged_by_account,
+                parents=(head,) if head else (),
+            )
+            git.branches[self.repository.default_branch] = git.add(head)
+
+    def _event(
+        self, thread: Thread, dice: Random, typename: str, actor: Account | None, at: Stamp, **data: Any
+    ) -> None:
+        event = TimelineEvent(typename, thread, self._id(dice, typename), actor, at, data)
+        thread.events.append(event)
+        self.world.remember(event)
+
+    def _somebody(self, dice: Random) -> Account | None:
+        return dice.choice(self.people) if self.people else None
+
+    def _moment(self, dice: Random, thread: Thread) -> Stamp:
+        return self._between(dice, thread.created_at, thread.updated_at)
+
+    @staticmethod
+    def _between(dice: Random, start: Stamp, end: Stamp) -> Stamp:
+        seconds = (moment(end) - moment(start)).total_seconds()
+        return after(start, int(seconds * dice.random()))
+
+
+def _who(raw: dict[str, Any]) -> Iterable[str]:
+    """The logins of those who had a part in a thread."""
+    named = [raw["author"], *raw["assignees"], raw.get("mergedBy")]
+    named += [comment["author"] for comment in raw["comments"]]
+    named += [review["author"] for review in raw.get("reviews", ())]
+    return (login for login in named if login)
+
+
+def _texts(thread: Thread) -> Iterable[tuple[str, Account | None, Stamp]]:
+    yield thread.body, thread.account, thread.created_at
+    for comment in thread.comments:
+        yield comment.body, comment.account, comment.created_at
+
+
+def _numbers(pattern: re.Pattern[str], text: str) -> list[int]:
+    return [int(number) for number in pattern.findall(text) if len(number) < 9]

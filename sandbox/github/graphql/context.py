@@ -1,0 +1,57 @@
+"""What resolvers know of the request they work for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from graphql import GraphQLResolveInfo
+
+from sandbox.github.world.accounts import Account
+from sandbox.github.world.apps import Installation
+from sandbox.github.world.clock import Stamp
+from sandbox.github.world.world import World
+
+
+@dataclass(slots=True, frozen=True)
+class Rate:
+    """The query's price and the account's window after it was paid: the type `RateLimit`."""
+
+    limit: int
+    cost: int
+    remaining: int
+    used: int
+    reset_at: Stamp
+    node_count: int
+
+
+class Field(NamedTuple):
+    """A field that is being resolved: `Type.field`, of what, and the arguments it was asked with."""
+
+    name: str
+    source: Any
+    arguments: dict[str, Any]
+    path: list[str | int]
+    type: Any
+    """The field's type in the schema."""
+
+
+@dataclass(slots=True)
+class Context:
+    """`spoilt` is asked about each thread of a page (the thread, its place, the page's size, the response key of its
+    connection): an error means null. `resolved` is asked about each field, and `selected` about each thing of a list,
+    if there is one who wants to be."""
+
+    world: World
+    viewer: Account
+    installation: Installation | None
+    new_ids: bool
+    rate: Rate
+    refused_cursors: frozenset[str] = frozenset()
+    spoilt: Callable[[Any, int, int, str], Exception | None] | None = None
+    resolved: Callable[[Field, Any], Any] | None = None
+    selected: Callable[[Any], bool] | None = None
+    connections_served: int = field(default=0)
+    nodes_served: int = field(default=0)
+
+
+Info = GraphQLResolveInfo[Context]

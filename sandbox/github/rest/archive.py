@@ -1,0 +1,108 @@
+"""GH Archive's hourly files: every public event of the world, and of repositories nobody asked for, as gzipped lines.
+
+Unlike GitHub it forgets nothing: it has the events of deleted accounts, and those that the API does not tell. Events
+from before October 2025 have the payloads of their time, which were fuller.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from sandbox.github.rest.calls import Call
+from sandbox.github.rest.event_shapes import event_shape
+from sandbox.github.rest.shapes import pull_shape
+from sandbox.github.world import events
+from sandbox.github.world.chance import spread
+from sandbox.github.world.clock import Stamp, after, moment, stamp
+from sandbox.github.world.commits import Activity
+from sandbox.github.world.events import Event
+from sandbox.github.world.threads import PullRequest, TimelineEvent
+from sandbox.github.world.world import World
+
+NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])(?:\.json\.gz)?")
+FIRST = "2011-02-12T00:00:00Z"
+TRIMMED = "2025-10-07T00:00:00Z"
+"""From here on payloads are trimmed."""
+ROOT = "https://api.github.com"
+STRANGERS = 5
+"""So many events an hour are of repositories that are not in the world."""
+
+
+def name_of(at: Stamp) -> str:
+    """The file of the hour in which a moment lies."""
+    return f"{at[:10]}-{int(at[11:13])}.json.gz"
+
+
+def hour(world: World, name: str) -> bytes | None:
+    """A file's content; None if there is none, as for an hour that is not over."""
+    parsed = NAME.fullmatch(name)
+    if parsed is None:
+        return None
+    try:
+        first = stamp(moment(f"{parsed[1]}T{int(parsed[2]):02}:00:00Z"))
+    except ValueError:
+        return None
+    end = after(first, 3_600)
+    if first < FIRST or end > world.clock.stamp() or name.removesuffix(".json.gz") in world.archive_gaps:
+        return None
+    with world.lock:
+        lines = sorted((*_known(world, first, after(end, -1)), *_strangers(first)), key=lambda line: line["created_at"])
+        return gzip.compress(b"".join(orjson.dumps(line) + b"\n" for line in lines), mtime=0)
+
+
+def write(world: World, folder: Path, first: Stamp, last: Stamp) -> list[Path]:
+    """Writes the files of the hours from one moment's to another's, and names them."""
+    written = []
+    at = first[:13] + ":00:00Z"
+    while at <= last:
+        content = hour(world, name_of(at))
+        if content is not None:
+            written.append(folder / name_of(at))
+            written[-1].write_bytes(content)
+        at = after(at, 3_600)
+    return written
+
+
+def _known(world: World, first: Stamp, last: Stamp) -> Iterator[dict[str, Any]]:
+    call = Call(world, world.ghost, ROOT, False, "", {})
+    for repository in world.repositories.values():
+        if not repository.is_private:
+            for event in events.between(repository, first, last):
+                shape = event_shape(call, event)
+                if event.created_at < TRIMMED:
+                    shape["payload"] |= _untrimmed(call, event)
+                yield shape
+
+
+def _untrimmed(call: Call, event: Event) -> dict[str, Any]:
+    source = event.source.thread if isinstance(event.source, TimelineEvent) else event.source
+    if event.type == "PullRequestEvent" and isinstance(source, PullRequest):
+        return {"pull_request": pull_shape(call, source)}
+    if event.type != "PushEvent" or not isinstance(source, Activity):
+        return {}
+    commits: list[dict[str, Any]] = []
+    commit = event.repository.git.commit(source.after)
+    while commit.oid != source.before and commit.parents and len(commits) < 20:
+        author = {"name": commit.author_name or (commit.author_account and commit.author_account.login), "email": ""}
+        commits.append({"sha": commit.oid, "author": author, "message": commit.message, "distinct": True})
+        commit = commit.parents[0]
+    return {"size": len(commits), "distinct_size": len(commits), "commits": commits[::-1]}
+
+
+def _strangers(first: Stamp) -> Iterator[dict[str, Any]]:
+    for place in range(STRANGERS):
+        seed = f"stranger {place} at {first}"
+        number = spread(seed, 10_000)
+        yield {
+            "id": str(900_000_000_000_000 + spread(seed, 10**14)),
+            "type": "WatchEvent",
+            "actor": {"id": number, "login": f"passer-by-{number}", "gravatar_id": "", "url": "", "avatar_url": ""},
+            "repo": {"id": 3_000_000_000 + number, "name": f"elsewhere/thing-{number}", "url": ""},
+            "payload": {"action": "started"},
+            "public": True,
+            "created_at": after(first, spread(seed, 3_600)),
+        }

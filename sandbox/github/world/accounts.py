@@ -1,0 +1,123 @@
+"""Who acts on GitHub: users, bots, mannequins, organizations and teams."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.clock import Stamp
+
+if TYPE_CHECKING:
+    from sandbox.github.world.world import World
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Account:
+    """`typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
+
+    `login` is as GraphQL has it: REST calls the bot `dependabot` `dependabot[bot]`. What a deleted account did is
+    served without an author.
+    """
+
+    world: "World"
+    typename: str
+    database_id: int
+    login: str
+    name: str | None
+    created_at: Stamp
+    deleted: bool = False
+    flagged: bool = field(default=False, init=False)
+    """As spam: what it wrote is counted and shown to nobody."""
+    rest_name: str = field(default="", kw_only=True)
+    """Its login in REST, where that is another one than GraphQL's."""
+    picture: str = field(default="", kw_only=True)
+    """GraphQL's address of the avatar names it (`?u=`), REST's does not. Source: reports.md B."""
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new(self.typename, self.database_id)
+        return node_ids.old(self.typename, self.database_id)
+
+    @property
+    def updated_at(self) -> Stamp:
+        return self.created_at
+
+    @property
+    def rest_login(self) -> str:
+        return self.rest_name or (f"{self.login}[bot]" if self.typename == "Bot" else self.login)
+
+    @property
+    def resource_path(self) -> str:
+        return f"/apps/{self.login}" if self.typename == "Bot" else f"/{self.login}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def avatar_url(self) -> str:
+        picture = f"u={self.picture}&" if self.picture else ""
+        return f"https://avatars.githubusercontent.com/u/{self.database_id}?{picture}v=4"
+
+    @property
+    def rest_avatar_url(self) -> str:
+        return f"https://avatars.githubusercontent.com/u/{self.database_id}?v=4"
+
+    def rename(self, login: str) -> None:
+        """The old login is free at once: another account may take it. `ValueError` if the new one is taken."""
+        self.world.rename_account(self, login)
+
+    def delete(self) -> None:
+        self.world.delete_account(self)
+
+    def flag(self) -> None:
+        """What it wrote and starred is counted and not shown, its threads leave every list and `node`, until
+        `unflag`; no `updated_at` tells. Source: reports.md A, PyGithub#631, dcoapp/app#58, streamlink#622."""
+        self.world.flag_account(self, True)
+
+    def unflag(self) -> None:
+        self.world.flag_account(self, False)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Team:
+    typename: ClassVar[str] = "Team"
+
+    organization: Account
+    database_id: int
+    slug: str
+    name: str
+    created_at: Stamp
+    deleted: bool = False
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("Team", self.organization.database_id, self.database_id)
+        return node_ids.old("Team", self.database_id)
+
+    @property
+    def updated_at(self) -> Stamp:
+        return self.created_at
+
+    @property
+    def combined_slug(self) -> str:
+        return f"{self.organization.login}/{self.slug}"
+
+    @property
+    def resource_path(self) -> str:
+        return f"/orgs/{self.organization.login}/teams/{self.slug}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def avatar_url(self) -> str:
+        return f"https://avatars.githubusercontent.com/t/{self.database_id}?s=400&v=4"
+
+
+Reviewer = Account | Team
+
+
+def present(account: Account | None) -> Account | None:
+    """The account as GitHub shows it: none once it is deleted."""
+    return None if account is None or account.deleted else account

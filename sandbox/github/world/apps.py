@@ -1,0 +1,100 @@
+"""GitHub Apps: where they are installed, what an installation may see, and the tokens that it is given."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sandbox.github.world.accounts import Account
+from sandbox.github.world.clock import Stamp, moment, stamp
+
+if TYPE_CHECKING:
+    from sandbox.github.world.repositories import Repository
+    from sandbox.github.world.world import World
+
+READS = {
+    "contents": "read",
+    "discussions": "read",
+    "issues": "read",
+    "metadata": "read",
+    "pull_requests": "read",
+}
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class App:
+    """It signs with the private key of `public_key` (PEM). Tokens of its installations live `token_seconds`."""
+
+    world: "World"
+    database_id: int
+    slug: str
+    public_key: str
+    bot: Account
+    token_seconds: float = 3_600
+    installations: "dict[int, Installation]" = field(default_factory=dict)
+
+    def install(self, login: str, *repositories: "Repository", **permissions: str) -> "Installation":
+        """For all that the account has, or will have, unless `repositories` are named. `permissions` beyond `READS`:
+        `contents="write"`. `ValueError` if it is installed there."""
+        with self.world.lock:
+            owner = self.world.account(login, "Organization")
+            if any(each.account is owner for each in self.installations.values()):
+                raise ValueError(f"{self.slug} is installed for {login}")
+            number, now = self.world.next_id("Installation"), self.world.clock.stamp()
+            made = Installation(self, number, owner, now, list(repositories) or None, READS | permissions)
+            self.installations[number] = made
+            return made
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Installation:
+    """`repositories`: those selected; None is all of the account's. It has a budget of its own."""
+
+    app: App
+    database_id: int
+    account: Account
+    created_at: Stamp
+    repositories: "list[Repository] | None"
+    permissions: dict[str, str]
+    suspended_at: Stamp | None = None
+    tokens: dict[str, datetime] = field(default_factory=dict)
+    """When each expires."""
+
+    @property
+    def payer(self) -> str:
+        """The name of its budget."""
+        return f"installation:{self.database_id}"
+
+    @property
+    def repository_selection(self) -> str:
+        return "all" if self.repositories is None else "selected"
+
+    def reads(self, permission: str) -> bool:
+        """`install(..., contents="none")` makes one that reads no contents."""
+        return self.permissions.get(permission) in ("read", "write")
+
+    def covers(self, repository: "Repository") -> bool:
+        mine = repository.owner_account is self.account
+        return mine and (self.repositories is None or repository in self.repositories)
+
+    def create_token(self) -> tuple[str, Stamp]:
+        """A new token and when it expires; those before stay good."""
+        with self.app.world.lock:
+            token = f"ghs_{secrets.token_hex(18)}"
+            expires_at = stamp(self.app.world.clock.now() + timedelta(seconds=self.app.token_seconds))
+            self.tokens[token] = moment(expires_at)
+            return token, expires_at
+
+    def suspend(self) -> None:
+        """Its tokens are refused (403), and it gets no more, until `unsuspend`."""
+        with self.app.world.lock:
+            self.suspended_at = self.app.world.clock.stamp()
+
+    def unsuspend(self) -> None:
+        with self.app.world.lock:
+            self.suspended_at = None
+
+    def uninstall(self) -> None:
+        """Gone, and its tokens with it (401). Installed anew it is another installation."""
+        with self.app.world.lock:
+            del self.app.installations[self.database_id]

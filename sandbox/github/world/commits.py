@@ -1,0 +1,220 @@
+"""Commits as the graph they are, branches, and what happened to branches: pushes, merges, creations, deletions.
+
+A commit once made never changes and never goes: what a force push left behind is found by its oid for ever. Dates are
+what their authors' clocks said, so a commit may be older than its parent.
+"""
+
+import heapq
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account, present
+from sandbox.github.world.clock import Stamp, moment
+
+if TYPE_CHECKING:
+    from sandbox.github.world.repositories import Repository
+
+NOTHING = "0" * 40
+"""The oid before a branch was created, and after it was deleted."""
+HEADS = "refs/heads/"
+ActivityType = Literal["push", "force_push", "branch_creation", "branch_deletion", "pr_merge", "merge_queue_merge"]
+ACTIVITY_TYPES: tuple[str, ...] = get_args(ActivityType)
+PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
+"""Those that are a push, whoever made it."""
+
+happened = attrgetter("timestamp", "database_id")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Commit:
+    """Known by its oid alone unless it is in its repository's graph; `author_name` is of an author without account."""
+
+    typename: ClassVar[str] = "Commit"
+
+    repository: "Repository"
+    oid: str
+    message: str = ""
+    authored_date: Stamp = "1970-01-01T00:00:00Z"
+    author_account: Account | None = None
+    committed_date: Stamp = field(default="", kw_only=True)
+    """`authored_date`, unless told."""
+    parents: "tuple[Commit, ...]" = field(default=(), kw_only=True)
+    """The first is what the branch was before; a merge has a second."""
+    author_name: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.committed_date = self.committed_date or self.authored_date
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("Commit", self.repository.database_id, self.oid)
+        return node_ids.old("Commit", f"{self.repository.database_id}:{self.oid}")
+
+    @property
+    def abbreviated_oid(self) -> str:
+        return self.oid[:7]
+
+    @property
+    def message_headline(self) -> str:
+        return self.message.partition("\n")[0]
+
+    @property
+    def message_body(self) -> str:
+        return self.message.partition("\n")[2].lstrip("\n")
+
+    @property
+    def resource_path(self) -> str:
+        return f"{self.repository.resource_path}/commit/{self.oid}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def commit_resource_path(self) -> str:
+        return self.resource_path
+
+    @property
+    def commit_url(self) -> str:
+        return self.url
+
+    def history(self) -> "list[Commit]":
+        """This commit and all that it is reached from, as `git log` lists them: of those whose child was listed, the
+        one committed last comes next, so that a commit can come before a child of its that another child led to."""
+        listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
+        while queue:
+            commit = heapq.heappop(queue)[2]
+            listed.append(commit)
+            for parent in commit.parents:
+                if parent.oid not in seen:
+                    seen.add(parent.oid)
+                    heapq.heappush(queue, (_newest_first(parent), len(seen), parent))
+        return listed
+
+
+def _newest_first(commit: Commit) -> float:
+    return -moment(commit.committed_date).timestamp()
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Activity:
+    """One change of one branch: the type that REST's `/activity` lists. A push is also a `PushEvent`."""
+
+    typename: ClassVar[str] = "Push"
+
+    repository: "Repository"
+    database_id: int
+    account: Account | None
+    before: str
+    after: str
+    ref: str
+    timestamp: Stamp
+    activity_type: ActivityType
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("Push", self.repository.database_id, self.database_id)
+        return node_ids.old("Push", self.database_id)
+
+    @property
+    def actor(self) -> Account | None:
+        return present(self.account)
+
+    @property
+    def branch(self) -> str:
+        return self.ref.removeprefix(HEADS)
+
+    @property
+    def is_push(self) -> bool:
+        return self.activity_type in PUSHES
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Git:
+    """A repository's commits by oid, its branches' heads by name, and its activity, oldest first.
+
+    Everything is done by the repository's own methods, which hold the lock.
+    """
+
+    repository: "Repository"
+    commits: dict[str, Commit] = field(default_factory=dict)
+    branches: dict[str, Commit] = field(default_factory=dict)
+    activity: list[Activity] = field(default_factory=list)
+
+    def commit(self, oid: str) -> Commit:
+        """The one of that oid, or one of which nothing else is known."""
+        return self.commits.get(oid) or Commit(self.repository, oid)
+
+    def add(self, commit: Commit) -> Commit:
+        """`ValueError` if another has its oid."""
+        if self.commits.setdefault(commit.oid, commit) is not commit:
+            raise ValueError(f"two commits have the oid {commit.oid}")
+        return commit
+
+    def head(self, branch: str) -> Commit | None:
+        return self.branches.get(branch)
+
+    def root(self) -> Commit:
+        """The head of the default branch, which gets a first commit if it has none."""
+        repository = self.repository
+        if repository.default_branch not in self.branches:
+            oid = repository.world.oid(f"root of {repository.database_id}")
+            commit = Commit(repository, oid, "Initial commit", repository.created_at, repository.owner)
+            self.branches[repository.default_branch] = self.commits.setdefault(oid, commit)
+        return self.branches[repository.default_branch]
+
+    def chain(self, onto: Commit | None, commits: int | Sequence[str], author: Account | None, at: Stamp) -> Commit:
+        """The last of new commits on top of another: so many of them, or those of these oids."""
+        world = self.repository.world
+        if isinstance(commits, int):
+            start = len(self.commits)
+            name = self.repository.database_id
+            commits = [world.oid(f"commit {start + place} of {name}") for place in range(commits)]
+        for oid in commits:
+            onto = self.add(
+                Commit(self.repository, oid, f"Change {oid[:7]}", at, author, parents=(onto,) if onto else ())
+            )
+        if onto is None:
+            raise ValueError("no commit to push")
+        return onto
+
+    def merge(self, base: str, head: Commit, oid: str, message: str, author: Account | None, at: Stamp) -> Commit:
+        """The commit that brings `head` into the branch `base`."""
+        before = self.branches.get(base) or self.root()
+        return self.add(Commit(self.repository, oid, message, at, author, parents=(before, head)))
+
+    def move(
+        self, branch: str, to: Commit | None, account: Account | None, at: Stamp, activity_type: ActivityType
+    ) -> Activity:
+        """The branch leads there from now on, nowhere if it is deleted, and its activity says so."""
+        before = self.branches.get(branch)
+        if to is None:
+            self.branches.pop(branch, None)
+        else:
+            self.branches[branch] = to
+        return self.record(branch, before, to, account, at, activity_type)
+
+    def record(
+        self,
+        branch: str,
+        before: Commit | None,
+        after: Commit | None,
+        account: Account | None,
+        at: Stamp,
+        activity_type: ActivityType,
+    ) -> Activity:
+        """Only says that the branch was moved."""
+        number = self.repository.world.next_id("Push")
+        oids = before.oid if before else NOTHING, after.oid if after else NOTHING
+        made = Activity(self.repository, number, account, *oids, HEADS + branch, at, activity_type)
+        insort(self.activity, made, key=happened)
+        return made
+
+    def clear(self) -> None:
+        self.commits.clear()
+        self.branches.clear()
+        self.activity.clear()

@@ -1,0 +1,257 @@
+"""Discussions: categories, threads of two levels (comments and their replies) and answers, and how they change.
+
+Written like `threads.py`: GitHub's names in snake case, every change under the world's lock. What moves `updated_at`
+and what does not is said at each change; a comment's own is never its discussion's.
+"""
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account, present
+from sandbox.github.world.clock import Stamp
+from sandbox.github.world.threads import Written
+
+if TYPE_CHECKING:
+    from sandbox.github.world.repositories import Repository
+
+CATEGORIES = {
+    "Announcements": ":mega:",
+    "General": ":speech_balloon:",
+    "Ideas": ":bulb:",
+    "Q&A": ":pray:",
+    "Show and tell": ":raised_hands:",
+}
+"""Those that a repository starts with, and their emojis."""
+ANSWERABLE = frozenset({"Q&A"})
+
+_created = attrgetter("created_at", "database_id")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class DiscussionCategory:
+    """`emoji` is its name between colons."""
+
+    typename: ClassVar[str] = "DiscussionCategory"
+
+    repository: "Repository"
+    database_id: int
+    name: str
+    description: str | None
+    emoji: str
+    is_answerable: bool
+    created_at: Stamp
+    updated_at: Stamp
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("DiscussionCategory", self.repository.database_id, self.database_id)
+        return node_ids.old("DiscussionCategory", self.database_id)
+
+    @property
+    def slug(self) -> str:
+        return self.name.lower().replace("&", "-").replace(" ", "-")
+
+    def rename(self, name: str) -> None:
+        """No discussion's `updated_at` tells."""
+        with self.repository.changed():
+            del self.repository.discussion_categories[self.name]
+            self.name, self.updated_at = name, self.repository.world.clock.stamp()
+            self.repository.discussion_categories[name] = self
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class DiscussionComment(Written):
+    """A comment, or a reply to one: `reply_to` is its comment then, and it has no replies of its own."""
+
+    typename: ClassVar[str] = "DiscussionComment"
+
+    discussion: "Discussion" = field(kw_only=True)
+    reply_to: "DiscussionComment | None" = field(default=None, kw_only=True)
+    replies: "list[DiscussionComment]" = field(default_factory=list, kw_only=True)
+    upvote_count: int = field(default=1, kw_only=True)
+    deleted_at: Stamp | None = field(default=None, kw_only=True)
+
+    @property
+    def repository(self) -> "Repository":
+        return self.discussion.repo
+
+    @property
+    def author(self) -> Account | None:
+        return None if self.deleted_at else present(self.account)
+
+    @property
+    def is_answer(self) -> bool:
+        return self.discussion.answer is self
+
+    @property
+    def resource_path(self) -> str:
+        return f"{self.discussion.resource_path}#discussioncomment-{self.database_id}"
+
+    def reply(
+        self,
+        author: Account | None,
+        body: str,
+        *,
+        bump: bool = True,
+        database_id: int | None = None,
+        at: Stamp | None = None,
+    ) -> "DiscussionComment":
+        """`bump`: the discussion's `updated_at`; this comment's own stays. `ValueError` on a reply."""
+        if self.reply_to is not None:
+            raise ValueError("there are two levels only")
+        return self.discussion.comment(author, body, bump=bump, database_id=database_id, at=at, reply_to=self)
+
+    def edit(self, body: str, *, bump: bool = True) -> None:
+        """`bump`: the comment's `updated_at`; an edit never moves its discussion's."""
+        with self.repository.changed():
+            self.body = body
+            if bump:
+                self.updated_at = self.last_edited_at = self.world.clock.stamp()
+
+    def upvote(self, votes: int = 1) -> None:
+        """No `updated_at` tells."""
+        with self.repository.changed():
+            self.upvote_count += votes
+
+    def mark_as_answer(self, by: Account | None = None) -> None:
+        """In the place of another, if there is one. `ValueError` if the category knows no answers."""
+        discussion = self.discussion
+        if not discussion.category.is_answerable:
+            raise ValueError(f"nothing in {discussion.category.name} is answered")
+        with self.repository.changed():
+            discussion.answer, discussion.answer_chosen_by_account = self, by
+            discussion.answer_chosen_at = self.world.clock.stamp()
+            discussion.bump()
+
+    def delete(self) -> None:
+        """The discussion's `updated_at` stays. A comment with replies stays as their place, empty and without an
+        author; an answer is one no longer."""
+        with self.repository.changed():
+            if self.is_answer:
+                self.discussion.unanswer(bump=False)
+            if self.replies:
+                self.body, self.deleted_at = "", self.world.clock.stamp()
+                self.updated_at = self.deleted_at
+                return
+            siblings = self.reply_to.replies if self.reply_to else self.discussion.comments
+            siblings.remove(self)
+            self.world.forget(self)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Discussion(Written):
+    """`comments` are those of the first level, in the order of their creation, as replies are in theirs."""
+
+    typename: ClassVar[str] = "Discussion"
+
+    repo: "Repository" = field(kw_only=True)
+    number: int = field(kw_only=True)
+    title: str = field(kw_only=True)
+    category: DiscussionCategory = field(kw_only=True)
+    locked: bool = field(default=False, kw_only=True)
+    active_lock_reason: str | None = field(default=None, kw_only=True)
+    upvote_count: int = field(default=1, kw_only=True)
+    answer: DiscussionComment | None = field(default=None, kw_only=True)
+    answer_chosen_at: Stamp | None = field(default=None, kw_only=True)
+    answer_chosen_by_account: Account | None = field(default=None, kw_only=True)
+    comments: list[DiscussionComment] = field(default_factory=list, kw_only=True)
+
+    @property
+    def repository(self) -> "Repository":
+        return self.repo
+
+    @property
+    def resource_path(self) -> str:
+        return f"{self.repo.resource_path}/discussions/{self.number}"
+
+    @property
+    def is_answered(self) -> bool | None:
+        """None where the category knows no answers, as GitHub has it."""
+        return self.answer is not None if self.category.is_answerable else None
+
+    @property
+    def answer_chosen_by(self) -> Account | None:
+        return present(self.answer_chosen_by_account)
+
+    def bump(self) -> None:
+        self.updated_at = self.world.clock.stamp()
+
+    def edit(
+        self, *, title: str | None = None, body: str | None = None, category: DiscussionCategory | None = None
+    ) -> None:
+        """An answer is none any longer in a category that knows no answers."""
+        with self.repo.changed():
+            self.title = self.title if title is None else title
+            if body is not None:
+                self.body, self.last_edited_at = body, self.world.clock.stamp()
+            if category is not None:
+                self.category = category
+                if not category.is_answerable:
+                    self.unanswer()
+            self.bump()
+
+    def comment(
+        self,
+        author: Account | None,
+        body: str,
+        *,
+        bump: bool = True,
+        database_id: int | None = None,
+        at: Stamp | None = None,
+        reply_to: DiscussionComment | None = None,
+    ) -> DiscussionComment:
+        """`bump`: the discussion's `updated_at`, which GitHub sometimes leaves alone."""
+        with self.repo.changed():
+            at = at or self.world.clock.stamp()
+            number = database_id or self.world.next_id("DiscussionComment")
+            comment = DiscussionComment(
+                number, author, "NONE", body, at, at, discussion=self, reply_to=reply_to, modern=self.modern
+            )
+            self.add(comment)
+            if bump:
+                self.bump()
+            return comment
+
+    def add(self, comment: DiscussionComment) -> None:
+        self.world.remember(comment)
+        insort(comment.reply_to.replies if comment.reply_to else self.comments, comment, key=_created)
+
+    def unanswer(self, *, bump: bool = True) -> None:
+        with self.repo.changed():
+            self.answer = self.answer_chosen_at = self.answer_chosen_by_account = None
+            if bump:
+                self.bump()
+
+    def upvote(self, votes: int = 1) -> None:
+        """No `updated_at` tells."""
+        with self.repo.changed():
+            self.upvote_count += votes
+
+    def lock(self, reason: str | None = None) -> None:
+        with self.repo.changed():
+            self.locked, self.active_lock_reason = True, reason
+            self.bump()
+
+    def unlock(self) -> None:
+        with self.repo.changed():
+            self.locked, self.active_lock_reason = False, None
+            self.bump()
+
+    def delete(self) -> None:
+        """Gone with all that hangs on it; the number stays used."""
+        with self.repo.changed():
+            self.repo.deleted.add(self.number)
+            del self.repo.discussions[self.number]
+            self.world.forget(self)
+            for child in self.children():
+                self.world.forget(child)
+
+    def children(self) -> Iterator[DiscussionComment]:
+        """Each comment, and after it its replies."""
+        for comment in self.comments:
+            yield comment
+            yield from comment.replies

@@ -1,0 +1,243 @@
+"""What happens to a repository beside its threads (stars, releases), and the events that GitHub tells of everything.
+
+An event is made from what the world holds, each time the same: its id and its moment hang on what happened. Its moment
+is up to five seconds after what happened says it was, or before where that would be in the future: sources of the same
+thing never agree to the second.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account, present
+from sandbox.github.world.chance import spread
+from sandbox.github.world.clock import Stamp, after, moment
+from sandbox.github.world.commits import Commit
+
+if TYPE_CHECKING:
+    from sandbox.github.world.repositories import Repository
+
+EVENTS_LIMIT = 300
+EVENTS_DAYS = 30
+SHIFT = 5
+"""The most seconds between what happened and its event."""
+ACTIONS = {
+    "ClosedEvent": "closed",
+    "ReopenedEvent": "reopened",
+    "LabeledEvent": "labeled",
+    "UnlabeledEvent": "unlabeled",
+    "AssignedEvent": "assigned",
+    "UnassignedEvent": "unassigned",
+}
+"""What a timeline tells that the events of a repository tell too, and as which action."""
+EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Star:
+    typename: ClassVar[str] = "Star"
+
+    repository: "Repository"
+    database_id: int
+    account: Account
+    starred_at: Stamp
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Release:
+    """A draft has no `published_at`, and nobody without push rights sees it."""
+
+    typename: ClassVar[str] = "Release"
+
+    repository: "Repository"
+    database_id: int
+    tag_name: str
+    author_account: Account | None
+    created_at: Stamp
+    updated_at: Stamp
+    tag_commit: Commit | None = field(default=None, kw_only=True)
+    name: str | None = field(default=None, kw_only=True)
+    body: str | None = field(default=None, kw_only=True)
+    is_draft: bool = field(default=False, kw_only=True)
+    is_prerelease: bool = field(default=False, kw_only=True)
+    published_at: Stamp | None = field(default=None, kw_only=True)
+
+    def node_id(self, new: bool) -> str:
+        if new:
+            return node_ids.new("Release", self.repository.database_id, self.database_id)
+        return node_ids.old("Release", self.database_id)
+
+    @property
+    def author(self) -> Account | None:
+        return present(self.author_account)
+
+    @property
+    def description(self) -> str | None:
+        return self.body
+
+    @property
+    def is_latest(self) -> bool:
+        return latest_release(self.repository) is self
+
+    @property
+    def resource_path(self) -> str:
+        return f"{self.repository.resource_path}/releases/tag/{self.tag_name}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    def publish(self, at: Stamp | None = None) -> None:
+        """No draft any longer: it is created when it was, and published now."""
+        with self.repository.changed():
+            self.is_draft = False
+            self.published_at = self.updated_at = at or self.repository.world.clock.stamp()
+
+    def edit(self, *, name: str | None = None, body: str | None = None) -> None:
+        with self.repository.changed():
+            self.name, self.body = name or self.name, body or self.body
+            self.updated_at = self.repository.world.clock.stamp()
+
+    def delete(self) -> None:
+        """Its events go with it."""
+        with self.repository.changed():
+            del self.repository.releases[self.database_id]
+            self.repository.world.forget(self)
+
+
+def latest_release(repository: "Repository") -> Release | None:
+    found = [each for each in repository.shown_releases() if not each.is_prerelease]
+    return found[-1] if found else None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class RawEvent:
+    """An event that is held as it is told. `archived`: only GH Archive has it, the API tells such events no more."""
+
+    typename: ClassVar[str] = "RawEvent"
+
+    repository: "Repository"
+    database_id: int
+    type: str
+    account: Account | None
+    created_at: Stamp
+    payload: dict[str, Any]
+    archived: bool = False
+
+
+class Happening(NamedTuple):
+    """What an event tells: when it was, and of what (`source`) who did what."""
+
+    at: Stamp
+    type: str
+    action: str
+    source: Any
+    account: Account | None
+
+
+@dataclass(slots=True, frozen=True)
+class Event:
+    """`created_at` is the event's own moment, not its source's."""
+
+    repository: "Repository"
+    id: int
+    type: str
+    action: str
+    source: Any
+    account: Account
+    created_at: Stamp
+
+
+order = attrgetter("created_at", "id")
+
+
+def shown(repository: "Repository") -> list[Event]:
+    """What the events of a repository are now, newest first: the last month's, and not those of deleted accounts."""
+    now = repository.world.clock.stamp()
+    first, last = after(now, -EVENTS_DAYS * 86_400), after(now, -repository.events_latency)
+    found: list[Event] = []
+    enough = ""
+    for event in between(repository, first, last):
+        if event.created_at < enough:
+            break
+        if not _is_hidden(event):
+            found.append(event)
+            if len(found) == EVENTS_LIMIT:
+                # Those that follow can be later than this one by the shifts of both, and no more.
+                enough = after(min(each.created_at for each in found), -2 * SHIFT)
+    return sorted(found, key=order, reverse=True)[:EVENTS_LIMIT]
+
+
+def _is_hidden(event: Event) -> bool:
+    return event.account.deleted or (isinstance(event.source, RawEvent) and event.source.archived)
+
+
+def between(repository: "Repository", first: Stamp, last: Stamp) -> Iterator[Event]:
+    """All events from `first` to `last`, of deleted accounts too: what has been told cannot be untold. What happened
+    last comes first."""
+    happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
+    start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))
+    end = bisect_right(happenings, after(last, SHIFT), key=itemgetter(0))
+    for place in reversed(range(start, end)):
+        event = _event(repository, happenings[place])
+        if event is not None and first <= event.created_at <= last:
+            yield event
+
+
+def _event(repository: "Repository", happening: Happening) -> Event | None:
+    """Nothing that nobody did is an event."""
+    at, type_, action, source, account = happening
+    if account is None:
+        return None
+    key = f"{type_} {action} {source.typename} {source.database_id}"
+    seed = f"{repository.database_id} {key}"
+    created_at = repository.event_moments.get(key)
+    if created_at is None:
+        shift = spread(seed, SHIFT + 1)
+        created_at = after(at, shift)
+        if created_at > repository.world.clock.stamp():
+            created_at = after(at, -shift)
+        repository.event_moments[key] = created_at
+    number = int(moment(created_at).timestamp() - EPOCH) * 1_000_000 + spread(seed, 1_000_000)
+    return Event(repository, number, type_, action, source, account, created_at)
+
+
+def _happenings(repository: "Repository") -> Iterator[Happening]:
+    for star in (*repository.stars.values(), *repository.former_stars):
+        yield Happening(star.starred_at, "WatchEvent", "started", star, star.account)
+    for fork in repository.forks.values():
+        yield Happening(fork.created_at, "ForkEvent", "forked", fork, repository.forked_by[fork.database_id])
+    for release in repository.releases.values():
+        if release.published_at is not None and not release.is_draft:
+            who = release.author_account
+            yield Happening(release.published_at, "CreateEvent", "tag", release, who)
+            yield Happening(release.published_at, "ReleaseEvent", "published", release, who)
+    for activity in repository.git.activity:
+        kinds = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEvent"}
+        kind = kinds.get(activity.activity_type, "PushEvent")
+        yield Happening(activity.timestamp, kind, "branch", activity, activity.account)
+    for raw in repository.raw_events:
+        yield Happening(raw.created_at, raw.type, "", raw, raw.account)
+    yield from _threads(repository)
+
+
+def _threads(repository: "Repository") -> Iterator[Happening]:
+    for kind, threads in (("IssuesEvent", repository.issues), ("PullRequestEvent", repository.pull_requests)):
+        for thread in threads.values():
+            yield Happening(thread.created_at, kind, "opened", thread, thread.account)
+            for event in thread.events:
+                if event.typename in ACTIONS:
+                    yield Happening(event.created_at, kind, ACTIONS[event.typename], event, event.account)
+            for comment in thread.comments:
+                yield Happening(comment.created_at, "IssueCommentEvent", "created", comment, comment.account)
+    for pull in repository.pull_requests.values():
+        for review in pull.reviews:
+            if review.submitted_at is not None:
+                yield Happening(review.submitted_at, "PullRequestReviewEvent", "created", review, review.account)
+                for each in review.comments:
+                    yield Happening(each.created_at, "PullRequestReviewCommentEvent", "created", each, each.account)
+    for discussion in repository.discussions.values():
+        yield Happening(discussion.created_at, "DiscussionEvent", "created", discussion, discussion.account)

@@ -1,0 +1,228 @@
+"""The whole of the GitHub that the stand-in knows: accounts and repositories, found by name and by node id.
+
+Tests change it while requests are answered: every change and every answer takes `lock`, so a page is never half old.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account, Team
+from sandbox.github.world.apps import App, Installation
+from sandbox.github.world.chance import spread
+from sandbox.github.world.clock import Clock, Stamp
+from sandbox.github.world.repositories import Repository
+
+GHOST = 10137
+"""The database id of `ghost`, whom REST names as the author of what a deleted account left."""
+
+
+class Numbered(Protocol):
+    """Anything that has a node id."""
+
+    @property
+    def typename(self) -> str: ...
+
+    @property
+    def database_id(self) -> int: ...
+
+
+class World:
+    """`sequences` are the last database ids given out, by type: set one to number from there on (collisions, 2^31)."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.lock = threading.RLock()
+        self.sequences: dict[str, int] = {}
+        self.accounts: dict[str, Account] = {}
+        self.teams: dict[str, Team] = {}
+        self.apps: dict[str, App] = {}
+        """By id."""
+        self.repositories: dict[int, Repository] = {}
+        self._names: dict[str, Repository] = {}
+        self._former: dict[str, Repository] = {}
+        self._nodes: dict[str, dict[int, Any]] = {}
+        self.flagged: set[Account] = set()
+        self.archive_gaps: set[str] = set()
+        """Hours that GH Archive lost, as it names them (`2026-03-01-9`)."""
+        self.shows_pending_reviews = False
+        """Whether others than its author see a pending review, as GitHub sometimes lets them."""
+        self.ghost = Account(self, "User", GHOST, "ghost", "Deleted user", "2008-05-13T06:14:25Z")
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing changes meanwhile."""
+        with self.lock:
+            yield
+
+    def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
+        """The account of that login, made if there is none. Logins differ by more than case."""
+        with self.lock:
+            key = login.lower()
+            if key not in self.accounts:
+                number = database_id or self.next_id("Account")
+                while self.known(typename, number):
+                    number += 1
+                account = Account(self, typename, number, login, None, "2015-01-01T00:00:00Z")
+                self.accounts[key] = account
+                self.remember(account)
+            return self.accounts[key]
+
+    def mannequin(self, login: str) -> Account:
+        """A new placeholder for somebody of an imported repository. It may bear the login of another account, and
+        nobody finds it by that. Source: reports.md B, psf/gh-migration#11."""
+        with self.lock:
+            made = Account(self, "Mannequin", self.next_id("Account"), login, None, "2015-01-01T00:00:00Z")
+            self.remember(made)
+            return made
+
+    def copilots(self) -> tuple[Account, Account]:
+        """The one that reviews, and the one that writes code: two accounts that REST calls `Copilot`.
+
+        Source: reports.md B, breferrari/vigia#132, idd-skill#2507."""
+        reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
+        coder = self.account("copilot-swe-agent", "Bot", 198982749)
+        reviewer.rest_name = coder.rest_name = "Copilot"
+        return reviewer, coder
+
+    def team(self, organization: str, slug: str) -> Team:
+        """The team, made with its organization if there is none."""
+        with self.lock:
+            owner = self.account(organization, "Organization")
+            key = f"{owner.login}/{slug}".lower()
+            if key not in self.teams:
+                name = slug.replace("-", " ").title()
+                self.teams[key] = Team(owner, self.next_id("Team"), slug, name, "2016-01-01T00:00:00Z")
+                self.remember(self.teams[key])
+            return self.teams[key]
+
+    def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
+        """A GitHub App that is installed nowhere yet. `public_key` is PEM."""
+        with self.lock:
+            app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
+            self.apps[str(app.database_id)] = app
+            return app
+
+    def installation_of(self, token: str) -> Installation | None:
+        """Whose token it is, if it has not expired."""
+        with self.lock:
+            now = self.clock.now()
+            installations = [each for app in self.apps.values() for each in app.installations.values()]
+            return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
+
+    def repository(self, name_with_owner: str) -> Repository:
+        """By its present name or one it had. `KeyError` if there is none, whatever state it is in."""
+        with self.lock:
+            key = name_with_owner.lower()
+            return self._names[key] if key in self._names else self._former[key]
+
+    def find(self, name_with_owner: str) -> Repository | None:
+        key = name_with_owner.lower()
+        return self._names.get(key) or self._former.get(key)
+
+    def is_present_name(self, name_with_owner: str) -> bool:
+        return name_with_owner.lower() in self._names
+
+    def add_repository(
+        self, name_with_owner: str, *, database_id: int | None = None, created_at: Stamp | None = None, **fields: Any
+    ) -> Repository:
+        """`ValueError` if the name is taken. `fields` are any of `Repository`'s."""
+        with self.lock:
+            if name_with_owner.lower() in self._names:
+                raise ValueError(f"{name_with_owner} exists")
+            owner, _, name = name_with_owner.partition("/")
+            account = self.account(owner, "Organization")
+            now = created_at or self.clock.stamp()
+            number = database_id or self.next_id("Repository")
+            repository = Repository(self, number, account, name, now, now, **fields)
+            self.repositories[number] = repository
+            self._names[name_with_owner.lower()] = repository
+            self.remember(repository)
+            return repository
+
+    def rename_repository(self, repository: Repository, name_with_owner: str) -> None:
+        with self.lock, repository.changed():
+            if name_with_owner.lower() in self._names:
+                raise ValueError(f"{name_with_owner} exists")
+            former = repository.name_with_owner.lower()
+            owner, _, name = name_with_owner.partition("/")
+            repository.owner_account, repository.name = self.account(owner, "Organization"), name
+            del self._names[former]
+            self._former[former] = repository
+            self._names[name_with_owner.lower()] = repository
+
+    def rename_account(self, account: Account, login: str) -> None:
+        with self.lock:
+            if login.lower() in self.accounts:
+                raise ValueError(f"{login} is taken")
+            owned = [each for each in self.repositories.values() if each.owner_account is account]
+            names = [each.name_with_owner.lower() for each in owned]
+            del self.accounts[account.login.lower()]
+            self.accounts[login.lower()] = account
+            account.login = login
+            for repository, former in zip(owned, names, strict=True):
+                del self._names[former]
+                self._former[former] = repository
+                self._names[repository.name_with_owner.lower()] = repository
+
+    def flag_account(self, account: Account, flagged: bool) -> None:
+        with self.lock:
+            account.flagged = flagged
+            self.flagged = {each for each in {*self.flagged, account} if each.flagged}
+
+    def hides(self, thing: Any) -> bool:
+        """Whether a flagged account wrote it, or the thread that it is in, starred or owns it."""
+        if not self.flagged:
+            return False
+        holders = (getattr(thing, name, None) for name in ("thread", "pull_request", "discussion"))
+        things = [thing, *(each for each in holders if each is not None)]
+        accounts = (getattr(each, name, None) for each in things for name in ("account", "owner_account"))
+        return any(account in self.flagged for account in accounts)
+
+    def delete_account(self, account: Account) -> None:
+        with self.lock:
+            account.deleted = True
+            self.accounts.pop(account.login.lower(), None)
+            self.forget(account)
+            for repository in self.repositories.values():
+                with repository.changed():
+                    repository.lose(account)
+                    for thread in [*repository.pull_requests.values(), *repository.issues.values()]:
+                        if account in thread.assignees:
+                            thread.assignees.remove(account)
+
+    def next_id(self, sequence: str) -> int:
+        """Ids count up by type, each type from its own place, so that two of different kinds rarely are equal."""
+        with self.lock:
+            if sequence not in self.sequences:
+                self.sequences[sequence] = 1_000_000 + spread(sequence, 400) * 1_000_000
+            self.sequences[sequence] += 1
+            return self.sequences[sequence]
+
+    def remember(self, thing: Numbered) -> None:
+        """Makes it known to `node`. `ValueError` if its id is another's."""
+        known = self._nodes.setdefault(thing.typename, {})
+        if known.setdefault(thing.database_id, thing) is not thing:
+            raise ValueError(f"two {thing.typename} have the id {thing.database_id}")
+
+    def forget(self, thing: Numbered) -> None:
+        self._nodes[thing.typename].pop(thing.database_id, None)
+
+    def known(self, typename: str, database_id: int) -> bool:
+        return database_id in self._nodes.get(typename, ())
+
+    def node(self, node_id: str) -> Any:
+        """What has that id, in either format, or None."""
+        parsed = node_ids.parse(node_id)
+        if parsed is None or not isinstance(parsed.key, int):
+            return None
+        thing = self._nodes.get(parsed.typename, {}).get(parsed.key)
+        return thing if thing is not None and node_id in (thing.node_id(True), thing.node_id(False)) else None
+
+    @staticmethod
+    def oid(of: str) -> str:
+        """A commit's name, always the same for the same text."""
+        return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,206 @@
+"""Buyers with workspaces in the host's tables, and Polar as it speaks to us: events, signed by `standardwebhooks`."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from standardwebhooks import Webhook
+
+from sandbox.postgres import Postgres
+from store.job_requests import Actor
+from tests.support.waiting import eventually as eventually  # noqa: PLC0414
+
+SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
+"""As in `conftest.environment`, and so is the product."""
+YEAR = "65248b4b-20d8-4ad0-95c2-c39f80dc4d18"
+OURS = "tests"
+"""The application name of the tests' own connections."""
+DECADE = "d1f2b9c4-52f2-4b77-9b8e-3d3a4b5f7c11"
+PRODUCTS = {YEAR: 365, DECADE: 3650}
+OPERATOR = Actor("operator:somebody", "cli")
+
+
+@dataclass(frozen=True)
+class Buyer:
+    auth_user_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    app_user_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    base_subscription_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    polar_customer_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@asynccontextmanager
+async def database(postgres: Postgres, template: str) -> AsyncIterator[str]:
+    """DSN of a migrated database for the tests of a module: quicker than one a test, if each begins with `emptied`."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    dsn = await postgres.create_database(name, template)
+    try:
+        yield dsn
+    finally:
+        await postgres.drop_database(name)
+
+
+@asynccontextmanager
+async def emptied(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a database in which nobody has bought anything yet."""
+    async with connected(dsn) as connection:
+        await connection.execute(
+            "truncate app_users, repositories, subscriptions, notifications, webhook_deliveries cascade"
+        )
+        yield connection
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn, server_settings={"application_name": OURS})
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def buyer(connection: asyncpg.Connection, *, someone: Buyer | None = None, subscribed: bool = True) -> Buyer:
+    """Somebody with an account and, if `subscribed`, a base subscription of tier `pro`."""
+    someone = someone or Buyer()
+    await connection.execute(
+        "insert into app_users (id, auth_user_id) values ($1, $2)", someone.app_user_id, someone.auth_user_id
+    )
+    if subscribed:
+        await connection.execute(
+            """
+            insert into subscriptions (id, user_id, tier, status, polar_customer_id, polar_subscription_id)
+            values ($1, $2, 'pro', 'active', $3, 'base')
+            """,
+            someone.base_subscription_id,
+            someone.auth_user_id,
+            someone.polar_customer_id,
+        )
+    return someone
+
+
+async def workspace(
+    connection: asyncpg.Connection,
+    owner: Buyer,
+    *repositories: str,
+    slug: str | None = None,
+    active: bool = True,
+    keeps: int | None = 30,
+) -> str:
+    """A workspace of `owner` with these repositories (owner/name); answers its id."""
+    workspace_id = await connection.fetchval(
+        """
+        insert into workspaces (name, slug, owner_id, is_active, data_retention_days)
+        values ($1, $1, $2, $3, $4) returning id
+        """,
+        slug or f"workspace-{uuid.uuid4().hex[:8]}",
+        owner.app_user_id,
+        active,
+        keeps,
+    )
+    for full_name in repositories:
+        repository_id = await connection.fetchval(
+            """
+            insert into repositories (github_id, owner, name, full_name)
+            values ((select coalesce(max(github_id), 0) + 1 from repositories), $1, $2, $3)
+            on conflict (full_name) do update set name = excluded.name returning id
+            """,
+            *full_name.split("/"),
+            full_name,
+        )
+        await connection.execute(
+            "insert into workspace_repositories (workspace_id, repository_id, added_by) values ($1, $2, $3)",
+            workspace_id,
+            repository_id,
+            owner.app_user_id,
+        )
+    return str(workspace_id)
+
+
+def event(
+    kind: str = "subscription.active",
+    *,
+    buyer: Buyer | None = None,
+    subscription: str = "polar-subscription",
+    product: str = YEAR,
+    status: str = "active",
+    at: datetime | None = None,
+    **data: Any,
+) -> dict[str, Any]:
+    """An event with more fields than we read, as Polar sends it; `data` replaces fields of the subscription."""
+    at = at or datetime.now(UTC)
+    return {
+        "type": kind,
+        "timestamp": at.isoformat().replace("+00:00", "Z"),
+        "api_version": "2027-01",
+        "data": {
+            "id": subscription,
+            "status": status,
+            "product_id": product,
+            "customer_id": str(uuid.uuid4()),
+            "customer": {"external_id": None, "email": "buyer@example.com", "name": "Ünïcödé 🦖"},
+            "metadata": {"user_id": str(buyer.auth_user_id), "note": 1} if buyer else {},
+            "amount": 10**20,
+            "started_at": "2026-01-01T00:00:00Z",
+            "current_period_start": at.isoformat(),
+            "current_period_end": (at + timedelta(days=30)).isoformat(),
+            "cancel_at_period_end": False,
+            "ends_at": None,
+            "ended_at": None,
+            "trial_end": None,
+            "prices": [{"of": ["a", "shape", {"that": "is new"}]}],
+            **data,
+        },
+    }
+
+
+def signed(
+    payload: Any,
+    *,
+    webhook_id: str | None = None,
+    secret: str | bytes = SECRET,
+    at: datetime | None = None,
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a delivery; `payload` may be the body itself."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    webhook_id, at = webhook_id or f"msg_{uuid.uuid4().hex}", at or datetime.now(UTC)
+    return body, {
+        "content-type": "application/json",
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(webhook_id, at.replace(microsecond=0), body.decode()),
+    }
+
+
+async def deliver(connection: asyncpg.Connection, *payloads: Any) -> list[str]:
+    """Puts deliveries into Postgres as the server keeps them, in this order; answers their ids."""
+    webhook_ids = [f"msg_{uuid.uuid4().hex}" for _ in payloads]
+    for webhook_id, payload in zip(webhook_ids, payloads, strict=True):
+        await connection.execute(
+            """
+            insert into webhook_deliveries (webhook_id, type, payload, received_at)
+            values ($1, $2, $3, clock_timestamp())
+            """,
+            webhook_id,
+            payload["type"] if isinstance(payload, dict) else "",
+            text if "\\u0000" in (text := json.dumps(payload)) else payload,
+        )
+    return webhook_ids
+
+
+async def rows(connection: asyncpg.Connection, table: str, order: str = "1") -> list[dict[str, Any]]:
+    return [dict(row) for row in await connection.fetch(f"select * from {table} order by {order}")]
+
+
+async def checksum(connection: asyncpg.Connection, tables: Sequence[str]) -> list[str]:
+    """What tells whether anything in these tables changed."""
+    return [
+        await connection.fetchval(
+            f"select md5(coalesce(string_agg(t::text, e'\\n' order by t::text), '')) from {table} t"
+        )
+        for table in tables
+    ]
