@@ -18,9 +18,8 @@ from bench.log import Cost
 from errors import Unreachable
 from messages import TERMINAL_JOB_STATUSES, DataType
 from sandbox.demo import OURS
-from sandbox.github import World
-from sandbox.github.generation import generate
-from sandbox.github.generation.generate import Plan
+from sandbox.github import World, generation
+from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
@@ -49,7 +48,7 @@ SETTLED_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """`scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generate.measured`."""
+    """`scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generation.measured`."""
 
     name: str
     data_types: tuple[DataType, ...]
@@ -57,9 +56,9 @@ class Case:
     after: tuple[DataType, ...] = ()
     """What a job before it fetches, unmeasured."""
     beside: Mapping[str, int] = field(default_factory=dict)
-    """Of what else there is how much at scale 1, by field of `generate.Plan`."""
+    """Of what else there is how much at scale 1, by field of `generation.Plan`."""
     pace: float = 0
-    """How slowly the stand-in answers, times GitHub's own seconds (`sandbox/github/exchange/pace.py`); 0 is at once. Page
+    """How slowly the stand-in answers, times GitHub's own seconds (`exchange/pace.py`); 0 is at once. Page
     sizes follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
     latency_ms: float = 0
     """On top of that, for every request."""
@@ -71,11 +70,11 @@ class Case:
     @property
     def plan(self) -> Plan:
         beside = {name: round(number * self.scale) for name, number in self.beside.items()}
-        return Plan(**(asdict(generate.measured(NAME, self.scale)) | beside))
+        return Plan(**(asdict(generation.measured(NAME, self.scale)) | beside))
 
     def repository(self) -> Repository:
         """The same as the stand-in's: what must be there in the end is not asked of who serves it."""
-        return generate.repository(World(), self.plan, end=END)
+        return generation.repository(World(), self.plan, end=END)
 
 
 @dataclass(frozen=True)

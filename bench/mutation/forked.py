@@ -44,7 +44,7 @@ LOADED = (
     *("errors", "messages", "rows", "unshown", "logs", "addresses", "settings", "temporal", "schema.migrate"),
     *(
         "sandbox.github.server.server",
-        "sandbox.github.generation.generate",
+        "sandbox.github.generation",
         "sandbox.github.faults",
         "sandbox.embeddings",
     ),

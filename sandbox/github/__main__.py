@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox.github.exchange.limits import Limits
 from sandbox.github.exchange.pace import Pace
-from sandbox.github.generation import exports, generate
+from sandbox.github.generation import Plan, exports, measured, repository
 from sandbox.github.server.server import StandIn
 from sandbox.github.world.clock import moment, stamp
 from sandbox.github.world.world import World
@@ -51,9 +51,9 @@ def main() -> int:
             exports.load(world, path)
         end = stamp(moment(given.end)) if given.end else None
         for text in given.generate:
-            generate.repository(world, generate.Plan.parse(text), end=end)
+            repository(world, Plan.parse(text), end=end)
         for name in given.measured:
-            generate.repository(world, generate.measured(name), end=end)
+            repository(world, measured(name), end=end)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     tokens = dict((token.split("=", 1) if "=" in token else (token, "viewer")) for token in given.token)

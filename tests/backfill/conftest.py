@@ -16,8 +16,8 @@ from temporalio.service import RPCError
 
 from messages import DataType, archive_workflow_id, repository_workflow_id, workspace_workflow_id
 from sandbox.github import Clock, StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from sandbox.purchase import Repository as Listed

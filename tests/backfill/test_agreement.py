@@ -13,8 +13,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from messages import repository_workflow_id, workspace_workflow_id
 from sandbox.github import StandIn, World
 from sandbox.github.faults import Effect, Forbidden
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.support.shop import connected, eventually
 

@@ -6,7 +6,7 @@ import pytest
 
 from messages import DataType
 from sandbox.github.faults import Babble
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read
 
 PLAN = Plan(

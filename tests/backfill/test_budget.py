@@ -12,8 +12,8 @@ from temporalio.client import Client
 from messages import repository_workflow_id
 from sandbox.github import Limits, StandIn, World
 from sandbox.github.exchange.requests import Entry
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.support.truth import check
 

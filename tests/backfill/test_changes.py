@@ -7,10 +7,10 @@ from collections.abc import Callable
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Touch
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest
 from tests.backfill.conftest import Backfill
 from tests.support.truth import check
 

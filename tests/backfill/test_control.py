@@ -12,8 +12,8 @@ from messages import repository_workflow_id, workspace_workflow_id
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Forbidden, Held, Latency
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from tests.backfill.conftest import Backfill

@@ -11,8 +11,8 @@ from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Entry
 from sandbox.github.faults import Latency
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.backfill.test_identity import all_rows
 from tests.support.shop import eventually

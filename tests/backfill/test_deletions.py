@@ -8,7 +8,7 @@ import pytest
 from messages import DataType
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Blank, Edited, Touch
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import Issue
 from tests.support.backfill.reading import TOKENS, Read, Reading

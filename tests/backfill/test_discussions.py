@@ -9,8 +9,8 @@ import pytest
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import BadGateway, Effect, NullNode, ResourceLimits, Touch
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.support.truth import check, differences, expected, stored
 

@@ -10,8 +10,8 @@ import pytest
 from embedding.batches import MOST_TEXTS
 from sandbox.embeddings import Answered, EmbeddingServer, Model, Refused, out_of_quota, rate_limited, server_error
 from sandbox.github import StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
 from tests.backfill.conftest import Backfill

@@ -6,7 +6,7 @@ import pytest
 
 from activities.progress import MOST_IDLE
 from sandbox.github.faults import CircularLinks, EndlessPages
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read
 
 Cursor = Literal["null", "same", "alternating"]

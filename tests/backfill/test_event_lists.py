@@ -30,7 +30,7 @@ from sandbox.github.faults import (
     ServerError,
     Touch,
 )
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.graphql.execution import Broken
 from tests.support.backfill.reading import TOKEN, TOKENS, Read, Reading
 from tests.support.truth import check_feed

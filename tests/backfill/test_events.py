@@ -15,11 +15,12 @@ from sandbox.github import StandIn, World
 from sandbox.github.exchange.limits import Budget
 from sandbox.github.exchange.requests import Entry, Reply, Request, message_reply
 from sandbox.github.faults import BadGateway, Effect, Forbidden, NullNode, ServerError, Touch
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.rest import events as rest_events
 from sandbox.github.world.clock import stamp
-from sandbox.github.world.repositories import Refusal, Repository
+from sandbox.github.world.identity import Refusal
+from sandbox.github.world.repositories import Repository
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_kills import kill_at
 from tests.support.shop import connected

@@ -12,10 +12,9 @@ import asyncpg
 import pytest
 
 from sandbox.embeddings import EmbeddingServer
-from sandbox.github import StandIn, World
+from sandbox.github import StandIn, World, generation
+from sandbox.github.generation import Plan
 from sandbox.github.generation import exports as github_exports
-from sandbox.github.generation import generate
-from sandbox.github.generation.generate import Plan
 from sandbox.github.world import node_ids
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_identity import all_rows
@@ -156,8 +155,8 @@ async def test_real_repositories_are_stored_record_by_record_and_found_by_their_
     repositories = [github_exports.load(world, path) for path in exports_in(exports)]
     for repository in repositories:
         plan = Plan(repository.name_with_owner, discussions=40, deep_discussions=1, deep_replies=1)
-        generate.add_discussions(repository, plan)
-        generate.add_events(repository, replace(plan, stars=150, forks=40, releases=20, pushes=120))
+        generation.add_discussions(repository, plan)
+        generation.add_events(repository, replace(plan, stars=150, forks=40, releases=20, pushes=120))
     backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)

@@ -16,7 +16,7 @@ from sandbox.github.faults import (
     Reset,
     ServerError,
 )
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.world.threads import Thread
 from tests.backfill.test_reading import REVIEWED
 from tests.support.backfill.reading import Read, Reading

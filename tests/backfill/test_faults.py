@@ -28,10 +28,11 @@ from sandbox.github.faults import (
     Touch,
     Truncated,
 )
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.accounts import Team
-from sandbox.github.world.repositories import Repository, State
+from sandbox.github.world.identity import State
+from sandbox.github.world.repositories import Repository
 from tests.backfill.conftest import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.github.faults import BrokenField, EndlessPages, Miscounted, Refused, refused_commits, refused_teams
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read, Reading
 from tests.support.shop import connected
 

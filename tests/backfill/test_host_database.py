@@ -10,10 +10,12 @@ import asyncpg
 import pytest
 
 from sandbox.github import StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
+from sandbox.github.world.identity import RepositoryIdentity
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import IssueComment, PullRequest
+from sandbox.github.world.threads import IssueComment
 from sandbox.postgres import Postgres
 from tests.backfill.conftest import Backfill
 from tests.schema.conftest import HOST_SCHEMA
@@ -51,7 +53,7 @@ async def insert(connection: asyncpg.Connection, table: str, **columns: Any) -> 
     return made
 
 
-async def id_of(connection: asyncpg.Connection, repository: Repository) -> Any:
+async def id_of(connection: asyncpg.Connection, repository: RepositoryIdentity) -> Any:
     return await connection.fetchval("select id from repositories where github_id = $1", repository.database_id)
 
 
@@ -166,7 +168,7 @@ async def test_under_the_hosts_key_a_collision_is_a_named_failure_until_the_key_
     colliding = sorted(repository.issue_comments.keys() & repository.review_comments.keys())
     assert len(colliding) == 2
     held = repository.issue_comments[colliding[0]]
-    assert held.pull_request is not None
+    assert isinstance(held.pull_request, PullRequest)
     backfill.at(serve(world))
     workspace_id = await backfill.workspace(repository)
     async with shop.connected(backfill.dsn) as host:

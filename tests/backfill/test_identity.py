@@ -9,9 +9,9 @@ import pytest
 from messages import RepositoryRef
 from rows import Comment, Contributor, Issue, Page, PullRequest, RequestedReviewer, Review
 from sandbox.github import StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
-from sandbox.github.world.threads import Review as WorldReview
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
+from sandbox.github.world.pull_requests import Review as WorldReview
 from store import contributors, pages, sweeps
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep

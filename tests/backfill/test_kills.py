@@ -16,8 +16,8 @@ from messages import DataType
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Fault, Touch
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.processes import Process
 from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
 from tests.support.truth import check, stored

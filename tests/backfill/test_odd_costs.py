@@ -9,7 +9,7 @@ import pytest
 from activities.threads import completeness_proof
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Miscounted, Refused
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.graphql.context import Field
 from tests.support.backfill.reading import Read, Reading
 

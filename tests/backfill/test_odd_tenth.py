@@ -8,7 +8,7 @@ import pytest
 
 from messages import DataType
 from sandbox.github.faults import OddTenth
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from tests.support.backfill.reading import Read
 from tests.support.shop import connected

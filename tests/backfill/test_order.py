@@ -8,8 +8,8 @@ from datetime import timedelta
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Entry
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_coverage import PAGES, THREADS, questions, threads_shown
 from tests.backfill.test_events import of_events, page

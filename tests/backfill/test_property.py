@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.backfill.test_identity import all_rows

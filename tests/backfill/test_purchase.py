@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 
 from sandbox.github import StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from tests.backfill.conftest import Backfill
 from tests.conftest import StartWebhook

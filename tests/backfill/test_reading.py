@@ -22,8 +22,8 @@ from sandbox.github.faults import (
     SomethingWentWrong,
     Touch,
 )
-from sandbox.github.generation.generate import Plan
-from sandbox.github.world.threads import ReviewComment
+from sandbox.github.generation import Plan
+from sandbox.github.world.pull_requests import ReviewComment
 from tests.support.backfill.reading import Read, Reading
 from tests.support.waiting import PATIENCE
 

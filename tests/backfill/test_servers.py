@@ -8,8 +8,8 @@ import pytest
 
 from messages import DataType
 from sandbox.github import Clock, StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.graphql.servers import ENTERPRISE_2024
 from sandbox.github.world.repositories import Repository
 from store.database import Database

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.ports import LOOPBACK, free_port
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_identity import all_rows

@@ -8,8 +8,8 @@ from typing import Any
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
 from sandbox.github.faults import Latency
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_coverage import THREADS, threads_shown
 from tests.support.truth import check

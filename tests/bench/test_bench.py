@@ -12,8 +12,7 @@ from bench.log import Cost
 from bench.report import document, tables
 from bench.stage import Case, Run, Stage
 from messages import DATA_TYPES
-from sandbox.github import World
-from sandbox.github.generation import generate
+from sandbox.github import World, generation
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes
 from sandbox.temporal import Temporal
@@ -51,7 +50,7 @@ async def test_a_small_backfill_is_measured(processes: Processes, postgres: Post
 
 
 def test_what_is_missing_or_too_much_is_a_fault() -> None:
-    repository = generate.repository(World(), generate.Plan("acme/rocket", pull_requests=5, issues=5))
+    repository = generation.repository(World(), generation.Plan("acme/rocket", pull_requests=5, issues=5))
     wanted = census.wanted(repository, DATA_TYPES)
     stored = {noun: set(identities) for noun, identities in wanted.items()}
     assert census.differences(wanted, stored) == []

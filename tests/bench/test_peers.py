@@ -20,8 +20,7 @@ from bench.peers.perceval import Perceval
 from bench.peers.report import document, judged, tables
 from bench.peers.tap_github import TapGitHub
 from bench.stage import Case
-from sandbox.github import World
-from sandbox.github.generation import generate
+from sandbox.github import World, generation
 
 CASE = Case("pull_requests", ("pull_requests",), 1)
 WHOLE = {"pull_requests": Share(1_000, 1_000), "timeline_events": Share(5_000, 5_000)}
@@ -53,8 +52,8 @@ def test_each_peer_is_understood() -> None:
 
 
 def test_what_is_missing_and_what_was_not_asked_for() -> None:
-    plan = generate.Plan("acme/rocket", pull_requests=5, issues=5)
-    repository = generate.repository(World(), plan)
+    plan = generation.Plan("acme/rocket", pull_requests=5, issues=5)
+    repository = generation.repository(World(), plan)
     wanted = census.wanted(repository, ["pull_requests"], census.node_id)
     found = census.wanted(repository, ["pull_requests", "issues"], census.node_id)
     shares = census.shares(wanted, found)

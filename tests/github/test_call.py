@@ -26,8 +26,8 @@ from sandbox.github.exchange.limits import Budget
 from sandbox.github.exchange.refusals import GitHubError
 from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults import BadCredentials, Effect, Forbidden, SecondaryLimit, ServerError
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.graphql.context import Field
 
 Mood = Literal["answers", "401", "403", "404", "limited", "scope", "hides", "hides all", "fails"]

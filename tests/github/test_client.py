@@ -23,8 +23,8 @@ from sandbox.github import StandIn, World
 from sandbox.github.exchange.limits import Budget, Limits
 from sandbox.github.exchange.requests import Entry, Request
 from sandbox.github.faults import Edited, Effect, Forbidden, Headers, Held, Latency, PrimaryLimit, SecondaryLimit
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from store.budgets import Budgets
 from store.database import Database

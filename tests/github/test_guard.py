@@ -35,8 +35,8 @@ from sandbox.github.faults import (
     Truncated,
 )
 from sandbox.github.faults.outages import Way
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK
 from store.availability import SharedBreaker

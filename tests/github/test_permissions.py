@@ -19,8 +19,8 @@ from sandbox.github.exchange.limits import Budget
 from sandbox.github.exchange.requests import Reply, Request, json_reply
 from sandbox.github.faults import Effect, Refused, refused_commits, refused_teams
 from sandbox.github.faults.fields import BY_APP, BY_TOKEN
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
@@ -74,8 +74,12 @@ class Reading:
 
 
 @pytest.fixture
-def repository() -> Repository:
-    world = World()
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def repository(world: World) -> Repository:
     found = generate(world, Plan("acme/rocket", pull_requests=4, issues=0, teams=0))
     team = world.team("acme", "crew")
     for pull in found.pull_requests.values():
@@ -85,8 +89,8 @@ def repository() -> Repository:
 
 
 @pytest.fixture
-def stand_in(repository: Repository) -> Iterator[StandIn]:
-    with StandIn(repository.world, tokens={"ghp_ann": "ann", "ghp_bob": "bob"}) as running:
+def stand_in(world: World) -> Iterator[StandIn]:
+    with StandIn(world, tokens={"ghp_ann": "ann", "ghp_bob": "bob"}) as running:
         yield running
 
 

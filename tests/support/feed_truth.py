@@ -14,9 +14,11 @@ from sandbox.github.world import events
 from sandbox.github.world.accounts import Account, present
 from sandbox.github.world.clock import after
 from sandbox.github.world.commits import HEADS, NOTHING, PUSHES, Activity, Commit
-from sandbox.github.world.events import Event, RawEvent, Release, Star
+from sandbox.github.world.events import Event
+from sandbox.github.world.pull_requests import PullRequest
+from sandbox.github.world.releases import RawEvent, Release, Star
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import Issue, PullRequest, Thread, TimelineEvent
+from sandbox.github.world.threads import Issue, Thread, TimelineEvent
 
 YEAR = 365 * 86_400
 APART = timedelta(seconds=2 * events.SHIFT + 1)

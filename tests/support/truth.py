@@ -10,8 +10,9 @@ import asyncpg
 from messages import DATA_TYPES, DataType
 from sandbox.github.world.accounts import Account, Team, present
 from sandbox.github.world.discussions import Discussion, DiscussionComment
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import Issue, PullRequest, Review, ReviewComment, Thread, TimelineEvent
+from sandbox.github.world.threads import Issue, Thread, TimelineEvent
 from tests.support import feed_truth
 
 GHOST = 10137

@@ -3,16 +3,14 @@
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import orjson
 
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.apps import App, Installation
 from sandbox.github.world.clock import Stamp
-
-if TYPE_CHECKING:
-    from sandbox.github.faults import Effect
+from sandbox.github.world.world import World
 
 Kind = Literal["graphql", "rest", "archive"]
 """`archive` is GH Archive, which is not GitHub: it asks for no token and has no limits."""
@@ -30,6 +28,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     token: str = ""
+    world: World | None = None
+    """That it is answered from."""
     account: Account | None = None
     """Who asks; for an App and its installations, its bot."""
     installation: Installation | None = None
@@ -44,17 +44,14 @@ class Request:
     cost: int = 0
     node_count: int = 0
     charged: int = 0
-    effects: "tuple[Effect, ...]" = ()
+    faults: tuple[str, ...] = ()
+    """The names of the effects that it met."""
+    selected: Callable[[Any], bool] | None = None
+    """Whether a thing is listed and counted; None where everything is."""
     noticed: set[str] = field(default_factory=set)
     """What effects have to remember of the request until it is answered."""
     answering: str = ""
     """The response key of the connection whose things effects are asked about."""
-
-    @property
-    def selected(self) -> "Callable[[Any], bool] | None":
-        """Whether a thing is listed and counted; None where everything is."""
-        selecting = [effect for effect in self.effects if effect.selects]
-        return (lambda thing: all(each.selected(self, thing) for each in selecting)) if selecting else None
 
     @property
     def payer(self) -> str:

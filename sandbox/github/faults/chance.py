@@ -17,7 +17,7 @@ from sandbox.github.faults.pages import AlteredPage, is_page
 from sandbox.github.graphql.context import Field
 from sandbox.github.graphql.execution import Broken
 from sandbox.github.rest import routes as rest
-from sandbox.github.world.threads import PullRequestCommit
+from sandbox.github.world.pull_requests import PullRequestCommit
 from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"
@@ -151,9 +151,9 @@ class OddTenth(Effect):
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         """REST lists neither what is hidden nor what is refused, and counts it in its links. What is null comes."""
-        if request.kind != "rest" or reply.status != 200 or request.account is None:
+        if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
-        world, content = request.account.world, orjson.loads(reply.body)
+        world, content = request.world, orjson.loads(reply.body)
         if isinstance(content, dict):
             found = self.oddity(world.node(content.get("node_id", "")))
             status = {"hidden": 404, "refused": 403}.get(found or "")

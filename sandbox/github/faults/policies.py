@@ -51,9 +51,9 @@ class Policy(Effect):
         return WORDS[self.rule].format(self.organization)
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:  # noqa: ARG002 (an effect's signature)
-        if request.kind != "rest" or request.account is None:
+        if request.kind != "rest" or request.world is None:
             return None
-        if not self._is_theirs(rest.repository_of(request.account.world, request.path)):
+        if not self._is_theirs(rest.repository_of(request.world, request.path)):
             return None
         return message_reply(403, self.words, DOCUMENTATION)
 

@@ -110,13 +110,17 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """The effects that this request meets, each counted."""
+        """The effects that this request meets, each counted; the request knows their names and what they select."""
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
             for fault in met:
                 fault.hits += 1
             self._faults = [fault for fault in self._faults if not fault.over]
-        return [fault.effect for fault in met]
+        effects = [fault.effect for fault in met]
+        request.faults = tuple(type(effect).__name__ for effect in effects)
+        if selecting := [effect for effect in effects if effect.selects]:
+            request.selected = lambda thing: all(each.selected(request, thing) for each in selecting)
+        return effects
 
     def described(self) -> list[dict[str, Any]]:
         """For people: what is switched on."""

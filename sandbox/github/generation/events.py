@@ -4,19 +4,18 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from operator import itemgetter
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from sandbox.github.generation.dice import BOTS
+from sandbox.github.generation.plan import Plan
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.clock import Stamp, after, moment
 from sandbox.github.world.commits import ActivityType, Commit
-from sandbox.github.world.events import EVENTS_DAYS, Star
+from sandbox.github.world.events import EVENTS_DAYS
+from sandbox.github.world.pull_requests import PullRequest
+from sandbox.github.world.releases import Star
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest
 
-if TYPE_CHECKING:
-    from sandbox.github.generation.generate import Plan
-
-BOTS = ("dependabot", "github-actions", "renovate")
 STRANGERS = ("Jane Doe", "root", "日本 太郎", "J. Random Hacker")
 """Authors of commits whose addresses no account has."""
 DAY = 86_400
@@ -37,7 +36,7 @@ class Step:
 class Happenings:
     """Has dice of its own: threads are the same whatever happens beside them."""
 
-    def __init__(self, repo: Repository, plan: "Plan", end: Stamp) -> None:
+    def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:
         self.repo, self.plan, self.end = repo, plan, end
         self.world = repo.world
         self.dice = Random(f"events of {repo.name_with_owner} {plan.seed}")

@@ -18,18 +18,10 @@ from sandbox.github.world.accounts import Account
 from sandbox.github.world.chance import spread
 from sandbox.github.world.clock import Stamp, after, moment
 from sandbox.github.world.commits import Commit
-from sandbox.github.world.repositories import Repository, created
-from sandbox.github.world.threads import (
-    Issue,
-    IssueComment,
-    Milestone,
-    PullRequest,
-    Review,
-    ReviewComment,
-    ReviewRequest,
-    Thread,
-    TimelineEvent,
-)
+from sandbox.github.world.labels import Milestone
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment, ReviewRequest
+from sandbox.github.world.repositories import Repository
+from sandbox.github.world.threads import Issue, IssueComment, Thread, TimelineEvent, created
 from sandbox.github.world.world import World
 
 APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})

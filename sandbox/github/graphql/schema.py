@@ -23,30 +23,22 @@ from graphql.utilities import value_from_ast_untyped
 
 from sandbox.github.exchange.pages import Edge, Page
 from sandbox.github.exchange.refusals import NotModelled
-from sandbox.github.graphql import fields
 from sandbox.github.graphql.context import Info, Rate
-from sandbox.github.graphql.fields import GitActor, Ref, ReviewThread
-from sandbox.github.graphql.fields_events import HistoryPage
+from sandbox.github.graphql.fields import common
+from sandbox.github.graphql.fields.commits import GitActor, HistoryPage, Ref
+from sandbox.github.graphql.fields.pull_requests import ReviewThread
+from sandbox.github.graphql.fields.resolvers import RESOLVERS, Resolver
 from sandbox.github.graphql.servers import reduced
 from sandbox.github.world.accounts import Account, Team
 from sandbox.github.world.clock import moment, stamp
 from sandbox.github.world.commits import Commit
 from sandbox.github.world.discussions import Discussion, DiscussionCategory, DiscussionComment
-from sandbox.github.world.events import Release
+from sandbox.github.world.labels import Label, Milestone
 from sandbox.github.world.projects import Deployment, IssueType, Project
+from sandbox.github.world.pull_requests import PullRequest, PullRequestCommit, Review, ReviewComment, ReviewRequest
+from sandbox.github.world.releases import Release
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import (
-    Issue,
-    IssueComment,
-    Label,
-    Milestone,
-    PullRequest,
-    PullRequestCommit,
-    Review,
-    ReviewComment,
-    ReviewRequest,
-    TimelineEvent,
-)
+from sandbox.github.world.threads import Issue, IssueComment, TimelineEvent
 
 SCHEMA = Path(__file__).with_name("schema.graphql")
 SINCE = Path(__file__).with_name("schema_since.graphql")
@@ -86,13 +78,13 @@ MODELS: dict[str, type[Any]] = {
     "Team": Team,
     "User": Account,
 }
-ANY_TYPE: dict[str, fields.Resolver] = {
-    "id": fields.node_id,
-    "databaseId": fields.database_id,
-    "fullDatabaseId": fields.full_database_id,
-    "viewerDidAuthor": fields.viewer_did_author,
-    "includesCreatedEdit": fields.includes_created_edit,
-    "editor": fields.editor,
+ANY_TYPE: dict[str, Resolver] = {
+    "id": common.node_id,
+    "databaseId": common.database_id,
+    "fullDatabaseId": common.full_database_id,
+    "viewerDidAuthor": common.viewer_did_author,
+    "includesCreatedEdit": common.includes_created_edit,
+    "editor": common.editor,
 }
 """Fields that mean the same on every type that has what they need."""
 NEEDS = {
@@ -168,8 +160,8 @@ def _model(name: str) -> type[Any] | None:
 def _bind(type_: GraphQLObjectType, name: str, field: GraphQLField, model: type[Any] | None) -> None:
     full_name = f"{type_.name}.{name}"
     attribute = ALIASES.get(name, _snake(name))
-    if full_name in fields.RESOLVERS:
-        field.resolve = fields.RESOLVERS[full_name]
+    if full_name in RESOLVERS:
+        field.resolve = RESOLVERS[full_name]
     elif model is Page and name == "nodes":
         field.resolve = lambda page, _info: page.shown or page.nodes
     elif model is not None and name in ANY_TYPE and hasattr(model, NEEDS[name]):
@@ -181,12 +173,12 @@ def _bind(type_: GraphQLObjectType, name: str, field: GraphQLField, model: type[
         field.resolve = _refuse(full_name)
 
 
-def _getter(attribute: str) -> fields.Resolver:
+def _getter(attribute: str) -> Resolver:
     get = attrgetter(attribute)
     return lambda source, _info, **_args: get(source)
 
 
-def _refuse(full_name: str) -> fields.Resolver:
+def _refuse(full_name: str) -> Resolver:
     def resolve(_source: Any, _info: Info, **_args: Any) -> Any:
         raise NotModelled(full_name)
 

@@ -12,7 +12,7 @@ from typing import Any
 from graphql import DefinitionNode, DocumentNode
 
 from sandbox.github.graphql.derive_schema import named
-from sandbox.github.graphql.fields import item_type
+from sandbox.github.graphql.fields.timeline import item_type
 
 ENTERPRISE_2024 = frozenset(
     """

@@ -20,7 +20,8 @@ from sandbox.github.world.chance import spread
 from sandbox.github.world.clock import Stamp, after, moment, stamp
 from sandbox.github.world.commits import Activity
 from sandbox.github.world.events import Event
-from sandbox.github.world.threads import PullRequest, TimelineEvent
+from sandbox.github.world.pull_requests import PullRequest
+from sandbox.github.world.threads import TimelineEvent
 from sandbox.github.world.world import World
 
 NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])(?:\.json\.gz)?")

@@ -9,8 +9,9 @@ from sandbox.github.exchange.requests import Reply, json_reply, message_reply
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.apps import Installation
 from sandbox.github.world.clock import moment, stamp
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest, Thread
+from sandbox.github.world.threads import Thread
 from sandbox.github.world.world import World
 
 T = TypeVar("T")

@@ -18,9 +18,11 @@ from sandbox.github.rest.shapes import (
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.commits import HEADS, Activity
 from sandbox.github.world.discussions import Discussion
-from sandbox.github.world.events import Event, RawEvent, Release
-from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest, TimelineEvent
+from sandbox.github.world.events import Event
+from sandbox.github.world.identity import RepositoryIdentity
+from sandbox.github.world.pull_requests import PullRequest
+from sandbox.github.world.releases import RawEvent, Release
+from sandbox.github.world.threads import TimelineEvent
 
 
 def event_shape(call: Call, event: Event) -> dict[str, Any]:
@@ -183,7 +185,7 @@ def _pull(call: Call, pull: PullRequest) -> dict[str, Any]:
     }
 
 
-def _side(call: Call, ref: str, oid: str, repository: Repository | None) -> dict[str, Any]:
+def _side(call: Call, ref: str, oid: str, repository: RepositoryIdentity | None) -> dict[str, Any]:
     named = None
     if repository is not None:
         url = repository_url(call, repository)

@@ -14,7 +14,7 @@ from sandbox.github.rest.shapes import repository_shape, user_shape
 from sandbox.github.world import events
 from sandbox.github.world.clock import Stamp, after, moment, stamp
 from sandbox.github.world.commits import ACTIVITY_TYPES, HEADS, Activity, happened
-from sandbox.github.world.events import Star
+from sandbox.github.world.releases import Star
 from sandbox.github.world.repositories import Repository
 
 STARGAZERS_LIMIT = 40_000

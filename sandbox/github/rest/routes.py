@@ -29,8 +29,8 @@ from sandbox.github.rest.shapes import (
     review_comment_shape,
     review_shape,
 )
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.repositories import ORDERS, Repository
-from sandbox.github.world.threads import PullRequest, Review, ReviewComment
 from sandbox.github.world.world import World
 
 PAGES_LIMIT = 100

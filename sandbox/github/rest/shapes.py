@@ -7,19 +7,11 @@ from sandbox.github.rest.calls import Call
 from sandbox.github.world.accounts import Account, Team, present
 from sandbox.github.world.chance import spread
 from sandbox.github.world.commits import Commit
+from sandbox.github.world.identity import RepositoryIdentity
+from sandbox.github.world.labels import Label, Milestone
+from sandbox.github.world.pull_requests import PullRequest, PullRequestCommit, Review, ReviewComment
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import (
-    Issue,
-    IssueComment,
-    Label,
-    Milestone,
-    PullRequest,
-    PullRequestCommit,
-    Review,
-    ReviewComment,
-    Thread,
-    TimelineEvent,
-)
+from sandbox.github.world.threads import Issue, IssueComment, Thread, TimelineEvent
 
 
 def user_shape(call: Call, account: Account) -> dict[str, Any]:
@@ -97,7 +89,7 @@ def _open_issues(found: Repository) -> int:
     return sum(not each.closed for each in [*found.issues.values(), *found.pull_requests.values()])
 
 
-def repository_url(call: Call, found: Repository) -> str:
+def repository_url(call: Call, found: RepositoryIdentity) -> str:
     return f"{call.root}/repos/{found.name_with_owner}"
 
 
@@ -318,14 +310,14 @@ def requested_shape(call: Call, found: PullRequest) -> tuple[list[dict[str, Any]
     return people, [team_shape(call, each) for each in reviewers if isinstance(each, Team)]
 
 
-def branch_shape(call: Call, name: str, oid: str, repository: Repository | None) -> dict[str, Any]:
+def branch_shape(call: Call, name: str, oid: str, repository: RepositoryIdentity | None) -> dict[str, Any]:
     owner = repository.owner if repository else None
     return {
         "label": f"{owner.login if owner else 'unknown'}:{name}",
         "ref": name,
         "sha": oid,
         "user": user_shape(call, owner) if owner else None,
-        "repo": repository_shape(call, repository) if repository else None,
+        "repo": repository_shape(call, repository) if isinstance(repository, Repository) else None,
     }
 
 

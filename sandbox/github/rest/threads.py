@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from sandbox.github.exchange.pages import encode, page
 from sandbox.github.exchange.refusals import GitHubError, NotModelled
 from sandbox.github.exchange.requests import Reply, json_reply, message_reply
-from sandbox.github.graphql.fields import by_place, commits_of
 from sandbox.github.rest.calls import (
     Call,
     Refusal,
@@ -25,8 +24,9 @@ from sandbox.github.rest.shapes import (
     requested_shape,
     timeline_item_shape,
 )
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest, Thread, TimelineEvent
+from sandbox.github.world.threads import Thread, TimelineEvent, by_place
 
 AnyThread = TypeVar("AnyThread", bound=Thread)
 
@@ -96,7 +96,7 @@ def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
     items: list[Any] = [*found.comments, *found.events]
     if isinstance(found, PullRequest):
         items += [each for each in found.reviews if each.state != "PENDING" or each.account is call.viewer]
-        items += commits_of(found)
+        items += found.listed_commits()
     items.sort(key=by_place)
     return listed(call, items, lambda item: timeline_item_shape(call, item))
 
@@ -111,7 +111,7 @@ def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Repl
     """Oldest first."""
     needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
-    commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]
+    commits = [each.commit for each in found.listed_commits()[:COMMITS_LIMIT]]
     return listed(call, commits, lambda commit: commit_shape(call, commit))
 
 

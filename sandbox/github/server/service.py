@@ -107,6 +107,7 @@ class Service:
     async def answer(self, request: Request) -> Reply:
         """Takes as long as GitHub would, and for ever where a fault says so."""
         self._sequence += 1
+        request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()
         reply: Reply | None = None
         try:
@@ -136,11 +137,10 @@ class Service:
             except _Unreadable as unreadable:
                 return self._signed(request, unreadable.reply)
         effects = self.faults.meeting(request)
-        request.effects = tuple(effects)
         budget = self.budget(request.payer)
         budget.running += 1
         try:
-            reply = self._signed(request, self._work(request, query, budget))
+            reply = self._signed(request, self._work(request, query, budget, effects))
             for effect in effects:
                 reply = effect.afterwards(request, reply)
             _check(query, reply)
@@ -157,7 +157,6 @@ class Service:
 
     async def _archive(self, request: Request) -> Reply:
         effects = self.faults.meeting(request)
-        request.effects = tuple(effects)
         instead = (effect.instead(request, self.budget("")) for effect in effects)
         reply = next((each for each in instead if each is not None), None)
         if reply is None:
@@ -196,7 +195,7 @@ class Service:
             return bad_credentials()
         return None
 
-    def _work(self, request: Request, query: Query | None, budget: Budget) -> Reply:
+    def _work(self, request: Request, query: Query | None, budget: Budget, effects: list[Effect]) -> Reply:
         resource = resource_of(request.kind)
         if request.path == "/rate_limit":
             return _rate_limit(budget)
@@ -204,13 +203,13 @@ class Service:
             return secondary_limit(request, 60)
         if budget.window(resource).remaining == 0:
             return primary_limit(request)
-        for effect in request.effects:
+        for effect in effects:
             reply = effect.instead(request, budget)
             if reply is not None:
                 if effect.charged:
                     self._charge(request, budget, (request.cost or 1) + effect.extra_cost)
                 return reply
-        reply = self._rest(request, budget) if query is None else self._graphql(request, query, budget)
+        reply = self._rest(request, budget) if query is None else self._graphql(request, query, budget, effects)
         reply.genuine = reply.body
         return reply
 
@@ -222,7 +221,7 @@ class Service:
             self._charge(request, budget, 1)
         return reply
 
-    def _graphql(self, request: Request, query: Query, budget: Budget) -> Reply:
+    def _graphql(self, request: Request, query: Query, budget: Budget, effects: list[Effect]) -> Reply:
         assert request.account is not None
         self._charge(request, budget, request.cost)
         window = budget.window("graphql")
@@ -236,9 +235,9 @@ class Service:
             rate,
             self.faults.refused_cursors,
         )
-        if request.effects:
-            context.spoilt = lambda *of_a_page: _spoilt(request, *of_a_page)
-            if resolving := [effect for effect in request.effects if effect.resolves]:
+        if effects:
+            context.spoilt = lambda *of_a_page: _spoilt(request, effects, *of_a_page)
+            if resolving := [effect for effect in effects if effect.resolves]:
                 context.resolved = lambda field, value: _resolved(request, resolving, field, value)
             context.selected = request.selected
         body = execution.run(query, context, request.id)
@@ -325,9 +324,9 @@ def _wants_new_ids(request: Request) -> bool:
     return request.headers.get("X-Github-Next-Global-ID") == "1"
 
 
-def _spoilt(request: Request, thing: Any, place: int, size: int, key: str) -> Exception | None:
+def _spoilt(request: Request, effects: list[Effect], thing: Any, place: int, size: int, key: str) -> Exception | None:
     request.answering = key
-    errors = (effect.spoil(request, thing, place, size) for effect in request.effects)
+    errors = (effect.spoil(request, thing, place, size) for effect in effects)
     return next((error for error in errors if error is not None), None)
 
 
@@ -361,7 +360,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
         node_count=request.node_count,
         page_size=request.page_size,
         errors=_error_types(reply),
-        fault=" ".join(type(effect).__name__ for effect in request.effects),
+        fault=" ".join(request.faults),
         seconds=time.monotonic() - started,
         github_seconds=reply.github_seconds if reply else 0,
         size=len(reply.body) if reply and request.method != "HEAD" else 0,

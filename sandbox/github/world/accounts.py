@@ -1,13 +1,20 @@
 """Who acts on GitHub: users, bots, mannequins, organizations and teams."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Protocol
 
 from sandbox.github.world import node_ids
 from sandbox.github.world.clock import Stamp
 
-if TYPE_CHECKING:
-    from sandbox.github.world.world import World
+
+class Register(Protocol):
+    """Where accounts are found."""
+
+    def rename_account(self, account: "Account", login: str) -> None: ...
+
+    def delete_account(self, account: "Account") -> None: ...
+
+    def flag_account(self, account: "Account", flagged: bool) -> None: ...
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -18,7 +25,7 @@ class Account:
     served without an author.
     """
 
-    world: "World"
+    world: Register
     typename: str
     database_id: int
     login: str

@@ -3,14 +3,11 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.clock import Stamp, moment, stamp
-
-if TYPE_CHECKING:
-    from sandbox.github.world.repositories import Repository
-    from sandbox.github.world.world import World
+from sandbox.github.world.ground import Ground
+from sandbox.github.world.identity import RepositoryIdentity
 
 READS = {
     "contents": "read",
@@ -25,7 +22,7 @@ READS = {
 class App:
     """It signs with the private key of `public_key` (PEM). Tokens of its installations live `token_seconds`."""
 
-    world: "World"
+    world: Ground
     database_id: int
     slug: str
     public_key: str
@@ -33,7 +30,7 @@ class App:
     token_seconds: float = 3_600
     installations: "dict[int, Installation]" = field(default_factory=dict)
 
-    def install(self, login: str, *repositories: "Repository", **permissions: str) -> "Installation":
+    def install(self, login: str, *repositories: RepositoryIdentity, **permissions: str) -> "Installation":
         """For all that the account has, or will have, unless `repositories` are named. `permissions` beyond `READS`:
         `contents="write"`. `ValueError` if it is installed there."""
         with self.world.lock:
@@ -54,7 +51,7 @@ class Installation:
     database_id: int
     account: Account
     created_at: Stamp
-    repositories: "list[Repository] | None"
+    repositories: list[RepositoryIdentity] | None
     permissions: dict[str, str]
     suspended_at: Stamp | None = None
     tokens: dict[str, datetime] = field(default_factory=dict)
@@ -73,7 +70,7 @@ class Installation:
         """`install(..., contents="none")` makes one that reads no contents."""
         return self.permissions.get(permission) in ("read", "write")
 
-    def covers(self, repository: "Repository") -> bool:
+    def covers(self, repository: RepositoryIdentity) -> bool:
         mine = repository.owner_account is self.account
         return mine and (self.repositories is None or repository in self.repositories)
 

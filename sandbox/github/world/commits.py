@@ -9,14 +9,12 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account, present
 from sandbox.github.world.clock import Stamp, moment
-
-if TYPE_CHECKING:
-    from sandbox.github.world.repositories import Repository
+from sandbox.github.world.identity import RepositoryIdentity
 
 NOTHING = "0" * 40
 """The oid before a branch was created, and after it was deleted."""
@@ -35,7 +33,7 @@ class Commit:
 
     typename: ClassVar[str] = "Commit"
 
-    repository: "Repository"
+    repository: RepositoryIdentity
     oid: str
     message: str = ""
     authored_date: Stamp = "1970-01-01T00:00:00Z"
@@ -106,7 +104,7 @@ class Activity:
 
     typename: ClassVar[str] = "Push"
 
-    repository: "Repository"
+    repository: RepositoryIdentity
     database_id: int
     account: Account | None
     before: str
@@ -140,7 +138,7 @@ class Git:
     Everything is done by the repository's own methods, which hold the lock.
     """
 
-    repository: "Repository"
+    repository: RepositoryIdentity
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, Commit] = field(default_factory=dict)
     activity: list[Activity] = field(default_factory=list)
@@ -218,3 +216,72 @@ class Git:
         self.commits.clear()
         self.branches.clear()
         self.activity.clear()
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class RepositoryCode(RepositoryIdentity):
+    """A repository's commits and branches, and how they change."""
+
+    git: Git = field(init=False)
+    """Its commits, branches and their activity."""
+
+    def __post_init__(self) -> None:
+        self.git = Git(self)
+
+    @property
+    def pushed_at(self) -> Stamp | None:
+        pushes = self.git.activity
+        return None if self.is_empty else pushes[-1].timestamp if pushes else self.updated_at
+
+    @property
+    def commits(self) -> list[Commit]:
+        """The default branch's history, as `git log` lists it."""
+        head = self.git.head(self.default_branch)
+        return self.kept(("history", head.oid), head.history) if head else []
+
+    def push(
+        self,
+        account: Account | None,
+        ref: str | None = None,
+        commits: int | Sequence[str] = 1,
+        *,
+        at: Stamp | None = None,
+        force: bool = False,
+    ) -> Activity:
+        """So many commits, or those of these oids, on top of a branch (the default one), which is made if there is
+        none. `force`: in the place of its head. The first push to an empty repository creates its branch."""
+        with self.changed():
+            now, branch = at or self.world.clock.stamp(), self.branch(ref)
+            if branch == self.default_branch and not self.is_empty:
+                self.git.root()
+            self.is_empty = False
+            before = self.git.head(branch)
+            onto = before or (self.git.root() if branch != self.default_branch else None)
+            if force and onto is not None:
+                onto = onto.parents[0] if onto.parents else None
+            to = self.git.chain(onto, commits, account, now)
+            kind: Any = "branch_creation" if before is None else "force_push" if force else "push"
+            return self.git.move(branch, to, account, now, kind)
+
+    def create_branch(
+        self, account: Account | None, ref: str, oid: str | None = None, *, at: Stamp | None = None
+    ) -> Activity:
+        """At a commit that is there, the default branch's head unless told. `ValueError` if there is such a branch."""
+        with self.changed():
+            branch = self.branch(ref)
+            if self.git.head(branch):
+                raise ValueError(f"{branch} exists")
+            to = self.git.commits[oid] if oid else self.git.root()
+            return self.git.move(branch, to, account, at or self.world.clock.stamp(), "branch_creation")
+
+    def delete_branch(self, account: Account | None, ref: str, *, at: Stamp | None = None) -> Activity:
+        """`KeyError` if there is no such branch. Its commits stay, found by their oids."""
+        with self.changed():
+            branch = self.branch(ref)
+            if not self.git.head(branch):
+                raise KeyError(branch)
+            return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
+
+    def branch(self, ref: str | None) -> str:
+        """The name of a branch, with or without `refs/heads/`; the default one's for none."""
+        return ref.removeprefix(HEADS) if ref else self.default_branch

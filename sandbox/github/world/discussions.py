@@ -8,15 +8,13 @@ from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account, present
 from sandbox.github.world.clock import Stamp
-from sandbox.github.world.threads import Written
-
-if TYPE_CHECKING:
-    from sandbox.github.world.repositories import Repository
+from sandbox.github.world.pull_requests import RepositoryPullRequests
+from sandbox.github.world.written import Written
 
 CATEGORIES = {
     "Announcements": ":mega:",
@@ -37,7 +35,7 @@ class DiscussionCategory:
 
     typename: ClassVar[str] = "DiscussionCategory"
 
-    repository: "Repository"
+    repository: "RepositoryDiscussions"
     database_id: int
     name: str
     description: str | None
@@ -76,7 +74,7 @@ class DiscussionComment(Written):
     deleted_at: Stamp | None = field(default=None, kw_only=True)
 
     @property
-    def repository(self) -> "Repository":
+    def repository(self) -> "RepositoryDiscussions":
         return self.discussion.repo
 
     @property
@@ -148,7 +146,7 @@ class Discussion(Written):
 
     typename: ClassVar[str] = "Discussion"
 
-    repo: "Repository" = field(kw_only=True)
+    repo: "RepositoryDiscussions" = field(kw_only=True)
     number: int = field(kw_only=True)
     title: str = field(kw_only=True)
     category: DiscussionCategory = field(kw_only=True)
@@ -161,7 +159,7 @@ class Discussion(Written):
     comments: list[DiscussionComment] = field(default_factory=list, kw_only=True)
 
     @property
-    def repository(self) -> "Repository":
+    def repository(self) -> "RepositoryDiscussions":
         return self.repo
 
     @property
@@ -255,3 +253,57 @@ class Discussion(Written):
         for comment in self.comments:
             yield comment
             yield from comment.replies
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class RepositoryDiscussions(RepositoryPullRequests):
+    """A repository's discussions and their categories."""
+
+    has_discussions_enabled: bool = False
+    discussions: dict[int, Discussion] = field(default_factory=dict)
+    discussion_categories: dict[str, DiscussionCategory] = field(default_factory=dict)
+    """By name."""
+
+    def discussion(self, number: int) -> Discussion:
+        return self.discussions[number]
+
+    def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
+        """The category of that name, made if there is none; `answerable`, unless told, is Q&A alone."""
+        with self.changed():
+            if name not in self.discussion_categories:
+                category = DiscussionCategory(
+                    self,
+                    self.world.next_id("DiscussionCategory"),
+                    name,
+                    f"All about {name}" if name in CATEGORIES else None,
+                    CATEGORIES.get(name, ":hash:"),
+                    name in ANSWERABLE if answerable is None else answerable,
+                    self.created_at,
+                    self.created_at,
+                )
+                self.discussion_categories[name] = category
+                self.world.remember(category)
+            return self.discussion_categories[name]
+
+    def open_discussion(
+        self, author: Account | None, title: str, body: str = "", *, category: str = "General", **fields: Any
+    ) -> Discussion:
+        """A new discussion, now; `category` is a name. `fields` are any of `Discussion`'s. `ValueError` where
+        discussions are switched off."""
+        if not self.has_discussions_enabled:
+            raise ValueError(f"{self.name_with_owner} has no discussions")
+        with self.changed():
+            given = self.new_thread("Discussion", author, title, body, fields)
+            del given["state"]
+            discussion = Discussion(category=self.discussion_category(category), **given)
+            self.add_discussion(discussion)
+            return discussion
+
+    def add_discussion(self, discussion: Discussion) -> None:
+        self.discussions[discussion.number] = discussion
+        self.world.remember(discussion)
+        for comment in discussion.children():
+            self.world.remember(comment)
+
+    def used_numbers(self) -> set[int]:
+        return RepositoryPullRequests.used_numbers(self) | self.discussions.keys()

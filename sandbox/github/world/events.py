@@ -1,4 +1,4 @@
-"""What happens to a repository beside its threads (stars, releases), and the events that GitHub tells of everything.
+"""The events of a repository that GitHub tells of.
 
 An event is made from what the world holds, each time the same: its id and its moment hang on what happened. Its moment
 is up to five seconds after what happened says it was, or before where that would be in the future: sources of the same
@@ -7,18 +7,15 @@ thing never agree to the second.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-from sandbox.github.world import node_ids
-from sandbox.github.world.accounts import Account, present
+from sandbox.github.world.accounts import Account
 from sandbox.github.world.chance import spread
 from sandbox.github.world.clock import Stamp, after, moment
-from sandbox.github.world.commits import Commit
-
-if TYPE_CHECKING:
-    from sandbox.github.world.repositories import Repository
+from sandbox.github.world.releases import RawEvent
+from sandbox.github.world.repositories import Repository
 
 EVENTS_LIMIT = 300
 EVENTS_DAYS = 30
@@ -36,98 +33,6 @@ ACTIONS = {
 EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Star:
-    typename: ClassVar[str] = "Star"
-
-    repository: "Repository"
-    database_id: int
-    account: Account
-    starred_at: Stamp
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Release:
-    """A draft has no `published_at`, and nobody without push rights sees it."""
-
-    typename: ClassVar[str] = "Release"
-
-    repository: "Repository"
-    database_id: int
-    tag_name: str
-    author_account: Account | None
-    created_at: Stamp
-    updated_at: Stamp
-    tag_commit: Commit | None = field(default=None, kw_only=True)
-    name: str | None = field(default=None, kw_only=True)
-    body: str | None = field(default=None, kw_only=True)
-    is_draft: bool = field(default=False, kw_only=True)
-    is_prerelease: bool = field(default=False, kw_only=True)
-    published_at: Stamp | None = field(default=None, kw_only=True)
-
-    def node_id(self, new: bool) -> str:
-        if new:
-            return node_ids.new("Release", self.repository.database_id, self.database_id)
-        return node_ids.old("Release", self.database_id)
-
-    @property
-    def author(self) -> Account | None:
-        return present(self.author_account)
-
-    @property
-    def description(self) -> str | None:
-        return self.body
-
-    @property
-    def is_latest(self) -> bool:
-        return latest_release(self.repository) is self
-
-    @property
-    def resource_path(self) -> str:
-        return f"{self.repository.resource_path}/releases/tag/{self.tag_name}"
-
-    @property
-    def url(self) -> str:
-        return f"https://github.com{self.resource_path}"
-
-    def publish(self, at: Stamp | None = None) -> None:
-        """No draft any longer: it is created when it was, and published now."""
-        with self.repository.changed():
-            self.is_draft = False
-            self.published_at = self.updated_at = at or self.repository.world.clock.stamp()
-
-    def edit(self, *, name: str | None = None, body: str | None = None) -> None:
-        with self.repository.changed():
-            self.name, self.body = name or self.name, body or self.body
-            self.updated_at = self.repository.world.clock.stamp()
-
-    def delete(self) -> None:
-        """Its events go with it."""
-        with self.repository.changed():
-            del self.repository.releases[self.database_id]
-            self.repository.world.forget(self)
-
-
-def latest_release(repository: "Repository") -> Release | None:
-    found = [each for each in repository.shown_releases() if not each.is_prerelease]
-    return found[-1] if found else None
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class RawEvent:
-    """An event that is held as it is told. `archived`: only GH Archive has it, the API tells such events no more."""
-
-    typename: ClassVar[str] = "RawEvent"
-
-    repository: "Repository"
-    database_id: int
-    type: str
-    account: Account | None
-    created_at: Stamp
-    payload: dict[str, Any]
-    archived: bool = False
-
-
 class Happening(NamedTuple):
     """What an event tells: when it was, and of what (`source`) who did what."""
 
@@ -142,7 +47,7 @@ class Happening(NamedTuple):
 class Event:
     """`created_at` is the event's own moment, not its source's."""
 
-    repository: "Repository"
+    repository: Repository
     id: int
     type: str
     action: str
@@ -154,7 +59,7 @@ class Event:
 order = attrgetter("created_at", "id")
 
 
-def shown(repository: "Repository") -> list[Event]:
+def shown(repository: Repository) -> list[Event]:
     """What the events of a repository are now, newest first: the last month's, and not those of deleted accounts."""
     now = repository.world.clock.stamp()
     first, last = after(now, -EVENTS_DAYS * 86_400), after(now, -repository.events_latency)
@@ -175,7 +80,7 @@ def _is_hidden(event: Event) -> bool:
     return event.account.deleted or (isinstance(event.source, RawEvent) and event.source.archived)
 
 
-def between(repository: "Repository", first: Stamp, last: Stamp) -> Iterator[Event]:
+def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
     """All events from `first` to `last`, of deleted accounts too: what has been told cannot be untold. What happened
     last comes first."""
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
@@ -187,7 +92,7 @@ def between(repository: "Repository", first: Stamp, last: Stamp) -> Iterator[Eve
             yield event
 
 
-def _event(repository: "Repository", happening: Happening) -> Event | None:
+def _event(repository: Repository, happening: Happening) -> Event | None:
     """Nothing that nobody did is an event."""
     at, type_, action, source, account = happening
     if account is None:
@@ -205,7 +110,7 @@ def _event(repository: "Repository", happening: Happening) -> Event | None:
     return Event(repository, number, type_, action, source, account, created_at)
 
 
-def _happenings(repository: "Repository") -> Iterator[Happening]:
+def _happenings(repository: Repository) -> Iterator[Happening]:
     for star in (*repository.stars.values(), *repository.former_stars):
         yield Happening(star.starred_at, "WatchEvent", "started", star, star.account)
     for fork in repository.forks.values():
@@ -224,7 +129,7 @@ def _happenings(repository: "Repository") -> Iterator[Happening]:
     yield from _threads(repository)
 
 
-def _threads(repository: "Repository") -> Iterator[Happening]:
+def _threads(repository: Repository) -> Iterator[Happening]:
     for kind, threads in (("IssuesEvent", repository.issues), ("PullRequestEvent", repository.pull_requests)):
         for thread in threads.values():
             yield Happening(thread.created_at, kind, "opened", thread, thread.account)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PREFIXES = {
     "Bot": "BOT",
@@ -199,3 +199,10 @@ def _unpacked(packed: bytes) -> list[int | str]:
     if at != len(packed):
         raise ValueError("something follows the array")
     return path
+
+
+def of(thing: Any, is_new: bool, *path: int) -> str:
+    """The id of a thing of the world that has a `typename` and a `database_id`."""
+    if is_new:
+        return new(thing.typename, *path, thing.database_id)
+    return old(thing.typename, thing.database_id)

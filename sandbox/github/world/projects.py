@@ -1,14 +1,12 @@
 """What timelines refer to beside threads: projects, types of issues and deployments."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.clock import Stamp
-
-if TYPE_CHECKING:
-    from sandbox.github.world.repositories import Repository
+from sandbox.github.world.identity import RepositoryIdentity
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -66,7 +64,7 @@ class IssueType:
 class Deployment:
     typename: ClassVar[str] = "Deployment"
 
-    repository: "Repository"
+    repository: RepositoryIdentity
     database_id: int
     environment: str
     creator: Account

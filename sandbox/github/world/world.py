@@ -7,27 +7,18 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account, Team
 from sandbox.github.world.apps import App, Installation
 from sandbox.github.world.chance import spread
 from sandbox.github.world.clock import Clock, Stamp
+from sandbox.github.world.ground import Numbered
 from sandbox.github.world.repositories import Repository
 
 GHOST = 10137
 """The database id of `ghost`, whom REST names as the author of what a deleted account left."""
-
-
-class Numbered(Protocol):
-    """Anything that has a node id."""
-
-    @property
-    def typename(self) -> str: ...
-
-    @property
-    def database_id(self) -> int: ...
 
 
 class World:

@@ -10,8 +10,8 @@ import pytest
 from sandbox.github import World
 from sandbox.github.faults import Babble, OddTenth
 from sandbox.github.faults.chance import ODDITIES, Oddity
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.graphql.execution import prepare
 from sandbox.github.server.conformance import check_graphql
 from sandbox.github.world.repositories import Repository

@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.github import Clock, World
 from sandbox.github.faults import NullNode
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generated
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generated
 from sandbox.github.world.clock import after, moment
 from sandbox.github.world.commits import NOTHING, Commit
 from sandbox.github.world.repositories import Repository

@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.github import Clock, World
 from sandbox.github.faults import NullNode
+from sandbox.github.generation import Plan, add_discussions, repository
 from sandbox.github.generation import exports as loading
-from sandbox.github.generation.generate import Plan, add_discussions, repository
 from sandbox.github.world import node_ids
 from sandbox.github.world.clock import after
 from sandbox.github.world.discussions import Discussion, DiscussionComment

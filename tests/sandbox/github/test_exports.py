@@ -10,8 +10,9 @@ import pytest
 from sandbox.github import World
 from sandbox.github.generation import exports as loading
 from sandbox.github.world.accounts import Account
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import Issue, PullRequest, Thread
+from sandbox.github.world.threads import Issue, Thread
 
 NAMES = ("cfrg__draft-irtf-cfrg-hpke", "mlswg__mls-protocol", "tlswg__draft-ietf-tls-esni")
 

@@ -32,7 +32,7 @@ from sandbox.github.faults import (
     Touch,
     Truncated,
 )
-from sandbox.github.generation.generate import measured, repository
+from sandbox.github.generation import measured, repository
 from sandbox.github.world.repositories import Repository
 from tests.support.waiting import until
 

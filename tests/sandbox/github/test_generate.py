@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from sandbox.github import World
-from sandbox.github.generation.generate import Plan, measured, repository
+from sandbox.github.generation import Plan, measured, repository
+from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import PullRequest, Thread
+from sandbox.github.world.threads import Thread
 
 END = "2026-03-01T12:00:00Z"
 

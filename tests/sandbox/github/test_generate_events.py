@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.github import Clock, World
+from sandbox.github.generation import Plan, add_events, repository
 from sandbox.github.generation import exports as loading
-from sandbox.github.generation.generate import Plan, add_events, repository
 from sandbox.github.world import events
 from sandbox.github.world.clock import after, moment
 from sandbox.github.world.commits import NOTHING

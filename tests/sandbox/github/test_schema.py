@@ -8,7 +8,8 @@ import pytest
 from graphql import GraphQLUnionType, build_schema, parse, validate
 
 from sandbox.github.graphql import derive_schema
-from sandbox.github.graphql.fields import RESOLVERS, item_type
+from sandbox.github.graphql.fields.resolvers import RESOLVERS
+from sandbox.github.graphql.fields.timeline import item_type
 from sandbox.github.graphql.schema import SCHEMA, enum_values, modelled, schema
 from sandbox.github.world.node_ids import PREFIXES
 

@@ -14,7 +14,7 @@ from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.limits import Budget
 from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import Effect, GatewayTimeout
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.discussions import Discussion
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import Thread

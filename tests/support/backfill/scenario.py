@@ -24,11 +24,12 @@ from sandbox.github.faults import (
     SomethingWentWrong,
     Truncated,
 )
-from sandbox.github.generation.generate import Plan
+from sandbox.github.generation import Plan
 from sandbox.github.world.accounts import Account, Team
 from sandbox.github.world.discussions import Discussion, DiscussionComment
+from sandbox.github.world.pull_requests import PullRequest, Review
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import Issue, PullRequest, Review, Thread
+from sandbox.github.world.threads import Issue, Thread
 
 T = TypeVar("T")
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")

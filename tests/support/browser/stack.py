@@ -16,8 +16,8 @@ import asyncpg
 from temporalio.client import Client
 
 from sandbox.github import StandIn
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.processes import Process

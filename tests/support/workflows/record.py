@@ -38,8 +38,8 @@ from sandbox import temporal as temporal_server
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
 from sandbox.github.faults import Headers, Latency, SecondaryLimit, ServerError
-from sandbox.github.generation.generate import Plan
-from sandbox.github.generation.generate import repository as generate
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Processes
 from sandbox.purchase import Repository as Listed

@@ -1,122 +1,42 @@
-"""Resolvers of a repository's stars, forks, releases and commits."""
+"""Fields of commits and refs, and of a branch's history."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from sandbox.github.exchange.pages import Edge, Page
-from sandbox.github.exchange.refusals import GitHubError, NotModelled
+from sandbox.github.exchange.pages import Page
+from sandbox.github.exchange.refusals import GitHubError
 from sandbox.github.graphql.context import Info
-from sandbox.github.graphql.fields import (
-    GitActor,
-    Ref,
-    constant,
-    field,
-    refuse_arguments,
-    refuse_contents,
-    serve,
-    spoil,
-)
+from sandbox.github.graphql.fields.resolvers import constant, field, refuse_arguments, refuse_contents, serve, spoil
+from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account, present
+from sandbox.github.world.clock import Stamp
 from sandbox.github.world.commits import Commit
-from sandbox.github.world.events import Release, Star, latest_release
-from sandbox.github.world.repositories import ORDERS, Repository
-
-TAGS = "refs/tags/"
-
-# --- stars
+from sandbox.github.world.identity import RepositoryIdentity
+from sandbox.github.world.repositories import Repository
 
 
-@field("Repository.stargazers")
-def stargazers(source: Repository, info: Info, **args: Any) -> Page:
-    """Since July 2026 only those who work on a repository are shown them. The field cannot be null, so an error here
-    takes the whole repository with it."""
-    shown = source.ordered("stars", "starred_at")
-    if not source.shows_stargazers_to(info.context.viewer, info.context.installation):
-        if source.stargazers_refusal == "forbidden":
-            raise GitHubError("FORBIDDEN", "You do not have permission to view stargazers on this repository.")
-        if source.stargazers_refusal == "not_found":
-            raise GitHubError("NOT_FOUND", "Could not resolve to the stargazers of this repository.")
-        shown = []
-    order = args.get("orderBy") or {"direction": "ASC"}
-    return spoilt(info, serve(info, shown, ORDERS["starred_at"], args, descending=order["direction"] == "DESC"))
+@dataclass(slots=True, eq=False)
+class Ref:
+    typename: ClassVar[str] = "Ref"
+
+    repository: RepositoryIdentity
+    name: str
+    target: Commit | None
+    prefix: str = "refs/heads/"
+
+    def node_id(self, new: bool) -> str:
+        key = f"{self.repository.database_id}:{self.prefix}{self.name}"
+        return node_ids.new("Ref", self.repository.database_id, key) if new else node_ids.old("Ref", key)
 
 
-def spoilt(info: Info, served: Page) -> Page:
-    served.shown = spoil(info, served.nodes)
-    return served
+@dataclass(slots=True, eq=False)
+class GitActor:
+    """Who a commit says wrote it; `user` if GitHub knows them."""
 
-
-def whole(thing: Any) -> Any:
-    """A node, unless GitHub fails to answer it."""
-    if isinstance(thing, Exception):
-        raise thing
-    return thing
-
-
-@field("StargazerConnection.nodes")
-def stargazer_nodes(source: Page, _info: Info) -> list[Any]:
-    return [each.account if isinstance(each, Star) else each for each in source.shown or source.nodes]
-
-
-@field("StargazerEdge.node")
-def stargazer(source: Edge, _info: Info) -> Account:
-    star: Star = whole(source.node)
-    return star.account
-
-
-@field("StargazerEdge.starredAt")
-def starred_at(source: Edge, _info: Info) -> str:
-    star: Star = source.thing
-    return star.starred_at
-
-
-# --- forks
-
-
-@field("Repository.forks")
-def forks(source: Repository, info: Info, **args: Any) -> Page:
-    refuse_arguments("Repository.forks", args, "affiliations", "hasIssuesEnabled", "isLocked", "privacy", "visibility")
-    order = args.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
-    if order["field"] != "CREATED_AT":
-        raise NotModelled(f"Repository.forks by {order['field']}")
-    served = serve(info, source.shown_forks(), ORDERS["created_at"], args, descending=order["direction"] == "DESC")
-    return spoilt(info, served)
-
-
-# --- releases
-
-
-@field("Repository.releases")
-def releases(source: Repository, info: Info, **args: Any) -> Page:
-    order = args.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
-    if order["field"] != "CREATED_AT":
-        raise NotModelled(f"Repository.releases by {order['field']}")
-    shown = source.shown_releases()
-    return spoilt(info, serve(info, shown, ORDERS["created_at"], args, descending=order["direction"] == "DESC"))
-
-
-@field("Repository.release")
-def release(source: Repository, _info: Info, **args: Any) -> Release | None:
-    return next((each for each in source.shown_releases() if each.tag_name == args["tagName"]), None)
-
-
-@field("Repository.latestRelease")
-def newest_release(source: Repository, _info: Info) -> Release | None:
-    return latest_release(source)
-
-
-@field("Release.author")
-def release_author(source: Release, _info: Info) -> Account | None:
-    """Of the type User: there is no place for a bot."""
-    return a_user(source.author_account)
-
-
-@field("Release.tag")
-def release_tag(source: Release, _info: Info) -> Ref | None:
-    return Ref(source.repository, source.tag_name, source.tag_commit, TAGS) if source.tag_commit else None
-
-
-# --- commits
+    name: str | None
+    email: str | None
+    user: Account | None
+    date: Stamp
 
 
 @field("Repository.defaultBranchRef")

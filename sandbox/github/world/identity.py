@@ -1,0 +1,141 @@
+"""What a repository is, whatever lies in it: its names, its state, who may see it, and when it changed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+
+from sandbox.github.world import node_ids
+from sandbox.github.world.accounts import Account
+from sandbox.github.world.clock import Stamp
+from sandbox.github.world.ground import Ground
+
+T = TypeVar("T")
+State = Literal["here", "gone", "forbidden", "taken_down"]
+Refusal = Literal["forbidden", "not_found", "empty"]
+
+
+class Grant(Protocol):
+    """What an App's installation may see and do."""
+
+    permissions: dict[str, str]
+
+    def covers(self, repository: "RepositoryIdentity") -> bool: ...
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class RepositoryIdentity:
+    """`state`: `gone` also stands for private without access. A private one is there for its owner, `collaborators` and
+    installations of its owner's alone.
+
+    `stargazers_refusal` is how GitHub keeps the list of stargazers from all but `collaborators`; how many there are it
+    tells everybody.
+    """
+
+    typename: ClassVar[str] = "Repository"
+
+    world: Ground
+    database_id: int
+    owner_account: Account
+    name: str
+    created_at: Stamp
+    updated_at: Stamp
+    description: str | None = None
+    is_private: bool = False
+    is_archived: bool = False
+    is_empty: bool = False
+    is_fork: bool = False
+    state: State = "here"
+    block_reason: str = "dmca"
+    """Why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403). Source: reports.md A,
+    PyGithub#1015, hecat#79."""
+    parent: "RepositoryIdentity | None" = None
+    modern: bool = False
+    stargazers_refusal: Refusal | None = None
+    collaborators: list[Account] = field(default_factory=list)
+    revision: int = 0
+    """Counts changes: what was computed at another revision is stale."""
+    _kept: dict[Any, Any] = field(default_factory=dict)
+    _kept_at: int = -1
+
+    default_branch: str = "main"
+
+    def node_id(self, new: bool) -> str:
+        if new or self.modern:
+            return node_ids.new("Repository", self.database_id)
+        return node_ids.old("Repository", self.database_id)
+
+    @property
+    def repository(self) -> Self:
+        return self
+
+    @property
+    def owner(self) -> Account:
+        return self.owner_account
+
+    @property
+    def name_with_owner(self) -> str:
+        return f"{self.owner_account.login}/{self.name}"
+
+    @property
+    def resource_path(self) -> str:
+        return f"/{self.name_with_owner}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com{self.resource_path}"
+
+    @property
+    def visibility(self) -> str:
+        return "PRIVATE" if self.is_private else "PUBLIC"
+
+    @property
+    def is_in_organization(self) -> bool:
+        return self.owner_account.typename == "Organization"
+
+    @property
+    def archived_at(self) -> Stamp | None:
+        return self.updated_at if self.is_archived else None
+
+    @contextmanager
+    def changed(self) -> Iterator[None]:
+        """Around every change: holds the world's lock, and makes the ordered lists be made anew."""
+        with self.world.lock:
+            yield
+            self.revision += 1
+
+    def kept(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` makes, made once a revision. Not to be changed."""
+        if self._kept_at != self.revision:
+            self._kept.clear()
+            self._kept_at = self.revision
+        if key not in self._kept:
+            self._kept[key] = make()
+        made: T = self._kept[key]
+        return made
+
+    def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
+        """Whether it is there for them. An installation is who it is, whatever its bot is a collaborator of."""
+        return not self.is_private or self._is_theirs(account, installation)
+
+    def shows_stargazers_to(self, account: Account, installation: Grant | None = None) -> bool:
+        if self.stargazers_refusal is None:
+            return True
+        writes = installation is None or installation.permissions["contents"] == "write"
+        return writes and self._is_theirs(account, installation)
+
+    def _is_theirs(self, account: Account, installation: Grant | None) -> bool:
+        if installation is not None:
+            return installation.covers(self)
+        return account in (self.owner_account, *self.collaborators)
+
+    def rename(self, name_with_owner: str) -> None:
+        """GraphQL and REST find it under the old name too, until another repository takes that."""
+        self.world.rename_repository(self, name_with_owner)
+
+    def become(self, state: State) -> None:
+        """Of a fork that is gone its origin's events still tell."""
+        with self.changed():
+            self.state = state
+            if self.parent is not None:
+                self.parent.revision += 1
