@@ -7,7 +7,6 @@ followed (`polar.purchases.follow`). Runs in every worker and webhook server.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +37,7 @@ from messages import (
 from paused_slices import PausedSliceWatch
 from polar import purchases, reconciliation
 from store import archive_reads, budgets, job_estimates, job_pauses, job_signals
+from store.addon_jobs import Listed
 from store.database import Connection, Database
 from store.job_pauses import PauseChange
 from store.job_signals import Open, Stopping, Unheard
@@ -52,6 +52,8 @@ REQUESTS_KEPT = timedelta(days=7)
 """For so long it can be looked up what a request cost; every hour older ones are forgotten."""
 ANSWER = timedelta(seconds=5)
 """How long Temporal may take for one answer."""
+TURN = timedelta(seconds=6)
+"""For how long one process alone compares jobs with Temporal: an answer, and what is written after it."""
 DESCRIBED_AT_ONCE = 10
 
 log = structlog.get_logger(__name__)
@@ -211,6 +213,7 @@ class Reconciler:
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
         self._followed_at = -FOLLOWED.total_seconds()
+        self._looked_to: Listed | None = None
         self._forgot_at = monotonic()
         self._paused_slices = PausedSliceWatch(task_queue)
 
@@ -288,41 +291,53 @@ class Reconciler:
         if monotonic() - self._followed_at < FOLLOWED.total_seconds():
             return
         async with self._database.transaction() as connection:
-            followed = await purchases.follow(connection, datetime.now(UTC))
+            followed = await purchases.follow(connection, datetime.now(UTC), self._looked_to)
         if followed is None:
             return  # another process is at it
-        self._followed_at = monotonic()
+        self._followed_at, self._looked_to = monotonic(), followed.looked_to
         if followed.job_ids or followed.stopped:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        async with self._database.transaction() as connection:
-            if not await job_signals.reconciles_alone(connection):
-                return
-            by_workspace = defaultdict(list)
-            for job in await job_signals.heard_and_open(connection, quiet=QUIET):
-                by_workspace[job.workspace_id].append(job)
-            # All answers first: rows are locked only while they are written.
-            lives = await _describe_all(client, list(by_workspace))
-            for workspace_id, life in lives.items():
-                for job in by_workspace[workspace_id]:
-                    if not life.carries(job):
-                        await _give_up(connection, job, life)
-            await self._compare_archive(client, connection)
-            await job_estimates.estimate(connection)
+        """Ends what lost its workflow, and counts what is in progress; one process at a time.
 
-    async def _compare_archive(self, client: Client, connection: Connection) -> None:
+        No transaction is open while Temporal is asked: rows are compared again where they are written.
+        """
+        async with self._database.transaction() as connection:
+            turn = await job_signals.take_turn(connection, TURN)
+        if turn is None:
+            return
+        try:
+            await self._compare_jobs(client)
+            await self._compare_archive(client)
+            async with self._database.transaction() as connection:
+                await job_estimates.estimate(connection)
+        finally:
+            async with self._database.transaction() as connection:
+                await job_signals.end_turn(connection, turn)
+
+    async def _compare_jobs(self, client: Client) -> None:
+        async with self._database.transaction() as connection:
+            heard = await job_signals.heard_and_open(connection, quiet=QUIET)
+        lives = await _describe_all(client, list(dict.fromkeys(job.workspace_id for job in heard)))
+        for job in heard:
+            if not lives[job.workspace_id].carries(job):
+                async with self._database.transaction() as connection:
+                    await _give_up(connection, job, lives[job.workspace_id])
+
+    async def _compare_archive(self, client: Client) -> None:
         """A reading whose workflow never was is started; one whose workflow is gone has failed."""
-        for read in await archive_reads.silent(connection, quiet=QUIET):
+        async with self._database.transaction() as connection:
+            silent = await archive_reads.silent(connection, quiet=QUIET)
+        for read in silent:
             life = await _life(client, archive_workflow_id(read.id))
             if life.end == "gone" and read.status == "pending":
-                usable = self._usable or ()
                 await start_archive(
                     client,
                     read.id,
                     read.workspace_id,
                     read.workspace_name,
-                    usable=usable,
+                    usable=self._usable or (),
                     task_queue=self._task_queue,
                 )
             elif life.end is not None:
@@ -335,7 +350,8 @@ class Reconciler:
                     at=datetime.now(UTC),
                 )
                 status: Literal["failed", "canceled"] = "canceled" if life.end == "canceled" else "failed"
-                await archive_reads.end(connection, read.id, status, failure)
+                async with self._database.transaction() as connection:
+                    await archive_reads.end(connection, read.id, status, failure)
                 log.warning("a reading of the archive lost its workflow", read=read.id, workflow=life.end)
 
 

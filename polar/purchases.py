@@ -10,6 +10,7 @@ from polar import addon_life, events
 from polar.addon_life import Change, Known, Snapshot
 from polar.events import Subscription, SubscriptionEvent
 from store import addon_jobs, addons, deliveries
+from store.addon_jobs import Listed
 from store.addons import AddonRow, Buyer
 from store.database import Connection
 
@@ -24,6 +25,8 @@ class Recorded:
     stopped: tuple[str, ...] = ()
     """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
+    looked_to: Listed | None = None
+    """Of `follow`: how far it looked for repositories that were added; None: to the end."""
 
 
 async def record(
@@ -100,10 +103,10 @@ async def end_unseen(connection: Connection, polar_subscription_id: str, before:
     return await settle(connection, buyer.app_user_id) if buyer is not None else Recorded()
 
 
-async def follow(connection: Connection, now: datetime) -> Recorded | None:
+async def follow(connection: Connection, now: datetime, looked_to: Listed | None = None) -> Recorded | None:
     """What no event tells of: add-ons that lapse, workspaces and repositories that come and go, other owners.
 
-    None if somebody else changes add-ons at this moment.
+    It goes on where the last call looked to. None if somebody else changes add-ons at this moment.
     """
     if not await addons.lock_all(connection):
         return None
@@ -112,7 +115,8 @@ async def follow(connection: Connection, now: datetime) -> Recorded | None:
         if change.do == "stop" and change.known is not None:
             await addons.expire(connection, polar_subscription_id, change.known.status)
     settled = await settle(connection, None)
-    return Recorded(job_ids=(*settled.job_ids, *await addon_jobs.create_added(connection)), stopped=settled.stopped)
+    added, next_up = await addon_jobs.create_added(connection, looked_to)
+    return Recorded(job_ids=(*settled.job_ids, *added), stopped=settled.stopped, looked_to=next_up)
 
 
 def _known(row: AddonRow) -> Known:

@@ -1,5 +1,6 @@
 """Jobs that come with an add-on: created by a purchase, stopped when it ends, resumed when it is active again."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from messages import DATA_TYPES, Failure
@@ -56,39 +57,75 @@ async def create_bought(
     return tuple(str(row["id"]) for row in rows)
 
 
-async def create_added(connection: Connection) -> tuple[str, ...]:
+class Listed(NamedTuple):
+    """A repository in a workspace's list."""
+
+    workspace_id: UUID
+    repository_id: UUID
+
+
+LOOKED_AT = 500
+"""Repositories of workspaces that are looked at in one go."""
+
+# Of `owned` and `listed`: paid for, and no job for as many days has it.
+_ADDED = """
+    is_active and days is not null and not exists (
+        select from workspace_backfill_jobs job
+        left join subscription_addons addon on addon.id = subscription_addon_id
+        where job.workspace_id = owned.workspace_id and job.retention_days >= days
+          and (addon.id is null or addon.user_id = owned.user_id)
+          and (
+            exists (
+                select from workspace_backfill_progress part
+                where backfill_job_id = job.id and repository_id = listed.repository_id
+                  and part.status <> 'skipped' and not (
+                      part.status = 'canceled' and job.status = 'canceled' and job.metadata ? 'addon_ended_at'
+                  )
+            )
+            or (
+                job.status = 'pending'
+                and (repositories_selected is null or listed.repository_id = any(repositories_selected))
+                and (job.attempt = 0 or not exists (
+                    select from workspace_backfill_progress where backfill_job_id = job.id
+                ))
+            )
+        )
+    )
+"""
+
+
+async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
     """A job for each workspace with the add-on that has repositories which no job for as many days has.
 
-    They were added after the purchase, or the whole workspace was: created since, or handed to the buyer.
+    They were added after the purchase, or the whole workspace was: created since, or handed to the buyer. It looks at
+    the `LOOKED_AT` repositories behind `after`; a workspace of which one was added is looked at whole, so that it gets
+    one job. Answers the jobs' ids, and where to look next: None when it has come to the end.
     """
+    [looked_at] = await connection.fetch(
+        f"""
+        with {OWNED}, listed as (
+            select workspace_id, repository_id from workspace_repositories
+            where $2::uuid is null or (workspace_id, repository_id) > ($2, $3)
+            order by workspace_id, repository_id limit $4
+        )
+        select array(
+            select distinct owned.workspace_id from listed join owned using (workspace_id) where {_ADDED}
+        ) as workspaces, (select count(*) from listed) as number, last.*
+        from (values (1)) always
+        left join (select * from listed order by workspace_id desc, repository_id desc limit 1) last on true
+        """,
+        None,
+        *(after or (None, None)),
+        LOOKED_AT,
+    )
+    following = Listed(looked_at["workspace_id"], looked_at["repository_id"])
     rows = await connection.fetch(
         f"""
         with {OWNED}, added as (
             select owned.workspace_id, addon_id, days,
                    array_agg(repository_id order by repository_id) as repository_ids
             from owned join workspace_repositories listed on listed.workspace_id = owned.workspace_id
-            where is_active and days is not null and not exists (
-                select from workspace_backfill_jobs job
-                left join subscription_addons addon on addon.id = subscription_addon_id
-                where job.workspace_id = owned.workspace_id and job.retention_days >= days
-                  and (addon.id is null or addon.user_id = owned.user_id)
-                  and (
-                    exists (
-                        select from workspace_backfill_progress part
-                        where backfill_job_id = job.id and repository_id = listed.repository_id
-                          and part.status <> 'skipped' and not (
-                              part.status = 'canceled' and job.status = 'canceled' and job.metadata ? 'addon_ended_at'
-                          )
-                    )
-                    or (
-                        job.status = 'pending'
-                        and (repositories_selected is null or listed.repository_id = any(repositories_selected))
-                        and (job.attempt = 0 or not exists (
-                            select from workspace_backfill_progress where backfill_job_id = job.id
-                        ))
-                    )
-                )
-            )
+            where owned.workspace_id = any($4) and {_ADDED}
             group by 1, 2, 3
         )
         insert into workspace_backfill_jobs (
@@ -103,8 +140,9 @@ async def create_added(connection: Connection) -> tuple[str, ...]:
         None,
         EXTENDED_DATA_RETENTION,
         list(DATA_TYPES),
+        looked_at["workspaces"],
     )
-    return tuple(str(row["id"]) for row in rows)
+    return tuple(str(row["id"]) for row in rows), following if looked_at["number"] == LOOKED_AT else None
 
 
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:

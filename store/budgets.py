@@ -7,7 +7,7 @@ account's row is locked for as long as it takes to read, decide and write; the c
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from budget.account import LONGEST_WAIT, SHORTEST_WAIT, Ask, Budget, Held, Reservation, Resource, Told
@@ -159,15 +159,10 @@ class Budgets:
             self._ended(account, ask, told)
 
 
-# Of the accounts that read this job's repositories; before the first page is stored, of all that were heard of lately.
-_OF_JOB = """
-with readers as (
-  select distinct account from workspace_backfill_progress p
-  join backfill_readers r on r.repository_id = p.repository_id where p.backfill_job_id = $1
-)
+# Before the first page is stored nobody knows the accounts: of all that were heard of lately.
+_BUDGETS = """
 select resource, state, clock_timestamp() as now from github_budgets
-where account in (select account from readers)
-  or (not exists (select from readers) and updated_at > now() - interval '1 hour')
+where account = any($1) or (cardinality($1::text[]) = 0 and updated_at > now() - interval '1 hour')
 order by account, resource
 """
 _OTHERS = """
@@ -177,13 +172,27 @@ where status = 'in_progress' and id <> $1 and not metadata ? 'paused_at'
 DEFAULT_SHARE = 0.8
 
 
-async def windows(connection: Connection, job_id: str) -> tuple[list[Window], int]:
-    """What the budgets that a job spends from have left and when they are reset, and how many other jobs may spend it.
+async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
+    """The accounts that read a job's repositories; only these repositories, if given."""
+    rows = await connection.fetch(
+        """
+        select distinct account from workspace_backfill_progress p
+        join backfill_readers r on r.repository_id = p.repository_id
+        where p.backfill_job_id = $1 and ($2::uuid[] is null or p.repository_id = any($2))
+        """,
+        job_id,
+        repository_ids,
+    )
+    return frozenset(row["account"] for row in rows)
+
+
+async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
+    """What the budgets of a job's accounts have left and when they are reset, and how many other jobs may spend it.
 
     Only budgets whose limits are known. One that was reset since it was heard of is whole.
     """
     found = []
-    for row in await connection.fetch(_OF_JOB, job_id):
+    for row in await connection.fetch(_BUDGETS, sorted(accounts)):
         budget = Budget.model_validate({"resource": row["resource"]} | row["state"])
         share = float(row["state"].get("share", DEFAULT_SHARE))
         period = budget.period_seconds or time_left.HOUR

@@ -1,23 +1,83 @@
-"""Once a second, for all jobs in progress: when they will end, what they have stored, and what they wait for."""
+"""Once a second, for all jobs in progress: when they will end, what they have stored, and what they wait for.
 
-from store import job_waits, samples
+What a second reads does not grow with a job: of its repositories `AT_ONCE` are counted, and the sums wait in
+`backfill_tallies` for the next ones. A job of no more is counted whole each second, one of a thousand every 20 seconds.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from progress.tally import Tally
+from store import budgets, job_views, job_waits, samples, sweeps
 from store.database import Connection
-from store.job_views import marked, read
+
+AT_ONCE = 50
+"""Repositories of a job."""
 
 
 async def estimate(connection: Connection) -> None:
-    """Keeps in each job's row when it will end, for those who read the row and not `JobView.eta`, and how it came along
-    (`samples`, `job_waits`), for its chart, its timeline and its pace."""
+    """Counts on, and keeps in the row of each job that is counted when it will end, for those who read the row and not
+    `JobView.eta`, and how it came along (`samples`, `job_waits`), for its chart, its timeline and its pace."""
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
-        job = await read(connection, row["id"])
-        await job_waits.follow(connection, job)
-        await samples.take(connection, job, await marked(connection, job, job.progress))
+        job = await job_views.row(connection, row["id"])
+        tally = await _count(connection, job)
+        if tally is not None:
+            await _keep(connection, job, tally)
+
+
+async def _count(connection: Connection, job: Any) -> Tally | None:
+    """The sums over all repositories of a job; None: some are not counted yet."""
+    after, so_far = await _so_far(connection, job)
+    its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
+    ids = [each.repository_id for each in its]
+    part = job_views.state(job, its, so_far.standstill)
+    spent = await sweeps.spent(connection, job["id"], ids)
+    tally = so_far + Tally.of(part, spent, await budgets.readers(connection, job["id"], ids))
+    if len(its) == AT_ONCE:
         await connection.execute(
             """
-            update workspace_backfill_jobs set estimated_completion_at = date_trunc('second', $2::timestamptz)
-            where id = $1 and status = 'in_progress'
-              and estimated_completion_at is distinct from date_trunc('second', $2::timestamptz)
+            insert into backfill_tallies (backfill_job_id, attempt, counted_to, tally) values ($1, $2, $3, $4)
+            on conflict (backfill_job_id) do update set
+                attempt = excluded.attempt, counted_to = excluded.counted_to, tally = excluded.tally
             """,
-            row["id"],
-            job.eta,
+            job["id"],
+            job["attempt"],
+            max(ids),
+            tally.model_dump(mode="json"),
         )
+        return None
+    if after is not None:
+        await connection.execute("delete from backfill_tallies where backfill_job_id = $1", job["id"])
+    return tally
+
+
+async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
+    """The id up to which this attempt's repositories are counted, and their sums."""
+    row = await connection.fetchrow(
+        "select counted_to::text, tally from backfill_tallies where backfill_job_id = $1 and attempt = $2",
+        job["id"],
+        job["attempt"],
+    )
+    if row is None:
+        return None, Tally()
+    try:
+        return row["counted_to"], Tally.model_validate(row["tally"])
+    except ValidationError:
+        return None, Tally()  # of another release: it is counted anew
+
+
+async def _keep(connection: Connection, job: Any, tally: Tally) -> None:
+    state = job_views.state(job, (), tally.standstill)
+    await job_waits.follow(connection, state)
+    mark = await job_views.marked(connection, state, tally.stored, (tally.points, tally.requests))
+    await samples.take(connection, state, mark, tally.rows)
+    await connection.execute(
+        """
+        update workspace_backfill_jobs set estimated_completion_at = date_trunc('second', $2::timestamptz)
+        where id = $1 and status = 'in_progress'
+          and estimated_completion_at is distinct from date_trunc('second', $2::timestamptz)
+        """,
+        state.id,
+        job_views.eta(state, await job_views.outlook(connection, state, tally.rest, mark, tally.accounts)),
+    )

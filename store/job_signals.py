@@ -1,7 +1,7 @@
 """What Temporal has yet to hear of jobs: pending ones, ones to stop, and ones that have lost their workflow."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from messages import Failure, JobStatus, Retry, Run
@@ -116,17 +116,33 @@ class Open:
     cancel_requested: bool
 
 
-async def reconciles_alone(connection: Connection) -> bool:
-    """Whether this transaction is the only one that compares jobs with Temporal; it stays so until it ends."""
-    alone: bool = await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended('backfill jobs', 0))")
-    return alone
+async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None:
+    """When this process' turn to compare jobs with Temporal ends, unless `end_turn` ends it before; None: another has
+    it. A turn is no lock: no transaction stays open while Temporal is asked, and a killed process' turn passes."""
+    ends_at: datetime | None = await connection.fetchval(
+        """
+        insert into reconciler_turns as turn (name, ends_at) values ('jobs', clock_timestamp() + $1::interval)
+        on conflict (name) do update set ends_at = excluded.ends_at where turn.ends_at <= clock_timestamp()
+        returning ends_at
+        """,
+        lasts,
+    )
+    return ends_at
+
+
+async def end_turn(connection: Connection, ends_at: datetime) -> None:
+    """Somebody else may take it now. One that has passed meanwhile may be somebody else's already, and stays."""
+    await connection.execute(
+        "update reconciler_turns set ends_at = clock_timestamp() where name = 'jobs' and ends_at = $1", ends_at
+    )
 
 
 async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
     """Jobs in progress, and pending ones of which Temporal heard at least `quiet` ago."""
     rows = await connection.fetch(
         """
-        select id, workspace_id, status, attempt, metadata
+        select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id,
+               metadata ? 'cancel_requested_at' as cancel_requested
         from workspace_backfill_jobs
         where status = 'in_progress' or (status = 'pending' and signaled_at <= now() - $1::interval)
         order by workspace_id, created_at
@@ -139,8 +155,8 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
             workspace_id=str(row["workspace_id"]),
             status=row["status"],
             attempt=row["attempt"],
-            first_run_id=row["metadata"].get("first_run_id"),
-            cancel_requested="cancel_requested_at" in row["metadata"],
+            first_run_id=row["first_run_id"],
+            cancel_requested=row["cancel_requested"],
         )
         for row in rows
     ]

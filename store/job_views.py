@@ -1,20 +1,22 @@
 """Jobs as people see them: the latest jobs, and one job with everything that is known of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from errors import BadInput
-from messages import Failure, Waiting
+from messages import Failure
 from progress import advice, headline, pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
+from progress.tally import Standstill
 from progress.time_left import Outlook
-from progress.totals import Totals
-from progress.views import DONE, AddonView, JobState, JobSummary, JobView, Progress, RepositoryView
+from progress.totals import Rest, Totals
+from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
 from store import budgets, job_waits, samples, sweeps, unshown
 from store.database import Connection
+from unshown import Unshown
 
 _JOB = """
     select job.id::text, job.workspace_id::text, workspaces.name as workspace_name, workspaces.slug as workspace_slug,
@@ -31,13 +33,15 @@ _JOB = """
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
 
-# Repositories are the job's progress rows, or, before there are any, those that it is going to begin with.
+# Repositories are the job's progress rows, or, before there are any, those that it is going to begin with. `limit 1`:
+# Postgres would read all names of a few thousand to join those of fifty.
 _REPOSITORIES = """
     with parts as (
         select repository_id, status, error_message, started_at, completed_at, data_types_completed, data_types_failed,
                data_types_skipped, metadata -> 'waiting' as waiting,
                (metadata ->> 'waiting_until')::timestamptz as waiting_until
-        from workspace_backfill_progress where backfill_job_id = $1
+        from workspace_backfill_progress
+        where backfill_job_id = $1 and ($4::uuid is null or repository_id > $4) order by repository_id limit $5
     ), scope as (
         select * from parts
         union all
@@ -47,12 +51,13 @@ _REPOSITORIES = """
             union
             select repository_id from workspace_repositories where workspace_id = $2 and $3::uuid[] is null
         ) selected
-        where not exists (select 1 from parts)
+        where $5::bigint is null and not exists (select 1 from parts)
     )
     select scope.repository_id::text, repositories.full_name, scope.status, scope.error_message as error,
            scope.started_at, scope.completed_at, scope.waiting, scope.waiting_until,
            data_types_completed, data_types_failed, data_types_skipped, coalesce(sweeps.by_type, '{}') as sweeps
-    from scope join repositories on repositories.id = scope.repository_id
+    from scope
+    cross join lateral (select full_name from repositories where id = scope.repository_id limit 1) repositories
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
             'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
@@ -140,33 +145,59 @@ async def read(connection: Connection, job_id: str) -> JobView:
     """The job as it stands. Raises `BadInput` if there is none."""
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
-    rows = await connection.fetch(_REPOSITORIES, job_id, UUID(job["workspace_id"]), job["repositories_selected"])
     not_shown = await unshown.of_job(connection, job["id"])
-    repositories = [
+    its = await repositories(connection, job, not_shown=not_shown)
+    things = sum(each.things for each in not_shown.values())
+    return await _with_outlook(connection, state(job, its, Standstill.of(its), addon=addon, unshown=things))
+
+
+async def repositories(
+    connection: Connection,
+    job: Any,
+    *,
+    not_shown: Mapping[tuple[str, str], Unshown] | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[RepositoryView]:
+    """The repositories of a job (`row`) by name; with `limit` so many that it has begun with, behind the id `after`."""
+    rows = await connection.fetch(
+        _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
+    )
+    shown = not_shown or {}
+    return [
         RepositoryView.model_validate(
             {
                 **row,
                 "types": [
-                    {**_type(each, row), "unshown": not_shown.get((row["repository_id"], each))}
+                    {**_type(each, row), "unshown": shown.get((row["repository_id"], each))}
                     for each in job["data_types"]
                 ],
             }
         )
         for row in rows
     ]
+
+
+def state(
+    job: Any,
+    its: Sequence[RepositoryView],
+    standstill: Standstill,
+    *,
+    addon: AddonView | None = None,
+    unshown: int = 0,
+) -> JobState:
+    """A job (`row`) with these repositories, which goes on or stands still like that."""
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
-    waiting_until = _waiting_until(repositories) if goes_on else None
-    state = JobState.model_validate(
+    return JobState.model_validate(
         {
             **job,
             "addon": addon,
-            "unshown": sum(each.things for each in not_shown.values()),
-            "repositories": repositories,
-            "waiting": _waiting(repositories) if goes_on else None,
-            "waiting_until": waiting_until,
+            "unshown": unshown,
+            "repositories": its,
+            "waiting": standstill.waiting if goes_on else None,
+            "waiting_until": standstill.waiting_until if goes_on else None,
         }
     )
-    return await _with_outlook(connection, state)
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
@@ -187,40 +218,51 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
     return AddonView.model_validate(dict(row)) if row else None
 
 
-async def marked(connection: Connection, job: JobState, progress: Progress) -> Mark:
-    """What the job has done so far, and in how much time of work."""
+async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
+    """What the job has stored and spent so far (points, requests), and in how much time of work."""
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
-    points, requests = await sweeps.spent(connection, job.id)
-    return Mark(pace.worked_seconds(job, waited), progress.stored, points, requests)
+    return Mark(pace.worked_seconds(job, waited), stored, *spent)
+
+
+async def outlook(
+    connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
+) -> Outlook | Sentence:
+    """The time that is left, or why it is not known. `accounts` read the job's repositories."""
+    if job.status == "pending" or job.paused_at is not None:
+        return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
+    earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
+    windows, others = await budgets.windows(connection, job.id, accounts)
+    return time_left.outlook(job, rest, now, earlier, windows, others)
+
+
+def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
+    """When the job is likeliest to end."""
+    return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 
 async def _with_outlook(connection: Connection, job: JobState) -> JobView:
     """What follows from the job's rows."""
     its = totals.of(job)
-    outlook = None if job.ended else await _outlook(connection, job, its)
-    known = outlook if isinstance(outlook, Outlook) else None
-    eta = job.as_of + timedelta(seconds=known.likely_seconds) if known else None
+    left = None if job.ended else await _outlook(connection, job, its)
+    likely = eta(job, left)
     # Shallow: what was validated is not validated again.
     return JobView.model_validate(
         {
             **{name: getattr(job, name) for name in JobState.model_fields},
-            "headline": headline.of_job(job, its.progress, eta),
+            "headline": headline.of_job(job, its.progress, likely),
             "progress": its.progress,
             "types": its.types,
-            "eta": eta,
-            "time_left": known.left if known else None,
-            "time_left_reason": outlook if isinstance(outlook, Sentence) else None,
+            "eta": likely,
+            "time_left": left.left if isinstance(left, Outlook) else None,
+            "time_left_reason": left if isinstance(left, Sentence) else None,
         }
     )
 
 
 async def _outlook(connection: Connection, job: JobState, its: Totals) -> Outlook | Sentence:
-    if job.status == "pending" or job.paused_at is not None:
-        return time_left.outlook(job, its.rest, Mark(0, 0, 0, 0), (), ())
-    now = await marked(connection, job, its.progress)
-    earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
-    windows, others = await budgets.windows(connection, job.id)
-    return time_left.outlook(job, its.rest, now, earlier, windows, others)
+    spent = await sweeps.spent(connection, job.id)
+    now = await marked(connection, job, its.progress.stored, spent)
+    return await outlook(connection, job, its.rest, now, await budgets.readers(connection, job.id))
 
 
 def _type(data_type: str, row: Any) -> dict[str, Any]:
@@ -260,22 +302,3 @@ def _type_status(data_type: str, row: Any, swept: str | None) -> str:
         return "failed"
     ended: str = row["status"] if row["status"] in ("failed", "canceled", "skipped") else "pending"
     return ended
-
-
-def _waiting(repositories: Sequence[RepositoryView]) -> Waiting | None:
-    waits = [each.waiting for each in repositories if each.status == "in_progress"]
-    if any(each is None or each.data_types for each in waits):
-        return None
-    held = [each for each in waits if each is not None and each.reason != "turn"]
-    return min(held, key=lambda each: (each.until is None, each.until or each.since), default=None)
-
-
-def _waiting_until(repositories: Sequence[RepositoryView]) -> datetime | None:
-    # One between its legs neither waits for GitHub nor goes on.
-    running = [
-        each.waiting_until
-        for each in repositories
-        if each.status == "in_progress" and (each.waiting_until or any(it.status == "in_progress" for it in each.types))
-    ]
-    moments = [each for each in running if each is not None]
-    return min(moments) if moments and len(moments) == len(running) else None

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from progress import pace
 from progress.pace import Mark
 from progress.views import JobState
 from store.database import Connection
@@ -48,15 +47,15 @@ union all
 """
 
 
-async def take(connection: Connection, job: JobState, mark: Mark) -> None:
-    """Keeps the job as it is now, if the last sample is old enough for one more."""
+async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[str, int]) -> None:
+    """Keeps what the job has done by now and the rows that it has stored, unless the last sample is too young."""
     taken = await connection.execute(
         _TAKE,
         job.id,
         job.as_of,
         job.attempt,
         mark.worked_seconds,
-        pace.rows(job),
+        dict(rows),
         mark.units,
         mark.points,
         mark.requests,

@@ -5,7 +5,7 @@ and its retry never both write. Its time is Postgres' own.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -273,15 +273,19 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
     return Counter(dict(row))
 
 
-async def spent(connection: Connection, job_id: str) -> tuple[int, int]:
-    """GraphQL points and REST requests of a job so far. Nearly every request of GraphQL costs one point."""
+async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
+    """GraphQL points and REST requests of a job so far; only for these repositories, if given.
+
+    Nearly every request of GraphQL costs one point.
+    """
     [row] = await connection.fetch(
         """
         select coalesce(sum(points), 0)::integer as points,
           coalesce(sum(greatest(requests - points, 0)), 0)::integer as requests
-        from backfill_sweeps where backfill_job_id = $1
+        from backfill_sweeps where backfill_job_id = $1 and ($2::uuid[] is null or repository_id = any($2))
         """,
         job_id,
+        repository_ids,
     )
     return row["points"], row["requests"]
 

@@ -385,10 +385,15 @@ class TestOrphans:
         await world.reconciler.reconcile()
         await world.begin(job_id)
         await world.workflow.terminate("by a test")
-        async with world.database.transaction() as another:
-            assert await job_signals.reconciles_alone(another)
-            await world.reconciler.reconcile()
-            assert (await world.look(job_id))["status"] == "in_progress"
+        async with world.database.transaction() as connection:
+            turn = await job_signals.take_turn(connection, timedelta(hours=1))
+        assert turn is not None
+        await world.reconciler.reconcile()
+        assert (await world.look(job_id))["status"] == "in_progress"
+        async with world.database.transaction() as connection:
+            await job_signals.end_turn(connection, turn - timedelta(seconds=1))  # another's, which has passed
+            assert await job_signals.take_turn(connection, timedelta(hours=1)) is None
+            await job_signals.end_turn(connection, turn)
         await world.reconciler.reconcile()
         assert (await world.look(job_id))["status"] == "failed"
 

@@ -93,3 +93,11 @@ comment on column workspace_backfill_progress.metadata is
   'waiting (what the repository waits for: reason, since, until, detail, job_id, and data_types, if others of its types
    go on), waiting_until (nothing of it can go on before), and name_at_start (what it was called when the job began: its
    workflow''s id has it).';
+
+create table reconciler_turns (
+  name text primary key,
+  ends_at timestamptz not null
+);
+
+comment on table reconciler_turns is
+  'Until when one process alone compares jobs with Temporal (reconciler.py). It saves requests and is no lock.';

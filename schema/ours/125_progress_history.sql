@@ -34,3 +34,14 @@ comment on table backfill_waits is
   'When nothing of a job went on, and why: the latest 500 of each job. workspace_backfill_progress has the present ones.';
 comment on column backfill_waits.until is 'When it was to go on, as far as that was known.';
 comment on column backfill_waits.ended_at is 'When it went on, or ended; null: it waits.';
+
+create table backfill_tallies (
+  backfill_job_id uuid primary key references workspace_backfill_jobs (id) on delete cascade,
+  attempt integer not null,
+  counted_to uuid not null,
+  tally jsonb not null
+) with (fillfactor = 50);
+
+comment on table backfill_tallies is
+  'Sums over the repositories of a job that are counted already, fifty a second; gone when all are.';
+comment on column backfill_tallies.counted_to is 'The id of the last repository that is counted.';

@@ -47,7 +47,7 @@ def at(job_id: str, seconds: float, stored: int = 0, **given: Any) -> JobState:
 
 async def take(connection: Connection, job: JobState) -> None:
     stored = totals.of(job).progress.stored
-    await samples.take(connection, job, Mark(pace.worked_seconds(job, 0), stored, stored, 0))
+    await samples.take(connection, job, Mark(pace.worked_seconds(job, 0), stored, stored, 0), pace.rows(job))
 
 
 @pytest.mark.parametrize("seconds", [600, 90 * 86_400], ids=["ten minutes", "three months"])

@@ -59,6 +59,8 @@ webhook_deliveries: webhook_id, type, received_at timestamptz, payload jsonb, pr
 backfill_samples: backfill_job_id uuid, at timestamptz, attempt integer, worked_seconds double precision, rows jsonb,
   units integer, points integer, requests integer
 backfill_waits: backfill_job_id uuid, since timestamptz, reason, until timestamptz, detail, ended_at timestamptz
+backfill_tallies: backfill_job_id uuid, attempt integer, counted_to uuid, tally jsonb
+reconciler_turns: name, ends_at timestamptz
 backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, position jsonb, counts jsonb,
   expected integer, pages integer, requests integer, points integer, attempts integer, lease_token bigint, lease_owner,
   leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
@@ -112,6 +114,8 @@ repository_star_history: repository_id, day
 webhook_deliveries: webhook_id
 backfill_samples: backfill_job_id, at
 backfill_waits: backfill_job_id, since
+backfill_tallies: backfill_job_id
+reconciler_turns: name
 backfill_sweeps: backfill_job_id, repository_id, data_type
 backfill_parts: backfill_job_id, repository_id, data_type, kind, node_id
 backfill_notes: repository_id, data_type, what, node_id

@@ -1,0 +1,115 @@
+"""Sums over some of a job's repositories. Two of them add up to the sums over both, so a job of any size is counted in
+steps of the same size."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from messages import Waiting
+from progress import pace, totals
+from progress.totals import Rest
+from progress.views import JobState, RepositoryView
+
+
+class Standstill(BaseModel):
+    """Whether some of a job's repositories go on, and until when not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    goes_on: bool = False
+    """One that is in progress waits for nothing, or not with all of its types."""
+    first: Waiting | None = None
+    """What ends first of all that they wait for."""
+    may_ask: bool = False
+    """One that works at a type need not wait for a moment."""
+    until: datetime | None = None
+    """The earliest moment at which one of them may go on."""
+
+    @classmethod
+    def of(cls, repositories: Sequence[RepositoryView]) -> "Standstill":
+        begun = [each for each in repositories if each.status == "in_progress"]
+        waits = [each.waiting for each in begun]
+        # One between its legs neither waits for GitHub nor goes on.
+        moments = [
+            each.waiting_until
+            for each in begun
+            if each.waiting_until or any(its.status == "in_progress" for its in each.types)
+        ]
+        return cls(
+            goes_on=any(each is None or each.data_types for each in waits),
+            first=_first(each for each in waits if each is not None and each.reason != "turn"),
+            may_ask=None in moments,
+            until=min((each for each in moments if each is not None), default=None),
+        )
+
+    def __add__(self, other: "Standstill") -> "Standstill":
+        return Standstill(
+            goes_on=self.goes_on or other.goes_on,
+            first=_first(each for each in (self.first, other.first) if each is not None),
+            may_ask=self.may_ask or other.may_ask,
+            until=min((each for each in (self.until, other.until) if each is not None), default=None),
+        )
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What ends first of all that they wait for; None if one of them goes on."""
+        return None if self.goes_on else self.first
+
+    @property
+    def waiting_until(self) -> datetime | None:
+        """None of them can go on before."""
+        return None if self.may_ask else self.until
+
+
+def _first(waits: Iterable[Waiting]) -> Waiting | None:
+    return min(waits, key=lambda each: (each.until is None, each.until or each.since), default=None)
+
+
+class Tally(BaseModel):
+    """What the time left, the chart and the waits of a job are made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stored: int = 0
+    """Threads and embeddings."""
+    units_left: int = 0
+    uncounted: int = 0
+    rows: dict[str, int] = {}
+    """Rows in scope that are stored, by data type."""
+    points: int = 0
+    requests: int = 0
+    accounts: frozenset[str] = frozenset()
+    """Those that read the repositories."""
+    standstill: Standstill = Standstill()
+
+    @classmethod
+    def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
+        """`part` is the job with these repositories alone; `spent` are GraphQL points and REST requests."""
+        its = totals.of(part)
+        return cls(
+            stored=its.progress.stored,
+            units_left=its.rest.units,
+            uncounted=its.rest.uncounted,
+            rows=pace.rows(part),
+            points=spent[0],
+            requests=spent[1],
+            accounts=accounts,
+            standstill=Standstill.of(part.repositories),
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            stored=self.stored + other.stored,
+            units_left=self.units_left + other.units_left,
+            uncounted=self.uncounted + other.uncounted,
+            rows={name: self.rows.get(name, 0) + other.rows.get(name, 0) for name in self.rows | other.rows},
+            points=self.points + other.points,
+            requests=self.requests + other.requests,
+            accounts=self.accounts | other.accounts,
+            standstill=self.standstill + other.standstill,
+        )
+
+    @property
+    def rest(self) -> Rest:
+        return Rest(self.units_left, self.uncounted)
