@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from messages import Waiting
 from progress.tally import Standstill, Tally
 from progress.views import RepositoryView
-from tests.progress.jobs import NOW, job, part, repository
+from tests.support.progress.jobs import NOW, job, part, repository
 
 LATER = [None, *(NOW + timedelta(minutes=each) for each in (1, 2, 3))]
 WAITS = st.one_of(

@@ -26,8 +26,8 @@ from reconciler import Reconciler
 from sandbox.postgres import Postgres
 from store import addon_jobs, job_estimates, job_views, samples
 from store.database import Connection, Database
-from tests import shop
-from tests.listener import listening
+from tests.support import shop
+from tests.support.listener import listening
 
 STEP = 10
 
