@@ -5,7 +5,7 @@
 
 import { ActionDialog } from "./actions.js";
 import { Chart } from "./chart.js";
-import { el, setAttribute, show } from "./dom.js";
+import { el, show } from "./dom.js";
 import { timeZone } from "./formats.js";
 import { Headline, Outage } from "./headline.js";
 import { History, Timeline } from "./history.js";
@@ -214,7 +214,6 @@ class View {
     if (connection === "idle") this.#hasBeenIdle = true;
     if (job?.fields || connection === "idle") this.#job = job;
     if (!job && this.#job && connection !== "idle") return this.#headline.tick(session);
-    setAttribute(this.#content, "data-moving", connection === "live" && ["fetching", "stopping"].includes(job?.fields?.headline?.state));
     this.#headline.update(session);
     this.#progress.update(job);
     this.#repositories.update(session);

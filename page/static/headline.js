@@ -50,6 +50,7 @@ export class Headline {
     const headline = fields?.headline ?? withoutJob(session);
     setAttribute(this.element, "data-state", headline.state);
     setAttribute(this.#icon, "class", `icon large ${headline.state}`);
+    this.#icon.style.setProperty("--share", (fields?.progress?.percent ?? 0) / 100);
     if (this.#text.textContent !== sentenceText(headline)) this.#text.replaceChildren(...sentence(headline));
     this.#updateDetail(fields);
     this.#updateLeft(fields);

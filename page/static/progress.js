@@ -65,7 +65,7 @@ class Bar {
     setAttribute(this.#track, "aria-valuetext", isKnown ? `${percent(done)}, ${words}` : words);
     setAttribute(this.#track, "data-status", status === "failed" && done === 100 ? "completed" : status);
     setAttribute(this.#track, "data-known", String(isKnown));
-    this.#fill.style.width = isKnown ? `${done}%` : "";
+    this.#fill.style.setProperty("--share", isKnown ? done / 100 : 0);
     setText(this.#share, isKnown ? percent(done) : "");
     const all = more ? `${words} · ${more}` : words;
     if (this.#words.textContent === all + bad) return;

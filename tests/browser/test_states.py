@@ -20,7 +20,7 @@ from tests.support.browser import jobs, served
 from tests.support.browser.jobs import Part
 from tests.support.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
 from tests.support.browser.served import Served
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 expect.set_options(timeout=PATIENCE * 1_000)
 
@@ -44,6 +44,21 @@ FAILED = {
     **DONE,
     "issues": Part("failed", stored=31, expected=80, error=GONE),
 }
+
+ENDLESS_ANIMATIONS = """
+() => document.querySelector('data-retention').shadowRoot.getAnimations()
+  .filter(each => each.effect.getTiming().iterations === Infinity)
+  .map(each => `${each.animationName} of ${each.effect.target.className}`)
+"""
+"""A page stays open all day: what never comes to rest keeps its reader's processor busy all day."""
+LENGTHS_OF_BARS = """
+() => [...document.querySelector('data-retention').shadowRoot.querySelectorAll('[role=progressbar][data-known=true]')]
+  .map(track => {
+    const [whole, drawn] = [track, track.firstElementChild].map(each => each.getBoundingClientRect());
+    return [Number(track.getAttribute('aria-valuenow')), Math.floor(100 * (drawn.right - whole.left) / whole.width)];
+  })
+"""
+"""Of each bar: what it says, and how much of its track is filled, in percent."""
 
 
 @dataclass
@@ -144,6 +159,27 @@ async def test_what_a_job_is_in_can_be_read_by_everybody(
     await reader.page.goto(site.settings(made.workspace_id, made.token("owner")))
     await expect(reader.page.locator("[data-headline]")).to_contain_text(state.headline)
     await assert_everybody_can_read_it(reader)
+
+
+async def test_a_bar_is_as_long_as_its_number_says_and_nothing_moves_for_ever(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    reader = await open_reader()
+    await reader.page.emulate_media(reduced_motion="no-preference")
+    await reader.page.goto(site.settings(made.workspace_id, made.token("viewer")))
+    bars = reader.page.locator("[role=progressbar]")
+    await expect(bars.first).to_have_attribute("aria-valuenow", re.compile("[0-9]"))
+
+    async def lengths() -> list[tuple[int, int]]:
+        return [(said, drawn) for said, drawn in await reader.page.evaluate(LENGTHS_OF_BARS)]
+
+    async def match() -> bool:
+        return all(abs(said - drawn) <= 1 for said, drawn in await lengths())
+
+    await eventually(match)  # it moves there
+    assert len({said for said, _ in await lengths()}) > 2
+    assert await reader.page.evaluate(ENDLESS_ANIMATIONS) == []
 
 
 async def test_what_is_said_while_the_first_answer_is_on_its_way_can_be_read_by_everybody(
