@@ -28,7 +28,7 @@ from messages import (
     SignalRequest,
     WaitingRepositories,
 )
-from store import job_pauses, repositories, signal_requests, transitions, waiting
+from store import job_end, job_pauses, job_start, repositories, signal_requests, transitions, waiting
 from store.database import Database
 
 INSPECTED = timedelta(hours=1)
@@ -53,7 +53,7 @@ class JobActivities:
         """The job goes in progress, its repositories are fixed, its owner is told."""
         try:
             async with self._database.transaction() as connection:
-                plan = await transitions.begin(connection, job.job_id, self._pace)
+                plan = await job_start.begin(connection, job.job_id, self._pace)
         except BackfillError as error:
             raise as_application_error(error) from error
         return plan.with_search_attributes(self._search_attributes)
@@ -182,6 +182,6 @@ class JobActivities:
         """The job's end, from what its repositories came to."""
         try:
             async with self._database.transaction() as connection:
-                return await transitions.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
+                return await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
         except BackfillError as error:
             raise as_application_error(error) from error

@@ -20,7 +20,7 @@ from messages import (
     TypeOutcome,
 )
 from rows import Note
-from store import job_requests, notes, sweeps, transitions
+from store import job_end, job_requests, job_start, notes, sweeps, transitions
 from store.database import Database
 from tests.support import shop
 from tests.support.shop import connected
@@ -64,7 +64,7 @@ class Ended:
                 outcome = RepositoryOutcome(repository=each, status=status, types=types)
                 change = RepositoryTransition(job_id=self.job_id, attempt=0, sequence=1, outcome=outcome)
                 await transitions.record(connection, change)
-            outcome_of_job = await transitions.finish(connection, self.job_id, 0, canceled=False)
+            outcome_of_job = await job_end.finish(connection, self.job_id, 0, canceled=False)
         assert outcome_of_job.status == "completed"
 
     async def told(self) -> asyncpg.Record:
@@ -80,7 +80,7 @@ async def ended(database: str) -> AsyncIterator[Ended]:
         rows = await host.fetch("select id::text, github_id, full_name from repositories order by full_name")
         async with opened.transaction() as connection:
             job_id = await job_requests.ask_for(connection, workspace=workspace_id, actor=shop.OPERATOR)
-            await transitions.begin(connection, job_id, Pace())
+            await job_start.begin(connection, job_id, Pace())
         repositories = [
             RepositoryRef(repository_id=row["id"], github_id=row["github_id"], full_name=row["full_name"])
             for row in rows

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.archive import ArchiveActivities
     from messages import ARCHIVE, ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure
     from workflows import order, retries
-    from workflows.repository_backfill import failure_of
+    from workflows.failures import failure_of
 
 HOUR = timedelta(hours=1)
 

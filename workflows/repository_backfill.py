@@ -10,55 +10,37 @@ from functools import partial
 from typing import Any, Final, Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    import temporal
     from activities.jobs import JobActivities
     from activities.sweep import SweepActivity
     from messages import (
         REPOSITORY_BACKFILL,
         THREADS,
         DataType,
-        Failure,
         Leg,
         PartStatus,
         PausedSlices,
         RepositoryBackfill,
         RepositoryOutcome,
         RepositoryScope,
-        RepositoryTransition,
+        SliceOutcome,
         SliceResult,
         SweepSlice,
         TypeOutcome,
         Waiting,
         WaitingReason,
     )
-    from unshown import how_many, kinds, things
     from workflows import order, retries
+    from workflows.failures import failure_of, was_never_begun
+    from workflows.repository_mirror import RepositoryMirror
+    from workflows.shape_changes import GIVES_WAY, NAMED_SLICES, SHOWS_WAITS
 
 BUSY_SECONDS = (2, 5, 10, 30)
 """How long to wait, time after time, for another job that is at the same type of this repository."""
-GIVES_WAY = "gives way"
-"""The change of shape that let those who give way stop what is under way instead of awaiting it."""
-NAMED_SLICES = "named slices"
-"""The change of shape that makes a slice's data type its activity id, by which an operator pauses it."""
-SHOWS_WAITS = "shows waits"
-"""The change of shape that mirrors every wait, and that gives the place back to the job behind another job."""
 LONGEST_PATIENCE = timedelta(minutes=10)
-
-
-_OUTCOMES = {
-    "more": "in progress",
-    "limited": "in progress",
-    "busy": "in progress",
-    "waiting": "waiting for threads to be stored",
-    "completed": "completed",
-    "skipped": "skipped",
-    "failed": "failed",
-}
-"""How a slice ended, as people read it."""
+_ENDED: dict[SliceOutcome, PartStatus] = {"completed": "completed", "skipped": "skipped"}
 
 
 class LegOver:
@@ -76,10 +58,9 @@ class RepositoryBackfillWorkflow:
     def __init__(self, backfill: RepositoryBackfill) -> None:
         self._backfill = backfill
         self._repository = backfill.repository
-        self._sequence = backfill.sequence
-        self._told: dict[str, str] = {}
         self._waiting: dict[DataType | Literal["repository"], Waiting] = {}
         self._open: set[DataType] = set()
+        self._mirror = RepositoryMirror(backfill, self._open, self._waiting)
         self._idle: dict[DataType, Callable[[], bool]] = {}
         """Types that wait for threads to be stored, and whether they may go on."""
         self._held: set[DataType] = set()
@@ -88,8 +69,6 @@ class RepositoryBackfillWorkflow:
         """Types whose leg is over and that have not ended."""
         self._thread_slices = 0
         """How many slices of threads have ended: with each there may be something new to make of them."""
-        self._mirrored: Waiting | None = None
-        self._mirrored_until: datetime | None = None
         self._patience = timedelta(seconds=backfill.pace.worker_patience_seconds)
         """For so long a slice that no worker has begun is not worth a word; twice as long after each that was."""
         self._work: list[asyncio.Task[Any]] = []
@@ -122,9 +101,9 @@ class RepositoryBackfillWorkflow:
 
     @workflow.run
     async def run(self, backfill: RepositoryBackfill) -> RepositoryOutcome:
-        self._show()
+        self._mirror.show()
         if backfill.sequence == 0 and backfill.leg == "recent":
-            await self._record(RepositoryOutcome(repository=self._repository, status="in_progress"))
+            await self._mirror.record(RepositoryOutcome(repository=self._repository, status="in_progress"))
         [scope] = await self._each(self._inspect())
         if scope is None:
             return await self._left(backfill.leg, [])
@@ -140,10 +119,10 @@ class RepositoryBackfillWorkflow:
                 )
             )
         self._repository = scope.repository
-        self._sequence = max(self._sequence, scope.sequence)
-        self._open = set(scope.data_types)
+        self._mirror.sequence = max(self._mirror.sequence, scope.sequence)
+        self._open.update(scope.data_types)
         if scope.waiting is not None and workflow.patched(SHOWS_WAITS):
-            self._mirrored = scope.waiting
+            self._mirror.wait = scope.waiting
             await self._mirror_wait()
         ended = await self._each(*(self._sweep(each) for each in scope.data_types))
         outcomes, lost = list(scope.settled), []
@@ -203,16 +182,16 @@ class RepositoryBackfillWorkflow:
                 self._waiting["repository"] = Waiting(reason="turn", since=workflow.now())
             await self._mirror_wait(lost)
         else:
-            unsaid = self._mirrored_until is not None
-            self._mirrored = self._mirrored_until = None
-            if unsaid:
-                self._upsert("in_progress")
+            if unsaid := self._mirror.forget_wait():
+                self._mirror.upsert("in_progress")
             if (unsaid or lost) and workflow.patched(GIVES_WAY):
-                await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost))
+                await self._mirror.record(
+                    RepositoryOutcome(repository=self._repository, status="in_progress", types=lost)
+                )
         if goes_on_itself:
-            workflow.continue_as_new(self._backfill.going_on(self._sequence))
+            workflow.continue_as_new(self._backfill.going_on(self._mirror.sequence))
         if not self._gives_place_back:
-            self._show("gave way" if same_leg else "recent leg over, waiting for its turn")
+            self._mirror.show("gave way" if same_leg else "recent leg over, waiting for its turn")
         return RepositoryOutcome(
             repository=self._repository,
             status="in_progress",
@@ -232,7 +211,7 @@ class RepositoryBackfillWorkflow:
             )
             if scope.limited_until is None:
                 return scope
-            self._sequence = max(self._sequence, scope.sequence)
+            self._mirror.sequence = max(self._mirror.sequence, scope.sequence)
             why = scope.limited_why or "GitHub's budget is used up"
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
@@ -281,7 +260,7 @@ class RepositoryBackfillWorkflow:
                     threads_behind=self._threads_behind(),
                 )
             )
-            self._tell(data_type, result)
+            self._mirror.tell(data_type, result)
             if data_type in THREADS:
                 self._thread_slices += 1
             if result.outcome != "busy" and self._waiting.pop(data_type, None) is not None:
@@ -309,7 +288,7 @@ class RepositoryBackfillWorkflow:
             elif result.outcome != "more":
                 return TypeOutcome(
                     data_type=data_type,
-                    status="completed" if result.outcome == "completed" else _ended(result.outcome),
+                    status=_ENDED.get(result.outcome, "failed"),
                     failure=result.failure,
                     as_of=result.as_of,
                     stored=result.stored,
@@ -349,7 +328,7 @@ class RepositoryBackfillWorkflow:
         try:
             return await run(patience)
         except ActivityError as error:
-            if not _was_never_begun(error):
+            if not was_never_begun(error):
                 raise
         # Its place in the queue is lost. That must not happen again and again where workers are merely few.
         self._patience = min(max(self._patience, patience * 2), LONGEST_PATIENCE)
@@ -401,138 +380,11 @@ class RepositoryBackfillWorkflow:
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
         """Writes what the repository or some of its types wait for, and what was lost, unless that is written."""
-        wait = self._wait_of_all()
-        until = wait.until if wait and not wait.data_types else None
-        only_shown = until == self._mirrored_until
-        if only_shown and ((_is_same(wait, self._mirrored) and not lost) or not workflow.patched(SHOWS_WAITS)):
-            return
-        before, self._mirrored, self._mirrored_until = self._mirrored, wait, until
-        if not only_shown or _status(before) != _status(wait):
-            self._upsert(_status(wait))
-        self._show()
-        await self._record(RepositoryOutcome(repository=self._repository, status="in_progress", types=lost or []))
-
-    def _wait_of_all(self) -> Waiting | None:
-        """Of everything that is waited for what ends first, and which types wait for it if others go on."""
-        if not self._waiting:
-            return None
-        first = min(self._waiting.values(), key=lambda its: (its.until is None, its.until or its.since))
-        if "repository" in self._waiting or self._open - self._idle.keys() <= self._waiting.keys():
-            return first
-        alike: list[DataType] = []
-        for data_type in sorted(self._open):
-            its = self._waiting.get(data_type)
-            if its and (its.reason, its.job_id) == (first.reason, first.job_id):
-                alike.append(data_type)
-        return first.of_types(alike)
-
-    async def _record(self, outcome: RepositoryOutcome) -> None:
-        self._sequence += 1
-        await workflow.execute_activity_method(
-            JobActivities.record_repository,
-            RepositoryTransition(
-                job_id=self._backfill.job_id,
-                attempt=self._backfill.attempt,
-                sequence=self._sequence,
-                outcome=outcome,
-                waiting=self._mirrored if outcome.status == "in_progress" else None,
-                waiting_until=self._mirrored_until if outcome.status == "in_progress" else None,
-            ),
-            start_to_close_timeout=retries.MIRROR_TIMEOUT,
-            retry_policy=retries.MIRROR,
-            summary=self._mirrored.in_words(_clock)[:200]
-            if self._mirrored and outcome.status == "in_progress"
-            else outcome.status,
-        )
+        await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:
         self._waiting.clear()
-        self._mirrored = self._mirrored_until = None
-        self._upsert(outcome.status)
-        await self._record(outcome)
+        self._mirror.forget_wait()
+        self._mirror.upsert(outcome.status)
+        await self._mirror.record(outcome)
         return outcome
-
-    def _tell(self, data_type: str, result: SliceResult) -> None:
-        stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
-        cursor = f"at cursor {result.failure.cursor}: " if result.failure and result.failure.cursor else ""
-        end = f": {cursor}{result.failure.what_and_remedy}" if result.failure else ""
-        end += "".join(f"; {note}" for note in result.notes)
-        if result.noted:
-            end += f"; complete, {how_many(things(result.noted))} ({kinds(result.noted)})"
-        as_of = f", as of {result.as_of:%Y-%m-%d %H:%M:%S} UTC" if result.as_of else ""
-        over = result.waiting_for == "next_leg"
-        outcome = f"{self._backfill.leg} leg over, waiting for the next" if over else _OUTCOMES[result.outcome]
-        self._told[data_type] = f"**{outcome}**{as_of}: {stored or 'nothing yet'}{end}"
-        self._show()
-
-    def _show(self, state: str = "") -> None:
-        backfill = self._backfill
-        if self._mirrored and not state:
-            types = ", ".join(self._mirrored.data_types)
-            state = (f"{types}: " if types else "") + self._mirrored.in_words(_clock)
-        until = f", down to {backfill.down_to:%Y-%m-%d}" if backfill.down_to else ""
-        queue = order.sweep_queue(workflow.info().task_queue, backfill.leg)
-        workflow.set_current_details(
-            "\n".join(
-                [
-                    f"**{backfill.leg}** leg{until}, on task queue `{queue}`{f': {state}' if state else ''}\n",
-                    *(self._type_line(each) for each in self._backfill.data_types),
-                ]
-            )
-        )
-
-    def _type_line(self, data_type: DataType) -> str:
-        """How a data type stands, and what it waits for."""
-        waiting = self._waiting.get(data_type)
-        told = self._told.get(data_type, "**in progress**" if data_type in self._open else "not begun")
-        return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
-
-    def _upsert(self, status: str) -> None:
-        if updates := temporal.updates(self._backfill.search_attributes, status=status):
-            workflow.upsert_search_attributes(updates)
-
-
-def _was_never_begun(error: ActivityError) -> bool:
-    """Whether no worker has taken the activity from its task queue in time."""
-    return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START
-
-
-def _is_same(wait: Waiting | None, mirrored: Waiting | None) -> bool:
-    """Whether both say the same, whatever the details."""
-    return _gist(wait) == _gist(mirrored)
-
-
-def _gist(wait: Waiting | None) -> object:
-    return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
-
-
-def _status(wait: Waiting | None) -> str:
-    """For the search attribute."""
-    if wait is None or wait.data_types:
-        return "in_progress"
-    return "paused" if wait.reason == "paused" else "waiting"
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _ended(outcome: str) -> PartStatus:
-    return "skipped" if outcome == "skipped" else "failed"
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Why an activity or a child ended: what its error carries, or at least its words."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ApplicationError) and cause.details:
-            return Failure.model_validate(cause.details[0])
-        if cause.__cause__ is None:
-            break
-        cause = cause.__cause__
-    return Failure(
-        code="workflow_error",
-        message=f"{type(cause).__name__}: {cause}"[:2_000],
-        action="look at the workflow in Temporal's Web UI, then retry the job",
-        error_class="bug",
-    )

@@ -25,7 +25,7 @@ from api.live import LiveJobs
 from api.tokens import ServiceToken, UserTokens
 from messages import DataType, Pace
 from sandbox.ports import LOOPBACK
-from store import job_requests, transitions
+from store import job_requests, job_start
 from store.database import Database
 from tests.support import shop
 from tests.support.api import world
@@ -191,7 +191,7 @@ async def create(host: asyncpg.Connection, pool: Database, *names: str, begun: b
             connection, workspace=workspace, retention_days=365, data_types=DATA_TYPES, actor=shop.OPERATOR
         )
         if begun:
-            await transitions.begin(connection, job_id, Pace())
+            await job_start.begin(connection, job_id, Pace())
     return job_id
 
 

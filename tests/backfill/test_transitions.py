@@ -20,7 +20,7 @@ from messages import (
     TypeOutcome,
     Waiting,
 )
-from store import job_attempts, job_requests, sweeps, transitions
+from store import job_attempts, job_end, job_requests, job_start, sweeps, transitions
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
 from tests.support import shop
@@ -42,7 +42,7 @@ class Job:
 
     async def begin(self) -> JobPlan:
         async with self.pool.transaction() as connection:
-            self.plan = await transitions.begin(connection, self.job_id, Pace())
+            self.plan = await job_start.begin(connection, self.job_id, Pace())
             self.repositories = await transitions.next_repositories(connection, self.job_id, None, 10)
         return self.plan
 
@@ -67,7 +67,7 @@ class Job:
 
     async def finish(self, *, canceled: bool = False) -> Any:
         async with self.pool.transaction() as connection:
-            await transitions.finish(connection, self.job_id, self.plan.attempt, canceled=canceled)
+            await job_end.finish(connection, self.job_id, self.plan.attempt, canceled=canceled)
         return await self.host.fetchrow("select * from workspace_backfill_jobs where id = $1", self.job_id)
 
     async def retry(self, *repositories: str, types: tuple[DataType, ...] = ()) -> JobPlan:
@@ -109,7 +109,7 @@ async def job(database: str) -> AsyncIterator[Job]:
             job_id = await job_requests.ask_for(
                 connection, workspace=workspace_id, data_types=("pull_requests", "issues"), actor=shop.OPERATOR
             )
-            plan = await transitions.begin(connection, job_id, Pace())
+            plan = await job_start.begin(connection, job_id, Pace())
             repositories = await transitions.next_repositories(connection, job_id, None, 10)
         repositories.sort(key=lambda each: each.full_name)
         yield Job(pool, host, workspace_id, job_id, plan, repositories)

@@ -17,7 +17,7 @@ from messages import (
     TypeOutcome,
 )
 from sandbox.postgres import Postgres
-from store import job_requests, transitions
+from store import job_end, job_requests, job_start, transitions
 from store.database import Database
 from tests.support import shop
 from tests.support.notify.mailbox import MailServer
@@ -43,7 +43,7 @@ class World:
         """A job has begun; its id."""
         async with self.database.transaction() as connection:
             job_id = await job_requests.ask_for(connection, workspace=self.workspace_id, actor=shop.OPERATOR)
-            await transitions.begin(connection, job_id, Pace())
+            await job_start.begin(connection, job_id, Pace())
         return job_id
 
     async def end(self, job_id: str, *failed: str, attempt: int = 0, failure: Failure = PRIVATE) -> None:
@@ -60,7 +60,7 @@ class World:
                 outcome = RepositoryOutcome(repository=each, status=status, types=types)
                 change = RepositoryTransition(job_id=job_id, attempt=attempt, sequence=1, outcome=outcome)
                 await transitions.record(connection, change)
-            await transitions.finish(connection, job_id, attempt, canceled=False)
+            await job_end.finish(connection, job_id, attempt, canceled=False)
 
     async def ended(self, *failed: str) -> str:
         """A job that has begun and ended."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from messages import Failure, Pace
-from store import job_attempts, job_requests, outbox, transitions
+from store import job_attempts, job_end, job_requests, job_start, outbox
 from store.milestones import Milestone
 from tests.notify.conftest import PRIVATE, World
 from tests.support.shop import OPERATOR
@@ -40,7 +40,7 @@ async def test_a_job_that_ends_in_the_usual_way_is_told_of_in_every_channel(worl
 async def test_transitions_that_are_done_twice_are_told_once(world: World) -> None:
     job_id = await world.begin()
     async with world.database.transaction() as connection:
-        await transitions.begin(connection, job_id, Pace())
+        await job_start.begin(connection, job_id, Pace())
     await world.end(job_id)
     await world.end(job_id)
     assert await told(world) == ["started", "completed"]
@@ -59,7 +59,7 @@ async def test_a_transaction_that_is_rolled_back_tells_nothing(world: World) -> 
     job_id = await world.begin()
     with pytest.raises(ZeroDivisionError):
         async with world.database.transaction() as connection:
-            await transitions.finish(connection, job_id, 0, canceled=False)
+            await job_end.finish(connection, job_id, 0, canceled=False)
             assert await connection.fetchval("select count(*) from notification_outbox") == 4
             raise ZeroDivisionError
     assert await told(world) == ["started"]
@@ -70,7 +70,7 @@ async def test_a_retry_tells_of_its_end_and_not_of_its_beginning(world: World) -
     job_id = await world.ended("octo/b")
     async with world.database.transaction() as connection:
         await job_requests.ask_again(connection, job_id, actor=OPERATOR)
-        await transitions.begin(connection, job_id, Pace())
+        await job_start.begin(connection, job_id, Pace())
     assert await world.outbox() == [STARTED, COMPLETED]
     await world.end(job_id, attempt=1)
     assert await told(world) == ["started", "completed", "completed"]
@@ -80,7 +80,7 @@ async def test_a_retry_tells_of_its_end_and_not_of_its_beginning(world: World) -
 async def test_a_canceled_job_tells_nothing_of_its_end(world: World) -> None:
     job_id = await world.begin()
     async with world.database.transaction() as connection:
-        await transitions.finish(connection, job_id, 0, canceled=True)
+        await job_end.finish(connection, job_id, 0, canceled=True)
     assert await told(world) == ["started"]
     assert await world.outbox() == [STARTED]
 
@@ -128,7 +128,7 @@ async def test_what_failed_before_a_retry_is_not_named_again(world: World) -> No
     await gone_as_a_whole(world)
     async with world.database.transaction() as connection:
         await job_requests.ask_again(connection, job_id, actor=OPERATOR)
-        await transitions.begin(connection, job_id, Pace())
+        await job_start.begin(connection, job_id, Pace())
     taken_down = Failure(code="taken_down", message="GitHub took it down", action="Ask GitHub")
     await world.end(job_id, "octo/b", attempt=1, failure=taken_down)
     content = await contents(world, job_id, "completed")
@@ -141,10 +141,10 @@ async def test_a_repository_that_failed_as_a_whole_is_named_once(world: World) -
     await gone_as_a_whole(world)
     async with world.database.transaction() as connection:
         await job_requests.ask_again(connection, job_id, actor=OPERATOR)
-        await transitions.begin(connection, job_id, Pace())
+        await job_start.begin(connection, job_id, Pace())
     await world.host.execute("update workspace_backfill_progress set status = 'failed'")
     async with world.database.transaction() as connection:
-        await transitions.finish(connection, job_id, 1, canceled=False)
+        await job_end.finish(connection, job_id, 1, canceled=False)
     rows = await world.host.fetch("select content from notification_outbox where job_attempt = 1")
     named = [(each["repository"], each["data_type"]) for each in rows[0]["content"]["failures"]]
     assert named == [("octo/a", None), ("octo/b", "issues")]
@@ -189,7 +189,7 @@ async def test_two_that_end_a_job_at_once_tell_once(world: World) -> None:
 
     async def finish() -> None:
         async with world.database.transaction() as connection:
-            await transitions.finish(connection, job_id, 0, canceled=False)
+            await job_end.finish(connection, job_id, 0, canceled=False)
 
     await asyncio.gather(*(finish() for _ in range(5)))
     assert await told(world) == ["started", "completed"]

@@ -16,7 +16,7 @@ from polar.inbox import Inbox
 from polar.purchases import Recorded
 from progress.views import JobView
 from sandbox.postgres import Postgres
-from store import job_requests, job_signals, job_views, transitions
+from store import job_end, job_requests, job_signals, job_start, job_views
 from store.database import Database
 from tests.support import shop
 from tests.support.polar.story import AT, FAR, Told, assert_is, granted, said, told
@@ -66,13 +66,13 @@ class Shop:
         """Every job that waits begins."""
         for row in await self.host.fetch("select id::text from workspace_backfill_jobs where status = 'pending'"):
             async with self.pool.transaction() as connection:
-                await transitions.begin(connection, row["id"], Pace())
+                await job_start.begin(connection, row["id"], Pace())
 
     async def stop(self) -> None:
         """Workflows stop the jobs that they are told to."""
         async with self.pool.transaction() as connection:
             for each in await job_signals.stopping(connection):
-                await transitions.finish(connection, each.job_id, each.attempt, canceled=True)
+                await job_end.finish(connection, each.job_id, each.attempt, canceled=True)
 
     async def addons(self) -> dict[str, Any]:
         rows = await self.host.fetch("select * from subscription_addons")

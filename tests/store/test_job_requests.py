@@ -12,7 +12,7 @@ from errors import BadInput, Conflict
 from messages import DATA_TYPES, Failure, Pace
 from progress.views import JobView
 from sandbox.postgres import Postgres
-from store import addon_jobs, job_attempts, job_estimates, job_pauses, job_requests, job_views, transitions
+from store import addon_jobs, job_attempts, job_end, job_estimates, job_pauses, job_requests, job_start, job_views
 from store.database import Database
 from store.job_requests import AUDITED, Actor
 from tests.support import shop
@@ -55,14 +55,14 @@ class World:
 
     async def begin(self) -> None:
         async with self.pool.transaction() as connection:
-            await transitions.begin(connection, self.job_id, Pace())
+            await job_start.begin(connection, self.job_id, Pace())
 
     async def finish(self, *, canceled: bool = False) -> str:
         async with self.pool.transaction() as connection:
             attempt = await connection.fetchval(
                 "select attempt from workspace_backfill_jobs where id = $1", self.job_id
             )
-            return (await transitions.finish(connection, self.job_id, attempt, canceled=canceled)).status
+            return (await job_end.finish(connection, self.job_id, attempt, canceled=canceled)).status
 
     async def fails(self, name: str, status: str = "failed") -> None:
         """A repository ends so."""

@@ -17,7 +17,7 @@ from activities.turn import Sources, Turn
 from github.client import GitHub
 from messages import Pace, RepositoryRef, SliceResult, SweepSlice
 from rows import Note
-from store import job_requests, notes, sweeps, transitions
+from store import job_requests, job_start, notes, sweeps
 from store.database import Database
 from store.notes import NotedThreads
 from store.sweeps import Sweep
@@ -42,7 +42,7 @@ class Repository:
             job_id = await job_requests.ask_for(
                 connection, workspace=self.workspace_id, data_types=("pull_requests",), actor=shop.OPERATOR
             )
-            await transitions.begin(connection, job_id, Pace())
+            await job_start.begin(connection, job_id, Pace())
         return job_id
 
     async def sweep(self) -> Sweep:

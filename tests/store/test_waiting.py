@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from messages import LEGS, Leg, Pace, RepositoryOutcome, RepositoryRef, RepositoryTransition, Waiting
 from sandbox.postgres import Postgres
-from store import job_requests, sweeps, transitions, waiting
+from store import job_requests, job_start, sweeps, transitions, waiting
 from store.database import Database
 from store.sweeps import Sweep
 from store.waiting import PATIENCE, SILENCE
@@ -127,7 +127,7 @@ async def make_jobs(dsn: str) -> AsyncIterator[MakeJobs]:
                     job_id = await job_requests.ask_for(
                         connection, workspace=workspace_id, data_types=("issues",), actor=shop.OPERATOR
                     )
-                    await transitions.begin(connection, job_id, Pace())
+                    await job_start.begin(connection, job_id, Pace())
                     [repository] = await transitions.next_repositories(connection, job_id, None, 10)
                 made.append(Job(database, job_id, repository))
             return made

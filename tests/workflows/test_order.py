@@ -34,8 +34,9 @@ from messages import (
 )
 from tests.support.waiting import PATIENCE, eventually, so
 from tests.workflows.test_workspace_backfill import DONE, MORE, TEST_SERVER, Pretence, repositories
+from workflows.job_run import LONG
 from workflows.order import priority
-from workflows.workspace_backfill import LONG, WorkspaceBackfillWorkflow
+from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
 RECENT_SINCE = datetime(2026, 6, 1, tzinfo=UTC)
 LEG_OVER = SliceResult(outcome="waiting", waiting_for="next_leg")

@@ -27,7 +27,7 @@ from messages import (
 )
 from polar.purchases import Recorded
 from sandbox.postgres import Postgres
-from store import job_signals, signal_requests, transitions
+from store import job_end, job_signals, job_start, signal_requests, transitions
 from store.database import Database
 from tests.polar.test_purchases import Shop, opened
 from tests.support import shop
@@ -63,7 +63,7 @@ class Mirror(Pretence):
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
         async with self._pool.transaction() as connection:
-            return await transitions.begin(connection, job.job_id, Pace(heartbeat_timeout_seconds=30))
+            return await job_start.begin(connection, job.job_id, Pace(heartbeat_timeout_seconds=30))
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
@@ -86,7 +86,7 @@ class Mirror(Pretence):
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
         async with self._pool.transaction() as connection:
-            return await transitions.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
+            return await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
 
 
 class Story:

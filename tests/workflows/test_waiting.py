@@ -26,8 +26,8 @@ from tests.workflows.test_workspace_backfill import (
     repositories,
     start,
 )
+from workflows.job_run import LONG
 from workflows.order import sweep_queue
-from workflows.workspace_backfill import LONG
 
 OTHER_JOB = "11111111-1111-4111-8111-111111111111"
 BUSY = SliceResult(outcome="busy", waiting_reason="another_job", waiting_job_id=OTHER_JOB)

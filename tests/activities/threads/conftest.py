@@ -10,7 +10,7 @@ from github.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
 from sandbox.purchase import Repository, create_workspace
-from store import contributors, job_requests, pages, parts, sweeps, transitions
+from store import contributors, job_requests, job_start, pages, parts, sweeps
 from store.database import Database
 from store.sweeps import Sweep
 from tests.support import shop
@@ -70,7 +70,7 @@ async def begin_sweep(database: Database, dsn: str, data_type: DataType) -> Stor
             data_types=(data_type,),
             actor=shop.OPERATOR,
         )
-        await transitions.begin(connection, job_id, Pace())
+        await job_start.begin(connection, job_id, Pace())
     repository = RepositoryRef(repository_id=repository_id, github_id=GITHUB_ID, full_name=listed.full_name)
     cutoff_at = datetime(2026, 11, 2, 12, 0, tzinfo=UTC) - timedelta(days=365)
     sweep = await sweeps.take(database, job_id, repository, data_type, cutoff_at, owner="test")

@@ -20,7 +20,7 @@ from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import Thread
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
-from store import job_requests, transitions
+from store import job_end, job_requests, job_start, transitions
 from store.database import Database
 from tests.support import shop
 from tests.support.backfill.life import TOKEN, Crashed, Death, Ended, Life, Limited, Orders
@@ -207,7 +207,7 @@ class Play:
                 outcome = RepositoryOutcome.model_validate({"repository": ref, "status": status, "types": outcomes})
                 transition = RepositoryTransition(job_id=job_id, attempt=attempt, sequence=9, outcome=outcome)
                 await transitions.record(connection, transition)
-                await transitions.finish(connection, job_id, attempt, canceled=False)
+                await job_end.finish(connection, job_id, attempt, canceled=False)
             if status == "completed":
                 break
             self._judge(outcomes, job)
@@ -241,7 +241,7 @@ class Play:
         deaths: "deque[Death]",
     ) -> list[TypeOutcome]:
         async with database.transaction() as connection:
-            plan = await transitions.begin(connection, job_id, Pace(slice_pages=self.scenario.slice_pages))
+            plan = await job_start.begin(connection, job_id, Pace(slice_pages=self.scenario.slice_pages))
         outcomes: dict[str, TypeOutcome] = {}
         scope = RepositoryScope(repository=ref, data_types=plan.data_types)
         inspected = False

@@ -22,7 +22,7 @@ from sandbox.github.exchange.requests import Entry
 from sandbox.github.world.repositories import Repository
 from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
-from store import job_requests, transitions
+from store import job_requests, job_start
 from store.budgets import Budgets
 from store.database import Database
 from tests.support import shop
@@ -81,7 +81,7 @@ class Reading:
                 fresh=fresh,
                 actor=shop.OPERATOR,
             )
-            plan = await transitions.begin(connection, job_id, Pace(slice_pages=slice_pages))
+            plan = await job_start.begin(connection, job_id, Pace(slice_pages=slice_pages))
         slice_ = SweepSlice(
             job_id=job_id,
             repository=RepositoryRef(

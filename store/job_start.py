@@ -1,0 +1,147 @@
+"""The start of a job, and of each of its attempts: which repositories it reads, and which of them again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from errors import JobOver
+from messages import JobPlan, Pace, Retry, Waiting
+from store import notifications, parts
+from store.database import Connection
+
+RECENT = timedelta(days=90)
+"""How far down the recent leg of a sweep goes, from the job's creation."""
+
+_BEGIN = """
+update workspace_backfill_jobs set
+  status = 'in_progress', started_at = case when attempt = 0 then coalesce(started_at, now()) else now() end,
+  updated_at = now()
+where id = $1 and status = 'pending' and not metadata ? 'paused_at'
+"""
+
+_PLAN = """
+select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
+  j.total_repositories, j.attempt, j.metadata -> 'retry' as retry, j.created_at, w.tier,
+  (j.metadata ->> 'paused_at')::timestamptz as paused_at, coalesce(j.metadata ->> 'paused_by', '') as paused_by,
+  j.metadata ? 'cancel_requested_at' as cancel_requested
+from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
+"""
+
+_SCOPE = """
+insert into workspace_backfill_progress (backfill_job_id, repository_id, status, metadata)
+select $1, wr.repository_id, $2, $3::jsonb || jsonb_build_object('name_at_start', r.full_name)
+from workspace_backfill_jobs j
+join workspace_repositories wr on wr.workspace_id = j.workspace_id
+join repositories r on r.id = wr.repository_id
+where j.id = $1 and (j.repositories_selected is null or wr.repository_id = any(j.repositories_selected))
+on conflict (backfill_job_id, repository_id) do nothing
+"""
+
+
+async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
+    """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
+
+    A paused one stays as it is. Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on
+    at its committed cursors. Raises `JobOver` if there is no such job.
+    """
+    began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
+    rows = await connection.fetch(_PLAN, job_id)
+    if not rows:
+        raise JobOver("unknown_job", f"there is no job {job_id}", "it was deleted: nothing is left to do")
+    [job] = rows
+    selection = Retry.model_validate({**(job["retry"] or {}), "job_id": job_id})
+    data_types = [each for each in job["backfill_types"] if each in (selection.data_types or job["backfill_types"])]
+    if began and not job["attempt"]:
+        await connection.execute(_SCOPE, job_id, "pending", {"waiting": _turn()})
+        await notifications.tell(
+            connection, job_id, "started", "started", f"Fetching {job['retention_days']} days of history."
+        )
+    elif began:
+        await _reopen(connection, job_id, job["attempt"], selection)
+    total: int = job["total_repositories"] if job["status"] == "pending" else await _count(connection, job_id)
+    return JobPlan(
+        job_id=job_id,
+        workspace_id=job["workspace_id"],
+        workspace_name=job["name"],
+        status=job["status"],
+        retention_days=job["retention_days"],
+        cutoff_at=job["cutoff_at"],
+        data_types=data_types,
+        total_repositories=total,
+        attempt=job["attempt"],
+        pace=pace,
+        recent_since=recent_since if (recent_since := job["created_at"] - RECENT) > job["cutoff_at"] else None,
+        tier=job["tier"] or "",
+        cancel_requested=job["cancel_requested"],
+        paused_at=job["paused_at"],
+        paused_by=job["paused_by"],
+    )
+
+
+async def _count(connection: Connection, job_id: str) -> int:
+    """The job's repositories."""
+    total: int = await connection.fetchval(
+        """
+        update workspace_backfill_jobs j set total_repositories = p.total
+        from (select count(*)::integer as total from workspace_backfill_progress where backfill_job_id = $1) p
+        where j.id = $1 returning p.total
+        """,
+        job_id,
+    )
+    return total
+
+
+# A type that never began (its repository was gone) and is not selected stays what its repository was.
+_LEAVE = """
+insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, error, completed_at)
+select $1, p.repository_id, t.data_type, p.status, (
+    select f from jsonb_array_elements(j.error_details) with ordinality e(f, place)
+    where p.status = 'failed' and f->>'repository' = r.full_name and f->>'data_type' is null
+    order by place desc limit 1), now()
+from workspace_backfill_jobs j join workspace_backfill_progress p on p.backfill_job_id = j.id
+join repositories r on r.id = p.repository_id cross join unnest(j.backfill_types) t(data_type)
+where j.id = $1 and p.status in ('failed', 'canceled') and t.data_type <> all($3::text[])
+  and ($2::uuid[] = '{}' or p.repository_id = any($2::uuid[]))
+on conflict (backfill_job_id, repository_id, data_type) do nothing
+"""
+
+
+async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
+    """What failed, was canceled or never began of the selection is pending again, with its place kept."""
+    if not await connection.fetchval(
+        "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
+    ):
+        # Canceled before it began: all of it is canceled, and only what is selected is to be done.
+        await connection.execute(_SCOPE, job_id, "canceled", {})
+    if retry.data_types:
+        await connection.execute(_LEAVE, job_id, retry.repository_ids, list(retry.data_types))
+    rows = await connection.fetch(
+        """
+        update workspace_backfill_progress set
+          status = 'pending', attempt = $2, transition = 0, retry_count = retry_count + 1, completed_at = null,
+          error_message = null, metadata = metadata - 'waiting_until' || jsonb_build_object('waiting', $4::jsonb)
+        where backfill_job_id = $1 and status not in ('completed', 'skipped')
+          and ($3::uuid[] = '{}' or repository_id = any($3::uuid[]))
+        returning repository_id::text
+        """,
+        job_id,
+        attempt,
+        retry.repository_ids,
+        _turn(),
+    )
+    repository_ids = [row["repository_id"] for row in rows]
+    await connection.execute(
+        """
+        update backfill_sweeps set status = 'pending', attempts = 0, error = null, completed_at = null
+        where backfill_job_id = $1 and repository_id = any($2::uuid[]) and status in ('failed', 'canceled')
+          and ($3::text[] = '{}' or data_type = any($3::text[]))
+        """,
+        job_id,
+        repository_ids,
+        list(retry.data_types),
+    )
+    await parts.forgive(connection, job_id, repository_ids)
+
+
+def _turn() -> dict[str, Any]:
+    """What a repository waits for before it is begun."""
+    return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,30 @@
+"""Why an activity or a child workflow ended."""
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from messages import Failure
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Why an activity or a child ended: what its error carries, or at least its words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ApplicationError) and cause.details:
+            return Failure.model_validate(cause.details[0])
+        if cause.__cause__ is None:
+            break
+        cause = cause.__cause__
+    return Failure(
+        code="workflow_error",
+        message=f"{type(cause).__name__}: {cause}"[:2_000],
+        action="look at the workflow in Temporal's Web UI, then retry the job",
+        error_class="bug",
+    )
+
+
+def was_never_begun(error: ActivityError) -> bool:
+    """Whether no worker has taken the activity from its task queue in time."""
+    return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START

@@ -1,0 +1,286 @@
+"""One job's repositories, while the job runs: a child workflow for each, a bounded number at once.
+
+Recent first, without a barrier: where a place is free and every repository's recent leg was begun, a historical leg is.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.jobs import JobActivities
+    from messages import (
+        FailedRepository,
+        JobPlace,
+        JobProgress,
+        JobStanding,
+        Leg,
+        RepositoryOutcome,
+        RepositoryRef,
+        RunningRepository,
+        WaitingRepositories,
+    )
+    from workflows import job_details, repository_child, retries
+    from workflows.repository_backfill import RepositoryBackfillWorkflow
+    from workflows.repository_child import Child
+    from workflows.repository_line import RepositoryLine
+    from workflows.shape_changes import GIVES_WAY
+
+LONG = 3_000
+"""Events after which a run gives way: what 200 children still bring until they have ended keeps it under 5,000."""
+LOOK_SECONDS = (2, 5, 10, 30)
+"""How long between two looks, look after look, at what waits for other jobs."""
+
+
+class JobRun:
+    """The children of the job at `place`. It stops where its id is among `canceled`, which others add to.
+
+    `making_room` are historical legs that were asked to give way to a recent one that waited for another job. `show` is
+    called when what people see has changed, `tell` with the job's status for the search attribute.
+    """
+
+    def __init__(
+        self,
+        place: JobPlace,
+        canceled: set[str],
+        pausing: JobStanding | None,
+        making_room: set[str],
+        show: Callable[[], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.plan = place.plan
+        self.pausing = pausing
+        """Set if the job is to stop until it is resumed."""
+        self.stopping: set[str] = set(place.stopping)
+        """Its repositories that somebody canceled alone."""
+        self.ended = {"completed": place.completed, "failed": place.failed, "canceled": place.canceled}
+        self.latest_failed: list[FailedRepository] = list(place.latest_failed)
+        self.line: RepositoryLine | None = None
+        self.shown: dict[str, RunningRepository] = {}
+        """Those that run, as people are shown them."""
+        self._canceled = canceled
+        self._show = show
+        self._tell = tell
+        self._was_pausing = False
+        """When it was last looked at who runs."""
+        self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
+        self._children: dict[str, Child] = {}
+        """Those that run and were not asked to give way."""
+        self._legs: dict[str, Leg] = {}
+        """Of those that run."""
+        self._draining = False
+        """The run's history is long: it begins nothing more."""
+        self._gives_way = False
+        self._making_room = making_room
+
+    @property
+    def is_canceled(self) -> bool:
+        return self.plan.job_id in self._canceled
+
+    @property
+    def historical(self) -> int:
+        return self.line.historical if self.line else 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self.line.waiting) if self.line else 0
+
+    def obey(self, standing: JobStanding) -> None:
+        """Does what the job's row says, unless it says it of another attempt."""
+        if standing.attempt == self.plan.attempt and not standing.ended:
+            self.pausing = standing if standing.is_paused else None
+            self.stopping = set(standing.stopping)
+            if standing.cancel_requested:
+                self._canceled.add(standing.job_id)
+
+    def progress(self, paused_jobs: list[str], jobs_behind: int) -> JobProgress:
+        return JobProgress(
+            job_id=self.plan.job_id,
+            attempt=self.plan.attempt,
+            total=self.plan.total_repositories,
+            completed=self.ended["completed"],
+            failed=self.ended["failed"],
+            canceled=self.ended["canceled"],
+            between_legs=self.historical,
+            waiting_for_other_jobs=self.waiting,
+            running=list(self.shown.values()),
+            latest_failed=self.latest_failed,
+            paused_jobs=paused_jobs,
+            jobs_behind=jobs_behind,
+        )
+
+    def counts(self) -> job_details.JobCounts:
+        return job_details.JobCounts(
+            total=self.plan.total_repositories,
+            completed=self.ended["completed"],
+            failed=self.ended["failed"],
+            canceled=self.ended["canceled"],
+            historical=self.historical,
+            waiting=self.waiting,
+        )
+
+    async def fan_out(self, place: JobPlace) -> JobPlace | None:
+        """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
+        line = self.line = RepositoryLine(self.plan.job_id, place)
+        looking = asyncio.create_task(self._look_after_waiting(line))
+        try:
+            return await self._run_children(line, looking)
+        finally:
+            looking.cancel()
+
+    async def _run_children(self, line: RepositoryLine, looking: asyncio.Task[None]) -> JobPlace | None:
+        plan = self.plan
+        begun, self._draining = 0, False
+        while True:
+            self._draining = self._draining or (begun > 0 and self._is_long())
+            line.was_looked_at = False
+            while not self._draining and self.pausing is None and len(self._running) < plan.pace.repositories_at_once:
+                following = await line.following()
+                if following is None:
+                    break
+                leg, repository = following
+                if repository.repository_id in self.stopping:
+                    await repository_child.record_canceled(plan, repository)
+                    self.ended["canceled"] += 1
+                    continue
+                begun += 1
+                self._legs[repository.repository_id] = leg
+                shown = RunningRepository(full_name=repository.full_name, leg=leg, since=workflow.now())
+                self.shown[repository.repository_id] = shown
+                self._running[repository.repository_id] = asyncio.create_task(self._child(repository, leg))
+            self._show()
+            self._tell("waiting" if line.waiting and not self._running else "in_progress")
+            self._was_pausing = self.pausing is not None
+            if not self._running and (self._draining or self._was_pausing or not line.waiting):
+                stopping = sorted(self.stopping)
+                return line.place(plan, self.ended, self.latest_failed, stopping) if line else None
+            self._stop_canceled(line)
+            self._gives_way = self._was_pausing or (self._draining and workflow.patched(GIVES_WAY))
+            if self._gives_way:
+                await self._ask_to_give_way(list(self._children))
+            await self._make_room(line)
+            await workflow.wait_condition(
+                lambda: (
+                    self.is_canceled
+                    or any(task.done() for task in self._running.values())
+                    or (self._gives_way and bool(self._children))
+                    or (self.pausing is not None) != self._was_pausing
+                    or line.was_looked_at
+                    or self._is_to_stop(line)
+                    or bool(self._in_the_way(line))
+                    or looking.done()
+                )
+            )
+            if looking.done():
+                looking.result()  # it never ends by itself: this raises what ended it
+            if self.is_canceled:
+                await self.stop_children()
+                return None
+            for repository_id in [key for key, task in self._running.items() if task.done()]:
+                outcome = self._running.pop(repository_id).result()
+                self.shown.pop(repository_id)
+                self._making_room.discard(repository_id)
+                if outcome.next_leg is None:
+                    ended = outcome.status if outcome.status in ("failed", "canceled") else "completed"
+                    self.ended[ended] += 1
+                    if outcome.status == "failed":
+                        self.latest_failed.append(job_details.failed(outcome))
+                        del self.latest_failed[: -job_details.MOST_ROWS]
+                elif outcome.waits_for_another:
+                    line.wait(repository_id, outcome.next_leg)
+                else:
+                    line.join(repository_id, outcome.next_leg)
+
+    async def _look_after_waiting(self, line: RepositoryLine) -> None:
+        """Looks, while repositories wait for other jobs, which of them may go on, and puts those back into the line."""
+        while True:
+            await workflow.wait_condition(lambda: bool(line.waiting))
+            looks = 0
+            while line.waiting:
+                pause = LOOK_SECONDS[min(looks, len(LOOK_SECONDS) - 1)]
+                await workflow.sleep(pause, summary=f"{len(line.waiting)} repositories wait for other jobs")
+                line.go_on(await self._may_go_on(line))
+                line.was_looked_at = True
+                looks += 1
+
+    async def _may_go_on(self, line: RepositoryLine) -> list[str]:
+        waiting = list(line.waiting)
+        try:
+            return await workflow.execute_activity_method(
+                JobActivities.repositories_that_may_go_on,
+                WaitingRepositories(job_id=line.job_id, repository_ids=waiting),
+                start_to_close_timeout=retries.MIRROR_TIMEOUT,
+                retry_policy=retries.MIRROR,
+                summary=f"which of {len(waiting)} may go on",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            # It cannot be told any more: each of them finds out by itself.
+            return waiting
+
+    async def _make_room(self, line: RepositoryLine) -> None:
+        """Asks historical legs to end where recent ones came back from waiting and find every place taken."""
+        if historical := self._in_the_way(line):
+            self._making_room.update(historical)
+            await self._ask_to_give_way(historical)
+
+    def _in_the_way(self, line: RepositoryLine) -> list[str]:
+        """As many historical legs as there are recent ones in want of a place. A run that gives way begins no more."""
+        wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
+        return [each for each in self._children if self._legs[each] == "historical"][:wanted]
+
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or (
+            info.get_current_history_length() > LONG and workflow.patched(GIVES_WAY)
+        )
+
+    def _is_to_stop(self, line: RepositoryLine) -> bool:
+        """Whether a repository that was canceled alone runs, or waits for another job."""
+        return any(each in self.stopping for each in (*self._children, *line.waiting))
+
+    def _stop_canceled(self, line: RepositoryLine) -> None:
+        """Repositories that were canceled alone stop at their pages; those that wait come next in line, to end."""
+        for repository_id in self.stopping & self._children.keys():
+            self._children.pop(repository_id)
+            self._running[repository_id].cancel()
+        line.go_on([each for each in line.waiting if each in self.stopping])
+
+    async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
+        """One that has ended in this moment does not hear it, and need not."""
+        children = [self._children.pop(each) for each in repository_ids]
+        signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)
+        await asyncio.gather(*signals, return_exceptions=True)
+
+    async def _child(self, repository: RepositoryRef, leg: Leg) -> RepositoryOutcome:
+        try:
+            child = await repository_child.start(self.plan, repository, leg)
+            self._children[repository.repository_id] = child
+            return await child
+        except FailureError as error:
+            if self.is_canceled or not isinstance(error, ChildWorkflowError | WorkflowAlreadyStartedError):
+                raise
+            if repository.repository_id in self.stopping and is_cancelled_exception(error):
+                return await repository_child.record_canceled(self.plan, repository)
+            # It was terminated, or canceled alone, or has a bug: it could not say so itself. Or an earlier attempt's
+            # has not ended yet.
+            return await repository_child.record_lost(self.plan, repository, error)
+        finally:
+            self._children.pop(repository.repository_id, None)
+
+    async def stop_children(self) -> None:
+        """Cancels all children and waits until they have stopped."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        self._running.clear()
+        self.shown.clear()

@@ -1,0 +1,12 @@
+"""Changes of the workflows' shape, by the ids with which histories remember them (`workflow.patched`)."""
+
+FOLLOWS_RESET = "follows a reset"
+"""Asks a repository's workflow that an earlier run of ours began to give way, instead of counting it as lost."""
+GIVES_WAY = "gives way"
+"""Lets those who give way stop what is under way instead of awaiting it."""
+NAMED_SLICES = "named slices"
+"""Makes a slice's data type its activity id, by which an operator pauses it."""
+SHOWS_WAITS = "shows waits"
+"""Mirrors every wait, and gives the place back to the job behind another job."""
+SIGNALS_ASK = "signals ask"
+"""Makes a signal that somebody sends in Temporal a request, written into the job's row."""
