@@ -6,12 +6,14 @@ boundaries; SIGKILL loses nothing either.
 
 import asyncio
 import gc
+import hashlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -60,6 +62,18 @@ INTRODUCTION_SECONDS = 5.0
 """A GitHub that does not answer keeps no worker from polling."""
 
 
+def build_id() -> str:
+    """A hash of the code that decides, which Temporal keeps with each decision.
+
+    Left to itself the SDK hashes every module of every package, which is most of what the start of a worker costs.
+    """
+    root = Path(__file__).parent
+    decides = hashlib.sha256()
+    for path in (root / "messages.py", *sorted((root / "workflows").glob("*.py"))):
+        decides.update(path.read_bytes())
+    return decides.hexdigest()
+
+
 def build(
     client: Client,
     database: Database,
@@ -101,12 +115,14 @@ def build(
     }
     # The SDK sends a heartbeat at most every 80 % of the timeout: too late, if one is only a little late.
     throttle = min(HEARTBEAT_THROTTLE, timedelta(seconds=worker.heartbeat_timeout_seconds / 4))
+    decided_by = build_id()
     return [
         Worker(
             client,
             task_queue=queue,
             workflows=workflows,
             activities=activities,
+            build_id=decided_by,
             max_concurrent_activities=worker.activities_at_once,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,

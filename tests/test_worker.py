@@ -1,30 +1,21 @@
 """The worker as a program: every bad setting is one line and exit 2, an absent server one line and exit 3."""
 
-import asyncio
-import sys
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
+import worker
 from messages import reconcile_schedule_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK, free_port
-from tests.conftest import StartWorker
+from tests.conftest import RunProgram, StartWorker
 from tests.support import shop
-from tests.support.programs import ROOT
 from tests.support.waiting import PATIENCE, eventually
-
-
-async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, ROOT / "worker.py", env=environment, cwd=directory, stderr=asyncio.subprocess.PIPE
-    )
-    _, stderr = await asyncio.wait_for(process.communicate(), PATIENCE)
-    assert process.returncode is not None
-    return process.returncode, stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -53,32 +44,57 @@ async def run_worker(environment: dict[str, str], directory: Path) -> tuple[int,
     ],
 )
 async def test_a_bad_setting_is_one_line_that_names_it(
-    name: str, value: str, environment: dict[str, str], tmp_path: Path
+    name: str, value: str, environment: dict[str, str], run_program: RunProgram
 ) -> None:
-    exit_code, stderr = await run_worker(environment | {name: value}, tmp_path)
-    assert exit_code == 2
-    assert len(stderr.strip().splitlines()) == 1
-    assert name in stderr
+    ended = await run_program("worker.py", environment | {name: value})
+    assert ended.exit_code == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert name in ended.stderr
+
+
+@pytest.mark.executed
+async def test_a_bad_setting_is_the_same_line_to_whoever_executes_the_program(
+    environment: dict[str, str], run_program: RunProgram
+) -> None:
+    ended = await run_program("worker.py", environment | {"GITHUB_TOKENS": ""})
+    assert ended.exit_code == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "GITHUB_TOKENS" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "TEMPORAL_ADDRESS"])
 async def test_a_server_that_does_not_answer_is_one_line_and_another_exit_code(
-    name: str, environment: dict[str, str], tmp_path: Path
+    name: str, environment: dict[str, str], run_program: RunProgram
 ) -> None:
     nobody = f"{LOOPBACK}:{free_port()}"
     value = f"postgresql://someone:hunter2@{nobody}/x" if name == "DATABASE_URL" else nobody
-    exit_code, stderr = await run_worker(environment | {name: value}, tmp_path)
-    assert exit_code == 3
-    assert len(stderr.strip().splitlines()) == 1
-    assert nobody in stderr
-    assert "hunter2" not in stderr
+    ended = await run_program("worker.py", environment | {name: value})
+    assert ended.exit_code == 3
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert nobody in ended.stderr
+    assert "hunter2" not in ended.stderr
 
 
 @pytest.mark.executed
 async def test_a_worker_told_to_stop_ends_well(environment: dict[str, str], start_worker: StartWorker) -> None:
-    worker = await start_worker(environment)
-    worker.stop(within=PATIENCE)
-    assert worker.exit_code == 0
+    process = await start_worker(environment)
+    process.stop(within=PATIENCE)
+    assert process.exit_code == 0
+
+
+async def test_decisions_are_kept_with_a_hash_of_the_code_that_decided(
+    environment: dict[str, str], start_worker: StartWorker, temporal_client: Client
+) -> None:
+    await start_worker(environment)
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        request = DescribeTaskQueueRequest(
+            namespace=temporal_client.namespace,
+            task_queue=TaskQueue(name=environment["TEMPORAL_TASK_QUEUE"]),
+            task_queue_type=kind,
+        )
+        described = await temporal_client.workflow_service.describe_task_queue(request)
+        told = {poller.worker_version_capabilities.build_id for poller in described.pollers}
+        assert told == {worker.build_id()}
 
 
 async def test_a_worker_with_a_token_has_polar_asked(
