@@ -25,6 +25,29 @@ PRODUCTS = {YEAR: 365, DECADE: 3650}
 OPERATOR = Actor("operator:somebody", "cli")
 
 
+# What `truncate ... cascade` would do, at a fifth of the price: that makes new files of 150 tables and indexes.
+EMPTY = """
+do $$
+declare
+    emptied regclass;
+begin
+    set local session_replication_role = replica;
+    for emptied in
+        with recursive reached(oid) as (
+            select name::regclass::oid
+            from unnest('{app_users,repositories,subscriptions,notifications,webhook_deliveries}'::text[]) as name
+            union
+            select conrelid from pg_constraint join reached on confrelid = reached.oid where contype = 'f'
+        )
+        select oid from reached join pg_class using (oid) where relkind = 'r' and pg_relation_size(oid) > 0
+    loop
+        execute format('delete from only %s', emptied);
+    end loop;
+end
+$$
+"""
+
+
 @dataclass(frozen=True)
 class Buyer:
     auth_user_id: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -48,9 +71,7 @@ async def database(postgres: Postgres, template: str) -> AsyncIterator[str]:
 async def emptied(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a database in which nobody has bought anything yet."""
     async with connected(dsn) as connection:
-        await connection.execute(
-            "truncate app_users, repositories, subscriptions, notifications, webhook_deliveries cascade"
-        )
+        await connection.execute(EMPTY)
         yield connection
 
 
