@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check test test-quick demo pictures bench bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check test test-quick test-thorough demo pictures bench bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, lo
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
 
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
-test test-quick bench: export PYTHONDONTWRITEBYTECODE =
+test test-quick test-thorough bench: export PYTHONDONTWRITEBYTECODE =
 
 test: $(INSTALLED) ## every test, on embedded servers
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -46,6 +46,10 @@ test: $(INSTALLED) ## every test, on embedded servers
 # Before each commit, in two to three minutes: all but what tests/quick.py names.
 test-quick: $(INSTALLED) ## all but the long tests, in two to three minutes
 	$(BIN)/pytest --quick -n 2 --dist worksteal
+
+# The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.
+test-thorough: $(INSTALLED) ## hours: the tests that search, with many examples, and real repositories whole
+	THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal $$(grep -rl --include='test_*.py' 'from tests.support.thoroughness' tests)
 
 # The launcher ends the demo, in good order, also when make itself is killed.
 demo: $(INSTALLED) ## a whole backfill from the purchase on, with the page to watch it

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
@@ -37,6 +39,7 @@ from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
 from tests import quick
 from tests.support.programs import ROOT, Programs, Zygote, is_setting
+from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE
 
 EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
@@ -44,6 +47,10 @@ MEMORY = Path("/dev/shm")
 ENOUGH_MEMORY = 4 << 30
 """A session's cluster takes some hundred MB; a container's /dev/shm has 64 by default."""
 PROGRAMS = pytest.StashKey[Programs]()
+
+
+hypothesis.settings.register_profile("ours", max_examples=examples(25, 1_000))
+hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -236,12 +243,15 @@ async def run_worker(programs: Programs, client: Client, environment: Mapping[st
     base = environment["TEMPORAL_TASK_QUEUE"]
     queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
     polled = [base if each == "workflows" else f"{base}-{each}" for each in queues]
-    await worker.until_ready(lambda: _poll_all(client, polled, worker.pid), within=PATIENCE)
+    await worker.until_ready(lambda: _poll_all(client, polled, worker), within=PATIENCE)
     return worker
 
 
-async def _poll_all(client: Client, task_queues: Sequence[str], pid: int) -> bool:
-    return all(await asyncio.gather(*(_polls(client, each, pid) for each in task_queues)))
+async def _poll_all(client: Client, task_queues: Sequence[str], worker: Process) -> bool:
+    # Temporal need not be asked before the worker says so: each look at its queues costs all of us a millisecond.
+    if not re.search(r"[\" ]polling\b", worker.tail(1_000)):
+        return False
+    return all(await asyncio.gather(*(_polls(client, each, worker.pid) for each in task_queues)))
 
 
 async def _polls(client: Client, task_queue: str, pid: int) -> bool:
@@ -288,20 +298,20 @@ class Ended:
     stderr: str
 
 
-class RunStarter(Protocol):
-    """Runs `starter.py` with these arguments to its end."""
+class RunProgram(Protocol):
+    """Runs a program, such as `worker.py`, with these arguments to its end."""
 
-    async def __call__(self, environment: Mapping[str, str], *arguments: str) -> Ended: ...
+    async def __call__(self, program: str, environment: Mapping[str, str], *arguments: str) -> Ended: ...
 
 
 @pytest.fixture
-def run_starter(tmp_path: Path, forking: Zygote | None) -> RunStarter:
-    async def run(environment: Mapping[str, str], *arguments: str) -> Ended:
+def run_program(tmp_path: Path, forking: Zygote | None) -> RunProgram:
+    async def run(program: str, environment: Mapping[str, str], *arguments: str) -> Ended:
         if forking is None or not forking.fits(environment):
-            return await _executed(environment, tmp_path, "starter.py", *arguments)
+            return await _executed(environment, tmp_path, program, *arguments)
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             outputs = {"stdout": stdout.fileno(), "stderr": stderr.fileno()}
-            forked = forking.fork("starter.py", arguments, env=environment, cwd=tmp_path, **outputs)
+            forked = forking.fork(program, arguments, env=environment, cwd=tmp_path, **outputs)
             try:
                 exit_code = await asyncio.to_thread(forked.wait, PATIENCE)
             finally:
@@ -310,6 +320,20 @@ def run_starter(tmp_path: Path, forking: Zygote | None) -> RunStarter:
             stdout.seek(0)
             stderr.seek(0)
             return Ended(exit_code, stdout.read().decode(), stderr.read().decode())
+
+    return run
+
+
+class RunStarter(Protocol):
+    """Runs `starter.py` with these arguments to its end."""
+
+    async def __call__(self, environment: Mapping[str, str], *arguments: str) -> Ended: ...
+
+
+@pytest.fixture
+def run_starter(run_program: RunProgram) -> RunStarter:
+    async def run(environment: Mapping[str, str], *arguments: str) -> Ended:
+        return await run_program("starter.py", environment, *arguments)
 
     return run
 

@@ -1,6 +1,5 @@
 """No answer to anybody holds an id of a workspace that he is not in, whatever he asks for."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from tests.support import shop
 from tests.support.api import world
 from tests.support.api.world import ROLES, Api
 from tests.support.shop import Buyer
+from tests.support.thoroughness import THOROUGH, examples
 
 PEOPLE = 4
 STATUSES: tuple[JobStatus, ...] = ("pending", "in_progress", "completed", "failed", "canceled")
@@ -139,14 +139,10 @@ async def beginning(api: Api, job_id: str, token: str) -> tuple[int, str]:
         return response.status, told.decode()
 
 
-PROFILES = {
-    "quick": settings(max_examples=5, derandomize=True, database=None),
-    "deep": settings(max_examples=int(os.environ.get("EXAMPLES", "300"))),
-}
-
-
 @settings(
-    PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "quick")],
+    max_examples=examples(3, 300),
+    derandomize=not THOROUGH,
+    database=None,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

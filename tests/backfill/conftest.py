@@ -26,7 +26,7 @@ from store.database import Database
 from tests.conftest import RunStarter, StartWorker
 from tests.support.backfill.reading import BEGIN, TOKENS, Read, Reading
 from tests.support.shop import OURS, connected
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, Pauses, eventually
 
 TOKEN = "ghp_stand_in"
 PULLS_AND_ISSUES: tuple[DataType, ...] = ("pull_requests", "issues")
@@ -56,6 +56,9 @@ class Backfill:
     workspaces: list[str] = field(default_factory=list)
     killed: set[int] = field(default_factory=set)
     """Workers' pids."""
+    _connection: asyncpg.Connection | None = None
+    _connections: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def at(self, github: StandIn) -> None:
         self.environment["GITHUB_API_URL"] = github.url
@@ -94,17 +97,16 @@ class Backfill:
 
     async def until(self, condition: str, job_id: str, *, within: float = PATIENCE) -> Any:
         """Polls Postgres until the SQL `condition` on the job's row holds; answers the row."""
-        deadline = monotonic() + within
-        async with connected(self.dsn) as connection:
-            while True:
-                row = await connection.fetchrow(
-                    f"select *, ({condition}) as holds from workspace_backfill_jobs where id = $1", job_id
-                )
-                assert row is not None, f"there is no job {job_id}"
-                if row["holds"]:
-                    return row
-                assert monotonic() < deadline, f"{job_id} is {row['status']} after {within} s, not: {condition}"
-                await asyncio.sleep(0.05)
+        deadline, pauses = monotonic() + within, Pauses()
+        while True:
+            rows = await self.rows(
+                f"select *, ({condition}) as holds from workspace_backfill_jobs where id = $1", job_id
+            )
+            assert rows, f"there is no job {job_id}"
+            if rows[0]["holds"]:
+                return rows[0]
+            assert monotonic() < deadline, f"{job_id} is {rows[0]['status']} after {within} s, not: {condition}"
+            await asyncio.sleep(pauses.next())
 
     async def ended(self, job_id: str, *, within: float = PATIENCE) -> Any:
         return await self.until("status in ('completed', 'failed', 'canceled')", job_id, within=within)
@@ -123,16 +125,12 @@ class Backfill:
         From now on Temporal is told at once what it would learn by missed heartbeats.
         """
         await asyncio.to_thread(worker.wait, PATIENCE)
-        async with connected(self.dsn) as connection:
 
-            async def alone() -> bool:
-                others = """
-                    select count(*) from pg_stat_activity
-                    where datname = current_database() and application_name <> $1
-                """
-                return bool(await connection.fetchval(others, OURS) == 0)
+        async def alone() -> bool:
+            others = "select from pg_stat_activity where datname = current_database() and application_name <> $1"
+            return not await self.rows(others, OURS)
 
-            await eventually(alone)
+        await eventually(alone)
         self.killed.add(worker.pid)
 
     async def tell_of_deaths(self) -> NoReturn:
@@ -164,8 +162,14 @@ class Backfill:
                 ).fail(RuntimeError("the worker was killed"))
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with connected(self.dsn) as connection:
-            return await connection.fetch(query, *arguments)
+        """On one connection for all, as long as it lives: a new one would cost ten times what a query does."""
+        async with self._one_at_a_time:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._connections.enter_async_context(connected(self.dsn))
+            return await self._connection.fetch(query, *arguments)
+
+    async def close(self) -> None:
+        await self._connections.aclose()
 
 
 @pytest.fixture
@@ -182,6 +186,7 @@ async def backfill(
     telling.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await telling
+    await backfill.close()
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """A GitHub that answers anything that its schema allows: each type ends, after a bounded number of requests."""
 
-import os
-
 import pytest
 
 from messages import DataType
 from sandbox.github.faults import Babble
 from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read
+from tests.support.thoroughness import examples
 
 PLAN = Plan(
     "acme/babel",
@@ -24,7 +23,7 @@ PLAN = Plan(
     pushes=10,
     years=1,
 )
-SEEDS = range(int(os.environ.get("BABBLE_SEEDS", "1")))
+SEEDS = range(examples(1, 20))
 """More of them search for longer."""
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
 ANYWAY = 100

@@ -1,6 +1,5 @@
 """A tenth of all that GitHub has is odd during one job, and right again for the next: nothing is lost, nor deleted."""
 
-import os
 from typing import Any
 
 import asyncpg
@@ -12,6 +11,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.world.repositories import Repository
 from tests.support.backfill.reading import Read
 from tests.support.shop import connected
+from tests.support.thoroughness import examples
 
 PLAN = Plan(
     "acme/tenth",
@@ -28,7 +28,7 @@ PLAN = Plan(
     pushes=10,
     years=1,
 )
-SEEDS = range(int(os.environ.get("ODD_SEEDS", "1")))
+SEEDS = range(examples(1, 20))
 """More of them search for longer."""
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
 MOST_REQUESTS = 1_000

@@ -4,10 +4,9 @@ The real activities against real Postgres and the real HTTP stand-in, without Te
 hundredths of a second (`life.py`), so that many orders of things can be tried. `scenario.py` says what may happen,
 `unseen.py` what of it nobody can know. A search of its own, for as long as one likes:
 
-    HYPOTHESIS_PROFILE=deep pytest tests/backfill/test_property.py
+    THOROUGH=1 pytest tests/backfill/test_property.py
 """
 
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.backfill.play import Play, Played
 from tests.support.backfill.scenario import NAME, Do, Job, Scenario, scenarios
 from tests.support.shop import database as module_database
 from tests.support.shop import emptied
+from tests.support.thoroughness import THOROUGH, examples
 
 FOUND = {
     "a silent comment, while another repository takes the name": Scenario(
@@ -42,12 +42,11 @@ FOUND = {
 }
 """Each lost a row once."""
 
-PROFILES = {
-    "quick": settings(max_examples=12, derandomize=True, database=None),
-    "deep": settings(max_examples=int(os.environ.get("EXAMPLES", "1000"))),
-}
 COMMON = settings(
-    PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "quick")],
+    max_examples=examples(5, 1_000),
+    # The same ones every time: what is searched for here is found by a thorough run.
+    derandomize=not THOROUGH,
+    database=None,
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

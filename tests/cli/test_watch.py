@@ -15,6 +15,7 @@ from rich.console import Console
 from cli import jobs, program
 from cli.commands import watch
 from sandbox.postgres import Postgres
+from store import job_changes
 from tests.support import shop
 from tests.support.cli.operator import GONE, Operator, waits
 from tests.support.waiting import PATIENCE, so
@@ -115,8 +116,17 @@ class TestWatch:
         job_id = (await operator.start())["id"]
         await operator.set(job_id, status="failed")
         assert (await operator("retry", str(job_id))).exit_code == 0
+        looks = 0
+        fingerprints = job_changes.fingerprints
+
+        async def counted(*arguments: Any) -> Any:
+            nonlocal looks
+            looks += 1
+            return await fingerprints(*arguments)
+
+        monkeypatch.setattr(job_changes, "fingerprints", counted)
         watching = asyncio.create_task(program.run(["watch", str(job_id)]))
-        await asyncio.sleep(0.2)
+        await shop.eventually(so(lambda: watching.done() or looks > 2))
         assert not watching.done()
         await operator.set(job_id, status="completed")
         assert await watching == 0

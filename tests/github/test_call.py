@@ -29,6 +29,7 @@ from sandbox.github.faults import BadCredentials, Effect, Forbidden, SecondaryLi
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.graphql.context import Field
+from tests.support.thoroughness import examples
 
 Mood = Literal["answers", "401", "403", "404", "limited", "scope", "hides", "hides all", "fails"]
 MOODS: tuple[Mood, ...] = ("answers", "401", "403", "404", "limited", "scope", "hides", "hides all", "fails")
@@ -114,7 +115,7 @@ def _asked(stand_in: StandIn) -> int:
     return sum(entry.operation == "Forks" for entry in stand_in.log)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15, 300), deadline=None)
 @given(
     moods=st.lists(st.lists(st.sampled_from(MOODS), min_size=1, max_size=6), min_size=3, max_size=3),
     each=st.integers(1, 2),

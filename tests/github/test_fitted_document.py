@@ -20,6 +20,7 @@ from github import documents
 from github.fitted_document import fill, fit, fit_variables
 from github.server_schema import INTROSPECTION, ServerSchema, is_mismatch
 from sandbox.github.graphql.schema import schema
+from tests.support.thoroughness import examples
 
 UNNAMED = {"Query", "RateLimit", "PageInfo"}
 ASKED = set(re.findall(r"\w+", "".join(print_ast(documents.document(each)) for each in documents.operations())))
@@ -49,7 +50,7 @@ def whole(operation: str) -> DocumentNode:
     return documents.aliased(operation, 2) if template else documents.document(operation)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(2, 50), deadline=None)
 @given(st.sets(st.sampled_from(FIELDS), max_size=8), st.sets(st.sampled_from(EVENTS), max_size=5))
 def test_whatever_a_server_lacks_every_document_is_valid_there(fields: set[tuple[str, str]], types: set[str]) -> None:
     server = lacking(fields, types)

@@ -20,6 +20,7 @@ from store import job_end, job_requests, job_signals, job_start, job_views
 from store.database import Database
 from tests.support import shop
 from tests.support.polar.story import AT, FAR, Told, assert_is, granted, said, told
+from tests.support.thoroughness import examples
 
 BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active from workspaces)"]
 
@@ -389,7 +390,7 @@ async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(b
 Between = Literal["nothing", "begin", "stop", "hand away", "hand back"]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     story=st.lists(told(), min_size=1, max_size=7),

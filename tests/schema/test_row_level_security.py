@@ -18,6 +18,7 @@ from schema.migrate import migrate
 from schema.rights import check_rights
 from tests.schema.conftest import Open
 from tests.support.programs import Programs
+from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE
 
 # As Supabase has them: the roles of its public API, and who asks, by the claims of his token.
@@ -223,7 +224,7 @@ async def test_a_member_whose_invitation_is_pending_reads_nothing(owner: asyncpg
 PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 100), deadline=None)
 @given(owners=st.tuples(*[st.integers(0, 2)] * 3), members=PLACES, repositories=PLACES)
 async def test_whoever_belongs_to_whatever_workspaces_sees_of_no_other(
     session: asyncpg.Connection,

@@ -15,6 +15,7 @@ from sandbox.postgres import Postgres
 from store import contributors
 from store.database import Database
 from tests.support.shop import database as of_module
+from tests.support.thoroughness import examples
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7, seconds=1)
@@ -204,7 +205,7 @@ async def workers(postgres: Postgres, migrated_template: str) -> AsyncIterator[t
         yield one, other
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 200), deadline=None)
 @given(pages=PAGES, others=PAGES)
 async def test_in_any_order_no_page_fails_and_a_second_pass_changes_no_row(
     workers: tuple[Database, Database], pages: list[list[Contributor]], others: list[list[Contributor]]

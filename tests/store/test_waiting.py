@@ -17,6 +17,7 @@ from store.database import Database
 from store.sweeps import Sweep
 from store.waiting import PATIENCE, SILENCE
 from tests.support import shop
+from tests.support.thoroughness import examples
 
 NUMBERS = count(1)
 CUTOFF = datetime(2020, 1, 1, tzinfo=UTC)
@@ -316,7 +317,13 @@ async def do(job: Job, step: Step) -> str | None:
     return None
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=examples(15, 400),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(number=st.integers(2, 4), steps=STEPS)
 async def test_in_any_order_all_jobs_end_and_no_two_wait_for_each_other(
     number: int, steps: list[tuple[int, Step]], make_jobs: MakeJobs
