@@ -5,16 +5,12 @@ cannot be reached, 130 interrupted. What is wrong is one line on standard error.
 """
 
 import contextlib
-import os
-import sys
 
+import process
 from cli.program import main
 
 if __name__ == "__main__":
     code = 0
     with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
         code = main()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
-    os._exit(code)
+    process.leave(code)

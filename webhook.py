@@ -9,10 +9,7 @@ Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres c
 
 import asyncio
 import json
-import os
 import resource
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -21,6 +18,7 @@ import structlog
 from aiohttp import web
 
 import logs
+import process
 import settings
 import temporal
 from api import server
@@ -28,7 +26,7 @@ from api.access import Access
 from api.live import MOST_STREAMS, LiveJobs
 from api.routes import Route
 from api.tokens import ServiceToken, SigningKeys, UserTokens
-from errors import BackfillError, BadInput, Unreachable
+from errors import BadInput, Unreachable
 from metrics.server import ServerMetrics
 from notify.channel import Channel
 from notify.host_webhook import HostWebhook
@@ -288,13 +286,6 @@ async def serve(stop: asyncio.Event) -> None:
         log.info("stopped")
 
 
-async def _until_signal() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(stop)
-
-
 def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
@@ -313,20 +304,10 @@ def _allow_many_connections() -> None:
 
 
 def main() -> int:
-    """The exit code."""
+    """The exit code, as `process.run` has it."""
     _allow_many_connections()
-    try:
-        logs.configure(settings.load(settings.Log).log_format)
-        asyncio.run(_until_signal())
-    except BackfillError as error:
-        print(f"webhook: {' '.join(logs.redact(error.message).split())}", file=sys.stderr)
-        return 2 if isinstance(error, BadInput) else 3
-    return 0
+    return process.run("webhook", serve)
 
 
 if __name__ == "__main__":
-    code = main()
-    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    process.leave(main())

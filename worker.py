@@ -7,9 +7,6 @@ boundaries; SIGKILL loses nothing either.
 import asyncio
 import gc
 import hashlib
-import os
-import signal
-import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -22,6 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 import logs
+import process
 import settings
 import temporal
 from activities import measures
@@ -31,7 +29,7 @@ from activities.sweep import SweepActivity
 from activities.turn import Sources
 from budget.breaker import Intervals
 from budget.prices import Prices
-from errors import BackfillError, BadInput
+from errors import BackfillError
 from github.archive import Archive
 from github.client import GitHub
 from github.connection import TIMEOUT_SECONDS
@@ -228,27 +226,10 @@ async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Emb
     )
 
 
-async def _until_signal() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(stop)
-
-
 def main() -> int:
-    """The exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server cannot be reached."""
-    try:
-        logs.configure(settings.load(settings.Log).log_format)
-        asyncio.run(_until_signal())
-    except BackfillError as error:
-        print(f"worker: {' '.join(logs.redact(error.message).split())}", file=sys.stderr)
-        return 2 if isinstance(error, BadInput) else 3
-    return 0
+    """The exit code, as `process.run` has it."""
+    return process.run("worker", work)
 
 
 if __name__ == "__main__":
-    code = main()
-    # temporalio's runtime sometimes aborts while the interpreter ends (sdk-python#300); nothing is left to do by then.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    process.leave(main())

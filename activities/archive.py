@@ -13,7 +13,7 @@ from typing import Any, Literal
 import structlog
 from temporalio import activity
 
-from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stop_with_worker
+from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stopping_at_a_boundary
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from github.archive import Archive, Damaged, Hour, Wanted, name_of
@@ -62,27 +62,10 @@ class ArchiveActivities:
         canceled it drops that hour, unless it is being stored.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
-        work = asyncio.create_task(self._slice(slice_, stop, drop))
-        shutdown = asyncio.create_task(stop_with_worker(stop))
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
-            drop.set()
-            await asyncio.wait([work])
-            error = None if work.cancelled() else work.exception()
-            if error is not None:
-                log.warning("stopped in an error", why=str(error))
-            why = activity.cancellation_details()
-            if why is None or not why.paused or why.cancel_requested or work.cancelled():
-                raise
-            if error is not None or work.result().goes_on:
-                raise paused() from error
-            return work.result()
+            return await stopping_at_a_boundary(self._slice(slice_, stop, drop), stop, drop)
         except BackfillError as error:
             raise as_application_error(error) from error
-        finally:
-            shutdown.cancel()
 
     async def _slice(self, slice_: ArchiveSlice, stop: asyncio.Event, drop: asyncio.Event) -> ArchiveProgress:
         info = activity.info()

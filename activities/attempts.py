@@ -1,8 +1,9 @@
 """What every attempt of a long activity has in common: how often, how long between, and when a hang is one."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from temporalio import activity
@@ -62,7 +63,47 @@ def paused() -> Exception:
     )
 
 
-async def stop_with_worker(stop: asyncio.Event) -> None:
-    """Sets `stop` when the worker is told to end."""
+class GoesOn(Protocol):
+    """What a slice ends with."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Something is left to do."""
+        ...
+
+
+ResultT = TypeVar("ResultT", bound=GoesOn)
+
+
+async def stopping_at_a_boundary(
+    slice_: Coroutine[Any, Any, ResultT], stop: asyncio.Event, *more: asyncio.Event
+) -> ResultT:
+    """The result of a slice that ends at its next boundary once `stop` is set: so what was paid for is committed.
+
+    `stop` is set when the worker is told to end or the activity is canceled, `more` when it is canceled. Of an activity
+    that is paused meanwhile `paused` is raised, unless nothing is left to do.
+    """
+    work = asyncio.create_task(slice_)
+    shutdown = asyncio.create_task(_stop_with_worker(stop))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        for event in (stop, *more):
+            event.set()
+        await asyncio.wait([work])
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            log.warning("stopped in an error", why=str(error))
+        why = activity.cancellation_details()
+        if why is None or not why.paused or why.cancel_requested or work.cancelled():
+            raise
+        if error is not None or work.result().goes_on:
+            raise paused() from error
+        return work.result()
+    finally:
+        shutdown.cancel()
+
+
+async def _stop_with_worker(stop: asyncio.Event) -> None:
     await activity.wait_for_worker_shutdown()
     stop.set()

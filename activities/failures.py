@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
-from messages import Failure
+from messages import DataType, Failure
 
 LONGEST_TEXT = 2_000
 _UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
@@ -40,6 +40,17 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
         repository=repository,
         cursor=cursor,
         at=datetime.now(UTC),
+    )
+
+
+def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure:
+    """What is told of a type of which something is missing at its end."""
+    return Failure(
+        code="incomplete",
+        message=message,
+        action="retry the job: what is missing is asked for again",
+        repository=repository,
+        data_type=data_type,
     )
 
 

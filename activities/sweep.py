@@ -13,7 +13,7 @@ import structlog
 from temporalio import activity
 
 from activities import measures
-from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stop_with_worker
+from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stopping_at_a_boundary
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
@@ -61,27 +61,11 @@ class SweepActivity:
         that is paused in Temporal does, too, and raises, so that Temporal holds it and makes its next attempt later.
         """
         stop = asyncio.Event()
-        work = asyncio.create_task(self._slice(slice_, stop))
-        shutdown = asyncio.create_task(stop_with_worker(stop))
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
-            await asyncio.wait([work])
-            error = None if work.cancelled() else work.exception()
-            if error is not None:
-                log.warning("stopped in an error", why=str(error))
-            why = activity.cancellation_details()
-            if why is None or not why.paused or why.cancel_requested or work.cancelled():
-                raise
-            if error is not None or work.result().goes_on:
-                raise paused() from error
-            return work.result()
+            return await stopping_at_a_boundary(self._slice(slice_, stop), stop)
         except BackfillError as error:
             failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)
             raise as_application_error(error, failure=failure) from error
-        finally:
-            shutdown.cancel()
 
     async def _slice(self, slice_: SweepSlice, stop: asyncio.Event) -> SliceResult:
         info = activity.info()

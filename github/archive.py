@@ -20,7 +20,7 @@ from budget.breaker import Availability
 from errors import BackfillError, PartOver, RetryLater, RetryNow
 from github.answers import decode
 from github.clock import time
-from github.connection import USER_AGENT
+from github.connection import USER_AGENT, broken
 from github.event_payloads import GHOST, payload_of
 from github.guard import Guard
 from github.refusals import of_http
@@ -200,9 +200,7 @@ class Archive:
     def _broken(self, error: Exception) -> RetryNow:
         if isinstance(error, TimeoutError):
             return RetryNow("timeout", f"GH Archive at {self.base_url} was silent for too long")
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return RetryNow("unreachable", f"GH Archive at {self.base_url} cannot be reached: {error}")
-        return RetryNow("connection", f"the connection to GH Archive broke: {type(error).__name__}: {error}")
+        return broken(error, "GH Archive", f" at {self.base_url}")
 
 
 def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:

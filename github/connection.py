@@ -92,15 +92,23 @@ class Connection:
                 return Raw(response.status, response.headers, raw, monotonic() - started, 1 + len(response.history))
         except TimeoutError as error:
             raise TooLarge("timeout", f"GitHub did not answer within {TIMEOUT_SECONDS:.0f} s") from error
-        except aiohttp.ClientConnectorError as error:
-            raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
         except aiohttp.TooManyRedirects as error:
             what = route_of(url.removeprefix(self.api_url))
             raise Gone(
                 "redirected", f"GitHub redirects {what} in a circle", "open the repository in a browser: is it there?"
             ) from error
-        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
-            raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
+        except BROKEN as error:
+            raise broken(error) from error
+
+
+BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError)
+
+
+def broken(error: Exception, server: str = "GitHub", address: str = "") -> RetryNow:
+    """What `BROKEN` is raised as: the server cannot be reached, or not any more."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return RetryNow("unreachable", f"{server}{address} cannot be reached: {error}")
+    return RetryNow("connection", f"the connection to {server} broke: {type(error).__name__}: {error}")
 
 
 def route_of(path: str) -> str:

@@ -19,6 +19,7 @@ import logs
 from errors import BackfillError, JobOver, PartOver, RetryLater, RetryNow
 from github import clock as moments
 from github.clock import date_of
+from github.connection import BROKEN, broken
 from github.links import links, query_of
 from github.refusals import message_of, of_http
 
@@ -254,10 +255,8 @@ class App:
                 raw = await response.read()
         except TimeoutError as error:
             raise RetryNow("timeout", "GitHub did not answer the App in time") from error
-        except aiohttp.ClientConnectorError as error:
-            raise RetryNow("unreachable", f"GitHub cannot be reached: {error}") from error
-        except (aiohttp.ClientError, asyncio.IncompleteReadError) as error:
-            raise RetryNow("connection", f"the connection to GitHub broke: {type(error).__name__}: {error}") from error
+        except BROKEN as error:
+            raise broken(error) from error
         self._hear(response.headers)
         try:
             return response.status, response.headers, orjson.loads(raw)

@@ -12,7 +12,7 @@ from progress.totals import Rest
 from progress.views import JobState, RepositoryView
 
 
-class Standstill(BaseModel):
+class Hold(BaseModel):
     """Whether some of a job's repositories go on, and until when not."""
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class Standstill(BaseModel):
     """The earliest moment at which one of them may go on."""
 
     @classmethod
-    def of(cls, repositories: Sequence[RepositoryView]) -> "Standstill":
+    def of(cls, repositories: Sequence[RepositoryView]) -> "Hold":
         begun = [each for each in repositories if each.status == "in_progress"]
         waits = [each.waiting for each in begun]
         # One between its legs neither waits for GitHub nor goes on.
@@ -43,8 +43,8 @@ class Standstill(BaseModel):
             until=min((each for each in moments if each is not None), default=None),
         )
 
-    def __add__(self, other: "Standstill") -> "Standstill":
-        return Standstill(
+    def __add__(self, other: "Hold") -> "Hold":
+        return Hold(
             goes_on=self.goes_on or other.goes_on,
             first=_first(each for each in (self.first, other.first) if each is not None),
             may_ask=self.may_ask or other.may_ask,
@@ -81,7 +81,7 @@ class Tally(BaseModel):
     requests: int = 0
     accounts: frozenset[str] = frozenset()
     """Those that read the repositories."""
-    standstill: Standstill = Standstill()
+    hold: Hold = Hold()
 
     @classmethod
     def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
@@ -95,7 +95,7 @@ class Tally(BaseModel):
             points=spent[0],
             requests=spent[1],
             accounts=accounts,
-            standstill=Standstill.of(part.repositories),
+            hold=Hold.of(part.repositories),
         )
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -107,7 +107,7 @@ class Tally(BaseModel):
             points=self.points + other.points,
             requests=self.requests + other.requests,
             accounts=self.accounts | other.accounts,
-            standstill=self.standstill + other.standstill,
+            hold=self.hold + other.hold,
         )
 
     @property

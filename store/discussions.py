@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rows import Discussion
+from store import thread_numbers
 from store.columns import columns
 from store.database import Connection
 
@@ -14,12 +15,6 @@ from unnest($2::bigint[], $3::text[], $4::integer[]) as u(github_id, node_id, nu
 where ((t.repository_id = $1 and t.number = u.number) or t.id = u.node_id) and t.github_id <> u.github_id
   and not exists (select from discussions o where o.github_id = u.github_id)
 """
-_FREE_NUMBERS = """
-update discussions t set number = -t.number
-from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
-where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
-"""
-
 _UPSERT = """
 with written as (
   insert into discussions as t (
@@ -74,7 +69,7 @@ async def write(
         return 0
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
     await connection.execute(_CORRECT_GITHUB_ID, repository_id, ids, [row.node_id for row in rows], numbers)
-    await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
+    await thread_numbers.free(connection, "discussions", repository_id, ids, numbers)
     inserted: int = await connection.fetchval(_UPSERT, repository_id, asked_at, *columns(rows), since)
     return inserted
 

@@ -4,21 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rows import Closing, Issue
+from store import thread_numbers
 from store.columns import columns, json_texts
 from store.database import Connection
-
-# As in pull_requests.py: the host may hold a wrong GitHub id for a number, or the number may have passed on.
-_CORRECT_GITHUB_ID = """
-update issues t set github_id = u.github_id
-from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
-where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
-  and not exists (select from issues o where o.github_id = u.github_id)
-"""
-_FREE_NUMBERS = """
-update issues t set number = -t.number
-from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
-where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
-"""
 
 _UPSERT = """
 with written as (
@@ -93,8 +81,8 @@ async def write(
     if not rows:
         return 0
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
-    await connection.execute(_CORRECT_GITHUB_ID, repository_id, ids, numbers)
-    await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
+    await thread_numbers.correct_github_ids(connection, "issues", repository_id, ids, numbers)
+    await thread_numbers.free(connection, "issues", repository_id, ids, numbers)
     *plain, labels, milestone, assignees, linked_prs, closer_told = columns(rows)
     inserted: int = await connection.fetchval(
         _UPSERT,

@@ -31,7 +31,7 @@ async def _count(connection: Connection, job: Any) -> Tally | None:
     after, so_far = await _so_far(connection, job)
     its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
     ids = [each.repository_id for each in its]
-    part = job_views.state(job, its, so_far.standstill)
+    part = job_views.state(job, its, so_far.hold)
     spent = await sweeps.spent(connection, job["id"], ids)
     tally = so_far + Tally.of(part, spent, await budgets.readers(connection, job["id"], ids))
     if len(its) == AT_ONCE:
@@ -68,7 +68,7 @@ async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
 
 
 async def _keep(connection: Connection, job: Any, tally: Tally) -> None:
-    state = job_views.state(job, (), tally.standstill)
+    state = job_views.state(job, (), tally.hold)
     await job_waits.follow(connection, state)
     mark = await job_views.marked(connection, state, tally.stored, (tally.points, tally.requests))
     await samples.take(connection, state, mark, tally.rows)

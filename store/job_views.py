@@ -10,7 +10,7 @@ from messages import Failure
 from progress import advice, headline, pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
-from progress.tally import Standstill
+from progress.tally import Hold
 from progress.time_left import Outlook
 from progress.totals import Rest, Totals
 from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
@@ -148,7 +148,7 @@ async def read(connection: Connection, job_id: str) -> JobView:
     not_shown = await unshown.of_job(connection, job["id"])
     its = await repositories(connection, job, not_shown=not_shown)
     things = sum(each.things for each in not_shown.values())
-    return await _with_outlook(connection, state(job, its, Standstill.of(its), addon=addon, unshown=things))
+    return await _with_outlook(connection, state(job, its, Hold.of(its), addon=addon, unshown=things))
 
 
 async def repositories(
@@ -181,7 +181,7 @@ async def repositories(
 def state(
     job: Any,
     its: Sequence[RepositoryView],
-    standstill: Standstill,
+    hold: Hold,
     *,
     addon: AddonView | None = None,
     unshown: int = 0,
@@ -194,8 +194,8 @@ def state(
             "addon": addon,
             "unshown": unshown,
             "repositories": its,
-            "waiting": standstill.waiting if goes_on else None,
-            "waiting_until": standstill.waiting_until if goes_on else None,
+            "waiting": hold.waiting if goes_on else None,
+            "waiting_until": hold.waiting_until if goes_on else None,
         }
     )
 

@@ -4,21 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rows import PullRequest, RequestedReviewer
+from store import thread_numbers
 from store.columns import columns, json_texts
 from store.database import Connection
-
-# The host may hold a wrong GitHub id for a number, or a number may have passed to another pull request.
-_CORRECT_GITHUB_ID = """
-update pull_requests t set github_id = u.github_id
-from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
-where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
-  and not exists (select from pull_requests o where o.github_id = u.github_id)
-"""
-_FREE_NUMBERS = """
-update pull_requests t set number = -t.number
-from unnest($2::bigint[], $3::integer[]) as u(github_id, number)
-where t.repository_id = $1 and t.number = u.number and t.github_id <> u.github_id
-"""
 
 _UPSERT = """
 with written as (
@@ -173,8 +161,8 @@ async def write(
     if not rows:
         return 0
     ids, numbers = [row.github_id for row in rows], [row.number for row in rows]
-    await connection.execute(_CORRECT_GITHUB_ID, repository_id, ids, numbers)
-    await connection.execute(_FREE_NUMBERS, repository_id, ids, numbers)
+    await thread_numbers.correct_github_ids(connection, "pull_requests", repository_id, ids, numbers)
+    await thread_numbers.free(connection, "pull_requests", repository_id, ids, numbers)
     # A host may know only open and closed; `merged` says the rest.
     merged_is_a_state = await connection.fetchval("select pull_requests_state_knows_merged()")
     *plain, labels, milestone, assignees = columns(rows)

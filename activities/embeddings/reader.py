@@ -11,6 +11,7 @@ import structlog
 
 from activities import measures
 from activities.embeddings.position import EmbeddingPosition
+from activities.failures import incomplete
 from activities.turn import Sources, Turn
 from embedding.batches import Batch, Limits, fill
 from embedding.refusals import InputRefused, InputTooLong
@@ -141,13 +142,7 @@ class EmbeddingReader:
         return turn
 
     def _incomplete(self, message: str) -> Failure:
-        return Failure(
-            code="incomplete",
-            message=message,
-            action="retry the job: what is missing is asked for again",
-            repository=self._sweep.repository.full_name,
-            data_type=self._sweep.data_type,
-        )
+        return incomplete(message, repository=self._sweep.repository.full_name, data_type=self._sweep.data_type)
 
     # A batch
 

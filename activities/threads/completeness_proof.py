@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from activities.failures import incomplete
 from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
@@ -170,13 +171,7 @@ class CompletenessProof:
         return Turn(after.end_relist(counted=listing.total) if at_end else after, put=put, points=1)
 
     def _incomplete(self, message: str) -> Failure:
-        return Failure(
-            code="incomplete",
-            message=message,
-            action="retry the job: what is missing is asked for again",
-            repository=self._sweep.repository.full_name,
-            data_type=self._sweep.data_type,
-        )
+        return incomplete(message, repository=self._sweep.repository.full_name, data_type=self._sweep.data_type)
 
 
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messages import Waiting
-from progress.tally import Standstill, Tally
+from progress.tally import Hold, Tally
 from progress.views import RepositoryView
 from tests.support.progress.jobs import NOW, job, part, repository
 
@@ -58,7 +58,7 @@ def test_a_job_waits_for_what_ends_first_if_none_of_its_repositories_goes_on() -
         for each in LATER[1:3]
     )
     turn = repository(waiting=Waiting(reason="turn", since=NOW))
-    held = Standstill.of([late, turn]) + Standstill.of([soon])
+    held = Hold.of([late, turn]) + Hold.of([soon])
     assert (held.waiting, held.waiting_until) == (soon.waiting, soon.waiting_until)
-    going = held + Standstill.of([repository(part("issues"))])
+    going = held + Hold.of([repository(part("issues"))])
     assert (going.waiting, going.waiting_until) == (None, None)

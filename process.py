@@ -1,0 +1,46 @@
+"""How a program that runs until it is told to stop begins and ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import logs
+import settings
+from errors import BackfillError, BadInput
+
+Work = Callable[[asyncio.Event], Awaitable[None]]
+"""Works until the event is set."""
+
+
+def run(name: str, work: Work) -> int:
+    """Works until SIGTERM or SIGINT. The exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server
+    cannot be reached. What is wrong is one line on standard error, which begins with `name`."""
+    try:
+        logs.configure(settings.load(settings.Log).log_format)
+        asyncio.run(_until_signal(work))
+    except BackfillError as error:
+        print(f"{name}: {' '.join(logs.redact(error.message).split())}", file=sys.stderr)
+        return 2 if isinstance(error, BadInput) else 3
+    return 0
+
+
+async def _until_signal(work: Work) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(stop)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process without what the interpreter does at its end.
+
+    temporalio's runtime sometimes aborts in it (sdk-python#300), and nothing is left to do.
+    """
+    with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
