@@ -21,6 +21,7 @@ COPY notify/ notify/
 COPY page/ page/
 COPY payloads/ payloads/
 COPY polar/ polar/
+COPY reconciler/ reconciler/
 COPY schema/ schema/
 COPY store/ store/
 COPY workflows/ workflows/

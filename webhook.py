@@ -39,7 +39,7 @@ from payloads.readers import Readers
 from polar import events
 from polar.inbox import Inbox
 from polar.signature import Signatures
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from schema.rights import check_rights
 from store import deliveries
 from store.database import Database

@@ -37,7 +37,7 @@ from github.credentials import App, Credentials
 from messages import Pace
 from polar.api import PolarApi
 from polar.schedule import ReconcileActivity, ensure_schedule
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from schema.rights import check_rights
 from store import embeddings
 from store.availability import SharedBreaker

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from temporalio.client import Client
 
-import reconciler
 import settings
 import temporal
 from cli.console import one_line
 from errors import RetryNow, Unreachable
+from reconciler import telling
 from schema.rights import check_rights
 from store import job_pauses, job_signals
 from store.database import Database
@@ -48,7 +48,7 @@ async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
         unheard = await job_signals.unheard(connection, job_id=job_id)
     try:
         for job in unheard:
-            await reconciler.signal(at.client, database, job, usable=at.search_attributes, task_queue=at.task_queue)
+            await telling.signal(at.client, database, job, usable=at.search_attributes, task_queue=at.task_queue)
     except (Unreachable, RetryNow) as error:
         print(f"starter: job {job_id} is stored and will be signaled later: {one_line(error)}", file=sys.stderr)
 
@@ -62,6 +62,6 @@ async def signal_changes(client: Client, database: Database, job_id: str) -> Non
         stopping = await job_signals.stopping(connection, job_id=job_id)
         pauses = await job_pauses.changes(connection, job_id=job_id)
     for job in stopping:
-        await reconciler.stop(client, database, job)
+        await telling.stop(client, database, job)
     for change in pauses:
-        await reconciler.tell_of_pause(client, database, change)
+        await telling.tell_of_pause(client, database, change)

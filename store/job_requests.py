@@ -1,6 +1,6 @@
 """What people ask of jobs: a job of its own, another attempt, an end, a pause, and that it goes on.
 
-A request is committed before Temporal hears of it, and `reconciler.py` tells Temporal: whoever commits may die. It is
+A request is committed before Temporal hears of it, and `reconciler/` tells Temporal: whoever commits may die. It is
 decided under the job's row lock. Asking for what is already so changes nothing and answers the same. What was asked,
 by whom, when and from where stands in the job's `metadata.audit`.
 """

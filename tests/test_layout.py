@@ -19,8 +19,6 @@ LEAVES = {
     "addresses": set[str](),
     "settings": {"addresses", "errors", "payloads"},
     "temporal": {"errors", "logs", "payloads", "settings"},
-    "paused_slices": {"messages"},
-    "reconciler": {"errors", "messages", "paused_slices", "polar", "store", "temporal"},
 }
 """What of the project each of them may import."""
 
@@ -48,7 +46,7 @@ def test_every_module_has_its_place() -> None:
     assert {path.stem for path in ROOT.glob("*.py")} == LEAVES.keys() | programs
 
 
-@pytest.mark.parametrize("module", ["worker", "starter", "webhook", "reconciler", "temporal", "settings", "logs"])
+@pytest.mark.parametrize("module", ["worker", "starter", "webhook", "temporal", "settings", "logs"])
 def test_production_does_not_know_the_sandbox(module: str) -> None:
     assert not imported(ROOT / f"{module}.py") & {"sandbox", "tests", "bench"}
 

@@ -16,11 +16,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
-import reconciler as ours
+import reconciler.loop as ours
 from errors import Unreachable
 from messages import DATA_TYPES, Failure, workspace_workflow_id
 from polar.inbox import Inbox
-from reconciler import Reconciler
+from reconciler.lives import describe
+from reconciler.loop import Reconciler
+from reconciler.telling import signal
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
@@ -84,7 +86,7 @@ class World:
     async def signal(self, job_id: str) -> None:
         async with self.database.transaction() as connection:
             [unheard] = await job_signals.unheard(connection, job_id=job_id)
-        await ours.signal(self.client, self.database, unheard, usable=frozenset(), task_queue=self.task_queue)
+        await signal(self.client, self.database, unheard, usable=frozenset(), task_queue=self.task_queue)
 
     async def look(self, job_id: str) -> dict[str, Any]:
         [job] = await self.host.fetch("select * from workspace_backfill_jobs where id = $1", job_id)
@@ -417,7 +419,7 @@ REASON = Failure(code="workflow_terminated", message="the workflow was terminate
 
 
 async def ended(world: World) -> bool:
-    return (await ours.describe(world.client, world.workspace_id)).end is not None
+    return (await describe(world.client, world.workspace_id)).end is not None
 
 
 async def test_an_addon_lapses_while_temporal_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

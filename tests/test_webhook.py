@@ -18,7 +18,7 @@ from aiohttp import web
 import webhook
 from polar.inbox import Inbox
 from polar.signature import Signatures
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from store.database import Database

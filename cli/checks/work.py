@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import temporal
 from cli.checks.finding import Finding, failure, ok, warning
 from errors import BackfillError
-from reconciler import lost
+from reconciler.loop import lost
 from store import deliveries, health, outbox
 from store.database import Database
 

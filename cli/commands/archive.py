@@ -4,7 +4,6 @@ import sys
 import time
 from datetime import UTC, datetime
 
-import reconciler
 import settings
 from cli.archive_estimate import archive_estimate
 from cli.arguments import EventTypes, Moment, Repositories, Switch
@@ -12,6 +11,7 @@ from cli.connections import connect_temporal, open_database
 from cli.console import console, one_line
 from cli.screens.archive import MOST_NAMED, table_of_reading
 from errors import BadInput, Unreachable
+from reconciler.telling import start_archive
 from store import archive_reads
 
 
@@ -70,7 +70,7 @@ async def archive(
                 connection, scope, event_types=event_type, first_hour=first, last_hour=last
             )
         try:
-            await reconciler.start_archive(
+            await start_archive(
                 temporal.client,
                 read_id,
                 scope.workspace_id,

@@ -3,7 +3,6 @@
 import sys
 
 import logs
-import reconciler
 import settings
 import temporal
 from cli.arguments import Switch
@@ -11,7 +10,7 @@ from errors import BadInput
 from polar import reconciliation
 from polar.api import PolarApi
 from polar.reconciliation import Report
-from reconciler import Reconciler
+from reconciler.loop import Reconciler, lost
 from schema.rights import check_rights
 from store.database import Database
 
@@ -40,7 +39,7 @@ async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
             print(logs.redact(line))
         print(_summary(report, dry_run=dry_run), flush=True)
         client = await temporal.connect()  # now, not before: add-ons are repaired while Temporal is away
-        for line in await reconciler.lost(client, database):
+        for line in await lost(client, database):
             print(line, flush=True)
         if not dry_run:
             # Jobs that began or stop are told at once, too, and workspaces that came or went are followed.

@@ -100,4 +100,4 @@ create table reconciler_turns (
 );
 
 comment on table reconciler_turns is
-  'Until when one process alone compares jobs with Temporal (reconciler.py). It saves requests and is no lock.';
+  'Until when one process alone compares jobs with Temporal (reconciler/). It saves requests and is no lock.';

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-import reconciler
+from reconciler.loop import Reconciler
 from store.database import Database
 from tests.support.cli.operator import Operator, one_line
 
@@ -38,7 +38,7 @@ class TestCancel:
         await operator.workflow.terminate("by a test")
         assert (await operator("cancel", str(job_id))).exit_code == 0
         async with Database(operator.environment["DATABASE_URL"]) as pool:
-            await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
+            await Reconciler(pool, task_queue=operator.task_queue).reconcile()
         assert (await operator.job(job_id))["status"] == "canceled"
 
     async def test_a_job_that_is_canceled_already(self, operator: Operator) -> None:

@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-import reconciler
+from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK
 from store.database import Database
 from tests.support.cli.operator import Operator, one_line
@@ -66,6 +66,6 @@ class TestPause:
         monkeypatch.setattr(WorkflowHandle, "signal", there)
         assert "paused_at" in (await operator.job(job_id))["metadata"]
         async with Database(operator.environment["DATABASE_URL"]) as pool:
-            await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
-            await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
+            await Reconciler(pool, task_queue=operator.task_queue).reconcile()
+            await Reconciler(pool, task_queue=operator.task_queue).reconcile()
         assert [each["signal"] for each in await operator.heard()] == ["run", "pause"]

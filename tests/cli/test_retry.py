@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-import reconciler
 from cli import program
 from errors import Unreachable
+from reconciler import telling
+from reconciler.loop import Reconciler
 from store.database import Database
 from tests.support.cli.operator import TWO_TYPES, Operator, one_line
 
@@ -126,16 +127,16 @@ class TestRetry:
         self, operator: Operator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job_id = await self.failed(operator)
-        there = reconciler.signal
+        there = telling.signal
 
         async def gone(*_: Any, **__: Any) -> None:
             raise Unreachable("temporal_unreachable", "Temporal went away")
 
-        monkeypatch.setattr(reconciler, "signal", gone)
+        monkeypatch.setattr(telling, "signal", gone)
         assert (await operator("retry", str(job_id), "--type", "issues")).exit_code == 0
-        monkeypatch.setattr(reconciler, "signal", there)
+        monkeypatch.setattr(telling, "signal", there)
         async with Database(operator.environment["DATABASE_URL"]) as pool:
-            await reconciler.Reconciler(pool, task_queue=operator.task_queue).reconcile()
+            await Reconciler(pool, task_queue=operator.task_queue).reconcile()
         assert (await operator.heard())[-1]["data_types"] == ["issues"]
 
     async def test_two_operators_at_once_make_one_attempt(self, operator: Operator) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-import reconciler
 from errors import Unreachable
 from messages import DATA_TYPES
+from reconciler import telling
 from sandbox.ports import LOOPBACK
 from tests.support.cli.operator import Operator, one_line
 
@@ -78,7 +78,7 @@ class TestStart:
         async def gone(*_: Any, **__: Any) -> None:
             raise Unreachable("temporal_unreachable", "Temporal went away")
 
-        monkeypatch.setattr(reconciler, "signal", gone)
+        monkeypatch.setattr(telling, "signal", gone)
         said = await operator("start", "--workspace", "acme")
         job = await operator.job(said.out.strip())
         assert (said.exit_code, job["status"], job["signaled_at"]) == (0, "pending", None)

@@ -15,7 +15,7 @@ import webhook
 from metrics.server import FRESH_SECONDS, ServerMetrics
 from polar.inbox import Inbox
 from polar.signature import Signatures
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database

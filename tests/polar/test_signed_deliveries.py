@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import webhook
 from polar.inbox import Inbox
 from polar.signature import Signatures
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database

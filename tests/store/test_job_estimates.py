@@ -20,9 +20,9 @@ from temporalio.client import (
     WorkflowHandle,
 )
 
-import reconciler as ours
+import reconciler.loop as ours
 from messages import DATA_TYPES
-from reconciler import Reconciler
+from reconciler.loop import Reconciler
 from sandbox.postgres import Postgres
 from store import addon_jobs, job_estimates, job_views, samples
 from store.database import Connection, Database

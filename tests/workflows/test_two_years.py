@@ -10,7 +10,6 @@ from temporalio import activity
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-import reconciler
 from messages import (
     BeginJob,
     FinishJob,
@@ -26,6 +25,7 @@ from messages import (
     SweepSlice,
 )
 from polar.purchases import Recorded
+from reconciler import telling
 from sandbox.postgres import Postgres
 from store import job_end, job_signals, job_start, signal_requests, transitions
 from store.database import Database
@@ -117,11 +117,9 @@ class Story:
         async with self.buys.pool.transaction() as connection:
             stopping, waiting = await job_signals.stopping(connection), await job_signals.unheard(connection)
         for each in stopping:
-            await reconciler.stop(self._temporal.client, self.buys.pool, each)
+            await telling.stop(self._temporal.client, self.buys.pool, each)
         for job in waiting:
-            await reconciler.signal(
-                self._temporal.client, self.buys.pool, job, usable=frozenset(), task_queue=self._queue
-            )
+            await telling.signal(self._temporal.client, self.buys.pool, job, usable=frozenset(), task_queue=self._queue)
 
     async def work(self) -> None:
         """All jobs run to their ends."""

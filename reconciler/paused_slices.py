@@ -16,10 +16,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from messages import REPOSITORY_BACKFILL, DataType, PausedSlice, PausedSlices
+from reconciler.answers import ANSWER
 
 LOOKED = timedelta(seconds=2)
-ANSWER = timedelta(seconds=5)
-"""How long Temporal may take for one answer."""
 MOST = 200
 """So many workflows with paused activities are looked at; whoever pauses more has to read Temporal's own list."""
 

@@ -1,0 +1,71 @@
+"""Whether workflows run, as Temporal says, and how one that does not has ended."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from messages import workspace_workflow_id
+from reconciler.answers import ANSWER, unreachable
+from store.job_signals import Open
+
+DESCRIBED_AT_ONCE = 10
+
+
+@dataclass(frozen=True)
+class Life:
+    """What Temporal says of a workspace's workflow: `end` is how it ended, None while it runs."""
+
+    first_run_id: str | None
+    end: str | None
+
+    def carries(self, job: Open) -> bool:
+        """Whether it runs, in the chain of runs that heard of the job (where both are known)."""
+        known = self.first_run_id and job.first_run_id
+        return self.end is None and (not known or self.first_run_id == job.first_run_id)
+
+
+async def describe(client: Client, workspace_id: str) -> Life:
+    """Raises `Unreachable` if Temporal does not answer."""
+    return await life_of(client, workspace_workflow_id(workspace_id))
+
+
+async def life_of(client: Client, workflow_id: str) -> Life:
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        described = await handle.describe(rpc_timeout=ANSWER)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return Life(first_run_id=None, end="gone")
+        raise unreachable(error) from error
+    running = described.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
+    end = None if running or described.status is None else described.status.name.lower()
+    return Life(first_run_id=described.raw_info.first_run_id or None, end=end)
+
+
+async def describe_all(client: Client, workspace_ids: Sequence[str]) -> dict[str, Life]:
+    places = asyncio.Semaphore(DESCRIBED_AT_ONCE)
+
+    async def one(workspace_id: str) -> Life:
+        async with places:
+            return await describe(client, workspace_id)
+
+    lives = await asyncio.gather(*map(one, workspace_ids))
+    return dict(zip(workspace_ids, lives, strict=True))
+
+
+ENDS = {
+    "terminated": "was terminated in Temporal",
+    "timed_out": "timed out in Temporal",
+    "canceled": "was canceled in Temporal",
+    "failed": "failed in Temporal",
+    "completed": "ended in Temporal",
+    "gone": "is not known to Temporal any more",
+}
+
+
+def how(life: Life) -> str:
+    """How it ended, as the end of a sentence."""
+    return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"
