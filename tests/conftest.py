@@ -38,6 +38,7 @@ from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, answers_http, launched
 from sandbox.temporal import Temporal
 from tests import quick
+from tests.support.listener import listening
 from tests.support.programs import ROOT, Programs, Zygote, is_setting
 from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE
@@ -129,6 +130,14 @@ def temporal(processes: Processes) -> Temporal:
 async def temporal_client(temporal: Temporal) -> Client:
     """A client of namespace `default`."""
     return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture(scope="module")
+async def listened_queue(temporal_client: Client) -> AsyncIterator[str]:
+    """A task queue on which a workflow remembers what it hears (`listener.heard`)."""
+    queue = f"test-{uuid.uuid4().hex[:12]}"
+    async with listening(temporal_client, queue):
+        yield queue
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from sandbox.temporal import Temporal
 from store import addon_jobs, job_requests, job_signals
 from store.database import Database
 from tests.support import shop
-from tests.support.listener import heard, listening
+from tests.support.listener import heard
 from tests.support.waiting import PATIENCE, so
 
 
@@ -99,19 +99,12 @@ async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[
         yield dsn
 
 
-@pytest.fixture(scope="module")
-async def task_queue(temporal_client: Client) -> AsyncIterator[str]:
-    queue = f"test-{uuid.uuid4().hex[:12]}"
-    async with listening(temporal_client, queue):
-        yield queue
-
-
 @pytest.fixture
-async def world(database: str, temporal_client: Client, task_queue: str) -> AsyncIterator[World]:
+async def world(database: str, temporal_client: Client, listened_queue: str) -> AsyncIterator[World]:
     async with Database(database) as pool, shop.emptied(database) as host:
         workspace_id = await shop.workspace(host, await shop.buyer(host), "octo/a", "octo/b")
-        reconciler = Reconciler(pool, task_queue=task_queue, client=temporal_client)
-        yield World(pool, host, temporal_client, reconciler, workspace_id, task_queue)
+        reconciler = Reconciler(pool, task_queue=listened_queue, client=temporal_client)
+        yield World(pool, host, temporal_client, reconciler, workspace_id, listened_queue)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """A database with a workspace of two repositories, and a workflow that remembers what it was signaled."""
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +8,6 @@ from temporalio.client import Client
 from sandbox.postgres import Postgres
 from tests.support import shop
 from tests.support.cli.operator import Operator
-from tests.support.listener import listening
 
 
 @pytest.fixture(scope="module")
@@ -18,25 +16,18 @@ async def database(postgres: Postgres, migrated_template: str) -> AsyncIterator[
         yield dsn
 
 
-@pytest.fixture(scope="module")
-async def task_queue(temporal_client: Client) -> AsyncIterator[str]:
-    queue = f"test-{uuid.uuid4().hex[:12]}"
-    async with listening(temporal_client, queue):
-        yield queue
-
-
 @pytest.fixture
 async def operator(
     environment: dict[str, str],
     temporal_client: Client,
-    task_queue: str,
+    listened_queue: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> AsyncIterator[Operator]:
-    environment |= {"TEMPORAL_TASK_QUEUE": task_queue}
+    environment |= {"TEMPORAL_TASK_QUEUE": listened_queue}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     async with shop.emptied(environment["DATABASE_URL"]) as host:
         buyer = await shop.buyer(host)
         workspace_id = await shop.workspace(host, buyer, "octo/a", "Octo/B", slug="acme", keeps=30)
-        yield Operator(capsys, host, temporal_client, buyer, workspace_id, task_queue, environment)
+        yield Operator(capsys, host, temporal_client, buyer, workspace_id, listened_queue, environment)

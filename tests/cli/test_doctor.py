@@ -43,18 +43,18 @@ async def nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-async def polled(temporal_client: Client, task_queue: str) -> AsyncIterator[None]:
+async def polled(temporal_client: Client, listened_queue: str) -> AsyncIterator[None]:
     """Workers on every task queue, beside the one that listens."""
     async with AsyncExitStack() as stack:
         for suffix in ("", "-recent", "-historical"):
-            worker = Worker(temporal_client, task_queue=f"{task_queue}{suffix}", activities=[nothing])
+            worker = Worker(temporal_client, task_queue=f"{listened_queue}{suffix}", activities=[nothing])
             await stack.enter_async_context(worker)
 
         async def known() -> bool:
             """Whether the server has heard of all of them: a worker polls some time after it began."""
             kinds = {"": True, "-recent": False, "-historical": False}
             polling = [
-                await temporal.pollers(temporal_client, f"{task_queue}{suffix}", workflows=workflows)
+                await temporal.pollers(temporal_client, f"{listened_queue}{suffix}", workflows=workflows)
                 for suffix, workflows in kinds.items()
             ]
             return all(polling)

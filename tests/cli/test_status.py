@@ -13,7 +13,7 @@ from api.jobs import MOVING
 from messages import Waiting
 from progress import views
 from tests.support.api import world
-from tests.support.cli.operator import AS_OF, GONE, OTHER_JOB, PROOF, TWO_TYPES, Operator, waits
+from tests.support.cli.operator import AS_OF, ENDS, GONE, OTHER_JOB, PROOF, TWO_TYPES, Operator, waits
 
 
 class TestStatus:
@@ -228,10 +228,7 @@ class TestStatus:
         [
             ({"status": "pending"}, 0),
             ({"status": "in_progress", "failed_repositories": 1}, 0),
-            ({"status": "completed"}, 0),
-            ({"status": "completed", "failed_repositories": 1}, 1),
-            ({"status": "failed"}, 1),
-            ({"status": "canceled"}, 1),
+            *ENDS,
         ],
         ids=str,
     )

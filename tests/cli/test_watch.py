@@ -17,7 +17,7 @@ from cli.commands import watch
 from sandbox.postgres import Postgres
 from store import job_changes
 from tests.support import shop
-from tests.support.cli.operator import GONE, Operator, waits
+from tests.support.cli.operator import ENDS, GONE, Operator, waits
 from tests.support.waiting import PATIENCE, so
 
 COLORS = re.compile(r"\x1b\[(?:[0-9;]*;)?[349][0-7][;m]")
@@ -92,16 +92,7 @@ class TestWatch:
         lines = [line.partition(" ")[2] for line in watching.out.splitlines()]
         assert all(line != following for line, following in pairwise(lines))
 
-    @pytest.mark.parametrize(
-        ("columns", "exit_code"),
-        [
-            ({"status": "completed"}, 0),
-            ({"status": "completed", "failed_repositories": 1}, 1),
-            ({"status": "failed"}, 1),
-            ({"status": "canceled"}, 1),
-        ],
-        ids=str,
-    )
+    @pytest.mark.parametrize(("columns", "exit_code"), ENDS, ids=str)
     async def test_the_exit_code_says_how_it_ended(
         self, operator: Operator, columns: dict[str, Any], exit_code: int
     ) -> None:

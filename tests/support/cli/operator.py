@@ -32,6 +32,14 @@ GONE = {
     "at": None,
 }
 
+ENDS: list[tuple[dict[str, Any], int]] = [
+    ({"status": "completed"}, 0),
+    ({"status": "completed", "failed_repositories": 1}, 1),
+    ({"status": "failed"}, 1),
+    ({"status": "canceled"}, 1),
+]
+"""How a job can end, and the exit code that says so."""
+
 
 @dataclass(frozen=True)
 class Said:

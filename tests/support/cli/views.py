@@ -6,7 +6,8 @@ from typing import Any
 
 from progress import headline, totals
 from progress.sentences import Sentence
-from progress.views import JobState, JobView, TimeLeft
+from progress.views import JobState, JobView, RepositoryView, TimeLeft, TypeView
+from tests.support.progress import jobs
 
 NOW = datetime(2026, 11, 28, 15, 4, 5, tzinfo=UTC)
 TYPES = ("pull_requests", "issues", "discussions", "events", "embeddings")
@@ -20,7 +21,7 @@ LIMIT = {
 }
 
 
-def data_type(name: str, status: str, stored: int, expected: int | None, full_name: str) -> dict[str, Any]:
+def data_type(name: str, status: str, stored: int, expected: int | None, full_name: str) -> TypeView:
     failure = {
         "code": "forbidden",
         "message": MESSAGE,
@@ -32,24 +33,11 @@ def data_type(name: str, status: str, stored: int, expected: int | None, full_na
         "at": None,
         "what_to_do": ACTION,
     }
-    return {
-        "data_type": name,
-        "status": status,
-        "stored": stored,
-        "expected": expected,
-        "recent_done": False,
-        "counts": {name: stored},
-        "as_of": None,
-        "proof": None,
-        "error": failure if status == "failed" else None,
-        "notes": [],
-        "unshown": None,
-        "share": stored / expected if expected else 0,
-        "weight": expected,
-    }
+    error = failure if status == "failed" else None
+    return jobs.part(name, status, stored=stored, expected=expected, counts={name: stored}, error=error)
 
 
-def repository(number: int, standing: str, full_name: str, types: Sequence[str] = TYPES) -> dict[str, Any]:
+def repository(number: int, standing: str, full_name: str, types: Sequence[str] = TYPES) -> RepositoryView:
     """One of which all is complete or pending, which runs or waits in its first type, or failed in its second."""
     first = {"completed": "completed", "failed": "completed", "pending": "pending"}.get(standing, "in_progress")
     rest = "completed" if standing in ("completed", "failed") else "pending"
@@ -63,17 +51,14 @@ def repository(number: int, standing: str, full_name: str, types: Sequence[str] 
         )
         for place, name in enumerate(types)
     ]
-    return {
-        "repository_id": f"00000000-0000-4000-8000-{number:012d}",
-        "full_name": full_name,
-        "status": {"running": "in_progress", "waiting": "in_progress"}.get(standing, standing),
-        "error": None,
-        "started_at": None,
-        "completed_at": None,
-        "waiting": LIMIT if standing == "waiting" else None,
-        "waiting_until": None,
-        "types": its,
-    }
+    return jobs.repository(
+        *its,
+        repository_id=f"00000000-0000-4000-8000-{number:012d}",
+        name=full_name,
+        status={"running": "in_progress", "waiting": "in_progress"}.get(standing, standing),
+        started_at=None,
+        waiting=LIMIT if standing == "waiting" else None,
+    )
 
 
 def job(standings: Sequence[str], names: Sequence[str] = (), **columns: Any) -> JobView:
@@ -82,37 +67,21 @@ def job(standings: Sequence[str], names: Sequence[str] = (), **columns: Any) -> 
         repository(number, standing, names[number] if number < len(names) else f"octo/repository-{number}")
         for number, standing in enumerate(standings)
     ]
-    row = {
+    given = {
         "id": "0c7b2f1e-6d0e-4a52-9a41-1f6a1d6c1f00",
         "workspace_id": "00000000-0000-4000-8000-000000000001",
         "workspace_name": "Acme Industries",
         "workspace_slug": "acme",
-        "status": "in_progress",
-        "attempt": 0,
         "requested_by": "user",
         "retention_days": 1825,
         "cutoff_at": NOW - timedelta(days=1825),
-        "data_types": list(TYPES),
-        "total_repositories": len(standings),
         "completed_repositories": standings.count("completed"),
         "failed_repositories": standings.count("failed"),
         "created_at": NOW - timedelta(minutes=40),
         "started_at": NOW - timedelta(minutes=38),
-        "completed_at": None,
-        "cancel_requested_at": None,
-        "paused_at": None,
-        "paused_by": None,
-        "retries_waiting": 0,
-        "addon_ended_at": None,
-        "error_message": None,
         "as_of": NOW,
-        "waiting": None,
-        "waiting_until": None,
-        "addon": None,
-        "unshown": 0,
-        "repositories": repositories,
     }
-    state = JobState.model_validate(row | columns)
+    state = jobs.job(*repositories, data_types=TYPES, **(given | columns))
     found = totals.of(state)
     reason = Sentence(state="budget", text="One wait for GitHub's budget until {until}", times={"until": NOW})
     return JobView.model_validate(
