@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.import_circles import circle, imports
-
-ROOT = Path(__file__).parent.parent
+from tests.support.layout import PACKAGES, ROOT
 
 LEAVES = {
     "errors": set[str](),
@@ -61,7 +60,6 @@ def test_lower_packages_know_no_programs_and_no_settings(package: str) -> None:
         assert not imported(path) & {"worker", "starter", "webhook", "reconciler", "settings", "temporal"}, path
 
 
-PACKAGES = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "sandbox", "bench"})
 PRODUCT = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
 MODELS = {"messages.py", "schema/shape.py"}
 """Where models are defined that are copied with changes."""
@@ -109,6 +107,14 @@ def test_tests_share_what_lies_in_support_alone() -> None:
     files = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("*.py")}
     outside = {str(path) for path in files if path.parts[0] != "support" and not path.name.startswith("test_")}
     assert {each for each in outside if not each.endswith("conftest.py")} == {"quick.py"}
+    everything = imports(ROOT)
+    among_tests = {
+        (module, each)
+        for module, imported_by_it in everything.items()
+        for each in imported_by_it
+        if module.startswith("tests.") and each.startswith("tests.") and not each.startswith("tests.support.")
+    }
+    assert {each for _, each in among_tests} <= {"tests.quick"}
 
 
 def test_a_circle_of_imports_is_found_through_packages_and_modules_at_the_top(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.quick import KEPT, LEFT_OUT, TESTS, is_left_out
-from tests.test_layout import PACKAGES
+from tests.support.layout import PACKAGES
 
 
 def kept_in(package: str) -> list[Path]:

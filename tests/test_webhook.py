@@ -22,8 +22,8 @@ from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests.conftest import StartWebhook
 from tests.support import shop
+from tests.support.started import StartWebhook
 from tests.support.waiting import PATIENCE
 
 MIB = 1024 * 1024

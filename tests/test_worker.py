@@ -13,8 +13,8 @@ import worker
 from messages import reconcile_schedule_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK, free_port
-from tests.conftest import RunProgram, StartWorker
 from tests.support import shop
+from tests.support.started import RunProgram, StartWorker
 from tests.support.waiting import PATIENCE, eventually
 
 

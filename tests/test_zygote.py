@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from sandbox.processes import Processes
-from tests.conftest import StartWorker
 from tests.support.programs import Programs, Zygote
+from tests.support.started import StartWorker
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs are forked on Linux only")

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.api.test_jobs import sweep
 from tests.support.api import world
+from tests.support.api.sweeps import sweep
 from tests.support.api.world import SERVICE, Api, Tenant
 
 # `JobStatus` and `BackfillResponse` of the host's client.ts.

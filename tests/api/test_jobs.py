@@ -10,6 +10,7 @@ import pytest
 
 from messages import DATA_TYPES
 from tests.support.api import world
+from tests.support.api.sweeps import sweep
 from tests.support.api.world import SERVICE, Api, Tenant
 
 
@@ -17,23 +18,6 @@ async def stored(host: asyncpg.Connection, job_id: str) -> dict[str, Any]:
     row = await host.fetchrow("select * from workspace_backfill_jobs where id = $1", uuid.UUID(job_id))
     assert row is not None
     return dict(row)
-
-
-async def sweep(host: asyncpg.Connection, job_id: str, repository: str, data_type: str, **columns: Any) -> None:
-    await host.execute(
-        """
-        insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, counts, expected, error, proof)
-        select $1, id, $3, $4, $5, $6, $7, $8 from repositories where full_name = $2
-        """,
-        uuid.UUID(job_id),
-        repository,
-        data_type,
-        columns.get("status", "in_progress"),
-        columns.get("counts", {}),
-        columns.get("expected"),
-        columns.get("error"),
-        columns.get("proof"),
-    )
 
 
 class TestOneJob:

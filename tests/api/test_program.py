@@ -4,9 +4,9 @@ import asyncpg
 from aiohttp import ClientSession
 from temporalio.client import Client
 
-from tests.conftest import StartWebhook
 from tests.support.api.world import ORIGIN, SECRET, SERVICE, Api, Tenant
 from tests.support.listener import heard, listening
+from tests.support.started import StartWebhook
 from tests.support.waiting import eventually
 
 

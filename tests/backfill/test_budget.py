@@ -14,7 +14,7 @@ from sandbox.github import Limits, StandIn, World
 from sandbox.github.exchange.requests import Entry
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 
 WINDOW_SECONDS = 5.0

@@ -11,7 +11,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 
 PLAN = Plan("acme/busy", pull_requests=240, issues=370, deep_pull_requests=2, deep_threads=2, years=2)

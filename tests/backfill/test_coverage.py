@@ -9,29 +9,16 @@ from datetime import datetime, timedelta
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
-from sandbox.github.exchange.requests import Entry
 from sandbox.github.faults import Latency
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
-from tests.backfill.test_identity import all_rows
+from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
+from tests.support.backfill.rows import all_rows
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import eventually
 from tests.support.truth import check, differences, expected, stored
 
 PLAN = Plan("acme/old", pull_requests=120, issues=120, deep_threads=2, discussions=80, deep_discussions=1, years=4)
-THREADS = (*PULLS_AND_ISSUES, "discussions")
-PAGES = ("PullRequests", "Issues", "Discussions")
-
-
-def threads_shown(entries: list[Entry]) -> Counter[tuple[str, str | None]]:
-    """How often each page of whole threads was asked for."""
-    return Counter((entry.operation, entry.after) for entry in entries if entry.operation in PAGES)
-
-
-def questions(entries: list[Entry]) -> list[tuple[str, str]]:
-    """Operation, or REST route, of every request that was about more than what the repository is called now."""
-    asked = [(entry.operation or entry.path.partition("?")[0].rpartition("/")[2], entry.path) for entry in entries]
-    return [each for each in asked if not each[1].startswith("/repositories/") or each[1].count("/") > 2]
 
 
 async def test_a_longer_retention_pays_for_no_page_twice(serve: Callable[..., StandIn], backfill: Backfill) -> None:

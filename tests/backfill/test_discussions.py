@@ -11,7 +11,7 @@ from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import BadGateway, Effect, NullNode, ResourceLimits, Touch
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check, differences, expected, stored
 
 PLAN = Plan(

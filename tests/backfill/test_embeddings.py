@@ -14,7 +14,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected, eventually
 from tests.support.truth import check
 from tests.support.waiting import PATIENCE

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from bench.usage import peak_of_tree
 from messages import DataType
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.limits import Budget
-from sandbox.github.exchange.requests import Entry, Reply, Request, message_reply
+from sandbox.github.exchange.requests import Reply, Request, message_reply
 from sandbox.github.faults import BadGateway, Effect, Forbidden, NullNode, ServerError, Touch
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
@@ -21,8 +21,9 @@ from sandbox.github.rest import events as rest_events
 from sandbox.github.world.clock import stamp
 from sandbox.github.world.identity import Refusal
 from sandbox.github.world.repositories import Repository
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_kills import kill_at
+from tests.support.backfill.events import OPERATIONS, ROUTES, of_events, page, route
+from tests.support.backfill.kills import kill_at
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check, check_feed
 from tests.support.waiting import eventually, so
@@ -39,8 +40,6 @@ PLAN = Plan(
     ghosts=0.1,
 )
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
-OPERATIONS = ("Stargazers", "Forks", "CommitHistory")
-ROUTES = ("events", "activity", "releases", "stargazers/history")
 Serve = Callable[..., StandIn]
 
 
@@ -48,23 +47,8 @@ def ago(days: float) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-def route(entry: Entry | Request) -> str:
-    path = entry.path.partition("?")[0]
-    return next((each for each in ROUTES if path.endswith(f"/{each}") and entry.kind == "rest"), entry.operation)
-
-
-def of_events(entries: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in entries if route(entry) in (*OPERATIONS, *ROUTES)]
-
-
 def is_of_events(request: Request) -> bool:
     return route(request) in (*OPERATIONS, *ROUTES)
-
-
-def page(entry: Entry) -> bytes:
-    """What was asked for, but not since when."""
-    variables = {name: value for name, value in entry.variables.items() if name != "since"}
-    return orjson.dumps([entry.operation, entry.path, variables], option=orjson.OPT_SORT_KEYS)
 
 
 async def begun(serve: Serve, backfill: Backfill, repository: Repository, **options: Any) -> tuple[StandIn, str]:

@@ -17,9 +17,9 @@ from sandbox.github import StandIn, World, generation
 from sandbox.github.generation import Plan
 from sandbox.github.generation import exports as github_exports
 from sandbox.github.world import node_ids
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_identity import all_rows
 from tests.support.backfill.meaning import QUESTIONS, check_meaning
+from tests.support.backfill.rows import all_rows
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.thoroughness import THOROUGH
 from tests.support.truth import check

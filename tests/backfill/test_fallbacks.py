@@ -18,8 +18,8 @@ from sandbox.github.faults import (
 )
 from sandbox.github.generation import Plan
 from sandbox.github.world.threads import Thread
-from tests.backfill.test_reading import REVIEWED
 from tests.support.backfill.reading import Read, Reading
+from tests.support.backfill.reviewed import REVIEWED
 from tests.support.shop import connected
 
 FOR_GOOD: dict[str, Effect] = {"500": ServerError(), "502": BadGateway(), "422": ServerError(422)}

@@ -33,7 +33,7 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.accounts import Team
 from sandbox.github.world.identity import State
 from sandbox.github.world.repositories import Repository
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check
 

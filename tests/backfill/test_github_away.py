@@ -9,7 +9,7 @@ from messages import Waiting
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 from tests.support.waiting import eventually, so
 

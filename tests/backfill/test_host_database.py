@@ -17,9 +17,9 @@ from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import IssueComment
 from sandbox.postgres import Postgres
-from tests.backfill.conftest import Backfill
-from tests.schema.conftest import HOST_SCHEMA
 from tests.support import shop
+from tests.support.backfill.whole import Backfill
+from tests.support.schema.databases import HOST_SCHEMA
 from tests.support.truth import check
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -1,25 +1,21 @@
 """A worker killed at any moment loses nothing, stores nothing twice, and pays for no page again that was committed."""
 
 import asyncio
-import itertools
 import random
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pytest
 
 from messages import DataType
 from sandbox.github import StandIn, World
-from sandbox.github.exchange.requests import Entry, Request
-from sandbox.github.faults import Fault, Touch
+from sandbox.github.exchange.requests import Entry
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.processes import Process
-from tests.backfill.conftest import PULLS_AND_ISSUES, Backfill
+from tests.support.backfill.kills import key, kill_at
+from tests.support.backfill.whole import PULLS_AND_ISSUES, Backfill
 from tests.support.truth import check, stored
 from tests.support.waiting import PATIENCE
 
@@ -28,29 +24,8 @@ PLAN = Plan("acme/rocket", pull_requests=500, issues=250, deep_pull_requests=3, 
 PAGES: dict[DataType, str] = {"pull_requests": "PullRequests", "issues": "Issues"}
 
 
-def key(entry: Entry) -> bytes:
-    return orjson.dumps([entry.operation, entry.path, entry.variables], option=orjson.OPT_SORT_KEYS)
-
-
 def data_type(entry: Entry) -> DataType:
     return "issues" if entry.operation.startswith("Issue") else "pull_requests"
-
-
-def kill_at(
-    github: StandIn,
-    worker: Process,
-    number: int,
-    delay: float = 0,
-    when: Callable[[Request], bool] = lambda request: request.operation != "Viewer",
-) -> Fault:
-    """Kills the worker so many seconds after its `number`-th request from now on, of those meant, has come in."""
-    requests = itertools.count(1)
-
-    def strike(_request: Request) -> None:
-        if next(requests) == number:
-            threading.Timer(delay, worker.send, [signal.SIGKILL]).start()
-
-    return github.faults.add(Touch(strike), times=None, when=when)
 
 
 @dataclass(frozen=True)

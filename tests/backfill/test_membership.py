@@ -6,7 +6,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import eventually
 from tests.support.truth import check
 

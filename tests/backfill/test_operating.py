@@ -15,8 +15,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Held
 from sandbox.github.world.repositories import Repository
 from sandbox.temporal import TEMPORAL, Temporal
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_control import (
+from tests.support.backfill.control import (
     assert_nothing_twice,
     begin,
     command,
@@ -28,6 +27,7 @@ from tests.backfill.test_control import (
     statuses,
     sweep_statuses,
 )
+from tests.support.backfill.whole import Backfill
 from tests.support.programs import ROOT
 from tests.support.truth import check
 from tests.support.waiting import PATIENCE, eventually, so

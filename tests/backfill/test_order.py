@@ -10,10 +10,10 @@ from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Entry
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_coverage import PAGES, THREADS, questions, threads_shown
-from tests.backfill.test_events import of_events, page
-from tests.backfill.test_identity import all_rows
+from tests.support.backfill.events import of_events, page
+from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
+from tests.support.backfill.rows import all_rows
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import eventually
 from tests.support.truth import check, check_feed, differences, expected, stored
 

@@ -10,8 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from sandbox.github import StandIn, World
 from sandbox.github.faults import Forbidden
 from sandbox.github.world.repositories import Repository
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_control import (
+from tests.support.backfill.control import (
     assert_nothing_twice,
     begin,
     command,
@@ -25,6 +24,7 @@ from tests.backfill.test_control import (
     statuses,
     workspace_workflow,
 )
+from tests.support.backfill.whole import Backfill
 from tests.support.shop import eventually
 from tests.support.truth import check
 

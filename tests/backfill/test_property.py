@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from sandbox.github.generation import Plan
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests.backfill.test_identity import all_rows
 from tests.support.backfill.play import Play, Played
+from tests.support.backfill.rows import all_rows
 from tests.support.backfill.scenario import NAME, Do, Job, Scenario, scenarios
 from tests.support.shop import database as module_database
 from tests.support.shop import emptied

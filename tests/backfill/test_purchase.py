@@ -5,47 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiohttp
-
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from sandbox.github.world.repositories import Repository
-from tests.backfill.conftest import Backfill
-from tests.conftest import StartWebhook
 from tests.support import shop
+from tests.support.backfill.purchase import add, send
+from tests.support.backfill.whole import Backfill
+from tests.support.started import StartWebhook
 from tests.support.truth import check
 
 KINDS = ("created", "active", "updated", "cycled", "uncanceled")
-
-
-async def send(url: str, payload: Any, webhook_id: str | None = None) -> int:
-    """Delivers it, signed; answers the HTTP status."""
-    body, headers = shop.signed(payload, webhook_id=webhook_id)
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{url}/webhooks/polar", data=body, headers=headers) as response,
-    ):
-        return response.status
-
-
-async def add(connection: Any, workspace_id: str, repository: Repository) -> None:
-    """The host lists the repository in the workspace, under its own id."""
-    await connection.execute(
-        """
-        with listed as (
-            insert into repositories (github_id, owner, name, full_name) values ($2, $3, $4, $5)
-            on conflict (github_id) do update set name = excluded.name returning id
-        )
-        insert into workspace_repositories (workspace_id, repository_id, added_by)
-        select workspaces.id, listed.id, owner_id from workspaces, listed where workspaces.id = $1
-        """,
-        workspace_id,
-        repository.database_id,
-        repository.owner.login,
-        repository.name,
-        repository.name_with_owner,
-    )
 
 
 async def test_a_purchase_backfills_every_workspace_of_the_buyer_once(

@@ -25,6 +25,7 @@ from sandbox.github.faults import (
 from sandbox.github.generation import Plan
 from sandbox.github.world.pull_requests import ReviewComment
 from tests.support.backfill.reading import Read, Reading
+from tests.support.backfill.reviewed import REVIEWED
 from tests.support.waiting import PATIENCE
 
 # --- Sizes of pages
@@ -127,22 +128,6 @@ async def test_the_next_page_is_asked_for_while_the_last_is_written(
     assert (await reading.sweep("issues")).outcome == "completed"
     assert pages == 6
     await reading.agrees()
-
-
-# --- The list of all review comments
-
-REVIEWED = Plan(
-    "acme/reviewed",
-    pull_requests=40,
-    issues=0,
-    reviews=5,
-    review_comments=8,
-    comments=0,
-    events=1,
-    ghosts=0.2,
-    years=1,
-)
-"""320 review comments: four pages of the list, for 200 reviews."""
 
 
 def listed_at(reading: Reading, place: int) -> ReviewComment:

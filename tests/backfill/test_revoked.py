@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sandbox.github import StandIn, World
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_control import DATA, assert_nothing_twice, checksums, in_the_middle, repositories, slow
-from tests.backfill.test_purchase import add, send
-from tests.conftest import StartWebhook
 from tests.support import shop
+from tests.support.backfill.control import DATA, assert_nothing_twice, checksums, in_the_middle, repositories, slow
+from tests.support.backfill.purchase import add, send
+from tests.support.backfill.whole import Backfill
+from tests.support.started import StartWebhook
 from tests.support.truth import check
 from tests.support.waiting import eventually
 

@@ -12,8 +12,8 @@ from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.ports import LOOPBACK, free_port
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_identity import all_rows
+from tests.support.backfill.rows import all_rows
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 
 PLAN = Plan("acme/small", pull_requests=6, issues=5, discussions=3, stars=4, forks=3, releases=2, pushes=5, years=0.2)

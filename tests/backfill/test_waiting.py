@@ -10,8 +10,8 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Latency
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
-from tests.backfill.conftest import Backfill
-from tests.backfill.test_coverage import THREADS, threads_shown
+from tests.support.backfill.questions import THREADS, threads_shown
+from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 from tests.support.waiting import eventually
 

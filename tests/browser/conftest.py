@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,12 +15,13 @@ from sandbox import chromium
 from sandbox.github import StandIn, World
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from tests.conftest import PROGRAMS, program_environment
 from tests.support import shop
 from tests.support.browser import stack as stacks
+from tests.support.browser.opened import Open
 from tests.support.browser.reader import Reader, reader
 from tests.support.browser.stack import Stack
 from tests.support.programs import Programs, Zygote
+from tests.support.started import PROGRAMS, program_environment
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +71,6 @@ def _logs_of_the_stack_are_shown(request: pytest.FixtureRequest) -> None:
     """When a test fails, as those of its own programs are."""
     if "stack" in request.fixturenames:
         request.node.stash[PROGRAMS] = request.getfixturevalue("stack").programs
-
-
-Open = Callable[..., Awaitable[Reader]]
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from playwright.async_api import Page, expect
 
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
-from tests.browser.conftest import Open
-from tests.browser.test_states import DONE, GOING
 from tests.support import shop
 from tests.support.api import world
 from tests.support.browser import jobs, served
+from tests.support.browser.opened import Open
+from tests.support.browser.parts import DONE, GOING
 from tests.support.waiting import PATIENCE
 
 expect.set_options(timeout=PATIENCE * 1_000)

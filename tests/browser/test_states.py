@@ -13,11 +13,12 @@ from playwright.async_api import Browser, Route, expect
 
 from messages import Failure, Waiting
 from sandbox.postgres import Postgres
-from tests.browser.conftest import Open
 from tests.support import shop
 from tests.support.api import world
 from tests.support.browser import jobs, served
 from tests.support.browser.jobs import Part
+from tests.support.browser.opened import Open
+from tests.support.browser.parts import DONE, GOING
 from tests.support.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
 from tests.support.browser.served import Served
 from tests.support.waiting import PATIENCE, eventually
@@ -26,20 +27,6 @@ expect.set_options(timeout=PATIENCE * 1_000)
 
 UNTIL = datetime.now(UTC) + timedelta(minutes=20)
 GONE = Failure(code="gone", message="GitHub knows no repository acme/moon", action="check its name, then retry")
-DONE = {
-    "pull_requests": Part(stored=120, expected=120),
-    "issues": Part(stored=80, expected=80),
-    "discussions": Part(stored=12, expected=12),
-    "events": Part(stored=900),
-    "embeddings": Part(stored=212, expected=212),
-}
-GOING = {
-    "pull_requests": Part("in_progress", stored=61, expected=120),
-    "issues": Part("completed", stored=80, expected=80),
-    "discussions": Part("in_progress", expected=12, leg="recent"),
-    "events": Part("in_progress", stored=300),
-    "embeddings": Part("pending"),
-}
 FAILED = {
     **DONE,
     "issues": Part("failed", stored=31, expected=80, error=GONE),

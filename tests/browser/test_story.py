@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Forbidden, Held
-from tests.browser.conftest import Open
+from tests.support.browser.opened import Open
 from tests.support.browser.reader import NOT_ANSWERED, Reader
 from tests.support.browser.stack import Stack, Workspace
 from tests.support.waiting import PATIENCE, eventually

@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from sandbox.ports import LOOPBACK
-from tests.conftest import RunStarter
 from tests.support import shop
 from tests.support.cli.operator import NOWHERE, Operator
 from tests.support.programs import ROOT
+from tests.support.started import RunStarter
 from tests.support.waiting import PATIENCE, so
 
 

@@ -20,6 +20,7 @@ from github import documents
 from github.fitted_document import fill, fit, fit_variables
 from github.server_schema import INTROSPECTION, ServerSchema, is_mismatch
 from sandbox.github.graphql.schema import schema
+from tests.support.github.lacking import lacking
 from tests.support.thoroughness import examples
 
 UNNAMED = {"Query", "RateLimit", "PageInfo"}
@@ -32,11 +33,6 @@ FIELDS = sorted(
     if field in ASKED
 )
 EVENTS = sorted(name for name in schema().type_map if name.endswith("Event") and name in ASKED)
-
-
-def lacking(fields: set[tuple[str, str]], types: set[str]) -> GraphQLSchema:
-    """A server with GitHub's schema but for these fields, and for these types of timeline items."""
-    return schema(frozenset(types | {f"{of}.{field}" for of, field in fields}))
 
 
 def told_by(server: GraphQLSchema) -> ServerSchema:

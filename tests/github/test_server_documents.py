@@ -12,7 +12,7 @@ from github.answers import Answer
 from github.refusals import SchemaMismatch
 from github.server_documents import MOST_FITTINGS, ServerDocuments
 from github.server_schema import INTROSPECTION
-from tests.github.test_fitted_document import lacking
+from tests.support.github.lacking import lacking
 
 SERVER = lacking({("PullRequest", "isDraft")}, set())
 ERROR = {"message": "Field 'isDraft' doesn't exist on type 'PullRequest'", "extensions": {"code": "undefinedField"}}

@@ -19,9 +19,9 @@ from reconciler.loop import Reconciler
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from store.database import Database
-from tests.conftest import StartWebhook
 from tests.support import shop
 from tests.support.programs import ROOT
+from tests.support.started import StartWebhook
 from tests.support.waiting import eventually
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

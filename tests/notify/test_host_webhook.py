@@ -16,9 +16,9 @@ from notify import host_webhook
 from notify.host_webhook import LONGEST_WAIT, HostWebhook, is_public, retry_after
 from notify.sender import Sender
 from sandbox.ports import LOOPBACK, free_port
-from tests.notify.conftest import World
 from tests.support.notify.messages import outgoing
 from tests.support.notify.receiver import SECRET, Receiver
+from tests.support.notify.world import World
 from tests.support.waiting import PATIENCE
 
 OTHER = "whsec_YW5vdGhlciBzZWNyZXQgdGhhdCBpcyBsb25nIGVub3VnaA=="

@@ -22,9 +22,9 @@ from notify import mail
 from notify.mail import Mail
 from notify.sender import Sender
 from sandbox.ports import LOOPBACK
-from tests.notify.conftest import World
 from tests.support.notify.mailbox import MailServer
 from tests.support.notify.messages import ADDRESS, FAILURE, outgoing
+from tests.support.notify.world import World
 
 FROM = "Workspace Backfill <backfill@host.example>"
 PAGE = "https://app.example"

@@ -8,7 +8,7 @@ import pytest
 from messages import Failure, Pace
 from store import job_attempts, job_end, job_requests, job_start, outbox
 from store.milestones import Milestone
-from tests.notify.conftest import PRIVATE, World
+from tests.support.notify.world import PRIVATE, World
 from tests.support.shop import OPERATOR
 
 STARTED, COMPLETED, FAILED = (("started", "pending", 0), ("completed", "pending", 0), ("failed", "pending", 0))

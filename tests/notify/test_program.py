@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from sandbox.ports import LOOPBACK
-from tests.conftest import RunStarter, StartWebhook
-from tests.notify.conftest import World
 from tests.support.notify.mailbox import MailServer
 from tests.support.notify.receiver import SECRET, Receiver
+from tests.support.notify.world import World
+from tests.support.started import RunStarter, StartWebhook
 from tests.support.waiting import PATIENCE, eventually, so
 
 

@@ -14,7 +14,7 @@ from notify.sender import AT_ONCE, GIVEN_UP_AFTER, KEPT, LONGEST_PAUSE, Sender, 
 from store import outbox
 from store.database import Connection
 from store.outbox import ChannelName, Outgoing
-from tests.notify.conftest import World
+from tests.support.notify.world import World
 from tests.support.waiting import eventually, so
 
 MINUTE = timedelta(minutes=1)

@@ -26,7 +26,7 @@ from payloads.encryption import PayloadEncryption
 from payloads.readers import Readers
 from sandbox.ports import LOOPBACK
 from sandbox.temporal import TEMPORAL, Temporal
-from tests.conftest import StartWebhook
+from tests.support.started import StartWebhook
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
 KEY = os.urandom(32)

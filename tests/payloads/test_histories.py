@@ -27,8 +27,8 @@ from messages import RepositoryRef, SliceResult, SweepSlice, repository_workflow
 from payloads.encryption import ENCODING, KEY_ID
 from sandbox.temporal import Temporal
 from tests.support.waiting import PATIENCE, eventually
-from tests.workflows import test_replay
-from tests.workflows.test_workspace_backfill import DONE, Pretence, start
+from tests.support.workflows.histories import read
+from tests.support.workflows.pretence import DONE, Pretence, start
 from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
@@ -233,4 +233,4 @@ async def test_a_history_that_was_recorded_in_plain_replays_with_encryption_on(c
         workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow, ArchiveWorkflow],
         data_converter=client.data_converter,
     )
-    await replayer.replay_workflow(test_replay.read(name))
+    await replayer.replay_workflow(read(name))

@@ -11,8 +11,8 @@ from sandbox.postgres import Postgres
 from schema.migrate import migrate
 from store import job_attempts, job_views
 from store.database import Database
-from tests.schema.conftest import HOST_ROWS, HOST_SCHEMA
 from tests.support import shop
+from tests.support.schema.databases import HOST_ROWS, HOST_SCHEMA
 
 OWNER = "00000000-0000-4000-8000-0000000000a1"
 

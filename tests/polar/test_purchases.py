@@ -4,96 +4,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messages import Pace
-from polar import purchases
 from polar.addon_life import Known
-from polar.inbox import Inbox
 from polar.purchases import Recorded
-from progress.views import JobView
 from sandbox.postgres import Postgres
-from store import job_end, job_requests, job_signals, job_start, job_views
+from store import job_requests
 from store.database import Database
 from tests.support import shop
+from tests.support.polar.purchases import Shop, opened
 from tests.support.polar.story import AT, FAR, Told, assert_is, granted, said, told
 from tests.support.thoroughness import examples
 
 BASE = ["subscriptions", "app_users", "(select id, tier, settings, is_active from workspaces)"]
-
-
-class Shop:
-    """A buyer with two workspaces, and Polar's events of what he does."""
-
-    def __init__(self, pool: Database, host: asyncpg.Connection, buyer: shop.Buyer, workspaces: list[str]) -> None:
-        self.pool, self.host, self.buyer, self.workspaces = pool, host, buyer, workspaces
-        self._inbox = Inbox(pool, shop.PRODUCTS, created=lambda: None)
-        self._hours = 0
-
-    async def tell(self, *payloads: dict[str, Any]) -> None:
-        await shop.deliver(self.host, *payloads)
-        while await self._inbox.finish_one():
-            pass
-        assert await self.host.fetchval("select count(*) from webhook_deliveries where processed_at is null") == 0
-
-    async def say(self, kind: str = "updated", **data: Any) -> None:
-        """An event an hour after the one before."""
-        self._hours += 1
-        at = AT + timedelta(hours=self._hours)
-        await self.tell(shop.event(f"subscription.{kind}", buyer=self.buyer, at=at, **data))
-
-    async def follow(self, now: datetime = AT) -> Recorded:
-        async with self.pool.transaction() as connection:
-            followed = await purchases.follow(connection, now)
-        assert followed is not None
-        return followed
-
-    async def keeps(self) -> list[int | None]:
-        """What the buyer's workspaces keep, in days."""
-        rows = await self.host.fetch("select id::text, data_retention_days from workspaces")
-        return [dict(map(tuple, rows))[each] for each in self.workspaces]
-
-    async def jobs(self, workspace_id: str | None = None) -> list[Any]:
-        """Of a workspace (the first), oldest first."""
-        return await self.host.fetch(
-            "select * from workspace_backfill_jobs where workspace_id = $1 order by created_at, retention_days",
-            workspace_id or self.workspaces[0],
-        )
-
-    async def begin(self) -> None:
-        """Every job that waits begins."""
-        for row in await self.host.fetch("select id::text from workspace_backfill_jobs where status = 'pending'"):
-            async with self.pool.transaction() as connection:
-                await job_start.begin(connection, row["id"], Pace())
-
-    async def stop(self) -> None:
-        """Workflows stop the jobs that they are told to."""
-        async with self.pool.transaction() as connection:
-            for each in await job_signals.stopping(connection):
-                await job_end.finish(connection, each.job_id, each.attempt, canceled=True)
-
-    async def addons(self) -> dict[str, Any]:
-        rows = await self.host.fetch("select * from subscription_addons")
-        return {row["polar_subscription_id"]: row for row in rows}
-
-    async def status(self) -> str:
-        [addon] = (await self.addons()).values()
-        status: str = addon["status"]
-        return status
-
-    async def look(self) -> JobView:
-        async with self.pool.transaction() as connection:
-            return await job_views.look(connection, await _latest(self.host))
-
-
-async def _latest(host: asyncpg.Connection) -> str:
-    job_id: str = await host.fetchval(
-        "select id::text from workspace_backfill_jobs order by created_at desc, id limit 1"
-    )
-    return job_id
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +31,6 @@ async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
 async def pool(dsn: str) -> AsyncIterator[Database]:
     async with Database(dsn) as pool:
         yield pool
-
-
-async def opened(pool: Database, host: asyncpg.Connection) -> Shop:
-    buyer = await shop.buyer(host)
-    first = await shop.workspace(host, buyer, "octo/a", keeps=30)
-    second = await shop.workspace(host, buyer, "octo/b", keeps=400)
-    return Shop(pool, host, buyer, [first, second])
 
 
 @pytest.fixture

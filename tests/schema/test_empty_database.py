@@ -7,8 +7,8 @@ import pytest
 
 from errors import BadInput, Unreachable
 from schema.migrate import migrate
-from tests.schema.conftest import Open
 from tests.support.schema import catalog, contract
+from tests.support.schema.databases import Open
 
 
 async def test_it_has_every_table_column_and_key_of_the_contract(database: str, connect: Open) -> None:

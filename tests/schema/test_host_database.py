@@ -7,8 +7,8 @@ import pytest
 
 from errors import BadInput
 from schema.migrate import migrate
-from tests.schema.conftest import Open
 from tests.support.schema import catalog, contract
+from tests.support.schema.databases import Open
 
 RELAXED = {
     "contributors_username_check": "dependabot[bot]",

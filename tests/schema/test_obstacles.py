@@ -8,8 +8,8 @@ import pytest
 from errors import BadInput, RetryNow
 from sandbox.postgres import Postgres
 from schema.migrate import migrate
-from tests.schema.conftest import HOST_ROWS, Open
 from tests.support.schema import catalog
+from tests.support.schema.databases import HOST_ROWS, Open
 
 
 async def test_a_table_that_is_in_use_is_named_and_nothing_is_half_done(host_database: str, connect: Open) -> None:

@@ -16,8 +16,8 @@ from sandbox.postgres import Postgres
 from schema import rights, shape
 from schema.migrate import migrate
 from schema.rights import check_rights
-from tests.schema.conftest import Open
 from tests.support.programs import Programs
+from tests.support.schema.databases import Open
 from tests.support.thoroughness import examples
 from tests.support.waiting import PATIENCE
 

@@ -15,9 +15,9 @@ from store import coverage, parts, sweeps
 from store.coverage import BEGINNING, Coverage
 from store.database import Database
 from store.sweeps import LeaseLostError, Sweep
-from tests.activities.threads.conftest import Stored, begin_sweep
-from tests.store.test_absences import comment, event, pull, review
+from tests.support.activities.stored import Stored, begin_sweep
 from tests.support.shop import connected
+from tests.support.store.rows import comment, event, pull, review
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 FAILURE = Failure(code="odd", message="odd", action="look")

@@ -19,7 +19,7 @@ from activities.failures import as_application_error
 from errors import JobOver, RetryNow
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Pace, archive_workflow_id
 from tests.support.waiting import PATIENCE
-from tests.workflows.test_workspace_backfill import HEARTBEATS_EVERY, TEST_SERVER
+from tests.support.workflows.pretence import HEARTBEATS_EVERY, TEST_SERVER
 from workflows.archive import ArchiveWorkflow
 from workflows.order import sweep_queue
 

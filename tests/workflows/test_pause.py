@@ -18,50 +18,18 @@ from messages import (
     PausedSlices,
     Resume,
     Run,
-    SliceResult,
-    SweepSlice,
     Waiting,
     repository_workflow_id,
 )
 from tests.support.waiting import PATIENCE, eventually, so
-from tests.workflows.test_workspace_backfill import (
-    DONE,
-    EARLY,
-    PAUSED_AT,
-    Pretence,
-    hasty_server,
-    replay,
-    repositories,
-    start,
-)
+from tests.support.workflows.going import Going
+from tests.support.workflows.pretence import EARLY, PAUSED_AT, Pretence, hasty_server, replay, repositories, start
 
 
 @pytest.fixture(scope="module")
 async def hasty() -> AsyncIterator[Client]:
     async with hasty_server() as client:
         yield client
-
-
-@dataclass
-class Going:
-    """Slices that go on until they are told to stop, or all of them may end."""
-
-    running: int = 0
-    stopped: int = 0
-    may_end: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, _slice: SweepSlice, _call: int) -> SliceResult:
-        self.running += 1
-        try:
-            while not self.may_end.is_set():
-                activity.heartbeat()
-                await asyncio.sleep(0.05)
-        except asyncio.CancelledError:
-            self.stopped += 1
-            raise
-        finally:
-            self.running -= 1
-        return DONE
 
 
 @dataclass

@@ -5,28 +5,20 @@ shape needs `workflow.patched()`, because what runs in production began with the
 """
 
 import base64
-import json
 import re
-from pathlib import Path
 
 import pytest
 from temporalio import workflow
-from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from tests.support.workflows.histories import HISTORIES, read
 from workflows.archive import ArchiveWorkflow
 from workflows.repository_backfill import RepositoryBackfillWorkflow
 from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
-HISTORIES = Path(__file__).with_name("histories")
 NAMES = sorted(path.stem for path in HISTORIES.glob("*.json"))
 SIGNS_OF_A_MACHINE = ("/work", "/root", "/home", "/usr", "/tmp", "site-packages", "@")
-
-
-def read(name: str) -> WorkflowHistory:
-    recorded = json.loads((HISTORIES / f"{name}.json").read_text())
-    return WorkflowHistory.from_json(recorded["workflow_id"], {"events": recorded["events"]})
 
 
 def replayer(*workflows: type) -> Replayer:

@@ -29,10 +29,10 @@ from reconciler import telling
 from sandbox.postgres import Postgres
 from store import job_end, job_signals, job_start, signal_requests, transitions
 from store.database import Database
-from tests.polar.test_purchases import Shop, opened
 from tests.support import shop
+from tests.support.polar.purchases import Shop, opened
 from tests.support.waiting import PATIENCE
-from tests.workflows.test_workspace_backfill import TEST_SERVER, Pretence
+from tests.support.workflows.pretence import TEST_SERVER, Pretence
 
 MONTH = timedelta(days=30)
 

@@ -2,51 +2,23 @@
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from temporalio import activity
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 
-from activities.failures import as_application_error
-from errors import Conflict
 from messages import (
     Cancel,
     CancelRepository,
     JobProgress,
-    JobStanding,
     Pause,
     Resume,
     Retry,
-    SignalRequest,
     repository_workflow_id,
 )
 from tests.support.waiting import PATIENCE, eventually, so
-from tests.workflows.test_pause import Going
-from tests.workflows.test_workspace_backfill import Pretence, replay, repositories, start
-
-
-@dataclass
-class Rows(Pretence):
-    """As the rows of jobs: a repository is canceled alone, and what cannot be done is refused."""
-
-    stopping: list[str] = field(default_factory=list)
-    refusal: str = ""
-
-    @activity.defn(name="carry_out_signal")
-    async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        if request.refuses and self.refusal:
-            raise as_application_error(Conflict("JOB", self.refusal))
-        if request.action == "cancel_repository":
-            self.stopping += [each.repository_id for each in self.repositories if each.full_name == request.repository]
-        standing = await super().carry_out_signal(request)
-        assert standing
-        return JobStanding.model_validate({**standing.model_dump(), "stopping": self.stopping})
-
-
-async def ask(handle: WorkflowHandle[Any, Any], name: str, of: object) -> JobStanding:
-    return await asyncio.wait_for(handle.execute_update(name, of, result_type=JobStanding), PATIENCE)
+from tests.support.workflows.going import Going
+from tests.support.workflows.pretence import replay, repositories, start
+from tests.support.workflows.updates import Rows, ask
 
 
 async def test_updates_write_the_row_and_answer_how_the_job_stands(temporal_client: Client) -> None:

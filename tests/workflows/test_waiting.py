@@ -15,17 +15,8 @@ from temporalio.worker import Worker
 
 from messages import Cancel, Pace, RepositoryTransition, SliceResult, SweepSlice, Waiting, repository_workflow_id
 from tests.support.waiting import PATIENCE, eventually, so
-from tests.workflows.test_order import Jobs, begin, in_two_legs
-from tests.workflows.test_workspace_backfill import (
-    AT_ONCE,
-    DONE,
-    MORE,
-    TEST_SERVER,
-    Pretence,
-    replay,
-    repositories,
-    start,
-)
+from tests.support.workflows.legs import Jobs, begin, in_two_legs
+from tests.support.workflows.pretence import AT_ONCE, DONE, MORE, TEST_SERVER, Pretence, replay, repositories, start
 from workflows.job_run import LONG
 from workflows.order import sweep_queue
 

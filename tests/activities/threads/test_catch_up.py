@@ -1,7 +1,6 @@
 """The catch-up lists what changed down to the floor, and again what changed meanwhile, for three rounds at most."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,38 +8,14 @@ from activities.progress import MOST_IDLE, Progress, Standstill
 from activities.threads.catch_up import MOST_ROUNDS, CatchUp
 from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
-from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
 from github.listings import Entry, Listing
 from github.refusals import InvalidCursor
-from rows import Page, PullRequest
-from tests.activities.threads.conftest import Stored
+from tests.support.activities.listings import ASKED_AT, FLOOR, Listings, born, fetched
+from tests.support.activities.stored import Stored
 
-FLOOR = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-ASKED_AT = FLOOR + timedelta(hours=1)
 AT_FLOOR = ThreadPosition(phase="catch_up", floor=FLOOR, total=9, seen=9)
-
-
-class Listings(ThreadList):
-    """Instead of GitHub's list: these pages, in turn."""
-
-    def __init__(self, *pages: Listing | Exception) -> None:
-        self._pages = list(pages)
-        self.cursors: list[str | None] = []
-
-    async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        assert not by_birth
-        assert not comments
-        self.cursors.append(cursor)
-        page = self._pages.pop(0)
-        if isinstance(page, Exception):
-            raise page
-        return page
-
-
-def born(number: int) -> datetime:
-    return FLOOR - timedelta(days=9) + timedelta(minutes=number)
 
 
 def entry(number: int, updated_at: datetime) -> Entry:
@@ -59,42 +34,6 @@ def catch_up(stored: Stored, listings: Listings) -> CatchUp:
     sizes = PageSizes(Prices(), stored.kind)
     sizes.ask("listing")
     return CatchUp(stored.database, stored.sweep, listings, sizes)
-
-
-async def fetched(stored: Stored, rows: Sequence[tuple[int, datetime]]) -> None:
-    """Pull requests of these numbers are stored as they were at these moments."""
-    page = Page(ASKED_AT, "pull_request")
-    page.pull_requests = [
-        PullRequest(
-            github_id=number,
-            node_id=f"PR_{number}",
-            number=number,
-            title="",
-            body=None,
-            state="open",
-            author=None,
-            author_login=None,
-            draft=False,
-            merged=False,
-            merged_by=None,
-            base_branch="main",
-            head_branch="topic",
-            additions=0,
-            deletions=0,
-            changed_files=0,
-            commits=0,
-            created_at=born(number),
-            updated_at=updated_at,
-            closed_at=None,
-            merged_at=None,
-            html_url="",
-            labels=[],
-            milestone=None,
-            assignees=[],
-        )
-        for number, updated_at in rows
-    ]
-    await stored.write(page)
 
 
 async def test_what_changed_or_is_new_becomes_a_part_and_what_is_stored_does_not(stored: Stored) -> None:

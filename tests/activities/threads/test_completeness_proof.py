@@ -16,9 +16,9 @@ from github.refusals import InvalidCursor
 from rows import Part
 from store import parts, threads
 from store.coverage import BEGINNING
-from tests.activities.threads.conftest import Stored
-from tests.activities.threads.test_catch_up import Listings as UpdatedListings
-from tests.activities.threads.test_catch_up import born, fetched
+from tests.support.activities.listings import Listings as UpdatedListings
+from tests.support.activities.listings import born, fetched
+from tests.support.activities.stored import Stored
 
 AS_OF = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 UPDATED_AT = AS_OF - timedelta(days=1)

@@ -22,7 +22,7 @@ from activities.turn import Turn
 from github.thread_types import THREAD_TYPES
 from rows import Part, PartKind
 from store.database import Database
-from tests.activities.threads.conftest import Stored
+from tests.support.activities.stored import Stored
 
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 BEGUN, GOING_ON = None, "Y3Vyc29yOjEwMA=="

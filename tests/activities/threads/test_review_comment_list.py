@@ -16,8 +16,8 @@ from budget.prices import Prices
 from errors import PartOver
 from github.answers import Answer
 from rows import Contributor, Page, Part, Review, Whole
-from tests.activities.threads.conftest import Stored
-from tests.activities.threads.test_catch_up import fetched
+from tests.support.activities.listings import fetched
+from tests.support.activities.stored import Stored
 
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 PULL_REQUEST = 1

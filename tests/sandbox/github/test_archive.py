@@ -12,7 +12,7 @@ from sandbox.github.faults import BadGateway
 from sandbox.github.rest import archive
 from sandbox.github.world.clock import after
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.test_events import NOW, told
+from tests.support.sandbox.events import NOW, told
 
 
 def lines(content: bytes) -> list[dict[str, Any]]:

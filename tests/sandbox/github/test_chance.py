@@ -15,7 +15,7 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.graphql.execution import prepare
 from sandbox.github.server.conformance import check_graphql
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.conftest import Client
+from tests.support.sandbox.client import Client
 
 PLAN = Plan("octo/odd", pull_requests=30, issues=30, stars=20, releases=5)
 PAGE = """

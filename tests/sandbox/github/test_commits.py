@@ -14,8 +14,8 @@ from sandbox.github.generation import repository as generated
 from sandbox.github.world.clock import after, moment
 from sandbox.github.world.commits import NOTHING, Commit
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.test_events import NOW, linked, pages, told
-from tests.sandbox.github.test_pricing import priced
+from tests.support.sandbox.events import NOW, linked, pages, told
+from tests.support.sandbox.pricing import priced
 
 HISTORY = """
 query History($first: Int!, $after: String, $oid: GitObjectID, $since: GitTimestamp, $until: GitTimestamp) {

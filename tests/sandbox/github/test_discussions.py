@@ -15,8 +15,8 @@ from sandbox.github.world.clock import after
 from sandbox.github.world.discussions import Discussion, DiscussionComment
 from sandbox.github.world.node_ids import NodeId
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.test_generate import END, fingerprint
-from tests.sandbox.github.test_pricing import priced
+from tests.support.sandbox.generated import END, fingerprint
+from tests.support.sandbox.pricing import priced
 
 NOW = "2026-03-01T12:00:00Z"
 COMMENT = """

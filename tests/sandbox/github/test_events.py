@@ -10,20 +10,9 @@ from sandbox.github.faults import BadGateway, Latency, NullNode, ServerError
 from sandbox.github.world import events
 from sandbox.github.world.clock import after, moment
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.test_pricing import priced
+from tests.support.sandbox.events import EVENTS, NOW, STARS, pages, told
+from tests.support.sandbox.pricing import priced
 
-NOW = "2026-03-01T12:00:00Z"
-STARS = """
-query Stars($first: Int!, $after: String, $direction: OrderDirection!) {
-  rateLimit { cost }
-  repository(owner: "octo", name: "hello") {
-    stargazerCount
-    stargazers(first: $first, after: $after, orderBy: {field: STARRED_AT, direction: $direction}) {
-      totalCount pageInfo { hasNextPage endCursor } nodes { login } edges { cursor starredAt node { login databaseId } }
-    }
-  }
-}
-"""
 FORKS = """
 query Forks($first: Int!, $after: String) {
   repository(owner: "octo", name: "hello") {
@@ -49,7 +38,6 @@ query Releases($first: Int!, $after: String) {
   }
 }
 """
-EVENTS = "/repos/octo/hello/events"
 STARGAZERS = "/repos/octo/hello/stargazers"
 
 
@@ -60,32 +48,6 @@ def starred(repository: Repository, world: World) -> Repository:
         at = after("2026-02-20T00:00:00Z", min(number, 8) * 3_600)
         repository.star(world.account(f"gazer-{number}"), at)
     return repository
-
-
-def pages(client: Any, path: str, headers: dict[str, str] | None = None) -> list[list[Any]]:
-    """Every page of a list, by its links."""
-    found = []
-    next_path: str | None = path
-    while next_path:
-        reply = client.get(next_path, headers)
-        assert reply.status == 200, reply.body
-        found.append(reply.json)
-        next_path = linked(client, reply, "next")
-    return found
-
-
-def linked(client: Any, reply: Any, name: str) -> str | None:
-    for each in (reply.headers["Link"] or "").split(", "):
-        address, _, relation = each.partition("; ")
-        if relation == f'rel="{name}"':
-            return address.strip("<>").removeprefix(str(client.github.url))
-    return None
-
-
-def told(client: Any, type_: str | None = None) -> list[dict[str, Any]]:
-    """All events, or those of a type, newest first."""
-    everything = [event for page in pages(client, f"{EVENTS}?per_page=100") for event in page]
-    return [event for event in everything if type_ in (None, event["type"])]
 
 
 def seconds_between(one: str, other: str) -> float:

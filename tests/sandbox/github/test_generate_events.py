@@ -11,8 +11,8 @@ from sandbox.github.world import events
 from sandbox.github.world.clock import after, moment
 from sandbox.github.world.commits import NOTHING
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.test_events import STARS
-from tests.sandbox.github.test_generate import END, fingerprint
+from tests.support.sandbox.events import STARS
+from tests.support.sandbox.generated import END, fingerprint
 
 PLAN = Plan("o/n", 60, 20, stars=300, forks=40, releases=30, pushes=200, ghosts=0.1)
 

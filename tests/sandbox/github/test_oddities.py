@@ -22,7 +22,7 @@ from sandbox.github.faults import (
 )
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import TimelineEvent
-from tests.sandbox.github.conftest import Client
+from tests.support.sandbox.client import Client
 
 ISSUES = """
 query Issues($first: Int!, $after: String, $itemTypes: [IssueTimelineItemsItemType!]) {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.github.faults.outages import Way
-from tests.sandbox.github.conftest import Client
+from tests.support.sandbox.client import Client
 
 VIEWER = b'{"query": "{ viewer { login } }"}'
 NO_ANSWER: dict[Way, type[Exception] | tuple[type[Exception], ...]] = {

@@ -8,7 +8,7 @@ from sandbox.github import World
 from sandbox.github.faults import Policy
 from sandbox.github.faults.policies import Rule
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.conftest import Client
+from tests.support.sandbox.client import Client
 
 BY_NAME = '{ repository(owner: "octo", name: "hello") { id } }'
 BY_ID = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"

@@ -1,19 +1,9 @@
 """What queries cost, by the worked examples of GitHub's documentation and of ours."""
 
-from typing import Any
-
 import pytest
-from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 
-from sandbox.github.graphql.pricing import Price, points, price
-from sandbox.github.graphql.schema import schema
-
-
-def priced(text: str, **variables: Any) -> Price:
-    definitions = parse(text).definitions
-    operation = next(each for each in definitions if isinstance(each, OperationDefinitionNode))
-    fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
-    return price(schema(), operation, fragments, variables)
+from sandbox.github.graphql.pricing import points
+from tests.support.sandbox.pricing import priced
 
 
 def test_the_documented_cost() -> None:

@@ -10,7 +10,7 @@ from sandbox.github.graphql.schema import schema
 from sandbox.github.graphql.servers import ENTERPRISE_2024
 from sandbox.github.world.projects import Deployment, IssueType, Project
 from sandbox.github.world.repositories import Repository
-from tests.sandbox.github.conftest import Client
+from tests.support.sandbox.client import Client
 
 TIMELINE = """
 query Timeline($types: [IssueTimelineItemsItemType!]) { repository(owner: "octo", name: "hello") {

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cli import program
-from tests.backfill.conftest import Backfill
+from tests.support.backfill.whole import Backfill
 
 HPKE, MLS, TLS = "cfrg/draft-irtf-cfrg-hpke", "mlswg/mls-protocol", "tlswg/draft-ietf-tls-esni"
 QUESTIONS = {

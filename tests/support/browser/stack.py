@@ -21,11 +21,11 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.processes import Process
-from tests.conftest import run_webhook, run_worker
 from tests.support import shop
 from tests.support.api.world import ROLES, SECRET, user_token
 from tests.support.programs import Programs
 from tests.support.shop import Buyer
+from tests.support.started import run_webhook, run_worker
 from tests.support.waiting import PATIENCE, eventually
 
 ELSEWHERE = f"http://{LOOPBACK}"

@@ -47,13 +47,13 @@ from sandbox.purchase import Workspace, create_workspace
 from schema.migrate import migrate
 from temporal import connect
 from tests.support.waiting import eventually, so
-from tests.workflows.test_pause import Going
-from tests.workflows.test_updates import Rows, ask
-from tests.workflows.test_workspace_backfill import PAUSED_AT, Pretence, Slow, hasty_server, start
-from tests.workflows.test_workspace_backfill import repositories as of_many
+from tests.support.workflows.going import Going
+from tests.support.workflows.histories import HISTORIES
+from tests.support.workflows.pretence import PAUSED_AT, Pretence, Slow, hasty_server, start
+from tests.support.workflows.pretence import repositories as of_many
+from tests.support.workflows.updates import Rows, ask
 
 ROOT = Path(__file__).parents[3]
-HISTORIES = ROOT / "tests" / "workflows" / "histories"
 TOKEN = "ghp_stand_in"
 EDITION = 6
 """1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job, 4 no pause, 5 had

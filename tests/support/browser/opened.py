@@ -1,0 +1,7 @@
+"""How a test opens the page."""
+
+from collections.abc import Awaitable, Callable
+
+from tests.support.browser.reader import Reader
+
+Open = Callable[..., Awaitable[Reader]]
