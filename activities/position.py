@@ -23,6 +23,8 @@ class Position:
     """What fits into one request, by kind; learned from refusals."""
     as_of: datetime | None = None
     """Every change up to it is stored."""
+    requests_ahead: int = 0
+    """REST requests that are still to be sent when the last thread is stored, as far as is known by now."""
     leg_over: bool = False
     """A leg ended here: the next one looks first at what others have covered meanwhile."""
 
@@ -42,6 +44,10 @@ class Position:
             self, mode="json", exclude_defaults=True, include=only
         )
         return committed
+
+    def expect_requests(self, number: int) -> Self:
+        """What is known by now of the REST requests after the last thread."""
+        return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:
         return replace(self, leg_over=True)

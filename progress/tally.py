@@ -74,6 +74,8 @@ class Tally(BaseModel):
     stored: int = 0
     """Threads and embeddings."""
     units_left: int = 0
+    requests_left: int = 0
+    most_requests_left: int = 0
     uncounted: int = 0
     rows: dict[str, int] = {}
     """Rows in scope that are stored, by data type."""
@@ -90,6 +92,8 @@ class Tally(BaseModel):
         return cls(
             stored=its.progress.stored,
             units_left=its.rest.units,
+            requests_left=its.rest.requests,
+            most_requests_left=its.rest.most_requests,
             uncounted=its.rest.uncounted,
             rows=pace.rows(part),
             points=spent[0],
@@ -102,6 +106,8 @@ class Tally(BaseModel):
         return Tally(
             stored=self.stored + other.stored,
             units_left=self.units_left + other.units_left,
+            requests_left=self.requests_left + other.requests_left,
+            most_requests_left=self.most_requests_left + other.most_requests_left,
             uncounted=self.uncounted + other.uncounted,
             rows={name: self.rows.get(name, 0) + other.rows.get(name, 0) for name in self.rows | other.rows},
             points=self.points + other.points,
@@ -112,4 +118,4 @@ class Tally(BaseModel):
 
     @property
     def rest(self) -> Rest:
-        return Rest(self.units_left, self.uncounted)
+        return Rest(self.units_left, self.uncounted, self.requests_left, self.most_requests_left)

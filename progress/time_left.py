@@ -23,6 +23,10 @@ MOST_WINDOWS = 3_000
 TAIL = 0.08
 """Of the work so far: what follows the last thread (comments that bumped nothing, proofs, events, vectors)."""
 TAIL_SECONDS = 2.0
+SECONDS_A_REQUEST = 0.4
+"""A page of REST's lists, one after the other."""
+RESUME_SECONDS = 1.5
+"""From a budget's reset to the next request: whoever waits for it adds a second for clocks, and up to one by lot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How it may go on: factors of what is left, of the pace so far and of the cost so far; `others` share budgets."""
+    """How it may go on: factors of what is left, of the pace so far and of the cost so far; `others` share budgets.
+
+    `requests` follow the last unit.
+    """
 
     left: float
     pace: float
     cost: float
     tail: float
+    requests: int = 0
     others: int = 0
 
 
@@ -81,9 +89,10 @@ def outlook(
     slow, fast = min(paces, key=lambda each: each.per_second), max(paces, key=lambda each: each.per_second)
     likely = paces[-1]
     delay = _delay(job)
-    best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0))
-    middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL))
-    worst = _future(rest, now, slow, windows, delay, Scenario(1 + doubt, 0.7, 1.25, 3 * TAIL, others))
+    best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0, rest.requests))
+    middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL, rest.requests))
+    dear = Scenario(1 + doubt, 0.7, 1.25, 3 * TAIL, rest.most_requests, others)
+    worst = _future(rest, now, slow, windows, delay, dear)
     if worst.seconds == inf:
         return Sentence(state="too_long", text="GitHub's budgets do not reach to the end within months")
     low, high = min(best.seconds, middle.seconds), max(worst.seconds, middle.seconds)
@@ -139,10 +148,13 @@ def _future(
     rest: Rest, now: Mark, so_far: _Pace, windows: Sequence[Window], delay: float, scenario: Scenario
 ) -> Future:
     tail = scenario.tail * now.worked_seconds + (TAIL_SECONDS if scenario.tail else 0)
+    tail += scenario.requests * SECONDS_A_REQUEST
     units, per_second = rest.units * scenario.left, so_far.per_second * scenario.pace
     cost = {"graphql": so_far.points * scenario.cost, "core": so_far.requests * scenario.cost}
     # What the tail asks for comes out of the same budgets.
-    units += tail * per_second if scenario.tail else 0
+    units += tail * per_second
+    if scenario.requests:
+        cost["core"] += scenario.requests / units
     shared = [
         replace(each, left=each.left / (1 + scenario.others), allowed=max(each.allowed / (1 + scenario.others), 1.0))
         for each in windows
@@ -164,7 +176,8 @@ def simulate(
     for _ in range(MOST_WINDOWS):
         for place, each in enumerate(windows):
             if resets[place] <= moment:
-                resets[place] += each.period * (1 + (moment - resets[place]) // each.period)
+                # GitHub's window begins with the first request after the reset.
+                resets[place] = moment + each.period
                 left[place] = each.allowed
         afford = {
             name: sum(max(left[place], 0) for place, each in enumerate(windows) if each.resource == name) / cost[name]
@@ -185,6 +198,7 @@ def simulate(
             moment = max(
                 min(resets[place] for place, each in enumerate(windows) if each.resource == name) for name in out
             )
+            moment += RESUME_SECONDS
         else:
             moment = max(moment, next_reset)
     return Future(inf, waits)

@@ -9,7 +9,7 @@ sweep has come, correct it all the time.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import floor
+from math import ceil, floor
 
 from messages import THREADS, PartStatus
 from progress.views import DONE, JobState, JobSummary, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
@@ -25,10 +25,15 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is left of the types that are counted: `units`, and how many `uncounted` types there are besides."""
+    """What is left of the types that are counted: `units`, and how many `uncounted` types there are besides.
+
+    REST requests follow the last unit: `requests` where all units are stored, at most `most_requests` over all.
+    """
 
     units: int
     uncounted: int
+    requests: int = 0
+    most_requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,12 @@ def of(job: JobState) -> Totals:
     return Totals(
         progress,
         [_of_type(name, its, job) for name, its in sums.items()],
-        Rest(sum(its.left for its in counted), sum(its.uncounted for its in counted)),
+        Rest(
+            units=sum(its.left for its in counted),
+            uncounted=sum(its.uncounted for its in counted),
+            requests=sum(its.requests for its in counted),
+            most_requests=sum(its.most_requests for its in counted),
+        ),
     )
 
 
@@ -71,6 +81,8 @@ class _Sum:
     expected: int = 0
     left: int = 0
     uncounted: int = 0
+    requests: int = 0
+    most_requests: int = 0
     unweighted: int = 0
     weight: int = 0
     done: float = 0.0
@@ -93,6 +105,10 @@ class _Sum:
             most = expected if expected > stored else stored
             self.expected += most
             self.left += most - stored if is_open else 0
+            if is_open and its.requests_ahead and stored:
+                # What is not stored yet will have as many as what is.
+                self.most_requests += ceil(its.requests_ahead * most / stored)
+                self.requests += its.requests_ahead if stored >= most else 0
         if weight is None:
             self.unweighted += is_open
         elif status != "skipped" or its.share:

@@ -47,6 +47,8 @@ class TypeView(_View):
     """How much of it is stored, between 0 and 1; it never falls."""
     weight: int | None = Field(default=None, exclude=True)
     """What `share` is multiplied with: what was expected when it was first known; None: not known yet."""
+    requests_ahead: int = Field(default=0, exclude=True)
+    """REST requests that follow the threads stored so far: at most so many before the last one, then exactly."""
 
 
 class RepositoryView(_View):

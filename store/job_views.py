@@ -61,7 +61,7 @@ _REPOSITORIES = """
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
             'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
-            'weight', weight,
+            'weight', weight, 'requests_ahead', position -> 'requests_ahead',
             'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
         from backfill_sweeps
@@ -282,6 +282,7 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "notes": (sweep.get("proof") or {}).get("notes") or [],
         "share": sweep.get("share") or 0,
         "weight": sweep.get("weight"),
+        "requests_ahead": sweep.get("requests_ahead") or 0,
     }
 
 

@@ -89,7 +89,7 @@ class ThreadReader:
                 failure = as_failure(error, repository=self._sweep.repository.full_name, cursor=position.cursor)
                 failure = failure.of_type(self._sweep.data_type)
                 turn = Turn(position.to_retry(), outcome="failed", failure=failure)
-            turn.position = turn.position.with_sizes(self._sizes.learned)
+            turn.position = self._expecting(turn).with_sizes(self._sizes.learned)
             turn.requests = self._look_ahead.sent
             turn.expected = self._expected(turn.position)
             return turn
@@ -130,6 +130,13 @@ class ThreadReader:
         if position.phase == "relist":
             return await self._proof.relist(position)
         return await self._deletions.turn(position) or await self._proof.verify(position)
+
+    def _expecting(self, turn: Turn[ThreadPosition]) -> ThreadPosition:
+        position = turn.position
+        reviews = sum(part.kind == "review_comments" for part in turn.put)
+        if position.listing.in_bulk is None and reviews:
+            position = position.with_listing(position.listing.after_history(reviews))
+        return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
         """The parts to fetch now. Inside a listing only full batches are worth a request; at its end all parts are.

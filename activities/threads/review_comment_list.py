@@ -7,6 +7,7 @@ others are asked for by their ids.
 """
 
 from datetime import datetime, timedelta
+from math import ceil
 
 import structlog
 
@@ -31,6 +32,7 @@ WORTH_IT_FROM = 100
 PAGES_FOR_A_BATCH = 3
 """Pages of the list that are worth one batch of reviews, a hundred each: REST has a budget of its own, and its answers
 take GitHub a third of the time, which is what runs out first."""
+COMMENTS_A_PAGE = 100
 COUNTED_AT_ONCE = 1_000
 ONE_SECOND = timedelta(seconds=1)
 
@@ -69,6 +71,15 @@ class ReviewCommentList:
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
+
+    @staticmethod
+    def requests_ahead(place: ReviewCommentPlace) -> int:
+        """How many pages the list has left; before that is known, how many it has at most if it is read."""
+        if place.in_bulk is None:
+            most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
+        else:
+            most = max(place.counted - place.shown, 0) if place.in_bulk and not place.ended else 0
+        return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
         """The request of the next turn, if the list is being read."""

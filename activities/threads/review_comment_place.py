@@ -17,6 +17,8 @@ class ReviewCommentPlace:
     """The next page lists what changed from then on."""
     path: str | None = None
     """Within a second that fills a page, the page by its number."""
+    waiting: int = 0
+    """Reviews that the history has shown so far and whose comments are to come, those shown twice counted twice."""
     counted: int = 0
     """Comments that GitHub counted before the list was read."""
     counted_at: datetime | None = None
@@ -35,6 +37,10 @@ class ReviewCommentPlace:
     progress: Progress = field(default_factory=Progress)
     recounted: bool = False
     """`read_number` was asked for again, because what was listed fell short."""
+
+    def after_history(self, reviews: int) -> Self:
+        """A page of the history left so many reviews to come back to."""
+        return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
         """Whether the list is read is decided. From `since` on GitHub counts `counted` comments."""
