@@ -148,13 +148,14 @@ def _future(
     rest: Rest, now: Mark, so_far: _Pace, windows: Sequence[Window], delay: float, scenario: Scenario
 ) -> Future:
     tail = scenario.tail * now.worked_seconds + (TAIL_SECONDS if scenario.tail else 0)
-    tail += scenario.requests * SECONDS_A_REQUEST
-    units, per_second = rest.units * scenario.left, so_far.per_second * scenario.pace
-    cost = {"graphql": so_far.points * scenario.cost, "core": so_far.requests * scenario.cost}
-    # What the tail asks for comes out of the same budgets.
-    units += tail * per_second
-    if scenario.requests:
-        cost["core"] += scenario.requests / units
+    per_second = so_far.per_second * scenario.pace
+    # What the tail asks for comes out of the same budgets; what the lists ask for is known.
+    work = rest.units * scenario.left + tail * per_second
+    units = work + scenario.requests * SECONDS_A_REQUEST * per_second
+    cost = {
+        "graphql": so_far.points * scenario.cost * work / max(units, 1),
+        "core": (so_far.requests * scenario.cost * work + scenario.requests) / max(units, 1),
+    }
     shared = [
         replace(each, left=each.left / (1 + scenario.others), allowed=max(each.allowed / (1 + scenario.others), 1.0))
         for each in windows
