@@ -77,6 +77,26 @@ class TestRange:
         assert found.left.from_seconds > 1_800
         assert found.left.to_seconds < 10 * 3_600
 
+    def test_requests_that_follow_the_last_unit_are_waited_for_too(self) -> None:
+        # 60 requests, of which 20 may be sent now, in half an hour, and in each hour after it.
+        windows = (Window("core", 20, 20, 1_800),)
+        before, after = (
+            look(repository(part("issues", stored=1_000, expected=1_000, requests_ahead=ahead)), windows=windows)
+            for ahead in (0, 60)
+        )
+        assert before.left.from_seconds == 0
+        assert 1_800 + 3_600 < after.left.from_seconds < 1_800 + 3_700
+        assert after.left.to_seconds >= before.left.to_seconds + 2 * 3_600
+        assert after.left.reason.state == "budget"
+
+    def test_requests_that_may_follow_what_is_stored_widen_the_range_at_its_upper_end(self) -> None:
+        windows = (Window("core", 2_000, 20, 1_800),)
+        half = repository(part("issues", stored=500, expected=1_000, requests_ahead=1_500))
+        without, with_them = known(windows=windows), look(half, windows=windows)
+        assert with_them.left.from_seconds == without.left.from_seconds
+        # As many again will follow the other half: a thousand more than may be sent now.
+        assert with_them.left.to_seconds > 40 * 3_600
+
     def test_a_present_wait_comes_first(self) -> None:
         until = NOW + timedelta(hours=5)
         found = known(waiting=Waiting(reason="github_limit", since=NOW, until=until))

@@ -145,6 +145,21 @@ async def test_what_an_earlier_leg_read_is_not_counted_again(stored: Stored) -> 
     assert turn.position.listing.in_bulk
 
 
+@pytest.mark.parametrize(
+    ("place", "ahead"),
+    [
+        (ReviewCommentPlace(waiting=WORTH_IT_FROM - 1), 0),
+        (ReviewCommentPlace(waiting=250), 8),  # three pages a hundred reviews, at most
+        (ReviewCommentPlace(in_bulk=True, waiting=250, counted=420, shown=100), 4),
+        (ReviewCommentPlace(in_bulk=True, counted=420, shown=420, ended=True), 0),
+        (ReviewCommentPlace(in_bulk=False, waiting=250, counted=420), 0),
+    ],
+    ids=["few reviews", "not decided yet", "in bulk", "read", "review by review"],
+)
+def test_how_many_requests_are_ahead_is_known_at_most_and_then_exactly(place: ReviewCommentPlace, ahead: int) -> None:
+    assert ReviewCommentList.requests_ahead(place) == ahead
+
+
 async def test_reviews_are_whole_once_the_list_brought_what_github_counted(stored: Stored) -> None:
     await reviewed(stored)
     listed = Listed(stored, count(3), page(comment(1, 1), comment(2, 2), more=True), page(comment(3, 3)))
