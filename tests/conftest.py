@@ -26,6 +26,7 @@ pytest.register_assert_rewrite("tests.support")
 import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import _worker as temporalio_worker
 
 import logs
 from sandbox import postgres as postgres_server
@@ -36,6 +37,7 @@ from sandbox.postgres import Postgres
 from sandbox.processes import Process, Processes, launched
 from sandbox.temporal import Temporal
 from tests import quick
+from tests.support.array_types import know_array_types
 from tests.support.listener import listening
 from tests.support.programs import ROOT, Programs, Zygote, is_setting
 from tests.support.started import (
@@ -60,6 +62,10 @@ ENOUGH_MEMORY = 4 << 30
 
 hypothesis.settings.register_profile("ours", max_examples=examples(25, 1_000))
 hypothesis.settings.load_profile("ours")
+know_array_types()
+# The name of a worker that a test runs in this process. The SDK's own is a hash of every module there is, for which it
+# compiles again what pytest has rewritten.
+temporalio_worker._default_build_id = "tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -27,6 +27,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 from sandbox.launch import die_with
+from tests.support.array_types import know_array_types
 
 PROGRAMS = ("starter", "webhook", "worker")
 LATE = ("embedding.client", "github.archive")
@@ -55,6 +56,7 @@ def load() -> None:
         del sys.modules[name]
     if threading.active_count() > 1 or len(list(Path("/proc/self/task").iterdir())) > 1:
         raise RuntimeError("an import has started a thread, which no fork would have")
+    know_array_types()
     # What is shared stays shared: a collection in a program would copy every page that it looks at.
     gc.collect()
     gc.freeze()
