@@ -60,7 +60,8 @@ ENOUGH_MEMORY = 4 << 30
 """A session's cluster takes some hundred MB; a container's /dev/shm has 64 by default."""
 
 
-hypothesis.settings.register_profile("ours", max_examples=examples(25, 1_000))
+# Without a deadline: how long an example takes depends on the machine.
+hypothesis.settings.register_profile("ours", max_examples=examples(25, 1_000), deadline=None)
 hypothesis.settings.load_profile("ours")
 know_array_types()
 # The name of a worker that a test runs in this process. The SDK's own is a hash of every module there is, for which it

@@ -143,7 +143,6 @@ async def beginning(api: Api, job_id: str, token: str) -> tuple[int, str]:
     max_examples=examples(3, 300),
     derandomize=not THOROUGH,
     database=None,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(plans)

@@ -577,7 +577,7 @@ class Writers:
         return self._open[number][0]
 
 
-@settings(max_examples=examples(4, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=25))
 async def test_a_reader_ends_with_what_the_database_has_whoever_commits_when_and_whatever_breaks(
     database: str, unpolled: Served, host: asyncpg.Connection, steps: list[Step]

@@ -47,7 +47,6 @@ COMMON = settings(
     # The same ones every time: what is searched for here is found by a thorough run.
     derandomize=not THOROUGH,
     database=None,
-    deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

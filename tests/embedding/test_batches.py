@@ -24,7 +24,7 @@ def test_tokens_are_openais(text: str, tokens: int) -> None:
     assert cut(text, 100) == (text, tokens)
 
 
-@settings(deadline=None, max_examples=examples(25, 1000))
+@settings(max_examples=examples(25, 1000))
 @given(some.text(), some.integers(1, 40))
 def test_a_cut_text_is_a_beginning_of_whole_characters(text: str, most: int) -> None:
     kept, tokens = cut(text, most)
@@ -33,7 +33,7 @@ def test_a_cut_text_is_a_beginning_of_whole_characters(text: str, most: int) -> 
     assert (kept == text) or tokens == most
 
 
-@settings(deadline=None, max_examples=examples(25, 1000))
+@settings(max_examples=examples(25, 1000))
 @given(some.lists(some.text(min_size=1), min_size=1), some.integers(1, 5), some.integers(1, 30), some.integers(1, 30))
 def test_a_batch_is_as_much_as_fits_and_at_least_one(
     texts: list[str], most: int, tokens: int, text_tokens: int

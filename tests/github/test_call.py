@@ -115,7 +115,7 @@ def _asked(stand_in: StandIn) -> int:
     return sum(entry.operation == "Forks" for entry in stand_in.log)
 
 
-@settings(max_examples=examples(15, 300), deadline=None)
+@settings(max_examples=examples(15, 300))
 @given(
     moods=st.lists(st.lists(st.sampled_from(MOODS), min_size=1, max_size=6), min_size=3, max_size=3),
     each=st.integers(1, 2),

@@ -46,7 +46,7 @@ def whole(operation: str) -> DocumentNode:
     return documents.aliased(operation, 2) if template else documents.document(operation)
 
 
-@settings(max_examples=examples(2, 50), deadline=None)
+@settings(max_examples=examples(2, 50))
 @given(st.sets(st.sampled_from(FIELDS), max_size=8), st.sets(st.sampled_from(EVENTS), max_size=5))
 def test_whatever_a_server_lacks_every_document_is_valid_there(fields: set[tuple[str, str]], types: set[str]) -> None:
     server = lacking(fields, types)

@@ -308,7 +308,7 @@ async def test_a_job_that_an_operator_canceled_is_not_begun_again_by_the_addon(b
 Between = Literal["nothing", "begin", "stop", "hand away", "hand back"]
 
 
-@settings(max_examples=examples(4, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(4, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     story=st.lists(told(), min_size=1, max_size=7),

@@ -193,7 +193,7 @@ KINDS: st.SearchStrategy[Kind] = st.sampled_from(["event", "event", "event", *AN
 STEPS = st.lists(st.tuples(KINDS, told(), st.integers(0, 9)), min_size=1, max_size=10)
 
 
-@settings(max_examples=examples(5, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5, 100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_whatever_is_sent_the_tables_are_what_polars_own_events_say(
     dsn: str, served: Served, steps: list[tuple[Kind, Told, int]]

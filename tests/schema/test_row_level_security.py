@@ -224,7 +224,7 @@ async def test_a_member_whose_invitation_is_pending_reads_nothing(owner: asyncpg
 PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 2)))
 
 
-@settings(max_examples=examples(10, 100), deadline=None)
+@settings(max_examples=examples(10, 100))
 @given(owners=st.tuples(*[st.integers(0, 2)] * 3), members=PLACES, repositories=PLACES)
 async def test_whoever_belongs_to_whatever_workspaces_sees_of_no_other(
     session: asyncpg.Connection,

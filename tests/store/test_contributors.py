@@ -205,7 +205,7 @@ async def workers(postgres: Postgres, migrated_template: str) -> AsyncIterator[t
         yield one, other
 
 
-@settings(max_examples=examples(10, 200), deadline=None)
+@settings(max_examples=examples(10, 200))
 @given(pages=PAGES, others=PAGES)
 async def test_in_any_order_no_page_fails_and_a_second_pass_changes_no_row(
     workers: tuple[Database, Database], pages: list[list[Contributor]], others: list[list[Contributor]]

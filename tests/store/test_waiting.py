@@ -319,7 +319,6 @@ async def do(job: Job, step: Step) -> str | None:
 
 @settings(
     max_examples=examples(15, 400),
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
