@@ -17,13 +17,9 @@ from tests.support import shop
 from tests.support.api import world
 from tests.support.browser import jobs, served
 from tests.support.browser.jobs import Part
-<<<<<<< HEAD
 from tests.support.browser.opened import Open
 from tests.support.browser.parts import DONE, GOING
-from tests.support.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader
-=======
 from tests.support.browser.reader import DESK, NOT_ANSWERED, PHONE, Reader, Theme
->>>>>>> 88bf19f (Tests' connections know what arrays hold, their workers have a name, and a state of the page is looked at twice, not four times: what costs most and says least)
 from tests.support.browser.served import Served
 from tests.support.waiting import PATIENCE, eventually
 
