@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGES = ("store", "budget", "activities", "github", "polar", "workflows")
 
 TESTS = (
-    *("tests/store", "tests/budget", "tests/github", "tests/activities", "tests/polar"),
+    *("tests/store", "tests/budget", "tests/github", "tests/activities", "tests/polar", "tests/reconciler"),
     *("tests/api", "tests/notify", "tests/backfill", "tests/workflows", "tests/test_*.py"),
 )
 """Folders and patterns of the tests that are asked; those of the sandbox and of the schema answer for others."""
