@@ -21,8 +21,9 @@ from cli.rates import Rates
 from cli.screens.live import screen
 from errors import BackfillError, BadInput
 from sandbox import chromium
-from sandbox.demo import Demo, wish
+from sandbox.demo import Demo
 from sandbox.processes import Processes
+from sandbox.wish import wish
 from store.database import Database
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"

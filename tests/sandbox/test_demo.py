@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from errors import BadInput
-from sandbox.demo import wish
 from sandbox.postgres import Postgres
 from sandbox.processes import Processes, launched, written
 from sandbox.temporal import Temporal
+from sandbox.wish import wish
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent

@@ -17,7 +17,7 @@ from sandbox.github.faults.pages import AlteredPage, is_page
 from sandbox.github.graphql.context import Field
 from sandbox.github.graphql.execution import Broken
 from sandbox.github.rest import routes as rest
-from sandbox.github.world.pull_requests import PullRequestCommit
+from sandbox.github.world.pull_request_commits import PullRequestCommit
 from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"

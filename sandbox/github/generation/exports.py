@@ -1,11 +1,9 @@
 """Loads exports of real repositories (JSON, maybe gzipped: `repo`, `labels`, `issues`, `pulls`) into a world.
 
-What an export has is served as it is. What it lacks (database ids of comments, milestones, requested reviewers,
-timeline events, positions of review comments, ...) is derived from what it has and is the same at every load.
+What an export has is served as it is. What it lacks is derived from what it has (`derived.py`).
 """
 
 import gzip
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -13,25 +11,22 @@ from typing import Any
 
 import orjson
 
+from sandbox.github.generation.derived import Derived
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.chance import spread
-from sandbox.github.world.clock import Stamp, after, moment
+from sandbox.github.world.clock import after
 from sandbox.github.world.commits import Commit
 from sandbox.github.world.labels import Milestone
-from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment, ReviewRequest
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.repositories import Repository
-from sandbox.github.world.threads import Issue, IssueComment, Thread, TimelineEvent, created
+from sandbox.github.world.threads import Issue, IssueComment, Thread, created
 from sandbox.github.world.world import World
 
 APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})
 """Logins that are bots on GitHub; an export does not say."""
 FILES = ("draft.md", "README.md", "Makefile", "src/tree.py", "test-vectors.md", ".circleci/config.yml")
 MILESTONES = ("Interim meeting", "Last call", "Next draft")
-TEAMS = ("chairs", "editors")
-CLOSING = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)\b", re.IGNORECASE)
-MENTION = re.compile(r"(?<![\w/&])#(\d+)\b")
-PERSON = re.compile(r"(?<![\w`/])@([A-Za-z0-9][A-Za-z0-9-]*)")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -46,12 +41,10 @@ def load(world: World, path: Path) -> Repository:
     return _Export(world, read(path)).load()
 
 
-class _Export:
+class _Export(Derived):
     def __init__(self, world: World, content: dict[str, Any]) -> None:
-        self.world = world
+        super().__init__(world, content["repo"])
         self.content = content
-        self.name: str = content["repo"]
-        self.people: list[Account] = []
 
     def load(self) -> Repository:
         threads = [*self.content["issues"], *self.content["pulls"]]
@@ -109,12 +102,6 @@ class _Export:
         milestone.due_on = after(milestone.created_at, number * 86_400 * 365)
         return milestone
 
-    def _id(self, dice: Random, typename: str) -> int:
-        number = dice.randrange(10_000_000, 2**31 - 1)
-        while self.world.known(typename, number):
-            number += 1
-        return number
-
     def _thread(self, raw: dict[str, Any]) -> dict[str, Any]:
         parsed = node_ids.parse(raw["id"])
         assert parsed is not None, raw["id"]
@@ -140,7 +127,8 @@ class _Export:
         dice = Random(f"{self.name}#{issue.number}")
         if issue.closed:
             issue.state_reason = "NOT_PLANNED" if dice.random() < 0.1 else "COMPLETED"
-        self._decorate(issue, raw, dice)
+        self._add_comments(issue, raw, dice)
+        self._decorate(issue, dice)
         if issue.closed_at:
             self._event(
                 issue, dice, "ClosedEvent", self._somebody(dice), issue.closed_at, state_reason=issue.state_reason
@@ -168,7 +156,8 @@ class _Export:
         pull_request.deletions = dice.randrange(0, 200)
         pull_request.changed_files = dice.randrange(1, 5)
         pull_request.commit_count = dice.randrange(1, 9)
-        self._decorate(pull_request, raw, dice)
+        self._add_comments(pull_request, raw, dice)
+        self._decorate(pull_request, dice)
         pull_request.reviews = sorted((self._review(pull_request, each, dice) for each in raw["reviews"]), key=created)
         self._thread_review_comments(pull_request)
         self._request_reviews(pull_request, dice)
@@ -234,68 +223,7 @@ class _Export:
             comment.reply_to = root if root is not comment else None
             comment.path = root.path
 
-    def _request_reviews(self, pull_request: PullRequest, dice: Random) -> None:
-        asked = pull_request.account
-        for review in pull_request.reviews:
-            if review.account not in (None, asked) and dice.random() < 0.3:
-                at = self._between(dice, pull_request.created_at, review.created_at)
-                self._event(pull_request, dice, "ReviewRequestedEvent", asked, at, reviewer=review.account)
-        waiting: list[Any] = []
-        if self.people and dice.random() < 0.15:
-            waiting += [person for person in dice.sample(self.people, min(2, len(self.people))) if person is not asked]
-        if dice.random() < 0.05:
-            waiting.append(self.world.team(self.name.partition("/")[0], dice.choice(TEAMS)))
-        for reviewer in waiting:
-            request = ReviewRequest(pull_request, self._id(dice, "ReviewRequest"), reviewer, dice.random() < 0.2)
-            pull_request.review_requests.append(request)
-            at = self._between(dice, pull_request.created_at, pull_request.updated_at)
-            self._event(pull_request, dice, "ReviewRequestedEvent", asked, at, reviewer=reviewer)
-        if waiting and dice.random() < 0.2:
-            at = self._between(dice, pull_request.created_at, pull_request.updated_at)
-            self._event(pull_request, dice, "ReviewRequestRemovedEvent", asked, at, reviewer=self._somebody(dice))
-
-    def _end(self, pull_request: PullRequest, dice: Random) -> None:
-        if dice.random() < 0.08:
-            before = self.world.oid(f"{self.name}#{pull_request.number} before")
-            at = self._between(dice, pull_request.created_at, pull_request.closed_at or pull_request.updated_at)
-            self._event(
-                pull_request,
-                dice,
-                "HeadRefForcePushedEvent",
-                pull_request.account,
-                at,
-                before_oid=before,
-                after_oid=pull_request.head_ref_oid,
-            )
-        if dice.random() < 0.05:
-            at = self._between(dice, pull_request.created_at, pull_request.closed_at or pull_request.updated_at)
-            self._event(pull_request, dice, "ConvertToDraftEvent", pull_request.account, pull_request.created_at)
-            self._event(pull_request, dice, "ReadyForReviewEvent", pull_request.account, at)
-        if pull_request.merged_at:
-            self._event(
-                pull_request,
-                dice,
-                "MergedEvent",
-                pull_request.merged_by_account,
-                pull_request.merged_at,
-                oid=pull_request.merge_commit_oid,
-                merge_ref_name=pull_request.base_ref_name,
-            )
-        if pull_request.closed_at:
-            closer = pull_request.merged_by_account or self._somebody(dice)
-            self._event(pull_request, dice, "ClosedEvent", closer, pull_request.closed_at)
-            if pull_request.head_repository is self.repository and dice.random() < 0.5:
-                self._event(
-                    pull_request,
-                    dice,
-                    "HeadRefDeletedEvent",
-                    closer,
-                    pull_request.closed_at,
-                    head_ref_name=pull_request.head_ref_name,
-                )
-
-    def _decorate(self, thread: Thread, raw: dict[str, Any], dice: Random) -> None:
-        """Comments, and the events that any thread may have."""
+    def _add_comments(self, thread: Thread, raw: dict[str, Any], dice: Random) -> None:
         for each in raw["comments"]:
             comment = IssueComment(
                 self._id(dice, "IssueComment"),
@@ -308,82 +236,6 @@ class _Export:
                 modern=thread.modern,
             )
             self.repository.add_issue_comment(comment)
-        for label in thread.labels:
-            self._event(thread, dice, "LabeledEvent", self._somebody(dice), self._moment(dice, thread), label=label)
-        if self.repository.labels and dice.random() < 0.05:
-            label = dice.choice(list(self.repository.labels.values()))
-            if label not in thread.labels:
-                for typename, at in (("LabeledEvent", thread.created_at), ("UnlabeledEvent", thread.updated_at)):
-                    self._event(thread, dice, typename, self._somebody(dice), at, label=label)
-        for assignee in thread.assignees:
-            self._event(
-                thread, dice, "AssignedEvent", self._somebody(dice), self._moment(dice, thread), assignee=assignee
-            )
-        if dice.random() < 0.2:
-            thread.milestone = dice.choice(self.milestones)
-            self._event(
-                thread,
-                dice,
-                "MilestonedEvent",
-                self._somebody(dice),
-                self._moment(dice, thread),
-                milestone_title=thread.milestone.title,
-            )
-        if dice.random() < 0.08:
-            self._event(
-                thread,
-                dice,
-                "RenamedTitleEvent",
-                thread.account,
-                self._moment(dice, thread),
-                previous_title=f"WIP: {thread.title}",
-                current_title=thread.title,
-            )
-        if thread.closed_at and dice.random() < 0.04:
-            first, second = sorted(self._between(dice, thread.created_at, thread.closed_at) for _ in range(2))
-            self._event(thread, dice, "ClosedEvent", self._somebody(dice), first)
-            self._event(thread, dice, "ReopenedEvent", self._somebody(dice), second)
-        if dice.random() < 0.01:
-            thread.locked, thread.active_lock_reason = True, dice.choice(("RESOLVED", "TOO_HEATED", None))
-            self._event(
-                thread,
-                dice,
-                "LockedEvent",
-                self._somebody(dice),
-                thread.updated_at,
-                lock_reason=thread.active_lock_reason,
-            )
-
-    def _link(self, thread: Thread) -> None:
-        """Events that other threads and people get from what was written here."""
-        dice = Random(f"{self.name}#{thread.number} links")
-        closing = set(_numbers(CLOSING, thread.body)) if isinstance(thread, PullRequest) else set()
-        done = {thread.number}
-        people = {person.login.lower(): person for person in self.people}
-        for text, account, at in _texts(thread):
-            for number in _numbers(MENTION, text):
-                target = self.repository.issues.get(number) or self.repository.pull_requests.get(number)
-                if target is None or number in done:
-                    continue
-                done.add(number)
-                closes = number in closing and isinstance(target, Issue) and text is thread.body
-                self._event(target, dice, "CrossReferencedEvent", account, at, source=thread, will_close_target=closes)
-                if closes and isinstance(target, Issue) and isinstance(thread, PullRequest):
-                    self._close(thread, target)
-        for login in dict.fromkeys(PERSON.findall(thread.body)):
-            person = people.get(login.lower())
-            if person is not None and person is not thread.account:
-                self._event(thread, dice, "MentionedEvent", person, thread.created_at)
-                self._event(thread, dice, "SubscribedEvent", person, thread.created_at)
-
-    @staticmethod
-    def _close(pull_request: PullRequest, issue: Issue) -> None:
-        pull_request.closes.append(issue)
-        issue.closed_by.append(pull_request)
-        for event in issue.events:
-            merged = pull_request.merged_at
-            if event.typename == "ClosedEvent" and merged and event.created_at[:16] == merged[:16]:
-                event.data["closer"] = pull_request
 
     def _commit_history(self) -> None:
         """One commit a merge, each on top of the one before."""
@@ -403,24 +255,6 @@ class _Export:
             )
             git.branches[self.repository.default_branch] = git.add(head)
 
-    def _event(
-        self, thread: Thread, dice: Random, typename: str, actor: Account | None, at: Stamp, **data: Any
-    ) -> None:
-        event = TimelineEvent(typename, thread, self._id(dice, typename), actor, at, data)
-        thread.events.append(event)
-        self.world.remember(event)
-
-    def _somebody(self, dice: Random) -> Account | None:
-        return dice.choice(self.people) if self.people else None
-
-    def _moment(self, dice: Random, thread: Thread) -> Stamp:
-        return self._between(dice, thread.created_at, thread.updated_at)
-
-    @staticmethod
-    def _between(dice: Random, start: Stamp, end: Stamp) -> Stamp:
-        seconds = (moment(end) - moment(start)).total_seconds()
-        return after(start, int(seconds * dice.random()))
-
 
 def _who(raw: dict[str, Any]) -> Iterable[str]:
     """The logins of those who had a part in a thread."""
@@ -428,13 +262,3 @@ def _who(raw: dict[str, Any]) -> Iterable[str]:
     named += [comment["author"] for comment in raw["comments"]]
     named += [review["author"] for review in raw.get("reviews", ())]
     return (login for login in named if login)
-
-
-def _texts(thread: Thread) -> Iterable[tuple[str, Account | None, Stamp]]:
-    yield thread.body, thread.account, thread.created_at
-    for comment in thread.comments:
-        yield comment.body, comment.account, comment.created_at
-
-
-def _numbers(pattern: re.Pattern[str], text: str) -> list[int]:
-    return [int(number) for number in pattern.findall(text) if len(number) < 9]

@@ -7,8 +7,9 @@ from sandbox.github.generation.plan import Plan
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.clock import Stamp, after, moment
 from sandbox.github.world.commits import Commit
-from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment, ReviewRequest
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.repositories import Repository
+from sandbox.github.world.review_requests import ReviewRequest
 from sandbox.github.world.threads import Issue, IssueComment, Thread, TimelineEvent, created
 from sandbox.github.world.world import World
 

@@ -35,9 +35,11 @@ from sandbox.github.world.commits import Commit
 from sandbox.github.world.discussions import Discussion, DiscussionCategory, DiscussionComment
 from sandbox.github.world.labels import Label, Milestone
 from sandbox.github.world.projects import Deployment, IssueType, Project
-from sandbox.github.world.pull_requests import PullRequest, PullRequestCommit, Review, ReviewComment, ReviewRequest
+from sandbox.github.world.pull_request_commits import PullRequestCommit
+from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.releases import Release
 from sandbox.github.world.repositories import Repository
+from sandbox.github.world.review_requests import ReviewRequest
 from sandbox.github.world.threads import Issue, IssueComment, TimelineEvent
 
 SCHEMA = Path(__file__).with_name("schema.graphql")

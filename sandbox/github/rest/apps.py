@@ -9,7 +9,7 @@ import jwt
 from sandbox.github.exchange.refusals import NotModelled
 from sandbox.github.exchange.requests import Reply, Request, json_reply, message_reply
 from sandbox.github.rest.calls import Call, Refusal, listed
-from sandbox.github.rest.shapes import user_shape
+from sandbox.github.rest.shapes.accounts import user_shape
 from sandbox.github.world.apps import App, Installation
 from sandbox.github.world.world import World
 

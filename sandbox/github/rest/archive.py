@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from sandbox.github.rest.calls import Call
-from sandbox.github.rest.event_shapes import event_shape
-from sandbox.github.rest.shapes import pull_shape
+from sandbox.github.rest.shapes.events import event_shape
+from sandbox.github.rest.shapes.threads import pull_shape
 from sandbox.github.world import events
 from sandbox.github.world.chance import spread
 from sandbox.github.world.clock import Stamp, after, moment, stamp

@@ -9,8 +9,9 @@ from sandbox.github.exchange.pages import encode, page
 from sandbox.github.exchange.refusals import GitHubError, NotModelled
 from sandbox.github.exchange.requests import Reply, json_reply, message_reply
 from sandbox.github.rest.calls import Call, Refusal, find_repository, link, listed, needs_contents
-from sandbox.github.rest.event_shapes import activity_shape, event_shape, release_shape
-from sandbox.github.rest.shapes import repository_shape, user_shape
+from sandbox.github.rest.shapes.accounts import user_shape
+from sandbox.github.rest.shapes.events import activity_shape, event_shape, release_shape
+from sandbox.github.rest.shapes.repositories import repository_shape
 from sandbox.github.world import events
 from sandbox.github.world.clock import Stamp, after, moment, stamp
 from sandbox.github.world.commits import ACTIVITY_TYPES, HEADS, Activity, happened

@@ -20,15 +20,10 @@ from sandbox.github.rest.calls import (
     listed,
     visible,
 )
-from sandbox.github.rest.shapes import (
-    issue_comment_shape,
-    issue_shape,
-    profile_shape,
-    pull_shape,
-    repository_shape,
-    review_comment_shape,
-    review_shape,
-)
+from sandbox.github.rest.shapes.accounts import profile_shape
+from sandbox.github.rest.shapes.comments import issue_comment_shape, review_comment_shape, review_shape
+from sandbox.github.rest.shapes.repositories import repository_shape
+from sandbox.github.rest.shapes.threads import issue_shape, pull_shape
 from sandbox.github.world.pull_requests import PullRequest, Review, ReviewComment
 from sandbox.github.world.repositories import ORDERS, Repository
 from sandbox.github.world.world import World

@@ -16,14 +16,10 @@ from sandbox.github.rest.calls import (
     listed,
     needs_contents,
 )
-from sandbox.github.rest.shapes import (
-    commit_shape,
-    issue_event_shape,
-    issue_shape,
-    listed_pull_shape,
-    requested_shape,
-    timeline_item_shape,
-)
+from sandbox.github.rest.shapes.repositories import commit_shape
+from sandbox.github.rest.shapes.threads import issue_shape, listed_pull_shape, requested_shape
+from sandbox.github.rest.shapes.timeline import issue_event_shape, timeline_item_shape
+from sandbox.github.world.pull_request_commits import commits_of
 from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import Thread, TimelineEvent, by_place
@@ -96,7 +92,7 @@ def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
     items: list[Any] = [*found.comments, *found.events]
     if isinstance(found, PullRequest):
         items += [each for each in found.reviews if each.state != "PENDING" or each.account is call.viewer]
-        items += found.listed_commits()
+        items += commits_of(found)
     items.sort(key=by_place)
     return listed(call, items, lambda item: timeline_item_shape(call, item))
 
@@ -111,7 +107,7 @@ def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Repl
     """Oldest first."""
     needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
-    commits = [each.commit for each in found.listed_commits()[:COMMITS_LIMIT]]
+    commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]
     return listed(call, commits, lambda commit: commit_shape(call, commit))
 
 

@@ -5,60 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account, Reviewer, present
-from sandbox.github.world.clock import Stamp, after
+from sandbox.github.world.clock import Stamp
 from sandbox.github.world.commits import NOTHING, Activity, Commit
 from sandbox.github.world.ground import Numbered
+from sandbox.github.world.review_requests import ReviewRequest
 from sandbox.github.world.threads import Issue, RepositoryIssues, Thread, created
 from sandbox.github.world.written import Written
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class PullRequestCommit:
-    """One of a pull request's commits; made when asked for, they are many and carry nothing of their own."""
-
-    typename: ClassVar[str] = "PullRequestCommit"
-
-    pull_request: "PullRequest"
-    commit: Commit
-    created_at: Stamp
-    database_id: int
-
-    def node_id(self, new: bool) -> str:
-        key = f"{self.pull_request.database_id}:{self.commit.oid}"
-        if new:
-            return node_ids.new("PullRequestCommit", self.pull_request.repository.database_id, key)
-        return node_ids.old("PullRequestCommit", key)
-
-    @property
-    def resource_path(self) -> str:
-        return f"{self.pull_request.resource_path}/commits/{self.commit.oid}"
-
-    @property
-    def url(self) -> str:
-        return f"https://github.com{self.resource_path}"
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class ReviewRequest:
-    typename: ClassVar[str] = "ReviewRequest"
-
-    pull_request: "PullRequest"
-    database_id: int
-    reviewer: Reviewer
-    as_code_owner: bool = False
-
-    def node_id(self, new: bool) -> str:
-        return node_ids.of(self, new, self.pull_request.repository.database_id)
-
-    @property
-    def repository(self) -> "RepositoryPullRequests":
-        return self.pull_request.repository
-
-    @property
-    def requested_reviewer(self) -> Reviewer | None:
-        return None if self.reviewer.deleted else self.reviewer
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -275,22 +228,6 @@ class PullRequest(Thread):
     @property
     def is_cross_repository(self) -> bool:
         return self.head_repository is not self.repo
-
-    def listed_commits(self) -> list[PullRequestCommit]:
-        """Made anew each time: the head, and before it as many as it says it has."""
-        oid = self.repository.world.oid
-        found = []
-        for place in range(self.commit_count):
-            is_head = place == self.commit_count - 1
-            commit = Commit(
-                self.repository,
-                self.head_ref_oid if is_head else oid(f"{self.repository.database_id}#{self.number} {place}"),
-                f"{self.title} {place}",
-                after(self.created_at, place - self.commit_count),
-                self.account,
-            )
-            found.append(PullRequestCommit(self, commit, commit.authored_date, place))
-        return found
 
     def review_comments(self) -> list[ReviewComment]:
         return [comment for review in self.reviews for comment in review.comments]

@@ -10,6 +10,7 @@ from sandbox.github.graphql.fields.resolvers import by_id, field, refuse_argumen
 from sandbox.github.graphql.fields.visibility import is_here, visible_reviews
 from sandbox.github.world import node_ids
 from sandbox.github.world.accounts import Account
+from sandbox.github.world.pull_request_commits import commits_of
 from sandbox.github.world.pull_requests import PullRequest, RepositoryPullRequests, Review, ReviewComment
 from sandbox.github.world.repositories import ORDERS
 
@@ -68,7 +69,7 @@ def closing_issues(source: PullRequest, info: Info, **args: Any) -> Page:
 def pull_request_commits(source: PullRequest, info: Info, **args: Any) -> Page:
     refuse_contents(info.context)
     only_counted = args.get("first") is None and args.get("last") is None
-    found = [] if only_counted else source.listed_commits()
+    found = [] if only_counted else commits_of(source)
     return serve(info, found, by_id, args, total_count=source.commit_count)
 
 

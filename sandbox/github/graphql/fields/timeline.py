@@ -8,6 +8,7 @@ from sandbox.github.exchange.pages import Page, page
 from sandbox.github.graphql.context import Context, Info
 from sandbox.github.graphql.fields.resolvers import field, serve
 from sandbox.github.graphql.fields.visibility import visible_reviews
+from sandbox.github.world.pull_request_commits import commits_of
 from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.threads import Thread, by_place
 
@@ -42,7 +43,7 @@ def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[An
     if isinstance(source, PullRequest):
         items += visible_reviews(context, source)
         if not types or "PULL_REQUEST_COMMIT" in types:
-            items += source.listed_commits()
+            items += commits_of(source)
     return items if context.selected is None else [each for each in items if context.selected(each)]
 
 

@@ -4,17 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.github.rest.calls import Call
-from sandbox.github.rest.shapes import (
-    author_shape,
-    issue_comment_shape,
-    issue_shape,
-    label_shape,
-    repository_shape,
-    repository_url,
-    review_comment_shape,
-    review_shape,
-    user_shape,
-)
+from sandbox.github.rest.shapes.accounts import author_shape, user_shape
+from sandbox.github.rest.shapes.comments import issue_comment_shape, review_comment_shape, review_shape
+from sandbox.github.rest.shapes.repositories import label_shape, repository_shape, repository_url
+from sandbox.github.rest.shapes.threads import issue_shape
 from sandbox.github.world.accounts import Account
 from sandbox.github.world.commits import HEADS, Activity
 from sandbox.github.world.discussions import Discussion
