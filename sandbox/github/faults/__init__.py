@@ -8,8 +8,8 @@ GraphQL answer is checked against the schema (`conformance.py`): a shape that Gi
 
 **Add a fault or an oddity.** An `Effect` in the module of what it strikes: a whole answer (`replies.py`), limits,
 pages, nodes, fields, the way of an answer (`transport.py`), who asks (`accounts.py`, `policies.py`), or anything by
-chance (`chance.py`). It overrides the moments at which it acts (`effect.py`), and is named below. What is odd about the world
-itself, such as a deleted author, is no fault: it is a method of `world/`.
+chance (`chance.py`). It overrides the moments at which it acts (`effect.py`), and is named below. What is odd about
+the world itself, such as a deleted author, is no fault: it is a method of `world/`.
 """
 
 from sandbox.github.faults.accounts import Poorer
