@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check test test-quick test-thorough demo pictures bench bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check test test-quick test-thorough demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, lo
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
 
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
-test test-quick test-thorough bench: export PYTHONDONTWRITEBYTECODE =
+test test-quick test-thorough bench bench-small: export PYTHONDONTWRITEBYTECODE =
 
 test: $(INSTALLED) ## every test, on embedded servers
 	$(BIN)/pytest -n 2 --dist worksteal
@@ -57,6 +57,9 @@ demo: $(INSTALLED) ## a whole backfill from the purchase on, with the page to wa
 
 bench: $(INSTALLED) ## what complete threads cost of GitHub's budgets, and of this machine
 	$(BIN)/python -m bench.cost
+
+bench-small: $(INSTALLED) ## what a thousand small repositories cost, and a later job over them
+	$(BIN)/python -m bench.small
 
 bench-page: $(INSTALLED) ## what the settings page costs a browser
 	$(BIN)/python -m bench.page

@@ -254,6 +254,13 @@ class NextRepositories(Message):
     """Of these alone; None: of all."""
 
 
+class SurveyRepositories(Message):
+    """Input of `survey_repositories`: the next repositories of a job, before their workflows begin."""
+
+    job_id: str
+    repository_ids: Annotated[list[str], Field(max_length=1_000)]
+
+
 class WaitingRepositories(Message):
     """Input of `repositories_that_may_go_on`: repositories of a job that wait for other jobs."""
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities import surveys
 from activities.embeddings.reader import without_key
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, RetryLater
@@ -26,6 +27,7 @@ from messages import (
     RepositoryScope,
     RepositoryTransition,
     SignalRequest,
+    SurveyRepositories,
     WaitingRepositories,
 )
 from store import job_end, job_pauses, job_start, repositories, signal_requests, transitions, waiting
@@ -69,6 +71,18 @@ class JobActivities:
         except BackfillError as error:
             raise as_application_error(error) from error
 
+    @activity.defn(name="survey_repositories")
+    async def survey_repositories(self, those: SurveyRepositories) -> int:
+        """What GitHub counts of these repositories, for their sweeps to find; of how many it told."""
+        try:
+            async with self._database.transaction() as connection:
+                repositories = await transitions.next_repositories(
+                    connection, those.job_id, None, len(those.repository_ids), those.repository_ids
+                )
+            return await surveys.survey(self._database, self._github, those.job_id, repositories)
+        except BackfillError as error:
+            raise as_application_error(error) from error
+
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
         """Those of these repositories that no longer wait for another job."""
@@ -89,7 +103,7 @@ class JobActivities:
             if backfill.leg == "historical" and await self._was_read(backfill):
                 return await self._scope(backfill, ref)
             try:
-                facts = await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
+                facts = await self._facts(backfill)
             except RetryLater as error:
                 scope = await self._scope(backfill, ref)
                 return scope.limited(error.at, error.message[:2_000], error.waits_for, error.since)
@@ -113,6 +127,15 @@ class JobActivities:
             return await self._scope(backfill, now)
         except BackfillError as error:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
+
+    async def _facts(self, backfill: RepositoryBackfill) -> Facts:
+        """The repository as GitHub has it: as a survey told moments ago, or asked for now."""
+        ref = backfill.repository
+        async with self._database.transaction() as connection:
+            survey = await surveys.read(connection, backfill.job_id, ref)
+        if survey is not None:
+            return survey.facts
+        return await inspect(self._github.on_behalf_of(ref.full_name), ref.github_id or None, ref.full_name)
 
     async def _was_read(self, backfill: RepositoryBackfill) -> bool:
         async with self._database.transaction() as connection:

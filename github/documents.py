@@ -67,25 +67,33 @@ def document(name: str) -> DocumentNode:
     return _with_fragments(_definitions()[0][name])
 
 
+OWN_VARIABLES = {"node": ("id", "after"), "repository": ("owner", "name", "discussions")}
+"""By the field that a template repeats: the variables that each alias has for itself."""
+
+
 @cache
 def aliased(name: str, count: int) -> DocumentNode:
-    """The template operation `name` with its `node` field repeated `count` times, as `n0`, `n1`, ...
+    """The template operation `name` with its `node` field, or else its `repository`, repeated `count` times, as `n0`,
+    `n1`, ...
 
-    The variables `id` and `after` become `id0`, `after0`, `id1`, ...; all others are shared. So one request fetches
-    pages of many parents, each from its own cursor.
+    The field's own variables (`OWN_VARIABLES`) become `id0`, `after0`, `id1`, ...; all others are shared. So one
+    request fetches pages of many parents, each from its own cursor, or counts the lists of many repositories.
     """
     template = _definitions()[0][name]
+    names = {each.name.value for each in template.selection_set.selections if isinstance(each, FieldNode)}
+    repeated = "node" if "node" in names else "repository"
+    own = OWN_VARIABLES[repeated]
 
     def numbered(node: SelectionNode, index: int) -> SelectionNode:
         class Rename(Visitor):
             def enter_variable(self, node: VariableNode, *_: object) -> object:
-                if node.name.value in ("id", "after"):
+                if node.name.value in own:
                     return VariableNode(name=NameNode(value=f"{node.name.value}{index}"))
                 return IDLE
 
         renamed = visit(node, Rename())
         if not isinstance(renamed, FieldNode):
-            raise TypeError(f"{name} is not a template: its `node` is not a field")
+            raise TypeError(f"{name} is not a template: its `{repeated}` is not a field")
         return FieldNode(
             alias=NameNode(value=f"n{index}"),
             name=renamed.name,
@@ -96,17 +104,21 @@ def aliased(name: str, count: int) -> DocumentNode:
 
     selections: list[SelectionNode] = []
     for selection in template.selection_set.selections:
-        if isinstance(selection, FieldNode) and selection.name.value == "node":
+        if isinstance(selection, FieldNode) and selection.name.value == repeated:
             selections.extend(numbered(selection, index) for index in range(count))
         else:
             selections.append(selection)
     variables: list[VariableDefinitionNode] = []
     for variable in template.variable_definitions or ():
-        own = variable.variable.name.value
-        names = [f"{own}{index}" for index in range(count)] if own in ("id", "after") else [own]
+        of = variable.variable.name.value
+        every = [f"{of}{index}" for index in range(count)] if of in own else [of]
         variables.extend(
-            VariableDefinitionNode(variable=VariableNode(name=NameNode(value=each)), type=variable.type)
-            for each in names
+            VariableDefinitionNode(
+                variable=VariableNode(name=NameNode(value=each)),
+                type=variable.type,
+                default_value=variable.default_value,
+            )
+            for each in every
         )
     return _with_fragments(
         OperationDefinitionNode(

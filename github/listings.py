@@ -45,6 +45,11 @@ class Listing:
     leads_nowhere: bool = False
     """GitHub says that the list goes on and not where: `end_cursor` is None, and this is not its end."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether GitHub counts nothing, and shows nothing."""
+        return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
+
 
 async def read_listing(
     github: GitHub,

@@ -1,14 +1,26 @@
 """The repositories of a job in the order in which they are begun."""
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import JobActivities
-    from messages import LEGS, FailedRepository, JobPlace, JobPlan, Leg, NextRepositories, RepositoryRef
+    from messages import (
+        LEGS,
+        FailedRepository,
+        JobPlace,
+        JobPlan,
+        Leg,
+        NextRepositories,
+        RepositoryRef,
+        SurveyRepositories,
+    )
     from workflows import retries
 
 PAGE = 100
 """Repositories asked for at once."""
+SURVEYS = "surveys"
+"""The change of shape that asks GitHub what all repositories of a page have before the first of them begins."""
 
 
 class RepositoryLine:
@@ -64,10 +76,13 @@ class RepositoryLine:
                 # One that is not among them any more has ended otherwise.
                 self._page[leg] = await self._repositories(repository_ids=ids)
                 del self._ids[leg][: len(ids)]
+                if leg == "recent":
+                    await self._survey(self._page[leg])
             if leg == "recent" and not self._page[leg] and self._more:
                 page = self._page[leg] = await self._repositories(after=self._listed)
                 self._more = len(page) == PAGE
                 self._listed = page[-1].repository_id if page else self._listed
+                await self._survey(page)
             if self._page[leg]:
                 return leg, self._page[leg].pop(0)
         return None
@@ -96,6 +111,22 @@ class RepositoryLine:
             latest_failed=latest_failed,
             stopping=stopping,
         )
+
+    async def _survey(self, page: list[RepositoryRef]) -> None:
+        if not page or not workflow.patched(SURVEYS):
+            return
+        try:
+            await workflow.execute_activity_method(
+                JobActivities.survey_repositories,
+                SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
+                start_to_close_timeout=retries.SURVEY_TIMEOUT,
+                retry_policy=retries.ONCE,
+                summary=f"of {len(page)} repositories",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("no survey of %d repositories: %s", len(page), error.cause)
 
     async def _repositories(
         self, *, after: str | None = None, repository_ids: list[str] | None = None

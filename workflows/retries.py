@@ -26,8 +26,13 @@ INSPECT = RetryPolicy(
     non_retryable_error_types=FINAL,
 )
 
+ONCE = RetryPolicy(maximum_attempts=1)
+"""For what is done without if it fails."""
+
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
 """Enough for a request that gets no answer, and for the probes that find out whether GitHub is away."""
+SURVEY_TIMEOUT = timedelta(seconds=30)
+"""Of some requests that are sent side by side. Without their answers each repository asks for itself."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length: the heartbeat tells of a dead worker, this only of a bug."""

@@ -208,6 +208,21 @@ class EventPlace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What GitHub counted of a repository before its events were read. As long as it counts the same, what the events
+    API could tell besides is not worth a request within the hour."""
+
+    stars: int
+    forks: int
+    releases: int
+    pushed_at: datetime | None
+    head: str | None
+    threads: int
+    latest: datetime | None
+    """When a thread was updated last."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventPosition(Position):
     """The resume point of the events of a repository: each of its sources by itself, one after the other."""
 
@@ -222,6 +237,8 @@ class EventPosition(Position):
     low: datetime | None = None
     """Down to here an earlier sweep read; None: nothing is inherited."""
     inherited_as_of: datetime | None = None
+    counted: Counted | None = None
+    """By the survey before the sweep that read, or left, these places; None: there was none."""
     table: Literal["pull_requests", "issues"] = "pull_requests"
     number: int = 0
     """threads: of this table, the stored threads up to this number are done."""
@@ -233,7 +250,7 @@ class EventPosition(Position):
 
     def left(self) -> dict[str, Any]:
         """What a later sweep goes on from, for the coverage."""
-        return self.to_commit({"places", "branch", "head"})
+        return self.to_commit({"places", "branch", "head", "counted"})
 
     # From a beginning
 
@@ -243,7 +260,15 @@ class EventPosition(Position):
 
     def take_over(self, left: "EventPosition", *, low: datetime, as_of: datetime) -> Self:
         """With what an earlier sweep, complete in [`low`, `as_of`], left (`EventPosition.left`)."""
-        return replace(self, branch=left.branch, head=left.head, places=left.places, low=low, inherited_as_of=as_of)
+        return replace(
+            self,
+            branch=left.branch,
+            head=left.head,
+            places=left.places,
+            counted=left.counted,
+            low=low,
+            inherited_as_of=as_of,
+        )
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
         """At places that an earlier sweep left. `fresh`: what it read is as of a moment ago."""
@@ -261,6 +286,10 @@ class EventPosition(Position):
     def with_branch(self, branch: str | None, head: str | None) -> Self:
         """The default branch and its head; None for an empty repository."""
         return replace(self, branch=branch, head=head, no_head="")
+
+    def with_counted(self, counted: Counted | None) -> Self:
+        """What GitHub counted before the places are read anew."""
+        return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
         """GitHub does not tell where the default branch is."""

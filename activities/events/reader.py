@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from activities import surveys
 from activities.events import inheritance
 from activities.events.history import CommitHistory
 from activities.events.lists import Activity, Forks, LatestEvents, Releases, Stargazers, StarHistory
@@ -16,6 +17,7 @@ from activities.events.position import EventPosition
 from activities.events.proof import noted_of, proof_of, reached_end, whole_of
 from activities.events.source import PATIENCE, EventSource, is_failure_of_list, shrink, size_of
 from activities.events.stored_threads import StoredThreads
+from activities.events.surveyed import counted_by, without_news, without_what_is_empty
 from activities.turn import Sources, Turn
 from errors import RetryNow, TooLarge
 from store import coverage, feed
@@ -117,9 +119,19 @@ class EventReader:
     async def _begin(self, position: EventPosition) -> EventPosition:
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
+            survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
+            stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at) if survey else {}
         if covered is not None and await self._github.has_learned(covered.left_out):
             covered = None
-        return inheritance.begin(position, covered, self._sweep.cutoff_at, datetime.now(UTC))
+        position = inheritance.begin(position, covered, self._sweep.cutoff_at, datetime.now(UTC))
+        if survey is not None and covered is not None and survey.asked_at < covered.as_of:
+            # Another job has read since.
+            survey = None
+        if survey is not None:
+            position = without_what_is_empty(without_news(position, survey), survey, stored)
+        if not position.fresh:
+            position = position.with_counted(None if survey is None else counted_by(survey))
+        return position
 
     async def resume(self, position: EventPosition) -> EventPosition:
         """At what others have covered since the last leg, if it is deep enough; else where the last leg ended."""

@@ -93,6 +93,11 @@ class ThreadPosition(Position):
     seen: int = 0
     """Threads that the history showed, in scope or not, and those that only the catch-up did."""
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether there are threads, or were when this or an earlier sweep looked; False: nothing has a comment."""
+        return bool(self.total is None or self.total or self.seen or self.swept)
+
     def with_sizes(self, sizes: dict[str, int]) -> Self:
         """What fits into one request is known better."""
         return replace(self, sizes=sizes)
@@ -183,6 +188,13 @@ class ThreadPosition(Position):
         """One answer brought everything in scope, so that nothing can have changed since."""
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
+
+    def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
+        """GitHub counted no thread at `asked_at`: as behind a first page that shows none."""
+        empty = self.after_page(
+            cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
+        )
+        return empty.to_catch_up(below=None).to_verify(as_of=asked_at, with_comments=with_comments)
 
     def to_seek(self) -> Self:
         """GitHub refused the history's cursor."""

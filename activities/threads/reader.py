@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from activities import surveys
 from activities.failures import as_failure
 from activities.progress import Standstill
 from activities.threads.catch_up import CatchUp
@@ -118,7 +119,7 @@ class ThreadReader:
             if self._unbumped_comments.are_due(position):
                 # Committed before its first request: if that fails for good, the phase says which list it was.
                 return Turn(position.to_phase("comments"))
-            position = position.to_phase("verify")
+            position = position.to_phase("verify") if position.has_threads else position.end_comment_lists()
         if position.phase == "history":
             return await self._history(position)
         if position.phase == "seek":
@@ -154,10 +155,15 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """Where to begin: behind what other jobs have covered, if anything."""
+        """Where to begin: behind what other jobs have covered, if anything; at the end of a list that is empty."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
+            survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
+        listing = survey.threads.get(self._sweep.data_type) if survey is not None else None
         if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:
+            if listing is not None and listing.is_empty:
+                routes = self._type.comment_routes
+                return position.at_empty_list(asked_at=listing.asked_at, with_comments=bool(routes))
             return position
         if await self._github.has_learned(covered.left_out):
             # The server can be asked for more than it could then.
@@ -166,17 +172,22 @@ class ThreadReader:
             counts = await sweeps.count_stored(connection, self._sweep)
         stored = counts[self._sweep.data_type]
         deep_enough = ThreadPosition.read(covered.position).reached_end or covered.low <= self._sweep.cutoff_at
-        if deep_enough:
-            return position.resume_from_coverage(covered, stored=stored, phase="catch_up")
-        if self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH:
-            # What is new belongs to the recent leg, what is below to the last one.
-            return position.resume_from_coverage(covered, stored=stored, phase="catch_up").with_news_first()
-        return position.resume_from_coverage(covered, stored=stored, phase="history")
+        news_first = self._sweep.down_to is not None and datetime.now(UTC) - covered.as_of > FRESH
+        if not deep_enough and not news_first:
+            return position.resume_from_coverage(covered, stored=stored, phase="history")
+        if listing is not None and listing.asked_at >= covered.as_of:
+            self._catch_up.begin_with(listing)
+        position = position.resume_from_coverage(covered, stored=stored, phase="catch_up")
+        # What is new belongs to the recent leg, what is below to the last one.
+        return position if deep_enough else position.with_news_first()
 
     async def resume(self, position: ThreadPosition) -> ThreadPosition:
         """Where the next leg begins: here, or behind what another job has covered further down meanwhile."""
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
+        if not deeper:
+            # What the survey listed was before the history that the catch-up follows.
+            self._catch_up.begin_with(None)
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:

@@ -49,10 +49,10 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Whether the lists are worth their requests: not moments after another job read them."""
+        """Whether the lists are worth their requests: not moments after another job read them, nor without threads."""
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
-        return bool(self._type.comment_routes) and not recent
+        return bool(self._type.comment_routes) and not recent and position.has_threads
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """The next page of the present list, in the order of changes."""

@@ -42,7 +42,8 @@ def told_by(server: GraphQLSchema) -> ServerSchema:
 
 
 def whole(operation: str) -> DocumentNode:
-    template = any("$id" in line for line in print_ast(documents.document(operation)).splitlines()[:3])
+    variables = print_ast(documents.document(operation)).partition("{")[0]
+    template = "$id:" in variables or operation == "Survey"
     return documents.aliased(operation, 2) if template else documents.document(operation)
 
 

@@ -28,7 +28,16 @@ from activities.turn import Sources
 from budget.prices import Prices
 from github.client import GitHub
 from github.credentials import Credentials
-from messages import DataType, Pace, RepositoryBackfill, RepositoryRef, RepositoryScope, SliceResult, SweepSlice
+from messages import (
+    DataType,
+    Pace,
+    RepositoryBackfill,
+    RepositoryRef,
+    RepositoryScope,
+    SliceResult,
+    SurveyRepositories,
+    SweepSlice,
+)
 from store.budgets import Budgets
 from store.database import Connection, Database
 from tests.support.backfill import attempts
@@ -166,6 +175,8 @@ async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
         scope = RepositoryScope(repository=orders.repository, data_types=list(orders.data_types))
         if not orders.inspected:
             jobs = JobActivities(database, github, orders.pace, (), embeds=False)
+            survey = SurveyRepositories(job_id=orders.job_id, repository_ids=[orders.repository.repository_id])
+            await _attempt(environment, jobs.survey_repositories, survey)
             while (inspected := await _attempt(environment, jobs.inspect_repository, _inspection(orders))) is None:
                 pass
             scope = inspected

@@ -282,11 +282,10 @@ class Play:
                     case Crashed():
                         raise AssertionError(told.text)
             if self._life.killed:
-                in_flight = self._killed_asking or (orders.death and orders.death.where == "before commit")
-                if in_flight:
-                    self._excused[self._last] += 1
-                    # The next page is asked for while the one before is committed.
-                    self._excused[self._before] += 1
+                # Also after a commit: it may be of another transaction than the page's, such as that of its people.
+                self._excused[self._last] += 1
+                # The next page is asked for while the one before is committed.
+                self._excused[self._before] += 1
                 how = "killed asking" if self._killed_asking else f"died by {orders.death}"
                 self.happened.append(f"{how}, after request {self._requests}")
             elif limited:

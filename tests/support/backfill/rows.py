@@ -5,7 +5,7 @@ from tests.support.shop import connected
 OURS = (
     *("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts"),
     *("backfill_coverage", "backfill_readers", "backfill_absences", "notifications", "notification_outbox"),
-    *("backfill_samples", "backfill_waits", "backfill_tallies", "reconciler_turns"),
+    *("backfill_samples", "backfill_waits", "backfill_tallies", "reconciler_turns", "backfill_surveys"),
     *("github_budgets", "github_reservations", "github_requests", "github_prices"),
 )
 CHANGES_BY_DESIGN = {"repositories": ("last_synced_at",)}

@@ -36,6 +36,7 @@ from messages import (
     Run,
     SignalRequest,
     SliceResult,
+    SurveyRepositories,
     SweepSlice,
     WaitingRepositories,
     WorkspaceBackfill,
@@ -94,6 +95,8 @@ class Pretence:
     """(repository, data type, attempt, when) of each call."""
     looks: list[list[str]] = field(default_factory=list)
     """Repositories of which it was asked whether they may go on."""
+    surveyed: list[list[str]] = field(default_factory=list)
+    """Repositories of which it was asked what they have, before they began."""
     listing: asyncio.Event = field(default_factory=asyncio.Event)
     canceled: set[str] = field(default_factory=set)
     """Jobs whose rows say that they are to stop."""
@@ -155,6 +158,11 @@ class Pretence:
         # Further jobs are there to be heard of: they have nothing to do.
         return rest[: page.limit] if page.job_id == self.begun[0] else []
 
+    @activity.defn(name="survey_repositories")
+    async def survey_repositories(self, those: SurveyRepositories) -> int:
+        self.surveyed.append(those.repository_ids)
+        return 0
+
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
         self.looks.append(those.repository_ids)
@@ -206,7 +214,7 @@ class Pretence:
         """Workers with these activities; the task queue of workflows."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
-        every += [self.repositories_that_may_go_on, self.record_repository, self.finish_job]
+        every += [self.survey_repositories, self.repositories_that_may_go_on, self.record_repository, self.finish_job]
         every += [self.carry_out_signal, self.free_places]
         async with AsyncExitStack() as workers:
             for leg in legs:

@@ -1,0 +1,54 @@
+"""What a survey of the repository spares a sweep of events: lists that are empty, and news where there is none."""
+
+from collections.abc import Mapping
+
+from activities.events.inheritance import is_stale
+from activities.events.position import Counted, EventPosition, EventSourceName
+from github.surveys import Survey
+
+
+def counted_by(survey: Survey) -> Counted:
+    latest = [each.entries[0].updated_at for each in survey.threads.values() if each.entries]
+    return Counted(
+        stars=survey.stars,
+        forks=survey.forks,
+        releases=survey.releases,
+        pushed_at=survey.pushed_at,
+        head=survey.head,
+        threads=sum(each.total for each in survey.threads.values()),
+        latest=max(latest, default=None),
+    )
+
+
+def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
+    """With each list complete that GitHub counts as empty, as behind a page of it that shows nothing.
+
+    `stored` are the rows in scope by source: where some are, an empty list contradicts them, and is opened.
+    """
+    empty: dict[EventSourceName, bool] = {
+        "stargazers": survey.stars == 0,
+        # The head of the default branch comes with the forks: here it has to be told instead.
+        "forks": survey.forks == 0 and (survey.head is not None or survey.never_pushed),
+        "releases": survey.releases == 0,
+        "activity": survey.never_pushed,
+    }
+    for source, is_empty in empty.items():
+        place = position.places[source]
+        if not is_empty or place.status != "open" or not place.is_at_top or place.noted or stored.get(source):
+            continue
+        place = place.after_page(survey.asked_at, total=0).complete_at(None)
+        position = position.with_place(source, place).after_answer(survey.asked_at)
+        if source == "forks" and not position.fresh:
+            position = position.with_branch(survey.branch, survey.head)
+    return position
+
+
+def without_news(position: EventPosition, survey: Survey) -> EventPosition:
+    """Moments after an earlier sweep: with the events API read, if GitHub counts what it counted then.
+
+    The events are complete as of that sweep then, as they are where the events API is asked.
+    """
+    counted = counted_by(survey)
+    if position.fresh and position.counted == counted and not is_stale(position, survey.asked_at):
+        return position.with_place("events", position.places["events"].complete())
+    return position

@@ -1,0 +1,68 @@
+"""`backfill_surveys`: what one request told of many repositories, for the sweeps of the job that sent it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from store.database import Connection
+
+FRESH = timedelta(minutes=10)
+"""An older survey tells nothing: what it would save is asked for anew."""
+
+
+async def replace(
+    connection: Connection, job_id: str, asked: Sequence[str], surveys: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """The surveys of these repositories, by their ids; one that was asked for and not answered has none any more.
+
+    What jobs that ended were told of them goes, too.
+    """
+    await connection.execute(
+        """
+        delete from backfill_surveys s using workspace_backfill_jobs j
+        where s.repository_id = any($2::uuid[]) and j.id = s.backfill_job_id
+          and (j.id = $1 or j.status in ('completed', 'failed', 'canceled'))
+        """,
+        job_id,
+        list(asked),
+    )
+    await connection.executemany(
+        """
+        insert into backfill_surveys (backfill_job_id, repository_id, survey) values ($1, $2, $3)
+        on conflict (backfill_job_id, repository_id) do update set survey = excluded.survey, told_at = now()
+        """,
+        [(job_id, repository_id, dict(survey)) for repository_id, survey in surveys.items()],
+    )
+
+
+async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
+    """The survey of this repository, if this job had one moments ago."""
+    survey: dict[str, Any] | None = await connection.fetchval(
+        "select survey from backfill_surveys"
+        " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
+        job_id,
+        repository_id,
+        FRESH,
+    )
+    return survey
+
+
+async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
+    """Those of these repositories of which the job has read something: their sweeps go on where they stand."""
+    rows = await connection.fetch(
+        "select distinct repository_id::text from backfill_sweeps"
+        " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",
+        job_id,
+        list(repository_ids),
+    )
+    return {row["repository_id"] for row in rows}
+
+
+async def stored_discussions(connection: Connection, repository_ids: Sequence[str]) -> dict[str, int]:
+    """Repository id -> discussions that are stored; without those that have none."""
+    rows = await connection.fetch(
+        "select repository_id::text, count(*) as number from discussions where repository_id = any($1::uuid[])"
+        " and gone_at is null group by 1",
+        list(repository_ids),
+    )
+    return {row["repository_id"]: row["number"] for row in rows}

@@ -1,0 +1,302 @@
+"""What one request tells of many small repositories spares their sweeps requests, and never a row."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from messages import DataType
+from sandbox.github import Clock, StandIn, World
+from sandbox.github.exchange.requests import Reply, Request
+from sandbox.github.faults import BadGateway, Edited, Effect, Forbidden, PrimaryLimit, SomethingWentWrong
+from sandbox.github.generation import Plan
+from sandbox.github.generation import repository as generate
+from sandbox.github.world.repositories import Repository
+from sandbox.postgres import Postgres
+from store.database import Database
+from tests.support.backfill.reading import TOKEN
+from tests.support.backfill.surveying import Surveying
+from tests.support.shop import database as module_database
+from tests.support.shop import emptied
+
+HOURS = 3_600
+THREADS: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
+LISTS = ("pullRequests", "issues", "discussions")
+
+
+@dataclass
+class After(Effect):
+    """Calls `do` once an answer is made, and before it is sent."""
+
+    do: Callable[[], object]
+
+    def afterwards(self, request: Request, reply: Reply) -> Reply:  # noqa: ARG002 (the signature of Effect)
+        self.do()
+        return reply
+
+
+@pytest.fixture(scope="module")
+async def dsn(postgres: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    async with module_database(postgres, migrated_template) as dsn:
+        yield dsn
+
+
+class Stage:
+    """Small repositories, and jobs over them; its clock stands still between."""
+
+    def __init__(self, dsn: str, database: Database, stack: ExitStack) -> None:
+        self._dsn, self._database, self._stack = dsn, database, stack
+
+    def of(self, *plans: Plan) -> Surveying:
+        # GitHub's present is ours at the end of a test, so that what was read an hour ago is an hour old for us, too.
+        world = World(Clock(datetime.now(UTC) - timedelta(hours=6), stopped=True))
+        repositories = [generate(world, plan) for plan in plans]
+        github = self._stack.enter_context(StandIn(world, tokens={TOKEN: "viewer"}))
+        return Surveying(world, repositories, github, self._database, self._dsn)
+
+
+@pytest.fixture
+async def stage(dsn: str) -> AsyncIterator[Stage]:
+    async with emptied(dsn) as connection:
+        await connection.execute("truncate contributors, github_events_cache cascade")
+    with ExitStack() as stack:
+        async with Database(dsn, size=4) as database:
+            yield Stage(dsn, database, stack)
+
+
+def small(name: str, **sizes: Any) -> Plan:
+    return Plan(f"acme/{name}", **({"pull_requests": 0, "issues": 0, "years": 1} | sizes))
+
+
+def empty(survey: dict[str, Any], *names: str) -> None:
+    """The answer as if nothing were in these lists of any repository."""
+    for key, repository in survey["data"].items():
+        if key != "rateLimit":
+            for name in names:
+                nothing = {"hasNextPage": False, "endCursor": None}
+                repository[name] = {"totalCount": 0, "pageInfo": nothing, "edges": []}
+
+
+async def test_what_github_counts_as_empty_is_covered_without_being_opened(stage: Stage) -> None:
+    them = stage.of(small("nothing"), small("issues", issues=4), small("stars", stars=2))
+    them.repositories[0].empty()
+    asked = await them.job()
+    events = {"events": 3, "activity": 2, "CommitHistory": 2}
+    assert asked == {"Survey": 1, "Issues": 1, "Stargazers": 1, **events}
+    await them.agrees()
+    rows = await them.rows("select proof from backfill_sweeps where data_type in ('pull_requests', 'issues')")
+    assert [row["proof"]["proved_by"] for row in rows] == ["count"] * 6
+    covered = await them.rows("select data_type, low = '-infinity' as whole from backfill_coverage")
+    assert Counter(row["data_type"] for row in covered if row["whole"]) == dict.fromkeys(
+        ("pull_requests", "issues", "events"), 3
+    )
+
+
+async def test_a_later_job_within_the_hour_finds_nothing_new_by_one_request(stage: Stage) -> None:
+    sizes = {"pull_requests": 3, "issues": 3, "discussions": 2, "stars": 1, "forks": 1, "releases": 1, "pushes": 2}
+    them = stage.of(*(small(f"r{number}", **sizes) for number in range(3)))
+    world = them.repositories[0].world
+    # Events go by our clock, too.
+    world.clock.set(datetime.now(UTC))
+    first = await them.job()
+    assert first["Survey"] == 1
+    assert await them.job() == {"Survey": 1}
+    await them.agrees()
+    one, other, third = them.repositories
+    someone = world.account("somebody")
+    one.open_issue(someone, "news")
+    least = min(other.discussions.values(), key=lambda each: len(each.comments))
+    least.comment(someone, "nobody is told", bump=False)
+    third.star(someone)
+    assert await them.job() == {"Survey": 1, "IssuesById": 1, "DiscussionsById": 1, "events": 2}
+    await them.agrees()
+
+
+async def test_what_was_changed_after_the_survey_is_found_by_the_next_job(stage: Stage) -> None:
+    them = stage.of(small("still"), small("busy", issues=3))
+    still, busy = them.repositories
+    someone = still.world.account("somebody")
+
+    def change() -> None:
+        still.open_pull_request(someone, "the first")
+        busy.open_issue(someone, "another")
+
+    them.github.faults.add(After(change), operation="Survey")
+    await them.job()
+    as_of = await them.rows("select min(as_of) as at from backfill_coverage where data_type = 'pull_requests'")
+    assert as_of[0]["at"] <= still.world.clock.now()
+    still.world.clock.advance(2 * HOURS)
+    await them.job()
+    await them.agrees()
+
+
+async def test_a_count_that_lies_is_found_out_by_the_next_job(stage: Stage) -> None:
+    them = stage.of(small("lied-about", pull_requests=4, issues=5, discussions=2))
+    them.github.faults.add(Edited(lambda survey: empty(survey, *LISTS)), operation="Survey")
+    await them.job(types=THREADS)
+    assert await them.rows("select count(*) from issues") == [(0,)]
+    await them.job(types=THREADS)
+    await them.agrees()
+
+
+async def test_a_count_that_lies_takes_nothing_out(stage: Stage) -> None:
+    them = stage.of(small("lied-about", pull_requests=4, issues=5, discussions=2, stars=2, forks=1, releases=1))
+    await them.job()
+    before = await them.rows("select count(*) from github_events_cache")
+
+    def lie(survey: dict[str, Any]) -> None:
+        empty(survey, *LISTS)
+        survey["data"]["n0"] |= {"stargazerCount": 0, "forkCount": 0, "releases": {"totalCount": 0}}
+
+    them.github.faults.add(Edited(lie), times=2, operation="Survey")
+    them.repositories[0].world.clock.advance(2 * HOURS)
+    await them.job()
+    await them.agrees()
+    assert await them.rows("select count(*) from github_events_cache") == before
+    # What was covered before is gone here: the count alone is no reason to believe that GitHub has nothing.
+    await them.rows("delete from backfill_coverage")
+    await them.job()
+    await them.agrees()
+
+
+FAILURES: dict[str, Callable[[], Effect]] = {
+    "502": BadGateway,
+    "something went wrong": SomethingWentWrong,
+    "refused": Forbidden,
+    "limited": PrimaryLimit,
+}
+
+
+@pytest.mark.parametrize("failure", [name for name in FAILURES if name != "limited"])
+async def test_without_a_survey_each_repository_asks_for_itself(failure: str, stage: Stage) -> None:
+    them = stage.of(small("one", issues=3), small("two", pull_requests=2))
+    them.github.faults.add(FAILURES[failure](), times=None, operation="Survey")
+    asked = await them.job()
+    assert asked["PullRequests"] == asked["Issues"] == asked["Stargazers"] == asked["Forks"] == 2
+    await them.agrees()
+
+
+async def test_one_repository_that_has_no_survey_leaves_the_others_theirs(stage: Stage) -> None:
+    them = stage.of(*(small(name, issues=2) for name in ("renamed", "passed-on", "stays")))
+    renamed, passed_on, _ = them.repositories
+    await them.job()
+    renamed.rename("acme/new-name")
+    passed_on.rename("acme/elsewhere")
+    generate(them.world, small("passed-on", issues=1))
+    for each in them.repositories:
+        each.open_issue(renamed.world.account("somebody"), "news")
+    renamed.world.clock.advance(2 * HOURS)
+    asked = await them.job(types=("issues",))
+    assert asked["Survey"] == 1
+    assert sum(asked[str(each.database_id)] for each in them.repositories) == 1, "only what has another's name"
+    await them.agrees()
+
+
+@dataclass(frozen=True)
+class Small:
+    """One repository of a drawn workspace, and what is done to it."""
+
+    pull_requests: int
+    issues: int
+    discussions: int
+    stars: int
+    forks: int
+    releases: int
+    pushes: int
+    is_empty: bool
+    after_survey: tuple[str, ...]
+    between_jobs: tuple[str, ...]
+    lied_about: tuple[str, ...]
+
+    def plan(self, number: int) -> Plan:
+        sizes = {name: getattr(self, name) for name in (*THREADS, "stars", "forks", "releases", "pushes")}
+        return small(f"r{number}", people=5, seed=number, **sizes)
+
+
+CHANGES: dict[str, Callable[[Repository, Any], object]] = {
+    "issue": lambda repo, who: repo.open_issue(who, "new"),
+    "pull request": lambda repo, who: repo.open_pull_request(who, "new"),
+    "comment": lambda repo, who: [each.comment(who, "new") for each in list(repo.issues.values())[:1]],
+    "review": lambda repo, who: [
+        each.review(who, "APPROVED", comments=("on a line",)) for each in list(repo.pull_requests.values())[:1]
+    ],
+    "star": lambda repo, who: repo.star(who),
+    "fork": lambda repo, who: repo.fork(who),
+    "push": lambda repo, who: repo.push(who),
+    "release": lambda repo, who: repo.release(who, f"v{len(repo.releases)}.new"),
+}
+LIES = (*LISTS, "stargazerCount", "forkCount", "releases")
+
+
+def smalls() -> st.SearchStrategy[list[Small]]:
+    few, changes = st.integers(0, 4), st.lists(st.sampled_from(sorted(CHANGES)), max_size=3, unique=True).map(tuple)
+    return st.lists(
+        st.builds(
+            Small,
+            pull_requests=few,
+            issues=few,
+            discussions=few,
+            stars=few,
+            forks=st.integers(0, 2),
+            releases=st.integers(0, 2),
+            pushes=few,
+            is_empty=st.sampled_from((False, False, True)),
+            after_survey=changes,
+            between_jobs=changes,
+            lied_about=st.lists(st.sampled_from(LIES), max_size=2, unique=True).map(tuple),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+
+
+def lie_about(repositories: Sequence[Small], survey: dict[str, Any]) -> None:
+    """Sets to nothing what is lied about. Aliases are in the order of names, which is that of numbers."""
+    for number, repository in enumerate(repositories):
+        of: dict[str, Any] = {"data": {"n": survey["data"][f"n{number}"]}}
+        for name in repository.lied_about:
+            if name in LISTS:
+                empty(of, name)
+            else:
+                of["data"]["n"][name] = {"totalCount": 0} if name == "releases" else 0
+
+
+@settings(max_examples=4, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(repositories=smalls(), pause=st.sampled_from((60, 2 * HOURS)))
+async def test_after_a_job_without_lies_and_changes_every_table_is_the_truth(
+    repositories: list[Small], pause: int, dsn: str
+) -> None:
+    async with emptied(dsn) as connection:
+        await connection.execute("truncate contributors, github_events_cache cascade")
+    with ExitStack() as stack:
+        async with Database(dsn, size=4) as database:
+            them = Stage(dsn, database, stack).of(*(each.plan(number) for number, each in enumerate(repositories)))
+            world, calm = them.repositories[0].world, True
+            for drawn, repository in zip(repositories, them.repositories, strict=True):
+                if drawn.is_empty:
+                    repository.empty()
+                calm = calm and not drawn.after_survey and not drawn.lied_about
+
+            def change(when: str) -> None:
+                for drawn, repository in zip(repositories, them.repositories, strict=True):
+                    for place, name in enumerate(getattr(drawn, when)):
+                        CHANGES[name](repository, world.account(f"{when}-{place}"))
+                        world.clock.advance(1)
+
+            them.github.faults.add(Edited(lambda survey: lie_about(repositories, survey)), operation="Survey")
+            them.github.faults.add(After(lambda: change("after_survey")), operation="Survey")
+            await them.job()
+            if calm:
+                await them.agrees()
+            change("between_jobs")
+            world.clock.advance(pause)
+            await them.job()
+            world.clock.advance(2 * HOURS)
+            await them.job()
+            await them.agrees()

@@ -1,0 +1,146 @@
+"""Jobs over several small repositories, by the real activities in the test's own process: survey, look, sweeps."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from activities.jobs import JobActivities
+from activities.sweep import SweepActivity
+from activities.turn import Sources
+from budget.prices import Prices
+from github.client import GitHub
+from github.credentials import Credentials
+from messages import (
+    DATA_TYPES,
+    DataType,
+    Pace,
+    RepositoryBackfill,
+    RepositoryRef,
+    SliceResult,
+    SurveyRepositories,
+    SweepSlice,
+)
+from sandbox.github import StandIn, World
+from sandbox.github.world.repositories import Repository
+from sandbox.purchase import Repository as Listed
+from sandbox.purchase import create_workspace
+from store import job_requests, job_start, transitions
+from store.budgets import Budgets
+from store.database import Database
+from tests.support import shop
+from tests.support.backfill.attempts import environment
+from tests.support.backfill.reading import TOKEN
+from tests.support.truth import check
+
+TYPES: tuple[DataType, ...] = tuple(each for each in DATA_TYPES if each != "embeddings")
+ATTEMPTS = 8
+"""Of an activity: faults that pass are met by the next one."""
+
+
+class Surveying:
+    """A workspace with all repositories of a stand-in."""
+
+    def __init__(
+        self, world: World, repositories: Sequence[Repository], github: StandIn, database: Database, dsn: str
+    ) -> None:
+        self.world = world
+        self.repositories, self.github, self.dsn = repositories, github, dsn
+        self._database = database
+        self._workspace_id = ""
+
+    async def job(self, *, days: int = 10_000, types: Sequence[DataType] = TYPES, surveys: bool = True) -> Counter[str]:
+        """A job of these types to its end, which has to be completed; its requests by operation or route."""
+        before, url = len(self.github.log), self.github.url
+        if not self._workspace_id:
+            self._workspace_id = (
+                await create_workspace(self.dsn, [_listed(each) for each in self.repositories])
+            ).workspace_id
+        now = self.repositories[0].world.clock.now()
+        async with self._database.transaction() as connection:
+            job_id = await job_requests.ask_for(
+                connection,
+                workspace=self._workspace_id,
+                retention_days=days,
+                data_types=tuple(types),
+                fresh=False,
+                actor=shop.OPERATOR,
+            )
+            plan = await job_start.begin(connection, job_id, Pace())
+            refs = await transitions.next_repositories(connection, job_id, None, 1_000)
+        credentials, prices = Credentials((TOKEN,)), Prices()
+        for each in await credentials.of(None):
+            each.account = "user:1"
+        async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
+            jobs = JobActivities(self._database, github, plan.pace, (), embeds=False)
+            sweeps = SweepActivity(Sources(self._database, github))
+            if surveys:
+                ids = [each.repository_id for each in refs]
+                await environment().run(jobs.survey_repositories, SurveyRepositories(job_id=job_id, repository_ids=ids))
+            for ref in refs:
+                backfill = RepositoryBackfill(
+                    job_id=job_id,
+                    workspace_id=self._workspace_id,
+                    attempt=0,
+                    repository=ref,
+                    cutoff_at=now - timedelta(days=days),
+                    retention_days=days,
+                    data_types=list(types),
+                    pace=plan.pace,
+                )
+                scope = await _attempts(jobs.inspect_repository, backfill)
+                for data_type in scope.data_types:
+                    await self._sweep(sweeps, backfill, scope.repository, data_type)
+        async with self._database.transaction() as connection:
+            await connection.execute("update workspace_backfill_jobs set status = 'completed' where id = $1", job_id)
+        return Counter(
+            entry.operation or entry.path.partition("?")[0].rpartition("/")[2] for entry in self.github.log[before:]
+        )
+
+    @staticmethod
+    async def _sweep(
+        sweeps: SweepActivity, backfill: RepositoryBackfill, ref: RepositoryRef, data_type: DataType
+    ) -> None:
+        slice_ = SweepSlice(
+            job_id=backfill.job_id,
+            repository=ref,
+            data_type=data_type,
+            cutoff_at=backfill.cutoff_at,
+            pace=backfill.pace,
+            threads_ended=True,
+        )
+        result: SliceResult = await _attempts(sweeps.sweep, slice_)
+        while result.outcome == "more":
+            result = await _attempts(sweeps.sweep, slice_)
+        assert result.outcome == "completed", (ref.full_name, data_type, result)
+
+    async def agrees(self) -> None:
+        for each in self.repositories:
+            await check(self.dsn, each, data_types=TYPES)
+
+    async def rows(self, query: str, *arguments: Any) -> list[Any]:
+        async with self._database.transaction() as connection:
+            return await connection.fetch(query, *arguments)
+
+
+async def _attempts(activity: Any, argument: Any) -> Any:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await environment().run(activity, argument)
+        except ApplicationError as error:
+            assert error.type == "retry_now", error
+    return await environment().run(activity, argument)
+
+
+def _listed(repository: Repository) -> Listed:
+    return Listed(
+        github_id=repository.database_id,
+        owner=repository.owner.login,
+        name=repository.name,
+        is_private=repository.is_private,
+        is_archived=repository.is_archived,
+        has_issues=repository.has_issues_enabled,
+        has_discussions=repository.has_discussions_enabled,
+    )
