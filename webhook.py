@@ -3,7 +3,7 @@
 A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
 tells Temporal. `notify.sender` tells people and the host what becomes of jobs. The API (`api.server`) has
 connections of its own: however many ask it, deliveries are kept.
-Settings: see the README.
+Settings: docs/settings.md.
 Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 

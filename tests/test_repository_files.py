@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +84,38 @@ def test_the_architecture_has_every_folder_and_module() -> None:
 def test_the_glossary_is_in_order_and_says_each_term_once() -> None:
     terms = re.findall(r"^\| ([a-z][^|]*) \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)[1:]
     assert terms == sorted(set(terms))
+
+
+def test_the_page_of_settings_explains_every_one() -> None:
+    explained = (ROOT / "docs" / "settings.md").read_text().partition("## GitHub")[0]
+    assert not {name for name, _ in fields() if f"`{name}`" not in explained}
+
+
+def anchors(document: str) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", document, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def documents() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("schema/**/*.md")]
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    lost = []
+    for document in documents():
+        text = document.read_text()
+        for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+\.png)"', text):
+            path, _, anchor = target.partition("#")
+            if ":" in path:
+                continue  # an address of the Internet
+            linked = document.parent / path if path else document
+            if not linked.exists() or (anchor and anchor not in anchors(linked.read_text())):
+                lost.append(f"{document.relative_to(ROOT)}: {target}")
+    assert lost == []
+
+
+def test_the_readme_fits_three_screens() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 3 * 50
