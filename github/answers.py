@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
+from graphql import ExecutionResult
 
 from budget.account import Ask
 from errors import RetryNow, TooLarge
@@ -22,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What GitHub said. `asked_at` is its `Date` less the time it took.
+class Answer(ExecutionResult):
+    """What GitHub said: gql's result, and what else an answer tells. `asked_at` is its `Date` less the time it took.
 
-    In `data`, nodes that are hidden or gone are marked as such (`github.nodes`).
+    In `data`, nodes that are hidden or gone are marked as such (`github.nodes`): no `errors` are left.
     """
 
     data: Any
@@ -49,6 +50,8 @@ class Answer:
     """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """What was not asked for, since the account lacks the permission (`github.permissions`), with GitHub's words."""
+    errors: None = None
+    extensions: None = None
 
     def refusal_of(self, *path: str | int) -> str | None:
         """GitHub's words for why the field at `path`, or something below it, is refused; None if it is not."""

@@ -6,11 +6,12 @@ from types import TracebackType
 
 import aiohttp
 import orjson
+from gql import GraphQLRequest
 
 from budget.account import Ask
 from errors import PartOver, RetryLater, RetryNow, TooLarge
-from github import documents
 from github.answers import Raw, read_graphql, read_rest
+from github.documents import Request
 from github.refusals import Gone, Limited, Unauthorized
 
 TIMEOUT_SECONDS = 15.0
@@ -48,9 +49,9 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def graphql(self, body: bytes, secret: str) -> Raw:
+    async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
         """Raises `TooLarge` and `RetryNow` where there is no answer, `Gone` for redirects in a circle."""
-        return await self._exchange("POST", self._graphql_url, body, secret)
+        return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
         """A REST path with its query. Raises as `graphql` does."""
@@ -58,9 +59,7 @@ class Connection:
 
     async def viewer(self, secret: str) -> Raw:
         """By GraphQL whose the token is, and what is left of its budget: one point."""
-        return await self.graphql(
-            orjson.dumps({"query": documents.text("Viewer"), "operationName": "Viewer", "variables": {}}), secret
-        )
+        return await self.graphql(Request("Viewer", {}), secret)
 
     async def user(self, secret: str) -> Raw:
         """By REST whose the token is."""

@@ -1,8 +1,11 @@
-"""The GraphQL documents in `queries/*.graphql`, each operation with just the fragments that it spreads."""
+"""The GraphQL documents in `queries/*.graphql`, each operation with just the fragments that it spreads, and requests of
+them as gql has them."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from gql import GraphQLRequest
 from graphql import (
@@ -19,6 +22,7 @@ from graphql import (
     VariableNode,
     Visitor,
     parse,
+    print_ast,
     visit,
 )
 from graphql.language.visitor import IDLE
@@ -157,5 +161,41 @@ def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
     """The text that is sent for an operation (`whole`); printed once, since printing a tree costs more than a page."""
-    request = GraphQLRequest(whole(name, aliases, left_out), operation_name=name)
-    return str(request.payload["query"])
+    return print_ast(whole(name, aliases, left_out))
+
+
+class Printed(NamedTuple):
+    """A document, and its text."""
+
+    document: DocumentNode
+    text: str
+
+
+class Request(GraphQLRequest):
+    """An operation with its variables. gql prints a document for each request; this one's text is printed once for all
+    requests of its operation (decision 27)."""
+
+    def __init__(
+        self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
+    ) -> None:
+        """`printed` is the document as it is sent, where that is not the project's own."""
+        self.operation = operation
+        self.aliases = aliases
+        self.variables = dict(variables)
+        self.text = printed.text if printed else text(operation, aliases)
+        document = printed.document if printed else whole(operation, aliases)
+        super().__init__(document, variable_values=self.variables, operation_name=operation)
+
+    def without(self, left_out: frozenset[str]) -> "Request":
+        """The same without what needs a permission that is missing."""
+        return self.sent_as(
+            Printed(whole(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out))
+        )
+
+    def sent_as(self, printed: Printed, variables: Mapping[str, Any] | None = None) -> "Request":
+        """The same with another document, and other variables, if given."""
+        return Request(self.operation, self.variables if variables is None else variables, self.aliases, printed)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"query": self.text, "operationName": self.operation, "variables": self.variables}

@@ -1,15 +1,15 @@
 """The project's documents as the server that is asked takes them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
-from gql import GraphQLRequest
+from graphql import print_ast
 
 from errors import PartOver
 from github import documents
 from github.answers import Answer
+from github.documents import Printed, Request
 from github.fitted_document import fill, fit, fit_variables
 from github.refusals import SchemaMismatch
 from github.server_schema import ServerSchema
@@ -31,7 +31,7 @@ class ServerDocuments:
         self._lock = asyncio.Lock()
         self._schema: ServerSchema | None = None
         self._revision = 0
-        self._texts: dict[tuple[str, int, frozenset[str]], str] = {}
+        self._printed: dict[tuple[str, int, frozenset[str]], Printed] = {}
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -47,29 +47,21 @@ class ServerDocuments:
                 self._schema = await self._ask()
         return any(self._schema.has(each) for each in left_out)
 
-    def text(self, operation: str, aliases: int = 0, withheld: frozenset[str] = frozenset()) -> str:
-        """As `documents.text`, of what this server takes, without what an account is `withheld` by its permissions."""
+    def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
+        """The request as this server takes it, without what an account is `withheld` by its permissions."""
         if self._schema is None:
-            return documents.text(operation, aliases, withheld)
-        key = (operation, aliases, withheld)
-        if key not in self._texts:
+            return request.without(withheld) if withheld else request
+        key = (request.operation, request.aliases, withheld)
+        if key not in self._printed:
             before = self.left_out
-            fitted = fit(documents.whole(operation, aliases, withheld), self._schema)
-            self._texts[key] = str(GraphQLRequest(fitted, operation_name=operation).payload["query"])
+            document = fit(documents.whole(*key), self._schema)
+            self._printed[key] = Printed(document, print_ast(document))
             if news := self.left_out - before:
                 log.warning("the server lacks part of GitHub's schema: it is left out", left_out=sorted(news))
-        return self._texts[key]
+        return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
-    def variables(self, operation: str, aliases: int, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Those that this server takes."""
-        if self._schema is None:
-            return variables
-        return fit_variables(documents.whole(operation, aliases), variables, self._schema)
-
-    async def fitting(
-        self, operation: str, aliases: int, variables: Mapping[str, Any], ask: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
-        """The answer to `ask`, which makes its document anew each time: None stands in it for what was left out.
+    async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to `ask`, which makes the request `fitted` each time: None stands in it for what was left out.
 
         Raises `SchemaMismatch` if the server goes on refusing.
         """
@@ -81,7 +73,7 @@ class ServerDocuments:
                 await self._refused(revision, error)
                 continue
             if self.left_out or answer.left_out:
-                fill(answer.data, documents.whole(operation, aliases), variables)
+                fill(answer.data, request.document, request.variables)
             return answer
         return await ask()
 
@@ -93,7 +85,7 @@ class ServerDocuments:
             schema = known or await self._ask()
             if (known is not None or not schema.types) and not schema.learn(error.errors):
                 raise error
-            self._schema, self._texts = schema, {}
+            self._schema, self._printed = schema, {}
             self._revision += 1
 
     async def _ask(self) -> ServerSchema:

@@ -9,12 +9,14 @@ from graphql import execute_sync, parse
 
 from errors import PartOver
 from github.answers import Answer
+from github.documents import Request
 from github.refusals import SchemaMismatch
 from github.server_documents import MOST_FITTINGS, ServerDocuments
 from github.server_schema import INTROSPECTION
 from tests.support.github.lacking import lacking
 
 SERVER = lacking({("PullRequest", "isDraft")}, set())
+HEADS = Request("PullRequestHeads", {})
 ERROR = {"message": "Field 'isDraft' doesn't exist on type 'PullRequest'", "extensions": {"code": "undefinedField"}}
 
 
@@ -40,7 +42,7 @@ class Server:
     async def ask(self) -> Answer:
         self.asked += 1
         await asyncio.sleep(0)
-        if "isDraft" in self.documents.text("PullRequestHeads"):
+        if "isDraft" in self.documents.fitted(HEADS).text:
             raise SchemaMismatch("PullRequestHeads", [ERROR])
         return answer({"nodes": [{"__typename": "PullRequest", "number": 7}]})
 
@@ -48,12 +50,12 @@ class Server:
 @pytest.mark.parametrize("tells", [True, False])
 async def test_what_a_server_lacks_is_left_out_after_one_refusal(tells: bool) -> None:
     server = Server(tells=tells)
-    answers = await asyncio.gather(*(server.documents.fitting("PullRequestHeads", 0, {}, server.ask) for _ in range(5)))
+    answers = await asyncio.gather(*(server.documents.fitting(HEADS, server.ask) for _ in range(5)))
     assert {each.data["nodes"][0]["isDraft"] for each in answers} == {None}, "mappers find what was left out as null"
     assert server.introspected == 1
     assert server.documents.left_out == {"PullRequest.isDraft"}
     before = server.asked
-    await server.documents.fitting("PullRequestHeads", 0, {}, server.ask)
+    await server.documents.fitting(HEADS, server.ask)
     assert server.asked == before + 1, "it is not asked for again"
 
 
@@ -65,7 +67,7 @@ async def test_a_server_that_refuses_whatever_it_is_asked_is_not_asked_without_e
         raise SchemaMismatch("PullRequestHeads", [{"message": f"Field 'x{server.asked}' doesn't exist on type 'Y'"}])
 
     with pytest.raises(SchemaMismatch):
-        await server.documents.fitting("PullRequestHeads", 0, {}, refused)
+        await server.documents.fitting(HEADS, refused)
     assert server.asked <= MOST_FITTINGS + 1
 
 
@@ -79,7 +81,7 @@ async def test_a_refusal_that_names_nothing_new_is_final_at_once() -> None:
         )
 
     with pytest.raises(SchemaMismatch):
-        await server.documents.fitting("PullRequestHeads", 0, {}, refused)
+        await server.documents.fitting(HEADS, refused)
     assert server.asked == 3, "once more without what is newest"
 
 
