@@ -31,6 +31,7 @@ from messages import (
     WaitingRepositories,
 )
 from store import job_end, job_pauses, job_start, repositories, signal_requests, transitions, waiting
+from store import surveys as stored_surveys
 from store.database import Database
 
 INSPECTED = timedelta(hours=1)
@@ -205,6 +206,7 @@ class JobActivities:
         """The job's end, from what its repositories came to."""
         try:
             async with self._database.transaction() as connection:
+                await stored_surveys.forget(connection, job.job_id)
                 return await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
         except BackfillError as error:
             raise as_application_error(error) from error

@@ -2,23 +2,30 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from errors import BackfillError, RetryLater, TooLarge
+from github import small
 from github.client import GitHub
+from github.prefetched import Prefetched, Told
+from github.small import Small
 from github.surveys import Survey, batches, read_surveys
 from messages import RepositoryRef
 from store import surveys
 from store.database import Connection, Database
+from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
+AnswerT = TypeVar("AnswerT")
 
 
 async def survey(database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef]) -> int:
-    """Asks GitHub what these repositories have, stores the answers, and returns how many it got.
+    """Asks GitHub what these repositories have, and for all of the small ones; returns how many surveys it got.
 
     What GitHub does not answer has no survey: its sweeps ask for themselves what there is, and meet what stands in the
     way. So no error of the taxonomy is raised for it.
@@ -27,32 +34,87 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     async with database.transaction() as connection:
         begun = await surveys.begun(connection, job_id, ids)
         stored = await surveys.stored_discussions(connection, ids)
+        data_types, cutoff_at = await surveys.scope(connection, job_id)
+        covered = await surveys.covered(connection, job_id, ids)
     left = [each for each in repositories if each.github_id and each.repository_id not in begun]
     known = sorted(left, key=lambda each: each.full_name.lower())
     discussions = [stored.get(each.repository_id, 0) for each in known]
-    found: dict[str, Survey] = {}
 
-    async def ask(batch: range) -> None:
+    async def surveyed(places: Sequence[int]) -> Mapping[str, Survey]:
+        return await read_surveys(github, [known[each] for each in places], [discussions[each] for each in places])
+
+    found = await _each_batch("survey", batches(discussions), surveyed)
+    smalls = []
+    for repository in (each for each in known if each.repository_id in found):
+        told = found[repository.repository_id]
+        its = small.small(repository, told, data_types, covered.get(repository.repository_id, ()))
+        if its is not None:
+            smalls.append(its)
+
+    async def whole(those: Sequence[Small]) -> Mapping[str, Prefetched]:
+        return await small.read_small(github, those, cutoff_at)
+
+    answers = await _each_batch("small repositories", small.batches(smalls), whole)
+    await _add_review_comments(github, known, answers)
+    async with database.transaction() as connection:
+        await surveys.replace(
+            connection,
+            job_id,
+            ids,
+            {repository_id: each.as_json() for repository_id, each in found.items()},
+            {repository_id: each.packed() for repository_id, each in answers.items()},
+        )
+    return len(found)
+
+
+async def _add_review_comments(
+    github: GitHub, repositories: Sequence[RepositoryRef], answers: Mapping[str, Prefetched]
+) -> None:
+    """The comments of the reviews that these answers show, of many repositories in one request."""
+    reviews = {repository_id: small.reviews_of(each) for repository_id, each in answers.items()}
+    every = [(each, repository_id) for repository_id, its in reviews.items() for each in its]
+    if not every:
+        return
+    homes = {each.repository_id: each for each in repositories}
+
+    most = small.MOST_REVIEWS
+    batches_of_reviews = [every[place : place + most] for place in range(0, len(every), most)]
+
+    async def comments(those: Sequence[tuple[str, str]]) -> Mapping[str, Told]:
+        return await small.read_reviews(github, homes[those[0][1]], [node_id for node_id, _ in those])
+
+    found = await _each_batch("review comments", batches_of_reviews, comments)
+    for repository_id, its in reviews.items():
+        told = {each: found[each] for each in its if each in found}
+        if told:
+            first = min(told.values(), key=lambda each: each.asked_at)
+            data = {node_id: each.data for node_id, each in told.items() if each.account == first.account}
+            answers[repository_id].told["ReviewComments"] = Told(first.asked_at, first.account, data)
+
+
+async def _each_batch(
+    what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[Mapping[str, AnswerT]]]
+) -> dict[str, AnswerT]:
+    """What the batches' requests bring, side by side. One that is too large is halved; one that fails is left out."""
+    found: dict[str, AnswerT] = {}
+
+    async def ask_all(batch: Sequence[T]) -> None:
         left = deque([batch])
         while left:
-            places = left.popleft()
-            of = [known[place] for place in places]
+            those = left.popleft()
             try:
-                found.update(await read_surveys(github, of, [discussions[place] for place in places]))
+                found.update(await ask(those))
             except TooLarge as error:
-                log.info("a survey is too large", repositories=len(of), why=error.message)
-                if len(places) > 1:
-                    left += [places[: len(places) // 2], places[len(places) // 2 :]]
+                log.info("too many at once", what=what, number=len(those), why=error.message)
+                if len(those) > 1:
+                    left += [those[: len(those) // 2], those[len(those) // 2 :]]
             except BackfillError as error:
-                log.info("no survey", repositories=len(of), why=error.message)
+                log.info("done without", what=what, number=len(those), why=error.message)
                 if isinstance(error, RetryLater):
                     return
 
-    await asyncio.gather(*(ask(batch) for batch in batches(discussions)))
-    rows = {repository_id: each.as_json() for repository_id, each in found.items()}
-    async with database.transaction() as connection:
-        await surveys.replace(connection, job_id, ids, rows)
-    return len(found)
+    await asyncio.gather(*(ask_all(batch) for batch in every))
+    return found
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
@@ -66,3 +128,10 @@ async def read(connection: Connection, job_id: str, repository: RepositoryRef) -
         log.info("a survey cannot be read", errors=error.error_count())
         return None
     return found if found.facts.github_id == repository.github_id else None
+
+
+async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
+    """Fills in what a sweep that has asked for nothing yet need not ask for."""
+    packed = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
+    if packed is not None and not sweep.position:
+        prefetched.unpack(packed)

@@ -16,6 +16,7 @@ from github.answers import Answer
 from github.connection import Connection, repository_of, route_of
 from github.credentials import Credentials
 from github.documents import Request
+from github.prefetched import Prefetched
 from github.transport import GitHubTransport
 
 log = structlog.get_logger(__name__)
@@ -51,11 +52,22 @@ class GitHub:
         """Variables of every operation about the repository."""
         self._fence: object = None
         self._account: str | None = None
+        self._prefetched: Prefetched | None = None
 
-    def on_behalf_of(self, full_name: str, fence: object = None, account: str | None = None) -> "GitHub":
-        """For a repository's requests, by `account` alone if given. `fence` has to hold for every `Pool.reserve`."""
+    def on_behalf_of(
+        self,
+        full_name: str,
+        fence: object = None,
+        account: str | None = None,
+        prefetched: Prefetched | None = None,
+    ) -> "GitHub":
+        """For a repository's requests, by `account` alone if given. `fence` has to hold for every `Pool.reserve`.
+
+        What is in `prefetched` is answered from there, once, instead of being asked for.
+        """
         bound = copy(self)
         bound._repository, bound._fence, bound._account = full_name, fence, account
+        bound._prefetched = prefetched or self._prefetched
         bound._names = dict(zip(("owner", "name"), full_name.split("/", 1), strict=True))
         return bound
 
@@ -85,6 +97,8 @@ class GitHub:
         are marked as such in `data` (`github.nodes`). A field deep inside that this token may not see (a reference into
         a private repository) is None; any other error raises.
         """
+        if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
+            return had
         ask = Ask(
             "graphql",
             operation,

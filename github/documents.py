@@ -71,7 +71,13 @@ def document(name: str) -> DocumentNode:
     return _with_fragments(_definitions()[0][name])
 
 
-OWN_VARIABLES = {"node": ("id", "after"), "repository": ("owner", "name", "discussions")}
+OWN_VARIABLES = {
+    "node": ("id", "after"),
+    "repository": (
+        *("owner", "name", "pulls", "issues", "discussions"),
+        *("withPulls", "withIssues", "withDiscussions", "withStars", "withForks", "withCommits"),
+    ),
+}
 """By the field that a template repeats: the variables that each alias has for itself."""
 
 

@@ -42,6 +42,8 @@ class Survey:
     never_pushed: bool
     """It has no branch, and had no push since it was created."""
     pushed_at: datetime | None
+    shows_stargazers: bool
+    """Who asked may push: GitHub shows the list of stargazers to a repository's collaborators only."""
     branch: str | None
     head: str | None
     """The default branch's; None in an empty repository."""
@@ -123,6 +125,7 @@ def _survey(node: Node, answer: Answer, repository: RepositoryRef) -> Survey:
         releases=node["releases"]["totalCount"],
         never_pushed=node["isEmpty"] and (pushed_at is None or pushed_at <= created_at),
         pushed_at=pushed_at,
+        shows_stargazers=node["viewerPermission"] in ("ADMIN", "MAINTAIN", "WRITE"),
         branch=branch,
         head=head,
         threads={data_type: each for data_type, each in threads.items() if not each.lost and not each.withheld},

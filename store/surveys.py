@@ -1,7 +1,7 @@
 """`backfill_surveys`: what one request told of many repositories, for the sweeps of the job that sent it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from store.database import Connection
@@ -11,27 +11,31 @@ FRESH = timedelta(minutes=10)
 
 
 async def replace(
-    connection: Connection, job_id: str, asked: Sequence[str], surveys: Mapping[str, Mapping[str, Any]]
+    connection: Connection,
+    job_id: str,
+    asked: Sequence[str],
+    surveys: Mapping[str, Mapping[str, Any]],
+    answers: Mapping[str, bytes],
 ) -> None:
     """The surveys of these repositories, by their ids; one that was asked for and not answered has none any more.
 
-    What jobs that ended were told of them goes, too.
+    `answers`: of those that were read whole, what their sweeps need not ask for.
     """
     await connection.execute(
-        """
-        delete from backfill_surveys s using workspace_backfill_jobs j
-        where s.repository_id = any($2::uuid[]) and j.id = s.backfill_job_id
-          and (j.id = $1 or j.status in ('completed', 'failed', 'canceled'))
-        """,
+        "delete from backfill_surveys where backfill_job_id = $1 and repository_id = any($2::uuid[])",
         job_id,
         list(asked),
     )
     await connection.executemany(
         """
-        insert into backfill_surveys (backfill_job_id, repository_id, survey) values ($1, $2, $3)
-        on conflict (backfill_job_id, repository_id) do update set survey = excluded.survey, told_at = now()
+        insert into backfill_surveys (backfill_job_id, repository_id, survey, answers) values ($1, $2, $3, $4)
+        on conflict (backfill_job_id, repository_id) do update set
+          survey = excluded.survey, answers = excluded.answers, told_at = now()
         """,
-        [(job_id, repository_id, dict(survey)) for repository_id, survey in surveys.items()],
+        [
+            (job_id, repository_id, dict(survey), answers.get(repository_id))
+            for repository_id, survey in surveys.items()
+        ],
     )
 
 
@@ -45,6 +49,46 @@ async def read(connection: Connection, job_id: str, repository_id: str) -> dict[
         FRESH,
     )
     return survey
+
+
+async def answers(connection: Connection, job_id: str, repository_id: str) -> bytes | None:
+    """What sweeps of this repository need not ask for, if this job had it moments ago."""
+    packed: bytes | None = await connection.fetchval(
+        "select answers from backfill_surveys"
+        " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
+        job_id,
+        repository_id,
+        FRESH,
+    )
+    return packed
+
+
+async def forget(connection: Connection, job_id: str) -> None:
+    """The job has ended."""
+    await connection.execute("delete from backfill_surveys where backfill_job_id = $1", job_id)
+
+
+async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
+    """The job's data types, and its cutoff."""
+    row = await connection.fetchrow(
+        "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
+    )
+    return (list(row["backfill_types"]), row["cutoff_at"]) if row is not None else ([], datetime.now(UTC))
+
+
+async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Repository id -> data types that are covered; none for a job that is to begin afresh."""
+    rows = await connection.fetch(
+        """
+        select repository_id::text, array_agg(data_type) as data_types from backfill_coverage
+        where repository_id = any($2::uuid[])
+          and not exists (select from workspace_backfill_jobs where id = $1 and metadata ? 'fresh')
+        group by 1
+        """,
+        job_id,
+        list(repository_ids),
+    )
+    return {row["repository_id"]: row["data_types"] for row in rows}
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:

@@ -4,6 +4,7 @@ docs/sweep.md, "Events", gives the rules. Lists are read from the top down to th
 earlier sweep began, and then on below where that one ended.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -20,6 +21,7 @@ from activities.events.stored_threads import StoredThreads
 from activities.events.surveyed import counted_by, without_news, without_what_is_empty
 from activities.turn import Sources, Turn
 from errors import RetryNow, TooLarge
+from github.prefetched import Prefetched
 from store import coverage, feed
 from store.coverage import BEGINNING, Coverage
 from store.sweeps import LeaseLostError, Sweep
@@ -35,7 +37,9 @@ class EventReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
-        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
+        self._prefetched = Prefetched()
+        self._github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep, prefetched=self._prefetched)
+        sources = replace(sources, github=self._github)
         self._sweep = sweep
         in_order: tuple[EventSource, ...] = (
             Stargazers(sources, sweep),
@@ -92,7 +96,7 @@ class EventReader:
                     log.info("asking for less", kind=source.name, size=size_of(position, source.name), why=error.code)
                     continue
                 turn = await self._after_failure(source, position, error, failed)
-            turn.requests += failed
+            turn.requests += failed - self._prefetched.spared()
             self._failures = 0
             return turn
 
@@ -123,6 +127,9 @@ class EventReader:
             stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at) if survey else {}
         if covered is not None and await self._github.has_learned(covered.left_out):
             covered = None
+        if covered is None:
+            async with self._database.transaction() as connection:
+                await surveys.unpack_answers(connection, self._sweep, self._prefetched)
         position = inheritance.begin(position, covered, self._sweep.cutoff_at, datetime.now(UTC))
         if survey is not None and covered is not None and survey.asked_at < covered.as_of:
             # Another job has read since.

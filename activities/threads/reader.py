@@ -28,6 +28,7 @@ from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
 from github.listings import Listing
+from github.prefetched import Prefetched
 from github.refusals import InvalidCursor
 from github.thread_types import THREAD_TYPES, page_requests
 from github.threads import Threads, read_page
@@ -53,7 +54,10 @@ class ThreadReader:
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = database = sources.database
-        self._github = github = sources.github.on_behalf_of(sweep.repository.full_name, fence=sweep)
+        self._prefetched = Prefetched()
+        self._github = github = sources.github.on_behalf_of(
+            sweep.repository.full_name, fence=sweep, prefetched=self._prefetched
+        )
         self._sweep = sweep
         self._type = kind = THREAD_TYPES[sweep.data_type]
         self._sizes = sizes = PageSizes(sources.github.prices, kind)
@@ -91,7 +95,7 @@ class ThreadReader:
                 failure = failure.of_type(self._sweep.data_type)
                 turn = Turn(position.to_retry(), outcome="failed", failure=failure)
             turn.position = self._expecting(turn).with_sizes(self._sizes.learned)
-            turn.requests = self._look_ahead.sent
+            turn.requests = self._look_ahead.sent - self._prefetched.spared()
             turn.expected = self._expected(turn.position)
             return turn
 
@@ -164,6 +168,8 @@ class ThreadReader:
             if listing is not None and listing.is_empty:
                 routes = self._type.comment_routes
                 return position.at_empty_list(asked_at=listing.asked_at, with_comments=bool(routes))
+            async with self._database.transaction() as connection:
+                await surveys.unpack_answers(connection, self._sweep, self._prefetched)
             return position
         if await self._github.has_learned(covered.left_out):
             # The server can be asked for more than it could then.

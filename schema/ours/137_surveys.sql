@@ -5,6 +5,7 @@ create table backfill_surveys (
   backfill_job_id uuid not null references workspace_backfill_jobs (id) on delete cascade,
   repository_id uuid not null references repositories (id) on delete cascade,
   survey jsonb not null,
+  answers bytea,
   told_at timestamptz not null default now(),
   primary key (backfill_job_id, repository_id)
 );
@@ -12,6 +13,8 @@ create table backfill_surveys (
 create index backfill_surveys_repository on backfill_surveys (repository_id);
 
 comment on table backfill_surveys is
-  'What GitHub counted of a repository''s lists, and what changed last in them, at a job''s beginning. What it counts as empty is covered without being opened; later jobs find in it that nothing is new.';
+  'What GitHub counted of a repository''s lists, and what changed last in them, at a job''s beginning; deleted at its end. What it counts as empty is covered without being opened; later jobs find in it that nothing is new.';
 comment on column backfill_surveys.survey is 'As github/surveys.py writes it.';
+comment on column backfill_surveys.answers is
+  'Of a small repository: what its sweeps need not ask for, as github/prefetched.py packs it.';
 comment on column backfill_surveys.told_at is 'Ten minutes later it is not used any more.';

@@ -87,8 +87,7 @@ async def test_what_github_counts_as_empty_is_covered_without_being_opened(stage
     them = stage.of(small("nothing"), small("issues", issues=4), small("stars", stars=2))
     them.repositories[0].empty()
     asked = await them.job()
-    events = {"events": 3, "activity": 2, "CommitHistory": 2}
-    assert asked == {"Survey": 1, "Issues": 1, "Stargazers": 1, **events}
+    assert asked == {"Survey": 1, "SmallRepositories": 1, "events": 3, "activity": 2}
     await them.agrees()
     rows = await them.rows("select proof from backfill_sweeps where data_type in ('pull_requests', 'issues')")
     assert [row["proof"]["proved_by"] for row in rows] == ["count"] * 6
@@ -162,6 +161,32 @@ async def test_a_count_that_lies_takes_nothing_out(stage: Stage) -> None:
     # What was covered before is gone here: the count alone is no reason to believe that GitHub has nothing.
     await them.rows("delete from backfill_coverage")
     await them.job()
+    await them.agrees()
+
+
+SOME = {"pull_requests": 3, "issues": 2, "reviews": 2, "review_comments": 2, "stars": 2, "forks": 1, "pushes": 2}
+
+
+async def test_small_repositories_come_whole_several_in_one_request(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    asked = await them.job()
+    together = {"Survey": 1, "SmallRepositories": 1, "ReviewComments": 1}
+    assert asked == together | {"activity": 2, "events": 2}
+    await them.agrees()
+    [told] = await them.rows("select sum(requests) as requests, sum(points) as points from backfill_sweeps")
+    assert (told["requests"], told["points"]) == (4, 0), "what came together is no sweep's own"
+
+
+@pytest.mark.parametrize("what", ["SmallRepositories", "ReviewComments", "stargazers"])
+async def test_what_does_not_come_with_the_others_is_asked_for_by_its_sweep(what: str, stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    if what == "stargazers":
+        them.repositories[0].stargazers_refusal = "forbidden"
+    else:
+        them.github.faults.add(BadGateway(), times=3 if what == "SmallRepositories" else 1, operation=what)
+    asked = await them.job()
+    assert asked["PullRequests"] == (2 if what == "SmallRepositories" else 0)
+    assert asked["Stargazers"] == {"SmallRepositories": 2, "stargazers": 1}.get(what, 0)
     await them.agrees()
 
 

@@ -43,7 +43,7 @@ def told_by(server: GraphQLSchema) -> ServerSchema:
 
 def whole(operation: str) -> DocumentNode:
     variables = print_ast(documents.document(operation)).partition("{")[0]
-    template = "$id:" in variables or operation == "Survey"
+    template = "$id:" in variables or operation in ("Survey", "SmallRepositories")
     return documents.aliased(operation, 2) if template else documents.document(operation)
 
 

@@ -49,7 +49,6 @@ constant("LINE", "PullRequestReviewComment.subjectType", "PullRequestReviewThrea
 constant(None, "PullRequestReviewComment.startLine", "PullRequestReviewComment.originalStartLine")
 constant(False, "PullRequestReviewThread.isResolved", "PullRequestReviewThread.isCollapsed")
 constant(None, "PullRequestReviewThread.resolvedBy")
-constant("READ", "Repository.viewerPermission")
 constant(False, "Repository.isDisabled", "Repository.isLocked", "Repository.isMirror", "Repository.isTemplate")
 constant(False, "AddedToProjectV2Event.wasAutomated", "RemovedFromProjectV2Event.wasAutomated")
 constant(False, "ProjectV2ItemStatusChangedEvent.wasAutomated", "ConvertedFromDraftEvent.wasAutomated")

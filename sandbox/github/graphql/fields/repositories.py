@@ -113,3 +113,9 @@ def milestones(source: Repository, info: Info, **args: Any) -> Page:
 @field("Repository.milestone")
 def milestone(source: Repository, _info: Info, **args: Any) -> Any:
     return source.milestones.get(args["number"])
+
+
+@field("Repository.viewerPermission")
+def viewer_permission(source: Repository, info: Info, **_args: Any) -> str:
+    """Collaborators may push. Where nobody is refused the stargazers, whoever asks is taken for one."""
+    return "WRITE" if source.shows_stargazers_to(info.context.viewer, info.context.installation) else "READ"
