@@ -11,6 +11,7 @@ from typing import NoReturn
 import logs
 import settings
 from errors import BackfillError, BadInput
+from release import VERSION
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
 """Works until the event is set."""
@@ -18,7 +19,11 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 
 def run(name: str, work: Work) -> int:
     """Works until SIGTERM or SIGINT. The exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server
-    cannot be reached. What is wrong is one line on standard error, which begins with `name`."""
+    cannot be reached. What is wrong is one line on standard error, which begins with `name`. With `--version` it only
+    says its version."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"{name}.py {VERSION}")
+        return 0
     try:
         logs.configure(settings.load(settings.Log).log_format)
         asyncio.run(_until_signal(work))

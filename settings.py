@@ -399,6 +399,21 @@ class Worker(_Part):
         return tuple(each for each in WORKER_QUEUES if each in queues)
 
 
+class Versioning(_Part):
+    """With both, workers take part in Temporal's Worker Versioning: a deployment, and the build that this worker is."""
+
+    temporal_deployment_name: str | None = None
+    temporal_worker_build_id: str | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "Versioning":
+        if self.temporal_deployment_name and not self.temporal_worker_build_id:
+            raise ValueError("TEMPORAL_WORKER_BUILD_ID: missing, and TEMPORAL_DEPLOYMENT_NAME is set")
+        if self.temporal_worker_build_id and not self.temporal_deployment_name:
+            raise ValueError("TEMPORAL_DEPLOYMENT_NAME: missing, and TEMPORAL_WORKER_BUILD_ID is set")
+        return self
+
+
 class Payloads(_Part):
     """How Temporal's payloads are encrypted: `id:key,id:key`, each key 32 bytes in base64.
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import re
+import socket
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from errors import BadInput, Unreachable
+from release import VERSION
 
 log = logging.getLogger(__name__)  # structlog cannot be imported in the workflow sandbox, and workflows import this
 
@@ -48,6 +50,8 @@ _TYPES = {
 async def connect(runtime: Runtime | None = None) -> Client:
     """A client as `TEMPORAL_*` and `.env` say, whose namespace exists; with `runtime` its metrics go there.
 
+    Its identity, which Temporal shows beside what it does, names process, host and release.
+
     Raises `BadInput` naming the setting at fault, and `Unreachable` if there is no answer within five seconds.
     """
     config = _connect_config()
@@ -58,7 +62,8 @@ async def connect(runtime: Runtime | None = None) -> Client:
     converter = data_converter()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            client = await Client.connect(**config, data_converter=converter, runtime=runtime)
+            identity = f"{os.getpid()}@{socket.gethostname()} workspace-backfill {VERSION}"
+            client = await Client.connect(**config, data_converter=converter, runtime=runtime, identity=identity)
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     except ValueError as error:
         raise BadInput("TEMPORAL_ADDRESS", str(error)) from None

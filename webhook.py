@@ -40,6 +40,7 @@ from polar import events
 from polar.inbox import Inbox
 from polar.signature import Signatures
 from reconciler.loop import Reconciler
+from release import VERSION
 from schema.rights import check_rights
 from store import deliveries
 from store.database import Database
@@ -114,7 +115,7 @@ class Readiness:
 
 
 async def _healthy(_request: web.Request) -> web.StreamResponse:
-    return web.json_response({"status": "ok"})
+    return web.json_response({"status": "ok", "version": VERSION})
 
 
 @web.middleware

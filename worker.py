@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 import logs
 import process
@@ -82,6 +83,7 @@ def build(
     worker: settings.Worker,
     task_queue: str,
     search_attributes: frozenset[str],
+    versioning: settings.Versioning,
 ) -> list[Worker]:
     """A worker for each of the task queues, with everything that runs there; they share the connections."""
     pace = Pace(
@@ -114,7 +116,8 @@ def build(
     }
     # The SDK sends a heartbeat at most every 80 % of the timeout: too late, if one is only a little late.
     throttle = min(HEARTBEAT_THROTTLE, timedelta(seconds=worker.heartbeat_timeout_seconds / 4))
-    decided_by = build_id()
+    deployment = _deployment(versioning)
+    decided_by = None if deployment else build_id()
     return [
         Worker(
             client,
@@ -122,6 +125,7 @@ def build(
             workflows=workflows,
             activities=activities,
             build_id=decided_by,
+            deployment_config=deployment,
             max_concurrent_activities=worker.activities_at_once,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
@@ -129,6 +133,21 @@ def build(
         )
         for queue, workflows, activities in (runs[each] for each in worker.worker_queues)
     ]
+
+
+def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
+    """Which build of which deployment this worker is; None: it is not versioned.
+
+    Workflows go on with whatever build is current: their changes of shape are patched, and some of them run for years.
+    """
+    name, build = versioning.temporal_deployment_name, versioning.temporal_worker_build_id
+    if not name or not build:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=name, build_id=build),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
 
 
 async def work(stop: asyncio.Event) -> None:
@@ -140,6 +159,7 @@ async def work(stop: asyncio.Event) -> None:
     embeddings_setting = settings.load(settings.Embeddings)
     polar_setting = settings.load(settings.PolarApi)
     archive_url = settings.load(settings.Archive).gh_archive_url
+    versioning = settings.load(settings.Versioning)
     settings.load(settings.Payloads)
     for secret in (embeddings_setting.key, polar_setting.token):
         logs.register_secret(secret or "")
@@ -159,7 +179,16 @@ async def work(stop: asyncio.Event) -> None:
             await ensure_schedule(client, task_queue)
         reconciler = Reconciler(database, task_queue=task_queue, client=client)
         workers = build(
-            client, database, github, embedder, archive, polar, worker_setting, task_queue, search_attributes
+            client,
+            database,
+            github,
+            embedder,
+            archive,
+            polar,
+            worker_setting,
+            task_queue,
+            search_attributes,
+            versioning,
         )
         reconciling = asyncio.create_task(reconciler.run(stop))
         # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.

@@ -25,13 +25,15 @@ from cli.commands.status import status
 from cli.commands.watch import watch
 from cli.console import complain, one_line
 from errors import BackfillError, BadInput, RetryNow, Unreachable
+from release import VERSION
 
 INTERRUPTED = 130
 
 app = App(
     name="starter.py",
     help="Backfills of workspaces: start them, watch them, mend them.",
-    version_flags=(),
+    version=f"starter.py {VERSION}",
+    version_flags=("--version",),
     result_action="return_value",
 )
 for command in (migrate, start, status, watch, retry, cancel, pause, resume, reconcile, doctor, search, archive):

@@ -14,10 +14,11 @@ LEAVES = {
     "rows": set[str](),
     "unshown": {"messages"},
     "logs": set[str](),
-    "process": {"errors", "logs", "settings"},
+    "release": set[str](),
+    "process": {"errors", "logs", "release", "settings"},
     "addresses": set[str](),
     "settings": {"addresses", "errors", "payloads"},
-    "temporal": {"errors", "logs", "payloads", "settings"},
+    "temporal": {"errors", "logs", "payloads", "release", "settings"},
 }
 """What of the project each of them may import."""
 

@@ -19,6 +19,7 @@ import webhook
 from polar.inbox import Inbox
 from polar.signature import Signatures
 from reconciler.loop import Reconciler
+from release import VERSION
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from store.database import Database
@@ -285,7 +286,7 @@ class TestPostgresAway:
             async with http.get(f"{url}/readyz") as response:
                 assert response.status == 503
             async with http.get(f"{url}/healthz") as response:
-                assert response.status == 200
+                assert (response.status, await response.json()) == (200, {"status": "ok", "version": VERSION})
             await administrator.execute(f'alter database "{name}" allow_connections true')
         assert (await post(http, url, shop.event(), webhook_id="msg_1"))[0] == 202
         async with shop.connected(database) as again:

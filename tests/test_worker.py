@@ -41,6 +41,8 @@ from tests.support.waiting import PATIENCE, eventually
         ("WORKER_QUEUES", " , "),
         ("TEMPORAL_ADDRESS", "http://localhost:7233"),
         ("TEMPORAL_PAYLOAD_KEYS", "k1:dG9vIHNob3J0"),
+        ("TEMPORAL_DEPLOYMENT_NAME", "backfill"),  # without a build
+        ("TEMPORAL_WORKER_BUILD_ID", "7"),
     ],
 )
 async def test_a_bad_setting_is_one_line_that_names_it(
