@@ -40,16 +40,18 @@ check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, lo
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
 test test-quick test-thorough bench bench-small: export PYTHONDONTWRITEBYTECODE =
 
-test: $(INSTALLED) ## every test, on embedded servers
-	$(BIN)/pytest -n 2 --dist worksteal
+# One process more than the two cores that CI has: tests wait a quarter of their time, for servers and for clocks.
+WORKERS ?= 3
+test: $(INSTALLED) ## every test, on embedded servers (WORKERS=3: in so many processes)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # Before each commit, in two to three minutes: all but what tests/quick.py names.
 test-quick: $(INSTALLED) ## all but the long tests, in two to three minutes
-	$(BIN)/pytest --quick -n 2 --dist worksteal
+	$(BIN)/pytest --quick -n $(WORKERS) --dist worksteal
 
 # The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.
 test-thorough: $(INSTALLED) ## hours: the tests that search, with many examples, and real repositories whole
-	THOROUGH=1 $(BIN)/pytest -n 2 --dist worksteal $$(grep -rl --include='test_*.py' 'from tests.support.thoroughness' tests)
+	THOROUGH=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $$(grep -rl --include='test_*.py' 'from tests.support.thoroughness' tests)
 
 # The launcher ends the demo, in good order, also when make itself is killed.
 demo: $(INSTALLED) ## a whole backfill from the purchase on, with the page to watch it

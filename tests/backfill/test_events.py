@@ -30,8 +30,12 @@ from tests.support.waiting import eventually, so
 
 PLAN = Plan(
     "acme/rocket",
-    pull_requests=40,
-    issues=30,
+    pull_requests=20,
+    issues=15,
+    reviews=1,
+    review_comments=1,
+    comments=1,
+    events=3,
     discussions=5,
     stars=250,
     forks=120,
@@ -89,6 +93,9 @@ async def proof(backfill: Backfill, job_id: str) -> dict[str, Any]:
 
 async def test_every_happening_is_one_row(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
+    fickle = repository.world.account("fickle")
+    repository.star(fickle)
+    repository.unstar(fickle)
     _, workspace_id = await begun(serve, backfill, repository)
     job_id = await run(backfill, workspace_id)
     await check(backfill.dsn, repository)
@@ -108,7 +115,7 @@ async def test_every_happening_is_one_row(serve: Serve, backfill: Backfill) -> N
     }
     assert {
         ("stargazers", "WatchEvent"),
-        ("events", "WatchEvent"),  # taken back since
+        ("events", "WatchEvent"),  # taken back
         ("forks", "ForkEvent"),
         ("releases", "ReleaseEvent"),
         ("activity", "PushEvent"),
