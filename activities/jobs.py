@@ -206,7 +206,8 @@ class JobActivities:
         """The job's end, from what its repositories came to."""
         try:
             async with self._database.transaction() as connection:
+                outcome = await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
                 await stored_surveys.forget(connection, job.job_id)
-                return await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)
+                return outcome
         except BackfillError as error:
             raise as_application_error(error) from error

@@ -79,7 +79,8 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
     """Raises every class of the taxonomy, `Limited` and `Unauthorized`.
 
-    `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it.
+    `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it. Of several
+    repositories, of which one lacks a permission, it raises `TooLarge`.
     """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
@@ -111,6 +112,9 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
         if not mark(data, path, Hidden(words)):
             unmarked[path] = words
     if fields := {field: words for path, words in refused.items() if (field := field_of(path))}:
+        if keep_lost and isinstance(data, dict) and "n1" in data:
+            # Of several repositories: a permission is remembered by repository, and the request is of the first one.
+            raise TooLarge("fields_refused", f"GitHub refuses fields of one of several: {', '.join(sorted(fields))}")
         raise FieldsRefused(ask.operation, fields)
     if refused:
         log.info("hidden from this token", operation=ask.operation, paths=list(refused)[:3], number=len(refused))

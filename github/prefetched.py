@@ -1,4 +1,4 @@
-"""Answers that were had before a sweep began, in the shape in which its own requests would get them."""
+"""Answers that were read before a sweep began, in the shape in which its own requests would get them."""
 
 import zlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from github.answers import Answer
 
 
 class Told(NamedTuple):
-    """An answer that a sweep need not ask for."""
+    """An answer that a sweep takes instead of sending the request."""
 
     asked_at: datetime
     account: str
@@ -21,7 +21,8 @@ class Told(NamedTuple):
 
 @dataclass
 class Prefetched:
-    """The answers that were had for one repository before its sweeps began, by operation. Each is taken once."""
+    """What was read of one repository before its sweeps began, by operation. Each answer is taken once: a repeated
+    request is sent."""
 
     told: dict[str, Told] = field(default_factory=dict)
     _taken: int = 0
@@ -30,6 +31,8 @@ class Prefetched:
         """The answer to this request; None: it has to be sent."""
         told = self.told.get(operation)
         if told is None or variables.get("after") is not None:
+            # What has to be sent is read later than the reviews' comments were: they may be others by then.
+            self.told.pop("ReviewComments", None)
             return None
         data = told.data
         if operation == "CommitHistory":
@@ -37,7 +40,8 @@ class Prefetched:
             nodes = data["repository"]["object"]["history"]["nodes"] or ()
             data = data if any(each and each["oid"] == variables["oid"] for each in nodes) else None
         elif operation == "ReviewComments":
-            nodes = [data.get(each) for each in variables["ids"]]
+            # A review that is asked for again was not shown whole: the same answer would prove nothing.
+            nodes = [data.pop(each, None) for each in variables["ids"]]
             data = {"nodes": nodes} if all(nodes) else None
         if data is None:
             return None

@@ -100,7 +100,7 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
 
 
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
-    """Repository id -> its answers, by one request; without those of which anything is refused, gone or lost.
+    """Repository id -> its answers, by one request; without those of which anything is refused, gone or left out.
 
     `since`: the job's cutoff, from which on commits are counted. Raises the classes of the taxonomy, `TooLarge` where
     fewer at once may be answered.
@@ -121,10 +121,12 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
         parents=len(every),
         keep_lost=True,
     )
+    # Coverage says what the server's schema lacked, and the worker that takes these answers has not asked it.
+    left_out = bool(answer.left_out or github.left_out)
     found: dict[str, Prefetched] = {}
     for index, each in enumerate(every):
         node = answer.data.get(f"n{index}")
-        is_whole = isinstance(node, dict) and not answer.left_out and answer.refusal_of(f"n{index}") is None
+        is_whole = isinstance(node, dict) and not left_out and answer.refusal_of(f"n{index}") is None
         if is_whole and node["databaseId"] == each.repository.github_id:
             found[each.repository.repository_id] = _taken_apart(each, node, answer)
     return found

@@ -109,7 +109,12 @@ def _listed(stored: int) -> int:
 def _survey(node: Node, answer: Answer, repository: RepositoryRef) -> Survey:
     branch, head = branch_and_head(node)
     pushed_at, created_at = time_or_none(node["pushedAt"]), time(node["createdAt"])
-    threads = {data_type: listing_of(node[name], None, answer, repository) for data_type, name in LISTS.items()}
+    # A list that the server's schema lacks is None.
+    threads = {
+        data_type: listing_of(node[name], None, answer, repository)
+        for data_type, name in LISTS.items()
+        if node[name] is not None
+    }
     return Survey(
         facts=Facts(
             github_id=node["databaseId"],

@@ -17,10 +17,17 @@ async def replace(
     surveys: Mapping[str, Mapping[str, Any]],
     answers: Mapping[str, bytes],
 ) -> None:
-    """The surveys of these repositories, by their ids; one that was asked for and not answered has none any more.
+    """Stores the surveys of these repositories, by their ids; one that was asked for and not answered has none then.
 
-    `answers`: of those that were read whole, what their sweeps need not ask for.
+    `answers`: of those that were read whole, what their sweeps need not ask for. A job that has ended meanwhile gets
+    none: nobody would delete them.
     """
+    goes_on = await connection.fetchval(
+        "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",
+        job_id,
+    )
+    if not goes_on:
+        return
     await connection.execute(
         "delete from backfill_surveys where backfill_job_id = $1 and repository_id = any($2::uuid[])",
         job_id,
@@ -64,7 +71,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> by
 
 
 async def forget(connection: Connection, job_id: str) -> None:
-    """The job has ended."""
+    """Deletes the surveys of a job whose end is written in this transaction."""
     await connection.execute("delete from backfill_surveys where backfill_job_id = $1", job_id)
 
 

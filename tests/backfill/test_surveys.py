@@ -19,6 +19,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.postgres import Postgres
+from store import surveys
 from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
@@ -188,6 +189,43 @@ async def test_what_does_not_come_with_the_others_is_asked_for_by_its_sweep(what
     assert asked["PullRequests"] == (2 if what == "SmallRepositories" else 0)
     assert asked["Stargazers"] == {"SmallRepositories": 2, "stargazers": 1}.get(what, 0)
     await them.agrees()
+
+
+def without_a_comment(answer: dict[str, Any]) -> None:
+    """As if one review had a comment less than GitHub counts of it."""
+    [node, *_] = [each for each in answer["data"]["nodes"] if each["comments"]["nodes"]]
+    node["comments"]["nodes"].pop()
+
+
+async def test_a_review_comment_that_is_not_shown_together_with_others_is_read_again_for_itself(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    them.github.faults.add(Edited(without_a_comment), operation="ReviewComments")
+    asked = await them.job()
+    assert asked["ReviewComments"] == 2, "one for all, and one for the review that was short"
+    await them.agrees()
+    assert await them.rows("select from backfill_notes") == []
+
+
+async def test_what_an_older_server_leaves_out_is_known_to_who_covers_it(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    them.github.lacks = frozenset({"PullRequest.isDraft", "Repository.discussions"})
+    asked = await them.job(types=("pull_requests", "issues"))
+    assert asked["Survey"] == 2, "once as it is, once as the server can answer it"
+    assert asked["PullRequests"] == 1, "each sweep asks for what its coverage says was left out"
+    covered = await them.rows("select left_out from backfill_coverage where data_type = 'pull_requests'")
+    assert "PullRequest.isDraft" in covered[0]["left_out"]
+
+
+async def test_a_survey_that_comes_after_its_jobs_end_is_not_kept(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    await them.job()
+    await them.rows("delete from backfill_surveys")
+    [ended] = await them.rows(
+        "select backfill_job_id::text as job, repository_id::text as id from backfill_sweeps limit 1"
+    )
+    async with them.transaction() as connection:
+        await surveys.replace(connection, ended["job"], [ended["id"]], {ended["id"]: {}}, {})
+    assert await them.rows("select from backfill_surveys") == []
 
 
 FAILURES: dict[str, Callable[[], Effect]] = {

@@ -11,6 +11,7 @@ from errors import BackfillError, PartOver, RetryNow, TooLarge
 from github.answers import Raw, all_windows, read_graphql, read_rest, windows_of
 from github.nodes import GoneNode, Hidden
 from github.refusals import (
+    FieldsRefused,
     Gone,
     InvalidCursor,
     Limited,
@@ -282,3 +283,14 @@ def test_the_window_that_headers_tell_of(headers: dict[str, str], windows: tuple
 def test_what_an_error_is_may_stand_in_its_extensions_alone() -> None:
     assert of_error({"message": "", "extensions": {"code": "NOT_FOUND"}}, {}).kind == "missing"
     assert of_error({"message": "", "type": "NOT_FOUND", "extensions": {"code": "FORBIDDEN"}}, {}).kind == "missing"
+
+
+def test_of_several_repositories_none_is_taken_to_lack_the_permission_of_another() -> None:
+    page = {"pullRequests": {"nodes": [{"commits": None}]}}
+    path = ["n1", "pullRequests", "nodes", 0, "commits"]
+    refused = error("FORBIDDEN", "Resource not accessible by integration", {"n0": page, "n1": page}, path=path)
+    with pytest.raises(TooLarge):
+        read_graphql(ASK, raw(200, refused), keep_lost=True)
+    alone = error("FORBIDDEN", "Resource not accessible by integration", {"n0": page}, path=["n0", *path[1:]])
+    with pytest.raises(FieldsRefused):
+        read_graphql(ASK, raw(200, alone), keep_lost=True)

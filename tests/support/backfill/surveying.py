@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ from sandbox.purchase import Repository as Listed
 from sandbox.purchase import create_workspace
 from store import job_requests, job_start, transitions
 from store.budgets import Budgets
-from store.database import Database
+from store.database import Connection, Database
 from tests.support import shop
 from tests.support.backfill.attempts import environment
 from tests.support.backfill.reading import TOKEN
@@ -119,6 +120,9 @@ class Surveying:
     async def agrees(self) -> None:
         for each in self.repositories:
             await check(self.dsn, each, data_types=TYPES)
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        return self._database.transaction()
 
     async def rows(self, query: str, *arguments: Any) -> list[Any]:
         async with self._database.transaction() as connection:
