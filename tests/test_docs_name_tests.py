@@ -1,15 +1,11 @@
 """docs/faults.md names a test for all that GitHub does, docs/sweep.md for each rule, and all of them are there."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support.documents import TESTS
+from tests.support.layout import ROOT
+
 ROWS = [line for line in (ROOT / "docs" / "faults.md").read_text().splitlines() if line.startswith("|")]
-TESTS = {
-    name
-    for path in (ROOT / "tests").rglob("test_*.py")
-    for name in re.findall(r"^ *(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
-}
 
 
 def test_every_line_names_tests_that_are_there() -> None:

@@ -10,6 +10,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 import settings
+from tests.support.documents import anchors
 from tests.support.programs import ROOT
 
 TEMPORALS_OWN = {f"TEMPORAL_{name}" for name in ("ADDRESS", "NAMESPACE", "API_KEY", "TLS", "PROFILE")}
@@ -89,14 +90,6 @@ def test_the_glossary_is_in_order_and_says_each_term_once() -> None:
 def test_the_page_of_settings_explains_every_one() -> None:
     explained = (ROOT / "docs" / "settings.md").read_text().partition("## GitHub")[0]
     assert not {name for name, _ in fields() if f"`{name}`" not in explained}
-
-
-def anchors(document: str) -> set[str]:
-    """Of its headings, as GitHub makes them."""
-    headings = re.findall(
-        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", document, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
-    )
-    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def documents() -> list[Path]:

@@ -1,0 +1,104 @@
+"""docs/runbook.md: its commands are taken by the programs, its settings exist, and it says what was tried."""
+
+import re
+import shlex
+import subprocess
+from itertools import takewhile
+
+import pytest
+from cyclopts import CycloptsError
+from pydantic_settings import BaseSettings
+
+import settings
+from cli.program import app
+from sandbox.temporal import TEMPORAL
+from tests.support.documents import TESTS
+from tests.support.layout import ROOT
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+BLOCKS = "\n".join(re.findall(r"^ *```console\n(.*?)^ *```", RUNBOOK, re.MULTILINE | re.DOTALL))
+SPANS = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", re.sub(r"(?m)^ *```.*", "", RUNBOOK))]
+COMMANDS = [line.strip().removeprefix("$ ") for line in BLOCKS.splitlines() if line]
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", RUNBOOK, re.MULTILINE | re.DOTALL))
+
+OF_EVERY_COMMAND = {"--namespace"}
+"""Flags of every command of `temporal`, which its helps leave out."""
+
+
+def of(program: str) -> list[str]:
+    """The command lines of a program, each once, without its name."""
+    lines = [line for line in [*COMMANDS, *SPANS] if line.startswith(f"{program} ")]
+    return sorted({line.partition(" ")[2].partition("  #")[0].strip() for line in lines})
+
+
+def names_of_settings() -> set[str]:
+    """As .env.example has them, which another test compares with settings.py; and docker-compose.yml's own."""
+    example = set(re.findall(r"^#?([A-Z][A-Z_]*)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    return example | set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+
+
+def test_every_line_of_a_block_is_a_command() -> None:
+    assert COMMANDS
+    assert {line.partition(" ")[0] for line in COMMANDS} == {"starter.py", "temporal", "psql", "curl"}
+
+
+@pytest.mark.parametrize("line", of("starter.py"))
+def test_a_command_is_one_that_the_program_takes(line: str) -> None:
+    try:
+        command, bound, ignored = app.parse_args(shlex.split(line), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        pytest.fail(f"starter.py {line}: {error}")
+    assert command.__module__.startswith("cli.commands.")
+    assert bound.arguments.keys() <= bound.signature.parameters.keys()
+    assert not ignored
+
+
+@pytest.mark.parametrize("line", of("temporal"))
+def test_a_command_of_temporal_has_the_flags_that_are_given(line: str) -> None:
+    words = shlex.split(line)
+    command = [*takewhile(lambda each: not each.startswith("-"), words)]
+    ended = subprocess.run([TEMPORAL, *command, "--help"], capture_output=True, text=True, check=True)
+    assert f"temporal {' '.join(command)} [flags]" in ended.stdout, "there is no such command"
+    given = {each for each in words if each.startswith("--")} - OF_EVERY_COMMAND
+    assert given <= set(re.findall(r"--[a-z-]+", ended.stdout))
+
+
+def test_tables_that_are_asked_for_exist() -> None:
+    schema = "\n".join(path.read_text() for path in (ROOT / "schema").rglob("*.sql"))
+    asked = re.findall(r"\b(?:from|join|truncate) ([a-z_]+)", "\n".join(of("psql")))
+    assert len(asked) > 4
+    assert {each for each in asked if f"create table {each} (" not in schema} == {"pg_class"}
+
+
+def test_settings_that_are_named_exist() -> None:
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", RUNBOOK))
+    assert len(named) > 20
+    assert named <= names_of_settings()
+
+
+def test_every_secret_has_its_rotation() -> None:
+    parts = [each for each in vars(settings).values() if isinstance(each, type) and issubclass(each, BaseSettings)]
+    secrets = {
+        name.upper()
+        for part in parts
+        for name, field in part.model_fields.items()
+        if "SecretStr" in str(field.annotation) or not field.repr
+    }
+    assert len(secrets) > 12
+    rotated = re.findall(r"^\| (`[^|]+) \|", SECTIONS["Rotate a secret"], re.MULTILINE)
+    assert secrets | {"TEMPORAL_API_KEY"} == {name for cell in rotated for name in re.findall(r"`([A-Z_]+)`", cell)}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_says_what_is_to_be_seen_and_what_was_tried(name: str) -> None:
+    section = SECTIONS[name]
+    assert "```console" in section, "no command"
+    assert "**After:**" in section or "| after |" in section
+    named = re.findall(r"`(test_\w+)`", section.partition("\nTests: ")[2])
+    assert named
+    assert set(named) <= TESTS
+
+
+def test_the_table_of_symptoms_leads_to_every_section() -> None:
+    before = RUNBOOK.partition("\n## ")[0]
+    assert re.findall(r"\| \[([^\]]+)\]\(#", before) == sorted(SECTIONS, key=before.index)
