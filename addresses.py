@@ -44,7 +44,7 @@ _PARAMETERS = frozenset(
 
 
 def check_postgres(url: str) -> None:
-    """Raises `ValueError`, without any part of `url`, unless it is an address whose borders are certain."""
+    """Checks that `url` is an address whose parts are certain. Raises `ValueError`, which holds no part of it."""
     _parts(url)
 
 
@@ -122,7 +122,7 @@ def read_smtp(url: str) -> SmtpServer:
 
 
 def check_sender(text: str) -> None:
-    """Raises `ValueError`, without any part of `text`, unless it is one e-mail address, with a name or without."""
+    """Checks that `text` is one e-mail address, with a name or without. Raises `ValueError`, without any part of it."""
     try:
         name, address = parseaddr(text)
         Address(display_name=name, addr_spec=address)

@@ -227,7 +227,7 @@ async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Dat
             await github.introduce()
     except (BackfillError, TimeoutError) as error:
         # It is asked again before the first request; a job says what it waits for.
-        log.warning("GitHub does not tell whose the tokens are yet", why=logs.redact(str(error)))
+        log.warning("GitHub does not tell the accounts of the tokens yet", why=logs.redact(str(error)))
     return github
 
 

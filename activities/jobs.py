@@ -95,7 +95,7 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """What the repository is called now, and which types are left to do. Raises for one that is not to be had.
+        """What the repository is called now, and which types are left to do. Raises for one that GitHub does not give.
 
         The historical leg asks GitHub again only if the recent one was long ago: its name may have changed since.
         """

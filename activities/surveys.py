@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from errors import BackfillError, RetryLater, TooLarge
 from github import small
 from github.client import GitHub
-from github.prefetched import Prefetched, Told
+from github.prefetched import Prefetched, PrefetchedAnswer
 from github.small import Small
 from github.surveys import Survey, batches, read_surveys
 from messages import RepositoryRef
@@ -47,7 +47,7 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     smalls = []
     for repository in (each for each in known if each.repository_id in found):
         told = found[repository.repository_id]
-        its = small.small(repository, told, data_types, covered.get(repository.repository_id, ()))
+        its = small.of_survey(repository, told, data_types, covered.get(repository.repository_id, ()))
         if its is not None:
             smalls.append(its)
 
@@ -80,7 +80,7 @@ async def _add_review_comments(
     most = small.MOST_REVIEWS
     batches_of_reviews = [every[place : place + most] for place in range(0, len(every), most)]
 
-    async def comments(those: Sequence[tuple[str, str]]) -> Mapping[str, Told]:
+    async def comments(those: Sequence[tuple[str, str]]) -> Mapping[str, PrefetchedAnswer]:
         return await small.read_reviews(github, homes[those[0][1]], [node_id for node_id, _ in those])
 
     found = await _each_batch("review comments", batches_of_reviews, comments)
@@ -89,7 +89,7 @@ async def _add_review_comments(
         if told:
             first = min(told.values(), key=lambda each: each.asked_at)
             data = {node_id: each.data for node_id, each in told.items() if each.account == first.account}
-            answers[repository_id].told["ReviewComments"] = Told(first.asked_at, first.account, data)
+            answers[repository_id].told["ReviewComments"] = PrefetchedAnswer(first.asked_at, first.account, data)
 
 
 async def _each_batch(
@@ -109,7 +109,7 @@ async def _each_batch(
                 if len(those) > 1:
                     left += [those[: len(those) // 2], those[len(those) // 2 :]]
             except BackfillError as error:
-                log.info("done without", what=what, number=len(those), why=error.message)
+                log.info("not surveyed: sweeps ask for themselves", what=what, number=len(those), why=error.message)
                 if isinstance(error, RetryLater):
                     return
 

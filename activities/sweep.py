@@ -148,7 +148,7 @@ class _Slice:
             if other := await self._wait_for_another():
                 return self._result("busy", other_job_id=other)
         if self._position.leg_over:
-            self._position = await self._reader.resume(self._position)
+            self._position = await self._reader.begin_next_leg(self._position)
         until = monotonic() + self._pace.slice_seconds
         was_over = False
         heartbeat = asyncio.create_task(self._heartbeat())

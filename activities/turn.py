@@ -48,7 +48,7 @@ class Turn(Generic[PositionT]):
     """Parts found, or moved on."""
     done: list[Part] = field(default_factory=list)
     failed: list[tuple[Part, str]] = field(default_factory=list)
-    """Parts that cannot be had, with the reason."""
+    """Parts that GitHub does not give, with the reason."""
     confirmation: Confirmation | None = None
     """What GitHub says by id of stored children that a reading did not show."""
     put_off: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Reader(Protocol[PositionT]):
     positions: type[PositionT]
     """What this reader's resume points are made of."""
 
-    async def resume(self, position: PositionT) -> PositionT:
+    async def begin_next_leg(self, position: PositionT) -> PositionT:
         """Where to go on after a leg's end: there, or behind what others have covered since."""
         ...
 

@@ -78,7 +78,7 @@ class _Stream:
         await self.send(COME_BACK)
 
     async def send(self, data: bytes) -> None:
-        """Raises `TimeoutError` if the reader is too slow, `ConnectionResetError` if he is gone."""
+        """Writes to the reader. Raises `TimeoutError` if it is too slow, `ConnectionResetError` if it is gone."""
         for start in range(0, len(data), CHUNK):
             async with asyncio.timeout(SLOW_SECONDS):
                 await self.response.write(data[start : start + CHUNK])

@@ -164,7 +164,7 @@ class UserTokens:
         self._keys = keys
 
     async def verify(self, token: str) -> Verified | Rejected:
-        """Raises `Unreachable` if the key that signed it cannot be looked up."""
+        """Who the token names, or why it is rejected. Raises `Unreachable` if its signing key cannot be looked up."""
         if not _SHAPE.fullmatch(token):
             return Rejected("it is no JSON web token")
         try:

@@ -129,7 +129,7 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """What was used when a secondary limit was met, halved: the pace from then on, doubling every `RECOVERY`."""
+    """The pace after a secondary limit: half of what was in use when it came, doubling every `RECOVERY`."""
 
     at: datetime
     concurrent: float

@@ -35,7 +35,7 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 async def connect_temporal() -> Temporal:
-    """Raises `BadInput` for bad settings, Postgres' too, before it tries to connect."""
+    """Connects to Temporal. Raises `BadInput` for bad settings, Postgres' too, before it tries to."""
     settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue
     client = await temporal.connect()

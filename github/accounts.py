@@ -37,7 +37,7 @@ class _Standing:
 
 
 class Accounts:
-    """The accounts of `credentials`. Each token is asked once whose it is; a token that GitHub refuses is set aside."""
+    """The accounts of `credentials`. GitHub is asked once for the account of each token; a refused one is set aside."""
 
     def __init__(self, credentials: Credentials, connection: Connection, pool: Pool) -> None:
         self._credentials = credentials
@@ -94,7 +94,7 @@ class Accounts:
             return
         except PartOver as error:
             # A token that may not ask who it is, of an Actions workflow say: its own account, then.
-            log.info("GitHub does not say whose it is", credential=credential.label, why=error.message)
+            log.info("GitHub does not tell the account of a credential", credential=credential.label, why=error.message)
             credential.account = _account_of_nobody(secret)
             return
         except TooLarge as error:

@@ -77,7 +77,7 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 
 
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
-    """Raises every class of the taxonomy, `Limited` and `Unauthorized`.
+    """The answer of GraphQL. Raises every class of the taxonomy, `Limited` and `Unauthorized`.
 
     `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it. Of several
     repositories, of which one lacks a permission, it raises `TooLarge`.
@@ -135,7 +135,7 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
 
 def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
-    """Raises as `read_graphql` does. `base` is the address that the paths of other pages begin with."""
+    """The answer of REST; raises as `read_graphql` does. `base`: the address that paths of other pages begin with."""
     if raw.status != 200:
         raise of_http(raw.status, raw.headers, raw.body).error(ask.operation)
     content = decode(raw.body)

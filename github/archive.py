@@ -232,13 +232,13 @@ class _Scan:
         """In a line that is too long to be one."""
 
     def feed(self, chunk: bytes) -> None:
-        """Raises `zlib.error` if it is not gzip."""
+        """Reads the file's next bytes. Raises `zlib.error` if they are not gzip."""
         self.hour.length += len(chunk)
         for piece in self._unpacked(chunk):
             self._lines(piece)
 
     def end(self) -> None:
-        """Raises `EOFError` if the file is not whole."""
+        """Ends the reading. Raises `EOFError` if the file is not whole."""
         if not self._inflate.eof:
             raise EOFError
         if self._rest and not self._skipping:

@@ -140,7 +140,7 @@ class GitHub:
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Asks GitHub whose the tokens are, and what is left of their budgets: one point each, once.
+        """Asks GitHub for the accounts of the tokens, and what is left of their budgets: one point each, once.
 
         Raises what the taxonomy has for it if that cannot be found out now; it is asked again before the first request.
         """

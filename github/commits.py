@@ -92,7 +92,7 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """A commit of a branch, of which nobody tells with what others it was pushed, as a push of its own."""
+    """The push of this commit alone: GitHub no longer tells which commits were pushed together."""
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

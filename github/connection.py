@@ -50,7 +50,7 @@ class Connection:
             self._session = None
 
     async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
-        """Raises `TooLarge` and `RetryNow` where there is no answer, `Gone` for redirects in a circle."""
+        """Sends the request. Raises `TooLarge` or `RetryNow` without an answer, `Gone` for redirects in a circle."""
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
@@ -58,11 +58,11 @@ class Connection:
         return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
 
     async def viewer(self, secret: str) -> Raw:
-        """By GraphQL whose the token is, and what is left of its budget: one point."""
+        """The token's account and what is left of its budget, by GraphQL: one point."""
         return await self.graphql(Request("Viewer", {}), secret)
 
     async def user(self, secret: str) -> Raw:
-        """By REST whose the token is."""
+        """The token's account, by REST."""
         return await self.get("/user", secret)
 
     async def probe(self, api: str, secret: str) -> None:

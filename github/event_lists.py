@@ -85,7 +85,7 @@ async def probe(github: GitHub) -> None:
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """Raises `Refused` for a route that GitHub denies to these tokens: the repository itself was found before."""
+    """The answer to a route of a repository, which was found before. Raises `Refused` if GitHub denies it."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")

@@ -1,7 +1,7 @@
-"""Parts of documents that need a permission, or a scope, of their own: without it a document is asked for without them.
+"""Fields that need a permission, or a scope, of their own: an account that lacks it is not asked for them.
 
-GitHub refuses such a field on every thread. It cannot be null, so that every thread would be hidden for it. It is left
-out instead, once for an account and a repository (palantir/policy-bot#42).
+GitHub refuses such a field on every thread. It cannot be null, so that GitHub would hide every thread. After the first
+refusal the field is left out for this account and this repository (palantir/policy-bot#42).
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ import orjson
 from github.answers import Answer
 
 
-class Told(NamedTuple):
+class PrefetchedAnswer(NamedTuple):
     """An answer that a sweep takes instead of sending the request."""
 
     asked_at: datetime
@@ -24,7 +24,7 @@ class Prefetched:
     """What was read of one repository before its sweeps began, by operation. Each answer is taken once: a repeated
     request is sent."""
 
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
@@ -61,5 +61,6 @@ class Prefetched:
     def unpack(self, packed: bytes) -> None:
         content = orjson.loads(zlib.decompress(packed))
         self.told = {
-            name: Told(datetime.fromisoformat(at), account, data) for name, (at, account, data) in content.items()
+            name: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
+            for name, (at, account, data) in content.items()
         }

@@ -35,8 +35,9 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Raises `PartOver` (renamed) if another repository took the name while we worked: its rows are none of this one's.
+    """Checks that no other repository took the name while we worked, whose rows are not this one's.
 
+    Raises `PartOver` (renamed) if one did.
     A retry inspects the repository anew, by its id.
     """
     if found["databaseId"] not in (None, wanted.github_id):

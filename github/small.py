@@ -14,7 +14,7 @@ from github import discussions, issues, pull_requests
 from github.actors import Node
 from github.answers import Answer
 from github.client import GitHub
-from github.prefetched import Prefetched, Told
+from github.prefetched import Prefetched, PrefetchedAnswer
 from github.surveys import Survey
 from github.thread_types import THREAD_TYPES
 from messages import DataType, RepositoryRef
@@ -48,7 +48,7 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """What it needs to fill its connections (`budget.prices`)."""
+        """Requests that fill its connections, by GitHub's formula: a hundred cost a point (`budget.prices`)."""
         threads = sum(1 + _LISTS[data_type][2] * first for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -62,7 +62,9 @@ class Small:
         return {f"{key}{index}": value for key, value in told.items()}
 
 
-def small(repository: RepositoryRef, survey: Survey, data_types: Sequence[str], covered: Sequence[str]) -> Small | None:
+def of_survey(
+    repository: RepositoryRef, survey: Survey, data_types: Sequence[str], covered: Sequence[str]
+) -> Small | None:
     """The repository as it can be read whole, for a job of these types; None: it is not small, or nothing is left.
 
     `covered`: types of which later sweeps only ask what is new.
@@ -147,7 +149,7 @@ def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
     answers = {name: {"repository": its} for name, its in told.items()}
     if small.commits and reference and reference["target"]:
         answers["CommitHistory"] = {"repository": identity | {"object": reference["target"]}}
-    return Prefetched({name: Told(answer.asked_at, answer.account, data) for name, data in answers.items()})
+    return Prefetched({name: PrefetchedAnswer(answer.asked_at, answer.account, data) for name, data in answers.items()})
 
 
 def reviews_of(prefetched: Prefetched) -> list[str]:
@@ -158,13 +160,13 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
     return [item["id"] for item in items if "submittedAt" in item]
 
 
-async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, Told]:
+async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
     """Node id -> the review with its comments, by one request, of as many repositories as they are of."""
     answer = await github.on_behalf_of(repository.full_name).graphql(
         "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True
     )
     return {
-        node_id: Told(answer.asked_at, answer.account, node)
+        node_id: PrefetchedAnswer(answer.asked_at, answer.account, node)
         for index, (node_id, node) in enumerate(zip(ids, answer.data["nodes"], strict=True))
         if isinstance(node, dict) and answer.refusal_of("nodes", index) is None
     }

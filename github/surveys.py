@@ -56,7 +56,7 @@ class Survey:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Survey":
-        """Raises pydantic's ValidationError for what `as_json` of another release wrote differently."""
+        """The survey that `as_json` wrote. Raises pydantic's ValidationError if another release wrote it otherwise."""
         return _ADAPTER.validate_python(dict(content))
 
 
@@ -64,9 +64,9 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """Places of the repositories that go into one request each, as many as one point pays for.
+    """The repositories of each request, as ranges of indexes: as many as one point pays for.
 
-    `discussions` are those that are stored of each repository: of so many the survey asks for the number of comments.
+    `discussions`: how many each repository has stored; the survey asks for the number of comments of as many.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):

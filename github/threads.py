@@ -166,7 +166,7 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` conversation comments of each part's thread, whose timeline cannot be had."""
+    """The next `first` conversation comments of each part's thread, whose timeline GitHub fails to give."""
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):

@@ -100,7 +100,7 @@ class GitHubTransport(AsyncTransport):
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Asks GitHub whose the tokens are, and what is left of their budgets: one point each, once."""
+        """Asks GitHub for the accounts of the tokens, and what is left of their budgets: one point each, once."""
         if self._guard is not None:
             await self._guard.admit("graphql")
         await self._accounts.candidates("", Call(set()))

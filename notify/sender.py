@@ -149,7 +149,7 @@ class Sender:
                 return
             except RetryNow as error:
                 if self._stop.is_set():
-                    log.warning("what came of a notification is not written down", error=error.message)
+                    log.warning("the outcome of a notification could not be stored", error=error.message)
                     return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), LOOK)

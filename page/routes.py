@@ -97,7 +97,7 @@ class Page:
         return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
-        """The same for every workspace, whether it exists or not: only the API knows who may see what."""
+        """Serves the page: the same for every workspace, even one that does not exist. Only the API checks rights."""
         try:
             workspace = UUID(request.match_info["id"])
         except ValueError:

@@ -98,7 +98,7 @@ class Subscription(_Part):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When Polar changed it last, a change of plan that waits included; None if nothing tells."""
+        """When Polar last changed it or planned a change of its product; None if Polar gives no moment."""
         waits = self.pending_update
         moments = [self.created_at, self.started_at, self.modified_at]
         moments += [waits.created_at, waits.modified_at] if waits else []

@@ -55,9 +55,9 @@ class ReconcileActivity:
 
 
 async def ensure_schedule(client: Client, task_queue: str) -> None:
-    """Makes the schedule, or brings the one that is there to this release; whether it is paused is its operators'.
+    """Creates the schedule, or updates an existing one to this release. One that operators paused stays paused.
 
-    Any number of processes may do so. That Temporal refuses is logged: the rest goes on without.
+    Any number of processes may call it. A refusal of Temporal's is logged, and the process goes on.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

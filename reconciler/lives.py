@@ -28,7 +28,7 @@ class Life:
 
 
 async def describe(client: Client, workspace_id: str) -> Life:
-    """Raises `Unreachable` if Temporal does not answer."""
+    """Whether the workspace's workflow runs, and how it ended. Raises `Unreachable` if Temporal does not answer."""
     return await life_of(client, workspace_workflow_id(workspace_id))
 
 

@@ -60,7 +60,7 @@ order by array_position($1::text[], relname::text)
 async def check_rights(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", setting: str = "DATABASE_URL"
 ) -> None:
-    """Raises `BadInput`, naming `setting`, unless this role sees all rows and may write what this release writes.
+    """Checks that this role sees all rows and may write what this release writes. Raises `BadInput`, naming `setting`.
 
     Tables that are not there are passed over: who uses them names `starter.py migrate`.
     """

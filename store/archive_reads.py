@@ -347,7 +347,7 @@ class ArchiveView(BaseModel):
 
 
 async def look(connection: Connection, read_id: str) -> ArchiveView:
-    """Raises `BadInput` if there is none."""
+    """The reading, as people see it. Raises `BadInput` if there is none of this id."""
     rows = await connection.fetch(
         """
         select a.*, w.name as workspace_name, array(

@@ -126,7 +126,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """A GraphQL request for which nothing could be reserved is over: the one that asked whose the token is."""
+        """After a GraphQL request for which nothing could be reserved: the one that asked for the token's account."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)

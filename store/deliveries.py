@@ -25,7 +25,7 @@ class Delivery:
 
     @property
     def payload(self) -> object:
-        """Raises `ValueError` where Postgres holds JSON that Python does not read (a number of 5,000 digits)."""
+        """The delivery's JSON. Raises `ValueError` where Python does not read what Postgres holds (5,000 digits)."""
         payload: object = json.loads(self.text)
         if isinstance(payload, str):
             with contextlib.suppress(ValueError):  # then a string is what was sent
@@ -58,7 +58,7 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Raises unless deliveries can be kept here: Postgres answers, and has our tables."""
+    """Returns if deliveries can be kept here: Postgres answers, and has our tables. Raises otherwise."""
     await connection.execute("select from webhook_deliveries limit 0")
 
 
@@ -116,7 +116,7 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
-    """Those of them that are here, finished or not."""
+    """Those of `webhook_ids` whose deliveries are stored, finished or not."""
     rows = await connection.fetch(
         "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
     )

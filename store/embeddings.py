@@ -187,7 +187,7 @@ def _array(vector: Sequence[float]) -> str:
 
 
 async def check_dimensions(connection: Connection, dimensions: int) -> None:
-    """Raises `BadInput` if a column of embeddings holds vectors of another length. Columns may be missing yet."""
+    """Checks the length of vectors in columns of embeddings, which may be missing yet. Raises `BadInput`."""
     rows = await connection.fetch(
         """
         select relname as table, atttypmod as dimensions from pg_attribute join pg_class on pg_class.oid = attrelid

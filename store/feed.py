@@ -1,6 +1,6 @@
 """`github_events_cache`: what happened in a repository. One happening is one row, whoever told of it first.
 
-Nothing that is stored is told otherwise later: a row is added, or it is there already. Sources of one happening give it
+A stored row never changes: what comes is a new row, or is there already. Sources of one happening give it
 different ids and moments that are seconds apart, so what comes is matched against what is stored, under the lock that
 `pages.write` holds.
 """

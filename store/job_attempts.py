@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from messages import Failure, JobStatus
-from store import notifications
+from store import notifications, surveys
 from store.database import Connection
 
 CLOSED = 1_000_000_000
@@ -114,5 +114,6 @@ async def end(connection: Connection, job_id: str, *, status: JobStatus, reason:
         CLOSED,
         failures,
     )
+    await surveys.forget(connection, job_id)
     if status == "failed" and not await begin_waiting_retry(connection, job_id):
         await notifications.tell(connection, job_id, "failed", "failed", message or "")

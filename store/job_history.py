@@ -32,7 +32,7 @@ from workspace_backfill_progress where backfill_job_id = any($1::uuid[]) group b
 
 
 async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
-    """The jobs behind `before`, `limit` at most."""
+    """At most `limit` jobs of the workspace, newest first: those that are older than `before`, if given."""
     rows = await job_views.of_workspace(
         connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
     )

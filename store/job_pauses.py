@@ -25,7 +25,8 @@ async def begin(connection: Connection, job_id: str, who: str) -> None:
 
 
 async def end(connection: Connection, job_id: str) -> None:
-    """The job, whose row is locked, goes on when its turn comes. How long it stood still does not count as its pace."""
+    """Ends the pause of a job whose row is locked: it goes on when its turn comes. The paused time is kept, so that the
+    job's pace leaves it out."""
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(),

@@ -28,7 +28,7 @@ order by completed_at desc, repository_id limit $2
 
 
 async def story(connection: Connection, job_id: str) -> Story:
-    """Raises `BadInput` if there is no such job."""
+    """What is remembered of the job, for its timeline and its chart. Raises `BadInput` if there is no such job."""
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     waits = [

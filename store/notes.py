@@ -89,7 +89,7 @@ async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
 
 
 async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
-    """Node ids of the threads of which this job has noted that they cannot be had."""
+    """Node ids of the threads that this job has noted as unavailable."""
     rows = await connection.fetch(
         "select node_id from backfill_notes where repository_id = $1 and data_type = $2 and what = 'thread'"
         " and node_id <> '' and seen_by = $3",

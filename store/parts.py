@@ -172,12 +172,12 @@ async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime,
 
 
 async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) -> None:
-    """This part cannot be had: remembered by its thread's number, while the rest goes on."""
+    """Records that GitHub does not give this part, by its thread's number. The rest goes on."""
     await connection.execute(_FAIL, *sweep.key, part.kind, part.node_id, {"reason": reason[:500]})
 
 
 async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
-    """(number, reason) of the parts that could not be had."""
+    """(thread's number, reason) of the parts that GitHub did not give."""
     rows = await connection.fetch(
         "select distinct number, failure->>'reason' as reason from backfill_parts"
         " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",
@@ -187,7 +187,7 @@ async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | Non
 
 
 async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
-    """Before a retry: what could not be had is asked for again."""
+    """Before a retry: has the parts that GitHub did not give asked for again."""
     await connection.execute(
         "update backfill_parts set failure = null, attempts = 0, reading = null"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",

@@ -91,7 +91,8 @@ async def github_ids(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updated_at of the comments among `github_ids` that are stored as they were after that moment."""
+    """GitHub id -> updated_at of the stored comments among `github_ids`; without those that were read so soon after it
+    that they may have changed again within the same second."""
     rows = await connection.fetch(
         "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
         " and last_synced_at >= updated_at + interval '2 seconds'",

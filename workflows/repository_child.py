@@ -31,7 +31,7 @@ Child = workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutco
 
 
 async def start(plan: JobPlan, repository: RepositoryRef, leg: Leg) -> Child:
-    """Raises `WorkflowAlreadyStartedError` if one with its id runs, and does not give way."""
+    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if one runs and does not give way."""
     down_to = plan.recent_since if leg == "recent" else None
     since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
     # Who keeps the names of repositories from Temporal has uuids (docs/decisions/0022-payload-encryption.md).

@@ -16,11 +16,10 @@ with workflow.unsafe.imports_passed_through():
         SurveyRepositories,
     )
     from workflows import retries
+    from workflows.shape_changes import SURVEYS
 
 PAGE = 100
 """Repositories asked for at once."""
-SURVEYS = "surveys"
-"""The change of shape that asks GitHub what all repositories of a page have before the first of them begins."""
 
 
 class RepositoryLine:

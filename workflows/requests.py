@@ -15,7 +15,7 @@ _FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check(update: Update) -> None:
-    """Raises `ValueError` for an update that no job could carry out: it leaves no trace in the history."""
+    """Refuses an update that no job could carry out, so that it leaves no trace in the history: raises `ValueError`."""
     try:
         uuid.UUID(update.job_id)
     except ValueError:
@@ -28,12 +28,13 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """One of our own signals only says that the row has changed; one of somebody's is to be written into the row."""
+    """The activity's input for a signal: only to read the job's row if the signal is ours (it has an attempt), which is
+    sent once the row has changed; to write the action into the row if a person sent it."""
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 
 
 def of_update(workspace_id: str, action: SignalAction, update: Update) -> SignalRequest:
-    """It is written into the row, or refused with words."""
+    """The activity's input for an update: the action is written into the job's row, or refused with words."""
     return _request(workspace_id, action, update, refuses=True)
 
 

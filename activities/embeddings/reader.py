@@ -61,7 +61,7 @@ class EmbeddingReader:
     async def close(self) -> None:
         """Nothing is ever under way between two turns."""
 
-    async def resume(self, position: EmbeddingPosition) -> EmbeddingPosition:
+    async def begin_next_leg(self, position: EmbeddingPosition) -> EmbeddingPosition:
         return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:

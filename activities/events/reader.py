@@ -140,7 +140,7 @@ class EventReader:
             position = position.with_counted(None if survey is None else counted_by(survey))
         return position
 
-    async def resume(self, position: EventPosition) -> EventPosition:
+    async def begin_next_leg(self, position: EventPosition) -> EventPosition:
         """At what others have covered since the last leg, if it is deep enough; else where the last leg ended."""
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)

@@ -59,9 +59,9 @@ class ThreadPosition(Position):
     missed_from: datetime | None = None
     """catch_up: the floor from which it listed threads that GitHub did not show; None: it showed all."""
     by_totals: bool = False
-    """comments: the threads' numbers of comments are compared, because the present list cannot be had."""
+    """comments: the threads' numbers of comments are compared, because GitHub does not give the present list."""
     comments_missed: bool = False
-    """comments: a list could not be had, and nothing else shows all of what it would have."""
+    """comments: GitHub did not give a list, and nothing else shows all that it would have."""
     looked_again: bool = False
     """What earlier sweeps noted as missing was looked at again."""
     route: int = 0
@@ -294,7 +294,7 @@ class ThreadPosition(Position):
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """A list cannot be had: what it would have brought is read in another way."""
+        """Records, in GitHub's `words`, why what a list would have brought is read in another way."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
@@ -305,7 +305,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """A list cannot be had, and there is no other way: the next sweep asks from the same moment on."""
+        """Records that no way led to a list of comments, so that the next sweep asks from the same moment on."""
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:

@@ -187,7 +187,7 @@ class ThreadReader:
         # What is new belongs to the recent leg, what is below to the last one.
         return position if deep_enough else position.with_news_first()
 
-    async def resume(self, position: ThreadPosition) -> ThreadPosition:
+    async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
         """Where the next leg begins: here, or behind what another job has covered further down meanwhile."""
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
@@ -278,7 +278,7 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Whether less may be had: so GitHub says, or it fails with 500 at the same again."""
+        """Whether a smaller request may be answered: GitHub says so, or fails with 500 at the same request again."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
@@ -313,7 +313,7 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """The page cannot be had, nor does the list show its thread: after some times the history goes on behind it."""
+        """GitHub gives neither the page nor its thread in the list: after some attempts the history passes it over."""
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)
         after = position.end_list_failures().after_page(

@@ -67,7 +67,7 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """The list cannot be had: the comments are asked for by the ids of their reviews."""
+        """Gives the list up: the comments are asked for by the ids of their reviews."""
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))

@@ -98,7 +98,7 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """The list cannot be had. Of conversation comments, the threads' own counts tell instead.
+        """Gives the list up. For conversation comments the threads' own counts are compared instead.
 
         Nothing tells of review comments that did not bump their pull request: the next sweep asks for them again.
         """

@@ -19,7 +19,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.postgres import Postgres
-from store import surveys
+from store import job_attempts, surveys
 from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
@@ -214,6 +214,16 @@ async def test_what_an_older_server_leaves_out_is_known_to_who_covers_it(stage: 
     assert asked["PullRequests"] == 1, "each sweep asks for what its coverage says was left out"
     covered = await them.rows("select left_out from backfill_coverage where data_type = 'pull_requests'")
     assert "PullRequest.isDraft" in covered[0]["left_out"]
+
+
+async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    await them.job()
+    [[job_id]] = await them.rows("update workspace_backfill_jobs set status = 'in_progress' returning id::text")
+    assert await them.rows("select from backfill_surveys") != []
+    async with them.transaction() as connection:
+        await job_attempts.end(connection, job_id, status="canceled", reason=None)
+    assert await them.rows("select from backfill_surveys") == []
 
 
 async def test_a_survey_that_comes_after_its_jobs_end_is_not_kept(stage: Stage) -> None:

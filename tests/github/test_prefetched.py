@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from github.prefetched import Prefetched, Told
+from github.prefetched import Prefetched, PrefetchedAnswer
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def comments_of(*reviews: str) -> Prefetched:
-    return Prefetched({"ReviewComments": Told(AT, "user:1", {each: {"id": each} for each in reviews})})
+    return Prefetched({"ReviewComments": PrefetchedAnswer(AT, "user:1", {each: {"id": each} for each in reviews})})
 
 
 def test_a_review_that_is_asked_for_again_is_read_again() -> None:
@@ -28,7 +28,7 @@ def test_comments_of_reviews_are_as_old_as_the_page_that_they_came_with() -> Non
 
 
 def test_the_first_page_is_taken_once_and_no_page_behind_it() -> None:
-    prefetched = Prefetched({"Issues": Told(AT, "user:1", {"repository": {}})})
+    prefetched = Prefetched({"Issues": PrefetchedAnswer(AT, "user:1", {"repository": {}})})
     assert prefetched.take("Issues", {"after": "cursor"}) is None
     taken = prefetched.take("Issues", {"after": None})
     assert taken is not None
