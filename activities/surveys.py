@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
 from typing import TypeVar
 
 import structlog
@@ -23,6 +25,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 AnswerT = TypeVar("AnswerT")
 
+SENDS_FOR = timedelta(seconds=12)
+"""No request is sent later after the beginning, so that all answers are stored before the activity times out: sweeps
+ask for what comes after that as well, and it would be paid twice."""
+
 
 async def survey(database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef]) -> int:
     """Asks GitHub what these repositories have, and for all of the small ones; returns how many surveys it got.
@@ -30,6 +36,7 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     What GitHub does not answer has no survey: its sweeps ask for themselves what there is, and meet what stands in the
     way. So no error of the taxonomy is raised for it.
     """
+    until = monotonic() + SENDS_FOR.total_seconds()
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
         begun = await surveys.begun(connection, job_id, ids)
@@ -43,7 +50,7 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     async def surveyed(places: Sequence[int]) -> Mapping[str, Survey]:
         return await read_surveys(github, [known[each] for each in places], [discussions[each] for each in places])
 
-    found = await _each_batch("survey", batches(discussions), surveyed)
+    found = await _each_batch("survey", batches(discussions), surveyed, until)
     smalls = []
     for repository in (each for each in known if each.repository_id in found):
         told = found[repository.repository_id]
@@ -54,8 +61,8 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     async def whole(those: Sequence[Small]) -> Mapping[str, Prefetched]:
         return await small.read_small(github, those, cutoff_at)
 
-    answers = await _each_batch("small repositories", small.batches(smalls), whole)
-    await _add_review_comments(github, known, answers)
+    answers = await _each_batch("small repositories", small.batches(smalls), whole, until)
+    await _add_review_comments(github, known, answers, until)
     async with database.transaction() as connection:
         await surveys.replace(
             connection,
@@ -68,7 +75,7 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
 
 
 async def _add_review_comments(
-    github: GitHub, repositories: Sequence[RepositoryRef], answers: Mapping[str, Prefetched]
+    github: GitHub, repositories: Sequence[RepositoryRef], answers: Mapping[str, Prefetched], until: float
 ) -> None:
     """The comments of the reviews that these answers show, of many repositories in one request."""
     reviews = {repository_id: small.reviews_of(each) for repository_id, each in answers.items()}
@@ -83,7 +90,7 @@ async def _add_review_comments(
     async def comments(those: Sequence[tuple[str, str]]) -> Mapping[str, PrefetchedAnswer]:
         return await small.read_reviews(github, homes[those[0][1]], [node_id for node_id, _ in those])
 
-    found = await _each_batch("review comments", batches_of_reviews, comments)
+    found = await _each_batch("review comments", batches_of_reviews, comments, until)
     for repository_id, its in reviews.items():
         told = {each: found[each] for each in its if each in found}
         if told:
@@ -93,15 +100,22 @@ async def _add_review_comments(
 
 
 async def _each_batch(
-    what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[Mapping[str, AnswerT]]]
+    what: str,
+    every: Sequence[Sequence[T]],
+    ask: Callable[[Sequence[T]], Awaitable[Mapping[str, AnswerT]]],
+    until: float,
 ) -> dict[str, AnswerT]:
-    """What the batches' requests bring, side by side. One that is too large is halved; one that fails is left out."""
+    """What the batches' requests bring, side by side. One that is too large is halved; one that fails is left out, and
+    so is what is not sent `until` then."""
     found: dict[str, AnswerT] = {}
 
     async def ask_all(batch: Sequence[T]) -> None:
         left = deque([batch])
         while left:
             those = left.popleft()
+            if monotonic() >= until:
+                log.info("not surveyed: it takes too long", what=what, number=len(those))
+                continue
             try:
                 found.update(await ask(those))
             except TooLarge as error:

@@ -3,6 +3,7 @@ twenty questions are; and all of them are there."""
 
 import ast
 import re
+from pathlib import Path
 
 from tests.support.documents import TESTS
 from tests.support.layout import ROOT

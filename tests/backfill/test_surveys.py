@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import activities.surveys
+from github.connection import TIMEOUT_SECONDS
 from messages import DataType
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
@@ -20,11 +22,13 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.postgres import Postgres
 from store import job_attempts, surveys
+from store.budgets import PATIENCE
 from store.database import Database
 from tests.support.backfill.reading import TOKEN
 from tests.support.backfill.surveying import Surveying
 from tests.support.shop import database as module_database
 from tests.support.shop import emptied
+from workflows import retries
 
 HOURS = 3_600
 THREADS: tuple[DataType, ...] = ("pull_requests", "issues", "discussions")
@@ -214,6 +218,16 @@ async def test_what_an_older_server_leaves_out_is_known_to_who_covers_it(stage: 
     assert asked["PullRequests"] == 1, "each sweep asks for what its coverage says was left out"
     covered = await them.rows("select left_out from backfill_coverage where data_type = 'pull_requests'")
     assert "PullRequest.isDraft" in covered[0]["left_out"]
+
+
+async def test_a_survey_stops_sending_long_before_it_times_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = activities.surveys.SENDS_FOR + PATIENCE + timedelta(seconds=TIMEOUT_SECONDS)
+    assert longest + timedelta(seconds=10) < retries.SURVEY_TIMEOUT, "what comes later is paid twice"
+    monkeypatch.setattr(activities.surveys, "SENDS_FOR", timedelta(0))
+    them = stage.of(small("one", **SOME))
+    asked = await them.job()
+    assert (asked["Survey"], asked["SmallRepositories"], asked["PullRequests"]) == (0, 0, 1)
+    await them.agrees()
 
 
 async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:
