@@ -37,13 +37,15 @@ async def survey(database: Database, github: GitHub, job_id: str, repositories: 
     way. So no error of the taxonomy is raised for it.
     """
     until = monotonic() + SENDS_FOR.total_seconds()
-    ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
+        # A run that goes on for another begins with the page that the other had surveyed.
+        fresh = await surveys.fresh(connection, job_id, [each.repository_id for each in repositories])
+        ids = [each.repository_id for each in repositories if each.repository_id not in fresh]
         begun = await surveys.begun(connection, job_id, ids)
         stored = await surveys.stored_discussions(connection, ids)
         data_types, cutoff_at = await surveys.scope(connection, job_id)
         covered = await surveys.covered(connection, job_id, ids)
-    left = [each for each in repositories if each.github_id and each.repository_id not in begun]
+    left = [each for each in repositories if each.github_id and each.repository_id not in begun | fresh]
     known = sorted(left, key=lambda each: each.full_name.lower())
     discussions = [stored.get(each.repository_id, 0) for each in known]
 

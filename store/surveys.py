@@ -70,6 +70,18 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> by
     return packed
 
 
+async def fresh(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
+    """Those of these repositories whose survey this job had moments ago."""
+    rows = await connection.fetch(
+        "select repository_id::text from backfill_surveys"
+        " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and told_at > now() - $3::interval",
+        job_id,
+        list(repository_ids),
+        FRESH,
+    )
+    return {row["repository_id"] for row in rows}
+
+
 async def forget(connection: Connection, job_id: str) -> None:
     """Deletes the surveys of a job whose end is written in this transaction."""
     await connection.execute("delete from backfill_surveys where backfill_job_id = $1", job_id)

@@ -220,6 +220,15 @@ async def test_what_an_older_server_leaves_out_is_known_to_who_covers_it(stage: 
     assert "PullRequest.isDraft" in covered[0]["left_out"]
 
 
+async def test_what_was_surveyed_moments_ago_is_not_surveyed_again_by_the_same_job(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    them.github.faults.add(BadGateway(), operation="Survey")
+    asked = await them.job(surveys=3)
+    assert asked["Survey"] == 3, "too large for two at once, then each by itself"
+    assert asked["SmallRepositories"] == asked["ReviewComments"] == 1
+    await them.agrees()
+
+
 async def test_a_survey_stops_sending_long_before_it_times_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = activities.surveys.SENDS_FOR + PATIENCE + timedelta(seconds=TIMEOUT_SECONDS)
     assert longest + timedelta(seconds=10) < retries.SURVEY_TIMEOUT, "what comes later is paid twice"

@@ -52,7 +52,7 @@ class Surveying:
         self._database = database
         self._workspace_id = ""
 
-    async def job(self, *, days: int = 10_000, types: Sequence[DataType] = TYPES, surveys: bool = True) -> Counter[str]:
+    async def job(self, *, days: int = 10_000, types: Sequence[DataType] = TYPES, surveys: int = 1) -> Counter[str]:
         """A job of these types to its end, which has to be completed; its requests by operation or route."""
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:
@@ -77,7 +77,7 @@ class Surveying:
         async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
             jobs = JobActivities(self._database, github, plan.pace, (), embeds=False)
             sweeps = SweepActivity(Sources(self._database, github))
-            if surveys:
+            for _ in range(surveys):
                 ids = [each.repository_id for each in refs]
                 await environment().run(jobs.survey_repositories, SurveyRepositories(job_id=job_id, repository_ids=ids))
             for ref in refs:
