@@ -48,7 +48,10 @@ def without_news(position: EventPosition, survey: Survey) -> EventPosition:
 
     The events are complete as of that sweep then, as they are where the events API is asked.
     """
-    counted = counted_by(survey)
+    counted, place = counted_by(survey), position.places["events"]
+    if place.until is None:
+        # It was not read then, or not as far down: what it lacks is no news.
+        return position
     if position.fresh and position.counted == counted and not is_stale(position, survey.asked_at):
-        return position.with_place("events", position.places["events"].complete())
+        return position.with_place("events", place.complete())
     return position

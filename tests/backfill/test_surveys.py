@@ -12,7 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import activities.surveys
+from activities.events.position import EventPlace, EventPosition
+from activities.events.surveyed import counted_by, without_news
 from github.connection import TIMEOUT_SECONDS
+from github.repositories import Facts
+from github.surveys import Survey
 from messages import DataType
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
@@ -119,6 +123,40 @@ async def test_a_later_job_within_the_hour_finds_nothing_new_by_one_request(stag
     least.comment(someone, "nobody is told", bump=False)
     third.star(someone)
     assert await them.job() == {"Survey": 1, "IssuesById": 1, "DiscussionsById": 1, "events": 2}
+    await them.agrees()
+
+
+def test_events_that_were_not_read_as_far_down_are_read_although_nothing_is_new() -> None:
+    at = datetime.now(UTC)
+    told = Survey(
+        facts=Facts(1, "acme/one", is_private=False, is_archived=False, has_issues=True, has_discussions=True),
+        asked_at=at,
+        stars=0,
+        forks=0,
+        releases=0,
+        never_pushed=False,
+        pushed_at=at,
+        shows_stargazers=True,
+        branch="main",
+        head="1" * 40,
+        threads={},
+    )
+    # A longer retention within the hour: `/events` goes on below what the earlier sweep read of it.
+    position = EventPosition(fresh=True, inherited_as_of=at, counted=counted_by(told)).begin()
+    assert without_news(position, told).places["events"].status == "open"
+    read_so_far = position.with_place("events", EventPlace(until=at))
+    assert without_news(read_so_far, told).places["events"].status == "complete"
+
+
+async def test_events_that_were_refused_are_no_news_that_there_is_not(stage: Stage) -> None:
+    them = stage.of(small("one", issues=3, pushes=2))
+    them.repositories[0].world.clock.set(datetime.now(UTC))
+    them.github.faults.add(Forbidden(), path="*/events?*")
+    await them.job()
+    skipped = "select from backfill_notes where data_type = 'events' and what = 'events'"
+    assert len(await them.rows(skipped)) == 1
+    assert (await them.job())["events"] == 1, "GitHub may show them now"
+    assert await them.rows(skipped) == []
     await them.agrees()
 
 
