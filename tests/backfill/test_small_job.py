@@ -62,4 +62,7 @@ async def check_metrics(port: int, stored: dict[str, int]) -> None:
     assert totals["backfill_github_points_total"] > 0
     assert totals["backfill_embedded_texts_total"] == stored["embeddings"]
     assert totals["backfill_embedded_tokens_total"] > stored["embeddings"]
-    assert totals["temporal_activity_execution_latency_seconds_count"] > 0
+    tasks = ("workflow_task_schedule_to_start", "activity_schedule_to_start", "activity_execution")
+    assert all(totals[f"temporal_{each}_latency_seconds_count"] > 0 for each in tasks)
+    assert totals["temporal_num_pollers"] > 0
+    assert "temporal_worker_task_slots_used" in totals

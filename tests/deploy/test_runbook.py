@@ -1,19 +1,30 @@
 """docs/runbook.md: its commands are taken by the programs, its settings exist, and it says what was tried."""
 
+import asyncio
+import os
 import re
 import shlex
 import subprocess
+import uuid
 from itertools import takewhile
 
 import pytest
 from cyclopts import CycloptsError
 from pydantic_settings import BaseSettings
+from temporalio.client import Client, WorkflowExecutionStatus
 
 import settings
 from cli.program import app
-from sandbox.temporal import TEMPORAL
+from messages import ARCHIVE, RECONCILE, REPOSITORY_BACKFILL, WORKSPACE_BACKFILL
+from reconciler.lives import ENDS, Life
+from reconciler.loop import _reason
+from sandbox.postgres import Postgres
+from sandbox.temporal import TEMPORAL, Temporal
+from store.job_signals import Open
+from tests.support import shop
 from tests.support.documents import TESTS
 from tests.support.layout import ROOT
+from tests.support.waiting import eventually
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 BLOCKS = "\n".join(re.findall(r"^ *```console\n(.*?)^ *```", RUNBOOK, re.MULTILINE | re.DOTALL))
@@ -63,11 +74,55 @@ def test_a_command_of_temporal_has_the_flags_that_are_given(line: str) -> None:
     assert given <= set(re.findall(r"--[a-z-]+", ended.stdout))
 
 
-def test_tables_that_are_asked_for_exist() -> None:
-    schema = "\n".join(path.read_text() for path in (ROOT / "schema").rglob("*.sql"))
-    asked = re.findall(r"\b(?:from|join|truncate) ([a-z_]+)", "\n".join(of("psql")))
-    assert len(asked) > 4
-    assert {each for each in asked if f"create table {each} (" not in schema} == {"pg_class"}
+def statements() -> list[str]:
+    """What psql is told to do."""
+    return [shlex.split(line)[-1] for line in of("psql")]
+
+
+async def test_postgres_takes_every_statement(postgres: Postgres, migrated_template: str) -> None:
+    assert len(statements()) > 5
+    async with shop.database(postgres, migrated_template) as dsn, shop.connected(dsn) as connection:
+        for statement in statements():
+            await connection.execute(statement)
+
+
+async def test_the_batch_of_a_restore_ends_backfills_and_nothing_else(
+    temporal: Temporal, temporal_client: Client
+) -> None:
+    [line] = [each for each in of("temporal") if each.startswith("workflow terminate")]
+    words, own = shlex.split(line), f"restore-{uuid.uuid4().hex}"
+    query = words.index("--query") + 1
+    words[query] = f'({words[query]}) AND WorkflowId STARTS_WITH "{own}"'
+    running = {
+        kind: await temporal_client.start_workflow(kind, id=f"{own}-{kind}", task_queue=own)
+        for kind in (WORKSPACE_BACKFILL, REPOSITORY_BACKFILL, ARCHIVE, RECONCILE)
+    }
+
+    async def listed() -> bool:
+        return (await temporal_client.count_workflows(f'WorkflowId STARTS_WITH "{own}"')).count == len(running)
+
+    await eventually(listed)
+    environment = {"PATH": os.environ["PATH"], "TEMPORAL_ADDRESS": temporal.address}
+    await asyncio.to_thread(subprocess.run, [TEMPORAL, *words], env=environment, check=True, capture_output=True)
+
+    async def ended() -> bool:
+        described = {kind: (await handle.describe()).status for kind, handle in running.items()}
+        return {kind for kind, status in described.items() if status is WorkflowExecutionStatus.TERMINATED} == {
+            WORKSPACE_BACKFILL,
+            REPOSITORY_BACKFILL,
+            ARCHIVE,
+        }
+
+    await eventually(ended)
+    await running[RECONCILE].terminate()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_lost_its_workflow_is_found_after_a_restore(end: str) -> None:
+    job = Open("job", "workspace", "in_progress", 0, None, cancel_requested=False)
+    message = _reason(job, Life(first_run_id=None, end=end)).message
+    [pattern] = [each for text in statements() for each in re.findall(r"error_message like '%(.+)%'", text)]
+    assert pattern in message
 
 
 def test_settings_that_are_named_exist() -> None:
