@@ -103,7 +103,8 @@ async def test_the_batch_of_a_restore_ends_backfills_and_nothing_else(
 
     await eventually(listed)
     environment = {"PATH": os.environ["PATH"], "TEMPORAL_ADDRESS": temporal.address}
-    await asyncio.to_thread(subprocess.run, [TEMPORAL, *words], env=environment, check=True, capture_output=True)
+    process = await asyncio.create_subprocess_exec(TEMPORAL, *words, env=environment)
+    assert await process.wait() == 0
 
     async def ended() -> bool:
         described = {kind: (await handle.describe()).status for kind, handle in running.items()}
