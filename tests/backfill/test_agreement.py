@@ -137,7 +137,7 @@ async def test_postgres_and_temporal_agree_at_every_moment_of_a_job(
 ) -> None:
     world = World()
     one, two = (generate(world, Plan(f"acme/{name}", 90, 60, years=2)) for name in ("one", "two"))
-    half, gone = (generate(world, Plan(f"acme/{name}", 10, 5)) for name in ("half", "gone"))
+    half, gone = (generate(world, Plan(f"acme/{name}", 20, 10)) for name in ("half", "gone"))
     gone.become("gone")
     github = serve(world)
     github.faults.add(watched := Watched(), times=None, kind="graphql", when=lambda it: it.operation in PAGES)

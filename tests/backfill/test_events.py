@@ -503,6 +503,7 @@ class Slow(Effect):
 async def test_events_of_a_repository_that_is_forbidden(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     github, workspace_id = await begun(serve, backfill, repository)
+    github.faults.add(Forbidden(), times=None, operation="Survey")
     github.faults.add(Forbidden(), times=None, kind="rest", path="*/repositories/*")
     job = await backfill.ended(await backfill.start(workspace_id, types=TYPES))
     assert job["status"] == "failed"

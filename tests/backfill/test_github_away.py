@@ -7,6 +7,7 @@ from typing import Any
 
 from messages import Waiting
 from sandbox.github import StandIn, World
+from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from tests.support.backfill.whole import Backfill
@@ -53,6 +54,8 @@ async def test_an_outage_in_the_middle_costs_two_workers_no_attempt_and_few_requ
     world = World()
     repository = generate(world, SMALL)
     github = serve(world)
+    held = Held()
+    github.faults.add(held, times=None, operation="PullRequests", when=lambda it: bool(it.variables["after"]))
     backfill.at(github)
     backfill.environment |= {"GITHUB_PROBE_SECONDS": str(PROBE_SECONDS), "SLICE_PAGES": "1"}
     for _ in range(2):
@@ -62,6 +65,8 @@ async def test_an_outage_in_the_middle_costs_two_workers_no_attempt_and_few_requ
     await backfill.until("exists (select from pull_requests) and exists (select from issues)", job_id)
 
     outage, gone = github.begin_outage("502"), monotonic()
+    github.faults.clear()
+    held.release()
     await away(backfill, "graphql")
     await eventually(so(lambda: outage.requests >= 8))
     during = await sweeps(backfill)

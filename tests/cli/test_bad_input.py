@@ -16,7 +16,6 @@ class TestBadInput:
         [
             ("", "COMMAND: missing"),
             ("begin", '"begin"'),
-            ("--version", "--version"),
             ("strat --workspace x", '"strat"'),
             ("start", "--workspace"),
             ("start --workspace", "--workspace"),

@@ -85,8 +85,8 @@ class Stack:
         self.workers.remove(worker)
 
     def repository(self, name: str, **plan: Any) -> Repository:
-        """A new one at GitHub, small unless the `plan` says otherwise."""
-        small = {"pull_requests": 6, "issues": 5, "discussions": 3, "stars": 4, "forks": 2, "years": 0.2}
+        """A new one at GitHub, small unless the `plan` says otherwise, and too large to be read along with others."""
+        small = {"pull_requests": 6, "issues": 15, "discussions": 3, "stars": 4, "forks": 2, "years": 0.2}
         return generate(self.github.world, Plan(name, **(small | plan)))
 
     async def workspace(self, *repositories: Repository) -> Workspace:
