@@ -83,10 +83,10 @@ class _Pooler:
 
 
 @asynccontextmanager
-async def pooling(dsn: str) -> AsyncIterator[str]:
+async def pooling(dsn: str, connections: int = CONNECTIONS) -> AsyncIterator[str]:
     """DSN of a transaction pooler in front of this database, which asks for no password."""
     pooler = _Pooler(dsn)
-    for _ in range(CONNECTIONS):
+    for _ in range(connections):
         await pooler.connect()
     async with await asyncio.start_server(pooler.serve, LOOPBACK, 0) as listener:
         port = listener.sockets[0].getsockname()[1]
