@@ -45,8 +45,8 @@ WORKERS ?= 3
 test: $(INSTALLED) ## every test, on embedded servers (WORKERS=3: in so many processes)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-# Before each commit, in two to three minutes: all but what tests/quick.py names.
-test-quick: $(INSTALLED) ## all but the long tests, in two to three minutes
+# Before each commit, in a few minutes: all but what tests/quick.py names.
+test-quick: $(INSTALLED) ## all but the long tests, in a few minutes
 	$(BIN)/pytest --quick -n $(WORKERS) --dist worksteal
 
 # The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.
