@@ -31,10 +31,10 @@ from activities.turn import Sources
 from budget.breaker import Intervals
 from budget.prices import Prices
 from errors import BackfillError
-from github.archive import Archive
 from github.client import GitHub
-from github.connection import TIMEOUT_SECONDS
-from github.credentials import App, Credentials
+from github.events.archive import Archive
+from github.transport.connection import TIMEOUT_SECONDS
+from github.transport.credentials import App, Credentials
 from messages import Pace
 from polar.api import PolarApi
 from polar.schedule import ReconcileActivity, ensure_schedule

@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stopping_at_a_boundary
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, JobOver, PartOver, RetryLater
-from github.archive import Archive, Damaged, Hour, Wanted, name_of
+from github.events.archive import Archive, Damaged, Hour, Wanted, name_of
 from messages import ArchivePlan, ArchiveProgress, ArchiveRead, ArchiveSlice, EndArchive, Failure, Pace
 from rows import Page
 from store import archive_reads, feed, pages

@@ -11,11 +11,11 @@ import structlog
 from pydantic import ValidationError
 
 from errors import BackfillError, RetryLater, TooLarge
-from github import small
 from github.client import GitHub
-from github.prefetched import Prefetched, PrefetchedAnswer
-from github.small import Small
-from github.surveys import Survey, batches, read_surveys
+from github.surveys import small
+from github.surveys.counts import Survey, batches, read_surveys
+from github.surveys.small import Small
+from github.transport.prefetched import Prefetched, PrefetchedAnswer
 from messages import RepositoryRef
 from store import surveys
 from store.database import Connection, Database

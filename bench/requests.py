@@ -25,13 +25,13 @@ from aiohttp import ClientSession, web
 from gql import GraphQLRequest
 
 from budget.account import Ask, Reservation, Told
-from github.answers import Raw
+from github.answers.reading import Raw
 from github.client import GitHub
-from github.connection import Connection
-from github.credentials import Credentials
-from github.documents import Request
-from github.thread_types import THREAD_TYPES
-from github.threads import read_page
+from github.queries.documents import Request
+from github.threads.pages import read_page
+from github.threads.thread_types import THREAD_TYPES
+from github.transport.connection import Connection
+from github.transport.credentials import Credentials
 from messages import RepositoryRef
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan

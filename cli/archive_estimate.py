@@ -18,7 +18,7 @@ async def archive_estimate(url: str, first: datetime, last: datetime, rate: floa
 
     Raises `BadInput` where the archive has none of them, or does not answer as one.
     """
-    from github.archive import Archive, name_of
+    from github.events.archive import Archive, name_of
 
     total = (last - first) // archive_reads.HOUR + 1
     count = min(total, SAMPLES)

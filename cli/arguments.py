@@ -40,7 +40,7 @@ def _read_moment(_type: Any, tokens: Sequence[Any]) -> datetime:
 
 def _read_event_types(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
     names = tuple(token.value for token in tokens)
-    from github import archive as github  # not above: no other command waits for GitHub's client to be loaded
+    from github.events import archive as github  # not above: no other command waits for GitHub's client to be loaded
 
     if unknown := [name for name in names if name not in github.EVENT_TYPES]:
         raise ValueError(f"{', '.join(unknown)} is none of {', '.join(github.EVENT_TYPES)}")

@@ -12,12 +12,12 @@ from gql.client import AsyncClientSession
 from budget.account import Ask, Pool
 from budget.breaker import Availability
 from budget.prices import Prices
-from github.answers import Answer
-from github.connection import Connection, repository_of, route_of
-from github.credentials import Credentials
-from github.documents import Request
-from github.prefetched import Prefetched
-from github.transport import GitHubTransport
+from github.answers.reading import Answer
+from github.queries.documents import Request
+from github.transport.connection import Connection, repository_of, route_of
+from github.transport.credentials import Credentials
+from github.transport.gql_transport import GitHubTransport
+from github.transport.prefetched import Prefetched
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class GitHub:
         availability: Availability | None = None,
     ) -> None:
         self._transport = GitHubTransport(Connection(api_url, graphql_url), credentials, pool, availability)
-        # Each request has its own time (`github.connection`), and may wait for a budget before.
+        # Each request has its own time (`github.transport.connection`), and may wait for a budget before.
         self._session = AsyncClientSession(Client(transport=self._transport, execute_timeout=None))
         self._pool = pool
         self.prices = prices or Prices()
@@ -94,7 +94,7 @@ class GitHub:
 
         `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
         its price is made of (`budget.prices`). `keep_lost` is as `read_graphql` has it. Nodes that are gone or hidden
-        are marked as such in `data` (`github.nodes`). A field deep inside that this token may not see (a reference into
+        are marked as such in `data` (`nodes.nulls`). A field deep inside that this token may not see (a reference into
         a private repository) is None; any other error raises.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from errors import PartOver
-from github.actors import Node
+from github.answers.refusals import Gone
 from github.client import GitHub
-from github.refusals import Gone
+from github.nodes.actors import Node
 from messages import RepositoryRef
 
 

@@ -19,7 +19,7 @@ from store.database import Connection, Database
 from store.sweeps import LeaseLostError, Sweep
 
 IN_FLIGHT = timedelta(seconds=30)
-"""A request takes 15 s at most (github.connection.TIMEOUT_SECONDS): what is older was left by a killed worker."""
+"""A request takes 15 s at most (`TIMEOUT_SECONDS` of github/): what is older was left by a killed worker."""
 PATIENCE = timedelta(seconds=2)
 """Waits up to this long are waited for here; for longer ones no slot is held, but then for a while."""
 

@@ -125,7 +125,7 @@ _LACKS = {
           and coalesce(e.payload ->> 'requested_reviewer', 'team') = 'team')
     """,
 }
-"""What a pull request lacks that was fetched without a permission (`github.permissions`)."""
+"""What a pull request lacks that was fetched without a permission (`github.nodes.permissions`)."""
 
 
 async def lacking(

@@ -8,9 +8,9 @@ from activities.events.source import grow, size_of
 from activities.progress import MOST_IDLE
 from activities.turn import Sources, Turn
 from errors import PartOver, RetryNow, TooLarge
-from github import commits
-from github.commits import History
-from github.event_lists import Refused, probe
+from github.events import commits
+from github.events.commits import History
+from github.events.lists import Refused, probe
 from rows import NoteKind, Page
 from store import feed
 from store.database import Connection

@@ -12,9 +12,10 @@ from activities.events.source import OTHER_SIZE, PATIENCE, grow, is_failure_of_l
 from activities.progress import MOST_IDLE
 from activities.turn import Sources, Turn
 from errors import PartOver, RetryNow, TooLarge
-from github import commits, events
-from github.event_lists import Happenings, Refused, probe
-from github.refusals import InvalidCursor
+from github.answers.refusals import InvalidCursor
+from github.events import commits
+from github.events import sources as events
+from github.events.lists import Happenings, Refused, probe
 from github.repositories import inspect
 from rows import NoteKind
 from store import feed

@@ -21,7 +21,7 @@ from activities.events.stored_threads import StoredThreads
 from activities.events.surveyed import counted_by, without_news, without_what_is_empty
 from activities.turn import Sources, Turn
 from errors import RetryNow, TooLarge
-from github.prefetched import Prefetched
+from github.transport.prefetched import Prefetched
 from store import coverage, feed
 from store.coverage import BEGINNING, Coverage
 from store.sweeps import LeaseLostError, Sweep

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from activities.events.inheritance import is_stale
 from activities.events.position import Counted, EventPosition, EventSourceName
-from github.surveys import Survey
+from github.surveys.counts import Survey
 
 
 def counted_by(survey: Survey) -> Counted:

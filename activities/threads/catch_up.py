@@ -5,8 +5,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import Turn
-from github.listings import Listing
-from github.refusals import InvalidCursor
+from github.answers.refusals import InvalidCursor
+from github.threads.listings import Listing
 from rows import Part
 from store import threads
 from store.database import Database

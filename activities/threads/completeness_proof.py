@@ -9,8 +9,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import CLOCK_SLACK, Turn
-from github.refusals import InvalidCursor
-from github.thread_types import ThreadType
+from github.answers.refusals import InvalidCursor
+from github.threads.thread_types import ThreadType
 from messages import Failure
 from rows import Note, NoteKind, Part
 from store import notes, parts, threads

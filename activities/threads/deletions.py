@@ -12,7 +12,7 @@ from activities.threads.position import ThreadPosition
 from activities.turn import Turn
 from errors import RetryLater
 from github.client import GitHub
-from github.existence import MOST, read_existence
+from github.threads.existence import MOST, read_existence
 from rows import Part
 from store import absences
 from store.absences import Answered, Confirmation

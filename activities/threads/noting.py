@@ -5,9 +5,9 @@ A note is written in the transaction of the page that finds it. It is void once 
 
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
-from github.readings import hidden_in
-from github.thread_types import ThreadType
-from github.threads import Threads
+from github.threads.pages import Threads
+from github.threads.readings import hidden_in
+from github.threads.thread_types import ThreadType
 from rows import REVIEW_REQUESTS, Note, Part
 
 LISTS = ("labels", "assignees", REVIEW_REQUESTS, "linked pull requests")

@@ -7,7 +7,7 @@ import structlog
 
 from activities.turn import FAST_SECONDS, SLOW_SECONDS
 from budget.prices import Prices
-from github.thread_types import ThreadType
+from github.threads.thread_types import ThreadType
 from rows import PartKind
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from activities.threads.noting import unavailable
 from activities.threads.page_sizes import CHILDREN
 from activities.turn import Turn
 from budget.prices import ONE_POINT
-from github.thread_types import ThreadType
+from github.threads.thread_types import ThreadType
 from rows import Part, PartKind
 from store import parts, threads
 from store.database import Database

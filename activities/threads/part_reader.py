@@ -10,11 +10,9 @@ from activities.threads.position import ThreadPosition
 from activities.threads.timeline_by_type import TimelineByType, begin
 from activities.turn import Turn
 from errors import RetryNow
+from github.answers.refusals import InvalidCursor
 from github.client import GitHub
-from github.readings import noted
-from github.refusals import InvalidCursor
-from github.thread_types import ThreadType
-from github.threads import (
+from github.threads.pages import (
     Threads,
     read_comments,
     read_heads,
@@ -24,6 +22,8 @@ from github.threads import (
     read_reviews,
     read_threads,
 )
+from github.threads.readings import noted
+from github.threads.thread_types import ThreadType
 from rows import Part, PartKind
 from store import parts, sweeps
 from store.database import Database

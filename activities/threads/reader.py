@@ -27,11 +27,11 @@ from activities.threads.unbumped_comments import UnbumpedComments
 from activities.turn import CLOCK_SLACK, Sources, Turn
 from budget.prices import ONE_POINT
 from errors import RetryNow, TooLarge
-from github.listings import Listing
-from github.prefetched import Prefetched
-from github.refusals import InvalidCursor
-from github.thread_types import THREAD_TYPES, page_requests
-from github.threads import Threads, read_page
+from github.answers.refusals import InvalidCursor
+from github.threads.listings import Listing
+from github.threads.pages import Threads, read_page
+from github.threads.thread_types import THREAD_TYPES, page_requests
+from github.transport.prefetched import Prefetched
 from rows import Part
 from store import coverage, sweeps
 from store.sweeps import Sweep

@@ -18,8 +18,8 @@ from activities.threads.review_comment_place import ReviewCommentPlace
 from activities.turn import Turn
 from errors import PartOver
 from github.client import GitHub
-from github.comment_lists import ListedComments, comments_path, count_review_comments, read_all_review_comments
-from github.thread_types import REVIEW_COMMENTS
+from github.threads.comment_lists import ListedComments, comments_path, count_review_comments, read_all_review_comments
+from github.threads.thread_types import REVIEW_COMMENTS
 from rows import Page, Part, Whole
 from store import parts, threads
 from store.database import Database

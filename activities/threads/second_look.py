@@ -20,12 +20,12 @@ from activities.threads.timeline_by_type import types_in
 from activities.turn import Turn
 from errors import TooLarge
 from github.client import GitHub
-from github.existence import MOST, read_existence
-from github.node_ids import database_id
-from github.permissions import NOTED, lacks_permissions
-from github.readings import lists_noted, noted
-from github.thread_types import ThreadType
-from github.threads import read_items, read_threads
+from github.nodes.node_ids import database_id
+from github.nodes.permissions import NOTED, lacks_permissions
+from github.threads.existence import MOST, read_existence
+from github.threads.pages import read_items, read_threads
+from github.threads.readings import lists_noted, noted
+from github.threads.thread_types import ThreadType
 from rows import Note, Part, PartKind
 from store import notes, pull_requests, threads
 from store.database import Database

@@ -4,8 +4,8 @@ from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
 from errors import TooLarge
 from github.client import GitHub
-from github.listings import Listing, read_listing
-from github.thread_types import ThreadType
+from github.threads.listings import Listing, read_listing
+from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 
 MOST_LIST_FAILURES = 3

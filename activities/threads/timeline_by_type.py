@@ -11,11 +11,11 @@ from activities.threads.part_queue import MOST_ATTEMPTS
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
 from errors import PartOver, RetryNow, TooLarge
+from github.answers.refusals import InvalidCursor
 from github.client import GitHub
-from github.refusals import InvalidCursor
-from github.rest_timeline import read_rest_timeline
-from github.thread_types import ThreadType
-from github.threads import COMMENT, REVIEW, read_items
+from github.threads.pages import COMMENT, REVIEW, read_items
+from github.threads.rest_timeline import read_rest_timeline
+from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 from rows import Note, Part, PartKind, Split
 

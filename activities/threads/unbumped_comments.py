@@ -10,10 +10,10 @@ from activities.threads.position import ThreadPosition
 from activities.threads.thread_list import ThreadList
 from activities.turn import Turn
 from errors import PartOver
+from github.answers.refusals import SwitchedOff
 from github.client import GitHub
-from github.comment_lists import CommentSince, comments_path, read_comments_since
-from github.refusals import SwitchedOff
-from github.thread_types import REVIEW_COMMENTS, ThreadType
+from github.threads.comment_lists import CommentSince, comments_path, read_comments_since
+from github.threads.thread_types import REVIEW_COMMENTS, ThreadType
 from rows import Part
 from store import threads
 from store.database import Database

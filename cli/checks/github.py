@@ -11,7 +11,7 @@ from cli.checks.postgres import clock
 from cli.words import duration
 
 if TYPE_CHECKING:
-    from github.health import Health
+    from github.transport.health import Health
 
 API_NAMES = {"graphql": "points", "core": "REST requests"}
 
@@ -21,7 +21,7 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
     at = settings.load(settings.GitHub)
     for secret in at.tokens:
         logs.register_secret(secret)
-    from github import health  # no other command waits for GitHub's client to be loaded
+    from github.transport import health  # no other command waits for GitHub's client to be loaded
 
     examined = await health.examine(at.github_api_url, at.graphql_url, at.tokens, at.app)
     for each in examined:

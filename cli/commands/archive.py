@@ -103,7 +103,7 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     """The first and the last whole hour of a range. Raises `BadInput` where there is none that the archive can have."""
-    from github.archive import FIRST_HOUR
+    from github.events.archive import FIRST_HOUR
 
     first = -(-since.timestamp() // 3_600)
     end = until.timestamp() // 3_600

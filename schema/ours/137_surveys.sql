@@ -14,7 +14,7 @@ create index backfill_surveys_repository on backfill_surveys (repository_id);
 
 comment on table backfill_surveys is
   'What GitHub counted of a repository''s lists, and what changed last in them, at a job''s beginning; deleted at its end. What it counts as empty is covered without being opened; later jobs find in it that nothing is new.';
-comment on column backfill_surveys.survey is 'As github/surveys.py writes it.';
+comment on column backfill_surveys.survey is 'As github/surveys/counts.py writes it.';
 comment on column backfill_surveys.answers is
-  'Of a small repository: what its sweeps need not ask for, as github/prefetched.py packs it.';
+  'Of a small repository: what its sweeps need not ask for, as github/transport/prefetched.py packs it.';
 comment on column backfill_surveys.told_at is 'Ten minutes later it is not used any more.';

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from cli import program
-from github.archive import name_of
+from github.events.archive import name_of
 from messages import RepositoryRef, archive_workflow_id
 from rows import FeedEvent, Page
 from sandbox.github import StandIn, World

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import activities.surveys
 from activities.events.position import EventPlace, EventPosition
 from activities.events.surveyed import counted_by, without_news
-from github.connection import TIMEOUT_SECONDS
 from github.repositories import Facts
-from github.surveys import Survey
+from github.surveys.counts import Survey
+from github.transport.connection import TIMEOUT_SECONDS
 from messages import DataType
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request

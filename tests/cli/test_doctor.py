@@ -19,7 +19,7 @@ from cli.checks import postgres as postgres_checks
 from cli.checks import services
 from cli.checks.finding import Finding, bad_setting, exit_code, ok, trouble
 from errors import BadInput, PartOver, Unreachable
-from github.health import Budget, Health
+from github.transport.health import Budget, Health
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import Limits, StandIn, World
 from sandbox.polar import PolarServer

@@ -8,9 +8,8 @@ import pytest
 
 from budget.account import LONGEST_WAIT, Ask
 from errors import BackfillError, PartOver, RetryNow, TooLarge
-from github.answers import Raw, all_windows, read_graphql, read_rest, windows_of
-from github.nodes import GoneNode, Hidden
-from github.refusals import (
+from github.answers.reading import Raw, all_windows, read_graphql, read_rest, windows_of
+from github.answers.refusals import (
     FieldsRefused,
     Gone,
     InvalidCursor,
@@ -21,6 +20,7 @@ from github.refusals import (
     Unauthorized,
     of_error,
 )
+from github.nodes.nulls import GoneNode, Hidden
 
 ASK = Ask("graphql", "Issues", points=2)
 REST = Ask("core", "issues/comments")

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import PartOver, RetryLater, RetryNow
-from github import archive
-from github.archive import Archive, Hour, Size, Wanted
+from github.events import archive
+from github.events.archive import Archive, Hour, Size, Wanted
 from rows import FeedEvent
 from tests.support.programs import ROOT
 
@@ -209,7 +209,7 @@ def test_memory_is_flat_at_any_size() -> None:
     program = textwrap.dedent(
         """
         import resource, sys, zlib
-        from github.archive import CHUNK, _Scan, Wanted
+        from github.events.archive import CHUNK, _Scan, Wanted
         from tests.github.test_archive import line
         block = b"".join(line(n, 78, payload={"text": "z" * 2_000}) + b"\\n" for n in range(2_000))
         deflate, scan, size, waiting = zlib.compressobj(6, wbits=31), _Scan(Wanted(frozenset({77}), None)), 0, b""

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from budget.account import Ask, Reservation, Told
 from errors import BackfillError, PartOver
-from github.answers import Answer
-from github.call import MOST_REQUESTS, Call
+from github.answers.reading import Answer
+from github.answers.refusals import Gone
 from github.client import GitHub
-from github.connection import MOST_REDIRECTS
-from github.credentials import Credentials
-from github.refusals import Gone
+from github.transport.call import MOST_REQUESTS, Call
+from github.transport.connection import MOST_REDIRECTS
+from github.transport.credentials import Credentials
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.limits import Budget
 from sandbox.github.exchange.refusals import GitHubError
@@ -128,8 +128,8 @@ def test_no_call_needs_more_than_a_few_requests_for_each_token(
     stand_in.faults.add(Moody(moods), times=None, operation="Forks")
     tokens = [f"ghp_{name}_{index}" for index in range(each) for name in NAMES]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("github.accounts.DOUBT", 0)
-        patch.setattr("github.accounts.SET_ASIDE", 0)
+        patch.setattr("github.transport.accounts.DOUBT", 0)
+        patch.setattr("github.transport.accounts.SET_ASIDE", 0)
         asyncio.run(_call(stand_in, tokens, 3))
 
 

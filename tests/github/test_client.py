@@ -11,12 +11,12 @@ import pytest
 
 from budget.prices import Prices, points
 from errors import JobOver, PartOver, RetryLater
+from github.answers.refusals import Gone
 from github.client import GitHub
-from github.credentials import App, Credentials
-from github.refusals import Gone
 from github.repositories import inspect
-from github.thread_types import THREAD_TYPES
-from github.threads import read_page, read_threads
+from github.threads.pages import read_page, read_threads
+from github.threads.thread_types import THREAD_TYPES
+from github.transport.credentials import App, Credentials
 from messages import RepositoryRef
 from rows import Part
 from sandbox.github import StandIn, World
@@ -114,7 +114,7 @@ async def test_where_one_account_is_limited_the_other_goes_on(clients: Clients, 
 async def test_a_token_that_is_refused_is_set_aside_and_none_left_is_one_clear_failure(
     clients: Clients, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("github.accounts.DOUBT", 0)
+    monkeypatch.setattr("github.transport.accounts.DOUBT", 0)
     github = await clients.client("ghp_ann", "ghp_bob")
     await github.introduce()
     clients.stand_in.budget("bob").window("graphql").used = 100

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from github.answers import Answer
+from github.answers.reading import Answer
 from github.client import GitHub
-from github.comment_lists import count_review_comments
+from github.threads.comment_lists import count_review_comments
 from messages import RepositoryRef
 
 AT = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 import logs
 from errors import JobOver, PartOver, RetryLater, RetryNow
-from github import credentials as module
-from github.credentials import App, Credentials, Token
+from github.transport import credentials as module
+from github.transport.credentials import App, Credentials, Token
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import Effect, Hang, Headers, PrimaryLimit, Reset, SecondaryLimit, ServerError, Truncated

@@ -16,9 +16,9 @@ from graphql import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from github import documents
-from github.fitted_document import fill, fit, fit_variables
-from github.server_schema import INTROSPECTION, ServerSchema, is_mismatch
+from github.queries import documents
+from github.queries.fitted_document import fill, fit, fit_variables
+from github.queries.server_schema import INTROSPECTION, ServerSchema, is_mismatch
 from sandbox.github.graphql.schema import schema
 from tests.support.github.lacking import lacking
 from tests.support.thoroughness import examples

@@ -2,7 +2,7 @@
 
 import pytest
 
-from github.grants import OTHERWISE, grant
+from github.answers.grants import OTHERWISE, grant
 
 SAML = "Resource protected by organization SAML enforcement. You must grant your Personal Access token access."
 SSO = "https://github.com/orgs/acme/sso?authorization_request=AAAB"

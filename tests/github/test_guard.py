@@ -15,13 +15,13 @@ from aiohttp import web
 from budget.breaker import Intervals
 from budget.prices import Prices
 from errors import BackfillError, RetryLater, RetryNow, TooLarge
-from github import connection
-from github.archive import Archive, Wanted
 from github.client import GitHub
-from github.connection import Connection
-from github.credentials import App, Credentials
-from github.thread_types import THREAD_TYPES
-from github.threads import read_page
+from github.events.archive import Archive, Wanted
+from github.threads.pages import read_page
+from github.threads.thread_types import THREAD_TYPES
+from github.transport import connection
+from github.transport.connection import Connection
+from github.transport.credentials import App, Credentials
 from messages import RepositoryRef
 from sandbox.github import StandIn, World
 from sandbox.github.faults import (
@@ -107,8 +107,8 @@ async def scene(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         return await exchange(self, method, url, body, secret)
 
     monkeypatch.setattr(Connection, "_exchange", counted)
-    monkeypatch.setattr("github.guard.LOOK_EVERY", 0.02)
-    monkeypatch.setattr("github.guard.LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("github.transport.guard.LOOK_EVERY", 0.02)
+    monkeypatch.setattr("github.transport.guard.LOOK_AGAIN", 0.01)
     with StandIn(world, tokens={"ghp_ann": "ann"}) as github:
         async with AsyncExitStack() as stack, Database(database, size=8) as opened:
             yield Scene(stack, opened, github, repository, sent)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from github.links import links, page_of, path_below, query_of
+from github.answers.links import links, page_of, path_below, query_of
 
 API = "https://api.github.com"
 NEXT = f"{API}/repositories/7/issues?per_page=100&page=2"

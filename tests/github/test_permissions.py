@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pytest
 
 from budget.prices import Prices
-from github import documents, permissions
 from github.client import GitHub
-from github.credentials import Credentials
-from github.permissions import REMEMBERED, TEAMS, Withheld
-from github.thread_types import THREAD_TYPES
-from github.threads import Threads, read_page
+from github.nodes import permissions
+from github.nodes.permissions import REMEMBERED, TEAMS, Withheld
+from github.queries import documents
+from github.threads.pages import Threads, read_page
+from github.threads.thread_types import THREAD_TYPES
+from github.transport.credentials import Credentials
 from messages import RepositoryRef
 from rows import Note
 from sandbox.github import StandIn, World

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from github.prefetched import Prefetched, PrefetchedAnswer
+from github.transport.prefetched import Prefetched, PrefetchedAnswer
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

@@ -8,11 +8,11 @@ import pytest
 from graphql import execute_sync, parse
 
 from errors import PartOver
-from github.answers import Answer
-from github.documents import Request
-from github.refusals import SchemaMismatch
-from github.server_documents import MOST_FITTINGS, ServerDocuments
-from github.server_schema import INTROSPECTION
+from github.answers.reading import Answer
+from github.answers.refusals import SchemaMismatch
+from github.queries.documents import Request
+from github.queries.server_schema import INTROSPECTION
+from github.transport.server_documents import MOST_FITTINGS, ServerDocuments
 from tests.support.github.lacking import lacking
 
 SERVER = lacking({("PullRequest", "isDraft")}, set())

@@ -10,10 +10,10 @@ from gql import client as gql_client
 from budget.prices import Prices
 from errors import PartOver
 from github.client import GitHub
-from github.connection import Connection
-from github.credentials import Credentials
-from github.documents import Request
-from github.transport import GitHubTransport
+from github.queries.documents import Request
+from github.transport.connection import Connection
+from github.transport.credentials import Credentials
+from github.transport.gql_transport import GitHubTransport
 from sandbox.github import StandIn, World
 from store.budgets import Budgets
 from store.database import Database

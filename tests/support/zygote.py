@@ -30,7 +30,7 @@ from sandbox.launch import die_with
 from tests.support.array_types import know_array_types
 
 PROGRAMS = ("starter", "webhook", "worker")
-LATE = ("embedding.client", "github.archive")
+LATE = ("embedding.client", "github.events.archive")
 """What they import only when they need it."""
 LARGEST_ORDER = 1 << 20
 

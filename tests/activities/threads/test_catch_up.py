@@ -10,8 +10,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
-from github.listings import Entry, Listing
-from github.refusals import InvalidCursor
+from github.answers.refusals import InvalidCursor
+from github.threads.listings import Entry, Listing
 from tests.support.activities.listings import ASKED_AT, FLOOR, Listings, born, fetched
 from tests.support.activities.stored import Stored
 

@@ -11,8 +11,8 @@ from activities.threads.page_sizes import PageSizes
 from activities.threads.position import ThreadPosition
 from activities.turn import CLOCK_SLACK
 from budget.prices import Prices
-from github.listings import Entry, Listing
-from github.refusals import InvalidCursor
+from github.answers.refusals import InvalidCursor
+from github.threads.listings import Entry, Listing
 from rows import Part
 from store import parts, threads
 from store.coverage import BEGINNING

@@ -5,7 +5,7 @@ import pytest
 from activities.threads.page_sizes import PageSizes
 from activities.turn import FAST_SECONDS, SLOW_SECONDS
 from budget.prices import Prices
-from github.thread_types import THREAD_TYPES
+from github.threads.thread_types import THREAD_TYPES
 
 QUICK, MODERATE = FAST_SECONDS / 2, (FAST_SECONDS + SLOW_SECONDS) / 2
 

@@ -19,7 +19,7 @@ from activities.threads.part_queue import (
 )
 from activities.threads.position import ThreadPosition
 from activities.turn import Turn
-from github.thread_types import THREAD_TYPES
+from github.threads.thread_types import THREAD_TYPES
 from rows import Part, PartKind
 from store.database import Database
 from tests.support.activities.stored import Stored

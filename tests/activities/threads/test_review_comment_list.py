@@ -14,7 +14,7 @@ from activities.threads.review_comment_place import ReviewCommentPlace
 from activities.turn import Turn
 from budget.prices import Prices
 from errors import PartOver
-from github.answers import Answer
+from github.answers.reading import Answer
 from rows import Contributor, Page, Part, Review, Whole
 from tests.support.activities.listings import fetched
 from tests.support.activities.stored import Stored

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from activities.threads.thread_list import ThreadList
-from github.listings import Listing
+from github.threads.listings import Listing
 from rows import Page, PullRequest
 from tests.support.activities.stored import Stored
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from activities.threads.part_queue import PartQueue
-from github.thread_types import THREAD_TYPES, ThreadType
+from github.threads.thread_types import THREAD_TYPES, ThreadType
 from messages import DataType, Pace, RepositoryRef
 from rows import Page, Part
 from sandbox.purchase import Repository, create_workspace

@@ -27,7 +27,7 @@ from activities.threads import review_comment_list
 from activities.turn import Sources
 from budget.prices import Prices
 from github.client import GitHub
-from github.credentials import Credentials
+from github.transport.credentials import Credentials
 from messages import (
     DataType,
     Pace,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from activities.threads.position import ThreadPosition
-from github.thread_types import THREAD_TYPES
+from github.threads.thread_types import THREAD_TYPES
 from messages import Pace, RepositoryOutcome, RepositoryRef, RepositoryScope, RepositoryTransition, TypeOutcome
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.limits import Budget

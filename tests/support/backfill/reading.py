@@ -15,7 +15,7 @@ from activities.sweep import SweepActivity
 from activities.turn import Sources
 from budget.prices import Prices
 from github.client import GitHub
-from github.credentials import Credentials
+from github.transport.credentials import Credentials
 from messages import DataType, Pace, RepositoryRef, SliceResult, SweepSlice
 from sandbox.github import StandIn
 from sandbox.github.exchange.requests import Entry

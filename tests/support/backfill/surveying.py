@@ -13,7 +13,7 @@ from activities.sweep import SweepActivity
 from activities.turn import Sources
 from budget.prices import Prices
 from github.client import GitHub
-from github.credentials import Credentials
+from github.transport.credentials import Credentials
 from messages import (
     DATA_TYPES,
     DataType,

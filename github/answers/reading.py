@@ -1,0 +1,216 @@
+"""What GitHub's answers mean: data, or one error of the taxonomy, decided here alone, from status, headers and body."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from graphql import ExecutionResult
+
+from budget.account import Ask
+from errors import RetryNow, TooLarge
+from github.answers.links import links, page_of, path_below
+from github.answers.refusals import FieldsRefused, SchemaMismatch, is_limit, message_of, of_error, of_http
+from github.clock import asked_at, now_by, time
+from github.nodes.nulls import GoneNode, Hidden, Path, mark
+from github.nodes.permissions import field_of
+from github.queries.server_schema import is_mismatch
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(ExecutionResult):
+    """What GitHub said: gql's result, and what else an answer tells. `asked_at` is its `Date` less the time it took.
+
+    In `data`, nodes that are hidden or gone are marked as such (`github.nodes.nulls`): no `errors` are left.
+    """
+
+    data: Any
+    asked_at: datetime
+    seconds: float
+    cost: int = 0
+    estimate: int = 0
+    """What it was taken to cost before it was asked."""
+    node_count: int = 0
+    next_path: str | None = None
+    """REST: path and query of the next page, from the `Link` header."""
+    last_page: int | None = None
+    """REST: the number of the last page, from the `Link` header; None where this is the last."""
+    refused: Mapping[Path, str] = field(default_factory=dict)
+    """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
+    account: str = ""
+    """Whose answer it is."""
+    missing: frozenset[Path] = frozenset()
+    """Of `refused`, those that GitHub says it does not have."""
+    unmarked: Mapping[Path, str] = field(default_factory=dict)
+    """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What was not asked for, since the account lacks the permission (`nodes.permissions`), with GitHub's words."""
+    errors: None = None
+    extensions: None = None
+
+    def refusal_of(self, *path: str | int) -> str | None:
+        """GitHub's words for why the field at `path`, or something below it, is refused; None if it is not."""
+        return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+    requests: int = 1
+    """Sent for it, redirects included: GitHub counts each."""
+
+
+_ABOVE_THE_LIST: tuple[Path, ...] = ((), ("repository",), ("repository", "threads"))
+"""A refusal here is of everything that was asked for."""
+_OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
+"""Refusals that are of the place that their path names, where the rest of the answer came."""
+
+
+def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
+    """The answer of GraphQL. Raises every class of the taxonomy, `Limited` and `Unauthorized`.
+
+    `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it. Of several
+    repositories, of which one lacks a permission, it raises `TooLarge`.
+    """
+    content = decode(raw.body) if raw.status == 200 else None
+    if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
+        raise _no_answer(raw, ask.operation)
+    data, errors = content.get("data"), content.get("errors") or ()
+    if not data and (mismatches := [error for error in errors if is_mismatch(error)]):
+        raise SchemaMismatch(ask.operation, mismatches)
+    refused: dict[Path, str] = {}
+    unmarked: dict[Path, str] = {}
+    missing: set[Path] = set()
+    for error in errors:
+        path = tuple(error.get("path") or ())
+        if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
+            mark(data, path, GoneNode())
+            continue
+        refusal = of_error(error, raw.headers)
+        if refusal.kind in ("failed", "too_large") and data and path not in _ABOVE_THE_LIST:
+            # GitHub answers, and fails at this node: a smaller page may bring it, and does bring the others.
+            if keep_lost and any(isinstance(step, int) for step in path):
+                continue
+            code = refusal.code if refusal.kind == "too_large" else "node_failed"
+            raise TooLarge(code, f"GitHub failed at a node of {ask.operation}: {refusal.words}")
+        if refusal.kind not in _OF_A_PLACE or not data or path in _ABOVE_THE_LIST:
+            raise refusal.error(ask.operation)
+        words = refusal.words or str(error.get("type"))
+        refused[path] = words
+        if refusal.kind == "missing":
+            missing.add(path)
+        if not mark(data, path, Hidden(words)):
+            unmarked[path] = words
+    if fields := {field: words for path, words in refused.items() if (field := field_of(path))}:
+        if keep_lost and isinstance(data, dict) and "n1" in data:
+            # Of several repositories: a permission is remembered by repository, and the request is of the first one.
+            raise TooLarge("fields_refused", f"GitHub refuses fields of one of several: {', '.join(sorted(fields))}")
+        raise FieldsRefused(ask.operation, fields)
+    if refused:
+        log.info("hidden from this token", operation=ask.operation, paths=list(refused)[:3], number=len(refused))
+    if not isinstance(data, dict):
+        raise RetryNow("bad_answer", f"GitHub answered {ask.operation} with neither data nor an error")
+    rate = data.get("rateLimit") or {}
+    return Answer(
+        data,
+        asked_at(raw.headers, raw.seconds),
+        raw.seconds,
+        rate.get("cost", 0),
+        ask.points,
+        rate.get("nodeCount", 0),
+        refused=refused,
+        missing=frozenset(missing),
+        unmarked=unmarked,
+    )
+
+
+def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
+    """The answer of REST; raises as `read_graphql` does. `base`: the address that paths of other pages begin with."""
+    if raw.status != 200:
+        raise of_http(raw.status, raw.headers, raw.body).error(ask.operation)
+    content = decode(raw.body)
+    if content is None:
+        raise RetryNow("bad_answer", f"GitHub's answer to {ask.operation} is not JSON")
+    pages = links(raw.headers)
+    return Answer(
+        content,
+        asked_at(raw.headers, raw.seconds),
+        raw.seconds,
+        cost=raw.requests,
+        estimate=1,
+        next_path=path_below(pages.get("next"), base),
+        last_page=page_of(pages.get("last")),
+    )
+
+
+def _no_answer(raw: Raw, operation: str) -> Exception:
+    """The error that anything but an answer of GraphQL's means."""
+    if raw.status != 200:
+        return of_http(raw.status, raw.headers, raw.body).error(operation)
+    content = decode(raw.body)
+    if isinstance(content, dict) and is_limit(message_of(content)):
+        # GitHub says of a secondary limit that it may come as 200, and not in what shape.
+        return of_http(429, raw.headers, content).error(operation)
+    return RetryNow("bad_answer", f"GitHub's answer to {operation} is cut short or not JSON")
+
+
+def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
+    """The window that the headers tell of: (limit, used, seconds to its reset).
+
+    Not beside `retry-after`: that goes first, and a reset an hour ahead is a false alarm then.
+    """
+    if headers.get("retry-after", "").isdigit():
+        return ()
+    limit, used, reset = (headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "used", "reset"))
+    if limit.isdigit() and used.isdigit() and reset.isdigit():
+        return ((int(limit), int(used), float(reset) - now_by(headers).timestamp()),)
+    return ()
+
+
+def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
+    """Those of the headers, and what a GraphQL answer says itself."""
+    heard = windows_of(raw.headers)
+    rate = answer.data.get("rateLimit") if isinstance(answer.data, dict) else None
+    if not rate or "resetAt" not in rate:
+        return heard
+    wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
+    return (*heard, (rate["limit"], rate["used"], wait))
+
+
+def decode(raw: bytes) -> Any:
+    """Parsed JSON without what Postgres cannot hold: NUL characters and lone surrogates. None if it is not JSON."""
+    nul = b"\\u0000" in raw
+    if nul and b"\\\\u0000" not in raw:
+        # No backslash before it, so it is the character and not its spelling: gone without walking the answer.
+        raw, nul = raw.replace(b"\\u0000", b""), False
+    try:
+        content = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        if b"\\ud" not in raw.lower():
+            return None
+        try:
+            content = json.loads(raw)
+        except ValueError:
+            return None
+        return _storable(content)
+    return _storable(content) if nul else content
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _storable(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,243 @@
+"""What it means that a server does not give what it is asked for, whichever of GitHub's APIs says so.
+
+`of_http` reads an answer other than a good one, `of_error` an entry of `errors` inside HTTP 200. Both return a
+`Refusal`; who asked makes of it the error that it is there.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from budget.account import LONGEST_WAIT
+from errors import PartOver, RetryNow, TooLarge
+from github.answers.grants import grant
+from github.clock import now_by
+
+Kind = Literal[
+    "limited",
+    "unauthorized",
+    "forbidden",
+    "scope",
+    "missing",
+    "off",
+    "blocked",
+    "empty",
+    "cursor",
+    "too_large",
+    "failed",
+    "not_understood",
+]
+"""limited: for now. unauthorized: the token is unknown. forbidden, scope: not with this token. missing: not there, or
+not for this token. off: switched off. blocked: taken down. empty: a repository without commits. cursor: no longer
+known. too_large: less may be had. failed: passing. not_understood: the request is wrong."""
+Headers = Mapping[str, str]
+
+
+class InvalidCursor(RetryNow):
+    """GitHub no longer takes this cursor; the place must be found again."""
+
+
+class Gone(PartOver):
+    """GitHub does not have it, or not for these tokens (404): a repository, or a route of it."""
+
+
+class SwitchedOff(PartOver):
+    """The repository is there, and has this switched off (410)."""
+
+
+class ScopeMissing(PartOver):
+    """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
+
+
+class FieldsRefused(PartOver):
+    """Fields of threads that need a permission of their own are refused; `words` are GitHub's, by field."""
+
+    def __init__(self, operation: str, words: Mapping[str, str]) -> None:
+        super().__init__("forbidden", f"GitHub refuses {', '.join(words)} in {operation}: {'; '.join(words.values())}")
+        self.words = words
+
+
+class SchemaMismatch(PartOver):
+    """The document names something that this server's schema lacks; `errors` say what."""
+
+    def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
+        words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
+        super().__init__("query_refused", f"{operation} does not fit GitHub's schema: {words}", _BUG)
+        self.errors = errors
+
+
+class Limited(Exception):
+    """GitHub refuses for now; `wait` in seconds, if it says how long."""
+
+    def __init__(self, wait: float | None) -> None:
+        super().__init__("limited")
+        self.wait = wait
+
+
+class Unauthorized(Exception):
+    """GitHub does not know this token (401)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`code` is one word for machines (`gone`, `http_502`), `words` are the server's, 500 characters at most."""
+
+    kind: Kind
+    code: str
+    words: str
+    status: int
+    wait: float | None = None
+    """Of a limit: seconds until it may be asked again; None where the server does not say."""
+    action: str = ""
+    """What a person can do about it."""
+
+    def error(self, what: str) -> Exception:
+        """The error of it: of the taxonomy, `Limited` or `Unauthorized`. `what` names the operation or the route."""
+        said = f"{what} ({self.status})" if self.status != 200 else what
+        words = f": {self.words}" if self.words else ""
+        if self.kind == "limited":
+            return Limited(self.wait)
+        if self.kind == "unauthorized":
+            return Unauthorized()
+        if self.kind == "too_large":
+            return TooLarge(self.code, f"GitHub could not finish {said}{words}")
+        if self.kind == "failed":
+            return RetryNow(self.code, f"GitHub failed at {said}{words}")
+        if self.kind == "cursor":
+            return InvalidCursor(self.code, self.words)
+        message = f"GitHub {_DENIES[self.kind].format(said)}{words}"
+        return _ERRORS.get(self.kind, PartOver)(self.code, message, self.action)
+
+
+_DENIES: dict[Kind, str] = {
+    "forbidden": "forbids {}",
+    "scope": "forbids {}",
+    "missing": "has no {}",
+    "off": "has {} switched off",
+    "blocked": "blocks {}",
+    "empty": "says that the repository is empty, asked for {}",
+    "not_understood": "refuses {}",
+}
+_ERRORS: dict[Kind, type[PartOver]] = {"scope": ScopeMissing, "missing": Gone, "off": SwitchedOff}
+_OUT_OF_TIME = ("something went wrong", "timeout", "timed out", "resource limits")
+_PASSING = ("SERVICE_UNAVAILABLE", "INTERNAL", "LOADING", "")
+_BUG = "this is a bug of ours"
+_GONE = "the repository was deleted, renamed away, or is private"
+
+
+def of_http(status: int, headers: Headers, body: Any) -> Refusal:
+    """Reads an answer other than a good one. `body` is what came: bytes, or JSON that was parsed."""
+    content = _parsed(body)
+    words = message_of(content)
+
+    def refusal(kind: Kind, code: str, action: str = "", wait: float | None = None) -> Refusal:
+        return Refusal(kind, code, words, status, wait, action)
+
+    if status == 401 or (status == 403 and "installation has been suspended" in words.lower()):
+        return refusal("unauthorized", "unauthorized")
+    if status == 429 or (status == 403 and (_tells_of_a_limit(headers) or is_limit(words))):
+        return refusal("limited", "rate_limited", wait=wait_of(headers))
+    if block := _block(status, content):
+        return Refusal("blocked", "taken_down", f"{words} {block}".strip(), status)
+    if status == 403:
+        return refusal("forbidden", "forbidden", grant(words, headers))
+    if status == 404:
+        return refusal("missing", "gone", _GONE)
+    if status == 409:
+        return refusal("empty", "empty")
+    if status == 410:
+        return refusal("off", "disabled")
+    if status in (502, 504):
+        return refusal("too_large", f"http_{status}")
+    if status >= 500 or status == 408:
+        return refusal("failed", f"http_{status}")
+    return refusal("not_understood", f"http_{status}", _BUG)
+
+
+def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
+    """Reads an entry of `errors` inside HTTP 200."""
+    kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
+    message = str(error.get("message") or "")[:500]
+    words = message.lower()
+
+    def refusal(kind: Kind, code: str, action: str = "", wait: float | None = None) -> Refusal:
+        return Refusal(kind, code, message, 200, wait, action)
+
+    if kind in ("RATE_LIMITED", "RATE_LIMIT") or is_limit(message):
+        return refusal("limited", "rate_limited", wait=wait_of(headers))
+    if kind in ("RESOURCE_LIMITS_EXCEEDED", "TIMEOUT") or any(sign in words for sign in _OUT_OF_TIME):
+        return refusal("too_large", "too_large")
+    if kind in ("INVALID_CURSOR_ARGUMENTS", "INVALID_CURSOR") or "valid cursor" in words:
+        return refusal("cursor", "invalid_cursor")
+    if kind == "NOT_FOUND":
+        return refusal("missing", "gone", _GONE)
+    if "access blocked" in words:
+        return refusal("blocked", "taken_down")
+    if kind == "INSUFFICIENT_SCOPES":
+        return refusal("scope", "forbidden", grant(message, headers))
+    if kind == "FORBIDDEN" or (error.get("extensions") or {}).get("saml_failure") or "saml" in words:
+        return refusal("forbidden", "forbidden", grant(message, headers))
+    if kind in _PASSING:
+        return refusal("failed", "github_error")
+    return refusal("not_understood", "query_refused", _BUG)
+
+
+def is_limit(message: str) -> bool:
+    """Whether words are those of a limit: GitHub gives it many shapes."""
+    words = message.lower()
+    return "rate limit" in words or "abuse" in words
+
+
+def wait_of(headers: Headers) -> float | None:
+    """Seconds until it may be asked again, an hour at most. None where the server does not say.
+
+    In GitHub's order: retry-after; else, with nothing remaining, the reset. A reset in the past says nothing.
+    """
+    longest = LONGEST_WAIT.total_seconds()
+    retry_after = headers.get("retry-after", "")
+    if retry_after.isdigit():
+        return min(float(retry_after), longest)
+    reset = headers.get("x-ratelimit-reset", "")
+    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+        wait = float(reset) - now_by(headers).timestamp()
+        if wait >= 0:
+            return min(wait, longest)
+    return None
+
+
+def message_of(content: Any) -> str:
+    """What a body says, in one short line: JSON's `message`, or a page's beginning."""
+    if isinstance(content, bytes):
+        return " ".join(content[:200].decode("utf-8", "replace").split())
+    return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
+
+
+def _parsed(body: Any) -> Any:
+    if not isinstance(body, bytes):
+        return body
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+
+
+def _tells_of_a_limit(headers: Headers) -> bool:
+    return headers.get("retry-after", "").isdigit() or headers.get("x-ratelimit-remaining") == "0"
+
+
+def _block(status: int, content: Any) -> str:
+    """Why a repository was taken down, in brackets; empty if it was not.
+
+    REST says so by 451, and by 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
+    """
+    block = content.get("block") if isinstance(content, dict) else None
+    if isinstance(block, dict) or status == 451:
+        told = block or {}
+        reason = ", ".join(str(told[key]) for key in ("reason", "html_url") if told.get(key))
+        return f"({reason[:300]})" if reason else "(for legal reasons)" if status == 451 else "(no reason given)"
+    if status == 403 and re.search(r"access blocked", message_of(content), re.IGNORECASE):
+        return "(no reason given)"
+    return ""

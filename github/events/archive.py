@@ -1,0 +1,317 @@
+"""GH Archive: the public events of all of GitHub, an hour a file, as the API told them when they happened.
+
+A file is gzip of lines of JSON, tens to a hundred MB today, so it is read as it comes: unpacked piece by piece, and a
+line is parsed only if its beginning does not say that it is not wanted. It is not GitHub: no token is sent, and no
+budget used. Format and names: https://www.gharchive.org.
+"""
+
+import asyncio
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from budget.breaker import Availability
+from errors import BackfillError, PartOver, RetryLater, RetryNow
+from github.answers.reading import decode
+from github.answers.refusals import of_http
+from github.clock import time
+from github.events.payloads import GHOST, payload_of
+from github.transport.connection import USER_AGENT, broken
+from github.transport.guard import Guard
+from rows import FeedEvent
+
+FIRST_HOUR = datetime(2015, 1, 1, tzinfo=UTC)
+"""Before it files are of another format, whose events have no ids."""
+EVENT_TYPES = (
+    *("CommitCommentEvent", "CreateEvent", "DeleteEvent", "DiscussionCommentEvent", "DiscussionEvent", "ForkEvent"),
+    *("GollumEvent", "IssueCommentEvent", "IssuesEvent", "MemberEvent", "PublicEvent", "PullRequestEvent"),
+    *("PullRequestReviewCommentEvent", "PullRequestReviewEvent", "PullRequestReviewThreadEvent", "PushEvent"),
+    *("ReleaseEvent", "SponsorshipEvent", "TeamAddEvent", "WatchEvent"),
+)
+"""Those that are known of repositories."""
+TOLD_ELSEWHERE = frozenset(
+    {
+        *("WatchEvent", "ForkEvent", "PushEvent", "ReleaseEvent", "CreateEvent", "DeleteEvent"),
+        *("PullRequestEvent", "IssuesEvent"),
+        # The threads hold what these tell of. No thread holds a comment on a commit.
+        *("IssueCommentEvent", "PullRequestReviewEvent", "PullRequestReviewCommentEvent"),
+        *("PullRequestReviewThreadEvent", "DiscussionCommentEvent"),
+    }
+)
+"""Types that GitHub itself still tells of the past, in whichever of its lists."""
+
+HEAD_SECONDS = 15
+SILENCE_SECONDS = 60
+HOUR_SECONDS = 15 * 60
+"""For one file: 150 MB at 170 kB/s."""
+CHUNK = 2**18
+PIECE = 2**20
+"""So much is unpacked at once, however much a chunk makes."""
+LONGEST_LINE = 2**24
+"""A longer one is no event: GitHub takes no payload of more than 25 MB, and its events leave out most of it."""
+
+# As the archive writes it. An actor is flat, so what follows is the event's own repository and none of its payload's.
+_BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d+),')
+# What no JSON can have inside it: two events in one line.
+_SEAM = b'}{"id":'
+
+
+class Wanted(NamedTuple):
+    """Which events are taken: of these repositories, by GitHub's ids, and of these types.
+
+    Without types: of all that are not `TOLD_ELSEWHERE`.
+    """
+
+    github_ids: frozenset[int]
+    event_types: frozenset[str] | None
+
+    def takes(self, event_type: str) -> bool:
+        return event_type not in TOLD_ELSEWHERE if self.event_types is None else event_type in self.event_types
+
+
+class Size(NamedTuple):
+    """What is known of a file before it is read."""
+
+    there: bool
+    length: int | None
+    """In bytes; None if the server does not say."""
+
+
+@dataclass(slots=True)
+class Hour:
+    """The wanted events of one file, by their repository's GitHub id."""
+
+    events: dict[int, list[FeedEvent]] = field(default_factory=dict)
+    lines: int = 0
+    malformed: int = 0
+    """Lines that are no event. One whose beginning says that it is not wanted is not looked at further."""
+    length: int = 0
+    """In bytes, as downloaded."""
+
+
+class Damaged(RetryNow):
+    """The file is no gzip, or ends in its middle: on its way here, or where it is kept. Some are (gharchive.org#225).
+
+    `hour` has what was read before the damage.
+    """
+
+    def __init__(self, code: str, message: str, hour: Hour) -> None:
+        super().__init__(code, message)
+        self.hour = hour
+
+
+class Archive:
+    """A client for one base address. Use as an async context manager."""
+
+    def __init__(self, base_url: str, availability: Availability | None = None) -> None:
+        self.base_url = base_url
+        self._guard = Guard(availability, self._probe) if availability else None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Archive":
+        self._session = aiohttp.ClientSession(
+            # A server that keeps the files under Content-Encoding would unpack them for who does not accept it.
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=HOUR_SECONDS, sock_connect=HEAD_SECONDS, sock_read=SILENCE_SECONDS),
+            read_bufsize=CHUNK,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def size(self, at: datetime) -> Size:
+        """Asks how large an hour's file is, without reading it. Raises as `read` does."""
+        try:
+            async with self._open().head(
+                self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)
+            ) as response:
+                if not self._is_there(response, at):
+                    return Size(there=False, length=None)
+                length = response.headers.get("Content-Length", "")
+                return Size(there=True, length=int(length) if length.isdigit() else None)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise self._broken(error) from error
+
+    async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
+        """The wanted events of the hour that begins at `at`; None if the archive lacks it.
+
+        `progress` hears of the bytes downloaded so far. Raises `RetryNow` for what passes (5xx, timeouts), `Damaged`
+        for what may, `RetryLater` for a limit or an archive that answers nobody, `PartOver` for an address that is not
+        an archive's.
+        """
+        if self._guard is None:
+            return await self._read(at, wanted, progress)
+        return await self._guard.run("archive", lambda: self._read(at, wanted, progress))
+
+    async def _read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None) -> Hour | None:
+        scan = _Scan(wanted)
+        try:
+            async with self._open().get(self._url(at)) as response:
+                if not self._is_there(response, at):
+                    return None
+                async for chunk in response.content.iter_chunked(CHUNK):
+                    # Beside the event loop: there are others on it, and 100 MB take seconds.
+                    await asyncio.to_thread(scan.feed, chunk)
+                    if progress is not None:
+                        progress(scan.hour.length)
+            await asyncio.to_thread(scan.end)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise self._broken(error) from error
+        except zlib.error as error:
+            why = f"GH Archive's {name_of(at)} is damaged within {scan.hour.length} bytes: {error}"
+            raise Damaged("bad_gzip", why, scan.hour) from error
+        except EOFError as error:
+            why = f"GH Archive's {name_of(at)} ends in its middle, after {scan.hour.length} bytes"
+            raise Damaged("cut_short", why, scan.hour) from error
+        return scan.hour
+
+    async def _probe(self, _api: str) -> None:
+        """Asks for the oldest file, which any archive has."""
+        await self.size(FIRST_HOUR)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the client is not open: use `async with Archive(...)`")
+        return self._session
+
+    def _url(self, at: datetime) -> str:
+        return f"{self.base_url}/{name_of(at)}"
+
+    def _is_there(self, response: aiohttp.ClientResponse, at: datetime) -> bool:
+        status = response.status
+        if status == 200:
+            return True
+        if status in (404, 410):
+            return False
+        raise _refusal(response, f"GH Archive's {name_of(at)} ({status})")
+
+    def _broken(self, error: Exception) -> RetryNow:
+        if isinstance(error, TimeoutError):
+            return RetryNow("timeout", f"GH Archive at {self.base_url} was silent for too long")
+        return broken(error, "GH Archive", f" at {self.base_url}")
+
+
+def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
+    refusal = of_http(response.status, response.headers, b"")
+    if refusal.kind == "limited" and response.status != 403:  # of files a 403 is a wrong address, whatever it says
+        until = datetime.now(UTC) + timedelta(seconds=60 if refusal.wait is None else refusal.wait)
+        return RetryLater("limited", f"asked too often for {what}", until)
+    if refusal.kind in ("failed", "too_large"):
+        return RetryNow(refusal.code, f"the server failed at {what}")
+    return PartOver(f"http_{response.status}", f"the server refuses {what}", "check GH_ARCHIVE_URL")
+
+
+def name_of(at: datetime) -> str:
+    """The file of the hour that begins at `at`: `2026-03-01-9.json.gz`, the hour without a leading zero."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%d}-{utc.hour}.json.gz"
+
+
+class _Scan:
+    """Reads a file chunk by chunk, holding one piece, one line and what is wanted."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.hour = Hour()
+        self._wanted = wanted
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._rest = b""
+        """The beginning of a line whose end has not come yet."""
+        self._skipping = False
+        """In a line that is too long to be one."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Reads the file's next bytes. Raises `zlib.error` if they are not gzip."""
+        self.hour.length += len(chunk)
+        for piece in self._unpacked(chunk):
+            self._lines(piece)
+
+    def end(self) -> None:
+        """Ends the reading. Raises `EOFError` if the file is not whole."""
+        if not self._inflate.eof:
+            raise EOFError
+        if self._rest and not self._skipping:
+            self._line(self._rest)
+
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
+        """A file may be several gzip files, one behind the other, with zeros between them."""
+        while chunk:
+            if self._inflate.eof:
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    return
+                self._inflate = zlib.decompressobj(wbits=31)
+            piece = self._inflate.decompress(chunk, PIECE)
+            chunk = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            if piece:
+                yield piece
+
+    def _lines(self, piece: bytes) -> None:
+        *lines, last = piece.split(b"\n")
+        if lines:
+            if self._skipping:
+                self._skipping = False
+            else:
+                lines[0] = self._rest + lines[0]
+                self._line(lines[0])
+            for line in lines[1:]:
+                self._line(line)
+            self._rest = b""
+        if self._skipping:
+            return
+        self._rest += last
+        if len(self._rest) > LONGEST_LINE:
+            self._rest, self._skipping = b"", True
+            self.hour.lines += 1
+            self.hour.malformed += 1
+
+    def _line(self, line: bytes) -> None:
+        if _SEAM in line:
+            for part in line.replace(_SEAM, b"}\n" + _SEAM[1:]).split(b"\n"):
+                self._event(part)
+        elif line and not line.isspace():
+            self._event(line)
+
+    def _event(self, line: bytes) -> None:
+        self.hour.lines += 1
+        wanted = self._wanted
+        beginning = _BEGINNING.match(line)
+        if beginning and not (int(beginning[2]) in wanted.github_ids and wanted.takes(beginning[1].decode())):
+            return
+        content = decode(line)
+        try:
+            github_id = _repository_of(content)
+            if github_id in wanted.github_ids and wanted.takes(content["type"]):
+                self.hour.events.setdefault(github_id, []).append(_feed_event(content))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            self.hour.malformed += 1
+
+
+def _repository_of(content: Any) -> int:
+    """0 for what happened in no repository."""
+    if not isinstance(content, dict):
+        raise TypeError
+    repository = content.get("repo")
+    return int(repository["id"]) if repository else 0
+
+
+def _feed_event(content: dict[str, Any]) -> FeedEvent:
+    event_type, actor = content["type"], content.get("actor") or {}
+    if not isinstance(content["payload"], dict) or not isinstance(event_type, str):
+        raise TypeError
+    at = time(content["created_at"])
+    if at.tzinfo is None:
+        raise ValueError
+    payload = payload_of(content | {"actor": actor or None})
+    return FeedEvent(f"{event_type}_{content['id']}", event_type, actor.get("login") or GHOST, at, payload, "archive")

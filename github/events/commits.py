@@ -1,0 +1,109 @@
+"""The commits of a repository's default branch, and the pushes that they tell of."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from errors import TooLarge
+from github.client import GitHub
+from github.clock import time
+from github.events.lists import Refused, ask
+from github.events.payloads import GHOST
+from github.nodes.actors import Node
+from github.nodes.nulls import shown
+from messages import RepositoryRef
+from rows import FeedEvent
+
+HEADS = "refs/heads/"
+NOTHING = "0" * 40
+"""The oid of a branch before it was created, and after it was deleted."""
+
+
+class Commit(NamedTuple):
+    oid: str
+    committed_at: datetime
+    actor_login: str
+    author: str | None
+    """The name that git knows."""
+    headline: str
+    parent: str | None
+    """The first one: what the branch was before it, if it is of the branch."""
+
+
+@dataclass(slots=True)
+class History:
+    """A commit and those that it is reached from, as many as fit, by oid."""
+
+    commits: dict[str, Commit]
+    in_scope: int
+    """How many of all that it is reached from were committed since the moment asked for."""
+    asked_at: datetime
+    seconds: float
+    cost: int
+
+
+async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
+    """The default branch and the commit that it is at; None for an empty repository."""
+    answer = await ask(github, "Head", repository, "defaultBranchRef", {})
+    return branch_and_head(answer.data["repository"])
+
+
+def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
+    """As `read_head`, of an answer that has the repository's `defaultBranchRef`."""
+    reference = repository["defaultBranchRef"]
+    if reference is None or reference["target"] is None:
+        return None, None
+    return reference["name"], reference["target"]["oid"]
+
+
+async def read_history(
+    github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
+) -> History | None:
+    """The commit `oid` and what it is reached from; None if GitHub no longer has it.
+
+    Its order is not that of dates, and a parent can be listed before its child. Going on from the first commit that was
+    not among them needs no cursor, and no branch that stays where it is.
+    """
+    variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    try:
+        answer = await ask(github, "CommitHistory", repository, "object", variables)
+    except Refused as error:
+        if error.code == "gone":
+            return None
+        raise
+    commit = answer.data["repository"]["object"]
+    if not commit:
+        return None
+    read = History({}, commit["inScope"]["totalCount"], answer.asked_at, answer.seconds, answer.cost)
+    for node in shown(commit["history"]["nodes"], "commits").nodes:
+        author = node["author"] or {}
+        name = author.get("name")
+        # A bot is no user there, and has its login for a name.
+        login = author["user"]["login"] if author.get("user") else str(name) if str(name).endswith("[bot]") else GHOST
+        parents = shown(node["parents"]["nodes"], "parents")
+        if parents.hidden:
+            # Without it the branch would end here.
+            raise TooLarge("null_node", f"GitHub does not show the parent of {node['oid']}: {parents.hidden[0]}")
+        parent = parents.nodes[0]["oid"] if parents.nodes else None
+        read.commits[node["oid"]] = Commit(
+            node["oid"], time(node["committedDate"]), login, name, node["messageHeadline"], parent
+        )
+    return read
+
+
+def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
+    """The push of this commit alone: GitHub no longer tells which commits were pushed together."""
+    before = commit.parent or NOTHING
+    payload = {
+        "ref": ref,
+        "before": before,
+        "head": commit.oid,
+        "size": 1,
+        "commits": [{"sha": commit.oid, "message": commit.headline, "author": {"name": commit.author}}],
+    }
+    event_id = push_id(repository, ref, before, commit.oid)
+    return FeedEvent(event_id, "PushEvent", commit.actor_login, commit.committed_at, payload, "history")
+
+
+def push_id(repository: RepositoryRef, ref: str, before: str, head: str) -> str:
+    return f"PushEvent_{repository.github_id}_{ref}_{before}_{head}"

@@ -1,0 +1,222 @@
+"""What happens to a repository beside its threads: its stars, forks, releases, pushes and branches, as feed events.
+
+One function a list: each sends one request and returns rows with where the list goes on. Lists are newest first, and a
+`cursor` of a numbered list is how many of its things were read. Lists tell of the same happening in different words and
+seconds apart; `store/feed.py` makes one row of them.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from errors import PartOver
+from github.answers.refusals import InvalidCursor
+from github.client import GitHub
+from github.clock import time
+from github.events.commits import HEADS, branch_and_head, push_id
+from github.events.lists import Happenings, ask, ask_rest, numbered, of_connection, of_numbers
+from github.events.payloads import GHOST, payload_of, user_shape
+from github.nodes.actors import Node
+from github.nodes.node_ids import database_id
+from github.nodes.nulls import shown
+from messages import RepositoryRef
+from rows import GHOST_ID, EventSource, FeedEvent, Page, StarDay
+
+WEEKS_A_PAGE = 30
+_PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
+_OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEvent"}
+
+
+async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
+    """Stars that were not taken back. Where GitHub does not show them, the page can be empty beside a total."""
+    answer = await ask(github, "Stargazers", repository, "stargazers", {"first": first, "after": after})
+    found = answer.data["repository"]
+    edges = shown(found["stargazers"]["edges"], "stargazers")
+    read = of_connection(answer, found["stargazers"], edges)
+    read.total = max(found["stargazerCount"], read.total or 0)
+    for edge in edges.nodes:
+        user, at = edge["node"], time(edge["starredAt"])
+        number = database_id(user)
+        payload = {"action": "started", "actor": {"login": user["login"], "avatar_url": user["avatarUrl"]}}
+        event_id = f"WatchEvent_{repository.github_id}_{number}_{_epoch(at)}"
+        read.page.feed.append(FeedEvent(event_id, "WatchEvent", user["login"], at, payload, "stargazers"))
+    return _down_to_rows(read)
+
+
+async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
+    """Stars a day, from `weeks` weeks ago back. Today's day is not over, and days to come are left out."""
+    page = weeks // WEEKS_A_PAGE + 1
+    answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
+    today = answer.asked_at.date()
+    read = of_numbers(answer, WEEKS_A_PAGE, (page - 1) * WEEKS_A_PAGE)
+    for week in answer.data:
+        sunday = datetime.fromtimestamp(week["week"], UTC).date()
+        days = [StarDay(sunday + timedelta(days=place), stars) for place, stars in enumerate(week["days"])]
+        read.page.star_days += [each for each in days if each.day <= today]
+    read.go_down_to({str(week["week"]): datetime.fromtimestamp(week["week"], UTC) for week in answer.data})
+    read.oldest = read.depth
+    return read
+
+
+async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
+    """Forks that are still there. Who made one for an organization, only the events API tells."""
+    answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
+    found = answer.data["repository"]
+    forks = shown(found["forks"]["nodes"], "forks")
+    read = of_connection(answer, found["forks"], forks)
+    read.branch, read.head = branch_and_head(found)
+    for node in forks.nodes:
+        owner = {"login": node["owner"]["login"], "id": database_id(node["owner"])}
+        forkee = {"id": database_id(node), "name": node["name"], "full_name": node["nameWithOwner"], "owner": owner}
+        read.page.feed.append(_fork(forkee, node["owner"]["avatarUrl"], node["createdAt"]))
+    return _down_to_rows(read)
+
+
+async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+    """The same forks by REST, for repositories whose connection GitHub refuses or cannot answer."""
+    answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
+    read = of_numbers(answer, size, offset)
+    for fork in answer.data:
+        owner = {key: fork["owner"][key] for key in ("login", "id")}
+        forkee = {key: fork[key] for key in ("id", "name", "full_name")} | {"owner": owner}
+        read.page.feed.append(_fork(forkee, fork["owner"]["avatar_url"], fork["created_at"]))
+    return _down_to_rows(read)
+
+
+def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
+    login: str = forkee["owner"]["login"]
+    payload = {"forkee": forkee, "actor": {"login": login, "avatar_url": avatar_url}}
+    return FeedEvent(f"ForkEvent_fork_{forkee['id']}", "ForkEvent", login, time(created_at), payload, "forks")
+
+
+async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+    """Published releases. Their order is that of their creation: one may have been a draft for long, so that only the
+    list's end is the end."""
+    answer = await ask_rest(github, repository, "releases", numbered(size, offset))
+    read = of_numbers(answer, size, offset)
+    read.go_down_to({str(release["id"]): time(release["created_at"]) for release in answer.data})
+    kept = ("id", "tag_name", "name", "body", "draft", "prerelease", "created_at", "published_at", "html_url")
+    for release in answer.data:
+        if not release["draft"] and release["published_at"]:
+            author = release.get("author")
+            shape = {key: release.get(key) for key in kept} | {"author": author and user_shape(author)}
+            read.page.feed.append(_release(shape))
+    return read
+
+
+async def read_releases_by_graphql(
+    github: GitHub, repository: RepositoryRef, first: int, after: str | None
+) -> Happenings:
+    """The same releases by GraphQL, for repositories whose list REST refuses or cannot answer. It knows no bots."""
+    answer = await ask(github, "Releases", repository, "releases", {"first": first, "after": after})
+    connection = answer.data["repository"]["releases"]
+    releases = shown(connection["nodes"], "releases")
+    read = of_connection(answer, connection, releases)
+    read.go_down_to({node["id"]: time(node["createdAt"]) for node in releases.nodes})
+    for node in releases.nodes:
+        if not node["isDraft"] and node["publishedAt"]:
+            read.page.feed.append(_release(_release_shape(node)))
+    return read
+
+
+def _release_shape(node: Node) -> Node:
+    """As REST has it. An author who is a bot, or is gone, is nobody there."""
+    author = node["author"]
+    user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
+    if author is not None:
+        user |= {"login": author["login"], "id": author["databaseId"]}
+        user |= {"avatar_url": author["avatarUrl"], "html_url": author["url"]}
+    return {
+        "id": database_id(node),
+        "tag_name": node["tagName"],
+        "name": node["name"],
+        "body": node["description"],
+        "draft": node["isDraft"],
+        "prerelease": node["isPrerelease"],
+        "created_at": node["createdAt"],
+        "published_at": node["publishedAt"],
+        "html_url": node["url"],
+        "author": user,
+    }
+
+
+def _release(shape: Node) -> FeedEvent:
+    login = shape["author"]["login"] if shape["author"] else GHOST
+    payload = {"action": "published", "release": shape}
+    at = time(shape["published_at"])
+    return FeedEvent(f"ReleaseEvent_release_{shape['id']}", "ReleaseEvent", login, at, payload, "releases")
+
+
+async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
+    """What happened to branches: about a year of pushes, creations and deletions. Raises `InvalidCursor`."""
+    query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
+    try:
+        answer = await ask_rest(github, repository, "activity", query)
+    except PartOver as error:
+        if after and error.code == "http_422":
+            raise InvalidCursor("invalid_cursor", error.message) from error
+        raise
+    # Only the cursor: the link names the repository as it is called today.
+    link = parse_qs(urlsplit(answer.next_path or "").query)
+    read = Happenings(Page(answer.asked_at), seconds=answer.seconds, number=len(answer.data))
+    read.more, read.cursor = bool(answer.next_path), link.get("after", [None])[0]
+    for activity in answer.data:
+        event = _activity(activity, repository)
+        if event is not None:
+            read.page.feed.append(event)
+    read.go_down_to({str(activity["id"]): time(activity["timestamp"]) for activity in answer.data})
+    read.oldest = read.depth
+    return read
+
+
+def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
+    at, ref, kind = time(activity["timestamp"]), str(activity["ref"]), activity["activity_type"]
+    login = activity["actor"]["login"] if activity["actor"] else GHOST
+    source: EventSource = "activity"
+    if kind in _PUSHES:
+        before, head = activity["before"], activity["after"]
+        payload = {"ref": ref, "before": before, "head": head, "activity_type": kind}
+        return FeedEvent(push_id(repository, ref, before, head), "PushEvent", login, at, payload, source)
+    if kind in _OF_BRANCHES:
+        event_type, payload = _OF_BRANCHES[kind], {"ref": ref.removeprefix(HEADS), "ref_type": "branch"}
+        event_id = f"{event_type}_{repository.github_id}_{ref}_{_epoch(at)}"
+        return FeedEvent(event_id, event_type, login, at, payload | {"full_ref": ref}, source)
+    return None
+
+
+async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
+    """The latest events of all kinds: at most 300, of at most 30 days."""
+    answer = await ask_rest(github, repository, "events", numbered(size, offset))
+    read = of_numbers(answer, size, offset)
+    for event in answer.data:
+        at, event_type, actor = time(event["created_at"]), event["type"], event["actor"]
+        try:
+            payload = payload_of(event)
+        except (KeyError, TypeError):
+            # GitHub's schema promises nothing of a payload, not even the thread that the event is of.
+            read.unreadable += 1
+            continue
+        login = (actor or {}).get("login") or GHOST
+        read.page.feed.append(FeedEvent(f"{event_type}_{event['id']}", event_type, login, at, payload, "events"))
+    return _down_to_rows(read)
+
+
+async def find_place_behind(
+    github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
+) -> tuple[str | None, bool]:
+    """The cursor behind the thing that follows `after`, without asking for the thing; and whether the list goes on."""
+    field = "stargazers" if operation == "StargazerPlace" else "forks"
+    answer = await ask(github, operation, repository, field, {"after": after})
+    info = answer.data["repository"][field]["pageInfo"]
+    return info["endCursor"], info["hasNextPage"]
+
+
+def _down_to_rows(read: Happenings) -> Happenings:
+    """Of a list that is ordered by the moments of its rows."""
+    read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
+    read.oldest = read.depth
+    return read
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp())

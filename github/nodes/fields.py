@@ -1,0 +1,55 @@
+"""Fields that issues and pull requests share, as the host's jsonb columns hold them (REST's names).
+
+Lists are sorted: GitHub promises no order, and a row must not change because it answered in another one.
+"""
+
+from typing import Any
+
+from github.nodes.actors import Node, login
+from github.nodes.node_ids import database_id
+from github.nodes.nulls import Hidden, shown
+from rows import Note, Page, Short
+
+
+def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
+    """All nodes of a connection of a thread that fits into one page; those that are hidden are noted on the page.
+
+    GitHub bounds what is asked for so (100 labels, 10 assignees, ...). Where it shows less than it counts, or leaves
+    out the list or some of it, the page says so (`Page.short`).
+    """
+    found = node[connection] or {"nodes": None}
+    came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
+    seen = shown(came, what)
+    missing = max(found.get("totalCount", 0), len(found["nodes"] or ())) - len(came)
+    if missing > 0 or found["nodes"] is None:
+        reading = f"{what}: {found.get('totalCount')} counted, {len(came)} shown"
+        page.short.append(Short(database_id(node), what, max(1, missing), reading))
+    if seen.hidden:
+        page.hidden.append(Note("hidden", what, node["number"], node["id"], len(seen.hidden), seen.hidden[-1]))
+    return seen.nodes
+
+
+def labels(node: Node, page: Page) -> list[dict[str, Any]]:
+    """`[{name, color, description}]`; GitHub allows 100 on a thread."""
+    nodes = sorted(whole(node, "labels", "labels", page), key=lambda label: str(label["name"]))
+    return [{"name": each["name"], "color": each["color"], "description": each["description"]} for each in nodes]
+
+
+def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
+    """`[{id, login, avatar_url}]`, bots among them; GitHub allows 10 on a thread."""
+    nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
+    return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
+
+
+def milestone(node: Node) -> dict[str, Any] | None:
+    """`{number, title, state, description, due_on}`, or None."""
+    value = node["milestone"]
+    if value is None:
+        return None
+    return {
+        "number": value["number"],
+        "title": value["title"],
+        "state": value["state"].lower(),
+        "description": value["description"],
+        "due_on": value["dueOn"],
+    }

@@ -1,0 +1,72 @@
+"""Issues: their queries, and a node of them as rows."""
+
+from github.clock import time, time_or_none
+from github.nodes.actors import Node, contributor
+from github.nodes.fields import assignees, labels, milestone, whole
+from github.nodes.node_ids import database_id
+from github.nodes.nulls import shown
+from github.nodes.timeline import ITEMS
+from rows import Closing, Issue, Page
+
+KIND = "issue"
+PAGE = "Issues"
+LISTING = "IssueListing"
+BY_ID = "IssuesById"
+HEADS = "IssueHeads"
+TIMELINES = "IssueTimelines"
+TIMELINE_FRAGMENT = "IssueTimelineItem"
+CONNECTIONS = 4
+"""Connections a node of `PAGE`; see the query."""
+
+
+def add(node: Node, page: Page) -> int:
+    """Adds the issue to the page; returns its GitHub id."""
+    github_id = database_id(node)
+    closed_by, told = _closer(node, page)
+    page.issues.append(
+        Issue(
+            github_id,
+            node["id"],
+            node["number"],
+            node["title"],
+            node["body"],
+            node["state"].lower(),
+            contributor(node["author"], page),
+            closed_by,
+            time(node["createdAt"]),
+            time(node["updatedAt"]),
+            time_or_none(node["closedAt"]),
+            labels(node, page),
+            milestone(node),
+            assignees(node, page),
+            sorted(
+                (
+                    {"number": pull["number"], "url": pull["url"], "state": pull["state"].lower()}
+                    for pull in whole(node, "closedByPullRequestsReferences", "linked pull requests", page)
+                ),
+                key=lambda pull: str(pull["url"]),
+            ),
+            told,
+        )
+    )
+    return github_id
+
+
+def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
+    """Who closed it last, and whether the node tells: a timeline that goes on may tell later (`add_closings`)."""
+    if node["state"] != "CLOSED":
+        return None, True
+    timeline = node.get("timelineItems")
+    if timeline is None or timeline["pageInfo"]["hasNextPage"]:
+        return None, False
+    closings = [item for item in shown(timeline["nodes"], ITEMS).nodes if item["__typename"] == "ClosedEvent"]
+    return (contributor(closings[-1]["actor"], page) if closings else None), True
+
+
+def add_closings(items: list[Node], issue: int, page: Page) -> None:
+    """Adds to the page who closed the issue, and when, as a part of its timeline tells."""
+    page.closings.extend(
+        Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
+        for item in items
+        if item["__typename"] == "ClosedEvent"
+    )

@@ -1,0 +1,95 @@
+"""Fields that need a permission, or a scope, of their own: an account that lacks it is not asked for them.
+
+GitHub refuses such a field on every thread. It cannot be null, so that GitHub would hide every thread. After the first
+refusal the field is left out for this account and this repository (palantir/policy-bot#42).
+"""
+
+from collections.abc import Mapping
+from time import monotonic
+
+from graphql import DocumentNode, FieldNode, InlineFragmentNode, Visitor, visit
+from graphql.language.visitor import IDLE, REMOVE
+
+from github.nodes.nulls import Path
+from rows import Note, Page
+
+TEAMS = "teams"
+"""Fields of a Team: a token needs the scope read:org for them, an App the permission Members: read."""
+FIELDS: Mapping[str, str] = {
+    "commits": "Contents: read",
+    "deployment": "Deployments: read",
+}
+"""Field -> the repository permission that it needs. Mappers take each of them for unknown where it is missing."""
+REMEMBERED = 3_600.0
+"""Seconds that a permission is taken for missing: it may have been granted by then."""
+REQUESTED_REVIEWERS = "requested_reviewers"
+NOTED = (*FIELDS, REQUESTED_REVIEWERS)
+"""What `notes` call what is missing."""
+_REVIEWER = "requestedReviewer"
+HIDDEN_TEAM = "team"
+"""Stands in events for a team whose fields were left out."""
+
+
+def field_of(path: Path) -> str | None:
+    """The field at the end of a refused path, if it can be left out: one of a thread, or of an item of its timeline."""
+    last, above = path[-1:], path[-2:-1]
+    of_a_node = any(isinstance(step, int) for step in above) or (len(path) == 2 and str(path[0]).startswith("n"))
+    return str(last[0]) if last and last[0] in FIELDS and of_a_node else None
+
+
+def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
+    """The document without the fields `names`; with `TEAMS` among them nothing is asked of a Team but its type."""
+    if not names:
+        return document
+
+    class Drop(Visitor):
+        def enter_inline_fragment(self, node: InlineFragmentNode, *_: object) -> object:
+            of_a_team = node.type_condition is not None and node.type_condition.name.value == "Team"
+            return REMOVE if of_a_team and TEAMS in names else IDLE
+
+        def enter_field(self, node: FieldNode, *_: object) -> object:
+            return REMOVE if node.name.value in names & FIELDS.keys() else IDLE
+
+    stripped = visit(document, Drop())
+    if not isinstance(stripped, DocumentNode):
+        raise TypeError("a document without some fields is still a document")
+    return stripped
+
+
+def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
+    """What an answer about pull requests lacks of all of them alike, one note a permission.
+
+    `left_out` and `unmarked` are those of the answer.
+    """
+    found = {what: words for what, words in left_out.items() if what != TEAMS}
+    refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]
+    if refused:
+        found[REQUESTED_REVIEWERS] = refused[-1]
+    return [Note("refused", what, None, "", 1, words) for what, words in found.items()]
+
+
+def lacks_permissions(page: Page) -> set[str]:
+    """What this page of pull requests lacks for want of a permission, as `notes` call it."""
+    lacks = {note.what for note in page.hidden if note.number is None}
+    if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
+        lacks.add(REQUESTED_REVIEWERS)
+    return lacks
+
+
+class Withheld:
+    """What GitHub refused to accounts, by their permissions: not asked for again within `REMEMBERED` seconds."""
+
+    def __init__(self) -> None:
+        self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
+
+    def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
+        """`words` are GitHub's, by field, or of `TEAMS`. An empty `repository` is all of them."""
+        until = monotonic() + REMEMBERED
+        known = self._words.setdefault((account, repository), {})
+        known.update({what: (said, until) for what, said in words.items()})
+
+    def of(self, account: str, repository: str) -> dict[str, str]:
+        """What to leave out, with GitHub's words."""
+        known = self._words.get((account, ""), {}) | self._words.get((account, repository), {})
+        now = monotonic()
+        return {what: words for what, (words, until) in known.items() if until > now}

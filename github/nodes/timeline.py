@@ -1,0 +1,176 @@
+"""Timeline items as rows: conversation comments, reviews, and every kind of event."""
+
+import re
+from functools import cache
+from typing import Any
+
+from github.clock import time
+from github.nodes.actors import Node, contributor, login, user
+from github.nodes.node_ids import database_id
+from rows import GHOST_ID, Comment, Contributor, Page, Review, ThreadKind, TimelineEvent
+
+ITEMS = "timeline items"
+_NAMED_OTHERWISE = {"CrossReferencedEvent": "cross-referenced", "RenamedTitleEvent": "renamed"}
+_NOT_PAYLOAD = frozenset({"__typename", "id", "actor", "createdAt"})
+
+GHOST = Contributor(
+    GHOST_ID, "ghost", f"https://avatars.githubusercontent.com/u/{GHOST_ID}?v=4", "https://github.com/ghost", False
+)
+
+
+@cache
+def event_type(typename: str) -> str:
+    """REST's word for a timeline item: `LabeledEvent` is labeled, `ReviewRequestedEvent` review_requested."""
+    return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
+
+
+def event_of(item_type: str) -> str:
+    """The same, of a name in `itemTypes`: LABELED_EVENT is labeled."""
+    return event_type("".join(word.capitalize() for word in item_type.split("_")))
+
+
+def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
+    """Adds the items' rows to the page; returns their `seen` keys, pending reviews' too: counted, not stored."""
+    seen = []
+    pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
+    for node in nodes:
+        typename = node["__typename"]
+        if typename == "IssueComment":
+            github_id = database_id(node)
+            seen.append(f"c:{github_id}")
+            page.comments.append(
+                Comment(
+                    "issue_comment",
+                    github_id,
+                    pull_request,
+                    issue,
+                    None,
+                    None,
+                    contributor(node["author"], page),
+                    node["body"],
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    time(node["createdAt"]),
+                    time(node["updatedAt"]),
+                    node["id"],
+                )
+            )
+        elif typename == "PullRequestReview":
+            seen.append(add_review(node, thread, page))
+        else:
+            seen.append(f"e:{node['id']}")
+            page.events.append(
+                TimelineEvent(
+                    node["id"],
+                    pull_request,
+                    issue,
+                    event_type(typename),
+                    login(node.get("actor")),
+                    time(node["createdAt"]),
+                    {_snake(key): _plain(value) for key, value in node.items() if key not in _NOT_PAYLOAD},
+                )
+            )
+    return seen
+
+
+def add_review(node: Node, pull_request: int, page: Page) -> str:
+    """Adds a review's row unless it is pending (its author's draft); returns its `seen` key."""
+    github_id = database_id(node)
+    if node["state"] != "PENDING" and node["submittedAt"]:
+        author = contributor(node["author"], page)
+        if author is None:
+            # The host's reviews must have an author; GitHub shows a deleted account's as `ghost` too.
+            page.contributors.setdefault(GHOST_ID, GHOST)
+            author = GHOST_ID
+        page.reviews.append(
+            Review(
+                github_id,
+                pull_request,
+                author,
+                node["state"],
+                node["body"],
+                time(node["submittedAt"]),
+                time(node["updatedAt"]),
+                (node["commit"] or {}).get("oid"),
+                node["id"],
+            )
+        )
+    return f"r:{github_id}"
+
+
+def add_review_comments(nodes: list[Node], review: int, pull_request: int, page: Page) -> list[str]:
+    """Adds a review's comments to the page; returns their `seen` keys."""
+    seen = []
+    for node in nodes:
+        github_id = database_id(node)
+        seen.append(f"c:{github_id}")
+        reply_to = node["replyTo"]
+        page.comments.append(
+            Comment(
+                "review_comment",
+                github_id,
+                pull_request,
+                None,
+                review,
+                database_id(reply_to) if reply_to else None,
+                contributor(node["author"], page),
+                node["body"],
+                node["path"],
+                node["position"],
+                node["originalPosition"],
+                node["diffHunk"],
+                (node["commit"] or {}).get("oid"),
+                time(node["createdAt"]),
+                time(node["updatedAt"]),
+                node["id"],
+            )
+        )
+    return seen
+
+
+def add_listed_review_comment(comment: Node, page: Page) -> str:
+    """Adds a review comment as REST lists it, its pull request by number; returns its `seen` key."""
+    page.comments.append(
+        Comment(
+            "review_comment",
+            comment["id"],
+            int(comment["pull_request_url"].rpartition("/")[2]),
+            None,
+            comment["pull_request_review_id"],
+            comment.get("in_reply_to_id"),
+            user(comment["user"], page),
+            comment["body"],
+            comment["path"],
+            comment["position"],
+            comment["original_position"],
+            comment["diff_hunk"],
+            comment["commit_id"],
+            time(comment["created_at"]),
+            time(comment["updated_at"]),
+            comment.get("node_id"),
+        )
+    )
+    return f"c:{comment['id']}"
+
+
+@cache
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _plain(value: Any) -> Any:
+    """An event's field as its payload holds it: keys in snake case, accounts by login, teams as `team:slug`."""
+    if not isinstance(value, dict):
+        return value
+    if value.get("__typename") == "Team":
+        return f"team:{value['slug']}" if "slug" in value else "team"
+    if "login" in value:
+        return login(value) if "__typename" in value else value["login"]
+    if value.keys() == {"oid"}:
+        return value["oid"]
+    if value.keys() == {"nameWithOwner"}:
+        return value["nameWithOwner"]
+    return {"type" if key == "__typename" else _snake(key): _plain(each) for key, each in value.items()}

@@ -1,0 +1,1 @@
+"""The GraphQL documents, and what of them a server's schema can take."""

@@ -1,0 +1,137 @@
+"""Surveys: what GitHub counts of many repositories' lists, and what changed last in each, in one request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from budget.prices import ONE_POINT
+from github.answers.reading import Answer
+from github.client import GitHub
+from github.clock import time, time_or_none
+from github.events.commits import branch_and_head
+from github.nodes.actors import Node
+from github.repositories import Facts
+from github.threads.listings import Listing, listing_of
+from messages import DataType, RepositoryRef
+
+LISTS: Mapping[DataType, str] = {
+    "pull_requests": "pullRequests",
+    "issues": "issues",
+    "discussions": "discussions",
+}
+CONNECTIONS = 4
+"""Of one repository, without the comments of its discussions."""
+MOST_DISCUSSIONS = 100
+DISCUSSIONS_HEADROOM = 3
+"""Discussions that may have been opened since they were counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """A repository's lists as GitHub counted them at `asked_at`."""
+
+    facts: Facts
+    asked_at: datetime
+    stars: int
+    forks: int
+    """In the repository's whole network: at least as many as its list of forks has."""
+    releases: int
+    never_pushed: bool
+    """It has no branch, and had no push since it was created."""
+    pushed_at: datetime | None
+    shows_stargazers: bool
+    """Who asked may push: GitHub shows the list of stargazers to a repository's collaborators only."""
+    branch: str | None
+    head: str | None
+    """The default branch's; None in an empty repository."""
+    threads: dict[DataType, Listing]
+    """The latest changes of each type of threads. A list of which something is not shown is left out."""
+
+    def as_json(self) -> dict[str, Any]:
+        whole: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return whole
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> "Survey":
+        """The survey that `as_json` wrote. Raises pydantic's ValidationError if another release wrote it otherwise."""
+        return _ADAPTER.validate_python(dict(content))
+
+
+_ADAPTER = TypeAdapter(Survey)
+
+
+def batches(discussions: Sequence[int]) -> list[range]:
+    """The repositories of each request, as ranges of indexes: as many as one point pays for.
+
+    `discussions`: how many each repository has stored; the survey asks for the number of comments of as many.
+    """
+    found, begin, price = [], 0, 0
+    for place, stored in enumerate(discussions):
+        needs = CONNECTIONS + _listed(stored)
+        if begin < place and price + needs > ONE_POINT:
+            found.append(range(begin, place))
+            begin, price = place, 0
+        price += needs
+    return [*found, range(begin, len(discussions))] if discussions else []
+
+
+async def read_surveys(
+    github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
+) -> dict[str, Survey]:
+    """Repository id -> its survey, by one request; without those that GitHub does not show whole under their name.
+
+    Raises the classes of the taxonomy, `TooLarge` where fewer at once may be answered.
+    """
+    variables: dict[str, Any] = {}
+    for index, (repository, stored) in enumerate(zip(repositories, discussions, strict=True)):
+        owner, _, name = repository.full_name.partition("/")
+        variables |= {f"owner{index}": owner, f"name{index}": name, f"discussions{index}": _listed(stored)}
+    requests = sum(CONNECTIONS + _listed(stored) for stored in discussions)
+    answer = await github.on_behalf_of(repositories[0].full_name).graphql(
+        "Survey", variables, len(repositories), requests=requests, parents=len(repositories), keep_lost=True
+    )
+    found = {}
+    for index, repository in enumerate(repositories):
+        node = answer.data.get(f"n{index}")
+        # Another repository may have the name by now. One that is refused, gone or lost is looked up by its id.
+        if isinstance(node, dict) and node["databaseId"] == repository.github_id:
+            found[repository.repository_id] = _survey(node, answer, repository)
+    return found
+
+
+def _listed(stored: int) -> int:
+    return min(stored + DISCUSSIONS_HEADROOM, MOST_DISCUSSIONS) if stored else 1
+
+
+def _survey(node: Node, answer: Answer, repository: RepositoryRef) -> Survey:
+    branch, head = branch_and_head(node)
+    pushed_at, created_at = time_or_none(node["pushedAt"]), time(node["createdAt"])
+    # A list that the server's schema lacks is None.
+    threads = {
+        data_type: listing_of(node[name], None, answer, repository)
+        for data_type, name in LISTS.items()
+        if node[name] is not None
+    }
+    return Survey(
+        facts=Facts(
+            github_id=node["databaseId"],
+            full_name=node["nameWithOwner"],
+            is_private=node["isPrivate"],
+            is_archived=node["isArchived"],
+            has_issues=node["hasIssuesEnabled"],
+            has_discussions=node["hasDiscussionsEnabled"],
+        ),
+        asked_at=answer.asked_at,
+        stars=node["stargazerCount"],
+        forks=node["forkCount"],
+        releases=node["releases"]["totalCount"],
+        never_pushed=node["isEmpty"] and (pushed_at is None or pushed_at <= created_at),
+        pushed_at=pushed_at,
+        shows_stargazers=node["viewerPermission"] in ("ADMIN", "MAINTAIN", "WRITE"),
+        branch=branch,
+        head=head,
+        threads={data_type: each for data_type, each in threads.items() if not each.lost and not each.withheld},
+    )

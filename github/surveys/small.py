@@ -1,0 +1,172 @@
+"""Small repositories, whole: several in one request, with as many threads as a survey counted in each.
+
+The answers are taken apart into those that each sweep would have got by itself (`Prefetched`), so that what a sweep
+does with its first page, and what it commits, does not depend on who asked for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from budget.prices import ONE_POINT
+from github.answers.reading import Answer
+from github.client import GitHub
+from github.nodes import discussions, issues, pull_requests
+from github.nodes.actors import Node
+from github.surveys.counts import Survey
+from github.threads.thread_types import THREAD_TYPES
+from github.transport.prefetched import Prefetched, PrefetchedAnswer
+from messages import DataType, RepositoryRef
+
+MOST_THREADS = 20
+"""A repository with more is read by its sweeps, page by page."""
+HEADROOM = 1
+"""Threads of each type that may have been opened since the survey."""
+COMMITS = 25
+MOST_REVIEWS = 100
+"""Whose comments one request can ask for."""
+CHILDREN = 100
+
+_LISTS: Mapping[DataType, tuple[str, str, int]] = {
+    "pull_requests": ("pullRequests", "pulls", pull_requests.CONNECTIONS),
+    "issues": ("issues", "issues", issues.CONNECTIONS),
+    "discussions": ("discussions", "discussions", discussions.CONNECTIONS),
+}
+"""Type -> the field, the variable of how many, and the connections of each."""
+
+
+@dataclass(frozen=True)
+class Small:
+    """A repository that is read whole. `firsts`: how many threads to ask for, by type; those left out are not asked."""
+
+    repository: RepositoryRef
+    firsts: Mapping[DataType, int]
+    stars: bool
+    forks: bool
+    commits: bool
+
+    @property
+    def requests(self) -> int:
+        """Requests that fill its connections, by GitHub's formula: a hundred cost a point (`budget.prices`)."""
+        threads = sum(1 + _LISTS[data_type][2] * first for data_type, first in self.firsts.items())
+        return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
+
+    def variables(self, index: int) -> dict[str, Any]:
+        owner, _, name = self.repository.full_name.partition("/")
+        told: dict[str, Any] = {"owner": owner, "name": name, "withStars": self.stars, "withForks": self.forks}
+        told["withCommits"] = self.commits
+        for data_type, (_, variable, _) in _LISTS.items():
+            told[variable] = self.firsts.get(data_type, 1)
+            told[f"with{variable.capitalize()}"] = data_type in self.firsts
+        return {f"{key}{index}": value for key, value in told.items()}
+
+
+def of_survey(
+    repository: RepositoryRef, survey: Survey, data_types: Sequence[str], covered: Sequence[str]
+) -> Small | None:
+    """The repository as it can be read whole, for a job of these types; None: it is not small, or nothing is left.
+
+    `covered`: types of which later sweeps only ask what is new.
+    """
+    if sum(each.total for each in survey.threads.values()) > MOST_THREADS:
+        return None
+    firsts = {
+        data_type: survey.threads[data_type].total + HEADROOM
+        for data_type in _LISTS
+        if data_type in data_types and data_type not in covered
+        if data_type in survey.threads and survey.threads[data_type].total
+    }
+    events = "events" in data_types and "events" not in covered
+    found = Small(
+        repository,
+        firsts,
+        stars=events and 0 < survey.stars <= CHILDREN and survey.shows_stargazers,
+        forks=events and 0 < survey.forks <= CHILDREN,
+        commits=events and survey.head is not None,
+    )
+    return found if found.requests else None
+
+
+def batches(every: Sequence[Small]) -> list[list[Small]]:
+    """Those that go into one request each, as many as one point pays for."""
+    found: list[list[Small]] = []
+    price = ONE_POINT
+    for each in every:
+        price += each.requests
+        if price > ONE_POINT or not found:
+            found.append([])
+            price = each.requests
+        found[-1].append(each)
+    return found
+
+
+async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
+    """Repository id -> its answers, by one request; without those of which anything is refused, gone or left out.
+
+    `since`: the job's cutoff, from which on commits are counted. Raises the classes of the taxonomy, `TooLarge` where
+    fewer at once may be answered.
+    """
+    variables: dict[str, Any] = {
+        "commits": COMMITS,
+        "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "pullItems": THREAD_TYPES["pull_requests"].item_types,
+        "issueItems": THREAD_TYPES["issues"].item_types,
+    }
+    for index, each in enumerate(every):
+        variables |= each.variables(index)
+    answer = await github.on_behalf_of(every[0].repository.full_name).graphql(
+        "SmallRepositories",
+        variables,
+        len(every),
+        requests=sum(each.requests for each in every),
+        parents=len(every),
+        keep_lost=True,
+    )
+    # Coverage says what the server's schema lacked, and the worker that takes these answers has not asked it.
+    left_out = bool(answer.left_out or github.left_out)
+    found: dict[str, Prefetched] = {}
+    for index, each in enumerate(every):
+        node = answer.data.get(f"n{index}")
+        is_whole = isinstance(node, dict) and not left_out and answer.refusal_of(f"n{index}") is None
+        if is_whole and node["databaseId"] == each.repository.github_id:
+            found[each.repository.repository_id] = _taken_apart(each, node, answer)
+    return found
+
+
+def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
+    identity = {"databaseId": node["databaseId"], "nameWithOwner": node["nameWithOwner"]}
+    told: dict[str, Any] = {
+        THREAD_TYPES[data_type].page: identity | {"threads": node[name]}
+        for data_type, (name, _, _) in _LISTS.items()
+        if data_type in small.firsts
+    }
+    reference = node["defaultBranchRef"]
+    if small.stars:
+        told["Stargazers"] = identity | {key: node[key] for key in ("stargazerCount", "stargazers")}
+    if small.forks:
+        told["Forks"] = identity | {key: node[key] for key in ("defaultBranchRef", "forks")}
+    answers = {name: {"repository": its} for name, its in told.items()}
+    if small.commits and reference and reference["target"]:
+        answers["CommitHistory"] = {"repository": identity | {"object": reference["target"]}}
+    return Prefetched({name: PrefetchedAnswer(answer.asked_at, answer.account, data) for name, data in answers.items()})
+
+
+def reviews_of(prefetched: Prefetched) -> list[str]:
+    """Node ids of the reviews on the page of pull requests: their comments are asked for by them."""
+    told = prefetched.told.get(THREAD_TYPES["pull_requests"].page)
+    nodes = (told.data["repository"]["threads"]["nodes"] or ()) if told is not None else ()
+    items = [item for node in nodes if node for item in node["timelineItems"]["nodes"] or () if item]
+    return [item["id"] for item in items if "submittedAt" in item]
+
+
+async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
+    """Node id -> the review with its comments, by one request, of as many repositories as they are of."""
+    answer = await github.on_behalf_of(repository.full_name).graphql(
+        "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True
+    )
+    return {
+        node_id: PrefetchedAnswer(answer.asked_at, answer.account, node)
+        for index, (node_id, node) in enumerate(zip(ids, answer.data["nodes"], strict=True))
+        if isinstance(node, dict) and answer.refusal_of("nodes", index) is None
+    }

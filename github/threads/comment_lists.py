@@ -1,0 +1,107 @@
+"""REST's lists of a repository's comments, by the time of their last change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from github.client import GitHub
+from github.clock import time
+from github.nodes.timeline import add_listed_review_comment
+from github.threads.thread_types import REVIEW_COMMENTS, ThreadType
+from messages import RepositoryRef
+from rows import Page
+
+
+class CommentSince(NamedTuple):
+    """A comment of a REST list: which thread it belongs to, and how new it is."""
+
+    comment_type: str
+    github_id: int
+    number: int
+    updated_at: datetime
+
+
+async def read_comments_since(
+    github: GitHub, kind: ThreadType, path: str
+) -> tuple[list[CommentSince], datetime | None, str | None, float]:
+    """A page of a REST list of comments (see `comments_path`).
+
+    Answers those of this kind of thread, the page's latest change, the path of the next page, or None, and how many
+    seconds it took.
+    """
+    answer = await github.rest(path)
+    latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
+    comments = []
+    for comment in answer.data:
+        if "pull_request_url" in comment:
+            thread, comment_type = comment["pull_request_url"], "review_comment"
+        else:
+            of_pull_request = comment["html_url"].partition("#")[0].rsplit("/", 2)[1] == "pull"
+            if of_pull_request != (kind.kind == "pull_request"):
+                continue
+            thread, comment_type = comment["issue_url"], "issue_comment"
+        comments.append(
+            CommentSince(comment_type, comment["id"], int(thread.rpartition("/")[2]), time(comment["updated_at"]))
+        )
+    return comments, latest, answer.next_path, answer.seconds
+
+
+async def count_review_comments(
+    github: GitHub, repository: RepositoryRef, since: datetime
+) -> tuple[int | None, datetime]:
+    """How many review comments were changed since then, and when that was asked: one request.
+
+    None if GitHub does not say: there is another page, and its `Link` header names no last one.
+    """
+    answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
+    if answer.last_page is None and answer.next_path is not None:
+        return None, answer.asked_at
+    return answer.last_page or len(answer.data), answer.asked_at
+
+
+@dataclass(frozen=True, slots=True)
+class ListedComments:
+    """A page of the list of a repository's review comments. Of the rows, `pull_request` is a number."""
+
+    page: Page
+    seen: dict[int, list[str]]
+    """By review (GitHub id), the `seen` keys of its comments."""
+    born: dict[str, datetime]
+    """By `seen` key, when it was written."""
+    changed: dict[str, datetime]
+    """By `seen` key, when it was changed last."""
+    latest: datetime | None
+    """The page's latest change."""
+    next_path: str | None
+    seconds: float
+
+
+async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
+    """A page of the list (see `comments_path`), by REST."""
+    answer = await github.rest(path)
+    page = Page(answer.asked_at, "pull_request")
+    seen: dict[int, list[str]] = {}
+    born: dict[str, datetime] = {}
+    changed: dict[str, datetime] = {}
+    for comment in answer.data:
+        key = add_listed_review_comment(comment, page)
+        born[key], changed[key] = page.comments[-1].created_at, page.comments[-1].updated_at
+        if comment["pull_request_review_id"] is not None:
+            seen.setdefault(comment["pull_request_review_id"], []).append(key)
+    latest = max((comment.updated_at for comment in page.comments), default=None)
+    return ListedComments(page, seen, born, changed, latest, answer.next_path, answer.seconds)
+
+
+def comments_path(
+    repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
+) -> str:
+    """The first page of the comments updated since then, oldest change first; or `path`, if it is of pages as long.
+
+    By the repository's id: REST does not say whose comments it lists, and another repository may have taken the name.
+    """
+    if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
+        return path
+    moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+    query = {"since": moment, "sort": "updated", "direction": "asc", "per_page": per_page}
+    return f"/repositories/{repository.github_id}/{route}?{urlencode(query)}"

@@ -1,0 +1,125 @@
+"""Listings of threads: who and when, a hundred for one point, without what they say."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from errors import PartOver, TooLarge
+from github.answers.reading import Answer
+from github.client import GitHub
+from github.clock import time
+from github.nodes.actors import Node
+from github.nodes.node_ids import database_id
+from github.nodes.nulls import Hidden, shown
+from github.nodes.pagination import leads_nowhere, next_cursor
+from github.repositories import check_identity
+from github.threads.thread_types import ThreadType
+from messages import RepositoryRef
+
+
+class Entry(NamedTuple):
+    """A thread as a listing shows it."""
+
+    node_id: str
+    github_id: int
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    cursor: str
+    comments: int | None
+    """How many there are, where the listing tells: they do not always bump their thread."""
+
+
+@dataclass(slots=True)
+class Listing:
+    entries: list[Entry]
+    total: int
+    end_cursor: str | None
+    """None at the end of the list."""
+    asked_at: datetime
+    seconds: float
+    withheld: list[str] = field(default_factory=list)
+    """GitHub's words for each thread that is refused."""
+    lost: int = 0
+    """Threads of the page that are null, and nothing says why."""
+    leads_nowhere: bool = False
+    """GitHub says that the list goes on and not where: `end_cursor` is None, and this is not its end."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether GitHub counts nothing, and shows nothing."""
+        return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
+
+
+async def read_listing(
+    github: GitHub,
+    kind: ThreadType,
+    repository: RepositoryRef,
+    first: int,
+    after: str | None,
+    *,
+    by_birth: bool = False,
+    comments: bool = False,
+) -> Listing:
+    """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first.
+
+    With `comments`, each with the number of its comments: 2 points where it is asked for. Threads that are lost are
+    counted (`Listing.lost`).
+    """
+    variables: dict[str, Any] = {"first": first, "after": after}
+    if by_birth:
+        variables["orderBy"] = {"field": "CREATED_AT", "direction": "ASC"}
+    if comments:
+        variables["comments"] = True
+    requests = 1 + (first if comments or kind.listed_connections > 1 else 0)
+    answer = await github.graphql(kind.listing, variables, requests=requests, keep_lost=True)
+    return listing_of(connection_of(answer, repository), after, answer, repository)
+
+
+def connection_of(answer: Answer, wanted: RepositoryRef) -> Node:
+    repository = answer.data["repository"]
+    if repository is not None:
+        check_identity(repository, wanted)
+    connection: Node | None = repository and repository["threads"]
+    # That there is no such repository is an error of its own, which no answer comes with.
+    refusal = answer.refusal_of("repository", "threads")
+    if connection is None and refusal is not None:
+        raise PartOver("forbidden", refusal, "give the token access to the repository")
+    if connection is None:
+        raise TooLarge("null_connection", f"GitHub left out the list of {wanted.full_name}")
+    return connection
+
+
+def listing_of(connection: Node, after: str | None, answer: Answer, repository: RepositoryRef) -> Listing:
+    what = f"threads of {repository.full_name}"
+    # A refused thread is null itself, or takes its edge along.
+    found = [_edge_or_null(edge) for edge in connection["edges"] or ()]
+    lost = sum(not edge for edge in found) if connection["edges"] is not None else 1
+    edges = shown([edge for edge in found if edge], what)
+    entries = [
+        Entry(
+            edge["node"]["id"],
+            database_id(edge["node"]),
+            edge["node"]["number"],
+            time(edge["node"]["createdAt"]),
+            time(edge["node"]["updatedAt"]),
+            edge["cursor"],
+            edge["node"]["comments"]["totalCount"] if "comments" in edge["node"] else None,
+        )
+        for edge in edges.nodes
+    ]
+    info = connection["pageInfo"]
+    return Listing(
+        entries,
+        connection["totalCount"],
+        next_cursor(info, after),
+        answer.asked_at,
+        answer.seconds,
+        edges.hidden,
+        lost,
+        leads_nowhere(info, after),
+    )
+
+
+def _edge_or_null(edge: Any) -> Any:
+    return edge if isinstance(edge, Hidden) or not edge or isinstance(edge["node"], dict) else edge["node"]

@@ -1,0 +1,374 @@
+"""Reading threads (pull requests, issues, discussions): pages of whole ones, and the parts that did not fit.
+
+Each function sends one request and returns rows with what is still to fetch. Nothing here keeps a place: callers do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from errors import PartOver, TooLarge
+from github.answers.reading import Answer
+from github.client import GitHub
+from github.clock import time
+from github.nodes import discussions, issues, permissions
+from github.nodes.actors import Node
+from github.nodes.node_ids import database_id
+from github.nodes.nulls import GoneNode, Hidden, shown
+from github.nodes.pagination import next_cursor
+from github.nodes.timeline import add_items as add_timeline
+from github.nodes.timeline import add_review, add_review_comments
+from github.threads.listings import Listing, connection_of, listing_of
+from github.threads.readings import again, hidden_in, is_final, reading_of
+from github.threads.thread_types import THREAD_TYPES, ThreadType, page_requests
+from messages import RepositoryRef
+from rows import Note, Page, Part, Whole
+
+REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
+"""Item types of a timeline that have a connection of their own, too."""
+
+
+@dataclass(slots=True)
+class Threads:
+    """Rows of some threads, and the parts that did not fit."""
+
+    page: Page
+    parts: list[Part] = field(default_factory=list)
+    cost: int = 0
+    seconds: float = 0.0
+    total: int = 0
+    end_cursor: str | None = None
+    changes: Listing | None = None
+    """The listing from its top, where it was asked for along with the page, and is whole."""
+    last: tuple[datetime, str] | None = None
+    """(updatedAt, node id) of the page's last thread: where the cursor stands, should GitHub refuse it."""
+    gone: list[str] = field(default_factory=list)
+    """Node ids that GitHub says do not exist any more."""
+    done: list[Part] = field(default_factory=list)
+    """Parts that were asked for and are whole now."""
+    going_on: list[Part] = field(default_factory=list)
+    """Parts that were asked for and have more pages, or have to begin again; with their new cursor."""
+    withheld: list[str] = field(default_factory=list)
+    """GitHub's words for each thread of the page that is refused whole: it has no number and no id then."""
+    refused: list[tuple[Part, str]] = field(default_factory=list)
+    """Parts whose parent is refused as a whole, with GitHub's words; they are done."""
+
+    @property
+    def hidden(self) -> list[Note]:
+        """What is missing of threads that are shown, by thread and connection; counted to the end of this page."""
+        return self.page.hidden
+
+
+async def read_page(
+    github: GitHub,
+    kind: ThreadType,
+    repository: RepositoryRef,
+    first: int,
+    after: str | None,
+    *,
+    changes: bool = False,
+) -> Threads:
+    """A page of whole threads, latest updated first. Raises `TooLarge` if a node is lost.
+
+    With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
+    """
+    variables = {"first": first, "after": after, "changes": changes, **kind.variables}
+    answer = await github.graphql(
+        kind.page, variables, requests=page_requests(kind, first, changes=changes), parents=first
+    )
+    connection = connection_of(answer, repository)
+    threads = _threads(answer, kind)
+    threads.total = connection["totalCount"]
+    page = shown(connection["nodes"], f"threads of {repository.full_name}")
+    nodes, threads.withheld = page.nodes, page.hidden
+    for node in nodes:
+        _add_thread(kind, node, threads)
+    if nodes:
+        threads.last = (time(nodes[-1]["updatedAt"]), nodes[-1]["id"])
+    threads.end_cursor = next_cursor(connection["pageInfo"], after)
+    if listed := answer.data["repository"].get("changes"):
+        listing = listing_of(listed, None, answer, repository)
+        threads.changes = None if listing.lost else listing
+    return threads
+
+
+async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
+    """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
+    answer = await github.graphql(
+        kind.by_id,
+        {"ids": [part.node_id for part in parts], **kind.variables},
+        requests=kind.connections * len(parts),
+        parents=len(parts),
+    )
+    threads = _threads(answer, kind)
+    for part, node in _nodes(answer, parts, threads):
+        threads.done.append(part)
+        _add_thread(kind, node, threads, part)
+    return threads
+
+
+async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
+    """Threads without what hangs on them (parts of kind head), which is parts of its own."""
+    ids = [part.node_id for part in parts]
+    answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
+    threads = _threads(answer, kind)
+    for part, node in _nodes(answer, parts, threads):
+        github_id = kind.add(node, threads.page)
+        items = Part(kind.part, node["id"], node["number"], answer.asked_at, parent=github_id)
+        threads.parts += [items, *again(node, github_id, "head", part, threads.page)]
+        threads.done.append(part)
+    return threads
+
+
+async def read_items(
+    github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
+) -> Threads:
+    """The next `first` items of each part's thread: many parents, each at its own cursor, in one request.
+
+    With `item_types` only these: no thread is whole then.
+    """
+    each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
+    variables = {"first": first, **kind.variables, **({"itemTypes": item_types} if item_types is not None else {})}
+    answer = await _aliased(github, kind.rest, parts, variables, each)
+    threads = _threads(answer, kind)
+    for part, node in _aliases(answer, parts, threads):
+        connection = node[kind.items]
+        _add_items(kind, connection, part, threads)
+        if kind.kind == "discussion":
+            threads.page.comment_counts[_parent(part)] = connection[kind.count]
+        if kind.kind == "issue":
+            closings = shown(connection["nodes"], part.kind).nodes
+            issues.add_closings(closings, _parent(part), threads.page)
+        # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
+        total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
+        if _advance(part, connection, total, threads):
+            if item_types is None:
+                _add_whole(threads.page.whole_threads, part)
+            if kind.kind == "pull_request" and (item_types is None or REVIEW in item_types):
+                _reviews_that_lack(part, node["reviews"], threads)
+    return threads
+
+
+async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` reviews of each part's pull request, where the timeline did not show them all."""
+    answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
+    threads = _threads(answer, THREAD_TYPES["pull_requests"])
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["reviews"]
+        if connection is None:
+            raise TooLarge("null_node", f"GitHub left out the reviews of #{part.number}")
+        before, nodes = len(threads.page.reviews), _shown(connection, part, threads.page)
+        part.seen.extend(add_review(each, _parent(part), threads.page) for each in nodes)
+        threads.parts.extend(_review_parts(threads.page, before, part.number, nodes))
+        _advance(part, connection, connection["totalCount"], threads)
+    return threads
+
+
+async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` conversation comments of each part's thread, whose timeline GitHub fails to give."""
+    answer = await _aliased(github, "ThreadComments", parts, {"first": first})
+    threads = _threads(answer, kind)
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["comments"]
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(add_timeline(nodes, _parent(part), kind.kind, threads.page))
+        _advance(part, connection, connection["totalCount"], threads)
+    return threads
+
+
+async def read_review_comments(
+    github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
+) -> Threads:
+    """The comments of up to 100 reviews in one request. `pull_requests_of`: review -> pull request, GitHub ids."""
+    if any(part.cursor for part in parts):
+        answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
+    else:
+        variables = {"ids": [part.node_id for part in parts], "first": first}
+        answer = await github.graphql("ReviewComments", variables, requests=len(parts), parents=len(parts))
+    threads = _threads(answer, THREAD_TYPES["pull_requests"])
+    pairs = _nodes(answer, parts, threads) if "nodes" in answer.data else _aliases(answer, parts, threads)
+    for part, node in pairs:
+        connection = node["comments"]
+        review = _parent(part)
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(add_review_comments(nodes, review, pull_requests_of[review], threads.page))
+        if _advance(part, connection, connection["totalCount"], threads):
+            _add_whole(threads.page.whole_reviews, part)
+    return threads
+
+
+async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
+    """The next `first` replies to each part's comment of a discussion."""
+    answer = await _aliased(github, "DiscussionReplies", parts, {"first": first})
+    threads = _threads(answer, THREAD_TYPES["discussions"])
+    for part, node in _aliases(answer, parts, threads):
+        connection = node["replies"]
+        if node["discussion"] is None:
+            raise TooLarge("null_node", f"GitHub left out whose comment in #{part.number} it is")
+        discussion = database_id(node["discussion"])
+        nodes = _shown(connection, part, threads.page)
+        part.seen.extend(discussions.add_replies(nodes, discussion, _parent(part), threads.page))
+        threads.page.reply_counts[_parent(part)] = connection["totalCount"]
+        if _advance(part, connection, connection["totalCount"], threads):
+            _add_whole(threads.page.whole_comments, part)
+    return threads
+
+
+def _threads(answer: Answer, kind: ThreadType) -> Threads:
+    page = Page(answer.asked_at, kind.kind, account=answer.account)
+    threads = Threads(page, cost=answer.cost, seconds=answer.seconds)
+    if kind.kind == "pull_request":
+        threads.page.hidden += permissions.notes(answer.left_out, answer.unmarked)
+    return threads
+
+
+def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
+    """The nodes of a part's page that are shown. What is hidden counts among `part.seen`, and is noted on the page."""
+    found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
+    if found.hidden:
+        part.seen.extend(found.keys)
+        page.hidden.append(Note("hidden", part.what, part.number, part.node_id, hidden_in(part), found.hidden[-1]))
+    return found.nodes
+
+
+def _add_whole(wholes: list[Whole], part: Part) -> None:
+    """Tells that all children of the part's parent are here, unless some are hidden, or counted and not shown."""
+    if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
+        wholes.append(Whole(_parent(part), part.began_at, part.seen))
+
+
+def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
+    """Adds what hangs on the part's thread to the page and to `part.seen`, and the parts of it that did not fit."""
+    page, thread = threads.page, _parent(part)
+    nodes = _shown(connection, part, page)
+    if kind.kind == "discussion":
+        seen, rest = discussions.add_comments(nodes, thread, part.number, page)
+        threads.parts.extend(rest)
+        part.seen.extend(seen)
+        return
+    before = len(page.reviews)
+    part.seen.extend(add_timeline(nodes, thread, kind.kind, page))
+    threads.parts.extend(_review_parts(page, before, part.number, nodes))
+
+
+def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | None = None) -> None:
+    page = threads.page
+    github_id = kind.add(node, page)
+    threads.parts += again(node, github_id, "thread", read_as, page)
+    connection = node[kind.items]
+    part = Part(kind.part, node["id"], node["number"], page.asked_at, parent=github_id)
+    _add_items(kind, connection, part, threads)
+    goes_on = next_cursor(connection["pageInfo"], None)
+    if goes_on or len(part.seen) < connection[kind.count]:
+        part.expected = connection[kind.count]
+        part.cursor = goes_on
+        if goes_on is None:
+            part.reading = reading_of(part)
+            part.seen = []
+        if kind.kind == "issue":
+            issues.add_closings(shown(connection["nodes"], part.kind).nodes, github_id, page)
+        threads.parts.append(part)
+        return
+    _add_whole(page.whole_threads, part)
+    if kind.kind == "pull_request":
+        _reviews_that_lack(part, node["reviews"], threads)
+
+
+def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
+    """The timeline is whole; if the pull request counts more reviews than it showed, they are read by themselves.
+
+    `reviews` is None where GitHub left out how many there are.
+    """
+    shown = sum(key.startswith("r:") for key in part.seen)
+    total = reviews["totalCount"] if reviews is not None else None
+    if total is None or shown < total:
+        threads.parts.append(
+            Part("reviews", part.node_id, part.number, threads.page.asked_at, expected=total, parent=part.parent)
+        )
+        if threads.page.whole_threads and threads.page.whole_threads[-1].parent == part.parent:
+            threads.page.whole_threads.pop()
+
+
+def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
+    """A part for each review just added: its comments."""
+    added = {review.github_id for review in page.reviews[before:]}
+    return [
+        Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
+        for node in nodes
+        if "submittedAt" in node and database_id(node) in added
+    ]
+
+
+def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
+    """Moves the part behind its page. True if it is whole now: as many children as the connection counts.
+
+    A page that shows nothing new counts as an attempt, so that pages that lead in a circle end.
+    """
+    cursor = next_cursor(connection["pageInfo"], part.cursor)
+    seen = list(dict.fromkeys(part.seen))
+    shows_new = len(seen) > len(part.seen) - len(connection["nodes"])
+    part.expected, part.seen = total, seen
+    if cursor is not None and (shows_new or len(seen) < total):
+        part.cursor = cursor
+        if not shows_new:
+            part.attempts += 1
+        threads.going_on.append(part)
+        return False
+    missing = total - len(seen)
+    if missing > 0 and not is_final(part, missing):
+        # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
+        # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
+        part.reading = reading_of(part)
+        part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at
+        part.attempts += 1
+        threads.going_on.append(part)
+        return False
+    if missing > 0:
+        missing += hidden_in(part)
+        words = f"GitHub counts {total} and shows {total - missing}, each time it is asked"
+        threads.page.hidden.append(Note("hidden", part.what, part.number, part.node_id, missing, words))
+    threads.done.append(part)
+    return True
+
+
+def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
+    """Parts beside their nodes of `nodes(ids:)`; those that GitHub says are gone, or refuses, are done."""
+    return _looked_up(parts, answer.data["nodes"], threads)
+
+
+def _aliases(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
+    return _looked_up(parts, [answer.data[f"n{index}"] for index in range(len(parts))], threads)
+
+
+def _looked_up(parts: Sequence[Part], nodes: Sequence[Any], threads: Threads) -> list[tuple[Part, Node]]:
+    pairs = []
+    for part, node in zip(parts, nodes, strict=True):
+        if isinstance(node, GoneNode):
+            threads.gone.append(part.node_id)
+            threads.done.append(part)
+        elif isinstance(node, Hidden):
+            threads.refused.append((part, node.words))
+            threads.done.append(part)
+            threads.page.hidden.append(Note("refused", part.what, part.number, part.node_id, 1, node.words))
+        elif not node:
+            raise TooLarge("null_node", f"GitHub left out #{part.number} of {len(parts)} asked for together")
+        else:
+            pairs.append((part, node))
+    return pairs
+
+
+async def _aliased(
+    github: GitHub, operation: str, parts: Sequence[Part], shared: dict[str, Any], connections: int = 1
+) -> Answer:
+    variables = dict(shared)
+    for index, part in enumerate(parts):
+        variables[f"id{index}"] = part.node_id
+        variables[f"after{index}"] = part.cursor
+    return await github.graphql(operation, variables, len(parts), requests=connections * len(parts), parents=len(parts))
+
+
+def _parent(part: Part) -> int:
+    if part.parent is None:
+        raise PartOver("bug", f"a part of kind {part.kind} (#{part.number}) does not know its parent", "report it")
+    return part.parent

@@ -1,0 +1,55 @@
+"""What a reading of a list brought that shows less than GitHub counts: two that are equal are final."""
+
+from hashlib import blake2b
+from typing import Literal
+
+from github.nodes.actors import Node
+from github.nodes.nulls import HIDDEN_KEY
+from rows import Note, Page, Part
+
+MOST_READINGS = 3
+"""Of a thread with lists that are short, and never show the same."""
+
+
+def noted(missing: int) -> str:
+    """The `Part.reading` of a part of which so many children are noted as missing: one that lacks as many is final."""
+    return f"{missing} missing"
+
+
+def lists_noted(missing: int) -> str:
+    """The same of a thread of whose lists so much is noted as missing."""
+    return f"lists: {noted(missing)}"
+
+
+def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
+    """The part that reads the thread again, if lists of it are short (`Page.short`); the same twice is noted.
+
+    `thread` is its GitHub id, `read_as` the part that it was read as; None: it came on a page.
+    """
+    short = [each for each in page.short if each.thread == thread]
+    if not short:
+        return []
+    reading = "; ".join(each.reading for each in short)
+    missing = sum(each.missing for each in short)
+    attempts = read_as.attempts + 1 if read_as is not None else 0
+    if read_as is None or (read_as.reading not in (reading, lists_noted(missing)) and attempts < MOST_READINGS):
+        return [Part(kind, node["id"], node["number"], page.asked_at, attempts=attempts, reading=reading)]
+    words = "GitHub counts more than it shows, each time it is asked"
+    page.hidden += [Note("hidden", each.what, node["number"], node["id"], each.missing, words) for each in short]
+    return []
+
+
+def reading_of(part: Part) -> str:
+    """What a reading to the end of a connection brought: two that are equal agree with each other."""
+    children = "\n".join(sorted(set(part.seen))).encode()
+    return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
+
+
+def hidden_in(part: Part) -> int:
+    """Children of a part that GitHub refuses; those that it only counts are not among them."""
+    return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
+
+
+def is_final(part: Part, missing: int) -> bool:
+    """Whether this reading of a part, which lacks so many children, is equal to an earlier one."""
+    return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -1,0 +1,95 @@
+"""The kinds of threads: with which operations each is read, and how a node of it becomes rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from github.nodes import discussions, issues, pull_requests
+from github.nodes.actors import Node
+from github.queries import documents
+from messages import DataType
+from rows import Page, PartKind, ThreadKind
+
+REVIEW_COMMENTS = "pulls/comments"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadType:
+    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows.
+
+    What hangs on a thread is in one connection of it (`items`): its timeline, or a discussion's comments.
+    """
+
+    kind: ThreadKind
+    page: str
+    listing: str
+    by_id: str
+    heads: str
+    rest: str
+    """The template that goes on with `items` of many threads."""
+    items: str
+    count: str
+    """The field of `items` that counts it."""
+    part: PartKind
+    """What the rest of `items` is called as a part."""
+    item_types: tuple[str, ...]
+    connections: int
+    nested: bool
+    """Whether each item has a connection of its own in the same request, which its price counts."""
+    add: Callable[[Node, Page], int]
+    comment_routes: tuple[str, ...]
+    """REST lists of comments in which `since` shows what did not bump its thread."""
+    listed_connections: int = 1
+    """What a listing of 100 adds to the price of a page that it rides along with."""
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return {"itemTypes": self.item_types} if self.item_types else {}
+
+
+def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
+    return ThreadType(
+        kind=module.KIND,
+        page=module.PAGE,
+        listing=module.LISTING,
+        by_id=module.BY_ID,
+        heads=module.HEADS,
+        rest=module.TIMELINES,
+        items="timelineItems",
+        count="filteredCount",
+        part="timeline",
+        item_types=documents.item_types(module.TIMELINE_FRAGMENT),
+        connections=module.CONNECTIONS,
+        nested=False,
+        add=module.add,
+        comment_routes=comment_routes,
+    )
+
+
+THREAD_TYPES: dict[DataType, ThreadType] = {
+    "pull_requests": _with_timeline(pull_requests, ("issues/comments", REVIEW_COMMENTS)),
+    "issues": _with_timeline(issues, ("issues/comments",)),
+    "discussions": ThreadType(
+        kind="discussion",
+        page=discussions.PAGE,
+        listing=discussions.LISTING,
+        by_id=discussions.BY_ID,
+        heads=discussions.HEADS,
+        rest=discussions.COMMENTS,
+        items="comments",
+        count="totalCount",
+        part="comments",
+        item_types=(),
+        connections=discussions.CONNECTIONS,
+        nested=True,
+        add=discussions.add,
+        comment_routes=(),
+        listed_connections=101,
+    ),
+}
+
+
+def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
+    """What a page of so many threads needs to fill its connections (`budget.prices`)."""
+    return 1 + kind.connections * first + (kind.listed_connections if changes else 0)

@@ -1,0 +1,1 @@
+"""How a request gets to GitHub: as which account, within which budget, over which connection."""

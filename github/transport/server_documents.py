@@ -1,0 +1,97 @@
+"""The project's documents as the server that is asked takes them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+import structlog
+from graphql import print_ast
+
+from errors import PartOver
+from github.answers.reading import Answer
+from github.answers.refusals import SchemaMismatch
+from github.queries import documents
+from github.queries.documents import Printed, Request
+from github.queries.fitted_document import fill, fit, fit_variables
+from github.queries.server_schema import ServerSchema
+
+log = structlog.get_logger(__name__)
+
+MOST_FITTINGS = 4
+"""How often one request is made to fit: by the schema that the server tells once, then by what its errors name."""
+
+
+class ServerDocuments:
+    """Documents as they are, until the server refuses one; then without what its schema lacks.
+
+    `introspect` sends `server_schema.INTROSPECTION`.
+    """
+
+    def __init__(self, introspect: Callable[[], Awaitable[Answer]]) -> None:
+        self._introspect = introspect
+        self._lock = asyncio.Lock()
+        self._schema: ServerSchema | None = None
+        self._revision = 0
+        self._printed: dict[tuple[str, int, frozenset[str]], Printed] = {}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """What documents asked for and the server lacks, so far."""
+        return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
+
+    async def has_learned(self, left_out: Collection[str]) -> bool:
+        """Whether the server has by now some of what was left out once. Asks for its schema if nobody did."""
+        if not left_out:
+            return False
+        async with self._lock:
+            if self._schema is None:
+                self._schema = await self._ask()
+        return any(self._schema.has(each) for each in left_out)
+
+    def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
+        """The request as this server takes it, without what an account is `withheld` by its permissions."""
+        if self._schema is None:
+            return request.without(withheld) if withheld else request
+        key = (request.operation, request.aliases, withheld)
+        if key not in self._printed:
+            before = self.left_out
+            document = fit(documents.whole(*key), self._schema)
+            self._printed[key] = Printed(document, print_ast(document))
+            if news := self.left_out - before:
+                log.warning("the server lacks part of GitHub's schema: it is left out", left_out=sorted(news))
+        return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
+
+    async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer to `ask`, which makes the request `fitted` each time: None stands in it for what was left out.
+
+        Raises `SchemaMismatch` if the server goes on refusing.
+        """
+        for _ in range(MOST_FITTINGS):
+            revision = self._revision
+            try:
+                answer = await ask()
+            except SchemaMismatch as error:
+                await self._refused(revision, error)
+                continue
+            if self.left_out or answer.left_out:
+                fill(answer.data, request.document, request.variables)
+            return answer
+        return await ask()
+
+    async def _refused(self, revision: int, error: SchemaMismatch) -> None:
+        async with self._lock:
+            if self._revision != revision:
+                return  # another call has found out meanwhile what the server lacks
+            known = self._schema
+            schema = known or await self._ask()
+            if (known is not None or not schema.types) and not schema.learn(error.errors):
+                raise error
+            self._schema, self._printed = schema, {}
+            self._revision += 1
+
+    async def _ask(self) -> ServerSchema:
+        """The server's schema; one without types if the server does not tell it."""
+        try:
+            return ServerSchema.of((await self._introspect()).data)
+        except (PartOver, KeyError, TypeError) as error:
+            log.warning("the server does not tell its schema: its errors have to", why=str(error)[:200])
+            return ServerSchema()
