@@ -22,8 +22,8 @@ from schema.shape import Shape
 Report = Callable[[str], None]
 
 OLDEST = 15
-# While a statement waits for a table, everybody else who wants that table queues behind it: never for longer than this.
-LOCK_SECONDS = 1.5
+# While a statement waits for a table, everybody else who wants it queues behind: for no longer than a slow query takes.
+LOCK_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 # The roles that Supabase's public HTTP API uses; it grants them every new table.
 _API_ROLES = ["anon", "authenticated"]

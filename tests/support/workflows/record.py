@@ -55,9 +55,9 @@ from tests.support.workflows.updates import Rows, ask
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "ghp_stand_in"
-EDITION = 6
+EDITION = 7
 """1 knew pull requests and issues alone, 2 no legs, 3 kept a place while it waited for another job, 4 no pause, 5 had
-slices without names, and no updates."""
+slices without names, and no updates, 6 no surveys."""
 SLICE_PAGES = 3
 """So that a few pages are several slices."""
 
