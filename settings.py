@@ -384,6 +384,7 @@ class Worker(_Part):
     slice_pages: int = Field(default=20, ge=1, le=10_000)
     repositories_at_once: int = Field(default=10, ge=1, le=200)
     worker_patience_seconds: float = Field(default=30, ge=1, le=3600)
+    temporal_silence_seconds: float = Field(default=600, ge=1, le=86_400)
     activities_at_once: int = Field(default=20, ge=1, le=200)
     shutdown_seconds: float = Field(default=25, ge=0, le=3600)
     deletions_confirmed_after_seconds: float = Field(default=600, ge=0, le=86_400)

@@ -30,7 +30,7 @@ from activities.sweep import SweepActivity
 from activities.turn import Sources
 from budget.breaker import Intervals
 from budget.prices import Prices
-from errors import BackfillError
+from errors import BackfillError, Unreachable
 from github.client import GitHub
 from github.events.archive import Archive
 from github.transport.connection import TIMEOUT_SECONDS
@@ -59,6 +59,10 @@ HEARTBEAT_THROTTLE = timedelta(seconds=5)
 """How stale the cursor that people see in Temporal may be."""
 INTRODUCTION_SECONDS = 5.0
 """A GitHub that does not answer keeps no worker from polling."""
+
+
+LOOK_SECONDS = 1.0
+"""How often a worker asks itself whether Temporal still speaks to it."""
 
 
 def build_id() -> str:
@@ -151,7 +155,8 @@ def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | Non
 
 
 async def work(stop: asyncio.Event) -> None:
-    """Loads every setting first, then connects, then works until `stop`."""
+    """Loads every setting first, then connects, then works until `stop`. Raises `Unreachable` once Temporal has been
+    silent for `TEMPORAL_SILENCE_SECONDS`: nothing gets to this process."""
     worker_setting = settings.load(settings.Worker)
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)
@@ -199,12 +204,19 @@ async def work(stop: asyncio.Event) -> None:
         log.info("polling", task_queues=[each.task_queue for each in workers], namespace=client.namespace)
         # One that cannot go on ends the process, which its supervisor starts again.
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
+        limit, ended = timedelta(seconds=worker_setting.temporal_silence_seconds), set[asyncio.Task[Any]]()
+        while not ended and reconciler.silence < limit:
+            ended, _ = await asyncio.wait(
+                [stopping, *running], timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        silent = None if ended else reconciler.trouble
         stop.set()
         log.info("stopping")
         await asyncio.gather(*(each.shutdown() for each in workers))
         await asyncio.gather(*running)
         await reconciling
+    if silent:
+        raise Unreachable("temporal_silent", f"no work for {limit.total_seconds():g} s: {silent}")
     log.info("stopped")
 
 

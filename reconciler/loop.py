@@ -58,6 +58,8 @@ class Reconciler:
         self._usable: frozenset[str] | None = None
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
+        self._heard_at = monotonic()
+        """When Temporal last answered, as far as it was asked."""
         self._followed_at = -FOLLOWED.total_seconds()
         self._looked_to: Listed | None = None
         self._forgot_at = monotonic()
@@ -67,6 +69,11 @@ class Reconciler:
     def trouble(self) -> str | None:
         """What is out of reach since the last round, None if nothing is."""
         return self._trouble
+
+    @property
+    def silence(self) -> timedelta:
+        """For how long Temporal has refused or not answered; zero while it answers, and while Postgres does not."""
+        return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
         """A job was committed just now."""
@@ -94,15 +101,17 @@ class Reconciler:
             if self._trouble is None:
                 log.warning("jobs wait for a server", error=str(error))
             self._trouble = str(error)
+            if isinstance(error, RetryNow):  # Postgres'; Temporal may not have been asked
+                self._heard_at = monotonic()
         except Exception as error:
             # A bug here must not take the process with it: what it serves besides goes on, and this is tried again.
             if self._trouble is None:
                 log.exception("jobs cannot be reconciled")
-            self._trouble = f"{type(error).__name__}: {error}"
+            self._trouble, self._heard_at = f"{type(error).__name__}: {error}", monotonic()
         else:
             if self._trouble is not None:
                 log.info("jobs are reconciled again")
-            self._trouble = None
+            self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
         """One round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""

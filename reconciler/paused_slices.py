@@ -41,7 +41,6 @@ class PausedSliceWatch:
         """Tells of what has changed since the last look. Raises `RPCError` if Temporal does not answer."""
         if not self._can_look or monotonic() - self._looked_at < LOOKED.total_seconds():
             return
-        self._looked_at = monotonic()
         try:
             found = [
                 (each.id, each.run_id)
@@ -59,6 +58,8 @@ class PausedSliceWatch:
             if slices != self._told.get(key, PausedSlices()):
                 await _tell(client, *key, slices)
         self._told = {key: slices for key, slices in now.items() if slices.slices}
+        # Only now: after a look that failed each round looks again, so that none takes Temporal for back unasked.
+        self._looked_at = monotonic()
 
 
 async def _paused(client: Client, workflow_id: str, run_id: str) -> PausedSlices:

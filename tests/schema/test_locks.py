@@ -15,14 +15,17 @@ async def rows_read(connection: asyncpg.Connection) -> dict[str, int]:
     """By table of the host, how many rows this session has read of it one after the other, as whoever scans it does."""
     await connection.execute("select pg_stat_force_next_flush()")
     await connection.execute("select pg_stat_clear_snapshot()")
-    return dict(await connection.fetch("select relname, seq_tup_read from pg_stat_user_tables"))
+    read = await connection.fetch("select relname, seq_tup_read from pg_stat_user_tables")
+    return {row["relname"]: row["seq_tup_read"] for row in read}
 
 
 async def test_no_table_is_read_through_while_it_is_locked(
     host_database: str, monkeypatch: pytest.MonkeyPatch, connect: Open
 ) -> None:
     there = set(await rows_read(await connect(host_database)))
-    take, locking, scanning = migration._take, [], {}  # noqa: SLF001  the steps are nowhere else to be had
+    take = migration._take
+    locking: list[str] = []
+    scanning: list[tuple[str, str]] = []
 
     async def watched(connection: asyncpg.Connection, step: Step, patience: float) -> None:
         before = await rows_read(connection)
@@ -30,7 +33,7 @@ async def test_no_table_is_read_through_while_it_is_locked(
         after = await rows_read(connection)
         if not step.concurrently:
             locking.append(step.name)
-            scanning.update({step.statements[0]: each for each in there if after[each] != before[each]})
+            scanning.extend((step.statements[0], each) for each in there if after[each] != before[each])
 
     monkeypatch.setattr(migration, "_take", watched)
     await migrate(host_database, replace_host_keys=True, report=lambda _: None)
