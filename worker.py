@@ -104,7 +104,13 @@ def build(
     # Sweeps began on the queue of workflows in releases that had no other: what waits there is still done.
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]
     decisions: list[Callable[..., Any]] = [
-        *(jobs.begin_job, jobs.next_repositories, jobs.survey_repositories, jobs.repositories_that_may_go_on),
+        *(
+            jobs.begin_job,
+            jobs.next_repositories,
+            jobs.survey_repositories,
+            jobs.survey_page,
+            jobs.repositories_that_may_go_on,
+        ),
         jobs.inspect_repository,
         *(jobs.record_repository, jobs.finish_job, jobs.carry_out_signal, jobs.free_places),
         *(archives.begin_archive, archives.end_archive, reconciling.reconcile_with_polar),

@@ -1,11 +1,13 @@
 """The mirror's activities: a job's beginning and end, its repositories, and what each came to."""
 
+import asyncio
 from collections.abc import Collection
 from datetime import timedelta
 
 from temporalio import activity
 
 from activities import surveys
+from activities.attempts import HEARTBEAT_SECONDS, stopping_at_a_boundary
 from activities.embeddings.reader import without_key
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, RetryLater
@@ -74,15 +76,28 @@ class JobActivities:
 
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
-        """What GitHub counts of these repositories, for their sweeps to find; of how many it told."""
+        """What GitHub counts of these repositories, for their sweeps to find; of how many it told. For workflows that
+        began before `short first`."""
+        return (await self._surveyed(those)).number
+
+    @activity.defn(name="survey_page")
+    async def survey_page(self, those: SurveyRepositories) -> list[str]:
+        """What GitHub counts of these repositories, for their sweeps to find; the ids of those that are long."""
+        return (await self._surveyed(those)).long
+
+    async def _surveyed(self, those: SurveyRepositories) -> surveys.Surveyed:
+        stop, alive = asyncio.Event(), asyncio.create_task(_stay_alive())
         try:
             async with self._database.transaction() as connection:
                 repositories = await transitions.next_repositories(
                     connection, those.job_id, None, len(those.repository_ids), those.repository_ids
                 )
-            return await surveys.survey(self._database, self._github, those.job_id, repositories)
+            survey = surveys.survey(self._database, self._github, those.job_id, repositories, stop)
+            return await stopping_at_a_boundary(survey, stop)
         except BackfillError as error:
             raise as_application_error(error) from error
+        finally:
+            alive.cancel()
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
@@ -178,8 +193,10 @@ class JobActivities:
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
+                repository_id = change.outcome.repository.repository_id
                 if change.outcome.status == "completed":
-                    await repositories.synced(connection, change.outcome.repository.repository_id)
+                    await repositories.synced(connection, repository_id)
+                await stored_surveys.forget_completed(connection, change.job_id, repository_id)
         except BackfillError as error:
             raise as_application_error(error) from error
 
@@ -211,3 +228,9 @@ class JobActivities:
                 return outcome
         except BackfillError as error:
             raise as_application_error(error) from error
+
+
+async def _stay_alive() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from github.client import GitHub
 from github.surveys import small
 from github.surveys.counts import Survey, batches, read_surveys
 from github.surveys.small import Small
-from github.transport.prefetched import Prefetched, PrefetchedAnswer
+from github.transport.prefetched import Prefetched
 from messages import RepositoryRef
 from store import surveys
 from store.database import Connection, Database
@@ -23,114 +24,170 @@ from store.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-AnswerT = TypeVar("AnswerT")
 
-SENDS_FOR = timedelta(seconds=12)
+SENDS_FOR = timedelta(seconds=60)
 """No request is sent later after the beginning, so that all answers are stored before the activity times out: sweeps
 ask for what comes after that as well, and it would be paid twice."""
 
 
-async def survey(database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef]) -> int:
-    """Asks GitHub what these repositories have, and for all of the small ones; returns how many surveys it got.
+@dataclass(frozen=True)
+class Surveyed:
+    """What a survey of several repositories came to."""
+
+    number: int
+    """How many have one."""
+    long: list[str]
+    """Ids of those that it counts as long, and of which the job has read nothing yet."""
+
+    @property
+    def goes_on(self) -> bool:
+        """For `stopping_at_a_boundary`: what is left undone is left to the sweeps."""
+        return False
+
+
+async def survey(
+    database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
+) -> Surveyed:
+    """Asks GitHub what these repositories have, and for all of the small ones. A job asks once of each.
 
     What GitHub does not answer has no survey: its sweeps ask for themselves what there is, and meet what stands in the
-    way. So no error of the taxonomy is raised for it.
+    way. So no error of the taxonomy is raised for it. Once `stop` is set, nothing more is sent.
     """
-    until = monotonic() + SENDS_FOR.total_seconds()
+    ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
         # A run that goes on for another begins with the page that the other had surveyed.
-        fresh = await surveys.fresh(connection, job_id, [each.repository_id for each in repositories])
-        ids = [each.repository_id for each in repositories if each.repository_id not in fresh]
+        known = await surveys.known(connection, job_id, ids)
         begun = await surveys.begun(connection, job_id, ids)
         stored = await surveys.stored_discussions(connection, ids)
+        private = await surveys.private(connection, ids)
         data_types, cutoff_at = await surveys.scope(connection, job_id)
         covered = await surveys.covered(connection, job_id, ids)
-    left = [each for each in repositories if each.github_id and each.repository_id not in begun | fresh]
-    known = sorted(left, key=lambda each: each.full_name.lower())
-    discussions = [stored.get(each.repository_id, 0) for each in known]
-
-    async def surveyed(places: Sequence[int]) -> Mapping[str, Survey]:
-        return await read_surveys(github, [known[each] for each in places], [discussions[each] for each in places])
-
-    found = await _each_batch("survey", batches(discussions), surveyed, until)
-    smalls = []
-    for repository in (each for each in known if each.repository_id in found):
-        told = found[repository.repository_id]
-        its = small.of_survey(repository, told, data_types, covered.get(repository.repository_id, ()))
-        if its is not None:
-            smalls.append(its)
-
-    async def whole(those: Sequence[Small]) -> Mapping[str, Prefetched]:
-        return await small.read_small(github, those, cutoff_at)
-
-    answers = await _each_batch("small repositories", small.batches(smalls), whole, until)
-    await _add_review_comments(github, known, answers, until)
-    async with database.transaction() as connection:
-        await surveys.replace(
-            connection,
-            job_id,
-            ids,
-            {repository_id: each.as_json() for repository_id, each in found.items()},
-            {repository_id: each.packed() for repository_id, each in answers.items()},
-        )
-    return len(found)
+    left = [each for each in repositories if each.github_id and each.repository_id not in begun | known.keys()]
+    page = _Page(database, github, job_id, data_types, cutoff_at, covered, stop)
+    await asyncio.gather(*(page.survey(group, stored) for group in _by_reader(left, private)))
+    found = dict(page.found)
+    for repository_id, content in known.items():
+        told = _as_survey(content)
+        if told is not None and repository_id not in begun:
+            found[repository_id] = told
+    long = [each for each in ids if each in found and small.is_long(found[each], page.wanted(each))]
+    return Surveyed(len(page.found), long)
 
 
-async def _add_review_comments(
-    github: GitHub, repositories: Sequence[RepositoryRef], answers: Mapping[str, Prefetched], until: float
-) -> None:
-    """The comments of the reviews that these answers show, of many repositories in one request."""
-    reviews = {repository_id: small.reviews_of(each) for repository_id, each in answers.items()}
-    every = [(each, repository_id) for repository_id, its in reviews.items() for each in its]
-    if not every:
-        return
-    homes = {each.repository_id: each for each in repositories}
-
-    most = small.MOST_REVIEWS
-    batches_of_reviews = [every[place : place + most] for place in range(0, len(every), most)]
-
-    async def comments(those: Sequence[tuple[str, str]]) -> Mapping[str, PrefetchedAnswer]:
-        return await small.read_reviews(github, homes[those[0][1]], [node_id for node_id, _ in those])
-
-    found = await _each_batch("review comments", batches_of_reviews, comments, until)
-    for repository_id, its in reviews.items():
-        told = {each: found[each] for each in its if each in found}
-        if told:
-            first = min(told.values(), key=lambda each: each.asked_at)
-            data = {node_id: each.data for node_id, each in told.items() if each.account == first.account}
-            answers[repository_id].told["ReviewComments"] = PrefetchedAnswer(first.asked_at, first.account, data)
+def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
+    """The repositories that share requests, in the order of their names: those that everybody may read, and those of
+    each owner that only his own credentials may be able to."""
+    groups: dict[str, list[RepositoryRef]] = {}
+    for each in sorted(repositories, key=lambda each: each.full_name.lower()):
+        owner = each.full_name.lower().partition("/")[0] if each.repository_id in private else ""
+        groups.setdefault(owner, []).append(each)
+    return list(groups.values())
 
 
-async def _each_batch(
-    what: str,
-    every: Sequence[Sequence[T]],
-    ask: Callable[[Sequence[T]], Awaitable[Mapping[str, AnswerT]]],
-    until: float,
-) -> dict[str, AnswerT]:
-    """What the batches' requests bring, side by side. One that is too large is halved; one that fails is left out, and
-    so is what is not sent `until` then."""
-    found: dict[str, AnswerT] = {}
+class _Page:
+    """A page of the line while it is surveyed. What each answer brings is stored at once: a worker that is killed loses
+    what is in flight, and no more."""
 
-    async def ask_all(batch: Sequence[T]) -> None:
-        left = deque([batch])
-        while left:
-            those = left.popleft()
-            if monotonic() >= until:
-                log.info("not surveyed: it takes too long", what=what, number=len(those))
-                continue
-            try:
-                found.update(await ask(those))
-            except TooLarge as error:
-                log.info("too many at once", what=what, number=len(those), why=error.message)
-                if len(those) > 1:
-                    left += [those[: len(those) // 2], those[len(those) // 2 :]]
-            except BackfillError as error:
-                log.info("not surveyed: sweeps ask for themselves", what=what, number=len(those), why=error.message)
-                if isinstance(error, RetryLater):
-                    return
+    def __init__(
+        self,
+        database: Database,
+        github: GitHub,
+        job_id: str,
+        data_types: Sequence[str],
+        cutoff_at: datetime,
+        covered: Mapping[str, Sequence[str]],
+        stop: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._github = github
+        self._job_id = job_id
+        self._data_types = data_types
+        self._cutoff_at = cutoff_at
+        self._covered = covered
+        self._stop = stop
+        self._until = monotonic() + SENDS_FOR.total_seconds()
+        self._answers: dict[str, Prefetched] = {}
+        self._storing = asyncio.Lock()
+        """The answers of a repository are stored as a whole: of two that add to them, one after the other."""
+        self.found: dict[str, Survey] = {}
 
-    await asyncio.gather(*(ask_all(batch) for batch in every))
-    return found
+    def wanted(self, repository_id: str) -> frozenset[str]:
+        """The types of which the job reads the repository's history, and not only what is new."""
+        return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
+
+    async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
+        """Counts the lists of these repositories, and reads the small ones. `stored`: discussions that are stored, by
+        repository id."""
+        discussions = [stored.get(each.repository_id, 0) for each in group]
+
+        async def counted(places: Sequence[int]) -> None:
+            told = await read_surveys(
+                self._github, [group[each] for each in places], [discussions[each] for each in places]
+            )
+            self.found.update(told)
+            async with self._database.transaction() as connection:
+                await surveys.keep(connection, self._job_id, {key: each.as_json() for key, each in told.items()})
+
+        await self._each_batch("survey", batches(discussions), counted)
+        every = [
+            small.of_survey(each, self.found[each.repository_id], self.wanted(each.repository_id))
+            for each in group
+            if each.repository_id in self.found
+        ]
+        await self._each_batch("small repositories", small.batches([each for each in every if each]), self._whole)
+        reviews = [
+            (node_id, each)
+            for each in group
+            if each.repository_id in self._answers
+            for node_id in small.reviews_of(self._answers[each.repository_id])
+        ]
+        most = small.MOST_REVIEWS
+        together = [reviews[place : place + most] for place in range(0, len(reviews), most)]
+        await self._each_batch("review comments", together, self._comments)
+
+    async def _whole(self, those: Sequence[Small]) -> None:
+        told = await small.read_small(self._github, those, self._cutoff_at)
+        self._answers.update(told)
+        await self._store(told)
+
+    async def _comments(self, those: Sequence[tuple[str, RepositoryRef]]) -> None:
+        told = await small.read_reviews(self._github, those[0][1], [node_id for node_id, _ in those])
+        repositories = {node_id: each.repository_id for node_id, each in those}
+        for node_id, answer in told.items():
+            self._answers[repositories[node_id]].reviews[node_id] = answer
+        await self._store({repositories[node_id] for node_id in told})
+
+    async def _store(self, repository_ids: Collection[str]) -> None:
+        async with self._storing:
+            packed = {each: self._answers[each].packed() for each in repository_ids}
+            async with self._database.transaction() as connection:
+                await surveys.keep_answers(connection, self._job_id, packed)
+
+    async def _each_batch(
+        self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
+    ) -> None:
+        """Asks for the batches, side by side. One that is too large is halved; one that fails is left out, and so is
+        what is not sent in time."""
+
+        async def ask_all(batch: Sequence[T]) -> None:
+            left = deque([batch])
+            while left:
+                those = left.popleft()
+                if monotonic() >= self._until or self._stop.is_set():
+                    log.info("not surveyed: it takes too long", what=what, number=len(those))
+                    continue
+                try:
+                    await ask(those)
+                except TooLarge as error:
+                    log.info("too many at once", what=what, number=len(those), why=error.message)
+                    if len(those) > 1:
+                        left += [those[: len(those) // 2], those[len(those) // 2 :]]
+                except BackfillError as error:
+                    log.info("not surveyed: sweeps ask for themselves", what=what, number=len(those), why=error.message)
+                    if isinstance(error, RetryLater):
+                        return
+
+        await asyncio.gather(*(ask_all(batch) for batch in every))
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
@@ -138,16 +195,20 @@ async def read(connection: Connection, job_id: str, repository: RepositoryRef) -
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:
         return None
+    found = _as_survey(content)
+    return found if found is not None and found.facts.github_id == repository.github_id else None
+
+
+def _as_survey(content: Mapping[str, Any]) -> Survey | None:
     try:
-        found = Survey.of_json(content)
+        return Survey.of_json(content)
     except ValidationError as error:
         log.info("a survey cannot be read", errors=error.error_count())
         return None
-    return found if found.facts.github_id == repository.github_id else None
 
 
 async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
     """Fills in what a sweep that has asked for nothing yet need not ask for."""
-    packed = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
-    if packed is not None and not sweep.position:
-        prefetched.unpack(packed)
+    answers = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
+    if answers is not None and not sweep.position:
+        prefetched.unpack(answers.packed, is_old=answers.is_old)

@@ -1,6 +1,6 @@
 """GitHub as all else asks it: operations through gql, REST paths beside it, and what they cost."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import Any
@@ -124,6 +124,10 @@ class GitHub:
             )
             await self._pool.learn(operation)
         return answer
+
+    def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
+        """Those of these reviews whose comments one answer brings without being asked for."""
+        return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
         """GET a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as `graphql` does."""

@@ -2,47 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from store.database import Connection
 
 FRESH = timedelta(minutes=10)
-"""An older survey tells nothing: what it would save is asked for anew."""
+"""An older survey tells no sweep anything: it asks for itself."""
 
 
-async def replace(
-    connection: Connection,
-    job_id: str,
-    asked: Sequence[str],
-    surveys: Mapping[str, Mapping[str, Any]],
-    answers: Mapping[str, bytes],
-) -> None:
-    """Stores the surveys of these repositories, by their ids; one that was asked for and not answered has none then.
-
-    `answers`: of those that were read whole, what their sweeps need not ask for. A job that has ended meanwhile gets
-    none: nobody would delete them.
-    """
+async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mapping[str, Any]]) -> None:
+    """Stores what one request told, by the repositories' ids. A job that has ended meanwhile gets none: nobody would
+    delete them."""
     goes_on = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",
         job_id,
     )
     if not goes_on:
         return
-    await connection.execute(
-        "delete from backfill_surveys where backfill_job_id = $1 and repository_id = any($2::uuid[])",
-        job_id,
-        list(asked),
-    )
     await connection.executemany(
         """
-        insert into backfill_surveys (backfill_job_id, repository_id, survey, answers) values ($1, $2, $3, $4)
-        on conflict (backfill_job_id, repository_id) do update set
-          survey = excluded.survey, answers = excluded.answers, told_at = now()
+        insert into backfill_surveys (backfill_job_id, repository_id, survey) values ($1, $2, $3)
+        on conflict (backfill_job_id, repository_id) do update set survey = excluded.survey, told_at = now()
         """,
-        [
-            (job_id, repository_id, dict(survey), answers.get(repository_id))
-            for repository_id, survey in surveys.items()
-        ],
+        [(job_id, repository_id, dict(surveys[repository_id])) for repository_id in sorted(surveys)],
+    )
+
+
+async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
+    """Stores what sweeps of these repositories, which have a survey, need not ask for: all that is known by now."""
+    await connection.executemany(
+        """
+        update backfill_surveys set answers = $3, answered_at = coalesce(answered_at, now())
+        where backfill_job_id = $1 and repository_id = $2
+        """,
+        [(job_id, repository_id, answers[repository_id]) for repository_id in sorted(answers)],
     )
 
 
@@ -58,33 +51,53 @@ async def read(connection: Connection, job_id: str, repository_id: str) -> dict[
     return survey
 
 
-async def answers(connection: Connection, job_id: str, repository_id: str) -> bytes | None:
-    """What sweeps of this repository need not ask for, if this job had it moments ago."""
-    packed: bytes | None = await connection.fetchval(
-        "select answers from backfill_surveys"
-        " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
+class Answers(NamedTuple):
+    """What sweeps of a repository need not ask for."""
+
+    packed: bytes
+    is_old: bool
+    """It was not asked for moments ago."""
+
+
+async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
+    """What this job has read of the repository before its sweeps, however long ago: it is paid for."""
+    row = await connection.fetchrow(
+        "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
+        " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",
         job_id,
         repository_id,
         FRESH,
     )
-    return packed
+    return Answers(row["answers"], row["is_old"]) if row is not None else None
 
 
-async def fresh(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories whose survey this job had moments ago."""
+async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Repository id -> its survey, of those of these repositories that this job has surveyed, however long ago."""
     rows = await connection.fetch(
-        "select repository_id::text from backfill_surveys"
-        " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and told_at > now() - $3::interval",
+        "select repository_id::text, survey from backfill_surveys"
+        " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
         job_id,
         list(repository_ids),
-        FRESH,
     )
-    return {row["repository_id"] for row in rows}
+    return {row["repository_id"]: row["survey"] for row in rows}
 
 
 async def forget(connection: Connection, job_id: str) -> None:
     """Deletes the surveys of a job whose end is written in this transaction."""
     await connection.execute("delete from backfill_surveys where backfill_job_id = $1", job_id)
+
+
+async def forget_completed(connection: Connection, job_id: str, repository_id: str) -> None:
+    """Deletes the repository's survey if the job has nothing left to do with it. One that failed may be retried."""
+    await connection.execute(
+        """
+        delete from backfill_surveys where backfill_job_id = $1 and repository_id = $2 and exists (
+          select from workspace_backfill_progress p where p.backfill_job_id = $1 and p.repository_id = $2
+            and p.status in ('completed', 'skipped'))
+        """,
+        job_id,
+        repository_id,
+    )
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
@@ -119,6 +132,14 @@ async def begun(connection: Connection, job_id: str, repository_ids: Sequence[st
         list(repository_ids),
     )
     return {row["repository_id"] for row in rows}
+
+
+async def private(connection: Connection, repository_ids: Sequence[str]) -> set[str]:
+    """Those of these repositories that were private when GitHub told of them last."""
+    rows = await connection.fetch(
+        "select id::text from repositories where id = any($1::uuid[]) and is_private", list(repository_ids)
+    )
+    return {row["id"] for row in rows}
 
 
 async def stored_discussions(connection: Connection, repository_ids: Sequence[str]) -> dict[str, int]:

@@ -1,5 +1,8 @@
 """The repositories of a job in the order in which they are begun."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -16,14 +19,16 @@ with workflow.unsafe.imports_passed_through():
         SurveyRepositories,
     )
     from workflows import retries
-    from workflows.shape_changes import SURVEYS
+    from workflows.shape_changes import SHORT_FIRST, SURVEYS
 
+T = TypeVar("T")
 PAGE = 100
 """Repositories asked for at once."""
 
 
 class RepositoryLine:
-    """Who is next: every recent leg before every historical one. It holds ids, and a page of what they stand for."""
+    """Who is next: every recent leg before every historical one, and of recent legs those that a survey counts as short
+    before the long ones. It holds ids, and a page of what they stand for."""
 
     def __init__(self, job_id: str, place: JobPlace) -> None:
         self.job_id = job_id
@@ -36,11 +41,13 @@ class RepositoryLine:
         """There may be repositories that were not listed yet."""
         self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
         self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
+        self._long: list[str] = []
+        """Those that go behind all others of this leg: most of a workspace is done before the first of them begins."""
         self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
         """Those that waited, and may go on: they had their turn before."""
 
     def __bool__(self) -> bool:
-        lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self.waiting)
+        lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self._long, self.waiting)
         return self._more or any(lists)
 
     @property
@@ -76,12 +83,15 @@ class RepositoryLine:
                 self._page[leg] = await self._repositories(repository_ids=ids)
                 del self._ids[leg][: len(ids)]
                 if leg == "recent":
-                    await self._survey(self._page[leg])
-            if leg == "recent" and not self._page[leg] and self._more:
-                page = self._page[leg] = await self._repositories(after=self._listed)
+                    self._page[leg] = await self._short_ones(self._page[leg])
+            while leg == "recent" and not self._page[leg] and self._more:
+                page = await self._repositories(after=self._listed)
                 self._more = len(page) == PAGE
                 self._listed = page[-1].repository_id if page else self._listed
-                await self._survey(page)
+                self._page[leg] = await self._short_ones(page)
+            while leg == "recent" and not self._page[leg] and self._long:
+                self._page[leg] = await self._repositories(repository_ids=self._long[:PAGE])
+                del self._long[:PAGE]
             if self._page[leg]:
                 return leg, self._page[leg].pop(0)
         return None
@@ -95,6 +105,7 @@ class RepositoryLine:
                 *self._back[leg],
                 *(each.repository_id for each in self._page[leg]),
                 *self._ids[leg],
+                *(self._long if leg == "recent" else ()),
                 *(each for each, its in self.waiting.items() if its == leg),
             ]
             for leg in LEGS
@@ -111,14 +122,26 @@ class RepositoryLine:
             stopping=stopping,
         )
 
-    async def _survey(self, page: list[RepositoryRef]) -> None:
-        if not page or not workflow.patched(SURVEYS):
-            return
+    async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
+        """Those of a page that begin next, after a survey of all of them. What it counts as long is put aside."""
+        if not workflow.patched(SHORT_FIRST):
+            if page and workflow.patched(SURVEYS):
+                await self._survey(JobActivities.survey_repositories, page)
+            return page
+        long = set(await self._survey(JobActivities.survey_page, page) or ()) if page else set[str]()
+        self._long += [each.repository_id for each in page if each.repository_id in long]
+        return [each for each in page if each.repository_id not in long]
+
+    async def _survey(
+        self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
+    ) -> T | None:
+        """What the survey answers; None if it fails: then each repository asks for itself."""
         try:
-            await workflow.execute_activity_method(
-                JobActivities.survey_repositories,
+            return await workflow.execute_activity_method(
+                survey,
                 SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
                 start_to_close_timeout=retries.SURVEY_TIMEOUT,
+                heartbeat_timeout=retries.SURVEY_HEARTBEAT,
                 retry_policy=retries.ONCE,
                 summary=f"of {len(page)} repositories",
             )
@@ -126,6 +149,7 @@ class RepositoryLine:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("no survey of %d repositories: %s", len(page), error.cause)
+            return None
 
     async def _repositories(
         self, *, after: str | None = None, repository_ids: list[str] | None = None

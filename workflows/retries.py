@@ -32,7 +32,9 @@ ONCE = RetryPolicy(maximum_attempts=1)
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
 """Enough for a request that gets no answer, and for the probes that find out whether GitHub is away."""
-SURVEY_TIMEOUT = timedelta(seconds=45)
-"""For requests that are sent at the same time. Without their answers each repository asks for itself."""
+SURVEY_TIMEOUT = timedelta(seconds=100)
+"""For the requests of a page of the line. Without their answers each repository asks for itself."""
+SURVEY_HEARTBEAT = timedelta(seconds=20)
+"""After which a page whose worker was killed begins with what is stored of its survey."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length: the heartbeat tells of a dead worker, this only of a bug."""

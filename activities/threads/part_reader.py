@@ -1,6 +1,7 @@
 """Fetches parts: whole threads by id, and the connections that did not fit into a page."""
 
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from activities.threads.look_ahead import LookAhead
 from activities.threads.noting import note, unavailable
@@ -60,7 +61,7 @@ class PartReader:
     async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
         """Fetches as many of the parts as fit into a request."""
         size = self._sizes.ask(due.kind)
-        batch = self._batch = await self._queue.take(due, size)
+        batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))
         if orphans := batch.orphans:
             # A review that vanished takes its comments with it.
@@ -87,6 +88,13 @@ class PartReader:
                 ]
         give_up(turn)
         return turn
+
+    def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
+        """The comments of those reviews alone that are there already, if any are: the others are the next turn's."""
+        if not batch.due.whole_reviews:
+            return batch
+        there = set(self._github.prefetched_reviews([part.node_id for part in batch.parts]))
+        return replace(batch, parts=[part for part in batch.parts if part.node_id in there]) if there else batch
 
     def _read(self, batch: Batch) -> Awaitable[Threads]:
         github, kind, waiting, children = self._github, self._type, batch.parts, batch.children

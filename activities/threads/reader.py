@@ -234,7 +234,7 @@ class ThreadReader:
             after = after.to_catch_up(below=None)
         elif read.end_cursor is None or (after.updated_at is not None and after.updated_at < cutoff_at):
             after = after.to_catch_up(below=read.end_cursor)
-            if position.floor is None:
+            if position.floor is None and not self._prefetched.is_old:
                 # Everything in scope came in one answer: there is nothing to catch up with.
                 after = after.to_verify(as_of=read.page.asked_at, with_comments=bool(self._type.comment_routes))
             self._catch_up.begin_with(read.changes)

@@ -74,8 +74,8 @@ def document(name: str) -> DocumentNode:
 OWN_VARIABLES = {
     "node": ("id", "after"),
     "repository": (
-        *("owner", "name", "pulls", "issues", "discussions"),
-        *("withPulls", "withIssues", "withDiscussions", "withStars", "withForks", "withCommits"),
+        *("owner", "name", "pullRequests", "issues", "discussions"),
+        *("withPullRequests", "withIssues", "withDiscussions", "withStars", "withForks", "withCommits"),
     ),
 }
 """By the field that a template repeats: the variables that each alias has for itself."""

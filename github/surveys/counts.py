@@ -15,13 +15,9 @@ from github.events.commits import branch_and_head
 from github.nodes.actors import Node
 from github.repositories import Facts
 from github.threads.listings import Listing, listing_of
+from github.threads.thread_types import THREAD_TYPES
 from messages import DataType, RepositoryRef
 
-LISTS: Mapping[DataType, str] = {
-    "pull_requests": "pullRequests",
-    "issues": "issues",
-    "discussions": "discussions",
-}
 CONNECTIONS = 4
 """Of one repository, without the comments of its discussions."""
 MOST_DISCUSSIONS = 100
@@ -111,9 +107,9 @@ def _survey(node: Node, answer: Answer, repository: RepositoryRef) -> Survey:
     pushed_at, created_at = time_or_none(node["pushedAt"]), time(node["createdAt"])
     # A list that the server's schema lacks is None.
     threads = {
-        data_type: listing_of(node[name], None, answer, repository)
-        for data_type, name in LISTS.items()
-        if node[name] is not None
+        data_type: listing_of(node[kind.field], None, answer, repository)
+        for data_type, kind in THREAD_TYPES.items()
+        if node[kind.field] is not None
     }
     return Survey(
         facts=Facts(

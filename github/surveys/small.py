@@ -4,7 +4,7 @@ The answers are taken apart into those that each sweep would have got by itself 
 does with its first page, and what it commits, does not depend on who asked for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,28 +12,22 @@ from typing import Any
 from budget.prices import ONE_POINT
 from github.answers.reading import Answer
 from github.client import GitHub
-from github.nodes import discussions, issues, pull_requests
 from github.nodes.actors import Node
 from github.surveys.counts import Survey
-from github.threads.thread_types import THREAD_TYPES
+from github.threads.thread_types import THREAD_TYPES, page_requests
 from github.transport.prefetched import Prefetched, PrefetchedAnswer
 from messages import DataType, RepositoryRef
 
 MOST_THREADS = 20
 """A repository with more is read by its sweeps, page by page."""
+MOST_LISTED = 1_000
+"""Stars, or forks, of which the same is true."""
 HEADROOM = 1
 """Threads of each type that may have been opened since the survey."""
 COMMITS = 25
 MOST_REVIEWS = 100
 """Whose comments one request can ask for."""
 CHILDREN = 100
-
-_LISTS: Mapping[DataType, tuple[str, str, int]] = {
-    "pull_requests": ("pullRequests", "pulls", pull_requests.CONNECTIONS),
-    "issues": ("issues", "issues", issues.CONNECTIONS),
-    "discussions": ("discussions", "discussions", discussions.CONNECTIONS),
-}
-"""Type -> the field, the variable of how many, and the connections of each."""
 
 
 @dataclass(frozen=True)
@@ -49,35 +43,39 @@ class Small:
     @property
     def requests(self) -> int:
         """Requests that fill its connections, by GitHub's formula: a hundred cost a point (`budget.prices`)."""
-        threads = sum(1 + _LISTS[data_type][2] * first for data_type, first in self.firsts.items())
+        threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
     def variables(self, index: int) -> dict[str, Any]:
         owner, _, name = self.repository.full_name.partition("/")
         told: dict[str, Any] = {"owner": owner, "name": name, "withStars": self.stars, "withForks": self.forks}
         told["withCommits"] = self.commits
-        for data_type, (_, variable, _) in _LISTS.items():
-            told[variable] = self.firsts.get(data_type, 1)
-            told[f"with{variable.capitalize()}"] = data_type in self.firsts
+        for data_type, kind in THREAD_TYPES.items():
+            told[kind.field] = self.firsts.get(data_type, 1)
+            told[f"with{kind.field[0].upper()}{kind.field[1:]}"] = data_type in self.firsts
         return {f"{key}{index}": value for key, value in told.items()}
 
 
-def of_survey(
-    repository: RepositoryRef, survey: Survey, data_types: Sequence[str], covered: Sequence[str]
-) -> Small | None:
-    """The repository as it can be read whole, for a job of these types; None: it is not small, or nothing is left.
+def is_long(survey: Survey, wanted: Collection[str]) -> bool:
+    """Whether the history of the `wanted` types takes many pages, as far as GitHub counts it."""
+    threads = sum(each.total for data_type, each in survey.threads.items() if data_type in wanted)
+    stars = survey.stars if survey.shows_stargazers else 0
+    return threads > MOST_THREADS or ("events" in wanted and max(stars, survey.forks) > MOST_LISTED)
 
-    `covered`: types of which later sweeps only ask what is new.
+
+def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]) -> Small | None:
+    """The repository as it can be read whole; None: it is not small, or nothing is left.
+
+    `wanted`: the types of which sweeps ask for more than what is new.
     """
-    if sum(each.total for each in survey.threads.values()) > MOST_THREADS:
+    if is_long(survey, wanted):
         return None
     firsts = {
         data_type: survey.threads[data_type].total + HEADROOM
-        for data_type in _LISTS
-        if data_type in data_types and data_type not in covered
-        if data_type in survey.threads and survey.threads[data_type].total
+        for data_type in THREAD_TYPES
+        if data_type in wanted and data_type in survey.threads and survey.threads[data_type].total
     }
-    events = "events" in data_types and "events" not in covered
+    events = "events" in wanted
     found = Small(
         repository,
         firsts,
@@ -110,9 +108,9 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
     variables: dict[str, Any] = {
         "commits": COMMITS,
         "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "pullItems": THREAD_TYPES["pull_requests"].item_types,
-        "issueItems": THREAD_TYPES["issues"].item_types,
     }
+    for kind in THREAD_TYPES.values():
+        variables |= kind.variables()
     for index, each in enumerate(every):
         variables |= each.variables(index)
     answer = await github.on_behalf_of(every[0].repository.full_name).graphql(
@@ -137,8 +135,8 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
 def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
     identity = {"databaseId": node["databaseId"], "nameWithOwner": node["nameWithOwner"]}
     told: dict[str, Any] = {
-        THREAD_TYPES[data_type].page: identity | {"threads": node[name]}
-        for data_type, (name, _, _) in _LISTS.items()
+        kind.page: identity | {"threads": node[kind.field]}
+        for data_type, kind in THREAD_TYPES.items()
         if data_type in small.firsts
     }
     reference = node["defaultBranchRef"]

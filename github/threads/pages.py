@@ -73,7 +73,7 @@ async def read_page(
 
     With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
     """
-    variables = {"first": first, "after": after, "changes": changes, **kind.variables}
+    variables = {"first": first, "after": after, "changes": changes, **kind.variables()}
     answer = await github.graphql(
         kind.page, variables, requests=page_requests(kind, first, changes=changes), parents=first
     )
@@ -97,7 +97,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
     """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
     answer = await github.graphql(
         kind.by_id,
-        {"ids": [part.node_id for part in parts], **kind.variables},
+        {"ids": [part.node_id for part in parts], **kind.variables()},
         requests=kind.connections * len(parts),
         parents=len(parts),
     )
@@ -129,7 +129,7 @@ async def read_items(
     With `item_types` only these: no thread is whole then.
     """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
-    variables = {"first": first, **kind.variables, **({"itemTypes": item_types} if item_types is not None else {})}
+    variables = {"first": first, **kind.variables(item_types)}
     answer = await _aliased(github, kind.rest, parts, variables, each)
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):

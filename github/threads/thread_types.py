@@ -1,6 +1,6 @@
 """The kinds of threads: with which operations each is read, and how a node of it becomes rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ class ThreadType:
     """
 
     kind: ThreadKind
+    field: str
+    """The repository's list of them."""
     page: str
     listing: str
     by_id: str
@@ -34,6 +36,7 @@ class ThreadType:
     part: PartKind
     """What the rest of `items` is called as a part."""
     item_types: tuple[str, ...]
+    item_types_variable: str
     connections: int
     nested: bool
     """Whether each item has a connection of its own in the same request, which its price counts."""
@@ -43,14 +46,18 @@ class ThreadType:
     listed_connections: int = 1
     """What a listing of 100 adds to the price of a page that it rides along with."""
 
-    @property
-    def variables(self) -> dict[str, Any]:
-        return {"itemTypes": self.item_types} if self.item_types else {}
+    def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
+        """Those of an operation that reads timelines: of all types that there are, or of these."""
+        wanted = self.item_types if item_types is None else item_types
+        return {self.item_types_variable: wanted} if wanted else {}
 
 
-def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> ThreadType:
+def _with_timeline(
+    module: ModuleType, field: str, item_types_variable: str, comment_routes: tuple[str, ...]
+) -> ThreadType:
     return ThreadType(
         kind=module.KIND,
+        field=field,
         page=module.PAGE,
         listing=module.LISTING,
         by_id=module.BY_ID,
@@ -60,6 +67,7 @@ def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> Threa
         count="filteredCount",
         part="timeline",
         item_types=documents.item_types(module.TIMELINE_FRAGMENT),
+        item_types_variable=item_types_variable,
         connections=module.CONNECTIONS,
         nested=False,
         add=module.add,
@@ -68,10 +76,11 @@ def _with_timeline(module: ModuleType, comment_routes: tuple[str, ...]) -> Threa
 
 
 THREAD_TYPES: dict[DataType, ThreadType] = {
-    "pull_requests": _with_timeline(pull_requests, ("issues/comments", REVIEW_COMMENTS)),
-    "issues": _with_timeline(issues, ("issues/comments",)),
+    "pull_requests": _with_timeline(pull_requests, "pullRequests", "pullItems", ("issues/comments", REVIEW_COMMENTS)),
+    "issues": _with_timeline(issues, "issues", "issueItems", ("issues/comments",)),
     "discussions": ThreadType(
         kind="discussion",
+        field="discussions",
         page=discussions.PAGE,
         listing=discussions.LISTING,
         by_id=discussions.BY_ID,
@@ -81,6 +90,7 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
         count="totalCount",
         part="comments",
         item_types=(),
+        item_types_variable="",
         connections=discussions.CONNECTIONS,
         nested=True,
         add=discussions.add,

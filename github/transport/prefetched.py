@@ -1,14 +1,21 @@
 """Answers that were read before a sweep began, in the shape in which its own requests would get them."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 
 from github.answers.reading import Answer
+from github.queries.documents import text
+
+OPERATIONS = ("SmallRepositories", "ReviewComments")
+"""Those that bring it."""
+_REVISION, _REVIEW = "revision", "review:"
 
 
 class PrefetchedAnswer(NamedTuple):
@@ -21,34 +28,48 @@ class PrefetchedAnswer(NamedTuple):
 
 @dataclass
 class Prefetched:
-    """What was read of one repository before its sweeps began, by operation. Each answer is taken once: a repeated
-    request is sent."""
+    """What was read of one repository before its sweeps began: `told` by operation, and the comments of its `reviews`
+    by their node ids. Each answer is taken once: a repeated request is sent."""
 
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
+    reviews: dict[str, PrefetchedAnswer] = field(default_factory=dict)
+    is_old: bool = False
+    """It was read so long ago that what changed since has to be asked for."""
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
         """The answer to this request; None: it has to be sent."""
+        if operation == "ReviewComments":
+            return self._take_reviews(variables["ids"])
         told = self.told.get(operation)
         if told is None or variables.get("after") is not None:
             # What has to be sent is read later than the reviews' comments were: they may be others by then.
-            self.told.pop("ReviewComments", None)
+            self.reviews.clear()
             return None
-        data = told.data
         if operation == "CommitHistory":
             # Pushes lead from the head to a commit further down, which is as good a beginning if the page has it.
-            nodes = data["repository"]["object"]["history"]["nodes"] or ()
-            data = data if any(each and each["oid"] == variables["oid"] for each in nodes) else None
-        elif operation == "ReviewComments":
-            # A review that is asked for again was not shown whole: the same answer would prove nothing.
-            nodes = [data.pop(each, None) for each in variables["ids"]]
-            data = {"nodes": nodes} if all(nodes) else None
-        if data is None:
+            nodes = told.data["repository"]["object"]["history"]["nodes"] or ()
+            if not any(each and each["oid"] == variables["oid"] for each in nodes):
+                return None
+        del self.told[operation]
+        return self._answer(told.asked_at, told.account, told.data)
+
+    def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
+        """Those of these reviews whose comments one answer has: the others are another request."""
+        held = [each for each in ids if each in self.reviews]
+        return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
+
+    def _take_reviews(self, ids: Sequence[str]) -> Answer | None:
+        if not ids or self.reviews_at_once(ids) != list(ids):
             return None
-        if operation != "ReviewComments":
-            del self.told[operation]
+        # A review that is asked for again was not shown whole: the same answer would prove nothing.
+        taken = [self.reviews.pop(each) for each in ids]
+        asked_at = min(each.asked_at for each in taken)
+        return self._answer(asked_at, taken[0].account, {"nodes": [each.data for each in taken]})
+
+    def _answer(self, asked_at: datetime, account: str, data: Any) -> Answer:
         self._taken += 1
-        return Answer(data, told.asked_at, seconds=0.0, account=told.account)
+        return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
         """How many requests were not sent since this was asked last."""
@@ -56,11 +77,29 @@ class Prefetched:
         return taken
 
     def packed(self) -> bytes:
-        return zlib.compress(orjson.dumps({name: list(each) for name, each in self.told.items()}))
+        # Flat, since releases that knew no revision read it so.
+        content = {_REVISION: PrefetchedAnswer(datetime.min, _revision(), None)} | self.told
+        content |= {f"{_REVIEW}{node_id}": each for node_id, each in self.reviews.items()}
+        return zlib.compress(orjson.dumps({key: list(each) for key, each in content.items()}))
 
-    def unpack(self, packed: bytes) -> None:
-        content = orjson.loads(zlib.decompress(packed))
-        self.told = {
-            name: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
-            for name, (at, account, data) in content.items()
+    def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
+        """Takes over what was `packed`, unless another release did it that asks for other fields."""
+        content = {
+            key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
+            for key, (at, account, data) in orjson.loads(zlib.decompress(packed)).items()
         }
+        revision = content.pop(_REVISION, None)
+        if revision is None or revision.account != _revision():
+            return
+        for key, each in content.items():
+            if key.startswith(_REVIEW):
+                self.reviews[key.removeprefix(_REVIEW)] = each
+            else:
+                self.told[key] = each
+        self.is_old = is_old
+
+
+@cache
+def _revision() -> str:
+    """Changes with the documents whose answers are kept."""
+    return sha256("".join(text(each) for each in OPERATIONS).encode()).hexdigest()[:16]

@@ -227,13 +227,13 @@ async def test_a_stop_between_the_types_of_a_timeline_asks_for_none_again(read: 
     by_type = "PullRequestTimelines"
     resets = [
         reading.github.faults.add(
-            Reset(), operation=by_type, when=lambda request, size=size: len(request.variables["itemTypes"]) == size
+            Reset(), operation=by_type, when=lambda request, size=size: len(request.variables["pullItems"]) == size
         )
         for size in (31, 15, 3)
     ]
     await completed(reading, "pull_requests")
     await reading.agrees()
-    types = [(tuple(entry.variables["itemTypes"]), entry.variables["first"]) for entry in reading.asked(by_type)]
+    types = [(tuple(entry.variables["pullItems"]), entry.variables["first"]) for entry in reading.asked(by_type)]
     some = [each for each in types if len(each[0]) < 50]
     assert [reset.hits for reset in resets] == [1, 1, 1]
     assert len(some) - len(set(some)) == len(resets), "only what was reset is asked for again"

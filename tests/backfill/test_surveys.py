@@ -1,5 +1,6 @@
 """What one request tells of many small repositories spares their sweeps requests, and never a row."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 import activities.surveys
 from activities.events.position import EventPlace, EventPosition
 from activities.events.surveyed import counted_by, without_news
+from github.client import GitHub
 from github.repositories import Facts
 from github.surveys.counts import Survey
 from github.transport.connection import TIMEOUT_SECONDS
-from messages import DataType
+from messages import DataType, RepositoryRef
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
 from sandbox.github.faults import BadGateway, Edited, Effect, Forbidden, PrimaryLimit, SomethingWentWrong
@@ -240,6 +242,21 @@ async def test_what_does_not_come_with_the_others_is_asked_for_by_its_sweep(what
     await them.agrees()
 
 
+def without_a_review(answer: dict[str, Any]) -> None:
+    """As if GitHub had failed at one of the reviews."""
+    answer["data"]["nodes"][0] = None
+
+
+async def test_a_review_that_did_not_come_with_the_others_is_asked_for_alone(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME))
+    them.github.faults.add(Edited(without_a_review), operation="ReviewComments")
+    await them.job()
+    first, second = (each.variables["ids"] for each in them.github.log if each.operation == "ReviewComments")
+    assert len(first) > 2
+    assert second == first[:1]
+    await them.agrees()
+
+
 def without_a_comment(answer: dict[str, Any]) -> None:
     """As if one review had a comment less than GitHub counts of it."""
     [node, *_] = [each for each in answer["data"]["nodes"] if each["comments"]["nodes"]]
@@ -284,6 +301,93 @@ async def test_a_survey_stops_sending_long_before_it_times_out(stage: Stage, mon
     await them.agrees()
 
 
+async def test_pages_of_small_repositories_that_wait_for_long_are_paid_once(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", discussions=2, **SOME))
+    someone = them.world.account("somebody")
+
+    async def wait() -> None:
+        # As behind a repository that is read for hours; somebody writes meanwhile.
+        earlier = "told_at = told_at - interval '1 hour', answered_at = answered_at - interval '1 hour'"
+        await them.rows(f"update backfill_surveys set {earlier}")
+        them.world.clock.advance(HOURS)
+        them.repositories[0].open_issue(someone, "meanwhile")
+        [pull, *_] = them.repositories[1].pull_requests.values()
+        pull.review(someone, "APPROVED", comments=("on a line",))
+        them.world.clock.advance(5)
+
+    asked = await them.job(between=wait)
+    assert asked["SmallRepositories"] == 2, "each fills one"
+    assert [asked[each] for each in ("PullRequests", "Issues", "Discussions", "Stargazers", "Forks")] == [0] * 5
+    await them.agrees()
+
+
+async def test_a_worker_that_is_killed_while_it_surveys_loses_what_is_in_flight_and_no_more(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    answering = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    them.github.faults.add(After(lambda: loop.call_soon_threadsafe(answering.set)), operation="ReviewComments")
+
+    async def killed(database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef]) -> None:
+        work = asyncio.create_task(activities.surveys.survey(database, github, job_id, repositories, asyncio.Event()))
+        await answering.wait()
+        work.cancel()
+        await asyncio.wait([work])
+        assert work.cancelled()
+
+    asked = await them.job(survey=killed)
+    assert (asked["Survey"], asked["SmallRepositories"], asked["PullRequests"], asked["Issues"]) == (1, 1, 0, 0)
+    await them.agrees()
+
+
+async def test_a_worker_that_is_told_to_end_while_it_surveys_stores_what_it_was_answered(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    them.github.faults.add(After(lambda: loop.call_soon_threadsafe(stop.set)), operation="SmallRepositories")
+
+    async def stopped(database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef]) -> None:
+        await activities.surveys.survey(database, github, job_id, repositories, stop)
+
+    asked = await them.job(survey=stopped)
+    assert (asked["SmallRepositories"], asked["PullRequests"]) == (1, 0)
+    assert asked["ReviewComments"] == 2, "each sweep asks for its own"
+    await them.agrees()
+
+
+async def test_a_repository_that_takes_many_pages_is_counted_as_long_until_it_is_covered(stage: Stage) -> None:
+    them = stage.of(small("large", issues=21), small("small", issues=4))
+    asked = await them.job()
+    [[large]] = await them.rows("select id::text from repositories where name = 'large'")
+    assert them.long == [large]
+    assert asked["Issues"] == 1, "it is read by its sweep"
+    await them.job()
+    assert them.long == []
+
+
+async def test_private_repositories_are_surveyed_with_those_of_their_owner_and_public_ones_with_any(
+    stage: Stage,
+) -> None:
+    them = stage.of(*(Plan(f"{owner}/{name}", pull_requests=0, issues=1) for owner in "ab" for name in "xy"))
+    assert (await them.job(types=("issues",)))["Survey"] == 1
+    await them.rows("update repositories set is_private = true where name = 'x'")
+    them.world.clock.advance(2 * HOURS)
+    assert (await them.job(types=("issues",)))["Survey"] == 3, "of both owners' public ones, and of each's private one"
+
+
+async def test_a_completed_repository_keeps_no_answers_while_its_job_goes_on(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    await them.job()
+    [[job_id, repository_id]] = await them.rows(
+        "select backfill_job_id::text, repository_id::text from backfill_surveys order by 2 limit 1"
+    )
+    async with them.transaction() as connection:
+        await surveys.forget_completed(connection, job_id, repository_id)
+        assert await connection.fetchval("select count(*) from backfill_surveys") == 2, "it has not ended"
+        await connection.execute("update workspace_backfill_progress set status = 'completed'")
+        await surveys.forget_completed(connection, job_id, repository_id)
+        assert await connection.fetchval("select count(*) from backfill_surveys") == 1
+
+
 async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:
     them = stage.of(small("one", **SOME))
     await them.job()
@@ -302,7 +406,8 @@ async def test_a_survey_that_comes_after_its_jobs_end_is_not_kept(stage: Stage) 
         "select backfill_job_id::text as job, repository_id::text as id from backfill_sweeps limit 1"
     )
     async with them.transaction() as connection:
-        await surveys.replace(connection, ended["job"], [ended["id"]], {ended["id"]: {}}, {})
+        await surveys.keep(connection, ended["job"], {ended["id"]: {}})
+        await surveys.keep_answers(connection, ended["job"], {ended["id"]: b""})
     assert await them.rows("select from backfill_surveys") == []
 
 

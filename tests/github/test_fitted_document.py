@@ -75,8 +75,8 @@ def test_what_is_left_out_is_named() -> None:
     assert "PinnedEvent" not in fitted
     assert "fullDatabaseId: databaseId" in print_ast(fit(documents.document("Issues"), told))
     assert told.left_out == {"PullRequest.isDraft", "Issue.fullDatabaseId", "PinnedEvent"}
-    items = fit_variables(documents.document("Issues"), {"itemTypes": ("PINNED_EVENT", "CLOSED_EVENT")}, told)
-    assert items == {"itemTypes": ["CLOSED_EVENT"]}
+    items = fit_variables(documents.document("Issues"), {"issueItems": ("PINNED_EVENT", "CLOSED_EVENT")}, told)
+    assert items == {"issueItems": ["CLOSED_EVENT"]}
     assert "IssueTimelineItemsItemType.PINNED_EVENT" in told.left_out
 
 

@@ -92,6 +92,22 @@ async def test_a_server_that_finds_a_history_long_gets_new_runs(hasty: Client, m
     assert await goes_on_in_new_runs(hasty, Pretence(repositories(60)), monkeypatch) > 2
 
 
+async def test_long_repositories_begin_behind_all_others(hasty: Client) -> None:
+    them = repositories(130)
+    long = [them[0].repository_id, them[5].repository_id, them[110].repository_id]
+    pretence = Pretence(them, long=frozenset(long))
+    async with pretence.worked(hasty, Instant) as queue:
+        workflow_id = (await start(hasty, queue, "the job")).id
+        handle = hasty.get_workflow_handle(workflow_id)
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        runs = await runs_of(hasty, workflow_id, handle)
+        await replay(hasty, workflow_id)
+    initiated = [each for run in runs for each in run.initiated]
+    assert len(runs) > 1
+    assert sorted(initiated) == sorted(repository_workflow_id("the job", each.repository_id) for each in them)
+    assert sorted(initiated[-3:]) == sorted(repository_workflow_id("the job", each) for each in long)
+
+
 async def goes_on_in_new_runs(client: Client, pretence: Pretence, monkeypatch: pytest.MonkeyPatch) -> int:
     """Answers in how many."""
     asked_for: dict[str, str] = {}

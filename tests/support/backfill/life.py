@@ -176,7 +176,7 @@ async def _work(orders: Orders, mouth: "Pipe[Any, Any]") -> None:
         if not orders.inspected:
             jobs = JobActivities(database, github, orders.pace, (), embeds=False)
             survey = SurveyRepositories(job_id=orders.job_id, repository_ids=[orders.repository.repository_id])
-            await _attempt(environment, jobs.survey_repositories, survey)
+            await _attempt(environment, jobs.survey_page, survey)
             while (inspected := await _attempt(environment, jobs.inspect_repository, _inspection(orders))) is None:
                 pass
             scope = inspected

@@ -1,7 +1,7 @@
 """Jobs over several small repositories, by the real activities in the test's own process: survey, look, sweeps."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
@@ -51,9 +51,22 @@ class Surveying:
         self.repositories, self.github, self.dsn = repositories, github, dsn
         self._database = database
         self._workspace_id = ""
+        self.long: list[str] = []
+        """Ids of the repositories that the last survey counted as long."""
 
-    async def job(self, *, days: int = 10_000, types: Sequence[DataType] = TYPES, surveys: int = 1) -> Counter[str]:
-        """A job of these types to its end, which has to be completed; its requests by operation or route."""
+    async def job(
+        self,
+        *,
+        days: int = 10_000,
+        types: Sequence[DataType] = TYPES,
+        surveys: int = 1,
+        survey: Callable[[Database, GitHub, str, Sequence[RepositoryRef]], Awaitable[None]] | None = None,
+        between: Callable[[], Awaitable[object]] | None = None,
+    ) -> Counter[str]:
+        """A job of these types to its end, which has to be completed; its requests by operation or route.
+
+        `survey` takes the place of the activity, `between` happens after it and before the first repository begins.
+        """
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:
             self._workspace_id = (
@@ -77,9 +90,13 @@ class Surveying:
         async with GitHub(url, f"{url}/graphql", credentials, Budgets(self._database, 1, prices), prices) as github:
             jobs = JobActivities(self._database, github, plan.pace, (), embeds=False)
             sweeps = SweepActivity(Sources(self._database, github))
-            for _ in range(surveys):
-                ids = [each.repository_id for each in refs]
-                await environment().run(jobs.survey_repositories, SurveyRepositories(job_id=job_id, repository_ids=ids))
+            those = SurveyRepositories(job_id=job_id, repository_ids=[each.repository_id for each in refs])
+            if survey is not None:
+                await survey(self._database, github, job_id, refs)
+            for _ in range(surveys if survey is None else 0):
+                self.long = await environment().run(jobs.survey_page, those)
+            if between is not None:
+                await between()
             for ref in refs:
                 backfill = RepositoryBackfill(
                     job_id=job_id,

@@ -72,7 +72,8 @@ backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integ
 backfill_absences: repository_id uuid, data_type, child, node_id, thread bigint, first_missed_at timestamptz,
   last_missed_at timestamptz, many boolean, gone_to text[], asked_in uuid, asked text[], refuted boolean
 backfill_readers: repository_id uuid, data_type, account
-backfill_surveys: backfill_job_id uuid, repository_id uuid, survey jsonb, answers bytea, told_at timestamptz
+backfill_surveys: backfill_job_id uuid, repository_id uuid, survey jsonb, answers bytea, told_at timestamptz,
+  answered_at timestamptz
 backfill_coverage: repository_id uuid, data_type, plan_version integer, low timestamptz, as_of timestamptz,
   position jsonb, swept_by uuid, counts jsonb, left_out text[]
 archive_reads: id uuid, workspace_id uuid, repository_ids uuid[], event_types text[], first_hour timestamptz,

@@ -97,6 +97,8 @@ class Pretence:
     """Repositories of which it was asked whether they may go on."""
     surveyed: list[list[str]] = field(default_factory=list)
     """Repositories of which it was asked what they have, before they began."""
+    long: frozenset[str] = frozenset()
+    """Ids of repositories that a survey counts as long."""
     listing: asyncio.Event = field(default_factory=asyncio.Event)
     canceled: set[str] = field(default_factory=set)
     """Jobs whose rows say that they are to stop."""
@@ -163,6 +165,11 @@ class Pretence:
         self.surveyed.append(those.repository_ids)
         return 0
 
+    @activity.defn(name="survey_page")
+    async def survey_page(self, those: SurveyRepositories) -> list[str]:
+        self.surveyed.append(those.repository_ids)
+        return [each for each in those.repository_ids if each in self.long]
+
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
         self.looks.append(those.repository_ids)
@@ -214,8 +221,8 @@ class Pretence:
         """Workers with these activities; the task queue of workflows."""
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
-        every += [self.survey_repositories, self.repositories_that_may_go_on, self.record_repository, self.finish_job]
-        every += [self.carry_out_signal, self.free_places]
+        every += [self.survey_repositories, self.survey_page, self.repositories_that_may_go_on]
+        every += [self.record_repository, self.finish_job, self.carry_out_signal, self.free_places]
         async with AsyncExitStack() as workers:
             for leg in legs:
                 sweeps = Worker(
