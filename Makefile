@@ -28,12 +28,14 @@ lock: $(INSTALLED) ## pin what pyproject.toml asks for (UPGRADE=--upgrade: the n
 	$(COMPILE) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, lock files
+check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, schemas of files, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.import_circles
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	@! grep -nE '://|^ *-(i|f|-index-url|-extra-index-url|-find-links|-trusted-host)|@ *file:' requirements.txt requirements-dev.txt \
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
 

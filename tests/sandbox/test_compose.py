@@ -100,6 +100,7 @@ def test_a_command_works_as_it_stands(image: Path, name: str) -> None:
 
 def test_the_image_runs_the_worker_as_nobody_special(image: Path) -> None:
     last = dict(INSTRUCTIONS)
+    assert {service["user"].partition(":")[0] for service in OURS.values()} == {"10001"}
     assert json.loads(last["CMD"]) == ["python", "worker.py"]
     assert (image / "worker.py").exists()
     assert last["USER"] == "backfill"
@@ -154,6 +155,38 @@ def test_the_healthcheck_of_the_webhook_is_python() -> None:
     assert f":{SERVICES['webhook']['environment']['PORT']}/healthz" in source
 
 
+@pytest.mark.parametrize("name", ["worker", "historical"])
+def test_the_healthcheck_of_a_worker_is_the_one_that_is_tried_for_kubernetes(name: str) -> None:
+    documents = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "workers.yaml").read_text())
+    probes = {each["metadata"]["name"]: each["spec"]["template"]["spec"]["containers"][0] for each in documents}
+    assert SERVICES[name]["healthcheck"]["test"] == ["CMD", *probes[name]["readinessProbe"]["exec"]["command"]]
+    assert f":{SERVICES[name]['environment']['METRICS_PORT']}/" in SERVICES[name]["healthcheck"]["test"][-1]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_runs_without_rights_and_writes_nothing_but_its_volumes(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert int(service["user"].partition(":")[0]) > 0, "a number: nobody asks a file in the image who it is"
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert "/tmp" in service["tmpfs"]
+    copied = [each["source"] for each in service.get("configs", ()) if "file" not in COMPOSE["configs"][each["source"]]]
+    assert not copied, "Compose copies what is no file into the container, and cannot where it is read-only"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whatever_keeps_running_says_whether_it_is_well(name: str) -> None:
+    assert ("healthcheck" in SERVICES[name]) == (SERVICES[name]["restart"] == "unless-stopped")
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in OURS])
+def test_an_image_is_named_by_its_exact_version(name: str) -> None:
+    assert re.fullmatch(r"[a-z/-]+:(v?\d+\.\d+(\.\d+)?(-pg18)?)(@sha256:[0-9a-f]{64})?", SERVICES[name]["image"])
+
+
 def test_scripts_are_shell(tmp_path: Path) -> None:
     for name in ("temporal-namespace", "temporal-schema"):
         script = tmp_path / name
@@ -170,7 +203,7 @@ def test_the_namespace_is_created(temporal: Temporal) -> None:
 
 
 def test_fairness_is_on() -> None:
-    dynamic = yaml.safe_load(COMPOSE["configs"]["temporal-dynamicconfig"]["content"])
+    dynamic = yaml.safe_load((ROOT / COMPOSE["configs"]["temporal-dynamicconfig"]["file"]).read_text())
     assert dynamic == {
         "matching.enableFairness": [{"value": True}],
         "matching.numTaskqueueReadPartitions": [{"value": 1}],
