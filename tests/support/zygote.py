@@ -30,8 +30,6 @@ from sandbox.launch import die_with
 from tests.support.array_types import know_array_types
 
 PROGRAMS = ("starter", "webhook", "worker")
-LATE = ("embedding.client", "github.events.archive")
-"""What they import only when they need it."""
 LARGEST_ORDER = 1 << 20
 
 
@@ -50,7 +48,7 @@ class Order:
 
 def load() -> None:
     """Imports what the programs import, but leaves none of themselves behind: each runs anew as `__main__`."""
-    for name in (*PROGRAMS, *LATE):
+    for name in (*PROGRAMS, "tests.support.ahead"):
         importlib.import_module(name)
     for name in PROGRAMS:
         del sys.modules[name]

@@ -46,7 +46,7 @@ TOKEN = "ghp_stand_in"
 MOST_SLICES = 1_000
 """A job of a test that needs more goes round in circles."""
 FORKING = get_context("forkserver")
-FORKING.set_forkserver_preload(["__main__", __name__])
+FORKING.set_forkserver_preload(["__main__", __name__, "tests.support.ahead"])
 
 Where = Literal["before commit", "after commit"]
 

@@ -15,7 +15,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from messages import (
     LEGS,
@@ -218,7 +218,11 @@ class Pretence:
         legs: Sequence[Leg] = LEGS,
         sweeps_at_once: int | None = None,
     ) -> AsyncIterator[str]:
-        """Workers with these activities; the task queue of workflows."""
+        """Workers with these activities; the task queue of workflows.
+
+        Without the SDK's sandbox, which is more than half of what a decision costs here: that workflows run in it is
+        said by every test of a worker as a program, and by those that replay histories.
+        """
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
         every += [self.survey_repositories, self.survey_page, self.repositories_that_may_go_on]
@@ -238,6 +242,7 @@ class Pretence:
                 task_queue=queue,
                 workflows=[WorkspaceBackfillWorkflow, repository],
                 activities=every,
+                workflow_runner=UnsandboxedWorkflowRunner(),
             )
             await workers.enter_async_context(decisions)
             yield queue
