@@ -10,9 +10,9 @@ from tests.support.thoroughness import examples
 
 PLAN = Plan(
     "acme/babel",
-    pull_requests=12,
-    issues=12,
-    discussions=8,
+    pull_requests=6,
+    issues=6,
+    discussions=5,
     reviews=2,
     review_comments=2,
     comments=2,

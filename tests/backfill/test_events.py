@@ -480,7 +480,7 @@ async def test_a_rename_between_two_runs(serve: Serve, backfill: Backfill) -> No
 
 
 async def test_events_wait_for_the_threads_that_they_are_told_from(serve: Serve, backfill: Backfill) -> None:
-    repository = generate(World(), Plan("acme/slow", pull_requests=120, issues=60, stars=5))
+    repository = generate(World(), Plan("acme/slow", pull_requests=40, issues=10, stars=5))
     github = serve(repository.world)
     # Threads take long, the rest is read at once.
     github.faults.add(Slow(0.3), times=None, operation="PullRequests")

@@ -24,7 +24,7 @@ from tests.support.shop import connected
 from tests.support.thoroughness import THOROUGH
 from tests.support.truth import check
 
-EVERY = 1 if THOROUGH else 8
+EVERY = 1 if THOROUGH else 32
 """So many threads of an export are one that is stored: all of them say no more than some, and take a minute longer."""
 
 

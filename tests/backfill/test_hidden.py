@@ -9,8 +9,8 @@ from sandbox.github.generation import Plan
 from tests.support.backfill.reading import Read, Reading
 from tests.support.shop import connected
 
-ISSUES = Plan("acme/odd", pull_requests=0, issues=30, comments=2, events=3, years=1)
-PULLS = Plan("acme/odd", pull_requests=20, issues=0, reviews=2, review_comments=2, comments=2, events=3, years=1)
+ISSUES = Plan("acme/odd", pull_requests=0, issues=12, comments=2, events=2, years=1)
+PULLS = Plan("acme/odd", pull_requests=10, issues=0, reviews=2, review_comments=2, comments=2, events=2, years=1)
 
 
 async def notes(reading: Reading) -> list[tuple[Any, ...]]:

@@ -15,9 +15,9 @@ from tests.support.thoroughness import examples
 
 PLAN = Plan(
     "acme/tenth",
-    pull_requests=10,
-    issues=10,
-    discussions=6,
+    pull_requests=6,
+    issues=6,
+    discussions=4,
     reviews=2,
     review_comments=2,
     comments=2,

@@ -6,19 +6,14 @@ It is a third of what a small sweep costs a process that has just begun.
 import importlib
 import os
 
-from activities.sweep import READERS
+from activities.embeddings.position import EmbeddingPosition
+from activities.events.position import EventPosition
+from activities.threads.position import ThreadPosition
 from github.queries.documents import Request, operations
 
 LATE = (
-    *(
-        "anyio._backends._asyncio",
-        "concurrent.futures.thread",
-        "h11",
-        "httpcore2",
-        "truststore",
-        "cyclopts.help",
-        "rich.markdown",
-    ),
+    *("anyio._backends._asyncio", "concurrent.futures.thread", "h11", "httpcore2", "truststore"),
+    *("cyclopts.help", "rich.markdown"),
     *("embedding.client", "numpy", "openai.lib._parsing._embeddings", "openai.resources.embeddings", "splintr"),
     *("github.events.archive", "temporalio.worker.workflow_sandbox._in_sandbox"),
 )
@@ -32,5 +27,5 @@ for operation in operations():
     Request(operation, {})
 for repositories in (1, 2, 3):
     Request("SmallRepositories", {}, repositories)
-for reader in READERS.values():
-    reader.positions.read({})
+for position in (ThreadPosition, EventPosition, EmbeddingPosition):
+    position.read({})

@@ -14,9 +14,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from messages import Cancel, Pace, RepositoryTransition, SliceResult, SweepSlice, Waiting, repository_workflow_id
+from tests.support.thoroughness import THOROUGH
 from tests.support.waiting import PATIENCE, eventually, so
 from tests.support.workflows.legs import Jobs, begin, in_two_legs
 from tests.support.workflows.pretence import AT_ONCE, DONE, MORE, TEST_SERVER, Pretence, replay, repositories, start
+from workflows import job_run, workspace_backfill
 from workflows.job_run import LONG
 from workflows.order import sweep_queue
 
@@ -99,9 +101,12 @@ async def test_repositories_behind_another_job_take_no_place_and_say_whom_they_w
 
 
 async def test_a_wait_of_hours_is_asked_about_at_growing_pauses_and_keeps_histories_short(
-    skipping: WorkflowEnvironment,
+    skipping: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, until = skipping.client, await skipping.get_current_time() + timedelta(hours=8)
+    hours, bound = (8, LONG) if THOROUGH else (2, LONG // 4)
+    for module in (job_run, workspace_backfill):
+        monkeypatch.setattr(module, "LONG", bound)
+    client, until = skipping.client, await skipping.get_current_time() + timedelta(hours=hours)
 
     async def busy(_slice: SweepSlice, _call: int) -> SliceResult:
         return BUSY if activity.info().started_time < until else DONE
@@ -117,8 +122,9 @@ async def test_a_wait_of_hours_is_asked_about_at_growing_pauses_and_keeps_histor
             lengths.append(len(history.events))
             run_id = history.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
     assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
-    assert len(pretence.looks) < 8 * 60 * 2 + 100
-    assert max(lengths) < LONG + 200
+    assert len(pretence.looks) < hours * 60 * 2 + 100
+    assert len(lengths) > 1
+    assert max(lengths) < bound + 200
     assert len(pretence.sweeps) < len(pretence.looks) / 5
 
 
