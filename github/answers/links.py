@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
+from github.answers.headers import whole
+
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s\",;]+))*)")
 _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNORECASE)
 
@@ -25,8 +27,7 @@ def query_of(address: str | None) -> str:
 
 def page_of(address: str | None) -> int | None:
     """The number that an address has as `page`; None where it has none, as cursors of a list have."""
-    number = parse_qs(query_of(address)).get("page", [""])[0]
-    return int(number) if number.isdigit() else None
+    return whole(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:

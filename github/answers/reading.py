@@ -12,6 +12,7 @@ from graphql import ExecutionResult
 
 from budget.account import Ask
 from errors import RetryNow, TooLarge
+from github.answers.headers import number
 from github.answers.links import links, page_of, path_below
 from github.answers.refusals import FieldsRefused, SchemaMismatch, is_limit, message_of, of_error, of_http
 from github.clock import asked_at, now_by, time
@@ -85,14 +86,14 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
         raise _no_answer(raw, ask.operation)
-    data, errors = content.get("data"), content.get("errors") or ()
+    data, errors = content.get("data"), _errors(content, ask.operation)
     if not data and (mismatches := [error for error in errors if is_mismatch(error)]):
         raise SchemaMismatch(ask.operation, mismatches)
     refused: dict[Path, str] = {}
     unmarked: dict[Path, str] = {}
     missing: set[Path] = set()
     for error in errors:
-        path = tuple(error.get("path") or ())
+        path = _path(error)
         if error.get("type") == "NOT_FOUND" and len(path) <= 2 and path and path[0] != "repository":
             mark(data, path, GoneNode())
             continue
@@ -120,14 +121,14 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
         log.info("hidden from this token", operation=ask.operation, paths=list(refused)[:3], number=len(refused))
     if not isinstance(data, dict):
         raise RetryNow("bad_answer", f"GitHub answered {ask.operation} with neither data nor an error")
-    rate = data.get("rateLimit") or {}
+    rate = _rate(data)
     return Answer(
         data,
         asked_at(raw.headers, raw.seconds),
         raw.seconds,
-        rate.get("cost", 0),
+        _count(rate, "cost"),
         ask.points,
-        rate.get("nodeCount", 0),
+        _count(rate, "nodeCount"),
         refused=refused,
         missing=frozenset(missing),
         unmarked=unmarked,
@@ -169,22 +170,51 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
     Not beside `retry-after`: that goes first, and a reset an hour ahead is a false alarm then.
     """
-    if headers.get("retry-after", "").isdigit():
+    if number(headers, "retry-after") is not None:
         return ()
-    limit, used, reset = (headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "used", "reset"))
-    if limit.isdigit() and used.isdigit() and reset.isdigit():
-        return ((int(limit), int(used), float(reset) - now_by(headers).timestamp()),)
-    return ()
+    limit, used, reset = (number(headers, f"x-ratelimit-{name}") for name in ("limit", "used", "reset"))
+    if limit is None or used is None or reset is None:
+        return ()
+    return ((limit, used, reset - now_by(headers).timestamp()),)
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
     """Those of the headers, and what a GraphQL answer says itself."""
-    heard = windows_of(raw.headers)
-    rate = answer.data.get("rateLimit") if isinstance(answer.data, dict) else None
-    if not rate or "resetAt" not in rate:
-        return heard
-    wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
-    return (*heard, (rate["limit"], rate["used"], wait))
+    heard, rate = windows_of(raw.headers), _rate(answer.data)
+    try:
+        wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
+        return (*heard, (int(rate["limit"]), int(rate["used"]), wait))
+    except (KeyError, TypeError, ValueError):
+        return heard  # it does not say, as REST, and as a query that does not ask for it
+
+
+def _rate(data: Any) -> Mapping[str, Any]:
+    """`rateLimit` of an answer; empty where it is missing."""
+    rate = data.get("rateLimit") if isinstance(data, dict) else None
+    return rate if isinstance(rate, dict) else {}
+
+
+def _count(rate: Mapping[str, Any], name: str) -> int:
+    count = rate.get(name)
+    return count if isinstance(count, int) else 0
+
+
+def _errors(content: Mapping[str, Any], operation: str) -> list[Mapping[str, Any]]:
+    """The entries of `errors`. Raises `RetryNow` where they are not what GraphQL has there: whose answer is it?"""
+    errors = content.get("errors") or []
+    if not isinstance(errors, list) or not all(_is_error(each) for each in errors):
+        raise RetryNow("bad_answer", f"the errors in the answer to {operation} are not GraphQL's: {str(errors)[:200]}")
+    return errors
+
+
+def _is_error(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("extensions") or {}, dict)
+
+
+def _path(error: Mapping[str, Any]) -> Path:
+    """Where in the answer an error is; empty where it does not say."""
+    path = error.get("path")
+    return tuple(path) if isinstance(path, list) and all(isinstance(step, str | int) for step in path) else ()
 
 
 def decode(raw: bytes) -> Any:

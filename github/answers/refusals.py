@@ -14,6 +14,7 @@ import orjson
 from budget.account import LONGEST_WAIT
 from errors import PartOver, RetryNow, TooLarge
 from github.answers.grants import grant
+from github.answers.headers import number
 from github.clock import now_by
 
 Kind = Literal[
@@ -197,12 +198,11 @@ def wait_of(headers: Headers) -> float | None:
     In GitHub's order: retry-after; else, with nothing remaining, the reset. A reset in the past says nothing.
     """
     longest = LONGEST_WAIT.total_seconds()
-    retry_after = headers.get("retry-after", "")
-    if retry_after.isdigit():
-        return min(float(retry_after), longest)
-    reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        wait = float(reset) - now_by(headers).timestamp()
+    if (retry_after := number(headers, "retry-after")) is not None:
+        return min(retry_after, longest)
+    reset = number(headers, "x-ratelimit-reset")
+    if headers.get("x-ratelimit-remaining") == "0" and reset is not None:
+        wait = reset - now_by(headers).timestamp()
         if wait >= 0:
             return min(wait, longest)
     return None
@@ -225,7 +225,7 @@ def _parsed(body: Any) -> Any:
 
 
 def _tells_of_a_limit(headers: Headers) -> bool:
-    return headers.get("retry-after", "").isdigit() or headers.get("x-ratelimit-remaining") == "0"
+    return number(headers, "retry-after") is not None or headers.get("x-ratelimit-remaining") == "0"
 
 
 def _block(status: int, content: Any) -> str:

@@ -1,0 +1,16 @@
+"""Numbers in an answer's headers."""
+
+from collections.abc import Mapping
+
+MOST_DIGITS = 15
+"""No count and no moment that a server tells has more."""
+
+
+def number(headers: Mapping[str, str], name: str) -> int | None:
+    """The whole number that a header holds; None where it is missing, or holds anything else."""
+    return whole(headers.get(name, ""))
+
+
+def whole(text: str) -> int | None:
+    """The number that a text of ASCII digits is; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
