@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 MOST_DIGITS = 15
-"""No count and no moment that a server tells has more."""
+"""Further digits are not read: the number is absurd without them."""
 
 
 def number(headers: Mapping[str, str], name: str) -> int | None:
@@ -13,4 +13,4 @@ def number(headers: Mapping[str, str], name: str) -> int | None:
 
 def whole(text: str) -> int | None:
     """The number that a text of ASCII digits is; None for any other text."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
+    return int(text[:MOST_DIGITS]) if text.isascii() and text.isdigit() else None

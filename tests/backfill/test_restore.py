@@ -102,7 +102,7 @@ async def test_postgres_is_restored_from_before_what_temporal_knows(
     await postgres.create_database(database, backup)
     await postgres.drop_database(backup)
     assert await pages(backfill) == backed_up
-    assert [["migrate"], ["reconcile", "--dry-run"], ["reconcile"], ["retry", "JOB"]] == of("starter.py")
+    assert of("starter.py") == [["migrate"], ["reconcile", "--dry-run"], ["reconcile"], ["retry", "JOB"]]
     await run(backfill, "migrate")
     await end_all(backfill)
     await backfill.start_worker(backfill.environment)
