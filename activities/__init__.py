@@ -1,1 +1,3 @@
-"""What touches the world for the workflows: GitHub through `github/`, Postgres through `store/`. Decides nothing."""
+"""Activities: everything that workflows do outside Temporal. They reach GitHub through `github/` and Postgres through
+`store/`, and decide nothing about a job.
+"""

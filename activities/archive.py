@@ -1,7 +1,7 @@
-"""Reading GH Archive: hour after hour, in slices.
+"""Reads GH Archive hour by hour, in slices.
 
-An hour is one download and one transaction: its rows and the next hour, under the lease's fence. Killed between any two
-instructions it goes on with the hour that was not committed.
+An hour is one download and one transaction, which stores its rows and the next hour to read, under the lease's fence.
+After a kill at any instruction the reading resumes with the first hour that was not committed.
 """
 
 import asyncio
@@ -25,15 +25,18 @@ from store.database import Database
 from store.sweeps import LeaseLostError
 
 DAMAGED_ATTEMPTS = 6
-"""Found damaged at the same byte so often, over half a minute, a file is damaged where it is kept."""
+"""Attempts that find a file damaged at the same byte, over half a minute, before the file in the archive counts as
+damaged.
+"""
 
 log = structlog.get_logger(__name__)
 
 
 class ArchiveActivities:
-    """Carries the worker's connections, its pace, and the search attributes that its namespace knows.
+    """Activities that read GH Archive. Holds the worker's connections, its pace, and the search attributes of its
+    namespace.
 
-    `archive` is None where the worker has no setting for it.
+    `archive` is None if the worker has no setting for it.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class ArchiveActivities:
 
     @activity.defn(name="begin_archive")
     async def begin_archive(self, read: ArchiveRead) -> ArchivePlan:
-        """The reading goes in progress."""
+        """Sets the reading in progress and returns its plan."""
         try:
             async with self._database.transaction() as connection:
                 plan = await archive_reads.begin(connection, read.read_id, self._pace)
@@ -56,10 +59,10 @@ class ArchiveActivities:
 
     @activity.defn(name="read_archive")
     async def read_archive(self, slice_: ArchiveSlice) -> ArchiveProgress:
-        """Goes on with a reading for `pace.slice_seconds` or `pace.slice_pages` hours, or to its end.
+        """Continues a reading for `pace.slice_seconds` or `pace.slice_pages` hours, or to its end.
 
-        Raises a retryable ApplicationError for what passes. When the worker stops it ends with the hour that it reads;
-        canceled it drops that hour, unless it is being stored.
+        Raises a retryable ApplicationError for passing errors. If the worker stops, the slice ends after the present
+        hour. If it is canceled, it drops that hour, unless the hour is being stored.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:
@@ -81,7 +84,7 @@ class ArchiveActivities:
 
     @activity.defn(name="end_archive")
     async def end_archive(self, ending: EndArchive) -> None:
-        """The reading ends before its last hour."""
+        """Ends the reading before its last hour."""
         try:
             async with self._database.transaction() as connection:
                 await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
@@ -90,11 +93,11 @@ class ArchiveActivities:
 
 
 class _DroppedError(Exception):
-    """The hour that was being read is not wanted any more."""
+    """The activity was canceled while it downloaded an hour."""
 
 
 class _Slice:
-    """One attempt's share of a reading."""
+    """One attempt's slice of a reading."""
 
     def __init__(
         self,
@@ -113,11 +116,13 @@ class _Slice:
         self._drop = drop
         self._hours = 0
         self._downloaded = 0
-        """Bytes of the present hour."""
+        """Bytes downloaded of the present hour."""
         self._moved_at = monotonic()
 
     async def run(self) -> ArchiveProgress:
-        """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
+        """Runs the slice to its end. Passing errors (`RetryNow`, and bugs) are recorded and raised; any other end is a
+        result.
+        """
         if self._read.status not in ("pending", "in_progress"):
             return self._ended()
         if self._archive is None:
@@ -162,7 +167,7 @@ class _Slice:
             heartbeat.cancel()
 
     async def _download(self, archive: Archive) -> Hour | None:
-        """The next hour, None if the archive lacks it. Raises `_DroppedError` as soon as it is not wanted any more."""
+        """The next hour; None if the archive lacks it. Raises `_DroppedError` once the activity is canceled."""
         async with self._database.transaction() as connection:
             known = await archive_reads.repositories(connection, self._read)
         if not known:
@@ -188,13 +193,15 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Whether the file will never be whole. Where nothing was ever read it may as well be no archive at all."""
+        """Whether the file in the archive itself is damaged. If no hour was ever read, the address may not be an
+        archive at all.
+        """
         last = self._read.error
         same = last is not None and last.message == damage.message
         return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
 
     async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
-        """Everything the hour brings, in one transaction."""
+        """Stores the hour's rows and the next place in one transaction."""
         read, name = self._read, name_of(self._read.next_hour)
         events = hour.events if hour is not None else {}
         await feed.ensure_months(self._database, (row for rows in events.values() for row in rows))
@@ -224,7 +231,9 @@ class _Slice:
             log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
 
     async def _heartbeat(self) -> None:
-        """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
+        """Repeats the committed place in heartbeats: it is shown to people, keeps the activity alive, and lets a cancel
+        arrive.
+        """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._moved_at < HANG.total_seconds():
             activity.heartbeat(self.heartbeat)
@@ -233,7 +242,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The committed place, and how far the present hour has come."""
+        """The committed place, and the progress of the present hour's download."""
         return {
             "next_hour": self._read.next_hour.isoformat(),
             "downloaded": self._downloaded,

@@ -1,4 +1,4 @@
-"""What every attempt of a long activity has in common: how often, how long between, and when a hang is one."""
+"""Rules for attempts of every long activity: how many, the pauses between them, and when a hang counts as a failure."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,31 +14,31 @@ from activities.failures import as_application_error
 from errors import RetryNow
 
 MOST_ATTEMPTS = 20
-"""Attempts in a row without one commit after which the work ends: with their pauses about half an hour."""
+"""Attempts in a row without a commit before the work ends. With their pauses they take about half an hour."""
 LONGEST_PAUSE = timedelta(minutes=2)
 HANG = timedelta(minutes=5)
-"""Without a sign of progress for so long the heartbeat stops: a hang is not progress."""
+"""Heartbeats stop after this long without progress, so that Temporal ends a hanging attempt."""
 HEARTBEAT_SECONDS = 5.0
-"""How long a cancel or a pause may take to reach an attempt, at most: it comes with the answer to a heartbeat."""
+"""Longest time until a cancel or a pause reaches an attempt: it comes with the answer to a heartbeat."""
 ANSWER = timedelta(seconds=5)
-"""How long Temporal may take for one answer."""
+"""Time limit for one answer from Temporal."""
 
 log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long to wait after so many attempts that brought nothing: doubling.
+    """The pause after this many attempts without a commit; it doubles with each.
 
-    Temporal's own count grows with every deploy and kill, after which there is nothing to wait for.
+    Temporal's own count is not used: it also grows with each deploy and kill, after which no pause is needed.
     """
     return min(timedelta(seconds=2 ** (attempts - 1)), LONGEST_PAUSE)
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Whether somebody has paused this activity in Temporal, which says so only in its answer to a heartbeat.
+    """Whether somebody paused this activity in Temporal, which only the answer to a heartbeat tells.
 
-    The SDK sends one every few seconds, and a slice may end before: then the pause would end with it. `heartbeat`
-    takes the place of the last one's details.
+    The SDK heartbeats every few seconds. A slice may end in between, and its pause would be lost. `heartbeat` replaces
+    the details of the last heartbeat.
     """
     handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     try:
@@ -52,8 +52,9 @@ async def is_paused(heartbeat: Any) -> bool:
 
 
 def paused() -> Exception:
-    """How an attempt ends that was paused: Temporal holds the activity then, and makes the next attempt when somebody
-    unpauses it. No attempt of ours is counted."""
+    """The exception that ends a paused attempt. Temporal holds the activity, and starts the next attempt when somebody
+    unpauses it. The attempt does not count against `MOST_ATTEMPTS`.
+    """
     return as_application_error(
         RetryNow(
             "paused",
@@ -64,11 +65,11 @@ def paused() -> Exception:
 
 
 class GoesOn(Protocol):
-    """What a slice ends with."""
+    """A slice's result."""
 
     @property
     def goes_on(self) -> bool:
-        """Something is left to do."""
+        """Whether the work continues in another slice."""
         ...
 
 
@@ -78,10 +79,11 @@ ResultT = TypeVar("ResultT", bound=GoesOn)
 async def stopping_at_a_boundary(
     slice_: Coroutine[Any, Any, ResultT], stop: asyncio.Event, *more: asyncio.Event
 ) -> ResultT:
-    """The result of a slice that ends at its next boundary once `stop` is set: so what was paid for is committed.
+    """The result of a slice, which ends at its next boundary once `stop` is set, so that everything paid for is
+    committed.
 
-    `stop` is set when the worker is told to end or the activity is canceled, `more` when it is canceled. Of an activity
-    that is paused meanwhile `paused` is raised, unless nothing is left to do.
+    `stop` is set when the worker shuts down or the activity is canceled, `more` when it is canceled. Raises `paused` if
+    the activity was paused meanwhile and has work left.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop))

@@ -1,4 +1,6 @@
-"""Errors of the taxonomy as Temporal and Postgres carry them: short, without secrets, with what a person needs."""
+"""Converts errors of the taxonomy to their form in Temporal and Postgres: short, without secrets, with advice for
+people.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +14,7 @@ _UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
 
 
 def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
-    """What is told of an error. One that nobody raised on purpose is a `bug`, by the name of its type."""
+    """The failure that describes an error. An unexpected error is a `bug`, named by its type."""
     message = str(getattr(error, "message", "") or error) or type(error).__name__
     if not isinstance(error, BackfillError):
         return Failure(
@@ -44,7 +46,7 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
 
 
 def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure:
-    """What is told of a type of which something is missing at its end."""
+    """The failure of a type that lacks something at its end."""
     return Failure(
         code="incomplete",
         message=message,
@@ -57,10 +59,11 @@ def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure
 def as_application_error(
     error: Exception, pause: timedelta | None = None, *, failure: Failure | None = None
 ) -> ApplicationError:
-    """For Temporal's retry policy: what passes is retried, the rest is final. The type is the class of the taxonomy.
+    """The error for Temporal's retry policy: passing errors are retried, all others are final. Its type is the
+    taxonomy's class.
 
-    `pause` is how long to wait before the next attempt, where the policy's own interval is not meant. `failure` is what
-    is told of the error, where more is known than the error says: repository, data type, cursor.
+    `pause` replaces the policy's interval before the next attempt. `failure` describes the error in more detail than
+    the error itself: repository, data type, cursor.
     """
     failure = failure or as_failure(error)
     return ApplicationError(

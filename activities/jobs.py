@@ -1,4 +1,4 @@
-"""The mirror's activities: a job's beginning and end, its repositories, and what each came to."""
+"""Activities around a job: its beginning and end, its repositories, and the state of each."""
 
 import asyncio
 from collections.abc import Collection
@@ -37,12 +37,13 @@ from store import surveys as stored_surveys
 from store.database import Database
 
 INSPECTED = timedelta(hours=1)
-"""For so long the recent leg's look at a repository is good for the next one."""
+"""How long the recent leg's look-up of a repository is valid for the next leg."""
 
 
 class JobActivities:
-    """Carries the worker's connections, its pace, the search attributes that its namespace knows, and whether it can
-    embed."""
+    """Activities of jobs. Holds the worker's connections, its pace, its namespace's search attributes, and whether it
+    can embed.
+    """
 
     def __init__(
         self, database: Database, github: GitHub, pace: Pace, search_attributes: Collection[str], *, embeds: bool
@@ -55,7 +56,7 @@ class JobActivities:
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
-        """The job goes in progress, its repositories are fixed, its owner is told."""
+        """Starts the job: fixes its repositories, and notifies its owner."""
         try:
             async with self._database.transaction() as connection:
                 plan = await job_start.begin(connection, job.job_id, self._pace)
@@ -101,7 +102,7 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """Those of these repositories that no longer wait for another job."""
+        """The repositories, of these, that no longer wait for another job."""
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -110,9 +111,9 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """What the repository is called now, and which types are left to do. Raises for one that GitHub does not give.
+        """The repository's current name, and the types still to do. Raises if GitHub does not show the repository.
 
-        The historical leg asks GitHub again only if the recent one was long ago: its name may have changed since.
+        The historical leg looks it up again only if the recent leg was long ago, since its name may have changed.
         """
         ref = backfill.repository
         try:
@@ -145,7 +146,7 @@ class JobActivities:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _facts(self, backfill: RepositoryBackfill) -> Facts:
-        """The repository as GitHub has it: as a survey told moments ago, or asked for now."""
+        """The repository as GitHub shows it: from a survey moments ago, or by a request."""
         ref = backfill.repository
         async with self._database.transaction() as connection:
             survey = await surveys.read(connection, backfill.job_id, ref)
@@ -171,7 +172,7 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """The types that there is nothing to fetch of, and why."""
+        """The types that do not apply to the repository, with the reason."""
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {
             data_type: Failure(
@@ -189,7 +190,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Mirrors a repository's state."""
+        """Records a repository's state, as its workflow decided it."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -202,7 +203,9 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes what a signal asks of a job into its row, if it is not there, and answers how the job stands."""
+        """Writes the request of a signal into the job's row, unless it is there already, and
+        returns the job's state.
+        """
         try:
             async with self._database.transaction() as connection:
                 return await signal_requests.carry_out(connection, request)
@@ -211,7 +214,9 @@ class JobActivities:
 
     @activity.defn(name="free_places")
     async def free_places(self, job: FreePlaces) -> None:
-        """A paused job that nobody works on any more holds up no other job."""
+        """Frees the places of a paused job on which no activity works any more, so that other jobs need not wait for
+        it.
+        """
         try:
             async with self._database.transaction() as connection:
                 await job_pauses.free_places(connection, job.job_id)
@@ -220,7 +225,7 @@ class JobActivities:
 
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
-        """The job's end, from what its repositories came to."""
+        """Ends the job, with an outcome derived from its repositories."""
         try:
             async with self._database.transaction() as connection:
                 outcome = await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)

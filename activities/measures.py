@@ -1,6 +1,7 @@
-"""What a worker counts for Prometheus, on the meter of Temporal's SDK: without `METRICS_PORT` it counts nothing.
+"""A worker's Prometheus counters, on the meter of Temporal's SDK. Without `METRICS_PORT` nothing is counted.
 
-Names: docs/metrics.md. Labels are of small sets; repositories and jobs are none, for these Postgres is asked.
+Names: docs/metrics.md. Labels come from small sets, so repositories and jobs are not among them; Postgres answers
+questions about those.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from budget.account import Ask, Told
 
 
 def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
-    """A page is stored, with so many rows that were not there, by noun."""
+    """Counts a stored page, and its new rows by noun."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_pages", "Pages committed").add(1, {"data_type": data_type})
     rows = meter.create_counter("backfill_rows", "Rows that were not there, by noun")
@@ -21,20 +22,20 @@ def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
 
 
 def slice_failed(data_type: str, error_class: str, code: str) -> None:
-    """A slice ended for an error of the taxonomy, or a bug."""
+    """Counts a slice that ended with an error of the taxonomy, or with a bug."""
     counter = activity.metric_meter().create_counter("backfill_errors", "Ends of slices by an error")
     counter.add(1, {"data_type": data_type, "class": error_class, "code": code})
 
 
 def texts_embedded(texts: int, tokens: int) -> None:
-    """The embedding server was paid for so many tokens, as we count them."""
+    """Counts embedded texts and the tokens paid for, by our own count."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_embedded_texts", "Texts embedded").add(texts)
     meter.create_counter("backfill_embedded_tokens", "Tokens paid for").add(tokens)
 
 
 def request_ended(account: str, ask: Ask, told: Told) -> None:
-    """GitHub was asked. What is asked outside of an activity, when a worker starts, is not counted."""
+    """Counts a request to GitHub. Requests outside an activity, at a worker's start, are not counted."""
     if not activity.in_activity():
         return
     meter, of = activity.metric_meter(), {"account": account, "resource": ask.resource}

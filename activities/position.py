@@ -1,7 +1,7 @@
-"""Where a sweep stands: what the resume points of all readers have in common.
+"""What the resume points of all readers have in common.
 
 A resume point is a frozen dataclass. It is committed with its rows and repeated in the heartbeat. Each step of a sweep
-is a method of it that makes the next one with `dataclasses.replace`, whose fields mypy checks.
+is a method that returns the next resume point by `dataclasses.replace`, whose fields mypy checks.
 """
 
 from collections.abc import Mapping
@@ -14,39 +14,39 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """What every resume point has; each reader adds its own fields."""
+    """The base of every resume point; each reader adds its fields."""
 
     version: int = 1
     cursor: str | None = None
-    """Where the present list goes on; None at its beginning."""
+    """The cursor of the next page of the present list; None at its beginning."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """What fits into one request, by kind; learned from refusals."""
+    """The largest request that GitHub answers, by kind; learned from refusals."""
     as_of: datetime | None = None
-    """Every change up to it is stored."""
+    """Every change up to this moment is stored."""
     requests_ahead: int = 0
-    """REST requests that are still to be sent when the last thread is stored, as far as is known by now."""
+    """REST requests still to be sent once the last thread is stored, as far as known."""
     leg_over: bool = False
-    """A leg ended here: the next one looks first at what others have covered meanwhile."""
+    """Whether a leg ended here. The next leg first checks what other jobs covered meanwhile."""
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """The resume point that was committed as JSON, by this release or another.
+        """The resume point in committed JSON, which another release may have written.
 
-        Fields that this release does not know are dropped, those that are missing have their defaults. Raises
-        pydantic's ValidationError where a field has a value of another type.
+        Unknown fields are dropped, missing ones get their defaults. Raises pydantic's ValidationError for a value of
+        another type.
         """
         position: Self = _adapter(cls).validate_python(dict(committed))
         return position
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
-        """As JSON, without the fields that have their defaults, and of `only` these fields."""
+        """The resume point as JSON, without fields that have their defaults; `only` names the fields to keep."""
         committed: dict[str, Any] = _adapter(type(self)).dump_python(
             self, mode="json", exclude_defaults=True, include=only
         )
         return committed
 
     def expect_requests(self, number: int) -> Self:
-        """What is known by now of the REST requests after the last thread."""
+        """Sets how many REST requests follow the last thread, as far as known."""
         return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:
@@ -57,7 +57,7 @@ class Position:
 
 
 _ADAPTERS: dict[type[Position], TypeAdapter[Any]] = {}
-"""Kept, because to make one takes milliseconds."""
+"""Cached, because building one takes milliseconds."""
 
 
 def _adapter(position: type[Position]) -> TypeAdapter[Any]:

@@ -1,8 +1,8 @@
-"""Counts what does not move, so that no loop over GitHub's answers goes on for ever.
+"""Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer brings a part of a sweep forward in an order that ends, or it is counted. A part that was asked for
-`MOST_IDLE` times in a row without moving ends, with that as its reason. The count is committed with the position, so
-that neither a kill nor a new slice begins it anew.
+Each answer either moves a part of a sweep forward in a finite order, or is counted. A part that was requested
+`MOST_IDLE` times in a row without moving ends, with that as its reason. The count is committed with the position, so it
+survives a kill and a new slice.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from typing import Self
 from errors import PartOver
 
 MOST_RESTARTS = 5
-"""How often a list may begin again because GitHub refused its cursor."""
+"""How often a list may begin again after GitHub refused its cursor."""
 MOST_IDLE = 20
-"""Answers in a row that move nothing, after which a part ends."""
+"""Answers in a row without progress before a part ends."""
 
 
 class Standstill(PartOver):
-    """A list of GitHub's neither goes on nor ends."""
+    """A list of GitHub's that neither continues nor ends."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -31,13 +31,13 @@ class Standstill(PartOver):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a part of a sweep has come, and how many answers in a row did not move it."""
+    """How far a part of a sweep has come, and how many answers in a row made no progress."""
 
     idle: int = 0
     farthest: datetime | None = None
-    """Of a list in the order of moments: the last one that it reached."""
+    """For a list ordered by time: the last moment that it reached."""
     ties: list[str] = field(default_factory=list)
-    """What was shown of that very moment, by id."""
+    """Ids of the items at exactly that moment."""
     restarts: int = 0
     """How often the list began again at its top."""
 
@@ -46,22 +46,22 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """After an answer that `moved` the part, or did not."""
+        """Records an answer that `moved` the part, or did not."""
         return replace(self, idle=0 if moved else self.idle + 1)
 
     def restart(self) -> Self:
-        """GitHub refused the list's cursor: it is read again from its top."""
+        """Records that the list is read again from its top, because GitHub refused its cursor."""
         return type(self)(restarts=self.restarts + 1)
 
     def descend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """After a page of a list, newest first, that goes down to `to`; None: it showed nothing.
+        """Records a page of a list, newest first, that goes down to `to`; None if the page was empty.
 
-        `ties`: what it showed of that moment, by id. A page that only shows more of the same moment moves too.
+        `ties`: ids of its items of that moment. A page that only shows more items of the same moment is progress too.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to < self.farthest))
 
     def ascend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """After a page of a list, oldest first, that goes up to `to`; as `descend`."""
+        """Records a page of a list, oldest first, that goes up to `to`; otherwise as `descend`."""
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to > self.farthest))
 
     def _reach(self, to: datetime | None, ties: Iterable[str], *, farther: bool) -> Self:

@@ -1,4 +1,4 @@
-"""Surveys of many repositories at a job's beginning, and what each sweep finds in its repository's."""
+"""Surveys many repositories at a job's beginning, and gives each sweep the survey of its repository."""
 
 import asyncio
 from collections import deque
@@ -191,7 +191,7 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """The repository's survey, if this job had one moments ago; None for one that another release wrote."""
+    """The repository's survey, if this job made one moments ago; None if another release wrote it."""
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:
         return None
@@ -208,7 +208,7 @@ def _as_survey(content: Mapping[str, Any]) -> Survey | None:
 
 
 async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
-    """Fills in what a sweep that has asked for nothing yet need not ask for."""
+    """Loads the prefetched answers of a sweep that has not sent a request yet."""
     answers = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
     if answers is not None and not sweep.position:
         prefetched.unpack(answers.packed, is_old=answers.is_old)

@@ -1,7 +1,8 @@
 """The data activity: one loop over one data type of one repository, in slices.
 
-Each turn is one request and one transaction: the rows, the place, the counts, the parts still to fetch, under the
-lease's fence. Then a heartbeat. Killed between any two instructions it goes on where the last transaction left it.
+Each turn is one request and one transaction, which stores the rows, the position, the counts and the parts still to
+fetch, under the lease's fence. A heartbeat follows. After a kill at any instruction the sweep resumes from the last
+transaction.
 """
 
 import asyncio
@@ -39,26 +40,26 @@ READERS: dict[DataType, _MakeReader] = {
     "events": EventReader,
     "embeddings": EmbeddingReader,
 }
-"""A data type is one line here, and a module that reads it."""
+"""The reader of each data type. A new data type needs one line here and a reader."""
 
 
 HANDOVER_SECONDS = 0.5
-"""How often it is looked whether a former run's attempt has ended."""
+"""Interval at which a slice checks whether a former run's attempt has ended."""
 
 
 class SweepActivity:
-    """Carries the worker's connections; `sweep` is the activity."""
+    """Holds the worker's connections; the method `sweep` is the activity."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
     @activity.defn(name="sweep")
     async def sweep(self, slice_: SweepSlice) -> SliceResult:
-        """Goes on with a sweep for `pace.slice_seconds` or `pace.slice_pages`, or to its end.
+        """Continues a sweep for `pace.slice_seconds` or `pace.slice_pages`, or to its end.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for what passes.
-        Told to stop (cancel, worker shutdown) it stops at the next page boundary: what was paid for is committed. One
-        that is paused in Temporal does, too, and raises, so that Temporal holds it and makes its next attempt later.
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors. A
+        cancel or a worker's shutdown stops it at the next page boundary, so that everything paid for is committed. So
+        does a pause in Temporal, which then raises, so that Temporal makes the next attempt after the pause.
         """
         stop = asyncio.Event()
         try:
@@ -91,10 +92,10 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits until an attempt of a run that was reset has committed its page; False: told to stop before.
+        """Waits until an attempt of a run that was reset has committed its page. False: this slice was stopped before.
 
-        That attempt hears with its next heartbeat that Temporal does not know it any more. One whose worker was killed
-        is waited for until it would have missed its heartbeat.
+        Temporal tells that attempt with its next heartbeat that it is no longer known. If its worker was killed, the
+        wait lasts until its heartbeat would have timed out.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
@@ -112,7 +113,7 @@ class SweepActivity:
 
 
 class _Slice:
-    """One attempt's share of a sweep."""
+    """One attempt's slice of a sweep."""
 
     def __init__(self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event) -> None:
         self._database = sources.database
@@ -127,12 +128,14 @@ class _Slice:
         self._notes: list[str] = []
         self._noted: Noted = {}
         self._readers: set[str] = set()
-        """Accounts of which Postgres knows that they read this type."""
+        """Accounts that Postgres records as readers of this type."""
         self._pages = 0
         self._committed_at = monotonic()
 
     async def run(self) -> SliceResult:
-        """The loop. Raises what passes (`RetryNow`, and bugs) after it is noted; every other end is a result."""
+        """Runs the slice to its end. Passing errors (`RetryNow`, and bugs) are recorded and raised; any other end is a
+        result.
+        """
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
             return self._ended()
@@ -193,7 +196,7 @@ class _Slice:
             await self._reader.close()
 
     def _left_out(self) -> frozenset[str]:
-        """What GitHub's schema lacks on this server; nothing of it is asked for embeddings."""
+        """What this server's schema lacks; empty for embeddings, which do not come from GitHub."""
         return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
 
     async def _removed(self) -> bool:
@@ -201,14 +204,14 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Whether this is a recent leg of embeddings while another job's historical one embeds all that is stored."""
+        """Whether this is a recent leg of embeddings while another job's historical leg embeds all stored threads."""
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False
         async with self._database.transaction() as connection:
             return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
-        """The job whose sweep of the same goes first: what it will have covered need not be paid for again."""
+        """The job whose sweep of the same type comes first, so that what it covers is not paid for again."""
         async with self._database.transaction() as connection:
             return await waiting.wait_for_another(connection, self._sweep)
 
@@ -217,7 +220,7 @@ class _Slice:
             return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
 
     async def _commit(self, turn: Turn[Any]) -> None:
-        """Everything the turn brings, in one transaction."""
+        """Stores everything of the turn in one transaction."""
         sweep = self._sweep
         # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
@@ -275,7 +278,7 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """What is not shown any more, and what GitHub says of it."""
+        """Records children that are no longer shown, and what GitHub says of them."""
         page = turn.page
         if page is not None and page.account and page.account not in self._readers:
             await absences.add_reader(connection, self._sweep, page.account)
@@ -289,7 +292,9 @@ class _Slice:
             await absences.put_off(connection, self._sweep, turn.put_off)
 
     async def _heartbeat(self) -> None:
-        """Repeats the committed place: for people, as a sign of life, and so that a cancel reaches us."""
+        """Repeats the committed position in heartbeats: it is shown to people, keeps the activity alive, and lets a
+        cancel arrive.
+        """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._committed_at < HANG.total_seconds():
             activity.heartbeat(self.heartbeat)
@@ -298,11 +303,11 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The committed place."""
+        """The committed position."""
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """The type is over for a reason that is not a page's."""
+        """Ends the type for a reason outside its pages."""
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
@@ -350,7 +355,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """As the sweep's row says that it ended."""
+        """The result, from the end that the sweep's row records."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

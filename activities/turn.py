@@ -1,4 +1,4 @@
-"""What one turn of the loop brings: one request's rows and the place after it, to be committed together."""
+"""The result of one turn: a request's rows and the next position, to be committed together."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,91 +17,94 @@ if TYPE_CHECKING:
     from embedding.client import Embedder
 
 CLOCK_SLACK = timedelta(minutes=5)
-"""Between what GitHub's clock says and what its lists show."""
+"""Allowed difference between GitHub's clock and its lists."""
 FAST_SECONDS = 4.0
-"""An answer under it lets the next request ask for more."""
+"""After a faster answer the next request may ask for more."""
 SLOW_SECONDS = 8.0
-"""An answer over it makes the next request ask for less: over 10 s GitHub gives none, and charges for it."""
+"""After a slower answer the next request asks for less: beyond 10 s GitHub gives no answer, and charges for it."""
 
 PositionT = TypeVar("PositionT", bound=Position)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The worker's connections to everything that is read or written."""
+    """The worker's connections to everything that readers use."""
 
     database: Database
     github: GitHub
     embedder: "Embedder | None" = None
-    """None: there is no key."""
+    """The embedding client; None if no key is set."""
     deletions_apart: timedelta = timedelta(minutes=10)
-    """Many children that went at once are deleted by what GitHub says so much later (decision 13)."""
+    """If many children went missing at once, they are deleted only if GitHub confirms it this much
+    later (decision 13).
+    """
 
 
 @dataclass(slots=True)
 class Turn(Generic[PositionT]):
-    """To commit in one transaction. With an `outcome` it is the sweep's last."""
+    """Everything that one transaction commits. A turn with an `outcome` is the sweep's last."""
 
     position: PositionT
     page: Page | None = None
     put: list[Part] = field(default_factory=list)
-    """Parts found, or moved on."""
+    """New parts, and parts that moved."""
     done: list[Part] = field(default_factory=list)
     failed: list[tuple[Part, str]] = field(default_factory=list)
-    """Parts that GitHub does not give, with the reason."""
+    """Parts that GitHub does not serve, with the reason."""
     confirmation: Confirmation | None = None
-    """What GitHub says by id of stored children that a reading did not show."""
+    """GitHub's answer, by id, about stored children that a reading did not show."""
     put_off: list[str] = field(default_factory=list)
-    """Absent children that are not looked at again by this job, because their threads are read again."""
+    """Absent children that this job does not check again, because their threads are read again."""
     gone: list[str] = field(default_factory=list)
-    """Node ids of threads that GitHub says it does not have (any more)."""
+    """Node ids of threads that GitHub says do not exist (any more)."""
     noted: list[Note] = field(default_factory=list)
-    """What GitHub will not give for good. The type completes without it."""
+    """Notes on what GitHub does not show. The type completes without it."""
     resolved: list[tuple[str, str]] = field(default_factory=list)
-    """(what, node id) of what is whole now: its note is deleted."""
+    """(what, node id) of things that are whole now: their notes are deleted."""
     expected: int | None = None
     requests: int = 0
     points: int = 0
     waiting: WaitingFor | None = None
-    """Nothing is left to do until more threads are stored, or until all are, or in this leg."""
+    """What the sweep waits for: more threads, the end of all threads, or the next leg."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
-    """With `failed`, and with `skipped`: why."""
+    """The reason, with the outcomes `failed` and `skipped`."""
     proof: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
-    """With an outcome: what GitHub refuses of it."""
+    """With an outcome: what GitHub refused, in words."""
     coverage: Coverage | None = None
-    """With `completed`, and at a leg's end: what need not be fetched again."""
+    """With `completed`, and at a leg's end: what later jobs need not fetch again."""
 
 
 class Reader(Protocol[PositionT]):
-    """One data type's way through its sources."""
+    """Decides the requests of one data type."""
 
     positions: type[PositionT]
-    """What this reader's resume points are made of."""
+    """The class of this reader's resume points."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
-        """Where to go on after a leg's end: there, or behind what others have covered since."""
+        """The position after a leg's end: unchanged, or behind what other jobs covered since."""
         ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
-        """The next turn after `position`, which is committed. Sends requests and writes nothing.
+        """The next turn after the committed `position`. Sends requests and writes nothing.
 
-        `threads_ended`: whether all threads of the repository that this run fetches are stored. Raises the classes of
+        `threads_ended`: whether all threads that this run fetches of the repository are stored. Raises the classes of
         the taxonomy.
         """
         ...
 
     def look_ahead(self, turn: Turn[PositionT]) -> None:
-        """Sends the request after this turn's, if it is known already, so that it is under way while the turn is
-        committed. The next turn will be asked for."""
+        """Sends the request of the next turn, if it is known, so that it runs while this turn is committed. Called only
+        if there is a next turn.
+        """
         ...
 
     @property
     def is_ahead(self) -> bool:
-        """Whether a request is under way, or answered, that no turn has brought yet: it is paid for."""
+        """Whether a request that is paid for is under way, or answered, and no turn has used it yet."""
         ...
 
     async def close(self) -> None:
-        """Whatever is still under way is given up."""
+        """Cancels whatever is still under way."""
         ...

@@ -1,1 +1,1 @@
-"""All that knows GitHub: its queries, its limits, its errors, and how its answers become rows."""
+"""Everything that is specific to GitHub: its queries, limits and errors, and the mapping of its answers to rows."""

@@ -1,4 +1,4 @@
-"""GitHub as all else asks it: operations through gql, REST paths beside it, and what they cost."""
+"""The client that the other packages use: GraphQL operations through gql, REST paths, and the costs of both."""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 GRAPHQL_SECONDS = 1.0
 REST_SECONDS = 0.3
-"""What a request is taken to take until one like it was made."""
+"""Assumed duration of a request until a similar one has been measured."""
 
 
 class GitHub:
@@ -49,7 +49,7 @@ class GitHub:
         self.prices = prices or Prices()
         self._repository = ""
         self._names: dict[str, str] = {}
-        """Variables of every operation about the repository."""
+        """Variables that every operation on the repository takes."""
         self._fence: object = None
         self._account: str | None = None
         self._prefetched: Prefetched | None = None
@@ -61,9 +61,10 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """For a repository's requests, by `account` alone if given. `fence` has to hold for every `Pool.reserve`.
+        """A client for one repository's requests, sent only as `account` if given. `fence` has to hold for every
+        `Pool.reserve`.
 
-        What is in `prefetched` is answered from there, once, instead of being asked for.
+        A request whose answer is in `prefetched` takes that answer, once, and is not sent.
         """
         bound = copy(self)
         bound._repository, bound._fence, bound._account = full_name, fence, account
@@ -92,10 +93,10 @@ class GitHub:
     ) -> Answer:
         """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
 
-        `$owner` and `$name` are filled in. `requests` are those that fill its connections, for so many `parents`: what
-        its price is made of (`budget.prices`). `keep_lost` is as `read_graphql` has it. Nodes that are gone or hidden
-        are marked as such in `data` (`nodes.nulls`). A field deep inside that this token may not see (a reference into
-        a private repository) is None; any other error raises.
+        `$owner` and `$name` are filled in. `requests` and `parents` determine the price (`budget.prices`): how many
+        requests fill the operation's connections, and for how many parents. `keep_lost` is that of `read_graphql`.
+        Nodes that are deleted or hidden are marked in `data` (`nodes.nulls`). A nested field that this token may not
+        see (a reference into a private repository) is None; any other error raises.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
             return had
@@ -140,13 +141,13 @@ class GitHub:
         return answer
 
     async def accounts(self) -> list[str]:
-        """The accounts that may be asked about the repository now."""
+        """The accounts that may be used for the repository now."""
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Asks GitHub for the accounts of the tokens, and what is left of their budgets: one point each, once.
+        """Looks up the accounts of the tokens and their remaining budgets, once, for one point each.
 
-        Raises what the taxonomy has for it if that cannot be found out now; it is asked again before the first request.
+        Raises an error of the taxonomy if that fails now; the lookup is then repeated before the first request.
         """
         await self._transport.introduce()
 
@@ -154,9 +155,9 @@ class GitHub:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """What was not asked for, because this server's schema lacks it: part of what coverage is of."""
+        """What requests leave out because this server's schema lacks it. Coverage records it."""
         return self._transport.documents.left_out
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether this server has by now some of what was left out once."""
+        """Whether this server's schema now has something of `left_out`, which an earlier request had to leave out."""
         return await self._transport.documents.has_learned(left_out)

@@ -1,4 +1,4 @@
-"""Moments as GitHub tells them: ISO 8601 in what it answers, an HTTP date in the answer's headers."""
+"""Parses GitHub's times: ISO 8601 in bodies, HTTP dates in headers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,12 @@ from time import time as seconds_now
 
 
 def time(value: str) -> datetime:
-    """The moment that an ISO 8601 text with an offset names."""
+    """The moment of an ISO 8601 text that has an offset."""
     return datetime.fromisoformat(value)
 
 
 def time_or_none(value: str | None) -> datetime | None:
-    """As `time`; None for none."""
+    """As `time`; None if `value` is None."""
     return datetime.fromisoformat(value) if value else None
 
 
@@ -26,13 +26,13 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 
 
 def now_by(headers: Mapping[str, str]) -> datetime:
-    """The server's clock, and ours only where the answer has no date."""
+    """The server's time when it answered; our own time if the answer has no date."""
     return date_of(headers) or datetime.fromtimestamp(seconds_now(), UTC)
 
 
 def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
-    """When the question left, by the server's clock.
+    """When the request was sent, by the server's clock.
 
-    `Date` is that of the answer, `seconds` later: what changed in between is not in it.
+    The `Date` header is that of the answer, `seconds` later. The answer may lack changes of those seconds.
     """
     return now_by(headers) - timedelta(seconds=ceil(seconds))

@@ -1,4 +1,4 @@
-"""What a repository is called now, and whether it can be read: one REST request before its sweeps begin."""
+"""Looks a repository up by one REST request before its sweeps begin: its current name, and whether it can be read."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from messages import RepositoryRef
 
 
 class Facts(NamedTuple):
-    """A repository as GitHub has it today."""
+    """A repository as GitHub shows it now."""
 
     github_id: int
     full_name: str
@@ -21,9 +21,9 @@ class Facts(NamedTuple):
 
 
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """Looks the repository up by its GitHub id, which no rename changes; by name where the id is not known or wrong.
+    """The repository by its GitHub id, which no rename changes; by name if the id is unknown or wrong.
 
-    Raises `Gone`, or `PartOver` with code forbidden or taken_down, when GitHub does not give it.
+    Raises `Gone`, or `PartOver` with code forbidden or taken_down, if GitHub does not show it.
     """
     if github_id:
         try:
@@ -35,10 +35,10 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Checks that no other repository took the name while we worked, whose rows are not this one's.
+    """Raises `PartOver` (renamed) if another repository has taken the name, since its rows would be stored under the
+    wrong one.
 
-    Raises `PartOver` (renamed) if one did.
-    A retry inspects the repository anew, by its id.
+    A retry looks the repository up by its id.
     """
     if found["databaseId"] not in (None, wanted.github_id):
         raise PartOver(

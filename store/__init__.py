@@ -1,5 +1,5 @@
-"""All that reads and writes Postgres at run time: one module a table or a noun, its statements beside its functions.
+"""Everything that reads and writes Postgres at run time: one module for each table or noun, with its SQL statements.
 
-Every statement runs inside an explicit transaction and none relies on a session, so that `DATABASE_URL` may be a
-transaction pooler.
+Every statement runs inside an explicit transaction and none relies on a session, so `DATABASE_URL` may be a transaction
+pooler.
 """

@@ -1,7 +1,7 @@
-"""`backfill_absences`: stored children that a whole reading did not show, and their deletion once that is certain.
+"""`backfill_absences`: stored children that a whole reading did not show, and their deletion once it is confirmed.
 
-One reading without them deletes nothing: lists come back blank without an error, counts fall to nothing for a moment,
-and one account is shown less than another (docs/decisions/0013-deletions.md).
+One reading without a child deletes nothing: GitHub returns blank lists without an error, its counts drop for a moment,
+and different accounts see different children (docs/decisions/0013-deletions.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from store.database import Connection
 from store.sweeps import Sweep
 
 HANDFUL = 5
-"""More children of one parent than these, absent at once, are `many`."""
+"""If more children of one parent than these are absent at once, they count as `many`."""
 DATA_TYPES: Mapping[ThreadKind, DataType] = {
     "pull_request": "pull_requests",
     "issue": "issues",
@@ -100,7 +100,7 @@ _OF_THREADS: Mapping[ThreadKind, Sequence[tuple[str, str]]] = {
         ),
     ),
 }
-"""What hangs on a thread: the prefix of its `seen` keys, and the statement."""
+"""Each kind of thread's children: the prefix of their `seen` keys, and the statement."""
 _OF_REVIEWS = _recording(
     "review_comment", "comments", "reviews", "review_id", threads="pull_requests", thread="p.pull_request_id"
 )
@@ -170,7 +170,7 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """What GitHub says of an absent child by its id: that it is gone, that it has it, or (neither) no word of it."""
+    """GitHub's answer about an absent child by its id: gone, found, or (neither) no answer."""
 
     child: str
     gone: bool
@@ -178,7 +178,9 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """What one account was told; empty: two whole readings, far enough from each other, were without these children."""
+    """GitHub's answers to one account. An empty account stands for two whole readings, far enough apart, that lacked
+    these children.
+    """
 
     account: str
     answers: list[Answered]
@@ -186,7 +188,9 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records the stored children of the page's whole parents that it does not show, and drops those it shows."""
+    """Records the children that the page's whole parents no longer show, and drops the records of
+    those that they show.
+    """
     if page.kind is None:
         return
     data_type = DATA_TYPES[page.kind]
@@ -233,7 +237,9 @@ def _shown(page: Page) -> list[str]:
 async def record_threads(
     connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
 ) -> None:
-    """GitHub told this account that these threads do not exist: they are gone if all who read them were told so."""
+    """Records that GitHub told this account that these threads do not exist. They are gone once all readers were told
+    so.
+    """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
     if rows:
@@ -242,7 +248,7 @@ async def record_threads(
 
 
 async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None:
-    """This account has read some of the type."""
+    """Records that this account has read some of the type."""
     _, repository_id, data_type = sweep.key
     await connection.execute(
         "insert into backfill_readers (repository_id, data_type, account) values ($1, $2, $3) on conflict do nothing",
@@ -253,7 +259,7 @@ async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None
 
 
 async def readers(connection: Connection, sweep: Sweep) -> list[str]:
-    """The accounts that read the type, in this sweep or an earlier one."""
+    """The accounts that read the type in this or an earlier sweep."""
     return [row["account"] for row in await connection.fetch(_READERS, *sweep.key[1:])]
 
 
@@ -267,9 +273,10 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:
-    """Child -> node id of those of which this account has not been told by id that they are gone.
+    """Child -> node id of absent children that this account has not yet been told are gone.
 
-    Each is asked for once a job and account; one that went with many others only if that was before `many_since`.
+    Each is requested once for each job and account; one that went missing with many others only if that was before
+    `many_since`.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
@@ -279,9 +286,10 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Child -> (node id, number) of its thread, for those that GitHub cannot be asked for by id.
+    """Child -> (node id, number) of its thread, for absent children that GitHub cannot be asked about by id.
 
-    Only those that were missed first so long before `now`, and not again so much later.
+    Only those that first went missing at least `apart` before `now`, and were not missing a second time that much
+    later.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -291,19 +299,19 @@ async def to_read_again(
 
 
 async def missed_twice(connection: Connection, sweep: Sweep, apart: timedelta, *, limit: int = 100) -> list[str]:
-    """Children without a node id that two whole readings, so far apart, did not show."""
+    """Children without a node id that two whole readings, at least `apart` from each other, did not show."""
     return [row["child"] for row in await connection.fetch(_MISSED_TWICE, *sweep.key[1:], apart, limit)]
 
 
 async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[str]) -> dict[str, int]:
-    """Node id -> number of the threads that these absent children hang on."""
+    """Node id -> number of the threads to which these absent children belong."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_THREADS.format(table=data_type), repository_id, data_type, children)
     return {row["node_id"]: row["number"] for row in rows}
 
 
 async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmation) -> None:
-    """Remembers what GitHub says of absent children, and deletes those that are gone to every account that read them.
+    """Records GitHub's answers about absent children; deletes those that are gone for every account that read them.
 
     Threads are not deleted, but marked as gone.
     """
@@ -328,7 +336,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 
 async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
-    """These are looked at again by the next job: this one has their threads read again."""
+    """Leaves these children to the next job, because this job has their threads read again."""
     job_id, repository_id, data_type = sweep.key
     await connection.execute(
         "update backfill_absences set asked_in = $3, asked = '{}'"

@@ -1,4 +1,4 @@
-"""Jobs that come with an add-on: created by a purchase, stopped when it ends, resumed when it is active again."""
+"""Jobs that an add-on pays for: created by a purchase, stopped when it ends, resumed when it is active again."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -26,7 +26,9 @@ _PAID = """
 async def create_bought(
     connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
 ) -> tuple[str, ...]:
-    """One job for each active workspace of the owner that has none yet for as many days of this add-on."""
+    """Creates a job for each active workspace of the owner that has none for as many days of this add-on; returns their
+    ids.
+    """
     rows = await connection.fetch(
         """
         insert into workspace_backfill_jobs (
@@ -58,14 +60,14 @@ async def create_bought(
 
 
 class Listed(NamedTuple):
-    """A repository in a workspace's list."""
+    """A repository in a workspace's list of repositories."""
 
     workspace_id: UUID
     repository_id: UUID
 
 
 LOOKED_AT = 500
-"""Repositories of workspaces that are looked at in one go."""
+"""Repositories that one call of `create_added` checks."""
 
 # Of `owned` and `listed`: paid for, and no job for as many days has it.
 _ADDED = """
@@ -95,11 +97,11 @@ _ADDED = """
 
 
 async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
-    """A job for each workspace with the add-on that has repositories which no job for as many days has.
+    """Creates a job for each workspace with the add-on that has repositories without a job for as many days.
 
-    They were added after the purchase, or the whole workspace was: created since, or handed to the buyer. It looks at
-    the `LOOKED_AT` repositories behind `after`; a workspace of which one was added is looked at whole, so that it gets
-    one job. Answers the jobs' ids, and where to look next: None when it has come to the end.
+    Such repositories were added after the purchase, or their whole workspace was created or handed to the buyer since.
+    One call checks the `LOOKED_AT` repositories behind `after`; a workspace with an added one is checked whole, so that
+    it gets a single job. Returns the jobs' ids, and where the next call resumes: None at the end.
     """
     [looked_at] = await connection.fetch(
         f"""
@@ -146,10 +148,10 @@ async def create_added(connection: Connection, after: Listed | None = None) -> t
 
 
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Stops open jobs whose add-on is over, or is not of the workspace's present owner; answers their ids.
+    """Stops open jobs whose add-on is over, or belongs to a former owner of the workspace; returns their ids.
 
-    The workspaces are those of one `app_users.id`, or all. A job that another add-on of the owner pays for goes on
-    under that one. One that waits is canceled here; one in progress is marked, and the reconciler tells its workflow.
+    The workspaces are those of one `app_users.id`, or all. A job that another add-on of the owner pays for continues
+    under that one. A waiting job is canceled here; one in progress is marked, and the reconciler tells its workflow.
     """
     await connection.execute(
         f"""
@@ -181,8 +183,11 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Asks again for jobs that stopped with an add-on, where the owner has one for as many days now: their next attempt
-    goes on at the committed cursors. Answers their ids."""
+    """Requests a retry of jobs that stopped with an add-on, if their owner now has one for as many days; returns their
+    ids.
+
+    The next attempt resumes at the committed cursors.
+    """
     rows = await connection.fetch(
         f"""
         with {OWNED}

@@ -1,4 +1,4 @@
-"""Add-ons that were bought, and the people who bought them. The base subscription is read here and never written."""
+"""Purchased add-ons and their buyers. The base subscription is read here and never written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ EXTENDED_DATA_RETENTION = "extended_data_retention"
 
 @dataclass(frozen=True)
 class Buyer:
-    """`auth_user_id` is what Polar and `subscriptions` know, `app_user_id` what owns workspaces: two different ids."""
+    """A person who bought something. `auth_user_id` is the id in Polar and `subscriptions`, `app_user_id` that of
+    owners of workspaces.
+    """
 
     auth_user_id: UUID
     app_user_id: UUID
@@ -23,12 +25,12 @@ class Buyer:
 
 @dataclass(frozen=True)
 class AddonRow:
-    """What is stored of an add-on; `metadata` is what its newest event told, under names of Polar's."""
+    """The stored row of an add-on; `metadata` holds its newest event, under Polar's names."""
 
     status: AddonStatus
     product_id: str
     at: datetime
-    """When Polar made the newest event."""
+    """When Polar created the newest event."""
     retention_days: int | None
     purchased_at: datetime
     activated_at: datetime | None
@@ -38,7 +40,7 @@ class AddonRow:
 
 @dataclass(frozen=True)
 class Addon:
-    """One that grants retention."""
+    """An add-on that grants retention."""
 
     id: UUID
     retention_days: int
@@ -47,7 +49,9 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """The first of `auth_user_ids` who exists, else who has this customer id, else who has this add-on already."""
+    """The first of `auth_user_ids` who exists; else whoever has this customer id; else whoever has
+    this add-on already.
+    """
     row = await connection.fetchrow(
         """
         with claims as (
@@ -72,7 +76,7 @@ async def find_buyer(
 
 
 async def lock(connection: Connection, buyer: Buyer) -> None:
-    """Nobody else changes the buyer's add-ons, nor all of them, until the transaction ends."""
+    """Locks the buyer's add-ons against all other changes until the transaction ends."""
     await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended('subscription_addons', 0))")
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended('subscription_addons ' || $1, 0))", str(buyer.auth_user_id)
@@ -80,7 +84,7 @@ async def lock(connection: Connection, buyer: Buyer) -> None:
 
 
 async def lock_all(connection: Connection) -> bool:
-    """Whether nobody else changes any add-on until the transaction ends; False: somebody is at it now."""
+    """Locks all add-ons until the transaction ends. False if somebody else holds a lock on them."""
     alone: bool = await connection.fetchval(
         "select pg_try_advisory_xact_lock(hashtextextended('subscription_addons', 0))"
     )
@@ -96,7 +100,7 @@ _ROW = """
 
 
 async def known(connection: Connection, polar_subscription_id: str) -> AddonRow | None:
-    """The add-on of this Polar subscription; None if no event told of it yet."""
+    """The add-on of this Polar subscription; None before its first event."""
     row = await connection.fetchrow(
         f"{_ROW} where polar_subscription_id = $1 and last_event_at is not null", polar_subscription_id
     )
@@ -104,7 +108,7 @@ async def known(connection: Connection, polar_subscription_id: str) -> AddonRow 
 
 
 async def all_known(connection: Connection) -> dict[str, AddonRow]:
-    """Every add-on that an event told of, by Polar subscription."""
+    """Every add-on that had an event, by Polar subscription."""
     rows = await connection.fetch(
         f"""
         select polar_subscription_id, row.* from subscription_addons addon
@@ -120,7 +124,7 @@ async def all_known(connection: Connection) -> dict[str, AddonRow]:
 
 
 async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
-    """Active add-ons whose last known period is over, by Polar subscription."""
+    """Active add-ons whose last known period has ended, by Polar subscription."""
     rows = await connection.fetch(
         """
         select polar_subscription_id from subscription_addons
@@ -134,9 +138,9 @@ async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
 
 
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
-    """Writes the add-on, one row a Polar subscription; answers its id.
+    """Writes the add-on, one row for each Polar subscription; returns its id.
 
-    A row from before, which no subscription of Polar's has yet, becomes this one.
+    An earlier row without a Polar subscription is taken over.
     """
     addon_id: UUID = await connection.fetchval(
         """
@@ -182,7 +186,7 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """The base subscription is linked from one add-on (the host's key): the active one with most days, bought first."""
+    """Links the base subscription to one add-on (the host's key): the active one with most days, earliest first."""
     if buyer.subscription_id is None:
         return
     best = await connection.fetchval(
@@ -212,7 +216,7 @@ async def _link(connection: Connection, buyer: Buyer) -> None:
 
 
 async def expire(connection: Connection, polar_subscription_id: str, status: AddonStatus) -> None:
-    """An active add-on whose time is over has this status now."""
+    """Sets the status of an active add-on whose time is over."""
     await connection.execute(
         """
         update subscription_addons set status = $2, updated_at = now()
@@ -242,10 +246,10 @@ OWNED = """
 
 
 async def update_retention(connection: Connection, owner: UUID | None) -> None:
-    """Brings `workspaces.data_retention_days` to what the owner's add-ons grant: of one `app_users.id`, or of all.
+    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant: for one `app_users.id`, or for all.
 
-    A workspace never keeps less than without an add-on. What it kept before is remembered, and comes back when the
-    last add-on is over. If somebody else has written the column meanwhile, his value counts as the one before.
+    A workspace never gets less than without an add-on. The earlier value is kept, and restored when the last add-on
+    ends. If somebody else has written the column meanwhile, that value counts as the earlier one.
     """
     await connection.execute(
         f"""

@@ -1,6 +1,6 @@
 """`archive_reads`: readings of GH Archive, with their place, their lease and their counts.
 
-As of a sweep (`store/sweeps.py`): whoever takes the lease makes every earlier holder's commit fail, and the place is
+As with sweeps (`store/sweeps.py`), whoever takes the lease makes every earlier holder's commit fail, and the place is
 committed with the rows of the hour before it.
 """
 
@@ -24,19 +24,19 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What of a workspace can be looked for in the archive."""
+    """The repositories of a workspace that can be found in the archive."""
 
     workspace_id: str
     workspace_name: str
     repositories: list[RepositoryRef]
     unnumbered: list[str]
-    """Names of repositories whose GitHub id is not known (yet): their events could not be told from others'."""
+    """Names of repositories whose GitHub id is not known (yet), so that their events cannot be identified."""
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """The repositories of a workspace (its id or slug); only those of these names, if there are any.
+    """The repositories of a workspace (its id or slug); only those named in `repositories`, if any are.
 
-    Raises `BadInput` for what it does not know, and if there is nothing to look for.
+    Raises `BadInput` for unknown ones, and if no repository is left.
     """
     rows = await connection.fetch(
         """
@@ -80,7 +80,7 @@ async def ask_for(
     first_hour: datetime,
     last_hour: datetime,
 ) -> str:
-    """A reading of the hours from one to another, both included. Answers its id."""
+    """Creates a reading of the hours from `first_hour` to `last_hour`, both included; returns its id."""
     read_id = await connection.fetchval(
         """
         insert into archive_reads (workspace_id, repository_ids, event_types, first_hour, last_hour, next_hour)
@@ -96,7 +96,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """How fast the latest readings went; None if there was none."""
+    """The speed of the latest readings; None if there was none."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
@@ -112,13 +112,13 @@ async def bytes_per_second(connection: Connection) -> float | None:
 
 @dataclass(slots=True)
 class Read:
-    """A reading whose lease we hold, as the last commit left it."""
+    """A reading whose lease this process holds, as of the last commit."""
 
     id: str
     token: int
     status: JobStatus
     attempts: int
-    """Attempts since the last commit, this one included."""
+    """Attempts since the last commit, including this one."""
     event_types: list[str] | None
     first_hour: datetime
     last_hour: datetime
@@ -136,7 +136,9 @@ class Read:
 
 
 async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
-    """A pending reading goes in progress; done twice it changes nothing. Raises `JobOver` if there is none."""
+    """Sets a pending reading in progress; a second call changes nothing. Raises `JobOver` if there
+    is no such reading.
+    """
     await connection.execute(
         "update archive_reads set status = 'in_progress', started_at = now() where id = $1 and status = 'pending'",
         read_id,
@@ -155,7 +157,7 @@ async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan
 
 
 async def take(database: Database, read_id: str, owner: str) -> Read:
-    """Takes the lease at once, whoever holds it. Raises `JobOver` if the reading was deleted."""
+    """Takes the lease from any other holder. Raises `JobOver` if the reading was deleted."""
     async with database.transaction() as connection:
         rows = await connection.fetch(
             """
@@ -182,9 +184,10 @@ def _deleted(read_id: str) -> JobOver:
 async def repositories(
     connection: Connection, read: Read, github_ids: Collection[int] | None = None
 ) -> list[RepositoryRef]:
-    """Those that are asked for and still of the workspace, by their present names; only these, if given.
+    """The requested repositories that still belong to the workspace, by their present names; only `github_ids`, if
+    given.
 
-    Until the transaction ends none of them gets another name: its events would stay under the old one.
+    Their names are locked until the transaction ends; otherwise events could be stored under an old name.
     """
     rows = await connection.fetch(
         """
@@ -204,7 +207,7 @@ async def repositories(
 
 
 async def fence(connection: Connection, read: Read) -> None:
-    """First in every transaction that stores: raises `LeaseLostError` if another attempt took over."""
+    """Raises `LeaseLostError` if another attempt took the lease. Comes first in every transaction that stores."""
     if (
         await connection.fetchval("select lease_token from archive_reads where id = $1 for update", read.id)
         != read.token
@@ -223,9 +226,9 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """The hour at `read.next_hour` is stored, is not there, or is stored as far as it can be read.
+    """Commits the hour at `read.next_hour` as stored, missing, or damaged and stored as far as it was readable.
 
-    Answers the reading as it stands then.
+    Returns the reading after it.
     """
     [row] = await connection.fetch(
         """
@@ -256,7 +259,7 @@ def _with(read: Read, row: Any) -> Read:
 
 
 async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
-    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
+    """Gives the lease back between two commits. Without a failure the attempt is not counted; a failure is recorded."""
     async with database.transaction() as connection:
         await connection.execute(
             """
@@ -273,7 +276,7 @@ async def release(database: Database, read: Read, *, failure: Failure | None = N
 async def end(
     connection: Connection, read_id: str, status: Literal["failed", "canceled"], failure: Failure | None = None
 ) -> None:
-    """Ends a reading before its last hour, and whoever still reads. One that has ended stays as it is."""
+    """Ends a reading before its last hour, and revokes its lease. One that has ended stays as it is."""
     await connection.execute(
         """
         update archive_reads set status = $2, error = coalesce($3, error), completed_at = now(), lease_owner = null,
@@ -288,7 +291,7 @@ async def end(
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """A reading that has not ended, and of which nothing was heard lately."""
+    """An unfinished reading without recent signs of life."""
 
     id: str
     workspace_id: str
@@ -298,7 +301,7 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Those that have not ended and were neither asked for nor taken up, nor stored an hour, for so long."""
+    """Unfinished readings that were not requested, taken up or advanced by an hour for `quiet`."""
     rows = await connection.fetch(
         """
         select a.id::text, a.workspace_id::text, w.name as workspace_name, a.status, a.next_hour
@@ -316,7 +319,7 @@ async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
 
 
 class ArchiveView(BaseModel):
-    """A reading as it stands. Hours are their beginnings."""
+    """The state of a reading, for people. Hours are given by their beginnings."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -331,7 +334,7 @@ class ArchiveView(BaseModel):
     next_hour: datetime
     hours_total: int
     hours_read: int
-    """The missing ones among them."""
+    """Hours read, including missing ones."""
     hours_missing: int
     hours_damaged: int
     lines_malformed: int
@@ -347,7 +350,7 @@ class ArchiveView(BaseModel):
 
 
 async def look(connection: Connection, read_id: str) -> ArchiveView:
-    """The reading, as people see it. Raises `BadInput` if there is none of this id."""
+    """A reading, for people. Raises `BadInput` for an unknown id."""
     rows = await connection.fetch(
         """
         select a.*, w.name as workspace_name, array(

@@ -1,7 +1,7 @@
 """`github_budgets`: every account's budget, shared by all workers: reserved before a request, settled after it.
 
-Neither happens in the transaction of a page: what a request costs is gone whether its page is committed or not. An
-account's row is locked for as long as it takes to read, decide and write; the clock is Postgres'.
+Both happen outside a page's transaction, because a request costs its points even if its page is not committed. An
+account's row is locked only to read, decide and write. Times are Postgres' own.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from store.database import Connection, Database
 from store.sweeps import LeaseLostError, Sweep
 
 IN_FLIGHT = timedelta(seconds=30)
-"""A request takes 15 s at most (`TIMEOUT_SECONDS` of github/): what is older was left by a killed worker."""
+"""A request takes 15 s at most (`TIMEOUT_SECONDS` of github/); an older reservation was left by a killed worker."""
 PATIENCE = timedelta(seconds=2)
-"""Waits up to this long are waited for here; for longer ones no slot is held, but then for a while."""
+"""Longest wait for a budget inside an activity. Longer waits give the activity's slot back."""
 
 _RESERVE = """
 insert into github_reservations (account, resource, operation, points, seconds, reserved_by, reserved_at, counts_until)
@@ -45,7 +45,7 @@ from github_reservations where account = any($1) group by account
 
 
 class Budgets:
-    """The pool, of a share of every account's budget. `fence` of an `Ask` is the sweep whose lease has to hold."""
+    """The pool of budgets, using a share of each. The `fence` of an `Ask` is the sweep whose lease has to hold."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Budgets:
         prices: Prices,
         ended: Callable[[str, Ask, Told], None] | None = None,
     ) -> None:
-        """`ended` is called with the account of each request that is settled."""
+        """`ended` is called with the account of each settled request."""
         self._database = database
         self._ended = ended
         self._share = share
@@ -62,13 +62,13 @@ class Budgets:
         self._owner = f"{os.getpid()}@{socket.gethostname()}"
 
     async def load_prices(self) -> None:
-        """What other workers learned of prices."""
+        """Loads the prices that other workers learned."""
         async with self._database.transaction() as connection:
             for row in await connection.fetch("select operation, factor from github_prices"):
                 self._prices.learn(row["operation"], row["factor"])
 
     async def learn(self, operation: str) -> None:
-        """What this worker learned of a price, for the others."""
+        """Stores a price that this worker learned, for the others."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 """
@@ -80,9 +80,9 @@ class Budgets:
             )
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Sets points aside with the account that has most left; waits for up to `PATIENCE`, in all, until one may go.
+        """Reserves points of the account with the largest remaining budget; waits up to `PATIENCE` in all until it can.
 
-        Raises `RetryLater` with the moment at which one may, and `LeaseLostError`.
+        Raises `RetryLater` with the moment at which a request is possible, and `LeaseLostError`.
         """
         patience = PATIENCE
         while True:
@@ -98,7 +98,7 @@ class Budgets:
             await asyncio.sleep(wait.total_seconds())
 
     async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
-        """The reservation, or how long to wait, and until when, before the next try."""
+        """The reservation; or None, how long to wait, and the moment at which the wait ends."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, accounts, ask.resource)
             if isinstance(ask.fence, Sweep):
@@ -118,7 +118,7 @@ class Budgets:
             return Reservation(number, account, ask), timedelta(0), now
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """The request is over: what it cost is spent, what GitHub said of the account is remembered."""
+        """Settles a finished request: counts its cost as spent, and records what GitHub said of the account."""
         ask = reservation.ask
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [reservation.account], ask.resource)
@@ -126,7 +126,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """After a GraphQL request for which nothing could be reserved: the one that asked for the token's account."""
+        """Records a GraphQL request without a reservation, which is the one that looks up a token's account."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)
@@ -173,7 +173,7 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """The accounts that read a job's repositories; only these repositories, if given."""
+    """The accounts that read a job's repositories, or only these of them."""
     rows = await connection.fetch(
         """
         select distinct account from workspace_backfill_progress p
@@ -187,9 +187,9 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """What the budgets of a job's accounts have left and when they are reset, and how many other jobs may spend it.
+    """What the budgets of a job's accounts have left, when they are reset, and how many other jobs share them.
 
-    Only budgets whose limits are known. One that was reset since it was heard of is whole.
+    Budgets with unknown limits are left out. One that was reset since its last answer counts as full.
     """
     found = []
     for row in await connection.fetch(_BUDGETS, sorted(accounts)):
@@ -208,7 +208,7 @@ async def windows(connection: Connection, job_id: str, accounts: Collection[str]
 async def _locked(
     connection: Connection, accounts: Sequence[str], resource: Resource
 ) -> tuple[dict[str, Budget], datetime]:
-    """The accounts' budgets, nobody else's until the transaction ends, and the moment at which that is so."""
+    """The accounts' budgets, locked until the transaction ends, and the present time."""
     query = """
         select account, state from github_budgets
         where account = any($1) and resource = $2 order by account for update
@@ -238,7 +238,7 @@ async def _held(
 
 
 async def _check(connection: Connection, sweep: Sweep) -> None:
-    """An attempt that another one took the sweep from spends nothing."""
+    """Raises `LeaseLostError` if another attempt took the sweep, so that this one spends nothing."""
     token = await connection.fetchval(
         "select lease_token from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 and data_type = $3",
         *sweep.key,
@@ -248,7 +248,7 @@ async def _check(connection: Connection, sweep: Sweep) -> None:
 
 
 async def forget(database: Database, older_than: timedelta) -> int:
-    """Deletes the record of older requests, and reservations that count no more; answers how many rows went."""
+    """Deletes the records of older requests, and expired reservations; returns how many rows were deleted."""
     async with database.transaction() as connection:
         gone = await connection.execute("delete from github_requests where at < now() - $1::interval", older_than)
         left = await connection.execute(

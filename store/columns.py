@@ -1,4 +1,4 @@
-"""Rows as the columns that `unnest` takes: one array for each field."""
+"""Converts rows to the columns that `unnest` takes: one array for each field."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -64,12 +64,12 @@ where c.comment_type = 'review_comment' and c.in_reply_to_id is null
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment], since: datetime
 ) -> int:
-    """Writes the rows that are not older than the stored ones, and ties replies.
+    """Writes the rows that are not older than the stored ones, and links replies to their comments.
 
     Returns how many are new, of threads updated at or after `since`.
 
-    Raises `PartOver` (comment_id_collision) where a host's old key forbids a conversation comment and a review
-    comment with the same number: nothing is overwritten.
+    Raises `PartOver` (comment_id_collision) if an older key of the host forbids a conversation comment and a review
+    comment with the same number; nothing is overwritten.
     """
     if not rows:
         return 0

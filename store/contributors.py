@@ -1,15 +1,21 @@
-"""`contributors`: everyone who wrote, reviewed, merged or closed. GitHub's id says who somebody is, never a login.
+"""`contributors`: everyone who wrote, reviewed, merged or closed, identified by GitHub's id and never by login.
 
-A login is unique in the table, and is not on GitHub: a mannequin bears a user's, Copilot's two accounts share one. One
-account has several: REST and GraphQL call some bots differently. These rules keep every row still and no write fails:
+A login is unique in the table, but not on GitHub: a mannequin bears a user's, and two Copilot accounts share one. One
+account may also have several, since REST and GraphQL name some bots differently. These rules keep rows stable and let
+no write fail:
 
-- REST adds people and changes nobody. What it calls them, and their avatars' addresses, differ from GraphQL's.
-- A row holds what was said together with its login. Under another login of the same account nothing of it is changed.
-- The first time that an account is seen with a login decides whether it takes it, for a week (`DECIDED_FOR`). So a real
-  change is taken at once, and two logins that are alive at the same time do not take turns.
-- Who owns a login (a user, an organization, a bot by its GraphQL name) takes it from whoever held it before, unless
-  both own it and are seen with it on one page. All others take it only if nobody holds it.
-- Who has no login is called `renamed-{id}`.
+- REST adds people and changes nobody, because its names and avatar addresses differ from GraphQL's.
+
+- A row holds what an answer said together with its login. An answer with another login of the account changes nothing
+of it.
+
+- The first time that an account is seen with a login decides for a week (`DECIDED_FOR`) whether it takes it. So a real
+change is taken at once, and two logins in use at the same time do not alternate.
+
+- The owner of a login (a user, an organization, a bot by its GraphQL name) takes it from any other holder, unless both
+own it and are seen with it on one page. All others take it only if nobody holds it.
+
+- Whoever has no login is called `renamed-{id}`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +29,7 @@ from rows import Contributor
 from store.database import Connection, Database
 
 DECIDED_FOR = timedelta(days=7)
-"""For so long after an account lost a login, or did not get it, seeing it again changes nothing."""
+"""How long an account that lost a login, or did not get it, cannot get it by being seen again."""
 
 # One writer of names at a time. A transaction that holds it changes the login of one row at most, and waits for nothing
 # behind that. So nobody waits in a circle: a page that refers to people locks their rows until it is stored.
@@ -83,7 +89,7 @@ where github_id = $1 and username = $2
 """
 
 _MOST_STEPS = 5
-"""Transactions for one login: its holder loses it, it is taken; and again for those who come in between."""
+"""Most transactions for one login: its holder loses it, the new one takes it, and again after a concurrent change."""
 
 
 class _Known(NamedTuple):
@@ -92,14 +98,14 @@ class _Known(NamedTuple):
     profile_url: str | None
     is_bot: bool | None
     decided: Mapping[str, datetime]
-    """The logins that it lost or did not get, and when."""
+    """Logins that the account lost or did not get, with the time."""
 
 
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
-    """Adds people and corrects them, in transactions of its own, before the page that names them is stored.
+    """Adds and corrects people in transactions of its own, before the page that names them is stored.
 
-    `seen_at` is GitHub's time of the answer. Whoever wrote first, or at once with another, nothing fails: a login that
-    cannot be had is left out.
+    `seen_at` is GitHub's time of the answer. Concurrent writers do not make it fail: a login that cannot be had is left
+    out.
     """
     people = sorted(contributors)
     if not people:
@@ -144,7 +150,7 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Whether anything of a person may have to be written."""
+    """Whether something of the person may have to be written."""
     if known is None:
         return True
     if person.source == "rest":
@@ -161,7 +167,7 @@ def _takes(
     held: Mapping[str, int],
     keepers: set[str],
 ) -> set[int]:
-    """Ids of those who take the login that they are seen with, one for each login at most."""
+    """Ids of those who take the login that they are seen with; at most one for each login."""
     takers: dict[str, Contributor] = {}
     for each in changed:
         its = known.get(each.github_id)
@@ -211,7 +217,7 @@ async def _correct(
 
 
 async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
-    """Gives a person the login that it is seen with, step by step: whoever is killed between two goes on next time."""
+    """Gives a person the login that it is seen with, in steps; after a kill the next call continues."""
     for _ in range(_MOST_STEPS):
         async with database.transaction() as connection:
             await connection.execute(_ONE_AT_A_TIME)

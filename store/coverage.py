@@ -1,4 +1,4 @@
-"""`backfill_coverage`: what of which repository and type was swept, and as of when: nobody pays for it again."""
+"""`backfill_coverage`: what was swept of a repository's type, and as of when, so that no job pays for it again."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from store.sweeps import Sweep, count_stored
 log = structlog.get_logger(__name__)
 
 PLAN_VERSION = 1
-"""What a sweep fetches. A version that fetches more inherits nothing: add 1 then."""
+"""The version of what a sweep fetches. Add 1 if it fetches more: coverage of other versions is not inherited."""
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
-"""`low` of what was swept to its very end."""
+"""`low` of a type that was swept to the list's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Everything of the type that changed in [`low`, `as_of`] is stored as it was at `as_of`.
+    """A time range of a type: everything changed in [`low`, `as_of`] is stored as it was at `as_of`.
 
-    `position` is what its reader goes on from, below `low` and above `as_of`.
+    `position` is what a reader resumes from, below `low` and above `as_of`.
     """
 
     low: datetime
     as_of: datetime
     position: dict[str, Any]
     left_out: tuple[str, ...] = ()
-    """What the server's schema lacked then, so that it was not asked for."""
+    """What the server's schema lacked then, so that it was not fetched."""
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """What sweeps of this version of the plan have covered of the same; nothing for a job that is to begin afresh.
+    """The coverage of the sweep's type in this version of the plan; None for a job that begins afresh.
 
-    Nothing either if fewer rows are left than there were: somebody deleted some, so what is covered is not there.
+    Also None if fewer rows are stored than then: somebody deleted some, so the coverage no longer holds.
     """
     row = await connection.fetchrow(
         """
@@ -65,10 +65,10 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 
 
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
-    """What a sweep that is complete covers, in the transaction that completes it.
+    """Writes the coverage of a complete sweep, in the transaction that completes it.
 
-    The latest to end is right, but for one that covers less: what a longer retention paid for stays remembered.
-    `left_out` is what the server's schema lacks: part of the plan, like its version.
+    The latest sweep wins, unless it covers less: what a longer retention paid for is kept. `left_out` is what the
+    server's schema lacks, which is part of the plan, like its version.
     """
     await connection.execute(
         """
@@ -96,5 +96,5 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
 
 
 def _finite(moment: datetime) -> datetime:
-    """asyncpg reads -infinity as the smallest datetime, without a timezone."""
+    """The moment, or `BEGINNING` for -infinity, which asyncpg reads as the smallest datetime without a timezone."""
     return moment if moment.tzinfo else BEGINNING

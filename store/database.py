@@ -54,7 +54,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Host and database for error texts; never the password."""
+        """Host and database for error texts, without the password."""
         return show_postgres(self._url)
 
     async def __aenter__(self) -> "Database":
@@ -94,7 +94,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction: committed at the end, rolled back on any error.
 
-        Raises `RetryNow` for what passes by itself; every other error of Postgres comes through as it is.
+        Raises `RetryNow` for passing errors; all other errors of Postgres are raised unchanged.
         """
         if self._pool is None:
             raise RuntimeError("the database is not open: use `async with Database(...)`")

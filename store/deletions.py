@@ -1,4 +1,4 @@
-"""Deletes stored children that GitHub is certain not to have any more (`store.absences` knows when that is)."""
+"""Deletes stored children that GitHub is confirmed not to have (`store.absences` decides when)."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Webhook deliveries: kept the moment they arrive, finished when they can be."""
+"""Polar's webhook deliveries: stored when they arrive, processed afterwards."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ ERROR_LENGTH = 1_000
 
 @dataclass(frozen=True)
 class Delivery:
-    """One that is due. `text` is the JSON that arrived; `attempts` were made before."""
+    """A delivery that is due. `text` is the JSON that arrived; `attempts` counts earlier ones."""
 
     webhook_id: str
     type: str
@@ -25,7 +25,9 @@ class Delivery:
 
     @property
     def payload(self) -> object:
-        """The delivery's JSON. Raises `ValueError` where Python does not read what Postgres holds (5,000 digits)."""
+        """The delivery's JSON. Raises `ValueError` if Python cannot read it although Postgres can (numbers of 5,000
+        digits).
+        """
         payload: object = json.loads(self.text)
         if isinstance(payload, str):
             with contextlib.suppress(ValueError):  # then a string is what was sent
@@ -35,7 +37,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Unprocessed:
-    """One that is not finished; `error` is what stood in the way the last time."""
+    """An unfinished delivery; `error` is the latest obstacle."""
 
     webhook_id: str
     type: str
@@ -46,7 +48,7 @@ class Unprocessed:
 
 
 async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed]:
-    """Deliveries that are not finished, oldest first."""
+    """Unfinished deliveries, oldest first."""
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, attempts, next_attempt_at, error
@@ -58,14 +60,15 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Returns if deliveries can be kept here: Postgres answers, and has our tables. Raises otherwise."""
+    """Returns if deliveries can be stored: Postgres answers, and has our tables. Raises otherwise."""
     await connection.execute("select from webhook_deliveries limit 0")
 
 
 async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:
-    """Keeps a delivery, whose `text` is valid JSON; False if it is here already.
+    """Stores a delivery, whose `text` is valid JSON; False if it is stored already.
 
-    JSON that jsonb refuses (`\\u0000`, half a surrogate pair, numbers beyond numeric) is kept whole as a JSON string.
+    JSON that jsonb refuses (`\\u0000`, half a surrogate pair, numbers beyond numeric) is stored whole, as a JSON
+    string.
     """
     try:
         async with connection.transaction():
@@ -87,7 +90,7 @@ async def _insert(connection: Connection, payload: str, *values: str) -> bool:
 
 
 async def take(connection: Connection) -> Delivery | None:
-    """The oldest delivery that is due, locked until the transaction ends; None if all are done, waiting or taken."""
+    """The oldest due delivery, locked until the transaction ends; None if there is none that is free."""
     row = await connection.fetchrow(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
@@ -102,7 +105,7 @@ async def take(connection: Connection) -> Delivery | None:
 
 
 async def finished_of(connection: Connection, polar_subscription_id: str) -> list[Delivery]:
-    """Those of a subscription that are finished, oldest first."""
+    """A subscription's finished deliveries, oldest first."""
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
@@ -116,7 +119,7 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
-    """Those of `webhook_ids` whose deliveries are stored, finished or not."""
+    """Those of `webhook_ids` that are stored, finished or not."""
     rows = await connection.fetch(
         "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
     )
@@ -124,7 +127,7 @@ async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[
 
 
 async def forget(connection: Connection, age: timedelta) -> tuple[int, list[Unprocessed]]:
-    """Deletes deliveries that came longer ago; answers how many were finished, and those that never were."""
+    """Deletes deliveries older than `age`; returns how many were finished, and the unfinished ones."""
     rows = await connection.fetch(
         """
         delete from webhook_deliveries where received_at < now() - $1::interval
@@ -148,7 +151,7 @@ async def finish(connection: Connection, webhook_id: str) -> None:
 
 
 async def postpone(connection: Connection, webhook_id: str, *, error: str, pause: timedelta) -> None:
-    """Leaves the delivery unfinished, with what stands in its way, until `pause` from now."""
+    """Leaves the delivery unfinished, with its obstacle, until `pause` from now."""
     await connection.execute(
         """
         update webhook_deliveries set error = $2, attempts = attempts + 1, next_attempt_at = now() + $3

@@ -62,7 +62,7 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
 
 
 async def count_replies(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the number of replies of comments (GitHub id) that were stored before they were counted."""
+    """Corrects the reply counts of comments (by GitHub id) that were stored before GitHub counted them."""
     if counts:
         await connection.execute(
             """

@@ -1,4 +1,4 @@
-"""`discussions`. A row that the host made keeps its id, whichever format of node id that is."""
+"""`discussions`. A row that the host created keeps its id, whichever format of node id it has."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -75,7 +75,7 @@ async def write(
 
 
 async def count_comments(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the number of comments of discussions (GitHub id) that were stored before they were counted."""
+    """Corrects the comment counts of discussions (by GitHub id) that were stored before GitHub counted them."""
     if counts:
         await connection.execute(
             """

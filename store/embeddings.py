@@ -1,4 +1,4 @@
-"""Embeddings of threads, which lie in the threads' own rows: what is still to embed, its vectors, and the search.
+"""Embeddings of threads, stored in the threads' own rows: texts still to embed, vectors, and the search.
 
 A vector is current if its row names the model and holds the hash of the present text, `embedding_hash` (schema/ours).
 """
@@ -18,11 +18,11 @@ from store.sweeps import Sweep
 TABLES: tuple[ThreadTable, ...] = get_args(ThreadTable)
 
 MOST_BYTES = 400_000
-"""Of text read at once: what fits into a request, and a little more."""
+"""Bytes of text that one query reads: slightly more than fits into a request."""
 
 
 class Place(NamedTuple):
-    """Behind this thread a list goes on; without a number at the table's beginning."""
+    """The thread behind which a list continues; without a number, the beginning of the table."""
 
     table: ThreadTable
     number: int | None = None
@@ -36,14 +36,14 @@ class Text:
     github_id: int
     number: int
     node_id: str
-    """For a row that we never fetched, table and GitHub id."""
+    """The node id; table and GitHub id for a row that we never fetched."""
     text: str
     content_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How much there is: threads in scope, those that have a text, those whose vector is not current."""
+    """Counts of threads in scope, of those with a text, and of those without a current vector."""
 
     threads: int
     with_text: int
@@ -114,9 +114,9 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """The next texts in scope that have no current vector, by table and number, those given up left out.
+    """The next texts in scope without a current vector, by table and number, except those given up.
 
-    Without `changed` only those that have none of this model at all. Fewer than `most` where they are long.
+    Without `changed`, only texts without any vector of this model. Fewer than `most` if the texts are long.
     """
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
@@ -139,7 +139,7 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """How much there is to embed of the repository, and how much of it is left, those given up left out."""
+    """How much of the repository is to be embedded, and how much is left, except texts given up."""
     threads = with_text = left = 0
     for table in TABLES:
         [row] = await connection.fetch(
@@ -155,7 +155,7 @@ async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: in
 
 
 async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
-    """Threads in scope, and Postgres' time."""
+    """The number of threads in scope, and Postgres' time."""
     union = " union all ".join(f"select count(*) as n from {table} where {_IN_SCOPE}" for table in TABLES)
     [row] = await connection.fetch(
         f"select sum(n)::integer as threads, now() as now from ({union}) counted",
@@ -166,9 +166,9 @@ async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
 
 
 async def write(connection: Connection, rows: Sequence[Embedding], since: datetime) -> int:
-    """Stores vectors of texts that are still what they were.
+    """Stores the vectors of texts that have not changed since.
 
-    Returns how many threads, updated at or after `since`, had none before.
+    Returns how many threads, updated at or after `since`, had no vector before.
     """
     new = 0
     for table in TABLES:
@@ -187,7 +187,7 @@ def _array(vector: Sequence[float]) -> str:
 
 
 async def check_dimensions(connection: Connection, dimensions: int) -> None:
-    """Checks the length of vectors in columns of embeddings, which may be missing yet. Raises `BadInput`."""
+    """Raises `BadInput` if an embedding column has vectors of another length. Columns may be missing."""
     rows = await connection.fetch(
         """
         select relname as table, atttypmod as dimensions from pg_attribute join pg_class on pg_class.oid = attrelid
@@ -211,7 +211,7 @@ async def check_dimensions(connection: Connection, dimensions: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A thread, and how near its text is to what was asked for: the cosine, 1 at most."""
+    """A found thread, with the cosine similarity of its text to the query, 1 at most."""
 
     score: float
     table: ThreadTable
@@ -277,9 +277,10 @@ async def find_workspace(connection: Connection, reference: str) -> UUID:
 
 
 async def _prepare(connection: Connection) -> None:
-    """For this transaction: pgvector is found wherever it is, and its index goes on until enough rows pass the filter.
+    """Prepares the transaction: finds pgvector in any schema, and lets its index scan on until enough rows pass the
+    filter.
 
-    Before 0.8 it cannot, and looks at more rows at once instead.
+    Before version 0.8 pgvector cannot do that, and examines more rows at once instead.
     """
     [row] = await connection.fetch(
         """

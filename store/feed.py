@@ -1,8 +1,8 @@
-"""`github_events_cache`: what happened in a repository. One happening is one row, whoever told of it first.
+"""`github_events_cache`: a repository's events. One event is one row, whichever source reported it first.
 
-A stored row never changes: what comes is a new row, or is there already. Sources of one happening give it
-different ids and moments that are seconds apart, so what comes is matched against what is stored, under the lock that
-`pages.write` holds.
+A stored row never changes: an incoming event makes a new row, or is there already. Different sources give one event
+different ids, and times that are seconds apart, so incoming events are matched against stored ones under the lock of
+`pages.write`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ _PUSHES = _KIND.format("'PushEvent'")
 # GH Archive keeps what the events API told, under the same ids: they are one source.
 _ANOTHER = "replace(s.source, 'archive', 'events') is distinct from replace(u.source, 'archive', 'events')"
 _NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
-"""Sources whose events have GitHub's ids."""
+"""Sources whose events have GitHub's own ids."""
 
 # Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
 # they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
@@ -106,16 +106,16 @@ _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class Chain(NamedTuple):
-    """A push that is stored: the branch was at `before` (empty or zeros: nowhere), and then at `head`."""
+    """A stored push that moved the branch from `before` (empty or zeros: it did not exist) to `head`."""
 
     head: str
     before: str
 
 
 async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
-    """Makes the partitions that the rows need, each once a process, in transactions of their own.
+    """Creates the partitions that the rows need, once in each process, in transactions of its own.
 
-    Raises `PartOver` (no_partition) where the role may not.
+    Raises `PartOver` (no_partition) if the role may not.
     """
     known = _ensured.setdefault(database, set())
     for month in sorted({row.created_at.astimezone(UTC).date().replace(day=1) for row in rows} - known):
@@ -136,10 +136,10 @@ async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
 
 
 async def write(connection: Connection, repository: RepositoryRef, rows: Sequence[FeedEvent], since: datetime) -> int:
-    """Adds what is not there yet. Returns how many are new, of those created at or after `since`.
+    """Adds missing events. Returns how many are new, of those created at or after `since`.
 
-    Each stored row stands for one of those that come, the one nearest to it: closed, reopened and closed within a
-    minute are two closings.
+    Each stored row matches one incoming event, the nearest in time: closed, reopened and closed within a minute are two
+    closings.
     """
     rows = list({(row.event_id, row.source not in _NUMBERED and row.created_at): row for row in rows}.values())
     if not rows:
@@ -210,7 +210,7 @@ select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) 
 
 
 async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[Chain]:
-    """The stored pushes of a branch that left it at one of these commits."""
+    """The stored pushes of a branch whose head is one of the commits `heads`."""
     found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
     return [Chain(row["head"], row["before"] or "") for row in found]
 
@@ -218,13 +218,15 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """The commits that one comes to from `oids` along stored pushes of the branch, and that no push is known to have
-    brought. More than one where a branch was forced. `gone` are commits that lead nowhere: GitHub forgot them."""
+    """The commits reached from `oids` along the branch's stored pushes that no stored push accounts for.
+
+    There can be several if the branch was forced. `gone` are commits that GitHub no longer has, which lead nowhere.
+    """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
-    """Rows created at or after `since`, by where they came from; `host` for those that the host stored."""
+    """Rows created at or after `since`, by their source; `host` for those that the host stored."""
     found = await connection.fetch(
         """
         select coalesce(source, 'host') as source, count(*) as rows from github_events_cache
@@ -237,7 +239,7 @@ async def by_source(connection: Connection, repository: RepositoryRef, since: da
 
 
 async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, str]) -> None:
-    """A repository has a new name (owner, name), and its events with it."""
+    """Moves a repository's events from its old (owner, name) to its new one."""
     await connection.execute(
         """
         update github_events_cache set repository_owner = $3, repository_name = $4
@@ -297,8 +299,9 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """What the next `limit` stored threads of `table` (pull_requests, issues), by number, tell was opened, closed and
-    reopened since then; and the last one's number, None at the end."""
+    """When the next `limit` stored threads of `table` (pull_requests, issues) were opened, closed and reopened since
+    `since`; and the last thread's number, None at the end.
+    """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]
     numbers = {row["number"] for row in found}
@@ -368,8 +371,9 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Gives our own rows of the events API what GitHub left out of them and the stored threads know, and keeps what the
-    host stored since then from its purge."""
+    """Completes our rows of the events API with fields of the stored threads that GitHub left out, and protects rows
+    that the host stored since then from its purge.
+    """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)
     await connection.execute(_KEEP, *_names(repository), since)

@@ -1,4 +1,4 @@
-"""What can be asked of Postgres about its own health, and that of the work in it."""
+"""Checks the health of Postgres and of the jobs in it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,19 +15,21 @@ from store.database import Connection
 
 CONNECT_SECONDS = 10.0
 QUIET = timedelta(hours=1)
-"""A job of which nothing was written for so long, and which says of nothing that it waits, is stuck."""
+"""A job without a write for this long, and without a reason to wait, counts as stuck."""
 UNHEARD = timedelta(minutes=2)
-"""Temporal hears of a job within seconds; the reconciler tells it again and again."""
+"""A pending job unknown to Temporal for longer is a problem: normally it hears within seconds, and the reconciler
+repeats.
+"""
 
 Way = Literal["direct", "session", "transaction"]
 ROUNDS = 5
 
 
 async def way_to(dsn: str) -> Way:
-    """Whether an address leads to Postgres itself, or through a pooler of sessions or of transactions.
+    """Whether an address leads to Postgres itself, to a session pooler or to a transaction pooler.
 
-    A pooler greets its clients with process ids of its own making. One of transactions hands a connection that is idle
-    to the next client. Raises `Unreachable` if nobody answers, and what asyncpg raises for a bad address.
+    A pooler gives its clients process ids of its own making, and a transaction pooler hands an idle connection to the
+    next client. Raises `Unreachable` if nothing answers, and asyncpg's errors for a bad address.
     """
     first, second = await _connect(dsn), None
     try:
@@ -45,7 +47,7 @@ async def way_to(dsn: str) -> Way:
 
 
 async def _pid(connection: asyncpg.Connection) -> int:
-    """Of the process of Postgres that serves a transaction of this client."""
+    """The id of the Postgres process that serves a transaction of this client."""
     async with connection.transaction():
         pid: int = await connection.fetchval("select pg_backend_pid()")
     return pid
@@ -60,13 +62,13 @@ async def _connect(dsn: str) -> asyncpg.Connection:
 
 @dataclass(frozen=True)
 class Server:
-    """Postgres as it is asked; `ahead` is how much later its clock is than ours."""
+    """The state of the Postgres server; `ahead` is how far its clock is ahead of ours."""
 
     version: str
     ahead: timedelta
     database_bytes: int
     free_share: float | None
-    """Of the disk that holds its data; None: only on the machine itself that can be known."""
+    """Free share of the disk that holds its data; None if Postgres runs on another machine."""
     free_bytes: int | None
 
 
@@ -96,15 +98,15 @@ def _free(directory: str) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Work:
-    """What waits, and for how long; the ids of some of it."""
+    """Waiting work and its age, with some ids."""
 
     unheard: list[str]
-    """Jobs that are pending and of which Temporal has not heard."""
+    """Pending jobs that Temporal has not heard of."""
     quiet: list[str]
-    """Jobs in progress that do nothing and wait for nothing."""
+    """Jobs in progress that neither work nor wait for anything."""
     open_jobs: int
     private_repositories: int
-    """Of all workspaces."""
+    """Private repositories of all workspaces."""
 
 
 async def work(connection: Connection) -> Work:

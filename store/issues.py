@@ -100,12 +100,12 @@ async def write(
 
 
 async def close(connection: Connection, closings: Sequence[Closing]) -> None:
-    """Who closed issues last, as parts of their timelines tell."""
+    """Stores who closed the issues last, from parts of their timelines."""
     if closings:
         await connection.execute(_CLOSE, *columns(closings))
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Counts anew the comments of these issues."""
+    """Recounts the comments of these issues."""
     if github_ids:
         await connection.execute(_COMMENTS_COUNT, github_ids)

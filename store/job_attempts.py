@@ -1,4 +1,4 @@
-"""Attempts of a job: how the next one is asked for, and how one ends from outside its workflow."""
+"""A job's attempts: how the next one is requested, and how one is ended from outside its workflow."""
 
 from collections import defaultdict
 
@@ -7,23 +7,23 @@ from store import notifications, surveys
 from store.database import Connection
 
 CLOSED = 1_000_000_000
-"""A `transition` that no late write of the same attempt outdoes."""
+"""A `transition` that is higher than that of any late write of the same attempt."""
 
 PENDING_AGAIN = """
     status = 'pending', attempt = job.attempt + 1, transition = 0, signaled_at = null, completed_at = null,
     estimated_completion_at = null, error_message = null, updated_at = now()
 """
-"""A job (`job`) that has ended becomes pending as its next attempt."""
+"""SQL that sets a job (`job`) that has ended to pending, as its next attempt."""
 
 OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,stopping,addon_ended_at,first_run_id,paused_seconds}"
-"""What a job's metadata holds of one attempt only."""
+"""Keys of a job's metadata that belong to a single attempt."""
 
 # What a job's metadata holds until it ends. One that was paused has a workflow that holds it, which must hear of it.
 UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """A job, whose row is locked, that ended without being canceled is pending again if a retry waited for that."""
+    """Sets a job, whose row is locked, to pending if it ended without being canceled and a retry waits for that."""
     tag: str = await connection.execute(
         f"""
         update workspace_backfill_jobs job set
@@ -40,9 +40,9 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
-    """Ends a job, whose row is locked, from outside its workflow; what it had not finished ends with it.
+    """Ends a job, whose row is locked, from outside its workflow, with everything unfinished of it.
 
-    Every lease is taken away and every `transition` closed, so that whoever still works on it can write no more.
+    Every lease is revoked and every `transition` closed, so that nobody who still works on it can write.
     """
     failed = reason.model_dump(mode="json") if reason else None
     # Sweeps first, progress after: the order in which a page's transaction locks them.

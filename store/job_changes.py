@@ -1,4 +1,4 @@
-"""Which jobs have changed as people see them: `fingerprints` differ whenever a `JobView` might."""
+"""Detects which jobs changed for people: `fingerprints` differ whenever a `JobView` might."""
 
 from collections.abc import Sequence
 
@@ -43,9 +43,9 @@ from versions group by 1
 
 
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """By job id; a job that is gone has none.
+    """A fingerprint for each job id, except for deleted jobs.
 
-    One that differs says that some row was written again, not that its view looks different.
+    A different fingerprint means that some row was written, not necessarily that the view differs.
     """
     rows = await connection.fetch(_FINGERPRINTS, list(job_ids))
     return {row["id"]: row["fingerprint"] for row in rows}

@@ -1,4 +1,4 @@
-"""The end of a job, from what its repositories came to, and what its owner is told of it."""
+"""Ends a job with an outcome derived from its repositories, and notifies its owner."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ from unshown import Unshown, how_many, threads
 
 
 async def finish(connection: Connection, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
-    """The job's end, from what its repositories came to; its owner is told once. Done twice it changes nothing."""
+    """Ends the job and returns its outcome, derived from its repositories; its owner is notified once. A second call
+    changes nothing.
+    """
     rows = await connection.fetch(
         "select attempt, status, error_message from workspace_backfill_jobs where id = $1 for update", job_id
     )
@@ -93,7 +95,7 @@ def _where(not_shown: Unshown) -> str:
 
 
 def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown | None) -> tuple[str, str]:
-    """What the owner of a completed job is told: the title's end, and the message."""
+    """The notification for a completed job: the end of its title, and its message."""
     if not_shown is None:
         whole = message or f"All {total} repositories are complete."
         return "completed with failures" if failed else "completed", whole
@@ -105,7 +107,9 @@ def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown |
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
-    """For the job's metadata: `proofs` by repository and type, `as_of` by type, the earliest of its repositories."""
+    """The job's metadata on proofs: `proofs` by repository and type; `as_of` by type, the earliest
+    of its repositories.
+    """
     rows = await connection.fetch(
         """
         select r.full_name, s.data_type, s.proof from backfill_sweeps s join repositories r on r.id = s.repository_id
@@ -123,7 +127,7 @@ async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
 
 
 async def _cancel_open(connection: Connection, job_id: str) -> None:
-    """What had not ended when the job was canceled ends with it; its cursors stay for a retry."""
+    """Cancels everything unfinished of a canceled job; cursors are kept for a retry."""
     await connection.execute(
         """
         update backfill_sweeps set status = 'canceled', completed_at = now(), lease_token = lease_token + 1

@@ -1,7 +1,7 @@
-"""Once a second, for all jobs in progress: when they will end, what they have stored, and what they wait for.
+"""Estimates, once a second, when each job in progress will end, what it has stored, and what it waits for.
 
-What a second reads does not grow with a job: of its repositories `AT_ONCE` are counted, and the sums wait in
-`backfill_tallies` for the next ones. A job of no more is counted whole each second, one of a thousand every 20 seconds.
+The work of one second does not grow with a job: it counts `AT_ONCE` repositories of each job and keeps the sums in
+`backfill_tallies`. A job of up to that many is counted every second, one of a thousand every 20 seconds.
 """
 
 from typing import Any
@@ -13,12 +13,14 @@ from store import budgets, job_views, job_waits, samples, sweeps
 from store.database import Connection
 
 AT_ONCE = 50
-"""Repositories of a job."""
+"""Repositories of a job that are counted in one second."""
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts on, and keeps in the row of each job that is counted when it will end, for those who read the row and not
-    `JobView.eta`, and how it came along (`samples`, `job_waits`), for its chart, its timeline and its pace."""
+    """Counts the next repositories of each job. For each job that is counted through, stores its estimated end in its
+    row (for readers of the row rather than `JobView.eta`), and its progress (`samples`, `job_waits`) for its chart,
+    timeline and pace.
+    """
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await job_views.row(connection, row["id"])
         tally = await _count(connection, job)
@@ -27,7 +29,7 @@ async def estimate(connection: Connection) -> None:
 
 
 async def _count(connection: Connection, job: Any) -> Tally | None:
-    """The sums over all repositories of a job; None: some are not counted yet."""
+    """The sums over all repositories of a job; None while some are not counted yet."""
     after, so_far = await _so_far(connection, job)
     its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
     ids = [each.repository_id for each in its]
@@ -53,7 +55,7 @@ async def _count(connection: Connection, job: Any) -> Tally | None:
 
 
 async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
-    """The id up to which this attempt's repositories are counted, and their sums."""
+    """The repository id up to which this attempt is counted, and the sums so far."""
     row = await connection.fetchrow(
         "select counted_to::text, tally from backfill_tallies where backfill_job_id = $1 and attempt = $2",
         job["id"],

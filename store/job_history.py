@@ -1,4 +1,4 @@
-"""All jobs of a workspace, newest first, in pages: what each was asked for, and what came of it."""
+"""All jobs of a workspace, newest first, in pages: what was requested, and the result."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ class PastJob(JobSummary):
 
     headline: Sentence
     rows_stored: int
-    """Of its repositories, whoever fetched them."""
+    """Stored rows of its repositories, whichever job fetched them."""
 
     @property
     def place(self) -> Place:
@@ -32,7 +32,7 @@ from workspace_backfill_progress where backfill_job_id = any($1::uuid[]) group b
 
 
 async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
-    """At most `limit` jobs of the workspace, newest first: those that are older than `before`, if given."""
+    """At most `limit` jobs of the workspace, newest first, older than `before` if given."""
     rows = await job_views.of_workspace(
         connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
     )
@@ -46,7 +46,7 @@ async def read(connection: Connection, workspace_id: UUID, *, before: Place | No
 
 
 async def _headline(connection: Connection, row: Any) -> Sentence:
-    """Of a job that has ended from its row; of the few that have not, as everywhere else."""
+    """The headline of a job: from its row if it has ended, otherwise from its full view."""
     if row["status"] not in TERMINAL_JOB_STATUSES:
         return (await job_views.read(connection, row["id"])).headline
     return headline.of_ended(

@@ -1,7 +1,8 @@
-"""A job's pause: its beginning and end in the job's row, the places that it frees, and what Temporal has to hear of it.
+"""Pauses of jobs: their beginning and end in the job's row, the places that they free, and what Temporal has to be
+told.
 
-`metadata.paused_at` says that a job is paused, `paused_by` by whom. `pause_changed_at` stands until the job's workflow
-was told to look at its row.
+`metadata.paused_at` says that a job is paused, `paused_by` by whom. `pause_changed_at` is set until the job's workflow
+was told to read its row.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from store.database import Connection
 
 
 async def begin(connection: Connection, job_id: str, who: str) -> None:
-    """The job, whose row is locked, is paused."""
+    """Pauses the job, whose row is locked."""
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), estimated_completion_at = null,
@@ -25,8 +26,9 @@ async def begin(connection: Connection, job_id: str, who: str) -> None:
 
 
 async def end(connection: Connection, job_id: str) -> None:
-    """Ends the pause of a job whose row is locked: it goes on when its turn comes. The paused time is kept, so that the
-    job's pace leaves it out."""
+    """Ends the pause of a job whose row is locked: it continues when its turn comes. The paused time is kept, so that
+    the job's pace excludes it.
+    """
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(),
@@ -52,8 +54,9 @@ async def end(connection: Connection, job_id: str) -> None:
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
-    """Nobody works on a paused job any more: other jobs need not wait for its sweeps, and its repositories say why they
-    wait. Changes nothing if it goes on meanwhile."""
+    """Frees the places of a paused job on which nobody works any more: other jobs stop waiting for its sweeps, and its
+    repositories show why they wait. Changes nothing if the job was resumed meanwhile.
+    """
     paused_at = await connection.fetchval(
         """
         select (metadata ->> 'paused_at')::timestamptz from workspace_backfill_jobs
@@ -86,7 +89,7 @@ async def free_places(connection: Connection, job_id: str) -> None:
 
 @dataclass(frozen=True)
 class PauseChange:
-    """A job that was paused, that goes on, or that ended while it was paused, and whose workflow has to hear of it."""
+    """A job that was paused, was resumed, or ended during a pause, and whose workflow has to be told."""
 
     job_id: str
     workspace_id: str
@@ -96,7 +99,7 @@ class PauseChange:
 
 
 async def changes(connection: Connection, *, job_id: str | None = None) -> list[PauseChange]:
-    """Those that no workflow was told of, oldest first; only `job_id`'s, if given."""
+    """Changes that no workflow was told of, oldest first; only `job_id`'s, if given."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt, metadata ? 'paused_at' as paused,
@@ -110,7 +113,7 @@ async def changes(connection: Connection, *, job_id: str | None = None) -> list[
 
 
 async def heard_of(connection: Connection, change: PauseChange) -> None:
-    """The workflow was told to look, or there is none. A change that came since is told too."""
+    """Records that the workflow was told, or that there is none. A later change stays to be told."""
     await connection.execute(
         """
         update workspace_backfill_jobs set metadata = metadata - 'pause_changed_at'

@@ -1,8 +1,8 @@
-"""What people ask of jobs: a job of its own, another attempt, an end, a pause, and that it goes on.
+"""Requests of people: a new job, a retry, a cancel, a pause, and a resume.
 
-A request is committed before Temporal hears of it, and `reconciler/` tells Temporal: whoever commits may die. It is
-decided under the job's row lock. Asking for what is already so changes nothing and answers the same. What was asked,
-by whom, when and from where stands in the job's `metadata.audit`.
+A request is committed before Temporal hears of it, and `reconciler/` tells Temporal, because the requesting process may
+die. It is decided under the job's row lock. A repeated request changes nothing and returns the same. `metadata.audit`
+of the job records what was requested, by whom, when and from where.
 """
 
 from collections.abc import Sequence
@@ -20,31 +20,31 @@ from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
 from store.job_views import read, uuid_of
 
 AUDITED = 100
-"""So many of the latest requests stay in a job's `metadata.audit`."""
+"""The latest requests that a job's `metadata.audit` keeps."""
 NAMED = 50
-"""So many repositories of a request are named there."""
+"""Most repositories of a request that `metadata.audit` names."""
 MOST_WAITING_RETRIES = 20
 _OVER: frozenset[PartStatus] = frozenset({"failed", "canceled"})
 
 
 class Actor(NamedTuple):
-    """Who asks, and from where."""
+    """Who sends a request, and from where."""
 
     who: str
-    """`user:<auth user id>`, `service` or `operator:<login>`; a signal sent in Temporal is of nobody known."""
+    """`user:<auth user id>`, `service` or `operator:<login>`. Temporal does not tell who sent a signal."""
     source: Literal["api", "cli", "signal", "update", "host"]
     """`host`: the host application's old routes."""
     address: str | None = None
-    """Of the client that asks over HTTP."""
+    """The address of an HTTP client."""
 
     @property
     def is_bound_by_purchase(self) -> bool:
-        """Whether it gets no more than the workspace's owner bought."""
+        """Whether the actor may request at most what the workspace's owner bought."""
         return self.source in ("api", "host")
 
     @property
     def kind(self) -> str:
-        """For `requested_by`, which names no person."""
+        """The kind of actor, for `requested_by`, which names no person."""
         return "api" if self.is_bound_by_purchase else "operator"
 
 
@@ -62,13 +62,13 @@ async def ask_for(
     fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> str:
-    """A job of its own for a workspace (its id or slug). Answers its id.
+    """Creates a job for a workspace (its id or slug); returns its id.
 
-    Without `retention_days` it is for what the workspace's owner bought, else for what the workspace keeps anyway;
-    without repositories (by full name) for all, without types for all. `fresh`: what other jobs have covered is fetched
-    again. With an `idempotency_key` that the workspace has had before it is that job, whatever else is asked for.
+    Defaults: `retention_days` as the workspace's owner bought, else as the workspace keeps anyway; all repositories
+    (full names); all types. `fresh` fetches again what other jobs covered. If the workspace already has a job with this
+    `idempotency_key`, its id is returned, whatever else differs.
 
-    Raises `BadInput` for what it does not know, and for more days than were bought from who is bound by the purchase.
+    Raises `BadInput` for unknown names, and for more days than were bought if the actor is bound by the purchase.
     """
     workspace_id, bought, kept = await _workspace(connection, workspace)
     if idempotency_key is not None and (known := await _known(connection, workspace_id, idempotency_key)):
@@ -123,7 +123,7 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """The job that was asked for with this key; nobody else asks with it until the transaction ends."""
+    """The job that was requested with this key. The key is locked until the transaction ends."""
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
     )
@@ -136,7 +136,7 @@ async def _known(connection: Connection, workspace_id: UUID, idempotency_key: st
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
-    """Its id, the best active add-on of its owner with the days, and the days that it keeps."""
+    """The workspace's id, its owner's best active add-on with its days, and the days that it keeps."""
     row = await connection.fetchrow(
         """
         select workspaces.id, workspaces.data_retention_days as kept, addon.id as addon_id, addon.retention_days as days
@@ -187,13 +187,12 @@ async def ask_again(
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
 ) -> str:
-    """What failed or was canceled of a job is done again, in its next attempt. Answers its id.
+    """Requests a retry of what failed or was canceled in a job, as its next attempt; returns the job's id.
 
-    A job that has ended is pending again at once; what to do stands in `metadata.retry`. While an attempt runs, or
-    waits for its turn, the request waits in `metadata.retries_waiting`, and the next attempt begins when that one has
-    ended.
+    A job that has ended becomes pending at once; `metadata.retry` holds the selection. While an attempt runs, or waits
+    for its turn, the request waits in `metadata.retries_waiting`, and the next attempt begins after that one.
 
-    Raises `BadInput` if the job or a part of it is unknown, `Conflict` if nothing of what was selected can be retried.
+    Raises `BadInput` if the job or a part of it is unknown, `Conflict` if nothing in the selection can be retried.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
@@ -232,7 +231,7 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Whether this retry waits already, or is the attempt that is under way and has met no failure yet."""
+    """Whether this retry is waiting already, or is the present attempt, which has had no failure yet."""
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
     waiting = metadata.get("retries_waiting", [])
     if job.attempt and (job.status == "pending" or not parts & _OVER):
@@ -284,8 +283,7 @@ def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
 
 
 async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Cancels a job that waits for its turn; marks one in progress, which its workflow has to stop. Answers it as it is
-    now.
+    """Cancels a waiting job; marks one in progress for its workflow to stop. Returns the job.
 
     Raises `BadInput` if it is unknown, `Conflict` if it has ended otherwise.
     """
@@ -311,8 +309,8 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
 
 
 async def ask_to_stop_repository(connection: Connection, job_id: str, repository: str, *, actor: Actor) -> JobSummary:
-    """Marks one repository of a job (by full name) as to be stopped: the job's workflow stops it at the boundary of a
-    page, and the others go on. Answers the job as it is now.
+    """Marks one repository of a job (full name) as to be stopped: the workflow stops it at a page boundary, and the
+    others continue. Returns the job.
 
     Raises `BadInput` if it is unknown, `Conflict` if it or the job has ended, or the job has not begun.
     """
@@ -340,7 +338,7 @@ async def ask_to_stop_repository(connection: Connection, job_id: str, repository
 
 
 async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Marks a job as paused; its workflow stops it at the boundary of a page. Answers it as it is now.
+    """Marks a job as paused; its workflow stops at a page boundary. Returns the job.
 
     Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
     """
@@ -353,7 +351,7 @@ async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSumm
 
 
 async def resume(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """A paused job goes on at its cursors, behind the jobs of its workspace that wait. Answers it as it is now.
+    """Resumes a paused job at its cursors, behind the waiting jobs of its workspace. Returns the job.
 
     Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
     """
@@ -376,7 +374,7 @@ async def _open(connection: Connection, job_id: str) -> JobView:
 
 
 async def _lock(connection: Connection, job_id: str) -> None:
-    """Nobody else changes the job's row until the transaction ends."""
+    """Locks the job's row until the transaction ends."""
     await connection.execute("select 1 from workspace_backfill_jobs where id = $1 for update", uuid_of(job_id))
 
 

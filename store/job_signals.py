@@ -1,4 +1,4 @@
-"""What Temporal has yet to hear of jobs: pending ones, ones to stop, and ones that have lost their workflow."""
+"""Jobs about which Temporal has to be told: pending ones, ones to stop, and ones that lost their workflow."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from store.job_attempts import end
 
 @dataclass(frozen=True)
 class Unheard:
-    """A pending job of which Temporal must hear; `message` is what to signal."""
+    """A pending job that Temporal has not heard of; `message` is the signal to send."""
 
     job_id: str
     workspace_id: str
@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Pending jobs of which Temporal has not heard, oldest first; only `job_id`, if given."""
+    """Pending jobs that Temporal has not heard of, oldest first; only `job_id`, if given."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
@@ -54,7 +54,9 @@ def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | R
 
 
 async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
-    """Temporal heard of it, in the chain of runs that began with `first_run_id`; None: a server too old to tell."""
+    """Records that Temporal heard of the job, in the chain of runs that began with `first_run_id`; None if the server
+    is too old to tell.
+    """
     await connection.execute(
         """
         update workspace_backfill_jobs set
@@ -70,7 +72,7 @@ async def heard(connection: Connection, job: Unheard, *, first_run_id: str | Non
 
 @dataclass(frozen=True)
 class Stopping:
-    """A job in progress that is to stop, of which its workflow has not heard yet."""
+    """A job in progress that is to stop and whose workflow has not been told."""
 
     job_id: str
     workspace_id: str
@@ -78,7 +80,7 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Those jobs, oldest first; only `job_id`, if given."""
+    """Jobs to stop whose workflows have not been told, oldest first; only `job_id`, if given."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
@@ -92,7 +94,7 @@ async def stopping(connection: Connection, *, job_id: str | None = None) -> list
 
 
 async def heard_to_stop(connection: Connection, job: Stopping) -> None:
-    """Its workflow was told to stop."""
+    """Records that the job's workflow was told to stop."""
     await connection.execute(
         """
         update workspace_backfill_jobs set
@@ -106,7 +108,7 @@ async def heard_to_stop(connection: Connection, job: Stopping) -> None:
 
 @dataclass(frozen=True)
 class Open:
-    """A job that should be on its way. Its workflow is one in the chain of runs that began with `first_run_id`."""
+    """A job that should have a running workflow, in the chain of runs that began with `first_run_id`."""
 
     job_id: str
     workspace_id: str
@@ -117,8 +119,12 @@ class Open:
 
 
 async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None:
-    """When this process' turn to compare jobs with Temporal ends, unless `end_turn` ends it before; None: another has
-    it. A turn is no lock: no transaction stays open while Temporal is asked, and a killed process' turn passes."""
+    """When this process' turn to compare jobs with Temporal ends, unless `end_turn` ends it earlier; None if another
+    has it.
+
+    A turn is not a lock: no transaction stays open during requests to Temporal, and the turn of a killed process
+    expires.
+    """
     ends_at: datetime | None = await connection.fetchval(
         """
         insert into reconciler_turns as turn (name, ends_at) values ('jobs', clock_timestamp() + $1::interval)
@@ -131,14 +137,16 @@ async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None
 
 
 async def end_turn(connection: Connection, ends_at: datetime) -> None:
-    """Somebody else may take it now. One that has passed meanwhile may be somebody else's already, and stays."""
+    """Ends this process' turn. If it has already expired, nothing changes, since another process
+    may have the turn now.
+    """
     await connection.execute(
         "update reconciler_turns set ends_at = clock_timestamp() where name = 'jobs' and ends_at = $1", ends_at
     )
 
 
 async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
-    """Jobs in progress, and pending ones of which Temporal heard at least `quiet` ago."""
+    """Jobs in progress, and pending jobs that Temporal heard of at least `quiet` ago."""
     rows = await connection.fetch(
         """
         select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id,
@@ -163,7 +171,9 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
 
 
 async def forget(connection: Connection, job: Open) -> bool:
-    """Whoever heard of this pending job is gone: it is unheard again. False if it has changed since it was read."""
+    """Marks this pending job as unknown to Temporal, because its workflow is gone. False if it has changed since it was
+    read.
+    """
     tag: str = await connection.execute(
         """
         update workspace_backfill_jobs set signaled_at = null, updated_at = now()
@@ -177,9 +187,10 @@ async def forget(connection: Connection, job: Open) -> bool:
 
 
 async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStatus | None:
-    """Ends a job in progress whose workflow is gone: canceled if that was asked for, else failed.
+    """Ends a job in progress whose workflow is gone: canceled if that was requested, else failed.
 
-    A workflow writes its job's end before its own, so who saw it gone sees that here: None, if anything has changed.
+    A workflow writes its job's end before it ends itself, so that end is visible here. Returns None if anything has
+    changed.
     """
     unchanged = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update",

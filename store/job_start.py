@@ -1,4 +1,4 @@
-"""The start of a job, and of each of its attempts: which repositories it reads, and which of them again."""
+"""Starts a job, or its next attempt: decides which repositories it reads, and which of them again."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from store import notifications, parts
 from store.database import Connection
 
 RECENT = timedelta(days=90)
-"""How far down the recent leg of a sweep goes, from the job's creation."""
+"""How far the recent leg of a sweep reaches back from the job's creation."""
 
 _BEGIN = """
 update workspace_backfill_jobs set
@@ -38,9 +38,9 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
-    """A pending job goes in progress: its repositories are fixed, its owner is told. Done twice it changes nothing.
+    """Starts a pending job: fixes its repositories and notifies its owner. A second call changes nothing.
 
-    A paused one stays as it is. Of a retry (`attempt` > 0) what `metadata.retry` selects is pending again, and goes on
+    A paused job stays as it is. In a retry (`attempt` > 0), what `metadata.retry` selects becomes pending, and resumes
     at its committed cursors. Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
@@ -78,7 +78,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
 
 
 async def _count(connection: Connection, job_id: str) -> int:
-    """The job's repositories."""
+    """The number of the job's repositories."""
     total: int = await connection.fetchval(
         """
         update workspace_backfill_jobs j set total_repositories = p.total
@@ -106,7 +106,7 @@ on conflict (backfill_job_id, repository_id, data_type) do nothing
 
 
 async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
-    """What failed, was canceled or never began of the selection is pending again, with its place kept."""
+    """Sets everything in the selection that failed, was canceled or never began to pending, with its position kept."""
     if not await connection.fetchval(
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
     ):
@@ -143,5 +143,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """What a repository waits for before it is begun."""
+    """The reason for which a repository waits before it begins: its turn."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""What is remembered of a job, for its timeline and its chart: nothing is written for them but samples and waits."""
+"""A job's recorded past, for its timeline and its chart. Only samples and waits are written just for them."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -28,7 +28,7 @@ order by completed_at desc, repository_id limit $2
 
 
 async def story(connection: Connection, job_id: str) -> Story:
-    """What is remembered of the job, for its timeline and its chart. Raises `BadInput` if there is no such job."""
+    """A job's recorded past, for its timeline and its chart. Raises `BadInput` if there is no such job."""
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     waits = [
@@ -59,7 +59,9 @@ class Chart(NamedTuple):
 
 
 async def chart_of(connection: Connection, job_id: str) -> Chart:
-    """From the first attempt's beginning to the end, or to now. Empty before it began. Raises `BadInput`."""
+    """The job's chart from its first attempt's beginning to its end, or to now. Empty before it begins. Raises
+    `BadInput`.
+    """
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     since = facts["began_at"]

@@ -1,4 +1,4 @@
-"""Jobs as people see them: the latest jobs, and one job with everything that is known of it."""
+"""Jobs for people: the latest jobs, and one job with all its details."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -79,7 +79,7 @@ def uuid_of(text: str) -> UUID | None:
 
 
 async def find(connection: Connection, reference: str) -> str:
-    """The id of a job: `reference` is a job's id, or the id or slug of a workspace, whose latest job is meant.
+    """The id of a job. `reference` is its id, or the id or slug of a workspace, whose latest job it then is.
 
     Raises `BadInput` if there is none.
     """
@@ -100,7 +100,7 @@ async def find(connection: Connection, reference: str) -> str:
 
 
 async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
-    """The jobs that were asked for last, newest first."""
+    """The latest requested jobs, newest first."""
     rows = await connection.fetch(f"{_JOB} order by job.created_at desc, job.id limit $1", limit)
     return [JobSummary.model_validate(dict(row)) for row in rows]
 
@@ -108,7 +108,7 @@ async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
 async def of_workspace(
     connection: Connection, workspace_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Any]:
-    """Rows of a workspace's jobs behind the (creation, id) of one of them, newest first."""
+    """Rows of a workspace's jobs older than the one with this (creation, id), newest first."""
     at, job_id = before or (None, None)
     return await connection.fetch(
         f"""
@@ -131,18 +131,18 @@ async def row(connection: Connection, job_id: str) -> Any:
 
 
 def recorded_as_of(job: Any) -> datetime | None:
-    """As of when all of a job that has ended is complete, from its row alone."""
+    """The moment as of which everything in an ended job is complete, from its row alone."""
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
 async def look(connection: Connection, job_id: str) -> JobView:
-    """The job as it stands, all of it at one moment; the transaction must have done nothing else before."""
+    """The job's view, at one moment. The transaction must not have run another statement before."""
     await connection.execute("set transaction isolation level repeatable read, read only")
     return await read(connection, job_id)
 
 
 async def read(connection: Connection, job_id: str) -> JobView:
-    """The job as it stands. Raises `BadInput` if there is none."""
+    """The job's view. Raises `BadInput` if there is none."""
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     not_shown = await unshown.of_job(connection, job["id"])
@@ -159,7 +159,7 @@ async def repositories(
     after: str | None = None,
     limit: int | None = None,
 ) -> list[RepositoryView]:
-    """The repositories of a job (`row`) by name; with `limit` so many that it has begun with, behind the id `after`."""
+    """A job's repositories (`job` is its row), by name; with `limit`, that many begun ones, behind the id `after`."""
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
     )
@@ -186,7 +186,7 @@ def state(
     addon: AddonView | None = None,
     unshown: int = 0,
 ) -> JobState:
-    """A job (`row`) with these repositories, which goes on or stands still like that."""
+    """The state of a job (its row), with these repositories and what holds it up."""
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
         {
@@ -201,7 +201,7 @@ def state(
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
-    """The add-on as people see it."""
+    """The add-on, for people; None without an id."""
     row = await connection.fetchrow(
         """
         select retention_days, status, purchased_at, expires_at,
@@ -219,7 +219,7 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
 
 
 async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
-    """What the job has stored and spent so far (points, requests), and in how much time of work."""
+    """What the job has stored and spent so far (points, requests), with its working time."""
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
     return Mark(pace.worked_seconds(job, waited), stored, *spent)
 
@@ -227,7 +227,7 @@ async def marked(connection: Connection, job: JobState, stored: int, spent: tupl
 async def outlook(
     connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
 ) -> Outlook | Sentence:
-    """The time that is left, or why it is not known. `accounts` read the job's repositories."""
+    """The remaining time, or why it is unknown. `accounts` read the job's repositories."""
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
     earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
@@ -236,12 +236,12 @@ async def outlook(
 
 
 def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
-    """When the job is likeliest to end."""
+    """The most likely end of the job."""
     return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 
 async def _with_outlook(connection: Connection, job: JobState) -> JobView:
-    """What follows from the job's rows."""
+    """The view of a job with everything that is derived from its rows."""
     its = totals.of(job)
     left = None if job.ended else await _outlook(connection, job, its)
     likely = eta(job, left)
@@ -291,7 +291,7 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """A repository can end before a sweep of it began (it is gone): then its progress row knows."""
+    """The status of a type. If the repository ended before its sweep began (it is gone), the progress row tells it."""
     if swept:
         return swept
     for status in ("completed", "skipped"):

@@ -1,4 +1,4 @@
-"""`backfill_waits`: when nothing of a job went on, and why. Written once a second, by `job_estimates`."""
+"""`backfill_waits`: when a job stood still, and why. Written once a second, by `job_estimates`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from progress.views import JobState
 from store.database import Connection
 
 KEPT = 500
-"""Of each job: the latest."""
+"""Waits kept for each job: the latest."""
 
 # It waits for the same as a second ago, as far as people can tell: that is one wait.
 _GO_ON = """
@@ -32,7 +32,7 @@ delete from backfill_waits where backfill_job_id = $1 and since <= (
 
 
 async def follow(connection: Connection, job: JobState) -> None:
-    """Begins a wait, goes on with it, or ends it, as the job is now."""
+    """Begins, continues or ends a wait, according to the job's present state."""
     waiting = job.waiting
     await connection.execute(_END, job.id, job.as_of, waiting.reason if waiting else None)
     if waiting is None:
@@ -46,7 +46,7 @@ async def follow(connection: Connection, job: JobState) -> None:
 
 
 async def seconds(connection: Connection, job_id: str, since: datetime, now: datetime) -> float:
-    """How long nothing of the job went on between two moments."""
+    """How many seconds the job stood still between two moments."""
     waited: float = await connection.fetchval(
         """
         select coalesce(sum(greatest(0, extract(epoch from
@@ -64,15 +64,15 @@ async def seconds(connection: Connection, job_id: str, since: datetime, now: dat
 class Wait:
     since: datetime
     until: datetime | None
-    """When it was to go on, as far as that was known."""
+    """When it was expected to continue, if that was known."""
     ended_at: datetime | None
-    """None: it waits."""
+    """None while it still waits."""
     reason: WaitingReason
     detail: str
 
 
 async def of_job(connection: Connection, job_id: str, *, limit: int = KEPT) -> list[Wait]:
-    """The latest, newest first. None of a job that has ended is open."""
+    """The latest waits of a job, newest first. A job that has ended has no open wait."""
     rows = await connection.fetch(
         """
         select since, until, reason, detail, coalesce(

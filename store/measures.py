@@ -1,4 +1,4 @@
-"""What operators measure: how the system stands as Postgres has it, in one transaction and a dozen small statements."""
+"""Metrics for operators, from Postgres, in one transaction of a dozen small statements."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,45 +7,45 @@ from budget.account import Window
 from store.database import Connection
 
 Labelled = dict[tuple[str, ...], float]
-"""A number by the values of its labels."""
+"""Numbers by the values of their labels."""
 
 
 class Measures(NamedTuple):
-    """Counts are rows; ages and waits are seconds, 0 where there is nothing to be old."""
+    """Metrics from Postgres. Counts are rows; ages and waits are in seconds, 0 if there is nothing to measure."""
 
     jobs: Labelled
-    """By status, `paused` among them: of all jobs that are kept."""
+    """All kept jobs by status, including `paused`."""
     oldest_unfinished_job: float
-    """Since it was asked for; paused jobs do not count, because a person decided that."""
+    """Age since the request. Paused jobs do not count, because a person paused them."""
     unsignaled_jobs: float
-    """Jobs that Temporal has not been told of."""
+    """Jobs that Temporal has not heard of."""
     repositories: Labelled
-    """Of unfinished jobs, by status."""
+    """Repositories of unfinished jobs, by status."""
     waiting_repositories: Labelled
-    """Of unfinished jobs, by reason."""
+    """Waiting repositories of unfinished jobs, by reason."""
     silent_sweeps: float
-    """Sweeps in progress that have committed nothing for ten minutes, and whose repository waits for nothing."""
+    """Sweeps in progress without a commit for ten minutes whose repository waits for nothing."""
     addons: Labelled
-    """By status."""
+    """Add-ons by status."""
     unprocessed_deliveries: float
     oldest_unprocessed_delivery: float
     notifications: Labelled
-    """(channel, status): pending ones, and those that were given up within a day."""
+    """By (channel, status): pending ones, and those given up within a day."""
     oldest_pending_notification: Labelled
-    """By channel."""
+    """Age by channel."""
     notes: Labelled
-    """What GitHub does not show, by kind."""
+    """Notes by kind."""
     budget_limit: Labelled
-    """(account, resource): points or requests an hour, of the tightest window that GitHub has told of."""
+    """By (account, resource): points or requests an hour, of the tightest window that GitHub reported."""
     budget_left: Labelled
     budget_paused: Labelled
-    """(account, resource): seconds until a limit that GitHub told of ends."""
+    """By (account, resource): seconds until a limit that GitHub reported ends."""
     servers_away: Labelled
-    """(server, API): 1 while it answers nobody."""
+    """By (server, API): 1 while it does not answer."""
 
 
 async def read(connection: Connection) -> Measures:
-    """Everything, at one moment."""
+    """All metrics, at one moment."""
     now: datetime = await connection.fetchval("select now()")
     [open_jobs] = await connection.fetch(
         """
@@ -133,7 +133,7 @@ async def read(connection: Connection) -> Measures:
 
 
 async def _counted(connection: Connection, query: str) -> Labelled:
-    """Rows of labels and one number."""
+    """The result of a query whose rows are labels and one number."""
     return {tuple(row.values())[:-1]: float(tuple(row.values())[-1]) for row in await connection.fetch(query)}
 
 

@@ -25,7 +25,7 @@ _MEMBER = """
 
 @dataclass(frozen=True)
 class Seen:
-    """A workspace, or a job of it, that somebody may see, and his role there."""
+    """A workspace, or one of its jobs, that a user may see, with the user's role."""
 
     workspace_id: UUID
     role: Role
@@ -33,7 +33,9 @@ class Seen:
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
-    """The role of an auth user; None: there is no such workspace, or he is not in it. `user_id` None: the service."""
+    """An auth user's role in a workspace; None if there is no such workspace or no role. `user_id`
+    None: the service.
+    """
     role = await connection.fetchval(
         f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
     )
@@ -41,7 +43,7 @@ async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID
 
 
 async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
-    """As `of_workspace`, of the workspace that a job belongs to."""
+    """As `of_workspace`, for the workspace of a job."""
     row = await connection.fetchrow(
         f"""
         select workspaces.id, {_ROLE} as role
@@ -55,8 +57,9 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
-    """The active workspaces with this repository that an auth user may see: those he may change first, by the most days
-    that were bought."""
+    """The active workspaces with this repository that an auth user may see; those that the user may change first, by
+    most bought days.
+    """
     rows = await connection.fetch(
         f"""
         select workspace_id, role from (

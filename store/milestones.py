@@ -1,4 +1,4 @@
-"""What is said of a job at its beginning and its end, as it is true in the transaction that asks."""
+"""Describes a job's beginning or end, as of the transaction that reads it."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from unshown import Unshown
 
 Name = Literal["started", "completed", "failed"]
 NAMED = 10
-"""Failures, and things that GitHub does not show, that are named; the rest is counted."""
+"""Most failures, and most things that GitHub does not show, that are named; the rest is counted."""
 
 
 class NamedFailure(BaseModel):
@@ -28,13 +28,13 @@ class NamedFailure(BaseModel):
 
 
 class Milestone(BaseModel):
-    """A job's beginning or end. Data of the host's webhook, and what e-mails are written from."""
+    """A job's beginning or end: the data of the host's webhook, and the source of e-mails."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     job_id: str
     attempt: int
-    """The job's: 0, +1 with every retry."""
+    """The job's attempt: 0, one more with each retry."""
     workspace_id: str
     workspace_name: str
     status: Name
@@ -45,14 +45,14 @@ class Milestone(BaseModel):
     completed_repositories: int
     failed_repositories: int
     stored: dict[str, int]
-    """Rows in scope that are stored, by kind; kinds without rows are left out."""
+    """Stored rows in scope by kind; kinds without rows are left out."""
     failures: list[NamedFailure]
     more_failures: int
-    """Failures that `failures` leaves out."""
+    """How many failures `failures` leaves out."""
     unshown: int
-    """Things that GitHub does not show."""
+    """How many things GitHub does not show."""
     unshown_things: list[str]
-    """In words, as far as they are named."""
+    """Things that GitHub does not show, in words, as far as they are named."""
     at: datetime
 
 
@@ -104,7 +104,7 @@ _FOUND: TypeAdapter[list[NamedFailure]] = TypeAdapter(list[NamedFailure])
 async def look(
     connection: Connection, job_id: str, status: Name, what: str, message: str, not_shown: Unshown | None
 ) -> Milestone:
-    """The job as it stands. The title is `Backfill of {workspace} {what}`."""
+    """The milestone of a job's present state. Its title is `Backfill of {workspace} {what}`."""
     [job] = await connection.fetch(_JOB, job_id)
     failures = await connection.fetch(_FAILURES, job_id, NAMED) if status != "started" else []
     facts: dict[str, Any] = dict(job)

@@ -1,4 +1,4 @@
-"""`backfill_notes`: what GitHub will not give for good. A type is complete without it, and says so."""
+"""`backfill_notes`: what GitHub will not give for good. A type completes without it, and reports it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,16 +70,16 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """Notes of whole threads of a data type."""
+    """Counts of the notes on whole threads of a data type."""
 
     unlisted: int
     """Threads that GitHub counts and does not list."""
     is_old: bool
-    """All threads were listed last more than a week ago."""
+    """Whether all threads were last listed more than a week ago."""
     missing: int
-    """Threads with a number that are not stored."""
+    """Noted threads with a number that are not stored."""
     stored: int
-    """Threads that are stored, and not shown any more."""
+    """Noted threads that are stored and no longer shown."""
 
 
 async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
@@ -89,7 +89,7 @@ async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
 
 
 async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
-    """Node ids of the threads that this job has noted as unavailable."""
+    """Node ids of the threads that this job noted as unavailable."""
     rows = await connection.fetch(
         "select node_id from backfill_notes where repository_id = $1 and data_type = $2 and what = 'thread'"
         " and node_id <> '' and seen_by = $3",
@@ -101,9 +101,9 @@ async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
 
 
 async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> None:
-    """Adds notes, and updates those that are known: their kind, count, words, and when they were seen last.
+    """Adds notes, and updates known ones: their kind, count, words, and when they were last seen.
 
-    Of two notes of one (what, node id) the last one counts.
+    Of two notes on one (what, node id), the last one counts.
     """
     # In the order of their key: two sweeps never wait for each other in a circle.
     distinct = {(note.what, note.node_id): note._replace(words=note.words[:LONGEST_WORDS]) for note in notes}
@@ -114,7 +114,7 @@ async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> 
 
 
 async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[str, str]]) -> None:
-    """Deletes the notes of (what, node id) that GitHub gives whole now. Those that have none are no error."""
+    """Deletes the notes on each (what, node id) that GitHub shows whole now, if there are any."""
     if whole:
         _, repository_id, data_type = sweep.key
         await connection.execute(
@@ -123,16 +123,16 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 
 
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
-    """Notes of threads that other jobs wrote and this one has not looked at again.
+    """Notes on threads that other jobs wrote and this job has not checked again.
 
-    Whoever looks either writes the note again or resolves it: both take it out of this list, so that it ends.
+    A check either writes the note again or resolves it. Both remove it from this list, so the list becomes empty.
     """
     rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
     return [_note(row) for row in rows]
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Notes of what all threads of the repository lack alike, that other jobs wrote and this one has not seen again."""
+    """Notes of other jobs on what all threads of the repository lack alike, which this job has not checked again."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]
@@ -146,12 +146,12 @@ async def read(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[Note]:
-    """All notes of a data type of a repository in pages, behind the (what, node id) of the last one."""
+    """All notes on a data type of a repository in pages, behind the (what, node id) `after`."""
     return [_note(row) for row in await connection.fetch(_PAGE, repository_id, data_type, *after, limit)]
 
 
 async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
-    """How many things are missing of a data type of a repository: kind -> what -> number. Empty: nothing is."""
+    """How many things are missing from a data type of a repository: kind -> what -> number. Empty if none is."""
     numbers: Noted = {}
     for row in await connection.fetch(_SUMMARY, repository_id, data_type):
         numbers.setdefault(row["kind"], {})[row["what"]] = row["count"]

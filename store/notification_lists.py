@@ -1,4 +1,4 @@
-"""In-app notifications as their readers page through them."""
+"""In-app notifications, in pages for their readers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from store.places import Place
 
 @dataclass(frozen=True)
 class NotificationView:
-    """One that somebody was told in the application; `created_at` is null where the host wrote none."""
+    """An in-app notification; `created_at` is null if the host wrote none."""
 
     id: UUID
     job_id: str
@@ -30,9 +30,9 @@ class NotificationView:
 async def read(
     connection: Connection, workspace_id: UUID, user_id: UUID | None, *, before: Place | None, limit: int
 ) -> list[NotificationView]:
-    """What an auth user was told of a workspace's backfills, newest first, behind `before`.
+    """An auth user's notifications of a workspace's backfills, newest first, older than `before`.
 
-    `user_id` None: what the workspace's present owner was told.
+    `user_id` None: those of the workspace's present owner.
     """
     rows = await connection.fetch(
         """

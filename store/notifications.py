@@ -1,4 +1,4 @@
-"""Tells of a job's milestones: in-app rows in `notifications`, and what the outbox holds for the world outside."""
+"""Notifies people of a job's milestones: in-app rows in `notifications`, e-mails and webhooks through the outbox."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,9 +28,10 @@ async def tell(
     message: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tells of a milestone, in the transaction that makes it true. The title is `Backfill of {workspace} {what}`.
+    """Writes a milestone's notifications in the transaction of the milestone. Their title is `Backfill of {workspace}
+    {what}`.
 
-    `metadata` goes into the in-app row; its `unshown` is said by e-mail and webhook too.
+    `metadata` goes into the in-app row; e-mail and webhook also include its `unshown`.
     """
     facts = dict(metadata or {})
     await connection.execute(_TELL, job_id, status, what, message, facts)

@@ -1,4 +1,4 @@
-"""`notification_outbox`: what is to be said to the world outside, until it is sent or too old."""
+"""`notification_outbox`: e-mails and webhooks until they are sent or too old."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ ERROR_LENGTH = 500
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A row that this process has leased. `attempts` counts the one that now begins."""
+    """A row that this process has leased. `attempts` includes the one that now begins."""
 
     id: str
     channel: ChannelName
@@ -23,12 +23,12 @@ class Outgoing:
     address: str | None
     """The owner's e-mail address."""
     mail_wanted: bool
-    """The owner's switches do not forbid e-mails."""
+    """False if the owner has switched e-mails off."""
 
 
 @dataclass(frozen=True)
 class Unsent:
-    """A row that waits, or was given up."""
+    """A row that waits or was given up."""
 
     id: str
     channel: str
@@ -43,7 +43,7 @@ class Unsent:
 
 
 async def write(connection: Connection, milestone: Milestone) -> None:
-    """Keeps a milestone for every channel. A second one of the same attempt of the job changes nothing."""
+    """Stores a milestone for every channel. A second one of the same attempt of the job changes nothing."""
     await connection.execute(
         """
         insert into notification_outbox (channel, milestone, backfill_job_id, job_attempt, user_id, content)
@@ -85,7 +85,7 @@ returning o.id::text, o.channel, o.content, o.attempts, o.created_at,
 
 
 async def claim(connection: Connection, channel: ChannelName, *, limit: int, lease: timedelta) -> list[Outgoing]:
-    """Leases rows that are due; nobody else gets them until the lease is over. Oldest first."""
+    """Leases due rows, oldest first. Nobody else gets them until the lease expires."""
     return [
         Outgoing(
             id=row["id"],
@@ -101,7 +101,7 @@ async def claim(connection: Connection, channel: ChannelName, *, limit: int, lea
 
 
 async def sent(connection: Connection, message: Outgoing) -> None:
-    """The receiver took it. A fact, so it holds also if the lease is over and another sender has begun."""
+    """Records that the receiver accepted it, even if the lease has expired and another sender has begun."""
     await connection.execute(
         """
         update notification_outbox set status = 'sent', ended_at = now(), leased_until = null, error = null
@@ -112,7 +112,7 @@ async def sent(connection: Connection, message: Outgoing) -> None:
 
 
 async def close(connection: Connection, message: Outgoing, status: Literal["off", "given_up"], error: str) -> None:
-    """It is not sent, and not tried again."""
+    """Ends a message unsent: it is not tried again."""
     await connection.execute(
         """
         update notification_outbox set status = $3, ended_at = now(), leased_until = null, error = $4
@@ -126,7 +126,7 @@ async def close(connection: Connection, message: Outgoing, status: Literal["off"
 
 
 async def postpone(connection: Connection, message: Outgoing, pause: timedelta, error: str) -> None:
-    """It was not sent, and is due again after `pause`."""
+    """Records a failed attempt; the message is due again after `pause`."""
     await connection.execute(
         """
         update notification_outbox set next_attempt_at = now() + $3::interval, leased_until = null, error = $4
@@ -140,7 +140,7 @@ async def postpone(connection: Connection, message: Outgoing, pause: timedelta, 
 
 
 async def expire(connection: Connection, age: timedelta) -> int:
-    """Gives up rows that are older and that nobody is sending; answers how many that are."""
+    """Gives up rows older than `age` that nobody is sending; returns how many."""
     rows = await connection.fetch(
         """
         update notification_outbox set status = 'given_up', ended_at = now(), leased_until = null,
@@ -155,7 +155,7 @@ async def expire(connection: Connection, age: timedelta) -> int:
 
 
 async def forget(connection: Connection, age: timedelta) -> int:
-    """Deletes rows that ended longer ago; answers how many."""
+    """Deletes rows that ended longer than `age` ago; returns how many."""
     rows = await connection.fetch(
         "delete from notification_outbox where status <> 'pending' and ended_at < now() - $1::interval returning id",
         age,
@@ -164,7 +164,7 @@ async def forget(connection: Connection, age: timedelta) -> int:
 
 
 async def unsent(connection: Connection, *, limit: int) -> list[Unsent]:
-    """What waits or was given up, newest first."""
+    """Messages that wait or were given up, newest first."""
     rows = await connection.fetch(
         """
         select id::text, channel, milestone, content ->> 'workspace_name' as workspace, backfill_job_id::text as job_id,

@@ -1,4 +1,4 @@
-"""A page of rows into all its tables, parents before children."""
+"""Writes a page's rows into all tables, parents before children."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,15 +25,17 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def lock(connection: Connection, repository_id: str) -> None:
-    """Two jobs, or two types, of one repository write the same rows in different orders: one after the other."""
+    """Locks a repository's rows: two jobs or types of one repository write the same rows in different orders and could
+    deadlock.
+    """
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
 
 
 async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
     """Writes the page inside the caller's transaction.
 
-    Returns how many rows are new, by noun; only those of threads updated, and events created, at or after `since`
-    count. Stored already are its people (`contributors.write`) and its events' months (`feed.ensure_months`).
+    Returns how many rows are new, by noun, of threads updated and events created at or after `since`. The page's people
+    (`contributors.write`) and its events' months (`feed.ensure_months`) have to be stored before.
     """
     repository_id = repository.repository_id
     await lock(connection, repository_id)

@@ -1,4 +1,4 @@
-"""`backfill_parts`: what a sweep knows it still has to fetch; a type is not complete while one is left."""
+"""`backfill_parts`: what a sweep still has to fetch. A type is not complete while a part is left."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -84,20 +84,22 @@ def _row(part: Part) -> tuple[object, ...]:
 
 
 async def put(connection: Connection, sweep: Sweep, parts: Iterable[Part]) -> None:
-    """Adds parts, or moves those that are there."""
+    """Adds parts, or updates those that are there."""
     rows = [_row(part) for part in {(part.kind, part.node_id): part for part in parts}.values()]
     if rows:
         await connection.execute(_PUT, *sweep.key, *columns(rows))
 
 
 async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) -> None:
-    """These are whole."""
+    """Removes parts that are whole."""
     if parts:
         await connection.execute(_REMOVE, *sweep.key, [part.kind for part in parts], [part.node_id for part in parts])
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """How many parts are left, by (kind, whether they stand inside a connection): of those that do not, 100 at most."""
+    """How many parts are left, by (kind, whether they have a cursor inside a connection); those without one count up to
+    100.
+    """
     rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}
 
@@ -136,7 +138,7 @@ def _part(row: Record) -> Part:
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
-    """Those that wait for the comments of these reviews (GitHub ids)."""
+    """The parts for the comments of these reviews (GitHub ids)."""
     rows = await connection.fetch(
         f"""
         select {_FIELDS} from backfill_parts
@@ -150,9 +152,9 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
 
 
 async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
-    """Parts for the comments of reviews whose pull requests are not older than a list of all comments since then.
+    """Parts for the comments of reviews whose pull requests were opened since `since`.
 
-    None of their comments can be older either, so that the list had them all.
+    Their comments cannot be older, so a list of all comments since then shows them all.
     """
     rows = await connection.fetch(
         """
@@ -172,12 +174,12 @@ async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime,
 
 
 async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) -> None:
-    """Records that GitHub does not give this part, by its thread's number. The rest goes on."""
+    """Records that GitHub does not serve this part, by its thread's number. The other parts continue."""
     await connection.execute(_FAIL, *sweep.key, part.kind, part.node_id, {"reason": reason[:500]})
 
 
 async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
-    """(thread's number, reason) of the parts that GitHub did not give."""
+    """(thread's number, reason) of the parts that GitHub did not serve."""
     rows = await connection.fetch(
         "select distinct number, failure->>'reason' as reason from backfill_parts"
         " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",
@@ -187,7 +189,7 @@ async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | Non
 
 
 async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
-    """Before a retry: has the parts that GitHub did not give asked for again."""
+    """Prepares a retry: parts that GitHub did not serve are requested again."""
     await connection.execute(
         "update backfill_parts set failure = null, attempts = 0, reading = null"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",

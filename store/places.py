@@ -1,4 +1,4 @@
-"""Where a page of a list that is ordered by time ends."""
+"""Marks where a page ends in a list that is ordered by time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands among the others: its time in microseconds since 1970, and its id."""
+    """A row's place in the order: its time in microseconds since 1970, and its id."""
 
     microseconds: int
     id: UUID
@@ -25,7 +25,7 @@ class Place:
 
     @classmethod
     def of(cls, at: datetime | None, identifier: UUID) -> "Place":
-        """None: as if it were the oldest."""
+        """The place of a row with this time and id. A row without a time is the oldest."""
         return cls((at - _EPOCH) // timedelta(microseconds=1) if at else 0, identifier)
 
     @property

@@ -1,4 +1,4 @@
-"""`pull_requests` with `requested_reviewers` and what is derived of both and of reviews: `reviewer_data`."""
+"""`pull_requests` with `requested_reviewers`, and `reviewer_data`, which is derived from these and from reviews."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -125,13 +125,15 @@ _LACKS = {
           and coalesce(e.payload ->> 'requested_reviewer', 'team') = 'team')
     """,
 }
-"""What a pull request lacks that was fetched without a permission (`github.nodes.permissions`)."""
+"""Conditions for pull requests that lack something because of a missing permission (`github.nodes.permissions`)."""
 
 
 async def lacking(
     connection: Connection, repository_id: str, what: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of fetched pull requests, updated since then, that lack what needs a permission."""
+    """(node id, number) of fetched pull requests, updated since `since`, that lack `what` because of a missing
+    permission.
+    """
     rows = await connection.fetch(
         f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"
         f" and p.gone_at is null and p.updated_at >= $2 and {_LACKS[what]} order by p.number desc limit $3",
@@ -153,10 +155,10 @@ async def write(
     requests_short: Sequence[int],
     since: datetime,
 ) -> int:
-    """Writes the rows that are not older than the stored ones, and who is asked to review.
+    """Writes the rows that are not older than the stored ones, with their requested reviewers.
 
-    Of pull requests in `teams_hidden` the stored teams stay, of those in `requests_short` all who are
-    asked for a review. Returns how many are new and updated at or after `since`.
+    Stored teams are kept for pull requests in `teams_hidden`, all requested reviewers for those in `requests_short`.
+    Returns how many are new and updated at or after `since`.
     """
     if not rows:
         return 0
@@ -187,7 +189,7 @@ async def write(
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Computes anew what follows from events and reviews: when reviews were requested, and `reviewer_data`."""
+    """Recomputes what is derived from events and reviews: when reviews were requested, and `reviewer_data`."""
     if github_ids:
         await connection.execute(_REQUESTED_AT, github_ids)
         await connection.execute(_REVIEWER_DATA, github_ids)

@@ -1,6 +1,7 @@
-"""`repositories`: the host's; a rename keeps the row, and a name that passed to another repository is freed first.
+"""`repositories`, a table of the host: a rename keeps the row, and a name taken over by another repository is freed
+first.
 
-Events are kept by a repository's name, so they are carried along.
+Events are stored by a repository's name, so a rename moves them as well.
 """
 
 from errors import PartOver
@@ -37,9 +38,9 @@ async def update(
     has_issues: bool,
     has_discussions: bool,
 ) -> None:
-    """Corrects what a rename, a transfer or an archiving changed; a row that is right already is not touched.
+    """Corrects what a rename, a transfer or an archiving changed; a row that is right is not written.
 
-    Raises `PartOver` (duplicate) if another row is this repository: nothing is changed then.
+    Raises `PartOver` (duplicate) if another row is this repository; nothing is changed then.
     """
     owner, _, name = full_name.partition("/")
     other = await connection.fetchval(

@@ -1,6 +1,6 @@
-"""`backfill_samples`: what a job had stored from time to time, for its chart and its pace, in a bounded number.
+"""`backfill_samples`: what a job had stored at a bounded number of moments, for its chart and its pace.
 
-One process at a time takes them for all jobs (`job_estimates`); no page's transaction ever waits for one.
+One process at a time takes the samples of all jobs (`job_estimates`), and no page's transaction waits for it.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from progress.views import JobState
 from store.database import Connection
 
 KEPT = 240
-"""Of each job: one more, and every second one goes."""
+"""Most samples of each job: beyond that, every second one is deleted."""
 APART = 1 / 120
-"""Of the time since the first sample lies between two of them, and a second at least."""
+"""Least distance of two samples, as a share of the time since the first one; at least a second."""
 
 _TAKE = f"""
 insert into backfill_samples (backfill_job_id, at, attempt, worked_seconds, rows, units, points, requests)
@@ -48,7 +48,7 @@ union all
 
 
 async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[str, int]) -> None:
-    """Keeps what the job has done by now and the rows that it has stored, unless the last sample is too young."""
+    """Stores a sample of the job's work and its stored rows, unless the last sample is too recent."""
     taken = await connection.execute(
         _TAKE,
         job.id,
@@ -65,7 +65,7 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Of this attempt the first, and the one at half of the work so far, where they are not the same."""
+    """The first mark of this attempt, and the one at half of its work so far, if that is another one."""
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
 
@@ -77,7 +77,7 @@ class Sample:
 
 
 async def of_job(connection: Connection, job_id: str) -> list[Sample]:
-    """All that are kept of a job, the oldest first."""
+    """All samples of a job, oldest first."""
     rows = await connection.fetch(
         "select at, rows from backfill_samples where backfill_job_id = $1 order by at", job_id
     )
@@ -85,7 +85,7 @@ async def of_job(connection: Connection, job_id: str) -> list[Sample]:
 
 
 async def stored_now(connection: Connection, job_id: str) -> dict[str, int]:
-    """Rows in scope that are stored by now, by data type."""
+    """Stored rows in scope by data type, as of now."""
     rows = await connection.fetch(
         """
         select data_type, sum(number)::bigint as stored

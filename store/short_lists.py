@@ -1,4 +1,4 @@
-"""Lists of a thread that an answer shows shorter than GitHub counts them: what is stored of them is not lost."""
+"""Keeps a thread's stored list if an answer shows it shorter than GitHub counts it."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
@@ -9,13 +9,13 @@ from store.database import Connection
 RowT = TypeVar("RowT", PullRequest, Issue)
 
 COLUMNS = {"labels": "labels", "assignees": "assignees", "linked pull requests": "linked_prs"}
-"""The jsonb column of each list that is one."""
+"""The jsonb column of each such list."""
 
 
 async def keep_longer(
     connection: Connection, table: Literal["pull_requests", "issues"], rows: Sequence[RowT], short: Sequence[Short]
 ) -> Sequence[RowT]:
-    """The rows, where a list that is short is replaced by the stored one if that is longer."""
+    """The rows, with each short list replaced by the stored one if that is longer."""
     columns: dict[int, set[str]] = {}
     for each in short:
         if each.what in COLUMNS:

@@ -1,4 +1,4 @@
-"""Requests that somebody sends to a workspace's workflow as signals or updates, by Temporal's Web UI or command."""
+"""Requests that people send to a workspace's workflow as signals or updates, with Temporal's Web UI or command line."""
 
 import structlog
 
@@ -10,17 +10,17 @@ from store.job_requests import Actor
 from store.job_views import uuid_of
 
 ACTOR = Actor("operator:temporal", "signal")
-"""Temporal does not say who sent a signal."""
+"""The actor of every signal, since Temporal does not tell who sent it."""
 UPDATER = Actor("operator:temporal", "update")
 
 log = structlog.get_logger(__name__)
 
 
 async def carry_out(connection: Connection, request: SignalRequest) -> JobStanding | None:
-    """Writes the request into the job's row, as the API and the command line do. Answers how the job stands then.
+    """Writes the request into the job's row, as the API and the command line do; returns the job's state.
 
-    None if the workspace has no such job. A request that cannot be carried out changes nothing: it is logged, or raised
-    as `BadInput` if it `refuses`.
+    None if the workspace has no such job. A request that cannot be carried out changes nothing: it raises `BadInput` if
+    it `refuses`, and is logged otherwise.
     """
     if await _standing(connection, request) is None:
         if request.refuses:
@@ -57,7 +57,7 @@ async def _ask(connection: Connection, request: SignalRequest) -> None:
 
 
 async def _names(connection: Connection, request: SignalRequest) -> list[str]:
-    """Of the repositories that are to be retried. Raises `BadInput` if one of the ids is none of a repository."""
+    """Names of the repositories to retry. Raises `BadInput` for an unknown id."""
     rows = await connection.fetch(
         "select id::text, full_name from repositories where id::text = any($1)", request.repository_ids
     )

@@ -1,4 +1,4 @@
-"""`repository_star_history`: stars a day, where GitHub shows how many were given and not by whom."""
+"""`repository_star_history`: stars by day, for repositories whose stargazers GitHub does not show."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,6 @@ on conflict (repository_id, day) do update set stars = excluded.stars where t.st
 
 
 async def write(connection: Connection, repository_id: str, days: Sequence[StarDay]) -> None:
-    """Adds days, and corrects those whose count has changed: stars are given today, and taken back."""
+    """Adds days, and corrects those whose count changed: stars are added today, and taken back from earlier days."""
     if days:
         await connection.execute(_UPSERT, repository_id, *columns(days))

@@ -1,4 +1,4 @@
-"""`backfill_surveys`: what one request told of many repositories, for the sweeps of the job that sent it."""
+"""`backfill_surveys`: surveys of repositories, for the sweeps of the job that made them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str
 
 
 async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
-    """The survey of this repository, if this job had one moments ago."""
+    """The repository's survey, if this job made one moments ago."""
     survey: dict[str, Any] | None = await connection.fetchval(
         "select survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
@@ -101,7 +101,7 @@ async def forget_completed(connection: Connection, job_id: str, repository_id: s
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
-    """The job's data types, and its cutoff."""
+    """The job's data types and its cutoff."""
     row = await connection.fetchrow(
         "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
     )
@@ -109,7 +109,7 @@ async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetim
 
 
 async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Repository id -> data types that are covered; none for a job that is to begin afresh."""
+    """Repository id -> its covered data types; none for a job that begins afresh."""
     rows = await connection.fetch(
         """
         select repository_id::text, array_agg(data_type) as data_types from backfill_coverage
@@ -124,7 +124,7 @@ async def covered(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories of which the job has read something: their sweeps go on where they stand."""
+    """The repositories, of these, of which the job has read something, so that their sweeps resume."""
     rows = await connection.fetch(
         "select distinct repository_id::text from backfill_sweeps"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",
@@ -143,7 +143,7 @@ async def private(connection: Connection, repository_ids: Sequence[str]) -> set[
 
 
 async def stored_discussions(connection: Connection, repository_ids: Sequence[str]) -> dict[str, int]:
-    """Repository id -> discussions that are stored; without those that have none."""
+    """Repository id -> its stored discussions; repositories without any are left out."""
     rows = await connection.fetch(
         "select repository_id::text, count(*) as number from discussions where repository_id = any($1::uuid[])"
         " and gone_at is null group by 1",

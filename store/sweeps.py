@@ -1,7 +1,7 @@
-"""`backfill_sweeps`: one row a job, repository and data type, with its place, its lease and its counts.
+"""`backfill_sweeps`: one row for each job, repository and data type, with its position, its lease and its counts.
 
-The lease fences: whoever takes it makes every earlier holder's commit fail, so that an attempt that Temporal gave up on
-and its retry never both write. Its time is Postgres' own.
+The lease is a fence: whoever takes it makes every earlier holder's commit fail, so that an attempt that Temporal gave
+up on and its retry never both write. Times are Postgres' own.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from store.database import Connection, Database
 
 
 class LeaseLostError(RetryNow):
-    """Another attempt holds this sweep now; this one has to stop without a trace."""
+    """Another attempt holds this sweep's lease; this one has to stop without writing anything."""
 
     def __init__(self) -> None:
         super().__init__("lease_lost", "another attempt goes on with this sweep")
@@ -26,7 +26,7 @@ class LeaseLostError(RetryNow):
 
 @dataclass(slots=True)
 class Sweep:
-    """A sweep whose lease we hold. `position` is what the last commit left; the database is always right about it."""
+    """A sweep whose lease this process holds. `position` is as of the last commit; the database is authoritative."""
 
     job_id: str
     repository: RepositoryRef
@@ -35,13 +35,13 @@ class Sweep:
     token: int
     status: str
     attempts: int
-    """Attempts since the last commit, this one included."""
+    """Attempts since the last commit, including this one."""
     position: dict[str, Any]
     counts: Counter[str] = field(default_factory=Counter)
     expected: int | None = None
     error: Failure | None = None
     down_to: datetime | None = None
-    """Where the present leg ends; None: at the sweep's own end."""
+    """The moment at which the present leg ends; None: with the sweep itself."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -92,7 +92,7 @@ where backfill_job_id = $1 and repository_id = $2
 """
 
 _NOUNS = ("pull_requests", "issues", "discussions", "comments", "reviews", "events", "embeddings")
-"""Those that `_PROGRESS` takes, in its order."""
+"""The nouns in the order of `_PROGRESS`'s parameters."""
 
 # In the transaction of the sweep's last page, so that nobody sees one of the two without the other.
 _TYPE_ENDED = {
@@ -148,7 +148,7 @@ _COUNTS: dict[DataType, str] = {
 async def is_held_by_another_run(
     database: Database, job_id: str, repository_id: str, data_type: DataType, run_id: str
 ) -> bool:
-    """Whether an attempt of another run of the repository's workflow has not given its lease back.
+    """Whether an attempt of another run of the repository's workflow still holds the lease.
 
     An owner is `{run id}/{activity id}/{attempt}`.
     """
@@ -177,7 +177,7 @@ async def take(
     leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
-    """Takes the lease at once, whoever holds it: Temporal runs one attempt at a time, so the latest is the one.
+    """Takes the lease from any other holder: Temporal runs one attempt at a time, so the latest one is right.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
@@ -225,7 +225,7 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
-    """First in every transaction of a sweep: raises `LeaseLostError` if another attempt took over."""
+    """Raises `LeaseLostError` if another attempt took the lease. Comes first in every transaction of a sweep."""
     if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
         raise LeaseLostError
 
@@ -244,7 +244,7 @@ async def commit(
     requests: int = 0,
     points: int = 0,
 ) -> None:
-    """The place and the counts, in the transaction of the rows they speak of. `counts` are absolute."""
+    """Stores the position and the counts, in the transaction of their rows. `counts` are totals, not increments."""
     await connection.execute(
         _COMMIT,
         *sweep.key,
@@ -267,7 +267,7 @@ async def commit(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """Rows in scope (or since another moment than the cutoff) that are stored, whoever fetched them, by noun."""
+    """Stored rows by noun, in scope or since `since`, whichever job fetched them."""
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
     return Counter(dict(row))
@@ -276,7 +276,7 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
     """GraphQL points and REST requests of a job so far; only for these repositories, if given.
 
-    Nearly every request of GraphQL costs one point.
+    Nearly every GraphQL request costs one point.
     """
     [row] = await connection.fetch(
         """
@@ -291,7 +291,7 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """The attempt ends between two commits: without a failure it is not counted, with one it is remembered."""
+    """Gives the lease back between two commits. Without a failure the attempt is not counted; a failure is recorded."""
     async with database.transaction() as connection:
         await connection.execute(
             """

@@ -1,4 +1,4 @@
-"""GitHub's ids and the numbers of threads, where the stored ones contradict what GitHub shows."""
+"""Corrects stored GitHub ids and numbers of threads that contradict GitHub."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +13,9 @@ async def correct_github_ids(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Gives the thread of each number its GitHub id, unless another row has it: the host may hold a wrong one."""
+    """Sets the GitHub id of the thread with each number, unless another row has it: the host may have stored a wrong
+    id.
+    """
     await connection.execute(
         f"""
         update {table} t set github_id = u.github_id
@@ -34,7 +36,7 @@ async def free(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Takes each number from the thread that has it under another GitHub id, which keeps it negated."""
+    """Frees each number that a thread with another GitHub id holds, by negating that thread's number."""
     await connection.execute(
         f"""
         update {table} t set number = -t.number

@@ -1,4 +1,4 @@
-"""What is stored of threads: questions that a sweep asks before it believes that it is complete."""
+"""Queries on stored threads that decide whether a sweep is complete."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,10 +10,10 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updatedAt of the threads among `github_ids` that are stored as they were after that moment.
+    """GitHub id -> updatedAt of the stored threads among `github_ids` that are certain to be as of that moment.
 
-    updatedAt knows whole seconds only: a thread asked for in the very second of its last change may have changed again
-    in it. Such a one is not among the answer.
+    updatedAt has whole seconds only. A thread requested in the very second of its last change may have changed again
+    within it, so it is left out.
     """
     rows = await connection.fetch(
         f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
@@ -24,7 +24,9 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Those of `github_ids` that we have fetched, but for those that were gone: shown again, they are fetched again."""
+    """Those of `github_ids` that we have fetched. Gone threads are left out, so that they are
+    fetched if shown again.
+    """
     rows = await connection.fetch(
         f"select github_id from {table}"
         " where github_id = any($1::bigint[]) and node_id is not null and gone_at is null",
@@ -34,9 +36,9 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Those fetched threads, of GitHub id -> number of comments, that had another number when they were fetched.
+    """Fetched threads whose number of comments has changed since (`counts`: GitHub id -> number of comments).
 
-    Only discussions keep GitHub's number.
+    Only discussions store GitHub's number.
     """
     if not counts:
         return set()
@@ -51,7 +53,9 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Those fetched pull requests or issues, of GitHub id -> number of comments, of which another number is stored."""
+    """Fetched pull requests or issues with another number of stored comments (`counts`: GitHub id -> number of
+    comments).
+    """
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
         f"select t.github_id from unnest($1::bigint[], $2::integer[]) as u(github_id, comments)"
@@ -91,8 +95,9 @@ async def github_ids(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updated_at of the stored comments among `github_ids`; without those that were read so soon after it
-    that they may have changed again within the same second."""
+    """GitHub id -> updated_at of the stored comments among `github_ids`. Comments read within the second of their last
+    change are left out, since they may have changed again.
+    """
     rows = await connection.fetch(
         "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
         " and last_synced_at >= updated_at + interval '2 seconds'",
@@ -103,7 +108,7 @@ async def comment_versions(connection: Connection, comment_type: str, github_ids
 
 
 async def count(connection: Connection, table: DataType, repository_id: str) -> int:
-    """Threads of the repository that we fetched and that GitHub still has."""
+    """Fetched threads of the repository that GitHub still has."""
     number: int = await connection.fetchval(
         f"select count(*) from {table} where repository_id = $1 and node_id is not null and gone_at is null",
         repository_id,
@@ -118,9 +123,10 @@ async def unlisted(
     born: tuple[datetime | None, datetime],
     listed: Sequence[int],
 ) -> list[tuple[str, int]]:
-    """(node id, number) of fetched threads that a page of a listing by birth does not name.
+    """(node id, number) of fetched threads that a page of a listing by creation does not name.
 
-    `born`: from the last of the page before on, whose second may have seen more than one born, to before its own last.
+    `born`: the page's range of creation times, from the last thread of the previous page (included, since others may
+    share its second) to the last of this page (excluded).
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
@@ -135,7 +141,7 @@ async def unlisted(
 
 
 async def mark_gone(connection: Connection, table: DataType, github_ids: Sequence[int], asked_at: datetime) -> None:
-    """It is certain that GitHub does not have these threads any more (`store.absences`)."""
+    """Marks threads as gone, once GitHub is confirmed not to have them (`store.absences`)."""
     await connection.execute(
         f"update {table} set gone_at = $2 where github_id = any($1::bigint[]) and gone_at is null",
         github_ids,
@@ -146,7 +152,7 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of threads updated since then that GitHub said are gone, the latest to go first."""
+    """(node id, number) of gone threads updated since `since`, the latest to go first."""
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
         " and updated_at >= $2 order by gone_at desc, number limit $3",
@@ -180,9 +186,9 @@ _CHILDREN = {
 
 
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Node id -> how many things are stored that hang on it, of the fetched threads among `node_ids`.
+    """Node id -> number of stored children, of the fetched threads among `node_ids`.
 
-    Of discussions' comments among them, their replies.
+    For comments of discussions among them: their replies.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids

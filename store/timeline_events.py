@@ -1,4 +1,6 @@
-"""`issue_events`: what happened in a thread's timeline. Only what GitHub retells of it changes: names, its thread."""
+"""`issue_events`: events of a thread's timeline. Stored events change only in what GitHub may show differently later:
+names, and the thread.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,10 +1,10 @@
-"""What GitHub does not show of a job's repositories, as people see it: the notes of today, whichever job wrote them."""
+"""What GitHub does not show of a job's repositories, for people: the present notes, whichever job wrote them."""
 
 from store.database import Connection
 from unshown import Unshown, UnshownThing
 
 NAMED = 20
-"""Notes that are named, of each data type of a repository; all of them stand in `backfill_notes`."""
+"""Notes named for each data type of a repository; `backfill_notes` holds all of them."""
 NAMED_OF_JOB = 100
 
 _OF_JOB = """
@@ -32,7 +32,7 @@ from counted c join named n using (repository_id, data_type) group by 1, 2, 3
 
 
 async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> dict[tuple[str, str], Unshown]:
-    """(repository id, data type) -> what GitHub does not show of it. Those of which it shows all are left out."""
+    """(repository id, data type) -> what GitHub does not show of it. Types that it shows whole are left out."""
     found = {}
     for row in await connection.fetch(_OF_JOB, job_id, named):
         by_kind: dict[str, dict[str, int]] = {}
@@ -48,7 +48,7 @@ async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> 
 
 
 async def summary(connection: Connection, job_id: str) -> Unshown | None:
-    """Of all of a job in one; None: GitHub shows everything."""
+    """The sum of what GitHub does not show of a job; None if it shows everything."""
     found = await of_job(connection, job_id)
     parts = sorted(found.values(), key=lambda its: (its.which[0].repository, its.which[0].data_type))
     if not parts:

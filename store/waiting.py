@@ -1,14 +1,17 @@
-"""Which sweep waits for another job's sweep of the same type of the same repository, and for how long at most.
+"""Decides which sweep waits for another job's sweep of the same type and repository, and for how long at most.
 
-A sweep looks at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job that
+A sweep checks at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job that
 
-- is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for
-  a limit that anyone would have to wait for;
+- is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for a
+limit that would hold up any job;
+
 - is in the middle of a leg, or took its lease earlier;
-- is not in its historical leg while this one is in its recent leg (docs/decisions/0012-waiting.md);
-- committed a page within `PATIENCE`, counted from when this sweep first saw it where it stands.
 
-A sweep in the middle of a leg never waits, and of two at the beginning only the one with the later lease does: so no
+- is not in its historical leg while this one is in its recent leg (docs/decisions/0012-waiting.md);
+
+- committed a page within `PATIENCE`, counted from when this sweep first saw its position.
+
+A sweep in the middle of a leg never waits, and of two at the beginning only the one with the later lease does. So no
 two wait for each other, however many jobs there are.
 """
 
@@ -21,10 +24,11 @@ from store.database import Connection
 from store.sweeps import Sweep, fence
 
 SILENCE = timedelta(minutes=5)
-"""Without a sign of life for so long another job's sweep counts as dead."""
+"""Another job's sweep without a sign of life for this long counts as dead."""
 PATIENCE = timedelta(hours=2)
-"""Another job's sweep that commits no page for so long is not waited for, whatever signs of life it gives. Longer than
-any limit of GitHub's, which is an hour at most."""
+"""Another job's sweep that commits no page for this long is no longer waited for, even if it gives signs of life. It is
+longer than any limit of GitHub's, which is an hour at most.
+"""
 
 _ALIVE = """
 greatest(
@@ -67,9 +71,9 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status 
 
 
 async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
-    """The job whose sweep this one has to wait for; None: it goes on.
+    """The job whose sweep this one has to wait for; None if there is none.
 
-    A sweep that has to wait gives its lease back, so that nobody waits for it, and no attempt is counted.
+    A sweep that has to wait gives its lease back, so that nobody waits for it, and the attempt is not counted.
     """
     await fence(connection, sweep)
     leased_at = await connection.fetchval(_LEASED_AT, *sweep.key)
@@ -89,7 +93,7 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
 
 
 async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
-    """Whether another job's historical leg of the same is under way, and gave a sign of life."""
+    """Whether another job's historical leg of the same type and repository is under way, and gave a sign of life."""
     swept: bool = await connection.fetchval(
         f"""
         select exists (
@@ -106,9 +110,9 @@ async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
-    """Those of these repositories, all of which wait for other jobs, of which something has nothing to wait for now.
+    """The repositories, of these waiting ones, in which something no longer has to wait for another job.
 
-    A repository that was removed from the workspace is one of them: its work ends, and says why.
+    A repository that was removed from the workspace is included: its work ends with that reason.
     """
     rows = await connection.fetch(
         f"""
@@ -137,7 +141,7 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """The jobs to wait for, and what was seen of each: its last commit, and since when it has been that one."""
+    """The jobs to wait for, and what was seen of each: its last commit, and since when that has been the last."""
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}
     for other in others:

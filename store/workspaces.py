@@ -1,4 +1,4 @@
-"""A workspace as its settings page needs it before there is a job: its names, its add-on, its latest job."""
+"""A workspace for its settings page, which is shown before there is a job: its names, its add-on, its latest job."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ class WorkspaceView:
     name: str
     slug: str
     addon: AddonView | None
-    """The best active one of the workspace's owner, else his latest."""
+    """The owner's best active add-on, else the latest one."""
     latest_job_id: UUID | None
 
 

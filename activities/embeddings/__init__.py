@@ -1,1 +1,1 @@
-"""Gives every stored thread its embedding."""
+"""Embeds every stored thread."""

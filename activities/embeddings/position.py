@@ -1,4 +1,4 @@
-"""Where the embedding of a repository's threads stands, and how it moves."""
+"""The position of a sweep that embeds a repository's threads, and its steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,29 +12,31 @@ from store.embeddings import TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingPosition(Position):
-    """The resume point of a sweep over stored threads: a place in a pass over all of them, by table and number.
+    """The resume point of an embedding sweep: a place, by table and number, in a pass over all stored threads.
 
     `sizes`: `texts` and `tokens` of a request, `text_tokens` of each text. `as_of`: when a pass over everything began.
     """
 
     between: bool = True
-    """A new pass is to begin."""
+    """Whether the next turn begins a new pass."""
     table: ThreadTable = "pull_requests"
     number: int | None = None
-    """The pass goes on behind it; None: at the table's beginning."""
+    """The pass resumes behind this thread; None: at the beginning of the table."""
     whole: bool = False
-    """This pass compares every text with its vector's hash; else it only looks for threads without a vector."""
+    """Whether this pass compares every text with its vector's hash. Otherwise it only finds threads
+    without a vector.
+    """
     passes: int = 0
     whole_passes: int = 0
     threads: int | None = None
-    """In scope when the pass began."""
+    """Threads in scope when the pass began."""
     suspect: tuple[ThreadTable, int] | None = None
-    """The last thread of a batch that was refused: until it is passed, smaller batches are sent."""
+    """The last thread of a refused batch. Batches stay small until they are past it."""
     cut: int = 0
-    """Texts that were longer than what the model takes."""
+    """Texts that were cut because they exceed the model's limit."""
 
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
-        """At the beginning of the next pass, over `threads` threads."""
+        """The beginning of the next pass, over `threads` threads."""
         return replace(
             self,
             between=False,
@@ -48,41 +50,43 @@ class EmbeddingPosition(Position):
         )
 
     def end_pass(self) -> Self:
-        """Another pass is to follow."""
+        """The end of a pass, with another one to follow."""
         return replace(self, between=True)
 
     def start_over(self) -> Self:
-        """For a retry: all passes again, with what was learned about sizes."""
+        """The position for a retry: all passes again, with the learned sizes."""
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """Behind this thread's text. Behind a batch that was refused, batches have their full size again."""
+        """The place behind this thread's text. Behind a refused batch, batches return to their full size."""
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
             return after.clear_suspect()
         return after
 
     def clear_suspect(self) -> Self:
-        """The cause of a refusal is found: batches have their full size again."""
+        """Batches return to their full size, since the refused text is found."""
         return replace(self, sizes=_without(self.sizes, "texts"), suspect=None) if self.suspect is not None else self
 
     def with_limit(
         self, *, texts: int | None = None, tokens: int | None = None, text_tokens: int | None = None
     ) -> Self:
-        """Sends requests of at most so many texts, so many tokens, or texts of so many tokens each."""
+        """Limits requests to this many texts or tokens, or each text to this many tokens."""
         given = {"texts": texts, "tokens": tokens, "text_tokens": text_tokens}
         return replace(self, sizes=self.sizes | {name: size for name, size in given.items() if size is not None})
 
     def without_text_limit(self) -> Self:
-        """Forgets how long a text may be."""
+        """Removes the limit on the length of a text."""
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """One text up to this one is refused: batches of `texts` until it is found. The first suspicion stays."""
+        """One text up to this thread is refused: requests send `texts` at a time until it is found. An earlier
+        suspicion is kept.
+        """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 
     def with_cut(self, cut: int) -> Self:
-        """So many more texts were cut."""
+        """Counts `cut` more texts as cut."""
         return replace(self, cut=self.cut + cut)
 
 

@@ -1,8 +1,9 @@
-"""Gives the stored threads of a repository their embeddings: pass after pass over all of them, one batch a turn.
+"""Embeds a repository's stored threads, in passes over all of them, one batch in each turn.
 
-While threads arrive, a pass looks for those without a vector of this model, and its end waits for more threads. Once
-all are stored, a pass compares the hash of every text with the hash that its vector was made of. The type is complete
-when no text differs. Only the rows themselves say what is embedded, so each text is paid for once, by the first job.
+While threads arrive, a pass finds those without a vector of this model, and its end waits for more threads. Once all
+threads are stored, a pass compares the hash of every text with the hash of the text that its vector was made from. The
+type is complete when no hash differs. The threads' rows themselves record what is embedded, so that only the first job
+pays for a text.
 """
 
 from datetime import UTC, datetime
@@ -25,15 +26,15 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 MOST_PASSES = 3
-"""Passes over everything: texts that change while they are embedded must not keep a job for ever."""
+"""Most passes over everything. The limit ends a job although texts keep changing while they are embedded."""
 FEWEST_TOKENS = 32
-"""A text of so few tokens that is refused as too long is refused for another reason."""
+"""A shorter text that is refused as too long must be refused for another reason."""
 HARMLESS = "Does this work?"
-"""Sent when a text is refused, to tell a text that is refused from a server that refuses everything."""
+"""Sent after a refusal, to tell whether the server refuses one text or all texts."""
 
 
 def without_key(full_name: str) -> Failure:
-    """Why embeddings are skipped where no key is set."""
+    """The reason for skipping embeddings if no key is set."""
     return Failure(
         code="no_openai_key",
         message="OPENAI_API_KEY is not set, so nothing is embedded",
@@ -44,7 +45,7 @@ def without_key(full_name: str) -> Failure:
 
 
 class EmbeddingReader:
-    """Reads one sweep: from Postgres what is to be embedded, from OpenAI the vectors."""
+    """Reads one embedding sweep: texts from Postgres, their vectors from OpenAI."""
 
     positions = EmbeddingPosition
     is_ahead = False
@@ -56,16 +57,16 @@ class EmbeddingReader:
         self._requests = 0
 
     def look_ahead(self, turn: Turn[EmbeddingPosition]) -> None:
-        """Nothing: what comes next depends on what is committed."""
+        """Does nothing: the next request depends on what is committed."""
 
     async def close(self) -> None:
-        """Nothing is ever under way between two turns."""
+        """Does nothing: no request is under way between turns."""
 
     async def begin_next_leg(self, position: EmbeddingPosition) -> EmbeddingPosition:
         return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
-        """The next batch after `position`; behind the last one, whether that is all."""
+        """The next batch after `position`; after the last batch, the end of the pass."""
         if self._embedder is None:
             failure = without_key(self._sweep.repository.full_name)
             return Turn(position, outcome="skipped", failure=failure)
@@ -108,7 +109,7 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """The type's end, or None where texts changed during the pass and another one is due."""
+        """The type's last turn; None if texts changed during the pass, so that another pass is needed."""
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
             scope = await embeddings.scope(connection, self._sweep, self._embedder.model, self._embedder.dimensions)
@@ -147,9 +148,10 @@ class EmbeddingReader:
     # A batch
 
     async def _embed(self, position: EmbeddingPosition, texts: list[Text]) -> Turn[EmbeddingPosition]:
-        """Embeds as many of `texts`, from the first on, as one request takes.
+        """Embeds the first of `texts`, as many as fit into one request.
 
-        A refused request costs nothing, and a smaller one follows. A text that is refused alone is recorded as failed.
+        A refused request costs nothing and is followed by a smaller one. A text that is refused alone is recorded as
+        failed.
         """
         while True:
             batch = fill((each.text for each in texts), _limits(position))
@@ -194,7 +196,7 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Records that one text is refused, unless the server refuses a harmless one as well: then the type ends."""
+        """Records that one text is refused. If the server refuses a harmless text as well, the type ends."""
         try:
             await self._send([HARMLESS])
         except (InputRefused, TooLarge) as also:
@@ -215,12 +217,12 @@ class EmbeddingReader:
 
 
 def _limits(position: EmbeddingPosition) -> Limits:
-    """What fits into a request, as far as this sweep has learned it."""
+    """The limits of a request that this sweep has learned."""
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """One of these texts is refused: smaller batches up to the last of them, until it stands alone."""
+    """The position for smaller batches up to the last of these texts, until the one that is refused is alone."""
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)
     return position.suspecting(sent[-1].table, sent[-1].number, texts=texts)

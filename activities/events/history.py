@@ -1,4 +1,4 @@
-"""The source of pushes before those that GitHub tells of: the commits of the default branch."""
+"""Derives pushes that are too old for GitHub's lists from the commits of the default branch."""
 
 import structlog
 
@@ -19,14 +19,14 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 MOST_HEADS = 3
-"""Heads of the default branch, one after the other, that GitHub no longer has."""
+"""Most heads of the default branch in a row that GitHub no longer has."""
 
 
 class CommitHistory:
-    """The commits that no stored push brought, from the head of the default branch down.
+    """Reads the commits that no stored push brought, from the head of the default branch downwards.
 
-    A push is what happened, and a commit's date says nothing of its place: the branch's first parents are followed.
-    Each page begins at the first commit that the page before did not hold, so no order is relied on.
+    A commit's date does not tell when it was pushed, so the reading follows the first parents along the branch. Each
+    page begins at the first commit that the previous page lacked, so the order of commits within a page is irrelevant.
     """
 
     name: EventSourceName = "history"
@@ -90,7 +90,9 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """GitHub no longer has this commit: the branch was forced. Its head may have moved as well."""
+        """Resumes from the branch's head after GitHub lost this commit to a forced push. The head may have moved as
+        well.
+        """
         log.info("a commit is gone", oid=oid)
         if oid != head:
             return self._at(position, place.without_commit(oid, head), requests=1)
@@ -121,7 +123,9 @@ class CommitHistory:
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
     ) -> tuple[Page, list[str]]:
-        """The pushes that the commits tell of from `oid` along the branch, and where they lead out of the page."""
+        """The pushes of the page's commits along the branch, starting at `oid`, and the commits where the next page
+        begins.
+        """
         pushed: dict[str, list[str]] = {}
         for push in await feed.pushed(connection, self._repository, ref, list(read.commits)):
             pushed.setdefault(push.head, []).append(push.before)

@@ -1,4 +1,4 @@
-"""What a sweep of events takes over from an earlier one: where each source goes on, and down to where it is new."""
+"""Takes over the places of an earlier events sweep: where each source resumes, and how far down it has news."""
 
 from datetime import datetime, timedelta
 
@@ -8,14 +8,14 @@ from activities.turn import CLOCK_SLACK
 from store.coverage import Coverage
 
 FRESH = timedelta(hours=1)
-"""What was read so recently is not read again: one request asks for what is new."""
+"""Sources read more recently than this are not read again: one request to the events API finds the news."""
 EVENTS_LAG = timedelta(days=1)
-"""GitHub's events API shows an event up to hours after it happened."""
+"""Longest delay until GitHub's events API shows an event."""
 WEEK = timedelta(weeks=1)
 
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
-    """Where a sweep begins: behind what earlier ones have covered, or at the top of every source."""
+    """The position at which a sweep begins: behind what earlier sweeps covered, or at the top of every source."""
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()
     left = EventPosition.read(covered.position)
@@ -24,17 +24,17 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
-    """Whether an earlier sweep read as far down as this one has to."""
+    """Whether the earlier sweep read down to this one's cutoff."""
     return position.low is not None and position.low <= cutoff_at
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Whether what was taken over is too old for one request to tell what is new."""
+    """Whether the inherited places are too old for one request to find all news."""
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """With each source at what the earlier sweep left of it, and open where there is something to read."""
+    """The position with each source where the earlier sweep left it, and open if there is something left to read."""
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of
     assert as_of is not None, "what is inherited has its bounds"
@@ -92,7 +92,7 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """The place behind the part that an earlier sweep read; complete, if nothing below it is in scope or exists."""
+    """The place below the part that an earlier sweep read; complete if nothing in scope is below."""
     if place.reached_end or is_deep_enough(position, cutoff_at) or source == "events":
         return place.complete()
     cursor = place.below

@@ -1,4 +1,4 @@
-"""The sources that are lists of GitHub's, newest first: stars, forks, releases, branch activity, the events API."""
+"""Event sources that are GitHub's lists, newest first: stars, forks, releases, branch activity, the events API."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 
 MOST_RESTARTS = 3
 MOST_BLANKS = 2
-"""Answers without anything, at two sizes, after which GitHub is believed to show nothing."""
+"""Blank answers, at two page sizes, after which a list counts as not shown."""
 MOST_UNSERVED = 3
-"""Things in a row that GitHub fails to serve, after which the list is given up."""
+"""Items in a row that GitHub fails to serve before the list is given up."""
 BLANK_SIZE = 50
-"""The size of the page by which a blank answer is repeated."""
+"""The page size of the request that repeats a blank answer."""
 
 
 class ListSource:
-    """A list that is read page by page, down to the cutoff or to where an earlier sweep began.
+    """A list that is read page by page, down to the cutoff or to the beginning of an earlier sweep.
 
-    Below that part it goes on where the earlier sweep ended, if this one has to go deeper. What GitHub refuses, fails
-    at or does not end is read by the source's next way, if it has one, else the source is skipped.
+    If this sweep has to go deeper than the earlier one, it then resumes below that one. A list that GitHub refuses,
+    fails to serve or does not end is read by the source's next way; if there is none, the source is skipped.
     """
 
     name: EventSourceName
@@ -44,11 +44,11 @@ class ListSource:
     is_long = False
     can_shrink = True
     ways: tuple[str, ...] = ("REST",)
-    """The APIs by which the list can be read, the cheapest first."""
+    """The APIs that serve the list, cheapest first."""
     can_become_empty = True
-    """Whether a list that is empty, answer after answer, is believed although it was not empty before."""
+    """Whether a list that had items before may count as empty after several empty answers."""
     reach: timedelta | None = None
-    """A list that is empty shows nothing of this long; None: nothing of ever."""
+    """How much of the past an empty list covers; None: all of it."""
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
@@ -96,11 +96,11 @@ class ListSource:
             await probe(self._github)
 
     async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
-        """One request: the page after `cursor`."""
+        """Requests the page after `cursor`."""
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """The cursor behind the thing that the place is at, without asking for the thing; None: it cannot be found."""
+        """The cursor behind the item at the place, without loading that item; None if it cannot be found."""
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -142,7 +142,7 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
-        """Whether the page went down to where this part of the list ends."""
+        """Whether the page reached the end of this part of the list."""
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: Happenings) -> datetime | None:
@@ -152,7 +152,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """Where pages are numbered: how many things are read."""
+        """For numbered pages: how many items are read."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -166,7 +166,7 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
-        """Whether a page without anything contradicts what GitHub counts, or what it showed before."""
+        """Whether an empty page contradicts GitHub's count, or an earlier page."""
         if read.total:
             return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
         if not place.is_at_top:
@@ -179,9 +179,9 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """A blank answer is repeated at another size before it is believed.
+        """Repeats a blank answer at another page size before it counts.
 
-        Of stars and forks, whose rows stay as long as the repository, it is not believed even then.
+        A blank list of stars or forks never counts as empty, since their rows last as long as the repository.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
@@ -207,7 +207,7 @@ class ListSource:
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
-        """On by the source's next way; without one the source is skipped."""
+        """Continues with the source's next way; skips the source if there is none."""
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
         if place.way + 1 < len(self.ways):
@@ -233,7 +233,7 @@ class Stargazers(ListSource):
 
 
 class StarHistory(ListSource):
-    """Stars a day, without who gave them: for repositories whose stargazers GitHub does not show."""
+    """Stars by day, without their users, for repositories whose stargazers GitHub does not show."""
 
     name: EventSourceName = "star_history"
     builds_on: tuple[EventSourceName, ...] = ("stargazers",)
@@ -256,7 +256,7 @@ class StarHistory(ListSource):
 
 
 class Forks(ListSource):
-    """Forks, and with the first page the head of the default branch."""
+    """Forks. The first page also brings the head of the default branch."""
 
     name: EventSourceName = "forks"
     is_long = True
@@ -313,12 +313,12 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: Happenings) -> bool:
-        """A release may have been a draft for long, so only the list's end is the end."""
+        """Always False, since a release may have been a draft for long: only the list's end is the end."""
         return False
 
 
 class Activity(ListSource):
-    """What happened to branches, for about a year. Where it is refused, commits tell of the pushes."""
+    """Activity of branches, for about a year. If it is refused, commits show the pushes."""
 
     name: EventSourceName = "activity"
     is_long = True
@@ -332,7 +332,7 @@ class Activity(ListSource):
 
 
 class LatestEvents(ListSource):
-    """GitHub's events API: the latest 300 events of all kinds."""
+    """GitHub's events API: the latest 300 events of all types."""
 
     name: EventSourceName = "events"
     reach = timedelta(days=20)

@@ -1,4 +1,4 @@
-"""What a sweep of events says at its end: what each source came to, and what GitHub refused of it."""
+"""The proof at the end of an events sweep: the result of each source, and what GitHub refused."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
     "stargazers": ("star_history", "stars are counted by day"),
     "activity": ("history", "pushes are told by the commits"),
 }
-"""Sources that another source stands in for, and what it tells."""
+"""Sources that another source replaces, and what that one shows."""
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
-    """Why the events are complete as of `position.as_of`. `stored` are the rows in scope, by source."""
+    """Why the events are complete as of `position.as_of`. `stored` holds the rows in scope, by source."""
     assert position.as_of is not None, "something was read"
     proof: dict[str, Any] = {
         "as_of": position.as_of.isoformat(),
@@ -31,13 +31,13 @@ def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
 
 
 def reached_end(position: EventPosition) -> bool:
-    """Whether every list that GitHub shows was read to its very end, so that no deeper cutoff needs more."""
+    """Whether every shown list was read to its end, so that a deeper cutoff needs no further reading."""
     lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
     return all(place.reached_end for place in lists if place.status == "complete")
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """What GitHub refuses, for people."""
+    """What GitHub refuses, in words for people."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -56,7 +56,7 @@ def notes_of(position: EventPosition) -> list[str]:
 
 
 def fell_back_of(position: EventPosition) -> list[str]:
-    """Which sources were read another way than usual, and why."""
+    """The sources that were read another way than usual, with the reason."""
     places = position.places
     lines = [
         f"{source}: read another way: {place.reason}"
@@ -70,12 +70,12 @@ def fell_back_of(position: EventPosition) -> list[str]:
 
 
 def noted_of(position: EventPosition) -> list[Note]:
-    """What GitHub will not give for good of the repository's events, by source."""
+    """Notes on what GitHub does not show of the repository's events, by source."""
     return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """(what, "") of the sources of which nothing is missing: notes of earlier sweeps are deleted."""
+    """(what, "") of each source that lacks nothing; notes of earlier sweeps on it are deleted."""
     return [
         (source, "")
         for source, place in position.places.items()

@@ -1,7 +1,7 @@
-"""Reads the events of a repository: source after source, each down to the cutoff.
+"""Reads a repository's events, source by source, each down to the cutoff.
 
-docs/sweep.md, "Events", gives the rules. Lists are read from the top down to the cutoff, or down to where an
-earlier sweep began, and then on below where that one ended.
+docs/sweep.md, "Events", gives the rules. Lists are read from the top down to the cutoff, or down to where an earlier
+sweep began, and then resume below the end of that sweep.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventReader:
-    """Reads one sweep. All that it knows comes with the committed position."""
+    """Reads one events sweep. All its state is in the committed position."""
 
     positions = EventPosition
     is_ahead = False
@@ -55,13 +55,13 @@ class EventReader:
         self._failures = max(sweep.attempts - 1, 0)
 
     def look_ahead(self, turn: Turn[EventPosition]) -> None:
-        """Nothing: what comes next depends on what is committed."""
+        """Does nothing: the next request depends on what is committed."""
 
     async def close(self) -> None:
-        """Nothing is ever under way between two turns."""
+        """Does nothing: no request is under way between turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
-        """The next page after `position`. A leg's end, or the sweep's, is a turn of its own."""
+        """The next page after `position`. The end of a leg or of the sweep is a turn of its own."""
         if not position.places:
             position = await self._begin(position)
         source = self._order.next(position)
@@ -76,10 +76,11 @@ class EventReader:
         return await self._read(source, position)
 
     async def _read(self, source: EventSource, position: EventPosition) -> Turn[EventPosition]:
-        """One page of this source, smaller and smaller while GitHub says that it is too large.
+        """One page of this source; the page shrinks while GitHub says that it is too large.
 
-        What fails at the smallest size is an attempt. After `PATIENCE` of them, while GitHub answers other requests,
-        the source goes on without it. An error that is not of the list, such as that GitHub is away, is raised.
+        A failure at the smallest size counts as an attempt. After `PATIENCE` attempts, if GitHub answers other
+        requests, the source continues without that page. Errors that do not concern the list (GitHub is away) are
+        raised.
         """
         failed = 0
         while True:
@@ -101,7 +102,7 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Whether a smaller page may be answered. GitHub's 500 does not say so, but one that repeats may mean it."""
+        """Whether a smaller page may succeed. A repeated 500 counts as such a case, although GitHub does not say so."""
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0
         return smaller and too_large and not position.places[source.name].noted
@@ -109,7 +110,7 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """What follows where no smaller page can be asked for. Raises the error, as an attempt, while it may pass."""
+        """The turn after a failure at the smallest page. Raises the error, as an attempt, while it may pass."""
         if position.places[source.name].noted:
             return await source.fail(position, error)
         if failed > 1:
@@ -141,19 +142,21 @@ class EventReader:
         return position
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
-        """At what others have covered since the last leg, if it is deep enough; else where the last leg ended."""
+        """The position for the next leg: at what other jobs covered since the last leg if that is deep enough, else
+        unchanged.
+        """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)
         return (covered if deep_enough else position).in_next_leg()
 
     def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
-        """The leg's end. What it read is covered, so that until the next leg other jobs go on below it."""
+        """The turn that ends a leg. Its coverage lets other jobs resume below it before the next leg."""
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
         left = position.leave_for_next_leg().left()
         return Turn(position, waiting="next_leg", coverage=Coverage(self._sweep.down_to, position.as_of, left))
 
     async def _end(self, position: EventPosition) -> Turn[EventPosition]:
-        """The sweep's end, with its proof and its coverage."""
+        """The sweep's last turn, with its proof and its coverage."""
         assert position.as_of is not None, "something was read"
         async with self._database.transaction() as connection:
             stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at)

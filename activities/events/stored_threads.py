@@ -1,4 +1,4 @@
-"""The source of what happened to threads: the stored threads themselves, without a request."""
+"""Derives events of threads from the stored threads, without a request."""
 
 from activities.events.position import SOURCES, EventPosition, EventSourceName
 from activities.turn import Sources, Turn
@@ -43,8 +43,8 @@ class StoredThreads:
         return Turn(position.with_place(self.name, place), page=page)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:  # noqa: ARG002
-        """Never asked: it sends no request."""
+        """Never called, since this source sends no request."""
         raise error
 
     async def probe(self) -> None:
-        """Nothing: it sends no request."""
+        """Does nothing, since this source sends no request."""

@@ -1,4 +1,4 @@
-"""What a survey of the repository spares a sweep of events: lists that are empty, and news where there is none."""
+"""Uses a survey to spare an events sweep requests: for empty lists, and for news if there is none."""
 
 from collections.abc import Mapping
 
@@ -21,9 +21,9 @@ def counted_by(survey: Survey) -> Counted:
 
 
 def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
-    """With each list complete that GitHub counts as empty, as behind a page of it that shows nothing.
+    """The position with each list complete that GitHub counts as empty.
 
-    `stored` are the rows in scope by source: where some are, an empty list contradicts them, and is opened.
+    `stored` holds the rows in scope by source: if there are any, an empty list contradicts them and is read.
     """
     empty: dict[EventSourceName, bool] = {
         "stargazers": survey.stars == 0,
@@ -44,9 +44,9 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
 
 
 def without_news(position: EventPosition, survey: Survey) -> EventPosition:
-    """Moments after an earlier sweep: with the events API read, if GitHub counts what it counted then.
+    """The position with the events API done, if GitHub's counts are those of an earlier sweep moments ago.
 
-    The events are complete as of that sweep then, as they are where the events API is asked.
+    The events are then complete as of that sweep, as if the events API had been requested.
     """
     counted, place = counted_by(survey), position.places["events"]
     if place.until is None:

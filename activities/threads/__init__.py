@@ -1,1 +1,1 @@
-"""The reading of threads (pull requests, issues, discussions): what to ask next, and when a type is complete."""
+"""Reads threads (pull requests, issues, discussions): decides the next request, and when a type is complete."""

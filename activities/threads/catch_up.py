@@ -1,4 +1,4 @@
-"""The catch-up: what changed while the history was read is listed from the top down to the floor, round by round."""
+"""The catch-up: lists what changed while the history was read, from the top down to the floor, in rounds."""
 
 from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes
@@ -13,11 +13,11 @@ from store.database import Database
 from store.sweeps import Sweep
 
 MOST_ROUNDS = 3
-"""A busy repository always has something new: what changes during the last round belongs to the next job."""
+"""Most rounds. A busy repository always has changes; those during the last round belong to the next job."""
 
 
 class CatchUp:
-    """Lists who changed, and leaves a part for each thread that is not stored as it is now."""
+    """Lists changed threads, and adds a part for each whose stored row is out of date."""
 
     def __init__(self, database: Database, sweep: Sweep, thread_list: ThreadList, sizes: PageSizes) -> None:
         self._database = database
@@ -27,11 +27,11 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """The first listing, where it came along with the history's last page: it is paid for."""
+        """Uses the listing that came with the history's last page as the first one, as it is paid for."""
         self._came_along = listing
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of the listing. Below the floor, or at the end of the list, the round is over."""
+        """The next page of the listing. The round ends below the floor, or at the end of the list."""
         listing, points, position = await self._next(position)
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
         assert floor is not None, "the history fixes the floor"
@@ -84,7 +84,7 @@ class CatchUp:
         return position.next_round(began=began)
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
-        """The listing, its points, and the position that it goes on from."""
+        """The listing, its points, and the position from which it continues."""
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:
             return came_along, 0, position

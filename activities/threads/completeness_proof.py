@@ -1,4 +1,4 @@
-"""The proof that a type is complete, and the coverage that it earns: nobody pays again for what is covered."""
+"""Proves that a type is complete, and records the coverage, so that no job pays for it again."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,11 +20,11 @@ from store.notes import NotedThreads
 from store.sweeps import Sweep
 
 FEW_THREADS = 500
-"""So many are listed again in each sweep while some of them are noted as not listed; more, once a week."""
+"""Up to this many threads are listed again in every sweep while some are noted as not listed; more, once a week."""
 
 
 class CompletenessProof:
-    """Compares what is stored with what GitHub counts. Where they differ, every thread is listed once (relist)."""
+    """Compares what is stored with GitHub's counts. If they differ, every thread is listed once (relist)."""
 
     def __init__(
         self, database: Database, sweep: Sweep, kind: ThreadType, thread_list: ThreadList, sizes: PageSizes
@@ -38,8 +38,8 @@ class CompletenessProof:
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """The type's last turn: completed with its proof and coverage, or failed with what is missing.
 
-        Before that, to `relist` if the history was read to its very end and the counts differ. With a cutoff, unbroken
-        pages down to it are the proof: GitHub counts only all threads.
+        If the history was read to its end and the counts differ, `relist` comes first. With a cutoff, unbroken pages
+        down to it are the proof, because GitHub's count has no cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
@@ -68,9 +68,10 @@ class CompletenessProof:
         return turn
 
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
-        """Notes how many threads GitHub counts and does not show: they have no number.
+        """Notes how many threads GitHub counts and does not show; their numbers are unknown.
 
-        Without a cutoff, that is the difference to its list if it was read to its end; else the earlier note stays.
+        Without a cutoff, that is the difference between the count and the list, if the list was read to its end;
+        otherwise the earlier note stays.
         """
         position = turn.position
         if position.reached_end and not position.relisted:
@@ -111,9 +112,9 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """What a leg has earned at its end, so that another job need not fetch it again.
+        """The coverage that a leg earned, so that another job need not fetch it again; None while threads are missing.
 
-        The next sweep lists what changed from the floor on. None while threads are missing.
+        The next sweep lists changes since the floor.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)
@@ -128,9 +129,9 @@ class CompletenessProof:
         )
 
     async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of all threads, by birth, which no update reorders: what is not stored becomes a part.
+        """The next page of all threads in order of creation, which updates do not change: missing threads become parts.
 
-        What is stored and not listed is asked for by its id: only GitHub's own answer says that it is gone.
+        Stored threads that are not listed are requested by id: only that answer proves that they are gone.
         """
         try:
             listing = await self._list.page(position.cursor, by_birth=True)
@@ -177,8 +178,8 @@ class CompletenessProof:
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
     """Whether what is stored agrees with GitHub's count, less what is noted.
 
-    Rows of threads that GitHub deleted would hide as many that no page showed: what was seen must suffice too. Where
-    more is stored than GitHub has, something was deleted: what it was shows in the same list.
+    Rows of deleted threads could hide as many missing ones, so the number of threads seen must suffice too. If more is
+    stored than GitHub counts, some were deleted, and the same list shows which.
     """
     total = (position.total or 0) - noted.unlisted
     return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

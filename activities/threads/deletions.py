@@ -1,4 +1,4 @@
-"""Makes certain what GitHub deleted: asks by id for the stored children that a reading did not show.
+"""Confirms deletions: asks GitHub by id for stored children that a reading did not show.
 
 docs/decisions/0013-deletions.md has the rules.
 """
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deletions:
-    """The turns before a sweep's last one, if children are absent. Each child is asked for once by each account."""
+    """The turns before a sweep's last one, if children are absent. Each account asks once for each child."""
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, look_ahead: LookAhead, apart: timedelta
@@ -35,7 +35,7 @@ class Deletions:
         self._apart = apart
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """What is to be made certain next; None if that is all for this job."""
+        """The next turn that confirms absent children; None if this job has none left."""
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
             if not await absences.are_any(connection, self._sweep):
@@ -67,7 +67,7 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """What GitHub says to one account of those of which it has not said so yet."""
+        """Asks as one account for the absent children that it has not asked for yet."""
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)
         if not asked:

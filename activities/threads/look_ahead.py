@@ -1,4 +1,4 @@
-"""The one request that is under way before its turn, while the turn before it is committed."""
+"""Sends one request ahead of its turn, while the previous turn is being committed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,35 +10,35 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[AnswerT]):
-    """A request that may go out before its turn. Two with the same `key` ask for the same."""
+    """A request that may be sent ahead of its turn. Requests with the same `key` are the same."""
 
     key: object
     send: Callable[[], Coroutine[Any, Any, AnswerT]]
 
 
 class LookAhead:
-    """Sends requests, at most one of them before its turn, and counts them."""
+    """Sends requests, at most one of them ahead of its turn, and counts them."""
 
     def __init__(self) -> None:
         self._under_way: tuple[object, asyncio.Task[Any]] | None = None
         self.sent = 0
-        """Requests of the present turn."""
+        """Requests sent in the present turn."""
 
     def begin_turn(self) -> None:
         self.sent = 0
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a request was sent that no turn has asked for yet."""
+        """Whether a request was sent that no turn has used yet."""
         return self._under_way is not None
 
     def send_early(self, request: Request[Any]) -> None:
-        """Sends what the next turn will ask for, unless a request is under way already."""
+        """Sends the next turn's request, unless another one is under way."""
         if self._under_way is None:
             self._under_way = request.key, asyncio.create_task(request.send())
 
     async def answer(self, request: Request[AnswerT]) -> AnswerT:
-        """The answer to a request, which may have been sent before its turn."""
+        """The answer to a request, which may already be under way."""
         self.sent += 1
         if self._under_way is not None and self._under_way[0] != request.key:
             # Nobody will ask for what is under way: kept, it would hold the slice open for ever.
@@ -51,12 +51,12 @@ class LookAhead:
         return answer
 
     async def send(self, request: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer to a request that never goes out early. What is under way stays so."""
+        """The answer to a request that is never sent ahead. A request that is under way stays so."""
         self.sent += 1
         return await request()
 
     async def close(self) -> None:
-        """Gives up what is under way."""
+        """Cancels the request that is under way."""
         if self._under_way is not None:
             _, task = self._under_way
             self._under_way = None

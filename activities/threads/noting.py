@@ -1,6 +1,6 @@
-"""What a turn notes of what GitHub will not give for good, and which notes it makes void.
+"""Decides which notes a turn writes, and which earlier notes it resolves.
 
-A note is written in the transaction of the page that finds it. It is void once what it speaks of is whole.
+A note is written in the transaction of the page that finds the gap. It is resolved once the noted thing is whole.
 """
 
 from activities.threads.position import ThreadPosition
@@ -11,13 +11,13 @@ from github.threads.thread_types import ThreadType
 from rows import REVIEW_REQUESTS, Note, Part
 
 LISTS = ("labels", "assignees", REVIEW_REQUESTS, "linked pull requests")
-"""What a thread shows with itself."""
+"""Lists that a thread's own node holds."""
 OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
-"""What a thread that is read whole has shown of itself."""
+"""What a thread has shown of itself once it is read whole."""
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds the notes of an answer to its turn, and makes those void whose parents are whole now."""
+    """Adds the notes of an answer to its turn, and resolves the notes of parents that are whole now."""
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
     missing |= {(part.what, part.node_id) for part in turn.put}
@@ -37,7 +37,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """The note of a part that fails at every size and by every way."""
+    """The note of a part that fails at every size and in every way."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

@@ -1,4 +1,4 @@
-"""How much fits into one request: halved when GitHub cannot answer, doubled while it answers quickly."""
+"""Chooses how much one request asks for: halved if GitHub cannot answer, doubled while it answers quickly."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,17 +14,17 @@ log = structlog.get_logger(__name__)
 
 RequestKind = Literal["page", "listing", "comments_since", "shown"] | PartKind
 LARGEST_PAGE = 50
-"""Whole threads in one request, whatever they cost: GitHub gives up on larger pages."""
+"""Most whole threads in one request. GitHub fails at larger pages, whatever they cost."""
 CHILDREN = 100
-"""The most children that a page of a connection holds."""
+"""Most children in a page of a connection."""
 PARENTS_CHILDREN = 1_000
-"""The most children that a request for many parents may bring in all, by what is known to be left of each."""
+"""Most children in a request for many parents, summed over what each is known to have left."""
 
 
 class PageSizes:
-    """How much to ask for, by the kind of the request.
+    """The sizes of requests, by their kind.
 
-    What was learned is committed with the position (`learned`); a kind that is missing there is asked for in full.
+    Learned sizes are committed with the position (`learned`); a kind without one starts at its largest size.
     """
 
     def __init__(self, prices: Prices, kind: ThreadType) -> None:
@@ -54,28 +54,30 @@ class PageSizes:
 
     @property
     def asked_kind(self) -> RequestKind:
-        """The kind of the request that was made last."""
+        """The kind of the latest request."""
         return self._kind
 
     def begin(self, learned: Mapping[str, int]) -> None:
-        """A turn begins, with what the committed position knows."""
+        """Begins a turn with the sizes of the committed position."""
         self._learned = dict(learned)
 
     def size(self, kind: RequestKind) -> int:
-        """How much a request of this kind may ask for."""
+        """The size that a request of this kind may have."""
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """The same, for the request that is made now: `halve` and `answered` speak of it."""
+        """As `size`, for the request that is sent now; `halve` and `answered` then refer to it."""
         self._kind, self._size = kind, self.size(kind)
         return self._size
 
     def asks_for(self, size: int) -> None:
-        """The request that is made now asks for less than it may."""
+        """Records that the request asks for less than its kind's size."""
         self._size = size
 
     def halve(self, why: str) -> bool:
-        """The request was too large for GitHub. False: it asked for one thing only, and cannot be made smaller."""
+        """Halves the size after a request that was too large. False if it asked for a single thing, so that it cannot
+        be halved.
+        """
         if self._size <= 1:
             return False
         self._learned[self._kind] = self._size // 2
@@ -83,7 +85,7 @@ class PageSizes:
         return True
 
     def answered(self, seconds: float) -> None:
-        """The request was answered: slowly, and the next one asks for half; quickly, and it asks for twice as much."""
+        """Adapts the size to the duration of the answer: halves it after a slow one, doubles it after a fast one."""
         kind = self._kind
         if seconds >= SLOW_SECONDS and self._size > 1:
             self._learned[kind] = self._size // 2

@@ -1,4 +1,4 @@
-"""Which parts are due, which of them fit into one request, and when one of them was tried often enough."""
+"""Chooses the parts that are due, those that fit into one request, and those that were tried too often."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,61 +15,61 @@ from store.database import Database
 from store.sweeps import Sweep
 
 MOST_ATTEMPTS = 3
-"""For one part: GitHub answered other things meanwhile."""
+"""Most attempts at one part, while GitHub answers other requests."""
 FAILED_ALONE = "failed alone"
-"""The `reading` of a part that failed at one child: what asks for more of it would fail too."""
+"""The `reading` of a part that failed with a single child, so that larger requests would fail too."""
 PARENTS = 49
-"""The most parents whose connections go on in one request: those that one point pays for."""
+"""Most parents whose connections continue in one request: those that one point pays for."""
 PARENTS_FROM_START = 100
-"""The most whose connections are read from their first child: what was noted is looked at again in one request."""
+"""Most parents whose connections start at their first child, in one request: a second look at notes fits into it."""
 ENOUGH_PARENTS = 25
-"""Parts of one kind that are worth a request before the history is finished."""
+"""Parts of one kind that make a request worthwhile before the history is finished."""
 ENOUGH_REVIEWS = 100
-"""The same for the comments of reviews."""
+"""The same number for comments of reviews."""
 CONNECTIONS: Collection[PartKind] = ("timeline", "comments", "reviews", "review_comments", "replies")
 ALONE: Collection[PartKind] = ("timeline_by_type", "timeline_by_rest")
-"""Parts of which each has a request of its own."""
+"""Kinds of parts that are fetched one in each request."""
 NESTED_PARENTS = 10
-"""The most parents in one request, where each child has a connection of its own and one point has to pay for them."""
+"""Most parents in one request if each child has its own connection, so that one point still pays for it."""
 NESTED_CHILDREN = 600
-"""More parents than that, as long as they have no more children: six points instead of many requests."""
+"""Most children for which a request may have more parents: six points then replace many requests."""
 
 
 class Due(NamedTuple):
-    """Parts of one kind; `going_on`: those that stand at a cursor inside their connection."""
+    """Due parts of one kind; `going_on`: parts with a cursor inside their connection."""
 
     kind: PartKind
     going_on: bool = False
 
     @property
     def whole_reviews(self) -> bool:
-        """The comments of reviews, each from its first."""
+        """Whether these are comments of reviews, each from its first."""
         return self.kind == "review_comments" and not self.going_on
 
 
 @dataclass(slots=True)
 class Batch:
-    """The parts of one request, each of which asks for `children`."""
+    """The parts of one request, each of which fetches `children`."""
 
     due: Due
     parts: list[Part]
     children: int
     pull_requests: dict[int, int]
-    """review_comments: the pull request of each stored review, by GitHub id."""
+    """For review_comments: the pull request of each stored review, by GitHub id."""
 
     @property
     def asks_for(self) -> int:
-        """Threads, or children, that the request may bring."""
+        """Threads, or children, that the request may return."""
         return len(self.parts) * (1 if self.due.kind in ("thread", "head") else self.children)
 
     @property
     def orphans(self) -> list[Part]:
-        """Comments of reviews that are not stored any more."""
+        """Parts for comments of reviews that are no longer stored."""
         return [part for part in self.parts if part.kind == "review_comments" and part.parent not in self.pull_requests]
 
 
 class PartQueue:
-    """The parts of one sweep that are still to fetch, as `backfill_parts` has them."""
+    """The parts that one sweep still has to fetch, from `backfill_parts`."""
 
     def __init__(self, database: Database, sweep: Sweep, kind: ThreadType) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class PartQueue:
         self._waiting: dict[Due, int] = {}
 
     async def look(self) -> None:
-        """Counts the parts that wait in Postgres."""
+        """Counts the waiting parts in Postgres."""
         async with self._database.transaction() as connection:
             pending = await parts.pending(connection, self._sweep)
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
@@ -93,10 +93,10 @@ class PartQueue:
         return bool(self._waiting.get(due))
 
     def due(self, *, everything: bool, reviews: bool) -> Due | None:
-        """The parts to fetch now; None if too few wait for a request to be worth it.
+        """The parts to fetch now; None if too few wait to make a request worthwhile.
 
-        `everything`: nothing else is left to do, so that any number is worth one. `reviews`: the comments of reviews
-        may be asked for review by review.
+        `everything`: nothing else is left, so that any number is worthwhile. `reviews`: comments of reviews may be
+        fetched review by review.
         """
         for due, number in sorted(self._waiting.items()):
             if due.whole_reviews and not reviews:
@@ -140,7 +140,7 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """The first parts, at least one, that bring no more than `most` children by what is known to be left of them."""
+    """The first parts, at least one, that have no more than `most` children left, as far as known."""
     taken: list[Part] = []
     children = widest = 0
     for part in waiting:
@@ -156,7 +156,9 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Notes each part that began again too often: what came was never the same twice, nor what GitHub counts."""
+    """Notes each part that began again too often, because its readings agreed neither with each other nor with GitHub's
+    count.
+    """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)
         turn.done.append(part)

@@ -31,11 +31,11 @@ from store.database import Database
 from store.sweeps import Sweep
 
 CONNECTIONS: tuple[PartKind, ...] = ("timeline", "timeline_by_type", "timeline_by_rest", "comments", "reviews")
-"""The parts that a thread's own fetch replaces."""
+"""Kinds of parts that a fetch of their whole thread replaces."""
 
 
 class PartReader:
-    """Takes parts from the queue, a batch a turn."""
+    """Fetches the queue's parts, one batch in each turn."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class PartReader:
         self._look_ahead = look_ahead
         self._by_type = TimelineByType(github, sweep.repository, kind, look_ahead)
         self._batch: Batch | None = None
-        """That of the last request, for when GitHub says that it is too large."""
+        """The batch of the last request, needed if GitHub says that it is too large."""
 
     async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
-        """Fetches as many of the parts as fit into a request."""
+        """Fetches as many of the parts as fit into one request."""
         size = self._sizes.ask(due.kind)
         batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))
@@ -113,10 +113,10 @@ class PartReader:
         return read_review_comments(github, waiting, batch.pull_requests, children)
 
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The first part of the last batch is too large by itself, while GitHub answers other things.
+        """The turn after the first part of the last batch proved too large alone, while GitHub answers other requests.
 
         A thread is read without its connections, which become parts. A connection is tried again; after `MOST_ATTEMPTS`
-        a timeline is read type by type, and another one is noted. Raises `RetryNow` where it is to be tried again.
+        a timeline is read type by type, and any other connection is noted. Raises `RetryNow` to try it again.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]

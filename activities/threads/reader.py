@@ -1,7 +1,6 @@
-"""How a sweep over threads (pull requests, issues, discussions) goes through GitHub: phase after phase.
+"""Reads one sweep over threads (pull requests, issues, discussions), phase by phase.
 
-The rules are those of docs/sweep.md; numbers in comments refer to it. A phase that is longer than a screen is a module
-beside this one.
+docs/sweep.md has the rules; numbers in comments refer to it. Phases longer than a screen have their own modules.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -39,16 +38,16 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 FRESH = timedelta(hours=1)
-"""For so long the recent leg makes do with what another job has covered; the last leg makes it exact."""
+"""The recent leg accepts another job's coverage of this age; the last leg then catches up."""
 MOST_SEEKS = 3
 NEW_THREADS_HEADROOM = 5
 """Threads that may be opened while the last page is in flight."""
 REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "review_comments"})
-"""Phases in which reviews may still come whose comments one list can bring."""
+"""Phases in which more reviews may appear whose comments one list can fetch."""
 
 
 class ThreadReader:
-    """Reads one sweep. Keeps nothing that the committed position does not say, but for what is under way."""
+    """Reads one sweep. All its state is in the committed position, except for a request that is under way."""
 
     positions = ThreadPosition
 
@@ -73,7 +72,7 @@ class ThreadReader:
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
     async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
-        """The next request after `position`, smaller and smaller while GitHub says that it is too large. (8)"""
+        """The next request after `position`; it shrinks while GitHub says that it is too large. (8)"""
         if position.floor is None:
             position = await self._begin(position)
         self._sizes.begin(position.sizes)
@@ -100,7 +99,9 @@ class ThreadReader:
             return turn
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Parts that are due; else, once all reviews of a leg are shown, their comments; else the phase's request."""
+        """The next turn: due parts; else, once a leg's reviews are all shown, their comments; else
+        the phase's request.
+        """
         await self._queue.look()
         due = self._due(position)
         if due is not None:
@@ -144,10 +145,10 @@ class ThreadReader:
         return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
-        """The parts to fetch now. Inside a listing only full batches are worth a request; at its end all parts are.
+        """The parts to fetch now. Inside a listing only full batches are worthwhile; at its end all parts are due.
 
-        While review comments are listed nothing else is fetched: a review that is met again would have its part begin
-        again, without what the list had told of it.
+        While review comments are listed, no other parts are fetched: a review that is read again would reset its part
+        and lose what the list had shown.
         """
         if position.listing.in_bulk:
             return None
@@ -159,7 +160,7 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """Where to begin: behind what other jobs have covered, if anything; at the end of a list that is empty."""
+        """The sweep's first position: behind what other jobs covered, or at the end of an empty list."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
@@ -188,7 +189,7 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """Where the next leg begins: here, or behind what another job has covered further down meanwhile."""
+        """The next leg's first position: here, or behind what another job covered further down meanwhile."""
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
         if not deeper:
@@ -197,7 +198,7 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """The history goes on below the leg; what comes after the history comes once, in the last leg."""
+        """Whether the leg is over. The history then continues below it; later phases run once, in the last leg."""
         down_to, updated_at = self._sweep.down_to, position.updated_at
         return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to
 
@@ -207,7 +208,9 @@ class ThreadReader:
     # History: whole threads, latest updated first, down to the cutoff
 
     async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page. The first answer fixes the floor (3); the page that crosses the cutoff is stored whole (4)."""
+        """The next page of the history. The first answer sets the floor (3); the page that crosses the cutoff is stored
+        whole (4).
+        """
         cutoff_at = self._sweep.cutoff_at
         try:
             read = await self._look_ahead.answer(self._page(position, self._sizes.ask("page")))
@@ -243,7 +246,9 @@ class ThreadReader:
         return turn
 
     def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
-        """The page at the position. With what is taken for the last page, the catch-up's first listing comes along."""
+        """The request for the page at the position. If it may be the last page, the catch-up's first listing comes with
+        it.
+        """
         left = position.total - position.seen if position.total is not None else size
         first, with_changes = size, False
         if left <= size and position.cursor is not None:
@@ -259,7 +264,9 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Down a listing to behind the last thread that was updated after the place; equally old ones come again."""
+        """Lists threads down to behind the last one updated after the lost place; threads of the same moment are read
+        again.
+        """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
@@ -278,11 +285,13 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Whether a smaller request may be answered: GitHub says so, or fails with 500 at the same request again."""
+        """Whether a smaller request may succeed: GitHub says so, or fails with 500 at the same request again."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """One thread, or one part, is too large. A listing tells whether it is this one or GitHub as a whole."""
+        """The turn after a single thread or part proved too large. A listing shows whether GitHub as a whole is
+        failing.
+        """
         kind = self._sizes.asked_kind
         if isinstance(error, LostThread):
             return Turn(position.count_list_failure())
@@ -313,7 +322,9 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """GitHub gives neither the page nor its thread in the list: after some attempts the history passes it over."""
+        """The turn after GitHub shows neither the page nor its thread in the listing: after some attempts the thread is
+        passed over.
+        """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)
         after = position.end_list_failures().after_page(
@@ -331,7 +342,9 @@ class ThreadReader:
         return Turn(after, points=1)
 
     def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """A list of comments fails at every size: after some times what it would bring is read in another way."""
+        """The turn after a list of comments failed at every size: after some failures its content is read in another
+        way.
+        """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure())
         if position.phase == "comments":
@@ -341,7 +354,7 @@ class ThreadReader:
     # One request ahead
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
-        """Sends the next page's request, if a page comes next: parts are taken from what the turn has yet to commit."""
+        """Sends the next page's request if a page comes next. Parts can only be taken once this turn is committed."""
         position = turn.position
         if self._look_ahead.is_under_way:
             return
@@ -363,7 +376,9 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """Threads in scope: certain once the history is swept, before that by how far down in time we are."""
+        """Threads in scope: exact once the history is swept, before that estimated from how far down in time it has
+        come.
+        """
         if position.phase != "history" and not position.news_first:
             return position.swept
         if not position.swept or position.updated_at is None or position.floor is None or position.total is None:

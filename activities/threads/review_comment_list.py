@@ -1,9 +1,9 @@
-"""Review comments of a large repository, all of them by REST's list, instead of asking review by review (decision 9).
+"""Reads all review comments of a large repository from REST's list, instead of review by review (decision 9).
 
-A leg's history leaves a part for the comments of each review. At its end the list is read in the order of changes, from
-the last change seen on, so that nothing moves behind the place; what it brings is kept in the parts. When it has ended
-and has listed as many as GitHub counted before, those reviews are whole whose pull requests are not older than it; the
-others are asked for by their ids.
+A leg's history adds a part for the comments of each review. At the leg's end the list is read in order of change, each
+page from the last change seen, so that changes cannot shift the place. Listed comments are recorded in the parts. When
+the list has ended, and has shown as many comments as GitHub counted before, reviews are whole whose pull requests were
+opened after the list's beginning; the others are fetched by their ids.
 """
 
 from datetime import datetime, timedelta
@@ -28,17 +28,18 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 WORTH_IT_FROM = 100
-"""Reviews that wait, from which on a list may be cheaper: fewer fill no request."""
+"""Waiting reviews from which on the list may be cheaper. Fewer do not fill a request."""
 PAGES_FOR_A_BATCH = 3
-"""Pages of the list that are worth one batch of reviews, a hundred each: REST has a budget of its own, and its answers
-take GitHub a third of the time, which is what runs out first."""
+"""Pages of the list that cost as much as one batch of a hundred reviews. REST has its own budget, and GitHub answers it
+in a third of the time, which is the limit that is reached first.
+"""
 COMMENTS_A_PAGE = 100
 COUNTED_AT_ONCE = 1_000
 ONE_SECOND = timedelta(seconds=1)
 
 
 class ReviewCommentList:
-    """The list of one sweep: whether it is worth reading, its pages, and which reviews it proves whole."""
+    """The list of one sweep: decides whether to read it, reads its pages, and proves reviews whole."""
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, sizes: PageSizes, look_ahead: LookAhead
@@ -51,11 +52,11 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """Where the leg ends: no comment of what was opened since is older."""
+        """The moment at which the leg ends: no comment on a later pull request is older."""
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The next turn at a leg's end; None once the reviews that wait are to be asked for by their ids."""
+        """The next turn at a leg's end; None once the waiting reviews are to be fetched by their ids."""
         place = position.listing
         if place.in_bulk is False:
             return None
@@ -67,14 +68,14 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Gives the list up: the comments are asked for by the ids of their reviews."""
+        """Gives up the list: comments are fetched by the ids of their reviews."""
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
 
     @staticmethod
     def requests_ahead(place: ReviewCommentPlace) -> int:
-        """How many pages the list has left; before that is known, how many it has at most if it is read."""
+        """Pages that the list has left; before that is known, the most that it may have."""
         if place.in_bulk is None:
             most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
         else:
@@ -82,7 +83,7 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """The request of the next turn, if the list is being read."""
+        """The next turn's request; None if the list is not being read."""
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
             return None
@@ -90,7 +91,7 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Whether the list is cheaper, by GitHub's count of it; what an earlier leg read of it does not count."""
+        """Decides by GitHub's count whether the list is cheaper. What an earlier leg read of it does not count."""
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
         if waiting < WORTH_IT_FROM:
@@ -133,11 +134,11 @@ class ReviewCommentList:
         return Turn(position.with_listing(after), page=read.page, put=[*listed, *again])
 
     async def _match(self, read: ListedComments) -> tuple[list[Part], list[Part], bool, set[str]]:
-        """Finds the pull requests and reviews of a page's comments; what belongs to none of them leaves the page.
+        """Matches a page's comments to pull requests and reviews; comments that match none are removed from the page.
 
-        Returns the reviews' parts with what was listed of each; the threads to read again because they did not show a
-        review; whether there are strangers: comments of a pull request that is not stored, or of a review without a
-        part, which nobody remembers; and the keys of the comments that the parts have not seen before.
+        Returns the reviews' parts with what was listed of each; the threads to read again because they lacked a review;
+        whether there were strangers, which are comments on an unknown pull request, or on a review without a part; and
+        the keys of comments that their parts had not seen before.
         """
         repository_id = self._sweep.repository.repository_id
         comments = read.page.comments
@@ -169,9 +170,10 @@ class ReviewCommentList:
         return listed, again, strangers, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The reviews of which the list has told everything are whole: if it listed as many as GitHub had counted.
+        """Marks the reviews whole that the list has shown entirely, if it listed as many comments as GitHub had
+        counted.
 
-        Fewer are listed if one was deleted meanwhile, which shifts numbered pages, or if GitHub left one out.
+        Fewer are listed if GitHub left one out, or if one was deleted meanwhile, which shifts numbered pages.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
@@ -200,19 +202,19 @@ class ReviewCommentList:
         return Request(("count", since), lambda: count_review_comments(self._github, repository, since))
 
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
-        """The page of what changed from `since` on, or the numbered page at `path`.
+        """The request for changes from `since` on, or for the numbered page at `path`.
 
-        One second more is asked for: should GitHub take `since` as exclusive, a page's edge may cut a second in two.
+        It begins one second earlier: GitHub may treat `since` as exclusive, and a page may end within a second.
         """
         path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))
 
 
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
-    """How many of the page are listed for the first time and were there when GitHub counted.
+    """How many of the page's comments are listed for the first time and existed when GitHub counted.
 
-    What did not change since then stands in one place of the list. What did is listed a second time, perhaps: it counts
-    if its review's part has not seen it (`first`). Of a stranger nobody knows, so that it does not count.
+    A comment unchanged since the count has one place in the list. A changed one may be listed twice: it counts only if
+    its review's part has not seen it (`first`). Strangers do not count, because nothing records them.
     """
     if place.counted_at is None:
         return 0

@@ -1,4 +1,4 @@
-"""Where the list of all review comments stands, and each step that it can take."""
+"""The place in the list of all review comments, and each of its steps."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,41 +9,41 @@ from activities.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewCommentPlace:
-    """Where the list of all review comments stands."""
+    """The place in the list of all review comments."""
 
     in_bulk: bool | None = None
-    """Whether the list is cheaper than asking review by review; None: that is not decided yet."""
+    """Whether the list is cheaper than fetching review by review; None while undecided."""
     since: datetime | None = None
-    """The next page lists what changed from then on."""
+    """The next page lists changes from this moment on."""
     path: str | None = None
-    """Within a second that fills a page, the page by its number."""
+    """The path of a numbered page, if one second's changes fill a page."""
     waiting: int = 0
-    """Reviews that the history has shown so far and whose comments are to come, those shown twice counted twice."""
+    """Reviews shown by the history whose comments are still to fetch; one that is shown twice counts twice."""
     counted: int = 0
-    """Comments that GitHub counted before the list was read."""
+    """GitHub's count of the comments before the list was read."""
     counted_at: datetime | None = None
     shown: int = 0
-    """Comments of `counted` listed so far."""
+    """Comments listed so far of those that were counted."""
     last: list[str] = field(default_factory=list)
-    """Comments already listed of the second in `since`."""
+    """Comments already listed of the second at `since`."""
     ended: bool = False
-    """The list was read to its end; what it brought is being proved."""
+    """Whether the list was read to its end; its reviews are now being proved."""
     strangers: bool = False
-    """It named pull requests that are not stored, or not yet."""
+    """Whether it named pull requests that are not stored, or not yet."""
     read_from: datetime | None = None
-    """From here on an earlier leg read the list, and knew all of its pull requests: it need not be read again."""
+    """An earlier leg read the list from this moment on and knew all its pull requests; that part is not read again."""
     read_number: int = 0
-    """Comments from `read_from` on."""
+    """Comments in the list from `read_from` on."""
     progress: Progress = field(default_factory=Progress)
     recounted: bool = False
-    """`read_number` was asked for again, because what was listed fell short."""
+    """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """A page of the history left so many reviews to come back to."""
+        """Adds the reviews that a page of the history left to fetch."""
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Whether the list is read is decided. From `since` on GitHub counts `counted` comments."""
+        """Records whether the list is read. GitHub counts `counted` comments from `since` on."""
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
     def after_page(
@@ -57,7 +57,7 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """A page was read: it listed `listed` comments of those that were counted."""
+        """Moves behind a page that listed `listed` of the counted comments."""
         return replace(
             self,
             since=since,
@@ -70,17 +70,17 @@ class ReviewCommentPlace:
         )
 
     def recount(self, number: int) -> Self:
-        """From `read_from` on GitHub now counts `number` comments."""
+        """Sets GitHub's new count of the comments from `read_from` on."""
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
-        """What is still due is asked for review by review."""
+        """Leaves the list: remaining comments are fetched review by review."""
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """The list was whole from `since` on, so that the next leg reads only up to there."""
+        """Leaves the list, which was whole from `since` on, so that the next leg reads only up to there."""
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """A leg's review comments are stored; what the next leg need not read again is kept."""
+        """The place for the next leg: keeps what it need not read again."""
         return type(self)(read_from=self.read_from, read_number=self.read_number)

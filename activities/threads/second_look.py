@@ -1,7 +1,7 @@
-"""What earlier sweeps noted as missing is looked at again, for at most a request per hundred notes.
+"""Checks again what earlier sweeps noted as missing, for at most one request for every hundred notes.
 
-GitHub may show today what it hid: an account is no longer flagged, a permission was granted, a thread is back. What is
-shown again becomes a part, and is stored whatever hid it.
+GitHub may now show what it hid: an account is no longer flagged, a permission was granted, a thread was restored. What
+is shown again becomes a part and is stored.
 """
 
 import random
@@ -34,16 +34,16 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-"""Connections that one request asks for."""
+"""Connections in one request."""
 MOST_LOOKS = 3
-"""Requests for things that failed at every size: all at once, then halves."""
+"""Requests for things that failed at every size: first for all, then for halves."""
 MOST_NOTES = 1_000
 MOST_LACKING = 5_000
-"""Pull requests that are read again in one job once a permission is granted."""
+"""Most pull requests that one job reads again after a permission was granted."""
 ASKED_OF_EACH = 5
-"""Pull requests by which it is seen whether a permission is granted."""
+"""Pull requests that are requested to find out whether a permission was granted."""
 MOST_GONE = 100
-"""Threads that GitHub said are gone: the latest to go are asked for again, in one request."""
+"""Most gone threads that are requested again, in one request: the latest to go."""
 CONNECTIONS: dict[str, PartKind] = {
     "timeline": "timeline",
     "comments": "comments",
@@ -54,7 +54,7 @@ CONNECTIONS: dict[str, PartKind] = {
 
 
 class SecondLook:
-    """Looks once in a sweep at the notes that other jobs left, and at threads that are gone."""
+    """Checks once in a sweep the notes of other jobs, and threads that are gone."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class SecondLook:
         self._sizes = sizes
         self._look_ahead = look_ahead
         self._stored: dict[str, int] = {}
-        """How many children are stored of each parent, by node id: about so many will come again."""
+        """Stored children of each parent, by node id: an estimate of how many a new reading returns."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The parts to read again, and the notes that stay; None if nothing was noted."""
+        """The parts to read again, and the notes that stay; None if there are no notes."""
         table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
         async with self._database.transaction() as connection:
             left = await notes.to_look_again(connection, self._sweep, limit=MOST_NOTES)
@@ -115,7 +115,9 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """What all pull requests lack alike, for want of a permission: once some show it, all that lack it are read."""
+        """Checks what all pull requests lack because of a permission. If some now show it, all that lack it are read
+        again.
+        """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
             lacking = {
@@ -146,7 +148,7 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Threads whose labels, assignees, ... are not whole: they show them with themselves."""
+        """Parts for the threads with gaps in lists that come with the thread itself (labels, assignees, ...)."""
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
             missing[note.node_id, note.number] += note.count
@@ -156,7 +158,7 @@ class SecondLook:
         ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
-        """Whole threads: those that are shown are read."""
+        """Checks whole threads that were noted or gone; those that are shown are read again."""
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
         node_ids = list(numbers)
@@ -182,9 +184,9 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
     ) -> None:
-        """What failed at every size: where some of it comes, all of it is read.
+        """Checks connections that failed at every size; those that return something are read again.
 
-        Timelines of which some item types failed are asked for these, others for one item each.
+        For timelines with failed item types these types are requested, for others one item.
         """
         types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
         for by_type in (True, False):
@@ -201,9 +203,10 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """The node ids of those that GitHub answers, by at most `MOST_LOOKS` requests.
+        """The node ids that GitHub answers, by at most `MOST_LOOKS` requests.
 
-        One that fails takes along all that it is asked for with. So halves are asked for, others each time.
+        One failing node makes its whole request fail. So later requests ask for halves, and for different ones each
+        time.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]

@@ -1,4 +1,4 @@
-"""The list of a repository's threads, each with who and when: 100 for one point."""
+"""Lists a repository's threads with numbers and times: 100 for one point."""
 
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
@@ -9,15 +9,15 @@ from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 
 MOST_LIST_FAILURES = 3
-"""Of a list that is asked for one thing, in a row: then it is gone on without it."""
+"""Failures in a row of a listing of one item, before that item is passed over."""
 
 
 class LostThread(TooLarge):
-    """A thread is null in the list, and no error says why."""
+    """A thread is null in the list without a reason."""
 
 
 class ThreadList:
-    """Pages of the list, as large as they fit."""
+    """Pages of the list, each as large as GitHub can answer."""
 
     def __init__(
         self, github: GitHub, kind: ThreadType, repository: RepositoryRef, sizes: PageSizes, look_ahead: LookAhead
@@ -30,14 +30,14 @@ class ThreadList:
         self._accepts_lost = False
 
     def begin_turn(self, *, failures: int) -> None:
-        """`failures`: how often in a row the list, asked for one thread, did not show it."""
+        """Begins a turn. `failures`: how often in a row a listing of one thread did not show it."""
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """The page behind the cursor: latest updated first, or `by_birth` oldest first.
+        """The page behind the cursor: latest update first, or oldest thread first with `by_birth`.
 
-        With `comments`, each thread with the number of its comments. Raises `LostThread` while a thread that is lost
-        may still come: from a smaller page, or when it is asked for alone for the third time.
+        `comments` adds each thread's number of comments. Raises `LostThread` while a smaller page, or up to three
+        requests for the thread alone, may still show a lost thread.
         """
         first = self._sizes.ask("listing")
         listing = await self._read(first, cursor, by_birth=by_birth, comments=comments)
@@ -46,7 +46,7 @@ class ThreadList:
         return listing
 
     async def next_one(self, cursor: str | None) -> Listing:
-        """The one thread behind the cursor, latest updated first; or that it is lost."""
+        """The next thread behind the cursor, latest update first; the listing counts it as lost if it is not shown."""
         return await self._read(1, cursor)
 
     async def _read(self, first: int, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:

@@ -1,7 +1,7 @@
-"""A timeline that fails at every size, read type by type, and what still fails then by REST (decision 15).
+"""Reads a timeline that fails at every size type by type, and then by REST if that still fails (decision 15).
 
-The part's kind and its `split` say where it stands. Each request is a turn: it stores what came, makes the question
-smaller, or is counted.
+The part's kind and its `split` are the position. Each request is a turn: it stores items, narrows the request, or is
+counted as a failure.
 """
 
 from activities.threads.look_ahead import LookAhead
@@ -20,26 +20,26 @@ from messages import RepositoryRef
 from rows import Note, Part, PartKind, Split
 
 MOST_FAILURES = 20
-"""Requests that may fail for one timeline: what is left then is not asked for type by type."""
+"""Failed requests for one timeline before the rest is no longer read type by type."""
 MOST_NAMED = 12
-"""Item types that a note names."""
+"""Most item types that a note names."""
 OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
 
 
 def begin(part: Part, item_types: list[str]) -> Part:
-    """The part for a timeline that fails as a whole: its types, in two groups."""
+    """The part for a timeline that fails as a whole, with its types in two groups."""
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """The item types that a note's words begin with; empty if it does not name all that are missing."""
+    """The item types at the beginning of a note's words; empty if the note does not name all missing ones."""
     named = words.partition(": ")[0].split(", ")
     return named if all(each in known for each in named) else []
 
 
 class TimelineByType:
-    """Takes the parts `timeline_by_type` and `timeline_by_rest`, one a turn."""
+    """Reads the parts `timeline_by_type` and `timeline_by_rest`, one in each turn."""
 
     def __init__(self, github: GitHub, repository: RepositoryRef, kind: ThreadType, look_ahead: LookAhead) -> None:
         self._github = github
@@ -48,7 +48,7 @@ class TimelineByType:
         self._look_ahead = look_ahead
 
     async def turn(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
-        """The part's next request. Raises `RetryNow` for what may pass: `too_large` decides if it does not."""
+        """The part's next request. Raises `RetryNow` for a passing error; `too_large` decides if it does not pass."""
         if part.kind == "timeline_by_rest":
             return await self._rest(position, part)
         split = _split(part)
@@ -80,7 +80,7 @@ class TimelineByType:
         return turn
 
     def too_large(self, position: ThreadPosition, part: Part, error: RetryNow) -> Turn[ThreadPosition] | None:
-        """The last request failed, while GitHub answers other things. None: it is to be tried again."""
+        """The turn after the last request failed, while GitHub answers others. None: it is to be tried again."""
         if part.kind == "timeline_by_type":
             return self._failed(position, part, error.message)
         part.attempts += 1
@@ -89,7 +89,7 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """A group of types is halved; a type alone is asked for item by item, and then left."""
+        """Halves a group of types after a failure. A single type is read item by item, and then left."""
         split = _split(part)
         split.failures, split.words = split.failures + 1, words
         group = split.left[0]
@@ -107,7 +107,7 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """Where the part goes on: at its next group, by REST, or nowhere."""
+        """Moves the part to its next group, to REST, or to its end."""
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.
@@ -152,7 +152,7 @@ class TimelineByType:
         return turn
 
     def _end(self, turn: Turn[ThreadPosition], part: Part, rest_failed: str) -> Turn[ThreadPosition]:
-        """The part's last turn: notes what is missing, or that nothing is. `rest_failed`: why REST does not tell."""
+        """The part's last turn: notes what is missing, or resolves the note. `rest_failed`: why REST cannot answer."""
         split = _split(part)
         turn.done.append(part)
         # Where REST shows nothing of a type that fails, it may be hidden there.

@@ -1,4 +1,6 @@
-"""Comments that did not bump their thread: REST lists what changed since the sweep began, the catch-up does not."""
+"""Reads comments that did not bump their thread, which the catch-up misses: REST's lists show all changes since the
+sweep began.
+"""
 
 from datetime import timedelta
 
@@ -22,13 +24,13 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 LAG = timedelta(hours=1)
-"""For so long what another job read of the lists is recent enough."""
+"""Another job's reading of the lists is recent enough for this long."""
 ONE_SECOND = timedelta(seconds=1)
-"""Asked for twice: should GitHub take `since` as exclusive, a page's edge may cut a second in two."""
+"""Overlap of two requests: GitHub may treat `since` as exclusive, and a page may end within a second."""
 
 
 class UnbumpedComments:
-    """Reads the lists one after the other, and leaves a part for each stored thread that they know better."""
+    """Reads the lists one after the other, and adds a part for each stored thread whose comments they show newer."""
 
     def __init__(
         self,
@@ -49,13 +51,15 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Whether the lists are worth their requests: not moments after another job read them, nor without threads."""
+        """Whether the lists are worth their requests: not if there are no threads, or if another job read the lists
+        moments ago.
+        """
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
         return bool(self._type.comment_routes) and not recent and position.has_threads
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of the present list, in the order of changes."""
+        """The next page of the present list, in order of change."""
         if position.by_totals:
             return await self._totals(position)
         assert position.first_floor is not None, "the history fixes the first floor"
@@ -98,9 +102,9 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Gives the list up. For conversation comments the threads' own counts are compared instead.
+        """Gives up the list. For conversation comments, the threads' counts of comments are compared instead.
 
-        Nothing tells of review comments that did not bump their pull request: the next sweep asks for them again.
+        For review comments nothing replaces the list, so the next sweep starts at the same moment.
         """
         route = self._type.comment_routes[position.route]
         log.warning("no list of comments", route=route, why=why)
@@ -111,7 +115,9 @@ class UnbumpedComments:
         return Turn(left.to_comment_totals())
 
     async def _totals(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of all threads in scope with the number of their comments: those that differ become parts."""
+        """The next page of all threads in scope with their numbers of comments; threads whose number differs become
+        parts.
+        """
         listing = await self._list.page(position.cursor, comments=True)
         self._sizes.answered(listing.seconds)
         counts = {entry.github_id: entry.comments for entry in listing.entries if entry.comments is not None}
@@ -133,7 +139,7 @@ class UnbumpedComments:
         return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
-        """Number -> node id of the stored threads with a comment that is not stored as it is now."""
+        """Number -> node id of the stored threads that have a comment whose stored row is out of date."""
         numbers: set[int] = set()
         async with self._database.transaction() as connection:
             for comment_type in {comment.comment_type for comment in comments}:

@@ -1,1 +1,1 @@
-"""What an answer means: its data, or one error of the taxonomy. Nothing is sent from here."""
+"""Interprets GitHub's answers: each is data, or one error of the taxonomy. Nothing here sends a request."""

@@ -1,6 +1,6 @@
-"""What a person has to grant, and to whom, so that GitHub gives what it forbids to a token: read from its words.
+"""Tells which permission a person has to grant, and to whom, from the message with which GitHub forbids something.
 
-GitHub has no list of these messages. Each pattern names where it is told of.
+GitHub documents no list of these messages. Each pattern names the source that it was found in.
 """
 
 import re
@@ -14,7 +14,7 @@ OTHERWISE = "give the token access to the repository"
 
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
-    """What to do about a 403, or a FORBIDDEN, of these words."""
+    """What a person can do about a 403 or a FORBIDDEN with this message."""
     said = words.lower()
     named = _organization(words)
     organization = named or "the organization"
@@ -63,7 +63,9 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """REST names what a route accepts: `contents=read`, sets apart by `;` (X-Accepted-GitHub-Permissions)."""
+    """The permissions that REST says a route accepts: `contents=read`, separated by `;`
+    (X-Accepted-GitHub-Permissions).
+    """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]
     if not sets:

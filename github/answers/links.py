@@ -11,7 +11,7 @@ _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNOR
 
 
 def links(headers: Mapping[str, str]) -> dict[str, str]:
-    """Addresses by relation: `next`, `last`, `prev`, `first`, as far as the header names them."""
+    """Addresses by relation (`next`, `last`, `prev`, `first`), for the relations that the header names."""
     found: dict[str, str] = {}
     for address, parameters in _LINK.findall(headers.get("Link", "")):
         for quoted, bare in _RELATIONS.findall(parameters):
@@ -21,17 +21,17 @@ def links(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def query_of(address: str | None) -> str:
-    """The query of an address; empty for none."""
+    """The query string of an address; empty if `address` is None."""
     return urlsplit(address).query if address else ""
 
 
 def page_of(address: str | None) -> int | None:
-    """The number that an address has as `page`; None where it has none, as cursors of a list have."""
+    """The number in an address's `page` parameter; None if it has none, as in lists with cursors."""
     return whole(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:
-    """Path and query of an address below `base`, whose host stays the one that is asked: no token goes to another."""
+    """Path and query of an address below `base`. The host is dropped, so that no token is sent to another server."""
     if address is None:
         return None
     parts = urlsplit(address)

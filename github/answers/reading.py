@@ -1,4 +1,6 @@
-"""What GitHub's answers mean: data, or one error of the taxonomy, decided here alone, from status, headers and body."""
+"""Turns GitHub's answers into data, or one error of the taxonomy, from status, headers and body. Only this module does
+so.
+"""
 
 import json
 from collections.abc import Mapping
@@ -25,9 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer(ExecutionResult):
-    """What GitHub said: gql's result, and what else an answer tells. `asked_at` is its `Date` less the time it took.
+    """GitHub's answer: gql's result with what the headers say. `asked_at` is the `Date` header minus the request's
+    duration.
 
-    In `data`, nodes that are hidden or gone are marked as such (`github.nodes.nulls`): no `errors` are left.
+    In `data`, hidden and deleted nodes are marked (`github.nodes.nulls`), so that no `errors` are left.
     """
 
     data: Any
@@ -35,22 +38,24 @@ class Answer(ExecutionResult):
     seconds: float
     cost: int = 0
     estimate: int = 0
-    """What it was taken to cost before it was asked."""
+    """The estimated cost that was reserved before the request."""
     node_count: int = 0
     next_path: str | None = None
     """REST: path and query of the next page, from the `Link` header."""
     last_page: int | None = None
     """REST: the number of the last page, from the `Link` header; None where this is the last."""
     refused: Mapping[Path, str] = field(default_factory=dict)
-    """Paths of fields that these tokens may not see, with GitHub's words, those of hidden nodes among them."""
+    """Paths of fields that the account may not see, with GitHub's words. The paths of hidden nodes are among them."""
     account: str = ""
-    """Whose answer it is."""
+    """The account that sent the request."""
     missing: frozenset[Path] = frozenset()
-    """Of `refused`, those that GitHub says it does not have."""
+    """The paths of `refused` that GitHub says do not exist."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
-    """Of `refused`, fields that can be null and are, in nodes that are shown; and whole lists."""
+    """The paths of `refused` that are null fields of shown nodes, or whole lists."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """What was not asked for, since the account lacks the permission (`nodes.permissions`), with GitHub's words."""
+    """Fields that were not requested because the account lacks the permission (`nodes.permissions`), with GitHub's
+    words.
+    """
     errors: None = None
     extensions: None = None
 
@@ -61,27 +66,27 @@ class Answer(ExecutionResult):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer as it came."""
+    """An answer before it is interpreted."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     seconds: float
     requests: int = 1
-    """Sent for it, redirects included: GitHub counts each."""
+    """Requests sent for this answer. Redirects are included, because GitHub counts each."""
 
 
 _ABOVE_THE_LIST: tuple[Path, ...] = ((), ("repository",), ("repository", "threads"))
-"""A refusal here is of everything that was asked for."""
+"""A refusal at one of these paths refuses everything that was requested."""
 _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
-"""Refusals that are of the place that their path names, where the rest of the answer came."""
+"""Kinds of refusals that concern only the place that their path names; the rest of the answer is valid."""
 
 
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
-    """The answer of GraphQL. Raises every class of the taxonomy, `Limited` and `Unauthorized`.
+    """The data of a GraphQL answer. Raises every class of the taxonomy, `Limited` and `Unauthorized`.
 
-    `keep_lost`: nodes that GitHub fails at are null in the answer, instead of a `TooLarge` for all of it. Of several
-    repositories, of which one lacks a permission, it raises `TooLarge`.
+    `keep_lost`: nodes that GitHub failed to load become null; without it, one such node raises `TooLarge`. If the
+    request names several repositories and one of them lacks a permission, it raises `TooLarge`.
     """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
@@ -136,7 +141,9 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
 
 def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
-    """The answer of REST; raises as `read_graphql` does. `base`: the address that paths of other pages begin with."""
+    """The data of a REST answer; raises as `read_graphql` does. `base` is the address that paths of other pages begin
+    with.
+    """
     if raw.status != 200:
         raise of_http(raw.status, raw.headers, raw.body).error(ask.operation)
     content = decode(raw.body)
@@ -155,7 +162,7 @@ def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
 
 
 def _no_answer(raw: Raw, operation: str) -> Exception:
-    """The error that anything but an answer of GraphQL's means."""
+    """The error for an answer that is not a GraphQL result."""
     if raw.status != 200:
         return of_http(raw.status, raw.headers, raw.body).error(operation)
     content = decode(raw.body)
@@ -166,9 +173,9 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """The window that the headers tell of: (limit, used, seconds to its reset).
+    """The window that the headers describe: (limit, used, seconds to its reset); empty beside `retry-after`.
 
-    Not beside `retry-after`: that goes first, and a reset an hour ahead is a false alarm then.
+    `retry-after` takes precedence: the reset, up to an hour ahead, would be a false alarm.
     """
     if number(headers, "retry-after") is not None:
         return ()
@@ -179,7 +186,7 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
-    """Those of the headers, and what a GraphQL answer says itself."""
+    """The windows of the headers, and those in the body of a GraphQL answer."""
     heard, rate = windows_of(raw.headers), _rate(answer.data)
     try:
         wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
@@ -218,7 +225,9 @@ def _path(error: Mapping[str, Any]) -> Path:
 
 
 def decode(raw: bytes) -> Any:
-    """Parsed JSON without what Postgres cannot hold: NUL characters and lone surrogates. None if it is not JSON."""
+    """Parsed JSON without NUL characters and lone surrogates, which Postgres cannot store. None if
+    `raw` is not JSON.
+    """
     nul = b"\\u0000" in raw
     if nul and b"\\\\u0000" not in raw:
         # No backslash before it, so it is the character and not its spelling: gone without walking the answer.

@@ -1,7 +1,7 @@
-"""What it means that a server does not give what it is asked for, whichever of GitHub's APIs says so.
+"""Classifies GitHub's refusals, the same way for GraphQL and REST.
 
-`of_http` reads an answer other than a good one, `of_error` an entry of `errors` inside HTTP 200. Both return a
-`Refusal`; who asked makes of it the error that it is there.
+`of_http` reads an answer with an HTTP error, `of_error` an entry of `errors` inside HTTP 200. Both return a `Refusal`;
+the caller turns it into the error that applies to its request.
 """
 
 import re
@@ -31,30 +31,32 @@ Kind = Literal[
     "failed",
     "not_understood",
 ]
-"""limited: for now. unauthorized: the token is unknown. forbidden, scope: not with this token. missing: not there, or
-not for this token. off: switched off. blocked: taken down. empty: a repository without commits. cursor: no longer
-known. too_large: less may be had. failed: passing. not_understood: the request is wrong."""
+"""limited: a rate limit. unauthorized: the token is unknown. forbidden, scope: this token lacks a right. missing: it
+does not exist, or this token may not see it. off: switched off. blocked: taken down. empty: a repository without
+commits. cursor: the cursor is no longer known. too_large: a smaller request may succeed. failed: a passing failure.
+not_understood: the request is wrong.
+"""
 Headers = Mapping[str, str]
 
 
 class InvalidCursor(RetryNow):
-    """GitHub no longer takes this cursor; the place must be found again."""
+    """GitHub no longer accepts this cursor; the position in the list must be found again."""
 
 
 class Gone(PartOver):
-    """GitHub does not have it, or not for these tokens (404): a repository, or a route of it."""
+    """A repository, or a route of it, does not exist, or this account may not see it (404)."""
 
 
 class SwitchedOff(PartOver):
-    """The repository is there, and has this switched off (410)."""
+    """The repository exists and has this feature switched off (410)."""
 
 
 class ScopeMissing(PartOver):
-    """A field of the query needs a scope that the token lacks; GitHub answers nothing of the query then."""
+    """A field of the query needs a scope that the token lacks, so GitHub answers no part of the query."""
 
 
 class FieldsRefused(PartOver):
-    """Fields of threads that need a permission of their own are refused; `words` are GitHub's, by field."""
+    """GitHub refuses fields of threads that need their own permission; `words` holds GitHub's message by field."""
 
     def __init__(self, operation: str, words: Mapping[str, str]) -> None:
         super().__init__("forbidden", f"GitHub refuses {', '.join(words)} in {operation}: {'; '.join(words.values())}")
@@ -62,7 +64,7 @@ class FieldsRefused(PartOver):
 
 
 class SchemaMismatch(PartOver):
-    """The document names something that this server's schema lacks; `errors` say what."""
+    """The document names something that this server's schema lacks; `errors` holds what the server says about it."""
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
         words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
@@ -71,7 +73,7 @@ class SchemaMismatch(PartOver):
 
 
 class Limited(Exception):
-    """GitHub refuses for now; `wait` in seconds, if it says how long."""
+    """A rate limit: GitHub refuses for now. `wait` is in seconds, None if GitHub does not say how long."""
 
     def __init__(self, wait: float | None) -> None:
         super().__init__("limited")
@@ -84,19 +86,23 @@ class Unauthorized(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`code` is one word for machines (`gone`, `http_502`), `words` are the server's, 500 characters at most."""
+    """A server's refusal. `code` is one word for machines (`gone`, `http_502`); `words` is the message, cut to 500
+    characters.
+    """
 
     kind: Kind
     code: str
     words: str
     status: int
     wait: float | None = None
-    """Of a limit: seconds until it may be asked again; None where the server does not say."""
+    """For a limit: seconds until the next attempt; None if the server does not say."""
     action: str = ""
     """What a person can do about it."""
 
     def error(self, what: str) -> Exception:
-        """The error of it: of the taxonomy, `Limited` or `Unauthorized`. `what` names the operation or the route."""
+        """The error for this refusal: one of the taxonomy, `Limited` or `Unauthorized`. `what` names the operation or
+        the route.
+        """
         said = f"{what} ({self.status})" if self.status != 200 else what
         words = f": {self.words}" if self.words else ""
         if self.kind == "limited":
@@ -130,7 +136,7 @@ _GONE = "the repository was deleted, renamed away, or is private"
 
 
 def of_http(status: int, headers: Headers, body: Any) -> Refusal:
-    """Reads an answer other than a good one. `body` is what came: bytes, or JSON that was parsed."""
+    """The refusal in an answer with an HTTP error. `body` is raw bytes, or parsed JSON."""
     content = _parsed(body)
     words = message_of(content)
 
@@ -159,7 +165,7 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
 
 
 def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
-    """Reads an entry of `errors` inside HTTP 200."""
+    """The refusal in an entry of `errors` inside HTTP 200."""
     kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
     message = str(error.get("message") or "")[:500]
     words = message.lower()
@@ -187,15 +193,15 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
 
 
 def is_limit(message: str) -> bool:
-    """Whether words are those of a limit: GitHub gives it many shapes."""
+    """Whether the message is that of a rate limit. GitHub words it in many ways."""
     words = message.lower()
     return "rate limit" in words or "abuse" in words
 
 
 def wait_of(headers: Headers) -> float | None:
-    """Seconds until it may be asked again, an hour at most. None where the server does not say.
+    """Seconds until the next attempt, an hour at most. None if the server does not say.
 
-    In GitHub's order: retry-after; else, with nothing remaining, the reset. A reset in the past says nothing.
+    In the order that GitHub documents: retry-after; else the reset, if nothing remains. A reset in the past is ignored.
     """
     longest = LONGEST_WAIT.total_seconds()
     if (retry_after := number(headers, "retry-after")) is not None:
@@ -209,7 +215,7 @@ def wait_of(headers: Headers) -> float | None:
 
 
 def message_of(content: Any) -> str:
-    """What a body says, in one short line: JSON's `message`, or a page's beginning."""
+    """The message in a body, on one short line: JSON's `message`, or the beginning of a page."""
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
@@ -229,9 +235,9 @@ def _tells_of_a_limit(headers: Headers) -> bool:
 
 
 def _block(status: int, content: Any) -> str:
-    """Why a repository was taken down, in brackets; empty if it was not.
+    """Why a repository was taken down, in brackets; empty if it was not taken down.
 
-    REST says so by 451, and by 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
+    REST says so with 451, and with 403 and `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
     """
     block = content.get("block") if isinstance(content, dict) else None
     if isinstance(block, dict) or status == 451:

@@ -1,1 +1,1 @@
-"""Reading what happens to a repository beside its threads: from the API's lists, from its commits, from GH Archive."""
+"""Reads a repository's events outside its threads: from the API's lists, from its commits, and from GH Archive."""

@@ -1,8 +1,8 @@
-"""GH Archive: the public events of all of GitHub, an hour a file, as the API told them when they happened.
+"""Client for GH Archive: one file an hour with the public events of all of GitHub, as the API showed them at the time.
 
-A file is gzip of lines of JSON, tens to a hundred MB today, so it is read as it comes: unpacked piece by piece, and a
-line is parsed only if its beginning does not say that it is not wanted. It is not GitHub: no token is sent, and no
-budget used. Format and names: https://www.gharchive.org.
+A file is gzip of JSON lines, up to more than a hundred MB, so it is read as a stream: unpacked piece by piece. A line
+whose beginning rules it out is not parsed. GH Archive is not GitHub: requests carry no token and use no budget. Format
+and names: https://www.gharchive.org.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from github.transport.guard import Guard
 from rows import FeedEvent
 
 FIRST_HOUR = datetime(2015, 1, 1, tzinfo=UTC)
-"""Before it files are of another format, whose events have no ids."""
+"""Files before this hour have another format, whose events have no ids."""
 EVENT_TYPES = (
     *("CommitCommentEvent", "CreateEvent", "DeleteEvent", "DiscussionCommentEvent", "DiscussionEvent", "ForkEvent"),
     *("GollumEvent", "IssueCommentEvent", "IssuesEvent", "MemberEvent", "PublicEvent", "PullRequestEvent"),
     *("PullRequestReviewCommentEvent", "PullRequestReviewEvent", "PullRequestReviewThreadEvent", "PushEvent"),
     *("ReleaseEvent", "SponsorshipEvent", "TeamAddEvent", "WatchEvent"),
 )
-"""Those that are known of repositories."""
+"""Event types that belong to a repository."""
 TOLD_ELSEWHERE = frozenset(
     {
         *("WatchEvent", "ForkEvent", "PushEvent", "ReleaseEvent", "CreateEvent", "DeleteEvent"),
@@ -44,17 +44,17 @@ TOLD_ELSEWHERE = frozenset(
         *("PullRequestReviewThreadEvent", "DiscussionCommentEvent"),
     }
 )
-"""Types that GitHub itself still tells of the past, in whichever of its lists."""
+"""Types that GitHub's own lists still show for the past."""
 
 HEAD_SECONDS = 15
 SILENCE_SECONDS = 60
 HOUR_SECONDS = 15 * 60
-"""For one file: 150 MB at 170 kB/s."""
+"""Time limit for one file: 150 MB at 170 kB/s."""
 CHUNK = 2**18
 PIECE = 2**20
-"""So much is unpacked at once, however much a chunk makes."""
+"""Bytes unpacked at once, however large a chunk becomes."""
 LONGEST_LINE = 2**24
-"""A longer one is no event: GitHub takes no payload of more than 25 MB, and its events leave out most of it."""
+"""Longest line that is read as an event. GitHub takes no payload above 25 MB, and its events leave out most of it."""
 
 # As the archive writes it. An actor is flat, so what follows is the event's own repository and none of its payload's.
 _BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d+),')
@@ -63,9 +63,9 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """Which events are taken: of these repositories, by GitHub's ids, and of these types.
+    """Which events to keep: those of these repositories (GitHub ids) and of these types.
 
-    Without types: of all that are not `TOLD_ELSEWHERE`.
+    Without types: all types except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -76,7 +76,7 @@ class Wanted(NamedTuple):
 
 
 class Size(NamedTuple):
-    """What is known of a file before it is read."""
+    """The size and version of a file, known before it is read."""
 
     there: bool
     length: int | None
@@ -85,20 +85,20 @@ class Size(NamedTuple):
 
 @dataclass(slots=True)
 class Hour:
-    """The wanted events of one file, by their repository's GitHub id."""
+    """The wanted events of one file, by the GitHub id of their repository."""
 
     events: dict[int, list[FeedEvent]] = field(default_factory=dict)
     lines: int = 0
     malformed: int = 0
-    """Lines that are no event. One whose beginning says that it is not wanted is not looked at further."""
+    """Lines that could not be read as events. Lines skipped by their beginning are not checked."""
     length: int = 0
-    """In bytes, as downloaded."""
+    """Bytes downloaded."""
 
 
 class Damaged(RetryNow):
-    """The file is no gzip, or ends in its middle: on its way here, or where it is kept. Some are (gharchive.org#225).
+    """The file is not gzip, or is cut off: in the transfer, or in the archive itself (gharchive.org#225).
 
-    `hour` has what was read before the damage.
+    `hour` holds the events before the damage.
     """
 
     def __init__(self, code: str, message: str, hour: Hour) -> None:
@@ -132,7 +132,7 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """Asks how large an hour's file is, without reading it. Raises as `read` does."""
+        """The size of an hour's file, without reading it. Raises as `read` does."""
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)
@@ -147,9 +147,9 @@ class Archive:
     async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
         """The wanted events of the hour that begins at `at`; None if the archive lacks it.
 
-        `progress` hears of the bytes downloaded so far. Raises `RetryNow` for what passes (5xx, timeouts), `Damaged`
-        for what may, `RetryLater` for a limit or an archive that answers nobody, `PartOver` for an address that is not
-        an archive's.
+        `progress` is called with the bytes downloaded so far. Raises `RetryNow` for passing failures (5xx, timeouts),
+        `Damaged` for a damaged file, `RetryLater` for a limit or an archive that does not answer, `PartOver` if the
+        address is not an archive's.
         """
         if self._guard is None:
             return await self._read(at, wanted, progress)
@@ -178,7 +178,7 @@ class Archive:
         return scan.hour
 
     async def _probe(self, _api: str) -> None:
-        """Asks for the oldest file, which any archive has."""
+        """Requests the oldest file, which every archive has."""
         await self.size(FIRST_HOUR)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -214,38 +214,38 @@ def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
 
 
 def name_of(at: datetime) -> str:
-    """The file of the hour that begins at `at`: `2026-03-01-9.json.gz`, the hour without a leading zero."""
+    """The name of the file of the hour that begins at `at`: `2026-03-01-9.json.gz`, the hour without a leading zero."""
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%d}-{utc.hour}.json.gz"
 
 
 class _Scan:
-    """Reads a file chunk by chunk, holding one piece, one line and what is wanted."""
+    """Reads a file chunk by chunk; holds one piece, one line and the wanted events in memory."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.hour = Hour()
         self._wanted = wanted
         self._inflate = zlib.decompressobj(wbits=31)
         self._rest = b""
-        """The beginning of a line whose end has not come yet."""
+        """The beginning of a line whose end has not arrived yet."""
         self._skipping = False
-        """In a line that is too long to be one."""
+        """Whether the current position is inside a line longer than `LONGEST_LINE`."""
 
     def feed(self, chunk: bytes) -> None:
-        """Reads the file's next bytes. Raises `zlib.error` if they are not gzip."""
+        """Takes the file's next bytes. Raises `zlib.error` if they are not gzip."""
         self.hour.length += len(chunk)
         for piece in self._unpacked(chunk):
             self._lines(piece)
 
     def end(self) -> None:
-        """Ends the reading. Raises `EOFError` if the file is not whole."""
+        """Finishes the file. Raises `EOFError` if it is cut off."""
         if not self._inflate.eof:
             raise EOFError
         if self._rest and not self._skipping:
             self._line(self._rest)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """A file may be several gzip files, one behind the other, with zeros between them."""
+        """Unpacked pieces of the chunk. A file may be several gzip files in sequence, with zeros between them."""
         while chunk:
             if self._inflate.eof:
                 chunk = chunk.lstrip(b"\0")
@@ -299,7 +299,7 @@ class _Scan:
 
 
 def _repository_of(content: Any) -> int:
-    """0 for what happened in no repository."""
+    """The GitHub id of the event's repository; 0 if it has none."""
     if not isinstance(content, dict):
         raise TypeError
     repository = content.get("repo")

@@ -1,4 +1,4 @@
-"""The commits of a repository's default branch, and the pushes that they tell of."""
+"""Reads the commits of a repository's default branch, and derives pushes from them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from rows import FeedEvent
 
 HEADS = "refs/heads/"
 NOTHING = "0" * 40
-"""The oid of a branch before it was created, and after it was deleted."""
+"""The oid that stands for no commit: before a branch is created, and after it is deleted."""
 
 
 class Commit(NamedTuple):
@@ -24,32 +24,32 @@ class Commit(NamedTuple):
     committed_at: datetime
     actor_login: str
     author: str | None
-    """The name that git knows."""
+    """The author's name in git."""
     headline: str
     parent: str | None
-    """The first one: what the branch was before it, if it is of the branch."""
+    """The first parent: the branch's previous commit, if that one is on the branch."""
 
 
 @dataclass(slots=True)
 class History:
-    """A commit and those that it is reached from, as many as fit, by oid."""
+    """A commit and its ancestors, by oid, as many as fit in one request."""
 
     commits: dict[str, Commit]
     in_scope: int
-    """How many of all that it is reached from were committed since the moment asked for."""
+    """How many of all ancestors were committed since `since`."""
     asked_at: datetime
     seconds: float
     cost: int
 
 
 async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
-    """The default branch and the commit that it is at; None for an empty repository."""
+    """The name of the default branch and the oid of its head; None for an empty repository."""
     answer = await ask(github, "Head", repository, "defaultBranchRef", {})
     return branch_and_head(answer.data["repository"])
 
 
 def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
-    """As `read_head`, of an answer that has the repository's `defaultBranchRef`."""
+    """As `read_head`, from an answer that includes the repository's `defaultBranchRef`."""
     reference = repository["defaultBranchRef"]
     if reference is None or reference["target"] is None:
         return None, None
@@ -59,10 +59,10 @@ def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
 async def read_history(
     github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
 ) -> History | None:
-    """The commit `oid` and what it is reached from; None if GitHub no longer has it.
+    """The commit `oid` and its ancestors; None if GitHub no longer has the commit.
 
-    Its order is not that of dates, and a parent can be listed before its child. Going on from the first commit that was
-    not among them needs no cursor, and no branch that stays where it is.
+    GitHub does not order them by date, and may list a parent before its child. The next request starts at the first
+    commit that was not listed, so it needs no cursor, and the branch may move meanwhile.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:
@@ -92,7 +92,7 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """The push of this commit alone: GitHub no longer tells which commits were pushed together."""
+    """A push of this commit alone, because GitHub no longer shows which commits were pushed together."""
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

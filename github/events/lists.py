@@ -1,4 +1,4 @@
-"""What the lists of a repository's events have in common: their requests, refusals and pages."""
+"""The requests, refusals and pages that all lists of a repository's events have in common."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,40 +19,42 @@ from rows import Page
 
 
 class Refused(PartOver):
-    """GitHub does not show this list to these tokens. The repository's other lists are not meant."""
+    """GitHub does not show this list to this account. The repository's other lists may still be shown."""
 
 
 @dataclass(slots=True)
 class Happenings:
-    """One page of a list: its rows, and where the list goes on."""
+    """One page of a list: its rows, and where the next page begins."""
 
     page: Page
     cursor: str | None = None
-    """Where the list goes on; None at its end, or where GitHub says that there is more and not where."""
+    """The cursor of the next page; None at the end, or if GitHub reports a next page without a cursor."""
     more: bool = False
-    """GitHub says that the list goes on."""
+    """Whether GitHub reports a next page."""
     number: int = 0
-    """Things on the page, those that are no rows and those that are hidden among them."""
+    """Items on the page, including hidden ones and those that make no row."""
     depth: datetime | None = None
-    """The earliest moment on the page, of those by which the list is ordered."""
+    """The earliest moment on the page, of the moments by which the list is ordered."""
     ties: list[str] = field(default_factory=list)
-    """What the page shows of that very moment, by id."""
+    """Ids of the page's items at exactly the moment `depth`."""
     oldest: datetime | None = None
-    """Down to here the list was read. None: the page shows nothing, or its order says nothing of the rows' moments."""
+    """The moment down to which the list is read. None if the page is empty, or if its order is not that of the rows'
+    moments.
+    """
     hidden: int = 0
-    """Things that these tokens may not see."""
+    """Items that this account may not see."""
     unreadable: int = 0
-    """Things that lack what makes them what they say they are."""
+    """Items that lack a field that their type requires."""
     seconds: float = 0.0
     cost: int = 0
     total: int | None = None
-    """How many things the whole list has, as GitHub counts; None: it does not say."""
+    """GitHub's count of the whole list; None if it gives none."""
     branch: str | None = None
-    """Forks: the default branch, and its head; None in an empty repository."""
+    """For forks: the default branch and its head; None in an empty repository."""
     head: str | None = None
 
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
-        """Sets how deep the page goes, from the moment of each thing on it by which the list is ordered."""
+        """Sets `depth` and `ties` from the moment of each item on the page, by id."""
         self.depth = min(moments.values(), default=None)
         self.ties = [thing for thing, moment in moments.items() if moment == self.depth]
 
@@ -62,7 +64,7 @@ async def ask(
 ) -> Answer:
     """The answer to a query about `what`, a field of the repository.
 
-    Raises `Refused` where the field is refused (code gone: GitHub does not have it), `Gone` where the repository is.
+    Raises `Refused` if the field is refused (code gone: it does not exist), `Gone` if the repository is.
     """
     owner, _, name = repository.full_name.partition("/")
     answer = await github.graphql(operation, {"owner": owner, "name": name} | variables)
@@ -79,13 +81,13 @@ async def ask(
 
 
 async def probe(github: GitHub) -> None:
-    """Returns if GraphQL answers at all. Raises `RetryNow` or `RetryLater` if it does not."""
+    """Returns if GraphQL answers anything. Raises `RetryNow` or `RetryLater` if it does not."""
     with suppress(PartOver):
         await github.graphql("Viewer", {})
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """The answer to a route of a repository, which was found before. Raises `Refused` if GitHub denies it."""
+    """The answer to a route of a repository that is known to exist. Raises `Refused` if GitHub denies the route."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
@@ -101,7 +103,7 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
 
 
 def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings:
-    """A page of a connection with these `things`, without their rows."""
+    """A page of a connection with these items; its rows are added by the caller."""
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),
@@ -116,12 +118,12 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings
 
 
 def numbered(size: int, offset: int) -> dict[str, int]:
-    """The page that follows `offset` things, which are a multiple of `size`."""
+    """Query parameters of the page after the first `offset` items; `offset` is a multiple of `size`."""
     return {"per_page": size, "page": offset // size + 1}
 
 
 def of_numbers(answer: Answer, size: int, offset: int) -> Happenings:
-    """A page of a numbered list, without its rows. Its cursor is how many things were read."""
+    """A page of a numbered list; its rows are added by the caller. Its cursor is the number of items read."""
     return Happenings(
         Page(answer.asked_at),
         str(offset + size) if answer.next_path else None,

@@ -1,4 +1,6 @@
-"""GitHub's event payloads in the host's shapes: trimmed since October 2025, and fuller than its screens read before."""
+"""Maps GitHub's event payloads to the host's shapes. GitHub trimmed its payloads in October 2025; GH Archive has older
+ones.
+"""
 
 from github.nodes.actors import Node
 from rows import Json
@@ -7,7 +9,7 @@ GHOST = "ghost"
 
 
 def payload_of(event: Node) -> Json:
-    """The payload of an event as the API tells it, or told it once. Raises `KeyError` for what is no event."""
+    """The host's payload for an event of the API or of GH Archive. Raises `KeyError` if `event` is not an event."""
     event_type = event["type"]
     return _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
 
@@ -41,7 +43,7 @@ def _issue(event: Node) -> Json:
 
 
 def _thread(thread: Node, event: Node) -> Node:
-    """What is there of it; the rest comes from the stored threads (`feed.complete`)."""
+    """The fields of a thread that the event holds; `feed.complete` adds the rest from stored threads."""
     shape = {key: thread[key] for key in ("id", "number", "title", "created_at", "updated_at") if thread.get(key)}
     action = event["payload"]["action"]
     if thread.get("user"):

@@ -1,8 +1,8 @@
-"""What happens to a repository beside its threads: its stars, forks, releases, pushes and branches, as feed events.
+"""Reads events outside threads from GitHub's lists (stars, forks, releases, pushes, branches) as feed events.
 
-One function a list: each sends one request and returns rows with where the list goes on. Lists are newest first, and a
-`cursor` of a numbered list is how many of its things were read. Lists tell of the same happening in different words and
-seconds apart; `store/feed.py` makes one row of them.
+One function for each list: it sends one request and returns rows with the next cursor. Lists are newest first. The
+cursor of a numbered list is the number of items read. Different lists show the same event in different words and
+seconds apart; `store/feed.py` merges them into one row.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEven
 
 
 async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """Stars that were not taken back. Where GitHub does not show them, the page can be empty beside a total."""
+    """Stars that still exist. If GitHub hides stargazers, the page can be empty although the total is not 0."""
     answer = await ask(github, "Stargazers", repository, "stargazers", {"first": first, "after": after})
     found = answer.data["repository"]
     edges = shown(found["stargazers"]["edges"], "stargazers")
@@ -44,7 +44,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Stars a day, from `weeks` weeks ago back. Today's day is not over, and days to come are left out."""
+    """Stars by day, starting `weeks` weeks ago. Today is left out because it is not over, and so are future days."""
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
     today = answer.asked_at.date()
@@ -59,7 +59,7 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
 
 
 async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """Forks that are still there. Who made one for an organization, only the events API tells."""
+    """Forks that still exist. Who made a fork for an organization is only in the events API."""
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
     found = answer.data["repository"]
     forks = shown(found["forks"]["nodes"], "forks")
@@ -73,7 +73,7 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
 
 
 async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """The same forks by REST, for repositories whose connection GitHub refuses or cannot answer."""
+    """As `read_forks`, by REST: for repositories whose connection GitHub refuses or cannot answer."""
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
     for fork in answer.data:
@@ -90,8 +90,9 @@ def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
 
 
 async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """Published releases. Their order is that of their creation: one may have been a draft for long, so that only the
-    list's end is the end."""
+    """Published releases, ordered by creation. A draft may be published much later, so only the end of the list ends
+    the reading.
+    """
     answer = await ask_rest(github, repository, "releases", numbered(size, offset))
     read = of_numbers(answer, size, offset)
     read.go_down_to({str(release["id"]): time(release["created_at"]) for release in answer.data})
@@ -107,7 +108,9 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
 async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
 ) -> Happenings:
-    """The same releases by GraphQL, for repositories whose list REST refuses or cannot answer. It knows no bots."""
+    """As `read_releases`, by GraphQL: for repositories whose REST list is refused or cannot be
+    answered. It omits bots.
+    """
     answer = await ask(github, "Releases", repository, "releases", {"first": first, "after": after})
     connection = answer.data["repository"]["releases"]
     releases = shown(connection["nodes"], "releases")
@@ -120,7 +123,7 @@ async def read_releases_by_graphql(
 
 
 def _release_shape(node: Node) -> Node:
-    """As REST has it. An author who is a bot, or is gone, is nobody there."""
+    """The release in REST's shape. An author who is a bot, or was deleted, is None."""
     author = node["author"]
     user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
     if author is not None:
@@ -148,7 +151,7 @@ def _release(shape: Node) -> FeedEvent:
 
 
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
-    """What happened to branches: about a year of pushes, creations and deletions. Raises `InvalidCursor`."""
+    """Activity of branches: about a year of pushes, creations and deletions. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
         answer = await ask_rest(github, repository, "activity", query)
@@ -185,7 +188,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
 
 
 async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """The latest events of all kinds: at most 300, of at most 30 days."""
+    """The latest events of all types: at most 300, from at most 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
     for event in answer.data:
@@ -204,7 +207,7 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """The cursor behind the thing that follows `after`, without asking for the thing; and whether the list goes on."""
+    """The cursor behind the item that follows `after`, without loading that item, and whether the list has more."""
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
     info = answer.data["repository"][field]["pageInfo"]
@@ -212,7 +215,7 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: Happenings) -> Happenings:
-    """Of a list that is ordered by the moments of its rows."""
+    """Sets `oldest` of a page whose order is that of its rows' moments."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read

@@ -1,1 +1,1 @@
-"""What GitHub's nodes are to us: what a null means; a thread, or an item of its timeline, as rows."""
+"""Maps GitHub's nodes (threads, and items of their timelines) to rows, and interprets nulls."""

@@ -1,4 +1,4 @@
-"""Who did it: GitHub's actors as contributors."""
+"""Maps GitHub's actors to contributors."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from rows import Contributor, Page
 
 Node = dict[str, Any]
 OWNERS = frozenset({"User", "Organization", "Bot"})
-"""Types of accounts that share no login. A mannequin bears the login that a user had elsewhere."""
+"""Types of accounts whose logins are unique. A mannequin bears the login that its user had on another server."""
 
 
 def login(actor: Node | None) -> str | None:
-    """The name as REST and the web show it: GraphQL leaves out a bot's `[bot]`. None for a deleted account."""
+    """The login as REST and the web show it; GraphQL omits a bot's `[bot]`. None for a deleted account."""
     if actor is None:
         return None
     name: str = actor["login"]
@@ -20,7 +20,7 @@ def login(actor: Node | None) -> str | None:
 
 
 def contributor(actor: Node | None, page: Page) -> int | None:
-    """The GitHub id of an actor, whose row joins the page. None for a deleted account, or one without an id."""
+    """The GitHub id of an actor; adds the actor's row to the page. None for a deleted account, or one without an id."""
     if actor is None:
         return None
     github_id = actor.get("databaseId")
@@ -39,7 +39,7 @@ def contributor(actor: Node | None, page: Page) -> int | None:
 
 
 def user(account: Node | None, page: Page) -> int | None:
-    """As `contributor`, of an account as REST shows it."""
+    """As `contributor`, for an account in REST's shape."""
     if account is None:
         return None
     github_id = int(account["id"])

@@ -1,4 +1,4 @@
-"""Discussions: their queries, and a node of them as rows."""
+"""Maps a discussion's node to rows."""
 
 from github.clock import time, time_or_none
 from github.nodes.actors import Node, contributor, login
@@ -13,7 +13,7 @@ BY_ID = "DiscussionsById"
 HEADS = "DiscussionHeads"
 COMMENTS = "DiscussionComments"
 CONNECTIONS = 6
-"""Connections a node of `PAGE`; see the query."""
+"""Connections in each node of `PAGE`; see the query."""
 
 
 def add(node: Node, page: Page) -> int:

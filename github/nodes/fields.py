@@ -1,6 +1,6 @@
-"""Fields that issues and pull requests share, as the host's jsonb columns hold them (REST's names).
+"""Maps fields that issues and pull requests share to the host's jsonb columns, which use REST's names.
 
-Lists are sorted: GitHub promises no order, and a row must not change because it answered in another one.
+Lists are sorted: GitHub promises no order, and a row must not change because an answer is ordered differently.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from rows import Note, Page, Short
 
 
 def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """All nodes of a connection of a thread that fits into one page; those that are hidden are noted on the page.
+    """All nodes of a thread's connection that fits into one page; hidden nodes are noted on the page.
 
-    GitHub bounds what is asked for so (100 labels, 10 assignees, ...). Where it shows less than it counts, or leaves
-    out the list or some of it, the page says so (`Page.short`).
+    GitHub limits these connections (100 labels, 10 assignees, ...). If it shows fewer nodes than it counts, or no list,
+    the page records that (`Page.short`).
     """
     found = node[connection] or {"nodes": None}
     came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
@@ -36,7 +36,7 @@ def labels(node: Node, page: Page) -> list[dict[str, Any]]:
 
 
 def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
-    """`[{id, login, avatar_url}]`, bots among them; GitHub allows 10 on a thread."""
+    """`[{id, login, avatar_url}]`, including bots; GitHub allows 10 on a thread."""
     nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
     return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
 

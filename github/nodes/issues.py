@@ -1,4 +1,4 @@
-"""Issues: their queries, and a node of them as rows."""
+"""Maps an issue's node to rows."""
 
 from github.clock import time, time_or_none
 from github.nodes.actors import Node, contributor
@@ -16,7 +16,7 @@ HEADS = "IssueHeads"
 TIMELINES = "IssueTimelines"
 TIMELINE_FRAGMENT = "IssueTimelineItem"
 CONNECTIONS = 4
-"""Connections a node of `PAGE`; see the query."""
+"""Connections in each node of `PAGE`; see the query."""
 
 
 def add(node: Node, page: Page) -> int:
@@ -53,7 +53,9 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Who closed it last, and whether the node tells: a timeline that goes on may tell later (`add_closings`)."""
+    """Who closed the issue last, and whether the node settles that: if its timeline has more pages, they may
+    (`add_closings`).
+    """
     if node["state"] != "CLOSED":
         return None, True
     timeline = node.get("timelineItems")
@@ -64,7 +66,7 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
 
 
 def add_closings(items: list[Node], issue: int, page: Page) -> None:
-    """Adds to the page who closed the issue, and when, as a part of its timeline tells."""
+    """Adds to the page who closed the issue, and when, from these items of its timeline."""
     page.closings.extend(
         Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
         for item in items

@@ -1,8 +1,8 @@
-"""The number inside a node id, where GitHub's `databaseId` is too small to hold it.
+"""Reads the number inside a node id, for nodes whose `databaseId` is too small to hold it.
 
-A node id of the present format is a prefix and base64url of a msgpack array, `[0, repository, ..., database id]`
-(https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/, which calls it opaque: decoded only
-where GitHub gives the number in no other way).
+A node id of the present format is a prefix and base64url of a msgpack array, `[0, repository, ..., database id]`.
+GitHub calls it opaque (https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/), so it is
+decoded only where GitHub shows the number in no other way.
 """
 
 import base64
@@ -15,7 +15,8 @@ from github.nodes.actors import Node
 
 
 def database_id(node: Node) -> int:
-    """The id that REST knows a node by: `fullDatabaseId` where the type has it, `databaseId` where it fits 32 bits.
+    """The id that REST uses for a node: `fullDatabaseId` if the type has it, `databaseId` if it fits 32 bits, else
+    decoded.
 
     Raises `PartOver` (unreadable_id) for a node id of an unknown format.
     """

@@ -1,9 +1,9 @@
-"""What a null in an answer means: it is hidden, gone or lost. Decided here alone, before any mapper sees the answer.
+"""Marks each null in an answer as hidden, gone or lost, before any mapper sees the answer.
 
-A refused field that cannot be null takes the node that holds it along (GraphQL, "Handling Execution Errors"): the null
-stands above the path that the error names. `mark` follows each such path and puts a `Hidden` in the null's place, or a
-`Gone` where an id that was asked for does not exist. A null that is left after that is lost: GitHub ran out of time or
-resources, and a smaller page may bring it.
+If GitHub refuses a field that cannot be null, the node around it becomes null too (GraphQL, "Handling Execution
+Errors"): the null stands above the path that the error names. `mark` follows each such path and replaces the null by a
+`Hidden`, or by a `GoneNode` if a requested id does not exist. Any other null is lost: GitHub ran out of time or
+resources, and a smaller page may load it.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Stands in place of a node that these tokens are refused. `words` are GitHub's."""
+    """Replaces a node that this account may not see. `words` holds GitHub's message."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class GoneNode:
-    """Stands in place of a node that was asked for by its id and that GitHub does not have, or no longer."""
+    """Replaces a node that was requested by its id and does not exist, or no longer."""
 
 
 @dataclass(slots=True)
@@ -34,19 +34,19 @@ class Shown:
 
     nodes: list[Node]
     hidden: list[str] = field(default_factory=list)
-    """GitHub's words for each node that is refused."""
+    """GitHub's message for each refused node."""
     keys: list[str] = field(default_factory=list)
-    """`Part.seen` keys of the hidden nodes: GitHub counts them, so that they count towards the connection's total."""
+    """`Part.seen` keys of the hidden nodes. They count towards the connection's total, because GitHub counts them."""
 
 
 HIDDEN_KEY = "h:"
 
 
 def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
-    """Puts `mark` in the place of the null that `path` leads to, or of the null above it.
+    """Replaces the null that `path` leads to, or the null above it, by `mark`.
 
-    Only a place that holds a node takes it: of a list, of an edge (`node`), of an id that was asked for. Returns
-    whether it has one now; a nullable field that is refused stays None.
+    Only the place of a node is replaced: in a list, in an edge (`node`), or of a requested id. Returns whether the
+    place holds a mark now; a nullable field that is refused stays None.
     """
     here = data
     for step in path:
@@ -66,9 +66,9 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
 
 
 def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
-    """The nodes of a page, apart from those that are hidden. `after` is the page's cursor.
+    """A page's shown nodes, with the hidden ones listed beside them. `after` is the page's cursor.
 
-    Raises `TooLarge` if a node is lost, or all are: the schema allows null in place of the list.
+    Raises `TooLarge` if a node or the whole list is lost (the schema allows null in place of a list).
     """
     found = Shown([])
     if nodes is None:

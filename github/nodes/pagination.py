@@ -1,18 +1,18 @@
-"""Where a list goes on, by what GitHub says of a page."""
+"""Finds the next page of a connection."""
 
 from github.nodes.actors import Node
 
 
 def next_cursor(page_info: Node, after: str | None) -> str | None:
-    """The cursor behind the page that was asked for `after` a cursor; None at the end.
+    """The cursor of the next page, for a page requested with the cursor `after`; None at the end.
 
-    GitHub was seen to say that there is a next page with a null cursor, or with the cursor that the page itself was
-    asked for (zerocracy/judges-action#2142). Nothing leads on from there: `leads_nowhere` tells it from an end.
+    GitHub was seen to report a next page with a null cursor, or with the page's own cursor
+    (zerocracy/judges-action#2142). This returns None for those too; `leads_nowhere` tells them from an end.
     """
     cursor: str | None = page_info["endCursor"]
     return cursor if page_info["hasNextPage"] and cursor != after else None
 
 
 def leads_nowhere(page_info: Node, after: str | None) -> bool:
-    """Whether GitHub says that there is a next page and not where."""
+    """Whether GitHub reports a next page without a usable cursor."""
     return bool(page_info["hasNextPage"]) and next_cursor(page_info, after) is None

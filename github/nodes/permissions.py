@@ -1,7 +1,7 @@
-"""Fields that need a permission, or a scope, of their own: an account that lacks it is not asked for them.
+"""Leaves fields out of queries for accounts that lack their permission or scope.
 
-GitHub refuses such a field on every thread. It cannot be null, so that GitHub would hide every thread. After the first
-refusal the field is left out for this account and this repository (palantir/policy-bot#42).
+GitHub refuses such a field on every thread, and because it cannot be null, hides every thread with it. After the first
+refusal, queries omit the field for this account and repository (palantir/policy-bot#42).
 """
 
 from collections.abc import Mapping
@@ -14,31 +14,31 @@ from github.nodes.nulls import Path
 from rows import Note, Page
 
 TEAMS = "teams"
-"""Fields of a Team: a token needs the scope read:org for them, an App the permission Members: read."""
+"""Stands for the fields of a Team: a token needs the scope read:org for them, an App the permission Members: read."""
 FIELDS: Mapping[str, str] = {
     "commits": "Contents: read",
     "deployment": "Deployments: read",
 }
-"""Field -> the repository permission that it needs. Mappers take each of them for unknown where it is missing."""
+"""Field -> the repository permission that it needs. Mappers treat a missing field as unknown."""
 REMEMBERED = 3_600.0
-"""Seconds that a permission is taken for missing: it may have been granted by then."""
+"""Seconds that a permission is taken for missing. Afterwards the field is requested again: it may have been granted."""
 REQUESTED_REVIEWERS = "requested_reviewers"
 NOTED = (*FIELDS, REQUESTED_REVIEWERS)
-"""What `notes` call what is missing."""
+"""The names that `notes` uses for what is missing."""
 _REVIEWER = "requestedReviewer"
 HIDDEN_TEAM = "team"
-"""Stands in events for a team whose fields were left out."""
+"""Replaces a team in events if the fields of teams were left out."""
 
 
 def field_of(path: Path) -> str | None:
-    """The field at the end of a refused path, if it can be left out: one of a thread, or of an item of its timeline."""
+    """The field at the end of a refused path, if it can be left out: a field of a thread, or of a timeline item."""
     last, above = path[-1:], path[-2:-1]
     of_a_node = any(isinstance(step, int) for step in above) or (len(path) == 2 and str(path[0]).startswith("n"))
     return str(last[0]) if last and last[0] in FIELDS and of_a_node else None
 
 
 def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
-    """The document without the fields `names`; with `TEAMS` among them nothing is asked of a Team but its type."""
+    """The document without the fields `names`; with `TEAMS` among them, a Team keeps only its type."""
     if not names:
         return document
 
@@ -57,7 +57,7 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 
 
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
-    """What an answer about pull requests lacks of all of them alike, one note a permission.
+    """Notes on what all pull requests of an answer lack, one for each missing permission.
 
     `left_out` and `unmarked` are those of the answer.
     """
@@ -69,7 +69,7 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
 
 
 def lacks_permissions(page: Page) -> set[str]:
-    """What this page of pull requests lacks for want of a permission, as `notes` call it."""
+    """The fields that this page of pull requests lacks because of missing permissions, named as in `notes`."""
     lacks = {note.what for note in page.hidden if note.number is None}
     if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
         lacks.add(REQUESTED_REVIEWERS)
@@ -77,19 +77,21 @@ def lacks_permissions(page: Page) -> set[str]:
 
 
 class Withheld:
-    """What GitHub refused to accounts, by their permissions: not asked for again within `REMEMBERED` seconds."""
+    """Fields that GitHub refused to accounts; they are left out of their requests for `REMEMBERED` seconds."""
 
     def __init__(self) -> None:
         self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
 
     def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
-        """`words` are GitHub's, by field, or of `TEAMS`. An empty `repository` is all of them."""
+        """Remembers refused fields. `words` holds GitHub's message by field, or by `TEAMS`. An empty `repository` means
+        all.
+        """
         until = monotonic() + REMEMBERED
         known = self._words.setdefault((account, repository), {})
         known.update({what: (said, until) for what, said in words.items()})
 
     def of(self, account: str, repository: str) -> dict[str, str]:
-        """What to leave out, with GitHub's words."""
+        """The fields to leave out, with GitHub's words."""
         known = self._words.get((account, ""), {}) | self._words.get((account, repository), {})
         now = monotonic()
         return {what: words for what, (words, until) in known.items() if until > now}

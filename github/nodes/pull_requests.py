@@ -1,4 +1,4 @@
-"""Pull requests: their queries, and a node of them as rows."""
+"""Maps a pull request's node to rows."""
 
 from github.clock import time, time_or_none
 from github.nodes.actors import Node, contributor, login
@@ -16,7 +16,7 @@ TIMELINES = "PullRequestTimelines"
 TIMELINE_FRAGMENT = "PullRequestTimelineItem"
 NO_SCOPE = "the names of requested teams need the scope read:org"
 CONNECTIONS = 6
-"""Connections a node of `PAGE`; see the query."""
+"""Connections in each node of `PAGE`; see the query."""
 
 
 def add(node: Node, page: Page) -> int:

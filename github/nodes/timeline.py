@@ -1,4 +1,4 @@
-"""Timeline items as rows: conversation comments, reviews, and every kind of event."""
+"""Maps timeline items to rows: conversation comments, reviews, and events of every type."""
 
 import re
 from functools import cache
@@ -25,12 +25,12 @@ def event_type(typename: str) -> str:
 
 
 def event_of(item_type: str) -> str:
-    """The same, of a name in `itemTypes`: LABELED_EVENT is labeled."""
+    """REST's word for a name of `itemTypes`: LABELED_EVENT is labeled."""
     return event_type("".join(word.capitalize() for word in item_type.split("_")))
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
-    """Adds the items' rows to the page; returns their `seen` keys, pending reviews' too: counted, not stored."""
+    """Adds the items' rows to the page; returns their `seen` keys. Pending reviews have a key, but no row."""
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
     for node in nodes:
@@ -132,7 +132,7 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
 
 
 def add_listed_review_comment(comment: Node, page: Page) -> str:
-    """Adds a review comment as REST lists it, its pull request by number; returns its `seen` key."""
+    """Adds a review comment from REST's list, with its pull request's number; returns its `seen` key."""
     page.comments.append(
         Comment(
             "review_comment",
@@ -162,7 +162,7 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An event's field as its payload holds it: keys in snake case, accounts by login, teams as `team:slug`."""
+    """An event's field as the payload stores it: keys in snake case, accounts by login, teams as `team:slug`."""
     if not isinstance(value, dict):
         return value
     if value.get("__typename") == "Team":

@@ -1,1 +1,1 @@
-"""The GraphQL documents, and what of them a server's schema can take."""
+"""The GraphQL documents, and their adaptation to a server's schema."""

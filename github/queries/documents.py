@@ -1,5 +1,6 @@
-"""The GraphQL documents in `queries/*.graphql`, each operation with just the fragments that it spreads, and requests of
-them as gql has them."""
+"""Loads the GraphQL documents in `queries/*.graphql`, each operation with the fragments that it spreads, and builds gql
+requests of them.
+"""
 
 import re
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ def _definitions() -> tuple[dict[str, OperationDefinitionNode], dict[str, Fragme
 
 
 def operations() -> tuple[str, ...]:
-    """The names of all operations of the project."""
+    """The names of all operations in `queries/`."""
     return tuple(_definitions()[0])
 
 
@@ -86,8 +87,8 @@ def aliased(name: str, count: int) -> DocumentNode:
     """The template operation `name` with its `node` field, or else its `repository`, repeated `count` times, as `n0`,
     `n1`, ...
 
-    The field's own variables (`OWN_VARIABLES`) become `id0`, `after0`, `id1`, ...; all others are shared. So one
-    request fetches pages of many parents, each from its own cursor, or counts the lists of many repositories.
+    The field's own variables (`OWN_VARIABLES`) become `id0`, `after0`, `id1`, ...; all others are shared. One request
+    thus fetches pages of many parents, each from its own cursor, or counts the lists of many repositories.
     """
     template = _definitions()[0][name]
     names = {each.name.value for each in template.selection_set.selections if isinstance(each, FieldNode)}
@@ -160,31 +161,34 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """The document of an operation, or of a template (`aliased`), without what needs a permission that is missing."""
+    """The document of an operation, or of a template (`aliased`), without the fields `left_out`, whose permission is
+    missing.
+    """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 
 
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
-    """The text that is sent for an operation (`whole`); printed once, since printing a tree costs more than a page."""
+    """The text of `whole`'s document. It is cached, because printing a document costs more CPU than reading a page."""
     return print_ast(whole(name, aliases, left_out))
 
 
 class Printed(NamedTuple):
-    """A document, and its text."""
+    """A document with its text."""
 
     document: DocumentNode
     text: str
 
 
 class Request(GraphQLRequest):
-    """An operation with its variables. gql prints a document for each request; this one's text is printed once for all
-    requests of its operation (decision 27)."""
+    """An operation with its variables. gql would print a document for every request; this class prints it once for all
+    requests of an operation (decision 27).
+    """
 
     def __init__(
         self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
     ) -> None:
-        """`printed` is the document as it is sent, where that is not the project's own."""
+        """`printed` is the document to send, if it differs from the project's own."""
         self.operation = operation
         self.aliases = aliases
         self.variables = dict(variables)
@@ -193,13 +197,13 @@ class Request(GraphQLRequest):
         super().__init__(document, variable_values=self.variables, operation_name=operation)
 
     def without(self, left_out: frozenset[str]) -> "Request":
-        """The same without what needs a permission that is missing."""
+        """The same request without the fields `left_out`, whose permission is missing."""
         return self.sent_as(
             Printed(whole(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out))
         )
 
     def sent_as(self, printed: Printed, variables: Mapping[str, Any] | None = None) -> "Request":
-        """The same with another document, and other variables, if given."""
+        """The same request with another document, and other variables if given."""
         return Request(self.operation, self.variables if variables is None else variables, self.aliases, printed)
 
     @property

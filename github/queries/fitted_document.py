@@ -1,4 +1,4 @@
-"""A document as a server can take it: without the fields, arguments, types and values that its schema lacks."""
+"""Fits a document to a server: removes the fields, arguments, types and values that its schema lacks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,16 +24,18 @@ from graphql import (
 from github.queries.server_schema import ServerSchema
 
 OLDER = {"fullDatabaseId": "databaseId", "assignedActors": "assignees"}
-"""Fields that answer the same as far as they can; asked for under the name of the newer one, which the mappers read."""
+"""Newer fields and the older ones that replace them on servers that lack them. The older field is aliased to the newer
+name, which the mappers read.
+"""
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """The document for this server; what nothing needs then (fragments, variables) is left out too."""
+    """The document for this server, without fragments and variables that it no longer uses."""
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """The variables without the enum values, in lists of them, that this server lacks."""
+    """The variables without the enum values, inside lists, that this server lacks."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -44,10 +46,10 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Puts None where an answer lacks a field that was left out, or an empty list, so that mappers find every field
-    that they name.
+    """Puts None, or an empty list, where an answer lacks a field that was left out, so that mappers find every field
+    that they read.
 
-    What `@include` leaves out with these variables stays absent: nobody asked for it.
+    Fields that `@include` leaves out with these variables stay absent.
     """
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
     for operation in _operations(document):
@@ -60,7 +62,7 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
 
 
 def _empty(field: FieldNode) -> Any:
-    """What stands for a field that was not asked for: a list without a node, where all of it fits into a page."""
+    """The value for a field that was left out: an empty connection if the list always fits into a page, else None."""
     inner = field.selection_set.selections if field.selection_set is not None else ()
     names = {each.name.value for each in inner if isinstance(each, FieldNode)}
     return {"totalCount": 0, "nodes": []} if names == {"totalCount", "nodes"} and len(inner) == len(names) else None

@@ -1,9 +1,9 @@
-"""What the server that is asked knows of GitHub's schema: a fact about the server, not about us.
+"""Records what the server's schema has, so that documents can leave out what it lacks.
 
-github.com gains fields, and GitHub Enterprise Server of two years ago lacks some that every page asks for. A server
-refuses the whole document that names a field, a type or a value that it lacks. Its schema is asked then, once, and what
-it lacks is left out of every document from there on (`fitted_document`). Sources: GraphQL, "Introspection";
-graphql-ruby's error codes (`undefinedField`, ...), which GitHub's answers carry.
+github.com gains fields, and GitHub Enterprise Server of two years ago lacks some that every page requests. A server
+refuses the whole document if it names an unknown field, type or value. Its schema is then requested once, and documents
+leave out what it lacks (`fitted_document`). Sources: GraphQL, "Introspection"; graphql-ruby's error codes
+(`undefinedField`, ...), which GitHub's answers carry.
 """
 
 import re
@@ -23,7 +23,7 @@ NEWER = frozenset(
         *("BLOCKED_BY_ADDED_EVENT", "BLOCKED_BY_REMOVED_EVENT", "BLOCKING_ADDED_EVENT", "BLOCKING_REMOVED_EVENT"),
     ]
 )
-"""What documents ask for and GitHub's published schema of 2026 (@octokit/graphql-schema 15.26.1) does not have."""
+"""Names that our documents use and GitHub's published schema of 2026 (@octokit/graphql-schema 15.26.1) lacks."""
 
 _CODES = frozenset(
     [
@@ -58,9 +58,10 @@ class _Type:
 
 @dataclass(slots=True)
 class ServerSchema:
-    """The types of a server. `left_out` gathers what documents asked for and it lacks: `PullRequest.isDraft`, `Team`.
+    """The types of a server. `left_out` collects the names that documents use and the server lacks:
+    `PullRequest.isDraft`, `Team`.
 
-    Without `types` the server did not tell them: what its errors named is left out by name then (`unknown`).
+    Without `types` (the server hides its schema), names are learned from its errors (`unknown`).
     """
 
     types: Mapping[str, _Type] = field(default_factory=dict)
@@ -70,7 +71,7 @@ class ServerSchema:
 
     @classmethod
     def of(cls, introspection: Mapping[str, Any]) -> "ServerSchema":
-        """From the `data` of `INTROSPECTION`. Raises KeyError or TypeError for anything else."""
+        """The schema in the `data` of an answer to `INTROSPECTION`. Raises KeyError or TypeError for anything else."""
         types = {}
         for each in introspection["__schema"]["types"]:
             fields = each["fields"] or ()
@@ -82,7 +83,7 @@ class ServerSchema:
         return cls(types, introspection["__schema"]["queryType"]["name"])
 
     def learn(self, errors: Iterable[Mapping[str, Any]]) -> bool:
-        """Takes from a refusal what the server lacks. Returns whether that was news."""
+        """Learns from the `errors` of a refusal what the server lacks. Returns whether any of it was new."""
         before = len(self.unknown)
         for error in errors:
             message, extensions = str(error.get("message") or ""), error.get("extensions") or {}
@@ -102,7 +103,7 @@ class ServerSchema:
         return len(self.unknown) > before
 
     def has(self, what: str) -> bool:
-        """Whether the server has by now what was left out under this name (`left_out` of another moment)."""
+        """Whether the server now has `what`, a name that an earlier `left_out` held."""
         name = what.partition("(")[0]
         on, _, called = name.rpartition(".")
         known = self.types.get(on or name)
@@ -116,7 +117,7 @@ class ServerSchema:
         return self._noted(name, lacks=name in self.unknown or (bool(self.types) and name not in self.types))
 
     def lacks_field(self, on: str, name: str) -> bool:
-        """`on` may be empty where the type that has the field is not known."""
+        """Whether the type `on` lacks the field; `on` is empty if the type is not known."""
         if name.startswith("__"):
             return False
         known = self.types.get(on)
@@ -146,13 +147,15 @@ class ServerSchema:
 
 
 def _is_named(unknown: str, on: str, name: str) -> bool:
-    """Whether a server's error named this field: of this type, or of any where one of the two is not known."""
+    """Whether a server's error named this field, of this type; if one of the two types is not
+    known, the name decides.
+    """
     of, _, called = unknown.rpartition(".")
     return called == name and (not of or not on or of == on)
 
 
 def _named(found: Mapping[str, Any]) -> str:
-    """The name of a type inside lists and non-nulls."""
+    """The name of a type without its lists and non-nulls."""
     here: Any = found
     while here and not here.get("name"):
         here = here.get("ofType")

@@ -1,1 +1,1 @@
-"""Reading many repositories in one request: what GitHub counts of their lists, and the small ones whole."""
+"""Reads many repositories in one request: the counts of their lists, and small repositories whole."""

@@ -1,4 +1,4 @@
-"""Surveys: what GitHub counts of many repositories' lists, and what changed last in each, in one request."""
+"""Surveys: one request for the counts of many repositories' lists, and the latest changes in each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,32 +19,32 @@ from github.threads.thread_types import THREAD_TYPES
 from messages import DataType, RepositoryRef
 
 CONNECTIONS = 4
-"""Of one repository, without the comments of its discussions."""
+"""Connections of one repository in a survey, without the comments of its discussions."""
 MOST_DISCUSSIONS = 100
 DISCUSSIONS_HEADROOM = 3
-"""Discussions that may have been opened since they were counted."""
+"""Headroom for discussions that were opened since they were counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """A repository's lists as GitHub counted them at `asked_at`."""
+    """The counts of a repository's lists, as of `asked_at`."""
 
     facts: Facts
     asked_at: datetime
     stars: int
     forks: int
-    """In the repository's whole network: at least as many as its list of forks has."""
+    """Forks in the repository's whole network: at least as many as its own list of forks has."""
     releases: int
     never_pushed: bool
-    """It has no branch, and had no push since it was created."""
+    """Whether the repository has no branch, and had no push since it was created."""
     pushed_at: datetime | None
     shows_stargazers: bool
-    """Who asked may push: GitHub shows the list of stargazers to a repository's collaborators only."""
+    """Whether the account may push. GitHub shows the list of stargazers only to collaborators."""
     branch: str | None
     head: str | None
-    """The default branch's; None in an empty repository."""
+    """The oid of the default branch's head; None in an empty repository."""
     threads: dict[DataType, Listing]
-    """The latest changes of each type of threads. A list of which something is not shown is left out."""
+    """The latest changes by type of thread. A list with hidden entries is left out."""
 
     def as_json(self) -> dict[str, Any]:
         whole: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
@@ -52,7 +52,9 @@ class Survey:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Survey":
-        """The survey that `as_json` wrote. Raises pydantic's ValidationError if another release wrote it otherwise."""
+        """The survey that `as_json` wrote. Raises pydantic's ValidationError if another release wrote it in another
+        format.
+        """
         return _ADAPTER.validate_python(dict(content))
 
 
@@ -60,9 +62,9 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """The repositories of each request, as ranges of indexes: as many as one point pays for.
+    """Ranges of repository indexes, one for each request: as many repositories as one point pays for.
 
-    `discussions`: how many each repository has stored; the survey asks for the number of comments of as many.
+    `discussions`: stored discussions by repository. The survey counts the comments of that many.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):
@@ -77,9 +79,10 @@ def batches(discussions: Sequence[int]) -> list[range]:
 async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
-    """Repository id -> its survey, by one request; without those that GitHub does not show whole under their name.
+    """Repository id -> its survey, by one request. Repositories that GitHub does not show whole under their name are
+    missing.
 
-    Raises the classes of the taxonomy, `TooLarge` where fewer at once may be answered.
+    Raises the classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {}
     for index, (repository, stored) in enumerate(zip(repositories, discussions, strict=True)):

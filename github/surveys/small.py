@@ -1,7 +1,7 @@
-"""Small repositories, whole: several in one request, with as many threads as a survey counted in each.
+"""Reads small repositories whole, several in one request, with as many threads as a survey counted in each.
 
-The answers are taken apart into those that each sweep would have got by itself (`Prefetched`), so that what a sweep
-does with its first page, and what it commits, does not depend on who asked for it.
+The answer is split into the answers that each sweep's own requests would have got (`Prefetched`). A sweep therefore
+handles and commits its first page in the same way, prefetched or not.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,20 +19,20 @@ from github.transport.prefetched import Prefetched, PrefetchedAnswer
 from messages import DataType, RepositoryRef
 
 MOST_THREADS = 20
-"""A repository with more is read by its sweeps, page by page."""
+"""A repository with more threads is not small: its sweeps read it page by page."""
 MOST_LISTED = 1_000
 """Stars, or forks, of which the same is true."""
 HEADROOM = 1
-"""Threads of each type that may have been opened since the survey."""
+"""Threads of each type that may have been opened since the survey; added to its counts."""
 COMMITS = 25
 MOST_REVIEWS = 100
-"""Whose comments one request can ask for."""
+"""Reviews whose comments one request can fetch."""
 CHILDREN = 100
 
 
 @dataclass(frozen=True)
 class Small:
-    """A repository that is read whole. `firsts`: how many threads to ask for, by type; those left out are not asked."""
+    """A small repository. `firsts`: how many threads to request, by type; types without an entry are not requested."""
 
     repository: RepositoryRef
     firsts: Mapping[DataType, int]
@@ -42,7 +42,7 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """Requests that fill its connections, by GitHub's formula: a hundred cost a point (`budget.prices`)."""
+        """Requests that fill its connections, by GitHub's formula: a hundred of them cost a point (`budget.prices`)."""
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -87,7 +87,7 @@ def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]
 
 
 def batches(every: Sequence[Small]) -> list[list[Small]]:
-    """Those that go into one request each, as many as one point pays for."""
+    """The repositories of each request: as many as one point pays for."""
     found: list[list[Small]] = []
     price = ONE_POINT
     for each in every:
@@ -100,10 +100,10 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
 
 
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
-    """Repository id -> its answers, by one request; without those of which anything is refused, gone or left out.
+    """Repository id -> its answers, by one request. Repositories with anything refused, gone or left out are missing.
 
-    `since`: the job's cutoff, from which on commits are counted. Raises the classes of the taxonomy, `TooLarge` where
-    fewer at once may be answered.
+    `since`: the job's cutoff; commits are counted from there. Raises the classes of the taxonomy; `TooLarge` if a
+    request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {
         "commits": COMMITS,
@@ -151,7 +151,7 @@ def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
 
 
 def reviews_of(prefetched: Prefetched) -> list[str]:
-    """Node ids of the reviews on the page of pull requests: their comments are asked for by them."""
+    """Node ids of the reviews on the prefetched page of pull requests; `read_reviews` fetches their comments."""
     told = prefetched.told.get(THREAD_TYPES["pull_requests"].page)
     nodes = (told.data["repository"]["threads"]["nodes"] or ()) if told is not None else ()
     items = [item for node in nodes if node for item in node["timelineItems"]["nodes"] or () if item]
@@ -159,7 +159,7 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
 
 
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
-    """Node id -> the review with its comments, by one request, of as many repositories as they are of."""
+    """Node id -> the review with its comments, by one request. The reviews may be of several repositories."""
     answer = await github.on_behalf_of(repository.full_name).graphql(
         "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True
     )

@@ -1,1 +1,1 @@
-"""Reading pull requests, issues and discussions: lists of them, pages of whole ones, and the parts that did not fit."""
+"""Reads pull requests, issues and discussions: listings, pages of whole threads, and the parts that did not fit."""

@@ -1,4 +1,4 @@
-"""REST's lists of a repository's comments, by the time of their last change."""
+"""Reads REST's lists of a repository's comments, ordered by their last change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from rows import Page
 
 
 class CommentSince(NamedTuple):
-    """A comment of a REST list: which thread it belongs to, and how new it is."""
+    """A comment in a REST list: its thread, and when it was changed."""
 
     comment_type: str
     github_id: int
@@ -27,8 +27,8 @@ async def read_comments_since(
 ) -> tuple[list[CommentSince], datetime | None, str | None, float]:
     """A page of a REST list of comments (see `comments_path`).
 
-    Answers those of this kind of thread, the page's latest change, the path of the next page, or None, and how many
-    seconds it took.
+    Returns the comments on this type of thread, the page's latest change, the path of the next page or None, and the
+    request's duration in seconds.
     """
     answer = await github.rest(path)
     latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
@@ -50,9 +50,9 @@ async def read_comments_since(
 async def count_review_comments(
     github: GitHub, repository: RepositoryRef, since: datetime
 ) -> tuple[int | None, datetime]:
-    """How many review comments were changed since then, and when that was asked: one request.
+    """How many review comments were changed since `since`, and when GitHub was asked: one request.
 
-    None if GitHub does not say: there is another page, and its `Link` header names no last one.
+    The count is None if GitHub does not tell it: there is another page, and the `Link` header names no last one.
     """
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
     if answer.last_page is None and answer.next_path is not None:
@@ -62,15 +62,17 @@ async def count_review_comments(
 
 @dataclass(frozen=True, slots=True)
 class ListedComments:
-    """A page of the list of a repository's review comments. Of the rows, `pull_request` is a number."""
+    """A page of the list of a repository's review comments. In its rows, `pull_request` is the pull
+    request's number.
+    """
 
     page: Page
     seen: dict[int, list[str]]
-    """By review (GitHub id), the `seen` keys of its comments."""
+    """The `seen` keys of each review's comments, by the review's GitHub id."""
     born: dict[str, datetime]
-    """By `seen` key, when it was written."""
+    """When each comment was written, by `seen` key."""
     changed: dict[str, datetime]
-    """By `seen` key, when it was changed last."""
+    """When each comment was last changed, by `seen` key."""
     latest: datetime | None
     """The page's latest change."""
     next_path: str | None
@@ -78,7 +80,7 @@ class ListedComments:
 
 
 async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
-    """A page of the list (see `comments_path`), by REST."""
+    """A page of the repository's review comments (path: see `comments_path`), by REST."""
     answer = await github.rest(path)
     page = Page(answer.asked_at, "pull_request")
     seen: dict[int, list[str]] = {}
@@ -96,9 +98,11 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
 def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
-    """The first page of the comments updated since then, oldest change first; or `path`, if it is of pages as long.
+    """The path of the first page of comments changed since `since`, oldest change first; or `path`, if its page size is
+    the same.
 
-    By the repository's id: REST does not say whose comments it lists, and another repository may have taken the name.
+    It uses the repository's id: REST does not say whose comments it lists, and another repository may have taken the
+    name.
     """
     if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
         return path

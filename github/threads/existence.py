@@ -1,4 +1,4 @@
-"""Whether what a list does not show exists: GitHub's own word, by node id."""
+"""Asks GitHub whether nodes exist that a list did not show, by node id."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from github.client import GitHub
 from github.nodes.nulls import GoneNode, Hidden
 
 MOST = 100
-"""Node ids that GitHub takes at once."""
+"""Node ids that GitHub accepts in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """Of the ids that were asked for, those in none of these got no answer."""
+    """Which of the requested node ids exist, are gone or are refused. GitHub left the others unanswered."""
 
     gone: frozenset[str]
     found: frozenset[str]
     refused: Mapping[str, str]
-    """With GitHub's words."""
+    """Refused node ids, with GitHub's words."""
     account: str
-    """Who was told so: another one may be shown more."""
+    """The account that was asked. Another account may see more."""
     asked_at: datetime
     cost: int
 
 
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
-    """Asks for at most `MOST` node ids. Raises as `GitHub.graphql` does, also where the repository is not shown."""
+    """Whether at most `MOST` node ids exist. Raises as `GitHub.graphql` does, also if the repository is not shown."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
     gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):

@@ -1,4 +1,4 @@
-"""Listings of threads: who and when, a hundred for one point, without what they say."""
+"""Reads listings of threads: numbers and times without texts, a hundred for one point."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     updated_at: datetime
     cursor: str
     comments: int | None
-    """How many there are, where the listing tells: they do not always bump their thread."""
+    """The number of comments, if the listing shows it. A new comment does not always bump its thread."""
 
 
 @dataclass(slots=True)
@@ -39,15 +39,15 @@ class Listing:
     asked_at: datetime
     seconds: float
     withheld: list[str] = field(default_factory=list)
-    """GitHub's words for each thread that is refused."""
+    """GitHub's message for each refused thread."""
     lost: int = 0
-    """Threads of the page that are null, and nothing says why."""
+    """Threads of the page that are null without a reason."""
     leads_nowhere: bool = False
-    """GitHub says that the list goes on and not where: `end_cursor` is None, and this is not its end."""
+    """Whether GitHub reports a next page without a usable cursor: `end_cursor` is None, but the list has not ended."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether GitHub counts nothing, and shows nothing."""
+        """Whether GitHub neither counts nor shows a thread."""
         return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
 
 
@@ -61,10 +61,9 @@ async def read_listing(
     by_birth: bool = False,
     comments: bool = False,
 ) -> Listing:
-    """Who and when of up to 100 threads for 1 point: latest updated first, or `by_birth` oldest first.
+    """A listing of up to 100 threads for 1 point: latest update first, or oldest thread first with `by_birth`.
 
-    With `comments`, each with the number of its comments: 2 points where it is asked for. Threads that are lost are
-    counted (`Listing.lost`).
+    `comments` adds the number of comments of each, and makes it 2 points. Lost threads are counted (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:

@@ -1,6 +1,6 @@
-"""Reading threads (pull requests, issues, discussions): pages of whole ones, and the parts that did not fit.
+"""Reads pages of whole threads (pull requests, issues, discussions), and the parts that did not fit.
 
-Each function sends one request and returns rows with what is still to fetch. Nothing here keeps a place: callers do.
+Each function sends one request and returns rows with the parts that are still to fetch. Callers keep the position.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from messages import RepositoryRef
 from rows import Note, Page, Part, Whole
 
 REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
-"""Item types of a timeline that have a connection of their own, too."""
+"""Timeline item types that also have their own connection."""
 
 
 @dataclass(slots=True)
@@ -40,23 +40,23 @@ class Threads:
     total: int = 0
     end_cursor: str | None = None
     changes: Listing | None = None
-    """The listing from its top, where it was asked for along with the page, and is whole."""
+    """The latest changes, if the listing was requested along with the page and is whole."""
     last: tuple[datetime, str] | None = None
-    """(updatedAt, node id) of the page's last thread: where the cursor stands, should GitHub refuse it."""
+    """(updatedAt, node id) of the page's last thread: the place to find again if GitHub refuses the cursor."""
     gone: list[str] = field(default_factory=list)
-    """Node ids that GitHub says do not exist any more."""
+    """Node ids that GitHub says no longer exist."""
     done: list[Part] = field(default_factory=list)
-    """Parts that were asked for and are whole now."""
+    """Requested parts that are whole now."""
     going_on: list[Part] = field(default_factory=list)
-    """Parts that were asked for and have more pages, or have to begin again; with their new cursor."""
+    """Requested parts that have more pages, or have to begin again, with their new cursor."""
     withheld: list[str] = field(default_factory=list)
-    """GitHub's words for each thread of the page that is refused whole: it has no number and no id then."""
+    """GitHub's message for each thread of the page that is refused as a whole. Its number and id are unknown."""
     refused: list[tuple[Part, str]] = field(default_factory=list)
-    """Parts whose parent is refused as a whole, with GitHub's words; they are done."""
+    """Parts whose parent is refused as a whole, with GitHub's message. They are done."""
 
     @property
     def hidden(self) -> list[Note]:
-        """What is missing of threads that are shown, by thread and connection; counted to the end of this page."""
+        """Notes on what is hidden in shown threads, by thread and connection, counted up to the end of this page."""
         return self.page.hidden
 
 
@@ -69,9 +69,9 @@ async def read_page(
     *,
     changes: bool = False,
 ) -> Threads:
-    """A page of whole threads, latest updated first. Raises `TooLarge` if a node is lost.
+    """A page of whole threads, latest update first. Raises `TooLarge` if a node is lost.
 
-    With `changes`, a listing of who was updated last comes along: of the last page it is the catch-up's first.
+    `changes` adds a listing of the latest updates; with a list's last page, it is the first page of the catch-up.
     """
     variables = {"first": first, "after": after, "changes": changes, **kind.variables()}
     answer = await github.graphql(
@@ -94,7 +94,7 @@ async def read_page(
 
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """The whole threads that `parts` (kind thread) name, and what of them did not fit."""
+    """The whole threads that `parts` (kind thread) name, and the parts of them that did not fit."""
     answer = await github.graphql(
         kind.by_id,
         {"ids": [part.node_id for part in parts], **kind.variables()},
@@ -109,7 +109,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Threads without what hangs on them (parts of kind head), which is parts of its own."""
+    """Threads without their children (parts of kind head); the children become parts of their own."""
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
@@ -124,9 +124,9 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
-    """The next `first` items of each part's thread: many parents, each at its own cursor, in one request.
+    """The next `first` timeline items of each part's thread, each from its own cursor, in one request.
 
-    With `item_types` only these: no thread is whole then.
+    `item_types` limits the types; the threads then do not count as whole.
     """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
     variables = {"first": first, **kind.variables(item_types)}
@@ -151,7 +151,7 @@ async def read_items(
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` reviews of each part's pull request, where the timeline did not show them all."""
+    """The next `first` reviews of each part's pull request, for those that the timeline did not show."""
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     for part, node in _aliases(answer, parts, threads):
@@ -166,7 +166,7 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` conversation comments of each part's thread, whose timeline GitHub fails to give."""
+    """The next `first` conversation comments of each part's thread, if GitHub cannot answer its timeline."""
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
@@ -180,7 +180,7 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:
-    """The comments of up to 100 reviews in one request. `pull_requests_of`: review -> pull request, GitHub ids."""
+    """The comments of up to 100 reviews in one request. `pull_requests_of`: GitHub ids, review -> pull request."""
     if any(part.cursor for part in parts):
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
     else:
@@ -199,7 +199,7 @@ async def read_review_comments(
 
 
 async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` replies to each part's comment of a discussion."""
+    """The next `first` replies to each part's discussion comment."""
     answer = await _aliased(github, "DiscussionReplies", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["discussions"])
     for part, node in _aliases(answer, parts, threads):
@@ -224,7 +224,7 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """The nodes of a part's page that are shown. What is hidden counts among `part.seen`, and is noted on the page."""
+    """The shown nodes of a part's page. Hidden nodes are added to `part.seen` and noted on the page."""
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
         part.seen.extend(found.keys)
@@ -233,13 +233,13 @@ def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
 
 
 def _add_whole(wholes: list[Whole], part: Part) -> None:
-    """Tells that all children of the part's parent are here, unless some are hidden, or counted and not shown."""
+    """Records that all children of the part's parent are stored, unless some are hidden or missing."""
     if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
         wholes.append(Whole(_parent(part), part.began_at, part.seen))
 
 
 def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
-    """Adds what hangs on the part's thread to the page and to `part.seen`, and the parts of it that did not fit."""
+    """Adds the thread's items to the page and to `part.seen`, and the parts that did not fit to `threads`."""
     page, thread = threads.page, _parent(part)
     nodes = _shown(connection, part, page)
     if kind.kind == "discussion":
@@ -276,9 +276,9 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """The timeline is whole; if the pull request counts more reviews than it showed, they are read by themselves.
+    """Adds a part for the reviews of a pull request if it counts more of them than its whole timeline showed.
 
-    `reviews` is None where GitHub left out how many there are.
+    `reviews` is None if GitHub left out their count.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None
@@ -291,7 +291,7 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """A part for each review just added: its comments."""
+    """A part for each review just added, which fetches its comments."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
@@ -301,9 +301,9 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
 
 
 def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
-    """Moves the part behind its page. True if it is whole now: as many children as the connection counts.
+    """Moves the part to its next page. Returns True if it is whole: all children that the connection counts were seen.
 
-    A page that shows nothing new counts as an attempt, so that pages that lead in a circle end.
+    A page without new items counts as an attempt, so that pages that repeat end.
     """
     cursor = next_cursor(connection["pageInfo"], part.cursor)
     seen = list(dict.fromkeys(part.seen))
@@ -333,7 +333,7 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    """Parts beside their nodes of `nodes(ids:)`; those that GitHub says are gone, or refuses, are done."""
+    """Parts beside their nodes in the answer to `nodes(ids:)`. Parts that are gone or refused are marked done."""
     return _looked_up(parts, answer.data["nodes"], threads)
 
 

@@ -1,4 +1,4 @@
-"""What a reading of a list brought that shows less than GitHub counts: two that are equal are final."""
+"""Compares readings of a list that show less than GitHub counts: two equal readings are final."""
 
 from hashlib import blake2b
 from typing import Literal
@@ -8,23 +8,24 @@ from github.nodes.nulls import HIDDEN_KEY
 from rows import Note, Page, Part
 
 MOST_READINGS = 3
-"""Of a thread with lists that are short, and never show the same."""
+"""Most readings of a thread whose short lists differ each time."""
 
 
 def noted(missing: int) -> str:
-    """The `Part.reading` of a part of which so many children are noted as missing: one that lacks as many is final."""
+    """The `Part.reading` of a part with `missing` noted children. A later reading that lacks as many is final."""
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """The same of a thread of whose lists so much is noted as missing."""
+    """As `noted`, for a thread whose lists lack `missing` entries."""
     return f"lists: {noted(missing)}"
 
 
 def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
-    """The part that reads the thread again, if lists of it are short (`Page.short`); the same twice is noted.
+    """The part that reads the thread again if some of its lists are short (`Page.short`). After two equal readings the
+    gap is noted, and no part is returned.
 
-    `thread` is its GitHub id, `read_as` the part that it was read as; None: it came on a page.
+    `thread` is its GitHub id. `read_as` is the part that it was read as; None if it came on a page.
     """
     short = [each for each in page.short if each.thread == thread]
     if not short:
@@ -40,16 +41,16 @@ def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Par
 
 
 def reading_of(part: Part) -> str:
-    """What a reading to the end of a connection brought: two that are equal agree with each other."""
+    """What a complete reading of a connection showed, as text; two equal texts agree."""
     children = "\n".join(sorted(set(part.seen))).encode()
     return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
 
 
 def hidden_in(part: Part) -> int:
-    """Children of a part that GitHub refuses; those that it only counts are not among them."""
+    """Children of a part that GitHub refuses. Children that are only counted are not included."""
     return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Whether this reading of a part, which lacks so many children, is equal to an earlier one."""
+    """Whether an earlier reading of the part lacked the same number of children, so that this one is final."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -1,6 +1,6 @@
-"""A thread's timeline as REST lists it, for events that GraphQL cannot answer.
+"""Reads a thread's timeline by REST, for events that GraphQL cannot answer.
 
-REST's `node_id` is GraphQL's `id`: the rows are the same rows. An event that REST tells only half of makes no row.
+REST's `node_id` is GraphQL's `id`, so both make the same rows. An event of which REST shows only a part makes no row.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -24,16 +24,16 @@ class RestTimeline:
 
     page: Page
     seen: list[str] = field(default_factory=list)
-    """One key for each thing of the page."""
+    """One key for each item of the page."""
     missing: dict[str, int] = field(default_factory=dict)
-    """By item type that the page shows, how many events of it cannot be stored."""
+    """Events on the page that cannot be stored, by item type."""
     next_path: str | None = None
 
 
 async def read_rest_timeline(
     github: GitHub, repository: RepositoryRef, kind: ThreadType, part: Part, item_types: Collection[str]
 ) -> RestTimeline:
-    """The events of `item_types` of the page at the part's cursor. Raises as `GitHub.rest` does."""
+    """The events of `item_types` on the page at the part's cursor. Raises as `GitHub.rest` does."""
     first = f"/repositories/{repository.github_id}/issues/{part.number}/timeline?per_page={ITEMS_A_PAGE}"
     answer = await github.rest(part.cursor or first)
     read = RestTimeline(Page(answer.asked_at, kind.kind, account=answer.account), next_path=answer.next_path)
@@ -65,12 +65,12 @@ def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
 
 
 def _login(account: Node | None) -> str | None:
-    """None for a deleted account, which REST shows as null or as its own `ghost`."""
+    """The login; None for a deleted account, which REST shows as null or as its own `ghost`."""
     return account["login"] if account and account["id"] != GHOST_ID else None
 
 
 def _upper(word: str | None) -> str | None:
-    """REST's word (`not_planned`, `too heated`) as the value of GraphQL's enum."""
+    """A word of REST's (`not_planned`, `too heated`) as the value of GraphQL's enum."""
     return word.upper().replace(" ", "_").replace("-", "_") if word else None
 
 
@@ -92,7 +92,7 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """REST names the commit that closed it, and no pull request that did."""
+    """The payload of a closing. REST names the commit that closed the thread, but no pull request."""
     if not item.get("commit_id"):
         return None
     closer = {"type": "Commit", "oid": item["commit_id"]}
@@ -125,4 +125,4 @@ _PAYLOADS: Mapping[str, Callable[[Node], dict[str, Any] | None]] = {
         _nothing,
     ),
 }
-"""By event: the payload that GraphQL's fields would make (`nodes.timeline`); None where REST lacks some of it."""
+"""By event: the payload that GraphQL's fields would make (`nodes.timeline`); None if REST lacks a part of it."""

@@ -1,4 +1,4 @@
-"""The kinds of threads: with which operations each is read, and how a node of it becomes rows."""
+"""Defines each type of thread: the operations that read it, and the mapping of its nodes to rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ REVIEW_COMMENTS = "pulls/comments"
 
 @dataclass(frozen=True, slots=True)
 class ThreadType:
-    """What one kind of thread is read with: the operations of its module, and the mapping of a node to rows.
+    """How one type of thread is read: the operations of its module, and the mapping of a node to rows.
 
-    What hangs on a thread is in one connection of it (`items`): its timeline, or a discussion's comments.
+    A thread's children are in one connection (`items`): its timeline, or a discussion's comments.
     """
 
     kind: ThreadKind
@@ -29,22 +29,22 @@ class ThreadType:
     by_id: str
     heads: str
     rest: str
-    """The template that goes on with `items` of many threads."""
+    """The template that fetches further `items` of many threads."""
     items: str
     count: str
-    """The field of `items` that counts it."""
+    """The field of `items` that holds its count."""
     part: PartKind
-    """What the rest of `items` is called as a part."""
+    """The kind of the part that fetches the rest of `items`."""
     item_types: tuple[str, ...]
     item_types_variable: str
     connections: int
     nested: bool
-    """Whether each item has a connection of its own in the same request, which its price counts."""
+    """Whether each item has its own connection in the same request, which the price includes."""
     add: Callable[[Node, Page], int]
     comment_routes: tuple[str, ...]
-    """REST lists of comments in which `since` shows what did not bump its thread."""
+    """REST lists of comments whose `since` parameter finds comments that did not bump their thread."""
     listed_connections: int = 1
-    """What a listing of 100 adds to the price of a page that it rides along with."""
+    """Connections that a listing of 100 adds to the price of the page that it comes with."""
 
     def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
         """Those of an operation that reads timelines: of all types that there are, or of these."""
@@ -101,5 +101,5 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
 
 
 def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
-    """What a page of so many threads needs to fill its connections (`budget.prices`)."""
+    """Requests that fill the connections of a page of `first` threads (`budget.prices`)."""
     return 1 + kind.connections * first + (kind.listed_connections if changes else 0)

@@ -1,1 +1,1 @@
-"""How a request gets to GitHub: as which account, within which budget, over which connection."""
+"""Sends requests to GitHub: chooses the account, reserves its budget, and holds the connection."""

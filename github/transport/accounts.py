@@ -21,23 +21,23 @@ from github.transport.credentials import Credential, Credentials, Installation
 log = structlog.get_logger(__name__)
 
 LIMITED_SECONDS = 5.0
-"""Seconds that an account is taken to be limited for where GitHub does not say."""
+"""Assumed seconds that an account is limited, if GitHub does not say."""
 DOUBT = 5.0
-"""Seconds until a token that was refused once is tried again."""
+"""Seconds until a token is tried again after its first 401."""
 SET_ASIDE = 60.0
-"""Seconds until a token that was refused again and again is."""
+"""Seconds until a token is tried again after further 401s in a row."""
 
 
 @dataclass(slots=True)
 class _Standing:
-    """The 401 answers that a credential got in a row. GitHub now and then sends a stray one, so one is not believed."""
+    """Counts a credential's 401 answers in a row. GitHub occasionally sends a stray one, so one alone is not final."""
 
     strikes: int = 0
     refused_until: float = 0.0
 
 
 class Accounts:
-    """The accounts of `credentials`. GitHub is asked once for the account of each token; a refused one is set aside."""
+    """The accounts of `credentials`. Looks up the account of each token once, and sets refused credentials aside."""
 
     def __init__(self, credentials: Credentials, connection: Connection, pool: Pool) -> None:
         self._credentials = credentials
@@ -47,11 +47,12 @@ class Accounts:
         self._introducing = asyncio.Lock()
 
     def accepted(self, credential: Credential) -> None:
-        """GitHub has answered this credential: earlier refusals no longer count."""
+        """Records that GitHub answered this credential; earlier refusals no longer count."""
         self._standings.pop(credential.label, None)
 
     async def candidates(self, repository: str, call: Call, *, only: str | None = None) -> dict[str, Credential]:
-        """Account -> the credential to ask with next; of account `only`, if given. Empty if all accounts had their say.
+        """Account -> the credential to use next; only that of account `only`, if given. Empty if all accounts were
+        tried.
 
         `repository` is its full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """
@@ -71,14 +72,16 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """The account that a token belongs to; None if GitHub does not know the token."""
+        """The account of a token; None if GitHub does not know the token."""
         async with self._introducing:
             if credential.account is None and self._standing(credential).refused_until <= monotonic():
                 await self._introduce(credential)
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        """By GraphQL, which tells of the budget too; by REST where that one is used up."""
+        """Looks up the account of a token by GraphQL, which also shows its budget; by REST if that
+        budget is used up.
+        """
         secret = await credential.secret()
         try:
             raw = await self._connection.viewer(secret)
@@ -147,5 +150,5 @@ class Accounts:
 
 
 def _account_of_nobody(secret: str) -> str:
-    """The key of the budget of a token whose account GitHub does not tell; nothing can be learned from it."""
+    """The budget key of a token whose account GitHub does not tell."""
     return f"token:{sha256(secret.encode()).hexdigest()[:8]}"

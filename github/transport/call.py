@@ -1,7 +1,7 @@
-"""One call of the client: which accounts may still be asked, and what the call ends with.
+"""One call of the client: which accounts are still to be tried, and with which answer or error the call ends.
 
-Each account has its say once: it answers, or it refuses for good. What may pass (a 401, a missing scope, a limit) is
-counted, so that every call ends, whatever GitHub says to whom: after `MOST_REQUESTS` for each account at most.
+Each account is tried until it answers or refuses for good. Passing refusals (a 401, a missing scope, a limit) are
+counted, so that every call ends after at most `MOST_REQUESTS` for each credential.
 """
 
 from collections import Counter
@@ -11,13 +11,13 @@ from errors import PartOver, RetryNow
 from github.answers.reading import Answer
 
 MOST_REQUESTS = 4
-"""Of one call, with one credential."""
+"""Most requests of one call with one credential."""
 
 
 class Call:
-    """What the accounts said of one operation on one repository.
+    """The results of one operation on one repository, by account.
 
-    `denied` are accounts that were denied it in earlier calls: they are asked last. The call keeps it up to date.
+    `denied` holds accounts that earlier calls were denied with; they are tried last. The call keeps it up to date.
     """
 
     def __init__(self, denied: set[str]) -> None:
@@ -25,49 +25,51 @@ class Call:
         self._answers: list[Answer] = []
         self._denials: list[PartOver] = []
         self._heard: set[str] = set()
-        """Accounts that had their say."""
+        """Accounts that were tried and gave a final result."""
         self._requests: Counter[str] = Counter()
-        """By a credential's label."""
+        """Requests sent, by the credential's label."""
         self.limited = 0
-        """Refusals for now, of whichever account."""
+        """Passing refusals, of all accounts."""
 
     @property
     def was_heard(self) -> bool:
-        """Whether an account had its say."""
+        """Whether the account gave a final result."""
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """Those of the accounts that may be asked next; none if all had their say."""
+        """The accounts that may be tried next; empty if all gave a final result."""
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
 
     def may_send(self, label: str) -> bool:
-        """Whether a credential may send another request of this call."""
+        """Whether this credential may send another request in this call."""
         return self._requests[label] < MOST_REQUESTS
 
     def sent(self, label: str) -> None:
         self._requests[label] += 1
 
     def lacks_fields(self, account: str) -> None:
-        """The account is answered without some fields only: it is asked so, if nobody else shows more."""
+        """Records that the account is refused some fields. It is tried again without them if no other account shows
+        more.
+        """
         self._denied.add(account)
 
     def denies(self, account: str, label: str, error: PartOver) -> None:
-        """The account is refused for good."""
+        """Records that the account is refused for good."""
         self._heard.add(account)
         self._denied.add(account)
         self._denials.append(_to(label, error))
 
     def shows_less(self, account: str, answer: Answer) -> None:
-        """The account is answered, but refused a part of what was asked for: another one may see more."""
+        """Records an answer in which a part was refused: another account may see more."""
         self._heard.add(account)
         self._denied.add(account)
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """The answer that shows most. Raises the refusal that says most, if there is no answer.
+        """The most complete answer; without any answer, raises the most informative refusal.
 
-        Accounts that were denied are asked again by the next call: nobody is left who may see more.
+        Accounts that were denied are tried again by the next call, since no account is left that may see more.
         """
         self._denied.difference_update(self._heard)
         if self._answers:
@@ -79,7 +81,7 @@ class Call:
 
 
 def _to(label: str, error: PartOver) -> PartOver:
-    """The refusal with whom it is of, where a person can do something about that."""
+    """The refusal with the credential's label added, if a person can do something about it."""
     if error.code != "forbidden" or not error.action:
         return error
     return type(error)(error.code, error.message, f"{error.action} ({label})")

@@ -1,4 +1,6 @@
-"""HTTP to GitHub: one request, one raw answer, or the error of none. `answers.reading` says what an answer means."""
+"""HTTP to GitHub: each request returns one raw answer, or raises if there is none. `answers.reading` interprets
+answers.
+"""
 
 import asyncio
 from time import monotonic
@@ -15,10 +17,10 @@ from github.answers.refusals import Gone, Limited, Unauthorized
 from github.queries.documents import Request
 
 TIMEOUT_SECONDS = 15.0
-"""GitHub itself gives up after 10 s; a connection silent for longer is dead."""
+"""GitHub itself gives up after 10 s, so a connection that is silent for longer is dead."""
 USER_AGENT = "workspace-backfill"
 MOST_REDIRECTS = 3
-"""A repository that was renamed or transferred again and again is redirected to its present name at once."""
+"""A repository renamed several times is redirected to its present name at once, so more redirects are a loop."""
 
 
 class Connection:
@@ -50,15 +52,15 @@ class Connection:
             self._session = None
 
     async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
-        """Sends the request. Raises `TooLarge` or `RetryNow` without an answer, `Gone` for redirects in a circle."""
+        """Sends the request. Raises `TooLarge` or `RetryNow` if there is no answer, `Gone` for a redirect loop."""
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
-        """A REST path with its query. Raises as `graphql` does."""
+        """The answer to a REST path with its query. Raises as `graphql` does."""
         return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
 
     async def viewer(self, secret: str) -> Raw:
-        """The token's account and what is left of its budget, by GraphQL: one point."""
+        """The token's account and its remaining budget, by GraphQL, for one point."""
         return await self.graphql(Request("Viewer", {}), secret)
 
     async def user(self, secret: str) -> Raw:
@@ -66,7 +68,9 @@ class Connection:
         return await self.get("/user", secret)
 
     async def probe(self, api: str, secret: str) -> None:
-        """The smallest request of `graphql` or `core`. Raises `RetryNow` if it gets no answer; any refusal is one."""
+        """Sends the smallest request to `graphql` or `core`. Raises `RetryNow` if there is no answer; a refusal is an
+        answer.
+        """
         try:
             if api == "graphql":
                 read_graphql(Ask("graphql", "Viewer"), await self.viewer(secret))
@@ -104,20 +108,22 @@ BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError)
 
 
 def broken(error: Exception, server: str = "GitHub", address: str = "") -> RetryNow:
-    """What `BROKEN` is raised as: the server cannot be reached, or not any more."""
+    """The error for an exception of `BROKEN`: the server cannot be reached, or the connection broke."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryNow("unreachable", f"{server}{address} cannot be reached: {error}")
     return RetryNow("connection", f"the connection to {server} broke: {type(error).__name__}: {error}")
 
 
 def route_of(path: str) -> str:
-    """A REST path without what names a repository or a page: `pulls/comments`, or `repository` itself."""
+    """The route of a REST path, without repository and numbers: `pulls/comments`; `repository` for the repository
+    itself.
+    """
     parts = path.partition("?")[0].strip("/").split("/")
     rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
     return "/".join("{}" if part.isdigit() else part for part in rest) or "repository"
 
 
 def repository_of(path: str) -> str:
-    """owner/name, if the path is of one that it names."""
+    """The owner/name in a path; empty if it has none."""
     parts = path.partition("?")[0].strip("/").split("/")
     return "/".join(parts[1:3]) if parts[0] == "repos" else ""

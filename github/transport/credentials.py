@@ -1,7 +1,7 @@
-"""Who we can be towards GitHub: tokens, and the installations of a GitHub App, whose tokens live for an hour.
+"""The credentials for GitHub: tokens, and the installations of a GitHub App, whose tokens live for an hour.
 
-An installation's token is created when it is first needed and anew before it dies. GitHub's clock, told by the `Date`
-of its answers, decides what is too early or too late; ours only until the first answer.
+An installation's token is created at its first use and renewed before it expires. Expiry follows GitHub's clock, read
+from the `Date` of its answers; our own clock is used until the first answer.
 """
 
 import asyncio
@@ -27,31 +27,31 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RENEWED_BEFORE = 300.0
-"""Seconds before its end that an installation's token is made anew; of one that lives shorter, half its life."""
+"""Seconds before its expiry at which an installation's token is renewed; half its life if it lives shorter."""
 LISTED_AGAIN_AFTER = 180.0
-"""Seconds that the list of installations is believed when it lacks an owner."""
+"""Seconds for which the list of installations is cached if it lacks an owner."""
 JWT_ISSUED_BEFORE = 60
 JWT_SECONDS = 540
-"""GitHub takes 600 at most, counted from its own now."""
+"""Lifetime of a JSON web token. GitHub accepts 600 seconds at most, by its own clock."""
 LIMIT_WAIT = 60.0
 """Seconds to wait at a rate limit that does not say how long."""
 
 
 class Credential(Protocol):
-    """Someone who may ask GitHub.
+    """A way to authenticate to GitHub.
 
-    `label` is for people and logs and never a secret. `account` is the key of the budget that its requests are paid
-    from, `installation:123` or `user:456`; of a token None until whoever asks GitHub for it writes it here.
+    `label` names it in messages and logs and is never a secret. `account` is the key of the budget that pays for its
+    requests, `installation:123` or `user:456`; for a token it is None until GitHub was asked.
     """
 
     label: str
     account: str | None
 
     async def secret(self) -> str:
-        """The token to send now. Of an installation it may have to be created first.
+        """The token to send now; an installation's is created if there is none.
 
-        Raises `RetryNow`, also when this installation is just found suspended or gone (`Credentials.of` leaves it out
-        then), `RetryLater` and `JobOver` (unauthorized: GitHub does not accept the App).
+        Raises `RetryNow`, also if this installation turns out to be suspended or gone (`Credentials.of` omits it from
+        then on), `RetryLater` and `JobOver` (unauthorized: GitHub does not accept the App).
         """
 
 
@@ -69,7 +69,7 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class Installation:
-    """A `Credential`: the App as it is installed for one owner. `set_aside` says why it cannot be used for now."""
+    """A `Credential`: the App's installation for one owner. `set_aside` says why it cannot be used for now."""
 
     id: int
     label: str
@@ -89,11 +89,11 @@ class Installation:
         return await self._creation.done()
 
     def is_of(self, owner: str) -> bool:
-        """Whether it is the one of this owner (a login, in any case)."""
+        """Whether this is the owner's installation (a login, in any case)."""
         return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
 
     def forget(self, refused: str | None = None) -> None:
-        """The token is thrown away, unless another than the `refused` one has taken its place by now."""
+        """Discards the token, unless it was already replaced by another than the `refused` one."""
         if self._token and refused in (None, self._token):
             logs.forget_secret(self._token)
             self._token = ""
@@ -117,7 +117,7 @@ class Installation:
 
 
 class Credentials:
-    """All that the settings give us: tokens, a GitHub App, or both."""
+    """All credentials of the settings: tokens, a GitHub App, or both."""
 
     def __init__(self, tokens: Sequence[str] = (), app: "App | None" = None) -> None:
         for token in tokens:
@@ -126,10 +126,11 @@ class Credentials:
         self._app = app
 
     async def of(self, owner: str | None) -> Sequence[Credential]:
-        """Those that may read repositories of this owner (a login, in any case), best first.
+        """Credentials that may read repositories of this owner (a login, in any case), best first.
 
-        The owner's installation, then tokens, then other installations, which see what is public. Raises `PartOver`
-        (forbidden) if there is none, and what `Credential.secret` raises where installations have to be listed.
+        First the owner's installation, then tokens, then other installations, which see public repositories. Raises
+        `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if installations have to be
+        listed.
         """
         own, others = await self._app.installations(owner) if self._app else ([], [])
         found: tuple[Credential, ...] = (*own, *self._tokens, *others)
@@ -142,20 +143,19 @@ class Credentials:
         return found
 
     async def refused(self, credential: Credential, secret: str | None = None) -> None:
-        """GitHub did not take it: a 401, or a 403 that says that the installation is suspended.
+        """Records a refusal: a 401, or a 403 that says that the installation is suspended.
 
-        An installation's token is thrown away and made anew the next time: that of `secret`, or whichever it has. One
-        of GITHUB_TOKENS stays as it is.
+        An installation's token is discarded and renewed at its next use: `secret`, or its current one if None. Tokens
+        of GITHUB_TOKENS stay as they are.
         """
         if isinstance(credential, Installation):
             credential.forget(secret)
 
 
 class App:
-    """A GitHub App, by its id (or client id) and private key (PEM), and where it is installed.
+    """A GitHub App and its installations, by its id (or client id) and private key (PEM).
 
-    Its requests go through `session`, which limits how long they take, to `api_url`. `clock` counts seconds and never
-    goes back.
+    Requests go to `api_url` through `session`, which sets their timeout. `clock` counts seconds and never goes back.
     """
 
     def __init__(
@@ -179,11 +179,13 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """GitHub's time in seconds since 1970, as the last answer told it."""
+        """GitHub's time in seconds since 1970, from its last answer."""
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """The one of this owner, and the others, as far as they can be used. Raises as `Credential.secret` does."""
+        """The owner's installations, and the other ones, without those that cannot be used. Raises as
+        `Credential.secret` does.
+        """
         name = (owner or "").lower()
         if self._lacks(name):
             await self._listing.done()
@@ -195,7 +197,7 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Whether installations have to be listed: for the first time, or for an owner that has none to use."""
+        """Whether installations have to be listed: for the first time, or because the owner has no usable one."""
         if self._listed_at is None:
             return True
         usable = self._usable()
@@ -222,7 +224,9 @@ class App:
         self._installations, self._listed_at = found, self._clock()
 
     async def listed(self) -> AsyncIterator[dict[str, Any]]:
-        """Each as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, suspended ones among them."""
+        """Each installation as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, including
+        suspended ones.
+        """
         query = "per_page=100"
         while query:
             status, headers, content = await self.ask("GET", f"/app/installations?{query}")
@@ -237,9 +241,10 @@ class App:
             query = query_of(links(headers).get("next"))
 
     async def ask(self, method: str, path: str) -> tuple[int, Mapping[str, str], Any]:
-        """Status, headers and JSON of the answer. A claim of time that GitHub refuses is made again by GitHub's time.
+        """Status, headers and JSON of the answer. If GitHub refuses our JWT's times, the request is repeated with
+        GitHub's time.
 
-        Raises `RetryNow` if there is no answer, or a good one that is not JSON.
+        Raises `RetryNow` if there is no answer, or a success that is not JSON.
         """
         status, headers, content = await self._send(method, path)
         words = message_of(content)
@@ -266,7 +271,7 @@ class App:
             return response.status, response.headers, None
 
     def _signed(self) -> str:
-        """A JSON web token that says who we are, for minutes."""
+        """A JSON web token that identifies the App for a few minutes."""
         # Here and not above: with cryptography it takes 10 MB, which workers that have tokens only need not spend.
         import jwt
 
@@ -282,7 +287,7 @@ class App:
             self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
-        """The error that an answer other than a good one means: `PartOver` where it is about `what` alone."""
+        """The error for an unsuccessful answer: `PartOver` if it concerns `what` alone."""
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
             at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))
@@ -299,7 +304,7 @@ class App:
 
 
 class _Shared(Generic[T]):
-    """What several may need at once and is made once: all who wait for it share it, and its failure."""
+    """A value that several callers may need at once: it is made once, and all share its result or its failure."""
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._make = make

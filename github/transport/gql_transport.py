@@ -1,6 +1,6 @@
-"""How requests get to GitHub: gql's transport, which knows the accounts, their budgets, and what refusals mean.
+"""gql's transport to GitHub: chooses accounts, reserves budgets, and handles refusals.
 
-What an answer means is decided in `github.answers.reading`; what may be asked, and when, by the `Pool`.
+`github.answers.reading` interprets answers; the `Pool` decides when a request may be sent.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ from github.transport.server_documents import ServerDocuments
 log = structlog.get_logger(__name__)
 
 MOST_LIMITED = 3
-"""Refusals for now of one request after which its slot is given back, whatever GitHub says of how long."""
+"""Passing refusals of one request after which its slot is given back, however short GitHub says the wait is."""
 
 Send = Callable[[frozenset[str], str], Awaitable[Raw]]
-"""Sends a request without what an account is withheld, with a secret of the account."""
+"""Sends a request with a secret of the account, without the fields that the account is withheld."""
 
 
 class GitHubTransport(AsyncTransport):
-    """Sends each request with the account that has most left of its budget, and with another one where that one is
-    limited or refused. While GitHub answers nobody, every request raises `RetryLater` (github_away).
+    """Sends each request as the account with the largest remaining budget, and as another one if that one is limited or
+    refused. While GitHub does not answer, every request raises `RetryLater` (github_away).
 
-    It is shared by everything that asks one server; `only` names the one account that may be asked.
+    All requests to one server share one transport; `only` restricts a request to one account.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GitHubTransport(AsyncTransport):
         self._guard = Guard(availability, self._probe) if availability else None
         self._accounts = Accounts(credentials, connection, pool)
         self._denied: dict[tuple[str, str], set[str]] = {}
-        """(repository, operation) -> accounts that were denied it, while another may be allowed."""
+        """(repository, operation) -> accounts that were denied, while another account may still be allowed."""
         self._withheld = Withheld()
         self.documents = ServerDocuments(self._introspect)
 
@@ -68,10 +68,10 @@ class GitHubTransport(AsyncTransport):
     async def execute(
         self, request: GraphQLRequest, ask: Ask | None = None, *, only: str | None = None, keep_lost: bool = False
     ) -> Answer:
-        """The answer to an operation of `queries/`, as far as the server's schema has it, or to any other request.
+        """The answer to an operation of `queries/`, fitted to the server's schema, or to any other request.
 
-        Without `ask` it is taken to cost a point. `keep_lost` is as `read_graphql` has it. Raises every class of the
-        taxonomy: gql's result has no errors.
+        Without `ask` its cost is taken to be a point. `keep_lost` is that of `read_graphql`. Raises every class of the
+        taxonomy, so the result has no errors.
         """
         wanted = ask or Ask("graphql", request.operation_name or "")
         read = partial(read_graphql, keep_lost=keep_lost)
@@ -96,11 +96,11 @@ class GitHubTransport(AsyncTransport):
         )
 
     async def accounts(self, repository: str, *, only: str | None = None) -> list[str]:
-        """The accounts that may be asked about a repository now."""
+        """The accounts that may be used for a repository now."""
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Asks GitHub for the accounts of the tokens, and what is left of their budgets: one point each, once."""
+        """Looks up the accounts of the tokens and their remaining budgets, once, for one point each."""
         if self._guard is not None:
             await self._guard.admit("graphql")
         await self._accounts.candidates("", Call(set()))
@@ -109,12 +109,12 @@ class GitHubTransport(AsyncTransport):
         return await self.execute(GraphQLRequest(INTROSPECTION, operation_name="Introspection"))
 
     async def _probe(self, api: str) -> None:
-        """The smallest request that a probe can be. Raises `RetryNow` if it gets no answer."""
+        """Sends the smallest possible request. Raises `RetryNow` if there is no answer."""
         credential = (await self._credentials.of(None))[0]
         await self._connection.probe(api, await credential.secret())
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
-        """As `_ask`, unless GitHub answers nobody."""
+        """As `_ask`, but raises `RetryLater` at once while GitHub does not answer."""
         if self._guard is None:
             return await self._ask(ask, send, read, only)
         return await self._guard.run(ask.resource, lambda: self._ask(ask, send, read, only))
@@ -180,7 +180,9 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """With the owner's own installation, which sees what is private, as long as it may be asked; else with any."""
+        """Reserves with the owner's installation, which sees private repositories, while it may be used; else with any
+        account.
+        """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]
         if own and len(own) < len(candidates):

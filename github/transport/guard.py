@@ -1,7 +1,7 @@
-"""Keeps requests back while a server answers nobody (decision 11): what all that knows GitHub sends goes through here.
+"""Holds requests back while a server does not answer (decision 11). Every request to GitHub passes through here.
 
-`budget.breaker` decides, Postgres keeps it for all workers; this module sends the probes, waits for those of others,
-and tells its callers until when to wait.
+`budget.breaker` decides, and Postgres shares its state among workers; this module sends the probes, waits for the
+probes of others, and tells callers how long to wait.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = 5.0
-"""Seconds between two looks at whether others found the server away, while it answers us."""
+"""Seconds between two checks whether other workers found the server away, while it answers this one."""
 LOOK_AGAIN = 0.25
-"""Seconds between two looks while another worker probes."""
+"""Seconds between two checks while another worker probes."""
 
 _NO_ANSWER = {
     "timeout": "it does not answer in time",
@@ -36,26 +36,29 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Why a request got no answer, in few words; empty for an error that is about something else."""
+    """Why a request got no answer, in few words; empty if the error is about something else."""
     if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 
 
 class Guard:
-    """Of one server. `probe` sends the smallest request of an API; whatever it raises but `RetryNow` is an answer."""
+    """Guards one server. `probe` sends the smallest request of an API; any error of it except `RetryNow` counts as an
+    answer.
+    """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
         self._availability = availability
         self._probe = probe
         self._answered: dict[str, float] = {}
-        """API -> when a request of ours was last answered."""
+        """API -> when a request of this worker was last answered."""
         self._looked: dict[str, float] = {}
-        """API -> when it was last not away in Postgres."""
+        """API -> when Postgres last showed it available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
-        """The request's result, or what it raises. Raises `RetryLater` (github_away) where the server answers nobody:
-        before the request, or after it got no answer."""
+        """The request's result, or its error. Raises `RetryLater` (github_away) if the server does not answer: before
+        the request, or after it got no answer.
+        """
         await self.admit(api)
         try:
             result = await request()
@@ -67,7 +70,7 @@ class Guard:
         return result
 
     async def admit(self, api: str) -> None:
-        """Returns when a request may be sent. Raises as `run` does."""
+        """Returns once a request may be sent. Raises as `run` does."""
         while monotonic() >= self._looked.get(api, float("-inf")) + LOOK_EVERY:
             verdict = await self._availability.admit(api)
             if verdict.do == "ask":
@@ -76,7 +79,7 @@ class Guard:
                 await self._follow(verdict)
 
     async def _judge(self, api: str, reason: str) -> None:
-        """Returns if the server answers others, so that what failed was about that request. Raises if it does not."""
+        """Returns if the server answers other requests, so that only this one failed. Raises if it does not."""
         failed = monotonic()
         self._looked.pop(api, None)
         failed_at = await self._availability.failed(api, reason)
@@ -87,7 +90,7 @@ class Guard:
             await self._follow(verdict)
 
     async def _follow(self, verdict: Verdict) -> None:
-        """Does what it says; returns where one has to look again."""
+        """Acts on the verdict: waits, probes or raises; returns if the state has to be checked again."""
         if verdict.do == "wait":
             await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))
         elif verdict.do == "away":

@@ -1,4 +1,4 @@
-"""Whether GitHub accepts each credential, as whom, with which rights, and what is left of its budgets."""
+"""Checks each credential: whether GitHub accepts it, its account, its rights, and its remaining budgets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from github.transport.connection import Connection
 from github.transport.credentials import App, Token
 
 NEEDED = ("contents", "discussions", "issues", "metadata", "pull_requests")
-"""Permissions of a GitHub App, to read."""
+"""Permissions that a GitHub App needs, each to read."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What GitHub grants an account by the hour."""
+    """An account's hourly budget at GitHub."""
 
     limit: int
     left: int
@@ -29,23 +29,23 @@ class Budget:
 
 @dataclass(frozen=True)
 class Health:
-    """One credential. `error` says why it cannot be used; then little else is known."""
+    """The health of one credential. `error` says why it cannot be used; most other fields are then unset."""
 
     credential: str
     login: str = ""
     scopes: frozenset[str] | None = None
-    """Of a classic token; None: it is another kind of credential."""
+    """Scopes of a classic token; None for other credentials."""
     lacks: tuple[str, ...] = ()
-    """Permissions that an installation needs and has not."""
+    """Permissions that an installation needs and lacks."""
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     """By API: graphql, core (REST)."""
     ahead: timedelta | None = None
-    """How much later GitHub's clock is than ours."""
+    """How far GitHub's clock is ahead of ours."""
     error: BackfillError | None = None
 
 
 async def examine(api_url: str, graphql_url: str, tokens: tuple[str, ...], app: tuple[str, str] | None) -> list[Health]:
-    """Every credential, in two requests each: one point and one REST request."""
+    """The health of every credential, by two requests each: one point and one REST request."""
     found: list[Health] = []
     async with Connection(api_url, graphql_url) as connection, aiohttp.ClientSession() as session:
         for place, token in enumerate(tokens, 1):

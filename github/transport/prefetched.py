@@ -1,4 +1,4 @@
-"""Answers that were read before a sweep began, in the shape in which its own requests would get them."""
+"""Answers that were read before a sweep began, in the shape of the answers to its own requests."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _REVISION, _REVIEW = "revision", "review:"
 
 
 class PrefetchedAnswer(NamedTuple):
-    """An answer that a sweep takes instead of sending the request."""
+    """An answer that a sweep uses instead of sending the request."""
 
     asked_at: datetime
     account: str
@@ -38,7 +38,7 @@ class Prefetched:
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
-        """The answer to this request; None: it has to be sent."""
+        """The answer to this request; None if it has to be sent."""
         if operation == "ReviewComments":
             return self._take_reviews(variables["ids"])
         told = self.told.get(operation)
@@ -72,7 +72,7 @@ class Prefetched:
         return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
-        """How many requests were not sent since this was asked last."""
+        """How many requests were saved since the last call."""
         taken, self._taken = self._taken, 0
         return taken
 

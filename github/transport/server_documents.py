@@ -1,4 +1,4 @@
-"""The project's documents as the server that is asked takes them."""
+"""Fits the project's documents to the server's schema."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -17,11 +17,11 @@ from github.queries.server_schema import ServerSchema
 log = structlog.get_logger(__name__)
 
 MOST_FITTINGS = 4
-"""How often one request is made to fit: by the schema that the server tells once, then by what its errors name."""
+"""How often one request is fitted: first by the server's schema, then by the names in its errors."""
 
 
 class ServerDocuments:
-    """Documents as they are, until the server refuses one; then without what its schema lacks.
+    """Documents as they are, until the server refuses one; from then on without what its schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
@@ -35,11 +35,11 @@ class ServerDocuments:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """What documents asked for and the server lacks, so far."""
+        """What documents request and the server lacks, as far as known."""
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether the server has by now some of what was left out once. Asks for its schema if nobody did."""
+        """Whether the server now has something of `left_out`. Requests its schema if that was not done yet."""
         if not left_out:
             return False
         async with self._lock:
@@ -48,7 +48,7 @@ class ServerDocuments:
         return any(self._schema.has(each) for each in left_out)
 
     def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
-        """The request as this server takes it, without what an account is `withheld` by its permissions."""
+        """The request as this server accepts it, without the fields `withheld` from an account."""
         if self._schema is None:
             return request.without(withheld) if withheld else request
         key = (request.operation, request.aliases, withheld)
@@ -61,9 +61,10 @@ class ServerDocuments:
         return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to `ask`, which makes the request `fitted` each time: None stands in it for what was left out.
+        """The answer to `ask`, which sends the request, `fitted` anew each time. Fields that were left out are None in
+        it.
 
-        Raises `SchemaMismatch` if the server goes on refusing.
+        Raises `SchemaMismatch` if the server keeps refusing.
         """
         for _ in range(MOST_FITTINGS):
             revision = self._revision
@@ -89,7 +90,7 @@ class ServerDocuments:
             self._revision += 1
 
     async def _ask(self) -> ServerSchema:
-        """The server's schema; one without types if the server does not tell it."""
+        """The server's schema; one without types if the server hides it."""
         try:
             return ServerSchema.of((await self._introspect()).data)
         except (PartOver, KeyError, TypeError) as error:
