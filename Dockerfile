@@ -1,11 +1,13 @@
 # One image for worker, webhook server and operator's commands: `python worker.py | webhook.py | starter.py ...`
-FROM python:3.11-slim AS install
+FROM python:3.11.15-slim AS install
+WORKDIR /install
 COPY requirements.txt ./
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin backfill
+FROM python:3.11.15-slim
+RUN groupadd --system --gid 10001 backfill \
+    && useradd --system --uid 10001 --gid backfill --home-dir /app --shell /usr/sbin/nologin backfill
 COPY --from=install /venv /venv
 WORKDIR /app
 COPY *.py ./
@@ -27,6 +29,6 @@ COPY store/ store/
 COPY workflows/ workflows/
 # Pages come and go by the hundred kilobytes: given back at once, they leave no holes in glibc's heap.
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_MMAP_THRESHOLD_=131072
-USER backfill
+USER 10001:10001
 EXPOSE 8080
 CMD ["python", "worker.py"]

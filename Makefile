@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check test test-quick test-thorough demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check sbom test test-quick test-thorough demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,16 +28,24 @@ lock: $(INSTALLED) ## pin what pyproject.toml asks for (UPGRADE=--upgrade: the n
 	$(COMPILE) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, schemas of files, lock files
+# What the image has.
+PRODUCT := $(wildcard *.py) $(filter-out tests/ sandbox/ bench/,$(dir $(wildcard */__init__.py)))
+check: $(INSTALLED) ## lint, format, types, import rules, circles of imports, security, schemas of files, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.import_circles
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(PRODUCT)
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m tests.support.audit requirements.txt
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
 	@! grep -nE '://|^ *-(i|f|-index-url|-extra-index-url|-find-links|-trusted-host)|@ *file:' requirements.txt requirements-dev.txt \
 		|| { echo "A package index or a path is in a lock file: run make lock" >&2; exit 1; }
+
+sbom: $(INSTALLED) ## sbom.json: what production installs, for whoever asks (CycloneDX)
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom.json requirements.txt
 
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
 test test-quick test-thorough bench bench-small: export PYTHONDONTWRITEBYTECODE =

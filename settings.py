@@ -229,7 +229,7 @@ class PolarApi(_Part):
 class Webhook(_Part):
     """Where `webhook.py` listens. With `METRICS_TOKEN` set, `/metrics` wants it as a bearer token."""
 
-    host: str = "0.0.0.0"
+    host: str = "0.0.0.0"  # nosec B104 # people reach it from outside
     port: int = Field(default=8080, ge=0, le=65_535)
     metrics_token: SecretStr | None = None
 
@@ -241,7 +241,7 @@ class Webhook(_Part):
 class Metrics(_Part):
     """`METRICS_PORT` is where a worker tells Prometheus its numbers, on `METRICS_HOST`; without it, it tells none."""
 
-    metrics_host: str = "0.0.0.0"
+    metrics_host: str = "0.0.0.0"  # nosec B104 # Prometheus comes from outside
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
 

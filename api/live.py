@@ -203,7 +203,7 @@ class _Reader:
         self.caller = caller
         self._database = database
         # Readers who came all at once are not checked all at once.
-        self._check_at = monotonic() + CHECK_SECONDS * random.uniform(0.5, 1)
+        self._check_at = monotonic() + CHECK_SECONDS * random.uniform(0.5, 1)  # nosec B311 # a pause, no secret
         left = (caller.expires_at - datetime.now(UTC)).total_seconds() if caller.expires_at else float("inf")
         self._expires_at = monotonic() + left
 

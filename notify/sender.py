@@ -40,7 +40,8 @@ def pause(attempts: int) -> timedelta:
 
     By chance, so that messages that failed together are not sent together again.
     """
-    return min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE) * random.uniform(0.75, 1.25)
+    pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
+    return pause * random.uniform(0.75, 1.25)  # nosec B311 # a pause, no secret
 
 
 class Sender:

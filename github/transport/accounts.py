@@ -145,7 +145,7 @@ class Accounts:
             )
         # Of one that answered another call meanwhile nothing is held against it.
         wait = max(0.0, min((each.refused_until for each in standings if each.strikes), default=0.0) - monotonic())
-        at = datetime.now(UTC) + timedelta(seconds=wait + random.uniform(0.1, 0.5))
+        at = datetime.now(UTC) + timedelta(seconds=wait + random.uniform(0.1, 0.5))  # nosec B311 # a pause
         return RetryLater("unauthorized", "GitHub refuses every token (401); asking once more", at)
 
 

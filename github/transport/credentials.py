@@ -96,7 +96,7 @@ class Installation:
         """Discards the token, unless it was already replaced by another than the `refused` one."""
         if self._token and refused in (None, self._token):
             logs.forget_secret(self._token)
-            self._token = ""
+            self._token = ""  # nosec B105 # none yet
 
     async def _create(self) -> str:
         status, headers, content = await self.app.ask("POST", f"/app/installations/{self.id}/access_tokens")

@@ -92,7 +92,7 @@ class Guard:
     async def _follow(self, verdict: Verdict) -> None:
         """Acts on the verdict: waits, probes or raises; returns if the state has to be checked again."""
         if verdict.do == "wait":
-            await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))
+            await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))  # nosec B311 # a pause, no secret
         elif verdict.do == "away":
             raise self._away(verdict)
         else:

@@ -100,10 +100,10 @@ def test_a_command_works_as_it_stands(image: Path, name: str) -> None:
 
 def test_the_image_runs_the_worker_as_nobody_special(image: Path) -> None:
     last = dict(INSTRUCTIONS)
-    assert {service["user"].partition(":")[0] for service in OURS.values()} == {"10001"}
+    assert {service["user"] for service in OURS.values()} == {last["USER"]}
     assert json.loads(last["CMD"]) == ["python", "worker.py"]
     assert (image / "worker.py").exists()
-    assert last["USER"] == "backfill"
+    assert last["USER"] == "10001:10001"
 
 
 @pytest.mark.parametrize("name", list(OURS))
