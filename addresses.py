@@ -1,8 +1,8 @@
-"""Addresses of servers in settings: whether they can be read for certain, and what of them may be shown.
+"""Checks server addresses in settings: whether they parse unambiguously, and which of their parts may be shown.
 
-A password may hold any character, and one that is not percent-encoded moves the borders of the address: after
+A password may hold any character, and one that is not percent-encoded shifts the parts of the address. In
 `postgresql://u:pa/ss@host/db` a parser takes `u` for the host, `pa` for its port and `ss@host/db` for the database, and
-quotes them in its errors. So an address is parsed only if nothing of its password can stand outside of the password.
+quotes them in its errors. So an address is parsed only if no part of its password can be taken for something else.
 """
 
 import re
@@ -44,12 +44,13 @@ _PARAMETERS = frozenset(
 
 
 def check_postgres(url: str) -> None:
-    """Checks that `url` is an address whose parts are certain. Raises `ValueError`, which holds no part of it."""
+    """Checks that `url` is an address with unambiguous parts. Raises `ValueError`, whose message
+    holds no part of it."""
     _parts(url)
 
 
 def show_postgres(url: str) -> str:
-    """Host, port and database, for people; nothing of what may be a password."""
+    """Host, port and database, for people; nothing that may belong to a password."""
     try:
         parts = _parts(url)
     except ValueError:
@@ -85,7 +86,7 @@ Tls = Literal["implicit", "required", "if_offered", "never"]
 
 
 class SmtpServer(NamedTuple):
-    """A mail server. `tls`: from the first byte, or by STARTTLS."""
+    """A mail server. `tls`: whether TLS starts with the first byte, or by STARTTLS."""
 
     host: str
     port: int
@@ -95,9 +96,10 @@ class SmtpServer(NamedTuple):
 
 
 def read_smtp(url: str) -> SmtpServer:
-    """Reads `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
+    """The mail server in `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
 
-    A password goes over TLS only, unless `starttls` says otherwise. Raises `ValueError` without any part of `url`.
+    A password is sent over TLS only, unless `starttls` says otherwise. Raises `ValueError`, whose message holds no part
+    of `url`.
     """
     try:
         parts = urlsplit(url)
@@ -122,7 +124,8 @@ def read_smtp(url: str) -> SmtpServer:
 
 
 def check_sender(text: str) -> None:
-    """Checks that `text` is one e-mail address, with a name or without. Raises `ValueError`, without any part of it."""
+    """Checks that `text` is one e-mail address, with or without a name. Raises `ValueError`, whose message holds no
+    part of it."""
     try:
         name, address = parseaddr(text)
         Address(display_name=name, addr_spec=address)

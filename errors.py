@@ -1,7 +1,7 @@
-"""What can go wrong, in four classes: each says what happens next, and carries what a person needs to act.
+"""The taxonomy of errors: each class says what happens next, and carries what a person needs to act.
 
-Everything that is raised on purpose in this project is one of these; anything else is a bug and is retried as
-`RetryNow` until its attempts without progress are used up, then ends its part as `bug`.
+Every error that this project raises on purpose is one of these. Anything else is a bug: it is retried like `RetryNow`
+until its attempts without progress are used up, then ends its part with the code `bug`.
 """
 
 from datetime import datetime
@@ -9,7 +9,8 @@ from typing import Literal
 
 
 class BackfillError(Exception):
-    """`code` is one word for machines (`gone`), `message` what happened, `action` what a person can do about it."""
+    """The base of all errors. `code` is one word for machines (`gone`), `message` what happened, `action` what a person
+    can do."""
 
     def __init__(self, code: str, message: str, action: str = "") -> None:
         super().__init__(f"{code}: {message}" + (f" ({action})" if action else ""))
@@ -19,18 +20,18 @@ class BackfillError(Exception):
 
 
 class RetryNow(BackfillError):
-    """Passing: the same request may work in a moment (502, a reset connection, a serialization failure)."""
+    """A passing error: the same request may succeed in a moment (502, a reset connection, a serialization failure)."""
 
 
 class TooLarge(RetryNow):
-    """Passing if less is asked for: the page was too much for GitHub (timeouts, resource limits, a null node)."""
+    """A request for less may succeed: the page was too large for GitHub (timeouts, resource limits, a null node)."""
 
 
 class RetryLater(BackfillError):
-    """Nothing is wrong; not before `at` (a rate limit). Costs no attempt.
+    """A limit: the request may be sent again at `at`. It counts as no failed attempt.
 
-    `waits_for` is the reason that people are shown while the work waits (`messages.WaitingReason`), `since` when it
-    began, where that was before now.
+    `waits_for` is the reason that people are shown during the wait (`messages.WaitingReason`); `since` is when the wait
+    began, if that was before now.
     """
 
     def __init__(
@@ -50,15 +51,15 @@ class RetryLater(BackfillError):
 
 
 class PartOver(BackfillError):
-    """This data type of this repository cannot go on; its siblings can (`forbidden`, `gone`, `taken_down`, ...)."""
+    """This data type of this repository cannot continue; other types can (`forbidden`, `gone`, `taken_down`, ...)."""
 
 
 class JobOver(BackfillError):
-    """Nothing of this job can go on (no token is accepted; the job was deleted)."""
+    """The whole job cannot continue (no token is accepted; the job was deleted)."""
 
 
 class BadInput(BackfillError):
-    """An argument or a setting is wrong: the message names it. Commands answer exit code 2, HTTP answers 400."""
+    """An argument or a setting is wrong; the message names it. Commands exit with 2, HTTP answers 400."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__("bad_input", f"{name}: {message}")
@@ -66,7 +67,7 @@ class BadInput(BackfillError):
 
 
 class Conflict(BadInput):
-    """What was asked for cannot be done in the present state of its object. Commands exit with 2, HTTP answers 409."""
+    """The request does not fit the present state of its object. Commands exit with 2, HTTP answers 409."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)
@@ -74,4 +75,4 @@ class Conflict(BadInput):
 
 
 class Unreachable(BackfillError):
-    """A server that a command needs does not answer. Commands answer exit code 3."""
+    """A server that a command needs does not answer. Commands exit with 3."""

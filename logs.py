@@ -1,7 +1,7 @@
-"""Logs as JSON for machines or as text for a terminal, on standard error, one line an event, without secrets.
+"""Writes logs to standard error, one line for each event, without secrets: JSON for machines, or text for a terminal.
 
-What the libraries log through `logging` (temporalio, aiohttp, asyncpg) goes the same way. Redaction is the last step,
-on the finished line, so that it also sees what only the renderer turns into text: an exception, an object's repr.
+Messages of libraries that use `logging` (temporalio, aiohttp, asyncpg) take the same way. Redaction is the last step,
+on the finished line, so it also covers what only the renderer turns into text: an exception, an object's repr.
 """
 
 import json
@@ -17,7 +17,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "aiohttp.access", "asyncio")
-"""Libraries that tell every request at INFO, with its address."""
+"""Libraries that log every request at INFO, with its address."""
 
 _VALUE = r"(?!\[redacted)[^\s\"',;\\}]+"
 _SCHEME = r"(?:(?:bearer|basic|token)\s+)?"
@@ -34,13 +34,13 @@ _secrets: set[str] = set()
 
 
 def register_secret(value: str) -> None:
-    """From now on no line shows `value`, in whatever context. The empty string is ignored."""
+    """Hides `value` from all further log lines, in whatever context. An empty string is ignored."""
     if value:
         _secrets.update(_spellings(value))
 
 
 def forget_secret(value: str) -> None:
-    """`value` is dead: it is looked for no longer, so that secrets that live for an hour do not pile up."""
+    """Stops hiding `value`, which is no longer valid, so that secrets that live for an hour do not pile up."""
     _secrets.difference_update(_spellings(value))
 
 
@@ -58,9 +58,9 @@ def redact(text: str) -> str:
 
 
 def configure(log_format: Literal["json", "console"]) -> None:
-    """Sends everything that is logged in this process, uncaught exceptions included, to standard error.
+    """Sends everything that this process logs, including uncaught exceptions, to standard error.
 
-    May be called again, to change the format.
+    May be called again to change the format.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""Every message between commands, workflows and activities: small, bounded, without secrets or records.
+"""All messages between commands, workflows and activities: small, bounded, without secrets or records.
 
 Times are timezone-aware UTC. Identifiers of jobs, workspaces and repositories are Postgres' uuids as strings.
 """
@@ -17,11 +17,12 @@ RECONCILE = "ReconcileWorkflow"
 DataType = Literal["pull_requests", "issues", "discussions", "events", "embeddings"]
 DATA_TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events", "embeddings")
 THREADS: frozenset[DataType] = frozenset({"pull_requests", "issues", "discussions"})
-"""The types whose rows are threads; what is made of stored threads (feed events, embeddings) is whole after them."""
+"""The types whose rows are threads. Types derived from stored threads (feed events, embeddings) are completed after
+them."""
 
 Leg = Literal["recent", "historical"]
 LEGS: tuple[Leg, ...] = ("recent", "historical")
-"""The two legs of every sweep, in their order: the last 90 days of all repositories, then what is older."""
+"""The two legs of every sweep, in order: the last 90 days of all repositories, then the rest."""
 
 AddonStatus = Literal["active", "inactive", "expired", "canceled"]
 JobStatus = Literal["pending", "in_progress", "completed", "failed", "canceled"]
@@ -29,13 +30,12 @@ PartStatus = Literal["pending", "in_progress", "completed", "failed", "skipped",
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "failed", "canceled"})
 
 WaitingReason = Literal["github_limit", "github_away", "openai_limit", "another_job", "no_worker", "turn", "paused"]
-"""What a repository can wait for: a limit of GitHub's or OpenAI's, GitHub's return, the end of another job's sweep of
-the same, a worker that polls its task queue, its place among the repositories that run at once, or that somebody
-resumes its job."""
+"""What a repository can wait for: a limit of GitHub's or OpenAI's, GitHub's return, another job's sweep of the same
+type, a worker on its task queue, a place among the running repositories, or a person who resumes its job."""
 
 SliceOutcome = Literal["more", "limited", "waiting", "busy", "completed", "skipped", "failed"]
 WaitingFor = Literal["more_threads", "all_threads", "next_leg"]
-"""What a type that is made of threads waits for."""
+"""What a type that is derived from threads waits for."""
 
 Text = Annotated[str, Field(max_length=2_000)]
 Noted = dict[str, dict[str, int]]
@@ -43,13 +43,13 @@ Noted = dict[str, dict[str, int]]
 
 
 def workspace_workflow_id(workspace_id: str) -> str:
-    """Fixed by contract: one workflow per workspace, so one job of it at a time."""
+    """The id of a workspace's workflow, fixed by contract. One workflow for each workspace means one job at a time."""
     return f"workspace-backfill-{workspace_id}"
 
 
 def repository_workflow_id(job_id: str, repository_id: str, name_at_start: str = "") -> str:
-    """One workflow per job and repository. It names the repository as it was called when the job began, which no other
-    repository of the job was; a job that an older release began kept no names, and has uuids."""
+    """The id of a repository's workflow in a job. It contains the repository's name at the job's start, which is unique
+    in the job. Jobs that an older release began stored no names, and use uuids."""
     if name_at_start:
         return f"repository-backfill-{name_at_start}-{job_id}"
     return f"repository-backfill-{job_id}-{repository_id}"
@@ -60,37 +60,38 @@ def archive_workflow_id(read_id: str) -> str:
 
 
 def reconcile_schedule_id(task_queue: str) -> str:
-    """One schedule a task queue; its runs' ids begin with it."""
+    """The id of a task queue's reconciling schedule; the ids of its runs begin with it."""
     return f"reconcile-{task_queue}"
 
 
 class Message(BaseModel):
-    """Frozen; fields that a newer release added are dropped, so that a rollback can read what it wrote."""
+    """The base of all messages. Frozen; unknown fields are dropped, so that a release can read what a newer one wrote
+    before a rollback."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Waiting(Message):
-    """What a repository waits for, in its progress row (`metadata.waiting`)."""
+    """What a repository waits for; stored in its progress row (`metadata.waiting`)."""
 
     reason: WaitingReason
     since: datetime
     until: datetime | None = None
-    """None: nobody knows."""
+    """None if the end is unknown."""
     detail: Text = ""
-    """Of a limit, and of GitHub's absence: its words. Of `no_worker`: the task queue. Of `paused`: who paused it in
-    Temporal; empty where the job is paused."""
+    """For a limit, or GitHub's absence: GitHub's words. For `no_worker`: the task queue. For `paused`: who paused it in
+    Temporal; empty if the whole job is paused."""
     job_id: str | None = None
-    """With `another_job`: that job."""
+    """For `another_job`: the job that is waited for."""
     data_types: list[DataType] = []
-    """These wait while others of the repository go on; empty: all of it waits."""
+    """The types that wait while others of the repository continue; empty if all of it waits."""
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
-        """The same, where only these wait."""
+        """The same wait, for these types only."""
         return self.model_copy(update={"data_types": data_types})
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """As people read it; `clock` writes a moment."""
+        """The wait in words, for people; `clock` formats a moment."""
         until = f" until {clock(self.until)}" if self.until else ""
         why = f" ({self.detail})" if self.detail else ""
         since = f", since {clock(self.since)}"
@@ -113,17 +114,17 @@ class Waiting(Message):
 
 
 class Run(Message):
-    """Signal `run`: do this job, behind those that were asked for earlier. Its row is committed already."""
+    """Signal `run`: run this job, behind those requested earlier. Its row is already committed."""
 
     job_id: str
 
 
 class Retry(Message):
-    """Signal `retry`: do again what failed or was canceled of this job, with its cutoff. Empty selections mean all.
+    """Signal `retry`: retry what failed or was canceled in this job, with its cutoff. Empty selections mean all.
 
-    The job's row says the same in `metadata.retry`, and is what counts: a signal may arrive twice, or late. With
-    `attempt`, here and in the signals below, the request is in the row already. Without it the signal is the request:
-    somebody sent it in Temporal, and the workflow writes it into the row.
+    The job's row holds the same in `metadata.retry`, and that decides: a signal may arrive twice, or late. With
+    `attempt`, here and in the signals below, the request is in the row already. Without it, somebody sent the signal in
+    Temporal as a request, and the workflow writes it into the row.
     """
 
     job_id: str
@@ -132,7 +133,7 @@ class Retry(Message):
     attempt: int | None = None
 
     def of_attempt(self, attempt: int) -> "Retry":
-        """The same, once the job's row has it as this attempt."""
+        """The same retry, once the job's row holds it as this attempt."""
         return self.model_copy(update={"attempt": attempt})
 
 
@@ -144,21 +145,21 @@ class Cancel(Message):
 
 
 class Pause(Message):
-    """Signal `pause`: stop this job at the boundary of a page until it is resumed."""
+    """Signal `pause`: stop this job at a page boundary until it is resumed."""
 
     job_id: str
     attempt: int | None = None
 
 
 class Resume(Message):
-    """Signal `resume`: go on with this paused job at its cursors, behind the jobs that wait."""
+    """Signal `resume`: resume this paused job at its cursors, behind the waiting jobs."""
 
     job_id: str
     attempt: int | None = None
 
 
 class CancelRepository(Message):
-    """Update `cancel_repository`: stop this repository of the job; the others go on."""
+    """Update `cancel_repository`: stop this repository of the job; the others continue."""
 
     job_id: str
     repository: Annotated[str, Field(max_length=200)]
@@ -166,7 +167,8 @@ class CancelRepository(Message):
 
 
 class JobStanding(Message):
-    """How a job stands in Postgres, as far as its workflow obeys it. Answer of `carry_out_signal` and of updates."""
+    """The state of a job in Postgres, as far as its workflow applies it. Result of
+    `carry_out_signal` and of updates."""
 
     job_id: str
     status: JobStatus
@@ -175,7 +177,7 @@ class JobStanding(Message):
     paused_at: datetime | None = None
     paused_by: Text = ""
     stopping: list[str] = []
-    """Repositories, by our ids, that somebody canceled alone in this attempt."""
+    """Repositories, by our ids, that somebody canceled individually in this attempt."""
 
     @property
     def ended(self) -> bool:
@@ -190,7 +192,8 @@ SignalAction = Literal["retry", "cancel", "pause", "resume", "cancel_repository"
 
 
 class SignalRequest(Message):
-    """Input of `carry_out_signal`: what is asked of a job of this workspace, unless its row says so already.
+    """Input of `carry_out_signal`: a request about a job of this workspace, to be written into its row unless it is
+    there.
 
     Without an `action` the row is only read.
     """
@@ -201,13 +204,14 @@ class SignalRequest(Message):
     repository_ids: list[str] = []
     data_types: list[DataType] = []
     repository: str = ""
-    """With `cancel_repository`: its full name."""
+    """For `cancel_repository`: the repository's full name."""
     refuses: bool = False
-    """What cannot be carried out is refused with words, as an update has it; a signal has nobody to tell."""
+    """Whether an impossible request raises an error with the reason, as for an update. A signal has nobody to tell."""
 
 
 class WorkspaceBackfill(Message):
-    """Input of `WorkspaceBackfillWorkflow`; a run that continues as new carries its inbox and its place in the job."""
+    """Input of `WorkspaceBackfillWorkflow`. A run that continues as new passes on its inbox and its
+    place in the job."""
 
     workspace_id: str
     inbox: Annotated[list[Run | Retry], Field(max_length=1_000)] = []
@@ -216,30 +220,30 @@ class WorkspaceBackfill(Message):
     paused: Annotated[list[JobStanding], Field(max_length=1_000)] = []
     """Jobs that wait until somebody resumes them."""
     pausing: JobStanding | None = None
-    """The job in `resume`, if it is to stop and wait with them."""
+    """The job in `resume`, if it is to be paused."""
     search_attributes: list[str] = []
-    """Those that the namespace knows."""
+    """The search attributes that the namespace has."""
 
 
 class Pace(Message):
-    """How the job is driven, from the worker's settings at the job's start."""
+    """How fast the job is worked on, from the worker's settings at the job's start."""
 
     heartbeat_timeout_seconds: float = 60
     slice_seconds: float = 60
     slice_pages: int = 20
     repositories_at_once: int = 10
     worker_patience_seconds: float = 30
-    """A slice that no worker has begun for so long is shown as waiting for one."""
+    """A slice that no worker has begun for this long is shown as waiting for one."""
 
 
 class FreePlaces(Message):
-    """Input of `free_places`: a paused job that nobody works on."""
+    """Input of `free_places`: a paused job on which nobody works."""
 
     job_id: str
 
 
 class BeginJob(Message):
-    """Input of `begin_job`. What a retry is to do again stands in the job's row."""
+    """Input of `begin_job`. The job's row holds what a retry selects."""
 
     job_id: str
 
@@ -251,7 +255,7 @@ class NextRepositories(Message):
     after: str | None
     limit: Annotated[int, Field(ge=1, le=1_000)]
     repository_ids: list[str] | None = None
-    """Of these alone; None: of all."""
+    """Only these repositories; None for all."""
 
 
 class SurveyRepositories(Message):
@@ -277,7 +281,7 @@ class FinishJob(Message):
 
 
 class JobPlan(Message):
-    """What `begin_job` answers: the job as it stands in Postgres once its progress rows exist."""
+    """Result of `begin_job`: the job's row, once its progress rows exist."""
 
     job_id: str
     workspace_id: str
@@ -288,26 +292,26 @@ class JobPlan(Message):
     data_types: list[DataType]
     total_repositories: int
     attempt: int
-    """0 for the first run, +1 with every retry: orders the mirror's writes across runs."""
+    """0 for the first attempt, one more with each retry. It orders the mirror's writes across runs."""
     pace: Pace
     search_attributes: list[str] = []
-    """Those that the namespace knows."""
+    """The search attributes that the namespace has."""
     recent_since: datetime | None = None
-    """The recent leg of every sweep goes down to here; None: down to the cutoff, and it is the only one."""
+    """The moment down to which the recent leg of every sweep reads. None: there is one leg, down to the cutoff."""
     tier: str = ""
-    """The workspace's: its share where workers are short."""
+    """The workspace's tier, which decides its share of scarce workers."""
     cancel_requested: bool = False
     paused_at: datetime | None = None
-    """It is not to be gone on with before it is resumed."""
+    """Set if the job is paused: it must not continue before it is resumed."""
     paused_by: Text = ""
 
     def with_search_attributes(self, names: list[str]) -> "JobPlan":
-        """Those that the namespace knows."""
+        """The same plan, with these search attributes."""
         return self.model_copy(update={"search_attributes": names})
 
     @property
     def standing(self) -> JobStanding:
-        """How the job stood when it was to begin."""
+        """The job's state when it was to begin."""
         return JobStanding(
             job_id=self.job_id,
             status=self.status,
@@ -319,7 +323,7 @@ class JobPlan(Message):
 
 
 class RunningRepository(Message):
-    """A repository whose workflow runs, as the workspace's workflow shows it."""
+    """A repository whose workflow runs, for the details of the workspace's workflow."""
 
     full_name: str
     leg: Leg
@@ -327,52 +331,53 @@ class RunningRepository(Message):
 
 
 class FailedRepository(Message):
-    """A repository that failed, as the workspace's workflow shows it."""
+    """A failed repository, for the details of the workspace's workflow."""
 
     full_name: str
     why: Annotated[str, Field(max_length=500)]
 
 
 class JobPlace(Message):
-    """Where a job's fan-out stands when its workflow continues as new: ids, and no more of a repository than that."""
+    """A job's place when its workflow continues as new. It holds only the ids of repositories."""
 
     plan: JobPlan
     after: str | None = None
-    """Of releases without legs: up to here repositories were started. An older release begins from the top again."""
+    """For releases without legs: repositories up to here were started. An older release begins at the top again."""
     listed: str | None = None
-    """Repositories up to this one (in the order of `next_repositories`) were asked for, and have ended or are below."""
+    """Repositories up to this one (in the order of `next_repositories`) were listed; they have ended, or are in the
+    lists below."""
     recent: list[str] = []
-    """Those whose recent leg is not over."""
+    """Repositories whose recent leg is not over."""
     historical: list[str] = []
-    """Those whose recent leg is over, in the order in which they were."""
+    """Repositories whose recent leg is over, in the order in which it ended."""
     completed: int = 0
     failed: int = 0
     canceled: int = 0
     latest_failed: Annotated[list[FailedRepository], Field(max_length=100)] = []
-    """Those of the failed ones that are shown."""
+    """The failed repositories that are shown."""
     stopping: list[str] = []
-    """Repositories that somebody canceled alone and that are not begun any more."""
+    """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """The same place of a job that was planned anew."""
+        """The same place, for a job with a new plan."""
         return self.model_copy(update={"plan": plan})
 
 
 class JobProgress(Message):
-    """Answer of query `progress` of a workspace's workflow: the job that runs, and what is behind it.
+    """Result of the query `progress` of a workspace's workflow: the running job, and the jobs behind it.
 
-    `GET /api/backfills/{job_id}` has more, from Postgres: rows by type, what is waited for, time left.
+    `GET /api/backfills/{job_id}` has more, from Postgres: rows by type, waits, time left.
     """
 
     job_id: str | None = None
-    """None: no job runs."""
+    """None if no job runs."""
     attempt: int = 0
     total: int = 0
     completed: int = 0
     failed: int = 0
     canceled: int = 0
     between_legs: int = 0
-    """Their recent leg is over, and they wait for their historical one."""
+    """Repositories whose recent leg is over and that wait for their historical one."""
     waiting_for_other_jobs: int = 0
     running: list[RunningRepository] = []
     latest_failed: list[FailedRepository] = []
@@ -381,16 +386,16 @@ class JobProgress(Message):
 
 
 class RepositoryRef(Message):
-    """A repository, by our id, by GitHub's (which a rename does not change), and by its present name."""
+    """A repository: our id, GitHub's id (which a rename does not change), and its present name."""
 
     repository_id: str
     github_id: int
     full_name: str
     name_at_start: str = ""
-    """What it was called when the job began; empty: an older release began the job."""
+    """Its name when the job began; empty if an older release began the job."""
 
     def called(self, full_name: str, github_id: int) -> "RepositoryRef":
-        """The same, as GitHub calls it now."""
+        """The same repository, with GitHub's present name and id."""
         return self.model_copy(update={"full_name": full_name, "github_id": github_id})
 
 
@@ -407,14 +412,14 @@ class RepositoryBackfill(Message):
     pace: Pace
     search_attributes: list[str] = []
     sequence: int = 0
-    """Of the last mirrored transition; a run that continues as new goes on counting."""
+    """Sequence of the last recorded transition. A run that continues as new goes on counting from it."""
     leg: Leg = "recent"
     down_to: datetime | None = None
-    """Where this leg ends; None: at the cutoff, with everything that comes after the history."""
+    """Where this leg ends. None: at the cutoff, including everything that follows the history."""
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
-        """For the run that continues this one, behind the transition with this number."""
+        """The input for the run that continues this one after the transition `sequence`."""
         return self.model_copy(update={"sequence": sequence})
 
 
@@ -434,23 +439,23 @@ class Failure(Message):
         return self.model_copy(update={"data_type": data_type})
 
     def of_repository(self, full_name: str) -> "Failure":
-        """The same, of this repository, unless it names one."""
+        """The same failure, of this repository unless it names one."""
         return self if self.repository else self.model_copy(update={"repository": full_name})
 
     @property
     def where(self) -> str:
-        """`issues of acme/rocket at cursor abc`, as far as it is known."""
+        """`issues of acme/rocket at cursor abc`, with the parts that are known."""
         parts = [self.data_type or "", self.repository or ""]
         at = f" at cursor {self.cursor}" if self.cursor else ""
         return " of ".join(part for part in parts if part) + at
 
     @property
     def what_and_remedy(self) -> str:
-        """What went wrong, and what to do about it."""
+        """What went wrong, and what a person can do."""
         return f"{self.code}: {self.message}" + (f" (what to do: {self.action})" if self.action else "")
 
     def in_words(self) -> str:
-        """All of it, as people read it in Temporal."""
+        """The whole failure in words, for Temporal's UI."""
         where = self.where
         return (f"{where}: " if where else "") + self.what_and_remedy
 
@@ -459,7 +464,7 @@ class Failure(Message):
 
 
 class SweepSlice(Message):
-    """Input of the data activity: go on with this type of this repository, for a slice."""
+    """Input of the data activity: continue this type of this repository for one slice."""
 
     job_id: str
     repository: RepositoryRef
@@ -467,17 +472,18 @@ class SweepSlice(Message):
     cutoff_at: datetime
     pace: Pace
     threads_ended: bool = True
-    """No thread of this repository is being fetched any more in this run: what is made of threads can be finished."""
+    """Whether this run fetches no more threads of this repository, so that types derived from
+    threads can be finished."""
     down_to: datetime | None = None
-    """Where this leg of the sweep ends; None: at its own end."""
+    """Where this leg of the sweep ends; None: with the sweep itself."""
     leg: Leg | None = None
-    """None: of a release that did not say."""
+    """None if the release that wrote it did not record the leg."""
     threads_behind: bool = False
-    """This leg brings no more threads and the next one will: who waits for threads waits for that."""
+    """Whether only the next leg brings more threads, so that types that wait for threads wait for that leg."""
 
 
 class PausedSlice(Message):
-    """A data type whose slice somebody has paused in Temporal: it is held there, at its last page."""
+    """A data type whose slice somebody paused in Temporal: it is held there, at its last page."""
 
     data_type: DataType
     since: datetime
@@ -486,7 +492,7 @@ class PausedSlice(Message):
 
     @property
     def as_waiting(self) -> Waiting:
-        """As the repository's progress row says it."""
+        """The wait as the repository's progress row shows it."""
         by = f" by {self.who}" if self.who else ""
         why = f": {self.why}" if self.why else ""
         return Waiting(reason="paused", since=self.since, detail=f"in Temporal{by}{why}")
@@ -499,10 +505,10 @@ class PausedSlices(Message):
 
 
 class SliceResult(Message):
-    """How a slice ended. `more`: run the next one. `limited`: not before `limited_until`.
+    """The result of a slice. `more`: run the next one. `limited`: not before `limited_until`.
 
-    `waiting`: all is done that can be until more threads are stored, or in this leg. `busy`: another job is at this
-    type of this repository; when it has ended, what it brought need not be fetched again.
+    `waiting`: everything is done until more threads are stored, or for this leg. `busy`: another job is sweeping this
+    type of this repository; what it brings need not be fetched again afterwards.
     """
 
     outcome: SliceOutcome
@@ -510,30 +516,30 @@ class SliceResult(Message):
     limited_until: datetime | None = None
     limited_why: Text = ""
     waiting_reason: WaitingReason | None = None
-    """Set with `limited` and `busy`: what people are shown while the type waits."""
+    """For `limited` and `busy`: the reason that people are shown during the wait."""
     waiting_since: datetime | None = None
-    """With `limited`: when it began; None: now."""
+    """For `limited`: when the wait began; None: now."""
     waiting_job_id: str | None = None
-    """With `busy`: the job whose sweep is waited for."""
+    """For `busy`: the job whose sweep is waited for."""
     failure: Failure | None = None
-    """Set with `failed` and with `skipped` (the reason)."""
+    """For `failed` and `skipped`: the reason."""
     as_of: datetime | None = None
     stored: dict[str, int] = {}
-    """Rows in scope that are stored, by noun: pull_requests, reviews, comments, ..."""
+    """Stored rows in scope, by noun: pull_requests, reviews, comments, ..."""
     expected: int | None = None
     notes: list[Text] = []
-    """What GitHub refuses of a type that is complete otherwise."""
+    """What GitHub refuses of a type that is otherwise complete."""
     noted: Noted = {}
-    """With `completed`: what GitHub will not give for good."""
+    """For `completed`: what GitHub will not give for good."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether another slice of the same follows."""
+        """Whether another slice of the type follows."""
         return self.outcome in ("more", "limited", "waiting", "busy")
 
 
 class TypeOutcome(Message):
-    """How one data type of one repository ended."""
+    """The result of one data type of one repository."""
 
     data_type: DataType
     status: PartStatus
@@ -541,7 +547,7 @@ class TypeOutcome(Message):
     as_of: datetime | None = None
     stored: dict[str, int] = {}
     noted: Noted = {}
-    """With `completed`: what GitHub will not give for good."""
+    """For `completed`: what GitHub will not give for good."""
 
 
 class RepositoryOutcome(Message):
@@ -551,42 +557,43 @@ class RepositoryOutcome(Message):
     status: PartStatus
     types: list[TypeOutcome] = []
     failure: Failure | None = None
-    """Set when the repository as a whole could not be read."""
+    """Set if the repository as a whole could not be read."""
     next_leg: Leg | None = None
-    """With `in_progress`: the leg that is to be run next; the same one again, if it had to give way."""
+    """For `in_progress`: the next leg to run; the present one again, if it had to give way."""
     waits_for_another: bool = False
-    """With `next_leg`: not before another job's sweep of the same lets it go on."""
+    """For `next_leg`: whether it has to wait for another job's sweep of the same type."""
 
 
 class RepositoryScope(Message):
-    """What `inspect_repository` answers: what it is called now, and what is left to do of it."""
+    """Result of `inspect_repository`: the repository's present name, and the types still to do."""
 
     repository: RepositoryRef
     data_types: list[DataType] = []
     settled: list[TypeOutcome] = []
-    """Types that need no work in this run: completed before, skipped, or failed and not selected for the retry."""
+    """Types without work in this run: completed before, skipped, or failed and not selected for the retry."""
     limited_until: datetime | None = None
-    """Set when GitHub cannot be asked before."""
+    """Set if GitHub cannot be asked before this moment."""
     limited_why: Text = ""
     waiting_reason: WaitingReason | None = None
-    """With `limited_until`: what people are shown while the repository waits."""
+    """For `limited_until`: the reason that people are shown during the wait."""
     waiting_since: datetime | None = None
-    """With `limited_until`: when it began; None: now."""
+    """For `limited_until`: when the wait began; None: now."""
     sequence: int = 0
-    """Of the last transition that was mirrored in this attempt: the next leg goes on counting."""
+    """Sequence of the last transition recorded in this attempt; the next leg goes on counting from it."""
     waiting: Waiting | None = None
-    """What the progress row says that it waits for: until now, when it goes on."""
+    """The wait in the progress row, which ends when the repository continues."""
 
     def limited(
         self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
     ) -> "RepositoryScope":
-        """GitHub cannot be asked before `until`."""
+        """The scope of a repository for which GitHub cannot be asked before `until`."""
         waiting = {"waiting_reason": reason, "waiting_since": since}
         return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 
 
 class RepositoryTransition(Message):
-    """Mirror of a repository's state; a write with a lower (attempt, sequence) than the stored one loses."""
+    """A repository's new state for the mirror. A write with a lower (attempt, sequence) than the stored one has no
+    effect."""
 
     job_id: str
     attempt: int
@@ -594,11 +601,11 @@ class RepositoryTransition(Message):
     outcome: RepositoryOutcome
     waiting: Waiting | None = None
     waiting_until: datetime | None = None
-    """Until then nothing of the repository can go on."""
+    """Nothing of the repository can continue before this moment."""
 
 
 class JobOutcome(Message):
-    """What `finish_job` wrote."""
+    """Result of `finish_job`."""
 
     job_id: str
     status: JobStatus
@@ -614,12 +621,12 @@ class JobOutcome(Message):
 
 
 class Reconciled(Message):
-    """What asking Polar came to. `said`: the first lines of the differences and of what stood in the way."""
+    """Result of reconciling with Polar. `said`: the first lines of differences and obstacles."""
 
     listed: int
-    """Active subscriptions that Polar shows."""
+    """Active subscriptions that Polar lists."""
     active: int
-    """Add-ons that were active here."""
+    """Add-ons that were active in our tables."""
     differences: int
     repaired: int
     refused: int
@@ -630,14 +637,14 @@ class Reconciled(Message):
 
 
 class ArchiveRead(Message):
-    """Input of `ArchiveWorkflow`: a reading whose row is committed; a run that continues as new carries its plan."""
+    """Input of `ArchiveWorkflow`: a reading whose row is committed. A run that continues as new passes on its plan."""
 
     read_id: str
     plan: "ArchivePlan | None" = None
 
 
 class ArchivePlan(Message):
-    """What `begin_archive` answers. Hours are their beginnings."""
+    """Result of `begin_archive`. Hours are given by their beginnings."""
 
     read_id: str
     workspace_id: str
@@ -648,27 +655,27 @@ class ArchivePlan(Message):
     last_hour: datetime
     pace: Pace
     search_attributes: list[str] = []
-    """Those that the namespace knows."""
+    """The search attributes that the namespace has."""
 
     def with_search_attributes(self, names: list[str]) -> "ArchivePlan":
-        """Those that the namespace knows."""
+        """The same plan, with these search attributes."""
         return self.model_copy(update={"search_attributes": names})
 
 
 class ArchiveSlice(Message):
-    """Input of `read_archive`: go on for a slice, of at most `pace.slice_pages` hours."""
+    """Input of `read_archive`: continue for one slice, of at most `pace.slice_pages` hours."""
 
     read_id: str
     pace: Pace
 
 
 class ArchiveProgress(Message):
-    """How a slice ended, and result of `ArchiveWorkflow`. `more`: run the next one. `limited`: not before
-    `limited_until`. The rest is how the reading ended."""
+    """The result of a slice, and of `ArchiveWorkflow`. `more`: run the next slice. `limited`: not before
+    `limited_until`. Any other status ends the reading."""
 
     outcome: Literal["more", "limited", "completed", "failed", "canceled"]
     next_hour: datetime
-    """Every hour before it is stored."""
+    """Every hour before this one is stored."""
     hours_missing: int = 0
     hours_damaged: int = 0
     lines_malformed: int = 0
@@ -676,7 +683,7 @@ class ArchiveProgress(Message):
     bytes_read: int = 0
     limited_until: datetime | None = None
     failure: Failure | None = None
-    """With `failed`."""
+    """For `failed`: the reason."""
 
     @property
     def goes_on(self) -> bool:
@@ -684,12 +691,12 @@ class ArchiveProgress(Message):
         return self.outcome in ("more", "limited")
 
     def as_failed(self, failure: Failure) -> "ArchiveProgress":
-        """As far as it came, ended by this failure."""
+        """The same progress, ended by this failure."""
         return self.model_copy(update={"outcome": "failed", "failure": failure})
 
 
 class EndArchive(Message):
-    """Input of `end_archive`: the reading ends before its last hour."""
+    """Input of `end_archive`: end the reading before its last hour."""
 
     read_id: str
     status: Literal["failed", "canceled"]

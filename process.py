@@ -1,4 +1,4 @@
-"""How a program that runs until it is told to stop begins and ends."""
+"""Starts and ends programs that run until they are told to stop."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,13 @@ from errors import BackfillError, BadInput
 from release import VERSION
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
-"""Works until the event is set."""
+"""Runs until the event is set."""
 
 
 def run(name: str, work: Work) -> int:
-    """Works until SIGTERM or SIGINT. The exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a server
-    cannot be reached. What is wrong is one line on standard error, which begins with `name`. With `--version` it only
-    says its version."""
+    """Runs until SIGTERM or SIGINT; returns the exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a
+    server cannot be reached. An error is one line on standard error that begins with `name`. With `--version` it only
+    prints the version."""
     if sys.argv[1:] == ["--version"]:
         print(f"{name}.py {VERSION}")
         return 0
@@ -41,9 +41,9 @@ async def _until_signal(work: Work) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process without what the interpreter does at its end.
+    """Ends the process without the interpreter's own shutdown.
 
-    temporalio's runtime sometimes aborts in it (sdk-python#300), and nothing is left to do.
+    temporalio's runtime sometimes aborts during that (sdk-python#300), and nothing is left to do there.
     """
     with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
         sys.stdout.flush()

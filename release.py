@@ -1,3 +1,3 @@
-"""Which release this is: pyproject.toml and the newest heading of CHANGELOG.md say the same."""
+"""The version of this release, which pyproject.toml and the newest heading of CHANGELOG.md repeat."""
 
 VERSION = "0.2.0"

@@ -1,7 +1,7 @@
-"""The typed rows between GitHub's answers and Postgres: what `github/` maps to and `store/` writes.
+"""The typed rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
 
-Rows refer to each other by GitHub's ids (`store/` resolves them to uuids in the statement that writes them); an author
-is a contributor's GitHub id, or None for a deleted account. Field order is the order of the statements' columns.
+Rows refer to each other by GitHub's ids, which `store/` resolves to uuids in the statement that writes them. An author
+is a contributor's GitHub id, or None for a deleted account. Fields are in the order of the statements' columns.
 """
 
 from dataclasses import dataclass, field
@@ -24,18 +24,19 @@ PartKind = Literal[
     "embedding",
 ]
 NoteKind = Literal["hidden", "refused", "unavailable"]
-"""hidden: counted and never shown. refused: denied in words. unavailable: fails at every size and by every way."""
+"""hidden: counted and never shown. refused: denied with a message. unavailable: fails at every size
+and in every way."""
 EventSource = Literal["events", "stargazers", "forks", "releases", "activity", "history", "threads", "archive"]
-"""Where an event of the feed was read. A row without one was stored by the host."""
+"""The source that an event of the feed was read from. A row without one was stored by the host."""
 
 REVIEW_REQUESTS = "review requests"
-"""What notes call the accounts and teams that are asked for a review."""
+"""The name in notes for requested reviewers (accounts and teams)."""
 GHOST_ID = 10137
-"""GitHub's own `ghost`, who stands for deleted accounts where a row must have an author."""
+"""The id of GitHub's account `ghost`, which replaces deleted accounts if a row must have an author."""
 
 
 class Contributor(NamedTuple):
-    """An account as one answer names it; `github_id` alone says who it is."""
+    """An account as one answer shows it, identified by `github_id` alone."""
 
     github_id: int
     username: str
@@ -43,7 +44,7 @@ class Contributor(NamedTuple):
     profile_url: str | None
     is_bot: bool
     owns_login: bool = True
-    """GitHub gives this login to no other account at the same time: not so for mannequins and for bots in REST."""
+    """Whether no other account has this login at the same time. False for mannequins, and for bots in REST."""
     source: Literal["graphql", "rest"] = "graphql"
 
 
@@ -65,7 +66,7 @@ class PullRequest(NamedTuple):
     deletions: int
     changed_files: int
     commits: int | None
-    """None where these tokens may not see them: what is stored stays."""
+    """None if this account may not see them; the stored ones then stay."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
@@ -93,11 +94,11 @@ class Issue(NamedTuple):
     assignees: Json
     linked_prs: Json
     closer_told: bool = True
-    """Whether `closed_by` is known to be that; a timeline that did not fit tells later."""
+    """Whether `closed_by` is certain. If not, later pages of the timeline tell."""
 
 
 class Closing(NamedTuple):
-    """That an issue was closed, as a part of its timeline tells."""
+    """Who closed an issue, and when, from a part of its timeline."""
 
     issue: int
     at: datetime
@@ -123,7 +124,8 @@ class Review(NamedTuple):
 
 
 class Comment(NamedTuple):
-    """`comment_type` issue_comment: of `pull_request` or `issue`; review_comment: of `pull_request`, in `review`."""
+    """A comment. `comment_type` issue_comment: on `pull_request` or `issue`; review_comment: on `pull_request`, in
+    `review`."""
 
     comment_type: str
     github_id: int
@@ -167,7 +169,7 @@ class Discussion(NamedTuple):
     author: int | None
     author_login: str | None
     is_answered: bool | None
-    """None where the category knows no answers."""
+    """None if the category has no answers."""
     answer_id: str | None
     answer_chosen_at: datetime | None
     answer_chosen_by: str | None
@@ -196,10 +198,10 @@ class DiscussionComment(NamedTuple):
 
 
 class FeedEvent(NamedTuple):
-    """Something that happened in a repository: a star, a fork, a push, ... A row of `github_events_cache`.
+    """An event of a repository: a star, a fork, a push, ... A row of `github_events_cache`.
 
-    `event_id` is `{event_type}_{id}` with the id that the events API gives, else made of what happened, always the
-    same. `payload` is in the shape of the host's contract, and GitHub's own for types that it does not name.
+    `event_id` is `{event_type}_{id}`, with the id of the events API or one that is derived from the event and always
+    the same. `payload` has the shape of the host's contract, or GitHub's own for types that the contract does not name.
     """
 
     event_id: str
@@ -211,14 +213,14 @@ class FeedEvent(NamedTuple):
 
 
 class StarDay(NamedTuple):
-    """Stars given on a day (UTC), where GitHub shows counts but not who gave them."""
+    """Stars given on a day (UTC), for repositories of which GitHub shows counts but no stargazers."""
 
     day: date
     stars: int
 
 
 class Embedding(NamedTuple):
-    """What a text means, to a model: for the thread `github_id` of `table`. `content_hash` is of text and model."""
+    """A text's vector by a model, for the thread `github_id` of `table`. `content_hash` covers text and model."""
 
     table: ThreadTable
     github_id: int
@@ -228,40 +230,39 @@ class Embedding(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that GitHub will not give for good: of a thread, or with number None of the repository."""
+    """Something that GitHub will not give for good: of a thread, or of the repository if `number` is None."""
 
     kind: NoteKind
     what: str
     """GitHub's noun for what is missing: timeline, comments, reviews, review_comments, thread, stargazers, ..."""
     number: int | None
-    """The thread's."""
+    """The thread's number."""
     node_id: str
-    """Of the parent that is looked at again; "" where number is None."""
+    """The node id of the parent, for a later check; "" if `number` is None."""
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a note
     """How many are missing."""
     words: str
-    """GitHub's own words, or why it is certain; at most 500 characters."""
+    """GitHub's message, or another proof; at most 500 characters."""
 
 
 class Short(NamedTuple):
-    """A list of a thread (by GitHub id) that shows less than GitHub counts, without a word about the rest."""
+    """A thread's list that shows less than GitHub counts, without a reason; the thread is given by its GitHub id."""
 
     thread: int
     what: str
     """GitHub's noun for the list: labels, assignees, review requests, linked pull requests."""
     missing: int
     reading: str
-    """What was shown: two that are equal agree with each other."""
+    """What was shown, as text. Two equal readings agree."""
 
 
 @dataclass(slots=True)
 class Page:
-    """Everything one answer brings to Postgres; written in one transaction.
+    """Everything that one answer brings to Postgres; written in one transaction.
 
-    `asked_at` is GitHub's `Date` of the answer: of two equally old versions of a row the one asked for later wins.
-    `kind` is of the threads, where there are any.
-    `whole_*` name the parents whose children are all here, counted: stored children that are absent may be deleted.
-    `account` is whose answer it is; empty where it does not matter.
+    `asked_at` is GitHub's `Date` of the answer: of two equally old versions of a row, the one requested later wins.
+    `kind` is the kind of the page's threads, if it has any. `whole_*` name the parents all of whose children are here:
+    stored children that are absent may be deleted. `account` is the account that asked; empty if it does not matter.
     """
 
     asked_at: datetime
@@ -277,29 +278,30 @@ class Page:
     discussions: list[Discussion] = field(default_factory=list)
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     comment_counts: dict[int, int] = field(default_factory=dict)
-    """How many comments GitHub counts to discussions, by GitHub id, as a part of them tells."""
+    """GitHub's counts of discussions' comments, by the discussion's GitHub id, from parts of discussions."""
     reply_counts: dict[int, int] = field(default_factory=dict)
-    """How many replies GitHub counts to comments of discussions, by GitHub id, as a part of them tells."""
+    """GitHub's counts of replies to discussion comments, by the comment's GitHub id, from parts of discussions."""
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
     threads_told: bool = False
-    """All stored threads have told the feed their part: what its events lack of them can be completed."""
+    """Whether the events of all stored threads are in the feed, so that its other events can be completed from the
+    threads."""
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)
     whole_comments: list["Whole"] = field(default_factory=list)
-    """Comments of discussions, with the ids of their replies."""
+    """Discussion comments, with the ids of their replies."""
     teams_hidden: list[int] = field(default_factory=list)
-    """Pull requests, by GitHub id, of which a requested team is not shown: the stored ones stay."""
+    """Pull requests, by GitHub id, with a requested team that is not shown: their stored teams stay."""
     hidden: list["Note"] = field(default_factory=list)
     """What GitHub counts of these threads and refuses to show."""
     short: list[Short] = field(default_factory=list)
-    """Lists of these threads that are not whole: what is stored of them and longer stays."""
+    """Short lists of these threads: longer stored ones stay."""
     account: str = ""
 
     @property
     def node_ids(self) -> list[str]:
-        """Of the page's threads."""
+        """Node ids of the page's threads."""
         return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
     def updated_at(self, moment: datetime | None) -> list[str]:
@@ -313,7 +315,7 @@ class Page:
 
     @property
     def changes(self) -> list[datetime]:
-        """When each of the page's threads was updated."""
+        """When each of the page's threads was last updated."""
         return [row.updated_at for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
 
@@ -321,9 +323,9 @@ class Whole(NamedTuple):
     """A parent (thread or review, by GitHub id) with the ids of all its children, as `seen` keys.
 
     A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, `d:` + a discussion
-    comment's GitHub id. `began_at` is when the first of them was asked for: a child born before it that is not among
-    them is absent (`store.absences`). A parent with hidden children (`h:`) is never told as whole: which of the stored
-    ones are hidden, and which are gone, cannot be known.
+    comment's GitHub id. `began_at` is when the first of them was requested: an older child that is not among them is
+    absent (`store.absences`). A parent with hidden children (`h:`) is never recorded as whole, because hidden children
+    could not be told from deleted ones.
     """
 
     parent: int
@@ -333,29 +335,29 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """How far a timeline that fails as a whole is read by its item types, and then by REST (decision 15)."""
+    """How far a timeline that fails as a whole was read by item type, and then by REST (decision 15)."""
 
     left: list[list[str]]
-    """Groups of item types that are still to ask for, the next one first."""
+    """Groups of item types still to read, the next one first."""
     failing: list[str] = field(default_factory=list)
-    """Item types that fail alone."""
+    """Item types that fail even alone."""
     failures: int = 0
     """Requests that failed."""
     first: int = 100
-    """Items that the next request asks for."""
+    """Number of items that the next request asks for."""
     hidden: int = 0
-    """Items of the groups that were read which GitHub counts and does not show."""
+    """Items of the groups read so far that GitHub counts and does not show."""
     missing: dict[str, int] = field(default_factory=dict)
-    """By item type of which REST shows something, how many events of it cannot be stored."""
+    """Events that REST shows only in part and that cannot be stored, by item type."""
     words: str = ""
-    """GitHub's, of what is hidden or failed last."""
+    """GitHub's words about what is hidden, or about the last failure."""
 
 
 @dataclass(slots=True)
 class Part:
-    """What is still to fetch before a type is complete; a row of `backfill_parts` until then.
+    """Something still to fetch before a type is complete; until then a row of `backfill_parts`.
 
-    `kind` thread: the whole thread again; head: a thread too heavy to be had whole, its timeline follows in parts;
+    `kind` thread: the whole thread again; head: a thread too large to read whole, whose timeline follows in parts;
     timeline, comments, reviews, review_comments, replies: a connection of `node_id`, from `cursor` on;
     timeline_by_type, timeline_by_rest: a timeline that fails as a whole, as `split` says; embedding: the vector of
     `node_id`'s text.
@@ -372,10 +374,11 @@ class Part:
     """GitHub id of the thread (timeline, reviews, ...), the review (review_comments) or the comment (replies)."""
     attempts: int = 0
     reading: str | None = None
-    """What the last reading to the connection's end brought, where GitHub counts more: the same twice is final."""
+    """The last complete reading of the connection, if GitHub counts more than it showed. Two equal
+    readings are final."""
     split: Split | None = None
 
     @property
     def what(self) -> str:
-        """What notes call it: each of the ways to a timeline is of the timeline."""
+        """The name in notes. Every way to read a timeline is `timeline`."""
         return "timeline" if self.split is not None else self.kind

@@ -1,7 +1,7 @@
 """Settings from the environment and `.env`, one small class for each part of the system.
 
-A command asks for the parts it needs with `load`, before it starts anything; what is missing or wrong is a `BadInput`
-that names every setting at fault in one line and never repeats a secret's value.
+A command loads the parts that it needs (`load`) before it starts anything. A missing or wrong setting is a `BadInput`
+that names all of them in one line, and never repeats a secret's value.
 """
 
 import base64
@@ -51,7 +51,7 @@ def _postgres_url(value: str) -> str:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ExactHttpUrl = Annotated[str, AfterValidator(_exact_http_url)]
-"""With its last slash, if it has one: it is asked as it stands."""
+"""An address that is used exactly as given, including a final slash."""
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 
 
@@ -62,13 +62,14 @@ class _Part(BaseSettings):
 
 
 class Log(_Part):
-    """`LOG_FORMAT`: `json` for machines, `console` for a terminal."""
+    """The log's format. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
 
     log_format: Literal["json", "console"] = "json"
 
 
 class Database(_Part):
-    """`DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for migrations, LISTEN and locks."""
+    """Postgres. `DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for
+    migrations, LISTEN and locks."""
 
     database_url: PostgresUrl = Field(repr=False)
     database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
@@ -81,8 +82,8 @@ class Database(_Part):
 class GitHub(_Part):
     """Tokens, a GitHub App or both, addresses, and the share of every account's hourly budget that backfills may spend.
 
-    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be spelled `\\n`. `GITHUB_PROBE_SECONDS` lie
-    between two probes of a GitHub that answers nobody.
+    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be written as `\\n`. `GITHUB_PROBE_SECONDS` is
+    the interval of probes while GitHub does not answer.
     """
 
     github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -154,15 +155,15 @@ class GitHub(_Part):
 
 
 class Archive(_Part):
-    """`GH_ARCHIVE_URL` is where GH Archive's hourly files are; without it nothing of it is read."""
+    """`GH_ARCHIVE_URL` is the address of GH Archive's hourly files; without it the archive is not read."""
 
     gh_archive_url: HttpUrl | None = None
 
 
 class Embeddings(_Part):
-    """OpenAI, or a server that speaks like it. Without a key nothing is embedded.
+    """OpenAI, or a compatible server. Without a key nothing is embedded.
 
-    `EMBEDDING_DIMENSIONS` is what the column has; pgvector's index takes 2,000.
+    `EMBEDDING_DIMENSIONS` is the length of vectors in the column; pgvector's index allows 2,000.
     """
 
     openai_api_key: SecretStr | None = None
@@ -172,7 +173,7 @@ class Embeddings(_Part):
 
     @property
     def key(self) -> str | None:
-        """None if it is missing or blank."""
+        """The key; None if it is missing or blank."""
         return (self.openai_api_key.get_secret_value().strip() or None) if self.openai_api_key else None
 
 
@@ -195,9 +196,9 @@ RetentionProducts = Annotated[dict[str, int], NoDecode, BeforeValidator(_retenti
 
 
 class Polar(_Part):
-    """`POLAR_WEBHOOK_SECRET` is one secret or several, with commas between them.
+    """Polar's webhooks and products. `POLAR_WEBHOOK_SECRET` is one secret or several, separated by commas.
 
-    `POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention it buys.
+    `POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention that it buys.
     """
 
     polar_webhook_secret: SecretStr
@@ -205,9 +206,9 @@ class Polar(_Part):
 
 
 class PolarApi(_Part):
-    """`POLAR_ACCESS_TOKEN` lets us ask Polar which subscriptions are active; without it nobody asks.
+    """`POLAR_ACCESS_TOKEN` allows reading active subscriptions from Polar; without it they are not read.
 
-    `POLAR_API_URL` may be written with or without its `/v1`.
+    `POLAR_API_URL` may be given with or without its `/v1`.
     """
 
     polar_access_token: SecretStr | None = None
@@ -222,12 +223,12 @@ class PolarApi(_Part):
 
     @property
     def token(self) -> str | None:
-        """None if it is missing or blank."""
+        """The token; None if it is missing or blank."""
         return (self.polar_access_token.get_secret_value().strip() or None) if self.polar_access_token else None
 
 
 class Webhook(_Part):
-    """Where `webhook.py` listens. With `METRICS_TOKEN` set, `/metrics` wants it as a bearer token."""
+    """The address that `webhook.py` listens on. With `METRICS_TOKEN` set, `/metrics` requires it as a bearer token."""
 
     host: str = "0.0.0.0"  # nosec B104 # people reach it from outside
     port: int = Field(default=8080, ge=0, le=65_535)
@@ -239,7 +240,7 @@ class Webhook(_Part):
 
 
 class Metrics(_Part):
-    """`METRICS_PORT` is where a worker tells Prometheus its numbers, on `METRICS_HOST`; without it, it tells none."""
+    """`METRICS_PORT` and `METRICS_HOST` are where a worker serves Prometheus metrics; without a port it serves none."""
 
     metrics_host: str = "0.0.0.0"  # nosec B104 # Prometheus comes from outside
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
@@ -259,10 +260,10 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Api(_Part):
-    """Who may call the status API: users by tokens of the host's Supabase project, the service by its own token.
+    """Who may call the status API: users with tokens of the host's Supabase project, the service with its own token.
 
-    `API_ALLOWED_ORIGINS` are origins of pages that may call it from a browser, `TRUSTED_PROXIES` networks of proxies
-    whose `X-Forwarded-For` is believed; both comma-separated.
+    `API_ALLOWED_ORIGINS` are the origins of pages that may call it from a browser, `TRUSTED_PROXIES` the networks of
+    proxies whose `X-Forwarded-For` is trusted; both comma-separated.
     """
 
     supabase_url: HttpUrl | None = None
@@ -278,12 +279,12 @@ class Api(_Part):
 
     @property
     def jwt_secret(self) -> str | None:
-        """None if it is missing or blank."""
+        """The secret; None if it is missing or blank."""
         return _text(self.supabase_jwt_secret)
 
     @property
     def service_token(self) -> str | None:
-        """None if it is missing or blank."""
+        """The token; None if it is missing or blank."""
         return _text(self.backfill_api_token)
 
 
@@ -302,9 +303,9 @@ def _mail_from(value: str) -> str:
 
 
 class Mail(_Part):
-    """`SMTP_URL` is the mail server, `MAIL_FROM` whom e-mails come from; without a server none are sent.
+    """`SMTP_URL` is the mail server, `MAIL_FROM` the sender; without a server no e-mails are sent.
 
-    `PUBLIC_URL` is where people reach the settings page that e-mails link to.
+    `PUBLIC_URL` is the public address of the settings page, to which e-mails link.
     """
 
     smtp_url: Annotated[str, AfterValidator(_smtp_url)] | None = Field(default=None, repr=False)
@@ -323,14 +324,14 @@ class Mail(_Part):
 
 
 SECRET_BYTES = 16
-"""128 bits at least. Standard Webhooks recommends 24 bytes or more."""
+"""Least length of a secret: 128 bits. Standard Webhooks recommends 24 bytes or more."""
 
 
 class Notify(_Part):
-    """`NOTIFY_URL` is told of each job's beginning and end, signed with `NOTIFY_SECRET`; without it nobody is.
+    """`NOTIFY_URL` receives each job's beginning and end, signed with `NOTIFY_SECRET`; without it nothing is sent.
 
-    `NOTIFY_SECRET` may be several with commas between them: each signs. `NOTIFY_ALLOW_PRIVATE` allows `http://` and
-    addresses that are not of the public Internet.
+    `NOTIFY_SECRET` may be several secrets separated by commas, each of which signs. `NOTIFY_ALLOW_PRIVATE` allows
+    `http://` and addresses outside the public Internet.
     """
 
     notify_url: ExactHttpUrl | None = Field(default=None, repr=False)
@@ -370,12 +371,13 @@ def _split(value: SecretStr | None) -> tuple[str, ...]:
 
 
 WorkerQueue = Literal["workflows", "recent", "historical"]
-"""`workflows` decide, and write down what they decided; sweeps go down the last 90 days, then what is older."""
+"""`workflows` run workflows and the activities that record their decisions; `recent` and `historical` run the sweeps of
+these legs."""
 WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
 
 
 class Worker(_Part):
-    """Which task queues a worker polls, and how it paces its sweeps: that reaches a workflow through its job's plan."""
+    """Which task queues a worker polls, and the pace of its sweeps, which reaches a workflow through its job's plan."""
 
     worker_queues: Annotated[tuple[WorkerQueue, ...], NoDecode] = WORKER_QUEUES
 
@@ -401,7 +403,7 @@ class Worker(_Part):
 
 
 class Versioning(_Part):
-    """With both, workers take part in Temporal's Worker Versioning: a deployment, and the build that this worker is."""
+    """Temporal's Worker Versioning: the deployment, and this worker's build. Used only if both are set."""
 
     temporal_deployment_name: str | None = None
     temporal_worker_build_id: str | None = None
@@ -416,9 +418,10 @@ class Versioning(_Part):
 
 
 class Payloads(_Part):
-    """How Temporal's payloads are encrypted: `id:key,id:key`, each key 32 bytes in base64.
+    """Encryption of Temporal's payloads: `id:key,id:key`, each key 32 bytes in base64.
 
-    The first encrypts, all decrypt. With `plain` in the first place nothing is encrypted, and the keys decrypt.
+    The first key encrypts, all of them decrypt. If `plain` comes first, nothing is encrypted, and the keys only
+    decrypt.
     """
 
     temporal_payload_keys: SecretStr | None = None
@@ -437,14 +440,14 @@ class Payloads(_Part):
 
     @property
     def encrypts_with(self) -> str | None:
-        """The id of the key that encrypts; None: nothing is encrypted."""
+        """The id of the key that encrypts; None if nothing is encrypted."""
         text = _text(self.temporal_payload_keys)
         first = next(iter(read_keys(text))) if text else PLAIN
         return None if first == PLAIN else first
 
     @property
     def secrets(self) -> list[str]:
-        """What no log may show."""
+        """The values that logs must not show."""
         text = _text(self.temporal_payload_keys) or ""
         return [text, *(base64.b64encode(key).decode() for key in self.keys.values())]
 
@@ -452,9 +455,9 @@ class Payloads(_Part):
 class CodecServer(_Part):
     """Who may have payloads decrypted over HTTP; without a token or signing keys there is no codec server.
 
-    `CODEC_SERVER_TOKEN` is a bearer token of your own. `CODEC_JWKS_URL` lists the keys that sign the tokens of those
-    who sign in to Temporal's Web UI, `CODEC_JWT_AUDIENCE` is what those tokens are for, and `CODEC_READERS` names who
-    of them may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web UI's.
+    `CODEC_SERVER_TOKEN` is a bearer token of your choice. For people who sign in to Temporal's Web UI, `CODEC_JWKS_URL`
+    lists the keys that sign their tokens, `CODEC_JWT_AUDIENCE` is the tokens' audience, and `CODEC_READERS` names who
+    may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web UI's origins.
     """
 
     codec_server_token: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -487,7 +490,7 @@ class CodecServer(_Part):
 
 
 class Temporal(_Part):
-    """`TEMPORAL_*` is read by `temporalio.envconfig`; only what that library has no word for is here."""
+    """Settings that `temporalio.envconfig` lacks; that library reads all other `TEMPORAL_*`."""
 
     temporal_task_queue: str = Field(default="workspace-backfill", min_length=1)
 
@@ -496,7 +499,8 @@ PartT = TypeVar("PartT", bound=_Part)
 
 
 def load(part: type[PartT]) -> PartT:
-    """The settings of one part. Raises `BadInput` naming what is missing or wrong, in one line, without its value."""
+    """The settings of one part. Raises `BadInput`, which names what is missing or wrong in one
+    line, without its value."""
     try:
         return part()
     except ValidationError as error:

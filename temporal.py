@@ -1,7 +1,6 @@
-"""The one place with Temporal configuration: how to connect, how payloads are encrypted, and which search attributes a
-namespace has.
+"""All Temporal configuration: the connection, the encryption of payloads, and the namespace's search attributes.
 
-`attributes` and `updates` are pure and may be used in workflows: which names are usable travels there in a message.
+`attributes` and `updates` are pure, so workflows may use them; a message tells a workflow which attributes are usable.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)  # structlog cannot be imported in the workflo
 
 CONNECT_SECONDS = 5.0
 REGISTERED_SECONDS = 15.0
-"""How long a new search attribute may take to reach every part of the server."""
+"""Longest time until a new search attribute has reached every part of the server."""
 
 WORKSPACE_ID = SearchAttributeKey.for_keyword("WorkspaceId")
 REPOSITORY_FULL_NAME = SearchAttributeKey.for_keyword("RepositoryFullName")
@@ -48,11 +47,11 @@ _TYPES = {
 
 
 async def connect(runtime: Runtime | None = None) -> Client:
-    """A client as `TEMPORAL_*` and `.env` say, whose namespace exists; with `runtime` its metrics go there.
+    """A client configured by `TEMPORAL_*` and `.env`, whose namespace exists; `runtime` receives its metrics.
 
-    Its identity, which Temporal shows beside what it does, names process, host and release.
+    Its identity, which Temporal shows beside its actions, contains process, host and release.
 
-    Raises `BadInput` naming the setting at fault, and `Unreachable` if there is no answer within five seconds.
+    Raises `BadInput` for a wrong setting, and `Unreachable` without an answer within five seconds.
     """
     config = _connect_config()
     address = config.setdefault("target_host", "localhost:7233")
@@ -85,9 +84,9 @@ async def connect(runtime: Runtime | None = None) -> Client:
 
 
 def measured_runtime() -> Runtime | None:
-    """A runtime whose metrics, Temporal's and our own, Prometheus scrapes at `METRICS_PORT`; None: nobody does.
+    """A runtime that serves Temporal's metrics and our own at `METRICS_PORT`; None if no port is set.
 
-    Raises `BadInput` if the port cannot be had.
+    Raises `BadInput` if the port is not available.
     """
     import settings
 
@@ -110,9 +109,9 @@ def measured_runtime() -> Runtime | None:
 
 
 def data_converter() -> DataConverter:
-    """Pydantic's, with payloads encrypted as `TEMPORAL_PAYLOAD_KEYS` says, and then errors, too.
+    """Pydantic's converter. With `TEMPORAL_PAYLOAD_KEYS` set it encrypts payloads, including errors.
 
-    Raises `BadInput` if the setting is wrong. The keys are kept out of the logs.
+    Raises `BadInput` if the setting is wrong. Registers the keys as secrets of the logs.
     """
     # Here, because workflows import this module and need none of it.
     import logs
@@ -130,7 +129,7 @@ def data_converter() -> DataConverter:
 
 
 def encryption_in_words() -> str:
-    """Whether payloads are encrypted, as programs say it when they start."""
+    """Whether payloads are encrypted, in words for the line that programs log at their start."""
     import settings
 
     setting = settings.load(settings.Payloads)
@@ -165,12 +164,12 @@ def attributes(
     status: str | None = None,
     retention_days: int | None = None,
 ) -> TypedSearchAttributes:
-    """To start a workflow with: those given that are usable in its namespace."""
+    """Search attributes for the start of a workflow: those given that its namespace has."""
     return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """For `workflow.upsert_search_attributes`; empty if the namespace does not know the attribute."""
+    """Updates for `workflow.upsert_search_attributes`; empty if the namespace lacks the attribute."""
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 
 
@@ -189,10 +188,10 @@ def _pairs(
 
 
 async def register_search_attributes(client: Client) -> frozenset[str]:
-    """Registers the search attributes that the namespace lacks and answers the names of those that can be used.
+    """Registers missing search attributes; returns the names of all that can be used.
 
-    Never raises for want of one: no permission, no operator service, a limit, a name taken by another type are logged
-    and done without. Any number of processes may do this at once.
+    Never raises for a missing one: without permission, without operator service, at a limit, or if another type has the
+    name, it logs that and continues. Any number of processes may call it at once.
     """
     refused = await refused_search_attributes(client)
     for name in sorted(refused):
@@ -216,14 +215,14 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
 
 
 async def refused_search_attributes(client: Client) -> dict[str, str]:
-    """Why the namespace does not take those that it does not take, by name. Registers none."""
+    """Why the namespace refuses a search attribute, by name, for those that it refuses. Registers none."""
     return {name: why for name in _TYPES if (why := await _refusal(client, name))}
 
 
 async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
-    """Identities of the workers that poll a task queue for activities, and for workflow tasks too, if asked.
+    """Identities of the workers that poll a task queue for activities, and with `workflows` also for workflow tasks.
 
-    Raises `Unreachable` if the server does not tell.
+    Raises `Unreachable` if the server does not answer.
     """
     kinds = [TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY]
     kinds += [TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW] if workflows else []
@@ -241,7 +240,7 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
-    """What `_refusal` still says of a name just registered after `REGISTERED_SECONDS`."""
+    """The refusal of a newly registered name that is left after `REGISTERED_SECONDS`; None if there is none."""
     why = None
     for _ in range(int(REGISTERED_SECONDS / 0.2)):
         why = await _refusal(client, name)
@@ -252,9 +251,9 @@ async def _lasting_refusal(client: Client, name: str) -> str | None:
 
 
 async def _refusal(client: Client, name: str) -> str | None:
-    """Why the namespace does not take a value of our type for this attribute; None if it does.
+    """Why the namespace refuses a value of our type for this attribute; None if it accepts it.
 
-    Asked by a query, which every deployment answers, rather than by listing, which needs an operator's permission.
+    It is tested by a query, which every deployment allows; listing attributes needs an operator's permission.
     """
     value = "0" if _TYPES[name] == IndexedValueType.INDEXED_VALUE_TYPE_INT else "'0'"
     try:

@@ -1,4 +1,4 @@
-"""How people are told what GitHub does not show: in `status`, `watch`, notifications, and Temporal's details."""
+"""Describes what GitHub does not show, for `status`, `watch`, notifications, and Temporal's details."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ class UnshownThing(BaseModel):
     repository: str
     data_type: DataType
     number: int | None
-    """The thread's; None: it is of the repository."""
+    """The thread's number; None if the note is on the repository."""
     what: str
     kind: str
     count: int
@@ -39,7 +39,7 @@ class UnshownThing(BaseModel):
 
 
 class Unshown(BaseModel):
-    """What GitHub does not show of something: how many things, and which, as far as they are named."""
+    """What GitHub does not show of something: how many things, and the first of them by name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -60,7 +60,7 @@ def how_many(number: int) -> str:
 
 
 def complete(of: Unshown | None) -> str:
-    """`complete, 3 things GitHub does not show`; empty where it shows all."""
+    """`complete, 3 things GitHub does not show`; empty if it shows everything."""
     return f"complete, {how_many(of.things)}" if of else ""
 
 
@@ -73,7 +73,7 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """A line for each thing that is named, `most` at most, and how many there are besides."""
+    """A line for each named thing, `most` at most, and a line that counts the others."""
     all_of = list(of)
     named = [each for its in all_of for each in its.which]
     more = sum(its.more for its in all_of) + max(0, len(named) - most)
@@ -81,7 +81,7 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Where they are, in a few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
+    """The places in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"
         for each in which

@@ -1,10 +1,9 @@
-"""The HTTP server: takes Polar's webhooks in, and serves the status API and the settings page: `python webhook.py`.
+"""The HTTP server, `python webhook.py`: receives Polar's webhooks, and serves the status API and the settings page.
 
-A delivery is verified, kept in Postgres and answered. `polar.inbox` does the work behind it, and `reconciler`
-tells Temporal. `notify.sender` tells people and the host what becomes of jobs. The API (`api.server`) has
-connections of its own: however many ask it, deliveries are kept.
-Settings: docs/settings.md.
-Exit codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
+A delivery is verified, stored in Postgres and answered; `polar.inbox` processes it, and `reconciler` tells Temporal of
+the result. `notify.sender` notifies people and the host about jobs. The API (`api.server`) has its own connections, so
+that deliveries are stored whatever its load. Settings: docs/settings.md. Exit codes: 0 stopped by a signal, 2 a setting
+is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
 import asyncio
@@ -47,7 +46,7 @@ from store.database import Database
 
 LARGEST_BODY = 1024 * 1024
 KEEP_SECONDS = 5.0
-"""How long keeping a delivery may take; Polar gives us ten."""
+"""Time limit for storing a delivery; Polar waits ten seconds."""
 READY_SECONDS = 2.0
 SHUTDOWN_SECONDS = 10.0
 API_CONNECTIONS = 5
@@ -59,7 +58,7 @@ log = structlog.get_logger("webhook")
 
 
 class PolarWebhook:
-    """`POST /webhooks/polar`: 202 means that Postgres has it."""
+    """`POST /webhooks/polar`: 202 means that Postgres has stored the delivery."""
 
     def __init__(self, database: Database, signatures: Signatures, inbox: Inbox) -> None:
         self._database = database
@@ -98,7 +97,7 @@ class PolarWebhook:
 
 
 class Readiness:
-    """`GET /readyz`: 200 if deliveries can be kept. How Temporal is is told, and no reason to take none."""
+    """`GET /readyz`: 200 if deliveries can be stored. Temporal's state is reported, but does not affect the status."""
 
     def __init__(self, database: Database, reconciler: Reconciler) -> None:
         self._database = database
@@ -132,7 +131,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def own_routes(
     database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
 ) -> list[Route]:
-    """What this server answers itself, beside the API."""
+    """The routes that this server answers itself, beside the API."""
     polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
     refused = frozenset({400, 403, 413, 503})
     routes = [
@@ -158,7 +157,7 @@ def application(
     page: Page | None = None,
     metrics: ServerMetrics | None = None,
 ) -> web.Application:
-    """All routes; the loops behind them are the caller's to run."""
+    """The application with all routes. The caller runs the loops behind them."""
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
     for route in own_routes(database, signatures, inbox, reconciler, metrics):
@@ -185,7 +184,7 @@ def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None
 
 
 def access_to_api(setting: settings.Api) -> Access:
-    """Who may call the API."""
+    """The check of who may call the API, from the settings."""
     for secret in (setting.jwt_secret, setting.service_token):
         logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
@@ -194,7 +193,7 @@ def access_to_api(setting: settings.Api) -> Access:
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
-    """The ways to the world outside that are set; one that is not is off, and the log says so."""
+    """The configured channels. A missing one is off, which is logged."""
     channels: list[Channel] = []
     if mail.smtp_url and mail.server and mail.mail_from:
         for secret in (mail.smtp_url, mail.server.password or ""):
@@ -214,7 +213,7 @@ def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[
 
 
 def codec_application(setting: settings.CodecServer, encryption: settings.Payloads) -> web.Application | None:
-    """The codec server; None if the settings name nobody who may ask it."""
+    """The codec server; None if the settings authorize nobody."""
     if not setting.wanted:
         return None
     for secret in (setting.token or "", *encryption.secrets):
@@ -296,7 +295,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _allow_many_connections() -> None:
-    """Every stream is an open file, of which a process may often have no more than 1,024 unless it asks for more."""
+    """Raises the process' limit of open files, often 1,024, because every stream needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_STREAMS
     if soft not in (resource.RLIM_INFINITY, hard) and soft < wanted:
@@ -305,7 +304,7 @@ def _allow_many_connections() -> None:
 
 
 def main() -> int:
-    """The exit code, as `process.run` has it."""
+    """Runs the server; returns the exit code of `process.run`."""
     _allow_many_connections()
     return process.run("webhook", serve)
 

@@ -1,7 +1,7 @@
-"""One worker process: polls its task queues, runs workflows and activities, until it is told to stop.
+"""One worker process: polls its task queues and runs workflows and activities until it is told to stop.
 
-Run as many as there is work for; `WORKER_QUEUES` says which work. SIGTERM and SIGINT stop it at the next page
-boundaries; SIGKILL loses nothing either.
+Any number may run; `WORKER_QUEUES` says which work each takes. SIGTERM and SIGINT stop it at the next page boundaries;
+SIGKILL loses no data either.
 """
 
 import asyncio
@@ -56,19 +56,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger("worker")
 
 HEARTBEAT_THROTTLE = timedelta(seconds=5)
-"""How stale the cursor that people see in Temporal may be."""
+"""Greatest age of the cursor that people see in Temporal."""
 INTRODUCTION_SECONDS = 5.0
-"""A GitHub that does not answer keeps no worker from polling."""
+"""Time limit for the look-up of accounts at the start, so that a worker starts to poll even if
+GitHub does not answer."""
 
 
 LOOK_SECONDS = 1.0
-"""How often a worker asks itself whether Temporal still speaks to it."""
+"""Interval at which a worker checks whether Temporal still answers it."""
 
 
 def build_id() -> str:
-    """A hash of the code that decides, which Temporal keeps with each decision.
+    """A hash of the workflow code, which Temporal records with each decision.
 
-    Left to itself the SDK hashes every module of every package, which is most of what the start of a worker costs.
+    By default the SDK hashes every module of every package, which takes most of a worker's start.
     """
     root = Path(__file__).parent
     decides = hashlib.sha256()
@@ -89,7 +90,7 @@ def build(
     search_attributes: frozenset[str],
     versioning: settings.Versioning,
 ) -> list[Worker]:
-    """A worker for each of the task queues, with everything that runs there; they share the connections."""
+    """A worker for each of the task queues, with its workflows and activities; all share the connections."""
     pace = Pace(
         heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
         slice_seconds=worker.slice_seconds,
@@ -146,9 +147,10 @@ def build(
 
 
 def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
-    """Which build of which deployment this worker is; None: it is not versioned.
+    """This worker's build and deployment; None if it is not versioned.
 
-    Workflows go on with whatever build is current: their changes of shape are patched, and some of them run for years.
+    Workflows continue on the current build, whichever began them: changes of their shape are patched, and some run for
+    years.
     """
     name, build = versioning.temporal_deployment_name, versioning.temporal_worker_build_id
     if not name or not build:
@@ -161,8 +163,8 @@ def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | Non
 
 
 async def work(stop: asyncio.Event) -> None:
-    """Loads every setting first, then connects, then works until `stop`. Raises `Unreachable` once Temporal has been
-    silent for `TEMPORAL_SILENCE_SECONDS`: nothing gets to this process."""
+    """Loads every setting, connects, and works until `stop`. Raises `Unreachable` once Temporal has been silent for
+    `TEMPORAL_SILENCE_SECONDS`, because this process gets no more work then."""
     worker_setting = settings.load(settings.Worker)
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)
@@ -275,7 +277,7 @@ async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Emb
 
 
 def main() -> int:
-    """The exit code, as `process.run` has it."""
+    """Runs the worker; returns the exit code of `process.run`."""
     return process.run("worker", work)
 
 

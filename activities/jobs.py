@@ -77,13 +77,13 @@ class JobActivities:
 
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
-        """What GitHub counts of these repositories, for their sweeps to find; of how many it told. For workflows that
+        """Surveys these repositories for their sweeps; returns how many surveys GitHub answered. Used by workflows that
         began before `short first`."""
         return (await self._surveyed(those)).number
 
     @activity.defn(name="survey_page")
     async def survey_page(self, those: SurveyRepositories) -> list[str]:
-        """What GitHub counts of these repositories, for their sweeps to find; the ids of those that are long."""
+        """Surveys these repositories for their sweeps; returns the ids of those that are long."""
         return (await self._surveyed(those)).long
 
     async def _surveyed(self, those: SurveyRepositories) -> surveys.Surveyed:

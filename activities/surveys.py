@@ -26,32 +26,32 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 SENDS_FOR = timedelta(seconds=60)
-"""No request is sent later after the beginning, so that all answers are stored before the activity times out: sweeps
-ask for what comes after that as well, and it would be paid twice."""
+"""Time after which no further request is sent, so that all answers are stored before the activity times out. Later
+answers would be requested and paid again by the sweeps."""
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What a survey of several repositories came to."""
+    """The result of a survey of several repositories."""
 
     number: int
-    """How many have one."""
+    """How many repositories have a survey."""
     long: list[str]
-    """Ids of those that it counts as long, and of which the job has read nothing yet."""
+    """Ids of the repositories that the survey counts as long, and of which the job has read nothing yet."""
 
     @property
     def goes_on(self) -> bool:
-        """For `stopping_at_a_boundary`: what is left undone is left to the sweeps."""
+        """Always False, for `stopping_at_a_boundary`: the sweeps do what is left undone."""
         return False
 
 
 async def survey(
     database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
 ) -> Surveyed:
-    """Asks GitHub what these repositories have, and for all of the small ones. A job asks once of each.
+    """Surveys these repositories, and reads the small ones whole, each once in a job.
 
-    What GitHub does not answer has no survey: its sweeps ask for themselves what there is, and meet what stands in the
-    way. So no error of the taxonomy is raised for it. Once `stop` is set, nothing more is sent.
+    A repository without an answer has no survey, and its sweeps send their own requests and meet the obstacle
+    themselves. So this raises no error of the taxonomy for it. Once `stop` is set, nothing more is sent.
     """
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
@@ -75,8 +75,8 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """The repositories that share requests, in the order of their names: those that everybody may read, and those of
-    each owner that only his own credentials may be able to."""
+    """Groups of repositories that can share requests, each in order of name: the public ones, and the private ones of
+    each owner, which only the owner's credentials may see."""
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):
         owner = each.full_name.lower().partition("/")[0] if each.repository_id in private else ""
@@ -85,8 +85,7 @@ def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) 
 
 
 class _Page:
-    """A page of the line while it is surveyed. What each answer brings is stored at once: a worker that is killed loses
-    what is in flight, and no more."""
+    """Surveys one page of the line. Each answer is stored at once, so a killed worker loses only what is in flight."""
 
     def __init__(
         self,
@@ -108,16 +107,17 @@ class _Page:
         self._until = monotonic() + SENDS_FOR.total_seconds()
         self._answers: dict[str, Prefetched] = {}
         self._storing = asyncio.Lock()
-        """The answers of a repository are stored as a whole: of two that add to them, one after the other."""
+        """Held while the answers of a repository are stored, because they are stored as a whole and two requests may
+        add to them."""
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:
-        """The types of which the job reads the repository's history, and not only what is new."""
+        """The types whose history the job reads, rather than only their changes."""
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
     async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
-        """Counts the lists of these repositories, and reads the small ones. `stored`: discussions that are stored, by
-        repository id."""
+        """Counts the lists of these repositories, and reads the small ones. `stored`: stored discussions by repository
+        id."""
         discussions = [stored.get(each.repository_id, 0) for each in group]
 
         async def counted(places: Sequence[int]) -> None:
@@ -166,8 +166,8 @@ class _Page:
     async def _each_batch(
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
-        """Asks for the batches, side by side. One that is too large is halved; one that fails is left out, and so is
-        what is not sent in time."""
+        """Requests the batches side by side. A batch that is too large is halved; one that fails, or is not sent in
+        time, is left out."""
 
         async def ask_all(batch: Sequence[T]) -> None:
             left = deque([batch])

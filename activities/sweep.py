@@ -92,10 +92,11 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits until an attempt of a run that was reset has committed its page. False: this slice was stopped before.
+        """Waits until an attempt of a run that was reset has committed its page; False if this slice is told to stop
+        first.
 
-        Temporal tells that attempt with its next heartbeat that it is no longer known. If its worker was killed, the
-        wait lasts until its heartbeat would have timed out.
+        Temporal tells that attempt to stop, in the answer to its next heartbeat. If its worker was killed, the wait
+        lasts until its heartbeat would have timed out.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds

@@ -1,1 +1,1 @@
-"""The status and control API: who may call it, what goes in and out, and its own description."""
+"""The status and control API: access, requests, answers, and its OpenAPI description."""

@@ -1,4 +1,4 @@
-"""Who calls, and what he may do: members of a workspace read, its owners and admins change, others get 404."""
+"""Who calls, and what the caller may do: members of a workspace read, its owners and admins change, others get 404."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """A user of the host application, by his auth user id, or the service (`user_id` None)."""
+    """A user of the host application, by auth user id, or the service (`user_id` None)."""
 
     user_id: UUID | None
     address: str | None
     expires_at: datetime | None = None
-    """When a user's token expires; a stream ends then."""
+    """When a user's token expires, at which a stream ends."""
 
     @property
     def who(self) -> str:
@@ -38,7 +38,7 @@ class Caller:
         return f"user:{self.user_id}" if self.user_id else "service"
 
     def actor(self, source: Literal["api", "host"] = "api") -> Actor:
-        """Who asks for a change of a job, for its audit; `host`: over the host application's old routes."""
+        """The actor for the audit of a change to a job; `host`: over the host application's old routes."""
         return Actor(self.who, source, self.address)
 
 
@@ -46,7 +46,7 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Access:
-    """Authenticates requests by their bearer token. `proxies` are believed when they say for whom they ask."""
+    """Authenticates requests by their bearer token. `proxies` may name the caller's address in a header."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Access:
         self._failures = FailedAuthentications() if failures is None else failures
 
     async def authenticate(self, request: web.Request, *, host: bool = False) -> Caller:
-        """The caller, who is kept in `request[CALLER]`, too.
+        """The caller, also stored in `request[CALLER]`.
 
-        `host`: the service's token may stand in `X-API-Key`, where the host's own client puts it.
-        Raises a `Refusal`: 401, or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
+        `host`: the service's token may be in `X-API-Key`, where the host's own client puts it. Raises a `Refusal`: 401,
+        or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
         """
         token, address = _bearer(request), address_of(request, self._proxies)
         if self._service.matches(token) or (host and self._service.matches(request.headers.get("X-API-Key", ""))):
@@ -88,16 +88,16 @@ class Access:
 
 
 def _bearer(request: web.Request) -> str:
-    """Empty unless there is exactly one Authorization header, with this scheme."""
+    """The bearer token; empty unless there is exactly one Authorization header, with this scheme."""
     given = request.headers.getall("Authorization", [])
     scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def workspace(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The workspace that the address names, for `request[CALLER]`; `change`: he has to be allowed to change it.
+    """The workspace in the address, for `request[CALLER]`; with `change` the caller has to be allowed to change it.
 
-    Raises a `Refusal`: 404 unless he may see it, 403 if he may only see it.
+    Raises a `Refusal`: 404 if the caller may not see it, 403 if the caller may only see it.
     """
     workspace_id = _uuid(request.match_info["id"])
     if workspace_id is None:
@@ -106,7 +106,7 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The job that the address names, as `workspace` does."""
+    """The job in the address, otherwise as `workspace`."""
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:
         raise not_found()

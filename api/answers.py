@@ -1,4 +1,4 @@
-"""What the API answers: JSON of pydantic models, ETags, and errors as `{"error": {"code", "message"}}`."""
+"""Builds answers: JSON of pydantic models, ETags, and errors as `{"error": {"code", "message"}}`."""
 
 import hashlib
 from collections.abc import Mapping, Set
@@ -10,7 +10,7 @@ from errors import BackfillError
 
 
 class Refusal(BackfillError):
-    """A request that is answered with an error: the HTTP status, and headers that belong to it."""
+    """An error that is answered with an HTTP status and headers."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(code, message)
@@ -19,7 +19,7 @@ class Refusal(BackfillError):
 
 
 def not_found() -> Refusal:
-    """The same for what does not exist and for what the caller may not see: nobody learns which of the two it is."""
+    """The 404 for what does not exist and for what the caller may not see, which are not told apart."""
     return Refusal(404, "not_found", "there is nothing here that you may see")
 
 
@@ -32,15 +32,14 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """What stands in the ETag of an answer with this content, and is the version of a stream that has come to it."""
+    """The ETag of an answer with this content; also the version of a stream in that state."""
     return hashlib.sha256(lasting).hexdigest()[:32]
 
 
 def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
-    """`model` with its ETag; 304 without a body if the caller has it already.
+    """The answer with `model` and its ETag; 304 without a body if the caller has it already.
 
-    `moving` are fields that change with the clock alone. The ETag leaves them out: two answers with the same ETag are
-    made of the same rows.
+    `moving` are fields that change with time alone. The ETag ignores them, so it changes only with the rows.
     """
     tag = tag_of((model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()).encode())
     headers = {

@@ -1,4 +1,4 @@
-"""The host application's old routes, over the new jobs: its own client works by changing its address and key.
+"""The host application's old routes, on top of the new jobs: its own client works with a new address and key.
 
 Shapes are those of its `src/lib/manual-backfill/client.ts`: `BackfillResponse` and `JobStatus`.
 """
@@ -28,7 +28,7 @@ _STATUSES: dict[JobStatus, str] = {
 
 
 class HostRoutes:
-    """`hurry` is called when something was committed of which Temporal has to hear."""
+    """The handlers. `hurry` is called after a commit of which Temporal has to be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database
@@ -131,9 +131,10 @@ def _as_host(job: Backfill) -> HostJob:
 
 
 def progress(job: Backfill) -> int:
-    """Percent of the job's types that are done, those in progress by their threads; 100 only where all is complete.
+    """The percentage of the job's types that are done; types in progress count by their threads. 100 only if all are
+    complete.
 
-    What failed or was canceled counts for what it had stored, as long as less than all.
+    Failed or canceled types count with what they had stored, but never as a whole.
     """
     types = [each for repository in job.repositories for each in repository.types]
     if job.status == "completed" and not job.failed_repositories:

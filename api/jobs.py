@@ -1,4 +1,4 @@
-"""Routes of one job: how it stands, and to have it tried again, paused, resumed, or canceled."""
+"""Routes of one job: show, retry, pause, resume and cancel it."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -20,11 +20,11 @@ from store.database import Connection, Database
 from store.job_requests import Actor
 
 MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"})
-"""Fields of a job that change while none of its rows does; whatever else they say changes with the rows."""
+"""Fields of a job that change with time alone, while its rows stay the same."""
 
 
 async def look(database: Database, job_id: str) -> Backfill:
-    """The job as people see it. Raises a `Refusal` (404) if it was deleted just now."""
+    """The job for people. Raises a `Refusal` (404) if it was deleted just now."""
     async with database.transaction() as connection:
         try:
             view = await job_views.look(connection, job_id)
@@ -34,7 +34,7 @@ async def look(database: Database, job_id: str) -> Backfill:
 
 
 class Jobs:
-    """`hurry` is called when something was committed of which Temporal has to hear."""
+    """The handlers. `hurry` is called after a commit of which Temporal has to be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database
@@ -121,7 +121,7 @@ class Jobs:
 
 
 class _Change(Protocol):
-    """One of `job_requests` that needs no more than the job and who asks."""
+    """A function of `job_requests` that takes only a job and an actor."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 

@@ -1,4 +1,4 @@
-"""Limits that keep one caller from burdening the others: bodies, time, and failed authentications by address."""
+"""Limits that protect callers from each other: sizes of bodies, durations, and failed authentications by address."""
 
 import asyncio
 from collections import OrderedDict
@@ -13,22 +13,22 @@ from api.answers import Refusal
 LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
-"""How long a request may take, its body included; streams have no such limit."""
+"""Time limit for a request, including its body; streams have none."""
 FAILURES = 20
-"""Failed authentications that an address has in a window; what fails beyond it is answered 429."""
+"""Failed authentications that an address may have in a window; further ones are answered 429."""
 WINDOW_SECONDS = 60.0
 ADDRESSES = 10_000
-"""So many addresses are remembered; the one that failed longest ago is forgotten first."""
+"""Most addresses that are remembered; the one that failed longest ago is forgotten first."""
 
 
 Network = IPv4Network | IPv6Network
 
 
 def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
-    """The caller's address: the last one in `X-Forwarded-For` that no proxy of ours has.
+    """The caller's address: the last one in `X-Forwarded-For` that does not belong to a proxy of ours.
 
-    What stands before it was written by whoever has that address, and is not believed; nor is the header, if the
-    connection comes from elsewhere than a proxy.
+    Earlier entries are not trusted, since that address's owner wrote them. The header is ignored if the connection does
+    not come from a proxy.
     """
     address = request.remote
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
@@ -71,8 +71,8 @@ async def body_of(request: web.Request) -> bytes:
 class FailedAuthentications:
     """Counts failures by address, in windows that begin with an address' first failure.
 
-    Good tokens are never held up: behind one address there can be a whole office, or a proxy with all callers, whom a
-    stranger's failures must not lock out. Whom it holds up is who guesses.
+    Valid tokens are never held up: one address can stand for a whole office, or for a proxy with all callers, who must
+    not be locked out by a stranger's failures. Only callers who guess are held up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
@@ -83,7 +83,8 @@ class FailedAuthentications:
         return len(self._windows)
 
     def add(self, address: str | None) -> float | None:
-        """Counts one; the seconds until the address' window ends, if it has failed too often in it."""
+        """Counts a failure. Returns the seconds until the window ends if the address has failed too
+        often, else None."""
         network, now = _network(address), self._clock()
         began, failures = self._windows.pop(network, (now, 0))
         if now - began >= WINDOW_SECONDS:
@@ -95,7 +96,7 @@ class FailedAuthentications:
 
 
 def _network(address: str | None) -> str:
-    """An IPv6 caller owns a whole /64."""
+    """The address; for IPv6 its /64 network, because a caller owns all of it."""
     try:
         parsed = ip_address(address or "")
     except ValueError:

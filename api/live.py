@@ -1,9 +1,9 @@
 """`GET /api/backfills/{job_id}/events`: a job as server-sent events, until it has ended.
 
-A `snapshot` first, whose `job` is what `GET /api/backfills/{job_id}` answers; then whole rows as they change: a
-`repository` with its types, `removed` with a `repository_id`, and last of a batch the `job` without its repositories,
-with the version as the event's id. A reader who comes back with it as `Last-Event-ID` gets what has changed since, or,
-where that is not known any more, a snapshot. `end` says why nothing follows.
+First comes a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then whole rows follow as they
+change: a `repository` with its types, `removed` with a `repository_id`, and at the end of each batch the `job` without
+its repositories, with the version as the event's id. A reader who reconnects with that id as `Last-Event-ID` gets what
+changed since, or a snapshot if the version is no longer known. `end` says why no more events follow.
 """
 
 import asyncio
@@ -31,22 +31,23 @@ from store import membership
 from store.database import Database
 
 HEARTBEAT_SECONDS = 15.0
-"""After so long without an event a comment is sent: proxies keep the connection, and a broken one is noticed."""
+"""After this long without an event a comment is sent, so that proxies keep the connection and
+broken ones are noticed."""
 CHECK_SECONDS = 30.0
-"""How often it is checked that the reader of an open stream may still see the job."""
+"""Interval of checks whether the reader of an open stream may still see the job."""
 CHECK_AGAIN_SECONDS = 1.0
-"""When, if Postgres did not answer."""
+"""Pause before the next check if Postgres did not answer."""
 SLOW_SECONDS = 10.0
-"""A reader who does not take `CHUNK` bytes in so long is dropped."""
+"""A reader who does not take `CHUNK` bytes in this time is dropped."""
 CHUNK = 32 * 1024
 BUFFER = 64 * 1024
-"""Bytes that are kept for a reader who does not take them: here, and again in the kernel."""
+"""Bytes buffered for a slow reader: here, and again in the kernel."""
 MOST_STREAMS = 2_000
 MOST_STREAMS_OF_A_USER = 20
 FULL_SECONDS = 10
-"""When to come back, if there are as many streams as that."""
+"""Seconds after which a caller may retry if too many streams are open."""
 COME_BACK = b"retry: 2000\n\n"
-"""Milliseconds after which a reader whose connection broke connects again."""
+"""Tells a reader to reconnect after this many milliseconds if the connection breaks."""
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Reason = Literal["job_ended", "job_deleted", "access_ended"]
@@ -56,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class _Stream:
-    """One open connection."""
+    """One open stream."""
 
     request: web.Request
     user: UUID | None
@@ -85,13 +86,13 @@ class _Stream:
         self.sent_at = monotonic()
 
     def drop(self) -> None:
-        """What was not taken is thrown away."""
+        """Discards everything that the reader has not taken."""
         if self.request.transport is not None:
             self.request.transport.abort()
 
 
 class LiveJobs:
-    """The streams of this process. `run` has to run as long as there are any."""
+    """The streams of this process. `run` has to be running while there are any."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -110,15 +111,15 @@ class LiveJobs:
 
     @property
     def streams(self) -> int:
-        """How many are open."""
+        """The number of open streams."""
         return sum(stream.connected for stream in self._streams)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Looks for changes until `stop`."""
+        """Checks for changes until `stop`."""
         await self._watched.run(stop)
 
     async def poll(self) -> None:
-        """Looks for changes once. Raises `RetryNow` if Postgres does not answer."""
+        """Checks for changes once. Raises `RetryNow` if Postgres does not answer."""
         await self._watched.poll()
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -165,13 +166,13 @@ class LiveJobs:
             del self._streams[stream]
 
     async def close(self, _app: web.Application) -> None:
-        """Cuts all streams off, without an `end`: their readers come back, to another process."""
+        """Cuts all streams off without an `end`, so that their readers reconnect to another process."""
         for task in list(self._streams.values()):
             task.cancel()
 
 
 async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "_Reader") -> None:
-    """Sends what the reader has not seen, as it comes, and at last why nothing follows."""
+    """Sends the reader what it has not seen, as it changes, and at last the reason for the end."""
     reason: Reason | None = None
     while reason is None:
         if await reader.is_out():
@@ -196,7 +197,7 @@ async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "
 
 
 class _Reader:
-    """Who reads a stream. Whether he may still see the job is asked when it is due."""
+    """The reader of a stream. Checks at intervals whether the reader may still see the job."""
 
     def __init__(self, database: Database, job_id: str, caller: Caller) -> None:
         self.job_id = job_id
@@ -212,7 +213,7 @@ class _Reader:
         return min(self._check_at, self._expires_at)
 
     async def is_out(self) -> bool:
-        """His token has expired, or he may not see the job any more."""
+        """Whether the reader's token has expired, or the reader may no longer see the job."""
         now = monotonic()
         if now < self._check_at or now >= self._expires_at:
             return now >= self._expires_at

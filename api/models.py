@@ -1,7 +1,7 @@
-"""What goes in and out of the API. The description at `/api/openapi.json` is made of these models.
+"""The models of the API's requests and answers, from which `/api/openapi.json` is generated.
 
-Names are those of `starter.py status --json`. Nothing here names another workspace: a repository that two workspaces
-share can wait for the other's job, and is not told which one that is.
+Names are those of `starter.py status --json`. No answer names another workspace: if a repository that two workspaces
+share waits for the other's job, that job is not named.
 """
 
 import re
@@ -29,50 +29,50 @@ DataTypes = Annotated[list[DataType], Field(min_length=1, max_length=5)]
 
 
 class In(BaseModel):
-    """A field that is not known is an error, and nothing is converted: "25" is no number."""
+    """The base of all inputs. Unknown fields are errors, and no value is converted: "25" is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Trigger(In):
-    """A new job, queued behind the one that runs."""
+    """A new job, queued behind the running one."""
 
     retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
-    """How many days back; by default as many as were bought, and never more."""
+    """How many days back; by default as many as were bought, which is also the most."""
     repositories: Repositories | None = None
-    """Only these of the workspace; by default all."""
+    """Only these repositories of the workspace; by default all."""
     data_types: DataTypes | None = None
-    """Only these; by default all."""
+    """Only these data types; by default all."""
 
 
 class Retry(In):
-    """What failed or was canceled of a job that has ended, once more: the same job, with its cutoff."""
+    """A retry of what failed or was canceled in a job: the same job, with its cutoff."""
 
     repositories: Repositories | None = None
     data_types: DataTypes | None = None
 
 
 def _whole(value: Any) -> Any:
-    """Python would also read +5, 1_0, and digits of other scripts."""
+    """A whole number in plain digits. Python would also read +5, 1_0, and digits of other scripts."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
     return value
 
 
 class NotificationsPage(In):
-    """Which page of notifications."""
+    """The requested page of notifications."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
-    """`next` of the page before; without it the newest."""
+    """`next` of the previous page; without it the first page, with the newest."""
 
 
 class JobsPage(In):
-    """Which page of a workspace's jobs."""
+    """The requested page of a workspace's jobs."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_JOBS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
-    """`next` of the page before; without it the newest."""
+    """`next` of the previous page; without it the first page, with the newest."""
 
 
 class Out(BaseModel):
@@ -91,7 +91,7 @@ class Error(Out):
 
 
 class Accepted(Out):
-    """It is stored, and will be done whatever happens to this server."""
+    """The request is stored, and will be carried out whatever happens to this server."""
 
     job_id: UUID
 
@@ -102,10 +102,10 @@ class Waiting(Out):
     reason: WaitingReason
     since: datetime
     until: datetime | None
-    """Null: nobody knows."""
+    """Null if the end is unknown."""
     detail: str
     data_types: list[DataType]
-    """These wait while others of the repository go on; empty: all of it waits."""
+    """The types that wait while others of the repository continue; empty if all of it waits."""
 
 
 class TypeProgress(Out):
@@ -116,7 +116,7 @@ class TypeProgress(Out):
     stored: int
     expected: int | None
     recent_done: bool
-    """The latest 90 days are stored."""
+    """Whether the latest 90 days are stored."""
     counts: dict[str, int]
     as_of: datetime | None
     proof: dict[str, Any] | None
@@ -151,7 +151,7 @@ class Addon(Out):
 
 
 class Backfill(Out):
-    """A job with everything a progress view needs, all of it at one moment, `as_of`."""
+    """A job with everything that a progress view needs, as of one moment, `as_of`."""
 
     id: UUID
     workspace_id: UUID
@@ -172,41 +172,41 @@ class Backfill(Out):
     cancel_requested_at: datetime | None
     paused_at: datetime | None
     retries_waiting: int
-    """Retries that were asked for while it runs: each is an attempt of its own, once this one has ended."""
+    """Retries that wait for the present attempt to end; each is an attempt of its own."""
     addon_ended_at: datetime | None
-    """It is, or was, stopped because its add-on ended."""
+    """Set if the job is, or was, stopped because its add-on ended."""
     error_message: str | None
     as_of: datetime
     headline: Sentence
-    """What is true now. Its `state` is one of progress/headline.py."""
+    """The present state in a sentence. Its `state` is one of progress/headline.py."""
     progress: Progress
     types: list[TypeTotals]
     eta: datetime | None
-    """Within `time_left`, and null with it."""
+    """The likely end, within `time_left`; null if that is."""
     time_left: TimeLeft | None
     time_left_reason: Sentence | None
-    """Why it is not known how long it takes; null where it is, and of a job that has ended."""
+    """Why the remaining time is unknown; null if it is known, or if the job has ended."""
     waiting: Waiting | None
-    """Set if nothing of the job goes on."""
+    """Set if the whole job waits."""
     waiting_until: datetime | None
     addon: Addon | None
     unshown: int
-    """Things that GitHub does not show, of all types."""
+    """How many things GitHub does not show, of all types."""
     repositories: list[RepositoryProgress]
 
 
 class Workspace(Out):
-    """A workspace as its settings page needs it, also before there is a job."""
+    """A workspace for its settings page, also before there is a job."""
 
     id: UUID
     name: str
     slug: str
     role: Literal["owner", "admin", "editor", "viewer", "service"]
-    """The caller's."""
+    """The caller's role."""
     may_change: bool
-    """Whether he may ask for jobs, and retry, pause, resume and cancel them."""
+    """Whether the caller may request, retry, pause, resume and cancel jobs."""
     addon: Addon | None
-    """The best active one of the workspace's owner, else his latest."""
+    """The best active add-on of the workspace's owner, else the latest one."""
     latest_job_id: UUID | None
 
 
@@ -225,12 +225,12 @@ class PastBackfill(Out):
     total_repositories: int
     failed_repositories: int
     rows_stored: int
-    """Rows in scope that are stored of its repositories, whoever fetched them."""
+    """Stored rows in scope of its repositories, whichever job fetched them."""
     attempt: int
 
 
 class Backfills(Out):
-    """Newest first; `next` is `before` of the next page, null on the last."""
+    """A page of jobs, newest first; `next` is `before` of the next page, null on the last."""
 
     backfills: list[PastBackfill]
     next: str | None
@@ -243,7 +243,7 @@ class Event(Out):
     kind: Kind
     text: Sentence
     who: str | None
-    """`you`, `a member`, `an operator`, `the application`, ...; null: nobody in particular."""
+    """`you`, `a member`, `an operator`, `the application`, ...; null if nobody in particular."""
     repository: str | None
 
 
@@ -254,25 +254,25 @@ class Timeline(Out):
 
 
 class ChartBucket(Out):
-    """`rows` came in it, by data type. Those that were stored before the job are in the first."""
+    """One bucket. `rows` were stored in it, by data type; rows from before the job are in the first one."""
 
     at: datetime
     rows: dict[str, int]
 
 
 class ChartWait(Out):
-    """A wait for GitHub's budget: all of the job stood still."""
+    """A wait for GitHub's budget, during which the whole job stood still."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     since: Annotated[datetime, Field(serialization_alias="from")]
     until: datetime
-    """When it went on, or will."""
+    """When it continued, or will."""
     reason: WaitingReason
 
 
 class Chart(Out):
-    """What came when: at most 120 buckets of one length, without a gap."""
+    """Stored rows over time: at most 120 buckets of equal length, without a gap."""
 
     bucket_seconds: int
     buckets: list[ChartBucket]
@@ -291,14 +291,14 @@ class Notification(Out):
 
 
 class Notifications(Out):
-    """Newest first; `next` is `before` of the next page, null on the last."""
+    """A page of notifications, newest first; `next` is `before` of the next page, null on the last."""
 
     notifications: list[Notification]
     next: str | None
 
 
 class HostTrigger(BaseModel):
-    """As the host application's client sends it. What else it sends (`force`, `callback_url`) changes nothing."""
+    """A trigger as the host application's client sends it. Its other fields (`force`, `callback_url`) are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -318,7 +318,7 @@ class HostTimestamps(Out):
 
 
 class HostJob(Out):
-    """A job as the host application's client knows it: `BackfillResponse` and `JobStatus` in one."""
+    """A job in the shape of the host application's client: `BackfillResponse` and `JobStatus` in one."""
 
     id: UUID
     job_id: UUID

@@ -1,4 +1,4 @@
-"""`GET /api/openapi.json`: the API's description (OpenAPI 3.1), made of the route table and the models."""
+"""`GET /api/openapi.json`: the API's description (OpenAPI 3.1), generated from the routes and the models."""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _NAMES = re.compile(r"{(\w+)}")
 
 
 def describe(routes: Sequence[Route], prefix: str, beside: Sequence[Route] = ()) -> dict[str, Any]:
-    """The whole document. `prefix` stands before the path of every route but those `beside` them."""
+    """The whole document. `prefix` is put before the path of every route, except those `beside` the API."""
     used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
     for route in (*routes, *beside):
         used += [(model, "serialization") for model in route.answers.values() if model]
@@ -111,7 +111,7 @@ def _response(status: int, schema: Any, streams: bool = False) -> dict[str, Any]
 
 
 class Description:
-    """The document as it is served: made once."""
+    """Serves the document, which is built once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._body = orjson.dumps(document)

@@ -1,4 +1,4 @@
-"""What comes in: JSON bodies and query parameters as pydantic models. What is wrong is a 400 that names it."""
+"""Parses requests: JSON bodies and query parameters as pydantic models. An error is a 400 that names it."""
 
 import re
 from typing import TypeVar
@@ -11,13 +11,13 @@ from api.limits import body_of
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 NAMED = 5
-"""Problems of one request that are named."""
+"""Most problems of one request that are named."""
 QUOTED = 60
 KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The body; an empty one is `{}`. Raises a `Refusal`: 415 unless it says that it is JSON, 400, 408, 413."""
+    """The parsed body; an empty one is `{}`. Raises a `Refusal`: 415 unless it is declared as JSON, 400, 408, 413."""
     body = await body_of(request)
     if not body:
         return _valid(model, b"{}")
@@ -27,7 +27,7 @@ async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def key_of(request: web.Request) -> str | None:
-    """`Idempotency-Key`, if there is one. Raises a `Refusal`."""
+    """The `Idempotency-Key` header; None if it is missing. Raises a `Refusal` for an invalid one."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(KEY, key):
         raise Refusal(400, "bad_input", "Idempotency-Key: must be 1 to 255 visible characters of ASCII")
@@ -35,7 +35,7 @@ def key_of(request: web.Request) -> str | None:
 
 
 def query_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The query parameters, each given once. Raises a `Refusal`."""
+    """The parsed query parameters, each given at most once. Raises a `Refusal`."""
     given = request.query
     if twice := sorted({name for name in given if len(given.getall(name)) > 1}):
         raise Refusal(400, "bad_input", f"{', '.join(map(_quoted, twice))}: given more than once")

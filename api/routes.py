@@ -1,4 +1,4 @@
-"""A route of the API: what is registered with the server and what is described come from the same table of these."""
+"""Routes of the API. The server and the OpenAPI description are both built from them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Security = Literal["bearer", "host", "none"]
-"""`host`: by a bearer token, or with the service's token in `X-API-Key`, as the host application's own client does."""
+"""`host`: a bearer token, or the service's token in `X-API-Key`, where the host application's client puts it."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """`path` is below `/api`; `answers` are by HTTP status, and `errors` the statuses of its own kind of refusals."""
+    """One route. `path` is below `/api`; `answers` are by HTTP status, `errors` the statuses of its own refusals."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -26,13 +26,13 @@ class Route:
     errors: frozenset[int] = frozenset()
     security: Security = "bearer"
     repeatable: bool = False
-    """With the same `Idempotency-Key` it is done once."""
+    """Whether requests with the same `Idempotency-Key` take effect once."""
     streams: bool = False
-    """It answers as long as the caller listens: no time limit, and `text/event-stream`."""
+    """Whether it answers as long as the caller listens: without time limit, as `text/event-stream`."""
 
     @property
     def refusals(self) -> frozenset[int]:
-        """Every status of an error that it can answer with, but for those of a broken server."""
+        """Every error status that it can answer with, except those of a broken server."""
         found = set(self.errors)
         if self.security != "none":
             found |= {401, 429}

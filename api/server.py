@@ -1,4 +1,4 @@
-"""The API as a web application: routes of the table, and around each of them authentication, limits and errors."""
+"""The API as a web application: its routes, each with authentication, limits and error handling around it."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-"""Of every answer: it is data, and nothing that a browser should show, frame, or guess the kind of."""
+"""Headers of every answer: it is data that a browser must not render, frame, or guess the type of."""
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
 EXPOSED_HEADERS = "ETag, Retry-After"
 PREFLIGHT_SECONDS = "600"
@@ -43,9 +43,9 @@ def application(
     more: Sequence[Route] = (),
     beside: Sequence[Route] = (),
 ) -> web.Application:
-    """To be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser.
+    """The API, to be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser.
 
-    Routes `beside` the API are the server's own: they are described with it, and served elsewhere.
+    Routes `beside` the API belong to the server itself: they are described with it, but served elsewhere.
     """
     parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
     routes = [*(route for part in parts for route in part.routes), *more]
@@ -71,7 +71,7 @@ async def _nothing(_request: web.Request) -> web.StreamResponse:
 
 
 def _guarded(route: Route, access: Access) -> Handler:
-    """Authenticates before anything of the request is read, and ends it in time."""
+    """The route's handler, behind authentication (before anything of the request is read) and a time limit."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.security != "none":
@@ -115,7 +115,7 @@ async def _errors_as_json(
 
 
 _FIELDS = {"--repo": "repositories", "--type": "data_types", "--retention-days": "retention_days"}
-"""What options of the command line are called in a request's body."""
+"""The names in a request's body for options of the command line."""
 
 
 def _in_words(wrong: BadInput) -> str:
@@ -130,7 +130,7 @@ async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Origins:
-    """CORS for the origins that `API_ALLOWED_ORIGINS` names; without them no browser gets to see an answer."""
+    """CORS for the origins in `API_ALLOWED_ORIGINS`; other origins cannot read an answer in a browser."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)

@@ -1,9 +1,9 @@
-"""Who a bearer token is: a user of the host application, by a token that Supabase signed, or the service.
+"""Verifies bearer tokens: those of users of the host application, signed by Supabase, and that of the service.
 
-Supabase signs users' tokens with the project's secret (HS256), or, since a project has moved to asymmetric keys, with
-a private key whose public half is listed at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
-(https://supabase.com/docs/guides/auth/signing-keys). The algorithm that a token names decides which of the two can
-verify it, and neither is ever tried with the other's key.
+Supabase signs users' tokens with the project's secret (HS256), or, since a project has moved to asymmetric keys, with a
+private key whose public half is listed at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
+(https://supabase.com/docs/guides/auth/signing-keys). The token's algorithm decides which of the two verifies it;
+neither is ever tried with the other's key.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ import structlog
 from errors import Unreachable
 
 AUDIENCE = "authenticated"
-"""Of every user's token; the keys for anonymous access and for services have another, or none."""
+"""The audience of every user's token. Keys for anonymous access and for services have another, or none."""
 ASYMMETRIC = ("ES256", "RS256", "EdDSA")
-"""What Supabase signs with. An algorithm with a shared secret is never among them."""
+"""Supabase's signing algorithms. Algorithms with a shared secret must never be among them."""
 FRESH_SECONDS = 600.0
-"""Listed keys are used for so long before they are listed again: a key that was revoked is refused after that."""
+"""Listed keys are cached for this long; a revoked key is refused afterwards."""
 REFRESH_SECONDS = 30.0
-"""Keys are listed at most this often, whatever key ids strangers invent."""
+"""Shortest interval between two listings of keys, whatever key ids strangers invent."""
 STALE_SECONDS = 3600.0
-"""While Supabase does not answer, keys that were listed are used for so long."""
+"""While Supabase does not answer, listed keys are used for this long."""
 ANSWER_SECONDS = 5.0
 LARGEST_LIST = 256 * 1024
 
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Verified:
-    """A user, and until when his token is good."""
+    """A user, and when the token expires."""
 
     user_id: UUID
     expires_at: datetime
@@ -52,19 +52,19 @@ class Verified:
 
 @dataclass(frozen=True)
 class Rejected:
-    """`reason` is for the log; a stranger is not told."""
+    """A rejected token. `reason` is for the log; the caller is not told it."""
 
     reason: str
 
 
 class ServiceToken:
-    """`BACKFILL_API_TOKEN`; with None nobody is the service."""
+    """The service's token, `BACKFILL_API_TOKEN`; with None nobody is the service."""
 
     def __init__(self, token: str | None) -> None:
         self._digest = _digest(token) if token else None
 
     def matches(self, token: str) -> bool:
-        """In a time that depends on neither token."""
+        """Whether `token` is the service's, compared in constant time."""
         return self._digest is not None and hmac.compare_digest(_digest(token), self._digest)
 
 
@@ -88,9 +88,9 @@ class SigningKeys:
         self._asking = asyncio.Lock()
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """The key with this id; None: the project lists none.
+        """The key with this id; None if it is not listed.
 
-        Raises `Unreachable` if that cannot be known because Supabase does not answer.
+        Raises `Unreachable` if Supabase does not answer.
         """
         if not self._is_fresh or key_id not in self._keys:
             async with self._asking:
@@ -124,7 +124,7 @@ class SigningKeys:
         self._listed_at, self._unanswered = self._clock(), None
 
     async def _fetch(self) -> dict[str, jwt.PyJWK]:
-        """Raises `ValueError` for an answer that is no list of keys."""
+        """The listed keys. Raises `ValueError` if the answer is not a list of keys."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -145,7 +145,7 @@ class SigningKeys:
 
 
 def _public_key(entry: Any) -> jwt.PyJWK | None:
-    """None for what verifies no signature of a user's token: a secret above all."""
+    """The public key; None for an entry that cannot verify users' tokens, above all a shared secret."""
     if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA", "OKP") or entry.get("use") == "enc":
         return None
     try:
@@ -157,7 +157,7 @@ def _public_key(entry: Any) -> jwt.PyJWK | None:
 
 
 class UserTokens:
-    """Verifies users' tokens by the project's secret, by its public keys, or by both while a project moves."""
+    """Verifies users' tokens by the project's secret, by its public keys, or by both while a project migrates."""
 
     def __init__(self, secret: str | None, keys: SigningKeys | None) -> None:
         self._secret = secret

@@ -1,8 +1,8 @@
-"""Jobs that somebody watches, as they change: one poll a process, however many watch.
+"""Follows jobs for their watchers: one poll for each process, however many watch.
 
-Every poll asks Postgres, in one statement, which of the watched jobs have changed, and reads those whole, each at one
-moment. What a reader has not seen yet is worked out when he is ready for it: a reader who is behind gets each row once,
-in its latest state, and nothing is queued for him.
+Every poll asks Postgres, in one statement, which watched jobs changed, and reads each of those as of one moment. A
+reader's events are built when it is ready for them: one that is behind gets each row once, in its latest state, and
+nothing is queued for it.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from store import job_changes, job_views
 from store.database import Database
 
 INTERVAL_SECONDS = 0.25
-"""Between two polls."""
+"""Seconds between two polls."""
 READS_AT_ONCE = 3
-"""More would keep deliveries, which share the pool, waiting for a connection."""
+"""Jobs read at the same time. More would keep deliveries, which share the pool, waiting for a connection."""
 VERSIONS_KEPT = 1_000
-"""Of a watched job: who comes back with one of these gets what has changed since."""
+"""Versions kept of a watched job. A reader who returns with one of them gets what changed since."""
 
 JOB = ""
-"""The key of the job's own row; those of repositories are their ids."""
+"""The key of the job's own row; the keys of repositories are their ids."""
 
 log = structlog.get_logger(__name__)
 
 
 class WatchedJob:
-    """One job as the last poll saw it, and when each of its rows changed, counted in batches.
+    """One job as of the last poll, with the batch in which each of its rows last changed.
 
-    A batch is what one poll found. Its events are server-sent ones, as bytes, and are made once for all readers; the
-    last of a batch carries the version, so that a reader who is cut off in the middle gets the batch again.
+    A batch is what one poll found. Its server-sent events are built once, as bytes, for all readers. The last event
+    carries the version, so a reader that is cut off before it gets the batch again.
     """
 
     def __init__(self, view: Backfill, fingerprint: str | None) -> None:
@@ -56,11 +56,11 @@ class WatchedJob:
         return self.view.status in TERMINAL_JOB_STATUSES
 
     def batch_of(self, version: str | None) -> int | None:
-        """The batch that ended with this version; None: it is not known (any more)."""
+        """The batch that ended with this version; None if it is not known (any more)."""
         return self._batches.get(version or "")
 
     def update(self, view: Backfill, fingerprint: str | None) -> None:
-        """Takes what a poll has read, and wakes the readers if anything looks different."""
+        """Applies a poll's result, and wakes the readers if the view changed."""
         self.view, self.fingerprint = view, fingerprint
         rows = {str(each.repository_id): each.model_dump_json().encode() for each in view.repositories}
         removed = [key for key in self._rows if key not in rows and key != JOB]
@@ -84,18 +84,19 @@ class WatchedJob:
         self._wake()
 
     def leave(self) -> None:
-        """The job was deleted."""
+        """Marks the job as deleted."""
         self.gone = True
         self._wake()
 
     def events_since(self, batch: int | None) -> bytes:
-        """What a reader lacks who has seen everything up to this batch; None: he has seen nothing."""
+        """The events that a reader lacks who has seen everything up to this batch; None: the reader
+        has seen nothing."""
         if batch not in self._made:
             self._made[batch] = self._snapshot() if batch is None else self._changes(batch)
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Returns once there is something that a reader of this batch has not seen, or after so many seconds."""
+        """Returns once there is something new after this batch, or after `within` seconds."""
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -121,13 +122,13 @@ class WatchedJob:
 
 
 def event(name: str, data: bytes, version: str | None = None) -> bytes:
-    """One server-sent event; `data` is JSON, which has no line ends of its own."""
+    """One server-sent event; `data` is JSON without line ends."""
     last = b"id: %s\n" % version.encode() if version else b""
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), last, data)
 
 
 class _Watch:
-    """The readers of a job, and what they share."""
+    """The readers of a job, and their shared state."""
 
     def __init__(self) -> None:
         self.readers = 0
@@ -137,7 +138,7 @@ class _Watch:
 
 
 class WatchedJobs:
-    """One a process; `run` polls as long as anybody watches."""
+    """Follows all watched jobs; one in each process. `run` polls while anybody watches."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -147,7 +148,7 @@ class WatchedJobs:
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
-        """The job, as it is not earlier than now. Raises `BadInput` if there is none, `RetryNow` without Postgres."""
+        """The job, read no earlier than this call. Raises `BadInput` if there is none, `RetryNow` without Postgres."""
         now = monotonic()
         watch = self._watches.setdefault(job_id, _Watch())
         watch.readers += 1
@@ -187,7 +188,7 @@ class WatchedJobs:
             self._trouble = False
 
     async def poll(self) -> None:
-        """Reads the watched jobs that have changed. Raises `RetryNow` if Postgres does not answer."""
+        """Reads the watched jobs that changed. Raises `RetryNow` if Postgres does not answer."""
         async with self._database.transaction() as connection:
             fingerprints = await job_changes.fingerprints(connection, list(self._watches))
         changed = [
@@ -201,13 +202,14 @@ class WatchedJobs:
                 raise outcome
 
     async def _read_again(self, job_id: str, watch: _Watch, fingerprint: str | None) -> None:
-        """`fingerprint` is from before: what has changed since is read twice, and not missed."""
+        """Reads a changed job. `fingerprint` is older than the reading, so a change in between is read twice rather
+        than missed."""
         async with watch.reading:
             with suppress(BadInput):  # it was deleted, and its readers are told
                 await self._read(job_id, watch, fingerprint)
 
     async def _read(self, job_id: str, watch: _Watch, fingerprint: str | None = None) -> WatchedJob:
-        """Raises `BadInput` if there is no such job."""
+        """Reads the job for its readers. Raises `BadInput` if there is no such job."""
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:

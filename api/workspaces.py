@@ -1,4 +1,4 @@
-"""Routes of a workspace: its latest job, a new one, and what its people were told."""
+"""Routes of a workspace: its latest job, a new job, its history, and its notifications."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ from store.places import Place
 
 
 class Workspaces:
-    """`hurry` is called when a job was committed of which Temporal has to hear."""
+    """The handlers. `hurry` is called after the commit of a job of which Temporal has to be told."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

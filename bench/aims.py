@@ -1,4 +1,4 @@
-"""What a backfill is meant to cost, beside what it cost."""
+"""The aims for a backfill's cost, compared with the measured cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.stage import Run
 
 PULL_REQUESTS = {"points": 50, "REST requests": 50}
-"""For 1,000 pull requests with everything that hangs on them."""
+"""For 1,000 pull requests with all their children."""
 ISSUES = {"points": 15, "REST requests": 15}
 """For 500 issues."""
 PULL_REQUESTS_PER_TOKEN_AND_HOUR = 100_000
@@ -14,15 +14,16 @@ WALL_TO_BUSY = 1.3
 ITEMS_PER_CPU_SECOND = 3_000
 PEAK_MB = 200
 EMBEDDINGS_PER_SECOND = 200
-"""Of a server that answers at once: what is ours of it."""
+"""With a server that answers at once, so that only our own work counts."""
 EMBEDDINGS_PER_REQUEST = 100
 GROWTH = 1.25
-"""How many times the memory ten times the data may take and still be called flat."""
+"""How much more memory ten times the data may take and still count as constant."""
 
 
 @dataclass(frozen=True)
 class Aim:
-    """`measured` is met if it is at most (`at_least`: at least) `limit`; a miss of a `binding` one fails the bench."""
+    """An aim. `measured` meets it if it is at most (`at_least`: at least) `limit`; missing a `binding` one fails the
+    bench."""
 
     what: str
     measured: float
@@ -36,14 +37,15 @@ class Aim:
 
 
 def per(number: float, of: int, things: int) -> float:
-    """What so many things cost, if `things` cost `number`; infinite where there are none."""
+    """The cost of `things` things, if `of` of them cost `number`; infinite if `of` is 0."""
     return number * of / things if things else float("inf")
 
 
 def judged(runs: Mapping[str, Run]) -> list[Aim]:
-    """The aims that these runs, by name, can be measured against.
+    """The aims that apply to these runs, by name.
 
-    Counts are the same on every machine, so they bind. Times and memory depend on it, so they are only shown.
+    Counts are the same on every machine, so they are binding. Times and memory depend on the machine, so they are only
+    shown.
     """
     aims = [
         Aim(f"{run.case.name}: signs of being incomplete", len(run.faults), 0, binding=True) for run in runs.values()

@@ -1,4 +1,5 @@
-"""Which rows there must be and which there are: by identity, table by table. That each is right, the tests show."""
+"""Compares the rows that must exist with those that do, by identity, table by table. Their contents are checked by
+tests."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from sandbox.github.world.repositories import Repository
 from sandbox.github.world.threads import TimelineEvent
 
 UNTOLD = frozenset({"MentionedEvent", "SubscribedEvent", "UnsubscribedEvent"})
-"""Timeline events that a backfill leaves out on purpose (github/queries/timeline.graphql)."""
+"""Timeline events that a backfill omits on purpose (github/queries/timeline.graphql)."""
 
 Census = dict[str, set[str]]
 """Noun -> identities."""
@@ -19,7 +20,7 @@ Census = dict[str, set[str]]
 
 @dataclass(frozen=True)
 class Share:
-    """So many were found of so many that there are."""
+    """How many were found, out of how many."""
 
     found: int
     there: int
@@ -30,12 +31,13 @@ class Share:
 
 
 def github_id(thing: Any) -> str:
-    """What a row is known by in Postgres; an event by its node id."""
+    """The identity of a row in Postgres; for an event its node id."""
     return thing.node_id(True) if isinstance(thing, TimelineEvent) else str(thing.database_id)
 
 
 def node_id(thing: Any) -> str:
-    """What GitHub shows to who does not ask for its new ids. Some ids are too large for `databaseId`."""
+    """The node id that GitHub shows to clients that do not request its new format. Some ids are too large for
+    `databaseId`."""
     identifier: str = thing.node_id(False)
     return identifier
 
@@ -60,7 +62,7 @@ STORED = {
 def wanted(
     repository: Repository, data_types: Collection[DataType], identity: Callable[[Any], str] = github_id
 ) -> Census:
-    """Every row that these types bring of the whole repository."""
+    """Every row that these types have in the whole repository."""
     census: Census = {noun: set() for noun in STORED}
     pulls = repository.pull_requests.values() if "pull_requests" in data_types else ()
     issues = repository.issues.values() if "issues" in data_types else ()
@@ -79,7 +81,7 @@ def wanted(
 
 
 async def stored(dsn: str, github_id: int) -> Census:
-    """What Postgres holds of the repository."""
+    """The repository's rows in Postgres."""
     connection = await asyncpg.connect(dsn)
     try:
         repository = await connection.fetchval("select id from repositories where github_id = $1", github_id)
@@ -89,9 +91,9 @@ async def stored(dsn: str, github_id: int) -> Census:
 
 
 async def told(dsn: str, repository: Repository) -> dict[str, tuple[int, int]]:
-    """Of the kinds of events that the world counts: how many are stored, and how many there must be at least.
+    """For the kinds of events that the world counts: how many are stored, and how many there must be at least.
 
-    A star that was taken back is an event still.
+    A star that was taken back still has an event.
     """
     connection = await asyncpg.connect(dsn)
     try:
@@ -112,7 +114,7 @@ async def told(dsn: str, repository: Repository) -> dict[str, tuple[int, int]]:
 
 
 def differences(wanted: Census, stored: Census) -> list[str]:
-    """What is missing and what is too much, a line a noun; empty if the two are equal."""
+    """Missing and surplus rows, a line for each noun; empty if the two are equal."""
     lines = []
     for noun, identities in wanted.items():
         missing, surplus = len(identities - stored[noun]), len(stored[noun] - identities)
@@ -122,7 +124,7 @@ def differences(wanted: Census, stored: Census) -> list[str]:
 
 
 def shares(wanted: Census, found: Census) -> dict[str, Share]:
-    """How much was found of each noun of which there is anything; what is too much does not count."""
+    """The share found of each noun that has rows; surplus rows do not count."""
     return {
         noun: Share(len(identities & found.get(noun, set())), len(identities))
         for noun, identities in wanted.items()
@@ -131,5 +133,5 @@ def shares(wanted: Census, found: Census) -> dict[str, Share]:
 
 
 def size(census: Census) -> int:
-    """Rows of all tables."""
+    """The number of rows in all tables."""
     return sum(map(len, census.values()))

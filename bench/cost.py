@@ -1,4 +1,4 @@
-"""What one backfill costs, each data type by itself, all of them, and against a GitHub that takes its time.
+"""Measures the cost of one backfill: each data type alone, all of them, and with a GitHub that takes its time.
 
     python -m bench.cost [--scale 0.1] [--only pull_requests] [--json]
 
@@ -57,7 +57,7 @@ def scale(text: str) -> float:
 
 
 async def measure(processes: Processes, cases: Sequence[Case], progress: Console) -> dict[str, Run]:
-    """Runs of the cases, by name."""
+    """Runs the cases; returns the runs by name."""
     stage = Stage(processes, postgres.start(processes), temporal.start(processes))
     await stage.open()
     # In GitHub's own time nearly all of it is waiting: the other cases run meanwhile.

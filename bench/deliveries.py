@@ -1,10 +1,11 @@
-"""Polar's deliveries against the real `webhook.py`: how soon each is answered, and that none is lost.
+"""Measures Polar's deliveries to the real `webhook.py`: how soon each is answered, and that none is lost.
 
     python -m bench.deliveries [--per-second 50] [--seconds 60] [--json]
 
-Twice: in peace, and with Postgres restarted in the middle. What got no 202 is sent again, as Polar does. Deliveries go
-out by the clock, whether earlier ones were answered or not, and their time counts from when they were due.
-Exit codes: 0 done, 1 a delivery was lost, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
+It runs twice: undisturbed, and with a restart of Postgres in the middle. A delivery without a 202 is sent again, as
+Polar does. Deliveries are sent at fixed times, whether earlier ones were answered or not, and their durations count
+from these times. Exit codes: 0 done, 1 a delivery was lost, 2 bad arguments, 3 a part did not start or ended, 130
+interrupted.
 """
 
 import argparse
@@ -45,32 +46,32 @@ EVENTS = (
     "customer.state_changed",
     "subscription.updated",
 )
-"""What Polar tells of each buyer, again and again; what is not of a subscription means nothing here."""
+"""The events that Polar sends about each buyer, repeatedly. Those that do not concern a subscription have no effect."""
 POLAR_TIMEOUT = aiohttp.ClientTimeout(total=10)
 PAUSES = (1, 2, 4, 8, 16)
-"""Seconds until a delivery that got no 202 is sent again."""
+"""Seconds until a delivery without a 202 is sent again."""
 PATIENCE_SECONDS = 600.0
 P99_MS = 200
 
 
 @dataclass
 class Load:
-    """What came of some deliveries."""
+    """The results of some deliveries."""
 
     name: str
     per_second: float
     deliveries: int
     milliseconds: list[float] = field(default_factory=list)
-    """Until each was answered for the first time, with whatever."""
+    """Time until the first answer to each, whatever its status."""
     unanswered: int = 0
-    """Attempts that got no 202."""
+    """Attempts without a 202."""
     accepted: int = 0
     lost: int = 0
-    """Those that got a 202 and are not finished in Postgres."""
+    """Deliveries that got a 202 and are not finished in Postgres."""
     finished_seconds: float = 0
-    """From the last delivery until all were finished."""
+    """Time from the last delivery until all were finished."""
     away_seconds: float | None = None
-    """How long Postgres was away."""
+    """How long Postgres was away; None without a restart."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -89,7 +90,7 @@ class Polar:
         self._subscriptions = {owner: str(uuid.uuid4()) for owner in owners}
 
     async def send(self, load: Load) -> list[str]:
-        """Sends the deliveries of a load; answers their ids once all are accepted, or given up."""
+        """Sends the deliveries of a load; returns their ids once all are accepted, or given up."""
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=POLAR_TIMEOUT, connector=connector) as session:
             began, sending = monotonic(), list[asyncio.Task[str]]()
@@ -140,7 +141,7 @@ class Polar:
 
 
 class Stage:
-    """Servers that a load is put on. Nobody else may use the Postgres, which is restarted."""
+    """The servers that a load is sent to. Nobody else may use their Postgres, because it is restarted."""
 
     def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
         self._processes = processes
@@ -150,7 +151,7 @@ class Stage:
     async def run(
         self, name: str, *, per_second: float, seconds: float, restart: bool = False, buyers: int = BUYERS
     ) -> Load:
-        """Raises `Unreachable` if a part does not start, or ends."""
+        """Sends a load and returns its results. Raises `Unreachable` if a part does not start, or ends."""
         dsn = await self._postgres.create_database(name)
         await migrate(dsn, report=lambda _line: None)
         workspaces = [await purchase.create_workspace(dsn, []) for _ in range(buyers)]
@@ -174,7 +175,7 @@ class Stage:
 
 
 async def _judge(dsn: str, load: Load, sent: Sequence[str], bought: int) -> None:
-    """Waits until all that was kept is finished, and compares with what was sent."""
+    """Waits until everything stored is finished, and compares it with what was sent."""
     began = monotonic()
     connection = await asyncpg.connect(dsn)
     try:

@@ -1,4 +1,4 @@
-"""What was asked of GitHub, from the stand-in's log."""
+"""Reads the requests to GitHub from the stand-in's log."""
 
 import json
 import urllib.request
@@ -9,32 +9,32 @@ from math import inf
 from typing import Any
 
 POINTS_AN_HOUR = 5_000
-"""GraphQL's budget of one token."""
+"""GraphQL's points an hour for one token."""
 REST_AN_HOUR = 5_000
-"""Requests: the budget of one token for all that is not GraphQL."""
+"""REST's requests an hour for one token."""
 RESPONSE_SECONDS_AN_HOUR = 3_600
-"""GitHub allows 60 s of GraphQL's CPU a minute, to be estimated by the time its answers take. REST's seconds are
-counted too, to be on the safe side."""
+"""GitHub allows 60 s of GraphQL's CPU a minute, estimated by the duration of answers. REST's seconds are added as a
+margin."""
 
 TIMEOUT_SECONDS = 60
 
 Entry = Mapping[str, Any]
-"""One request, in the form of the stand-in's log."""
+"""One request, in the format of the stand-in's log."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """`points` are of GraphQL's budget; each REST request costs one of the other budget, or is `free` (`/rate_limit`,
-    304, one that was refused for being too fast)."""
+    """The cost of requests. `points` are GraphQL's; a REST request costs one of its own budget, or is `free`
+    (`/rate_limit`, 304, a refusal for being too fast)."""
 
     graphql: int
     rest: int
     points: int
     free: int = 0
     response_seconds: float = 0
-    """GitHub's own, unscaled, for all answers; 0 where the stand-in answers at once."""
+    """GitHub's unscaled seconds for all answers; 0 if the stand-in answers at once."""
     busy_seconds: float = 0
-    """During which at least one request was in flight."""
+    """Seconds during which at least one request was in flight."""
     operations: Mapping[str, int] = field(default_factory=dict)
     """Requests by GraphQL operation, and by the last words of a REST route."""
 
@@ -43,11 +43,11 @@ class Cost:
         return self.graphql + self.rest + self.free
 
     def per_token_and_hour(self, things: int) -> float:
-        """So many of `things` one token's hour is enough for, by the tighter of its two budgets."""
+        """How many of `things` one token's hour suffices for, by the tighter of its two budgets."""
         return _an_hour(things, self.points / POINTS_AN_HOUR, self.rest / REST_AN_HOUR)
 
     def per_hour_of_responses(self, things: int) -> float:
-        """The same by the time that GitHub's answers take; infinite where it was not measured."""
+        """As `per_token_and_hour`, by the duration of GitHub's answers; infinite if it was not measured."""
         return _an_hour(things, self.response_seconds / RESPONSE_SECONDS_AN_HOUR)
 
 
@@ -57,14 +57,15 @@ def _an_hour(things: int, *hours: float) -> float:
 
 
 def clear(url: str) -> None:
-    """Forgets all requests to the stand-in at `url` so far. Raises `OSError` if it does not answer."""
+    """Clears the log of the stand-in at `url`. Raises `OSError` if it does not answer."""
     request = urllib.request.Request(f"{url}/_stand-in/log", method="DELETE")
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
         pass
 
 
 def read(url: str) -> Cost:
-    """Of all requests to the stand-in at `url` since it was cleared. Raises `OSError` if it does not answer."""
+    """The cost of all requests to the stand-in at `url` since its log was cleared. Raises `OSError` if it does not
+    answer."""
     with urllib.request.urlopen(f"{url}/_stand-in/log", timeout=TIMEOUT_SECONDS) as response:
         return cost(json.load(response))
 
@@ -86,7 +87,7 @@ def cost(log: Iterable[Entry]) -> Cost:
 
 
 def busy(intervals: Iterable[tuple[float, float]]) -> float:
-    """How long at least one of these (begin, end) lasted: their union's length."""
+    """Seconds covered by at least one of these (begin, end) intervals."""
     total, until = 0.0, -inf
     for begin, end in sorted(intervals):
         total += max(0.0, end - max(begin, until))

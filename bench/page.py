@@ -1,12 +1,12 @@
-"""What the settings page costs a reader's browser, and how soon a change in Postgres is on it.
+"""Measures the settings page's cost for a reader's browser, and how soon it shows a change in Postgres.
 
     python -m bench.page [--repositories 1000] [--pages 100] [--seconds 15] [--per-second 2] [--json]
 
-Opens the page of a job of so many repositories with all data types, and takes from Chromium's own trace how long its
-scripts ran until every row was there, and how many frames it drew while it was scrolled; a page that is nothing but the
-same rows as HTML is scrolled for comparison. Then opens many pages of a smaller job at once, commits changes, and takes
-the time from each commit to the moment at which it stands in each page. Exit codes: 0 done, 1 a page missed a change or
-showed no rows, 2 bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 interrupted.
+It opens the page of a job with `--repositories` repositories of all data types. Chromium's trace shows how long its
+scripts ran until every row was shown, and how many frames were drawn during scrolling; a page with the same rows as
+plain HTML is scrolled for comparison. It then opens many pages of a smaller job at once, commits changes, and measures
+the time from each commit until each page shows it. Exit codes: 0 done, 1 a page missed a change or showed no rows, 2
+bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 interrupted.
 """
 
 import argparse
@@ -42,15 +42,15 @@ from schema.migrate import migrate
 REPOSITORIES = 1_000
 SCRIPT_SECONDS = 0.3
 FRAMES_TO_PLAIN = 0.9
-"""How many of the frames that a page without scripts draws ours draws at least: both scroll on the same machine."""
+"""Least share of the frames of a page without scripts that our page has to draw: both scroll on the same machine."""
 PAGES = 100
 P99_SECONDS = 1.0
 RUNS = 3
-"""Of rendering and of scrolling; the median counts."""
+"""Runs of rendering and of scrolling, of which the median counts."""
 PAGES_A_HOST = 4
-"""Browsers open six connections to a host, and every page keeps one."""
+"""Pages for each host name: browsers open six connections to a host, and every page keeps one open."""
 WATCHED = 10
-"""Repositories of the job that many look at."""
+"""Repositories of the job that many pages show."""
 PATIENCE_SECONDS = 120.0
 SCROLLED_PIXELS = 6_000
 PIXELS_PER_SECOND = 2_000
@@ -90,21 +90,21 @@ WATCH = """
 
 @dataclass
 class Run:
-    """What came of it."""
+    """The results."""
 
     repositories: int
     pages: int
     rows: int = 0
     script_seconds: list[float] = field(default_factory=list)
-    """Until all rows were there, of each run."""
+    """Script time until all rows were shown, for each run."""
     rendered_seconds: list[float] = field(default_factory=list)
-    """From the navigation to the frame in which all rows are, of each run."""
+    """Time from the navigation to the frame with all rows, for each run."""
     frames_per_second: list[float] = field(default_factory=list)
     plain_frames_per_second: list[float] = field(default_factory=list)
     opened: int = 0
     commits: int = 0
     seconds: list[float] = field(default_factory=list)
-    """From each commit to each page."""
+    """Time from each commit to each page."""
     missed: int = 0
     """Changes that a page never showed."""
 
@@ -130,7 +130,7 @@ async def measure(
     seconds: float,
     per_second: float,
 ) -> Run:
-    """Raises `Unreachable` if a part does not start or there is no Chromium."""
+    """Measures the page. Raises `Unreachable` if a part does not start or there is no Chromium."""
     run = Run(repositories, pages)
     dsn = await database.create_database("page")
     await migrate(dsn, report=lambda _line: None)
@@ -163,7 +163,7 @@ async def _address(connection: asyncpg.Connection, url: str, job_id: str) -> str
 
 
 async def _render(run: Run, browser: Browser, address: str) -> None:
-    """Opens the page of the large job several times, each time in a browser context that has seen nothing yet."""
+    """Opens the page of the large job several times, each time in a new browser context."""
     for _ in range(RUNS):
         context = await browser.new_context(viewport=SIZE)  # type: ignore[arg-type]
         page = await context.new_page()
@@ -182,9 +182,9 @@ async def _render(run: Run, browser: Browser, address: str) -> None:
 
 
 async def _scroll(browser: Browser, page: Page) -> float:
-    """Frames a second while rows are scrolled, as by a wheel over the middle of the window.
+    """Frames a second while rows are scrolled by a wheel over the middle of the window.
 
-    A thousand rows scroll within the page. The page itself is short: at its end nothing moves any more.
+    A thousand rows scroll within the page. The page itself is short, and nothing moves at its end.
     """
     session = await page.context.new_cdp_session(page)
     await page.evaluate(ROWS_IN_THE_MIDDLE)
@@ -197,7 +197,7 @@ async def _scroll(browser: Browser, page: Page) -> float:
 
 
 def _plain(repositories: int) -> str:
-    """As many rows and cells as ours has, and nothing else."""
+    """A page with as many rows and cells as ours, and nothing else."""
     cells = "".join("<td>1,234 / 5,678</td>" for _ in ("status", *DATA_TYPES))
     rows = "".join(f"<tr><th>acme/rocket-{number}</th>{cells}</tr>" for number in range(repositories))
     style = "td, th { padding: 8px 12px; border-bottom: 1px solid #ddd; text-align: left }"
@@ -213,7 +213,7 @@ async def _watch(
     seconds: float,
     per_second: float,
 ) -> None:
-    """Opens all pages, commits by the clock, and asks each page when it saw what."""
+    """Opens all pages, commits changes at fixed intervals, and asks each page when it showed them."""
     context = await browser.new_context(viewport=SIZE)  # type: ignore[arg-type]
     pages = []
     for number in range(run.pages):
@@ -249,7 +249,7 @@ async def _watch(
 async def _commit(
     run: Run, connection: asyncpg.Connection, job_id: str, seconds: float, per_second: float
 ) -> dict[int, float]:
-    """Number of each commit, and when it was done; every one changes one row of the job."""
+    """The time of each commit, by its number. Each commit changes one row of the job."""
     committed = {}
     began = time.monotonic()
     for number in range(1, round(seconds * per_second) + 1):

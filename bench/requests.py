@@ -1,10 +1,10 @@
-"""What gql costs of a page: this process' CPU time, with and without parts of gql, over one recorded answer.
+"""Measures gql's cost for a page: this process' CPU time, with and without parts of gql, over one recorded answer.
 
     python -m bench.requests [--pages 10] [--rounds 15]
 
-A page of 25 whole pull requests is read from the stand-in once; a process beside gives that answer to each request from
-then on, so that the time is the client's alone: gql, accounts, HTTP, JSON, refusals, rows. Variants take turns, so that
-whatever else the machine does hits them alike. A sweep's page costs more: it is stored, too.
+A page of 25 whole pull requests is read from the stand-in once. Another process then gives that answer to each request,
+so the time is the client's alone: gql, accounts, HTTP, JSON, refusals, rows. Variants take turns, so that other load on
+the machine affects them alike. A sweep's page costs more, because it is also stored.
 """
 
 import argparse
@@ -43,7 +43,7 @@ VARIANTS = ("as it is", "without gql's session", "printed by gql for each reques
 
 
 class Unlimited:
-    """A pool that gives everything at once: what Postgres costs is no part of this."""
+    """A pool that grants everything at once, so that Postgres' cost is not measured."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
         return Reservation(uuid4(), accounts[0], ask)
@@ -56,7 +56,7 @@ class Unlimited:
 
 
 def replay(port: int, answers: dict[str, bytes]) -> None:
-    """Gives each operation its recorded answer."""
+    """Serves each operation's recorded answer."""
 
     async def answer(request: web.Request) -> web.Response:
         operation = orjson.loads(await request.read())["operationName"]
@@ -68,7 +68,7 @@ def replay(port: int, answers: dict[str, bytes]) -> None:
 
 
 async def record() -> tuple[dict[str, bytes], RepositoryRef]:
-    """The stand-in's answers as they came, by operation, and the repository that they are of."""
+    """The stand-in's recorded answers, by operation, and their repository."""
     world = World()
     repository = generate(world, Plan("acme/rocket", pull_requests=PULL_REQUESTS))
     named = RepositoryRef(
@@ -88,7 +88,7 @@ async def record() -> tuple[dict[str, bytes], RepositoryRef]:
 
 
 async def read(url: str, repository: RepositoryRef, pages: int, variant: str = VARIANTS[0]) -> float:
-    """Reads the page so often; answers the CPU seconds of each time."""
+    """Reads the page `pages` times; returns the CPU seconds of one."""
     async with GitHub(url, f"{url}/graphql", Credentials(("ghp_ann",), None), Unlimited()) as github:
         bound = github.on_behalf_of(repository.full_name)
         with _as(variant, bound):
@@ -101,7 +101,7 @@ async def read(url: str, repository: RepositoryRef, pages: int, variant: str = V
 
 
 class _NoSession:
-    """Asks the transport itself."""
+    """Calls the transport directly, without gql's session."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -123,7 +123,7 @@ def _as(variant: str, github: GitHub) -> Iterator[None]:
 
 
 async def measure(url: str, repository: RepositoryRef, *, pages: int, rounds: int) -> dict[str, float]:
-    """The least CPU seconds of a page, by variant: what a busy machine adds is in none of them."""
+    """The least CPU seconds of a page, by variant. The minimum excludes other load on the machine."""
     async with ClientSession() as session:
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What the benches of `webhook.py` have in common: the real server on real ones, and percentiles."""
+"""What the benches of `webhook.py` have in common: a real server with real Postgres and Temporal, and percentiles."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ DAYS = 365
 
 
 def start(processes: Processes, dsn: str, temporal_address: str, host: str = LOOPBACK) -> tuple[Process, str]:
-    """`webhook.py`, healthy and listening at `host`, and its address on loopback. Raises `Unreachable` with its log."""
+    """A healthy `webhook.py` that listens at `host`, and its loopback address. Raises `Unreachable` with its log."""
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment = inherited | {
@@ -39,11 +39,11 @@ def start(processes: Processes, dsn: str, temporal_address: str, host: str = LOO
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of these that so many percent of them do not exceed; infinite if there are none."""
+    """The smallest value that at least `percent` percent of the values do not exceed; infinite if there are none."""
     ordered = sorted(values)
     return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)] if ordered else float("inf")
 
 
 def load() -> Mapping[str, float]:
-    """How busy the machine is, by the minutes over which that is an average."""
+    """The machine's load average, by minutes."""
     return dict(zip(("1", "5", "15"), os.getloadavg(), strict=True))

@@ -1,4 +1,4 @@
-"""What a workspace of small repositories costs: a first job of all types, and a second one within the hour.
+"""Measures a workspace of small repositories: a first job of all types, and a second one within the hour.
 
     python -m bench.small [--repositories 1000] [--latency-ms 0] [--json]
 
@@ -40,13 +40,13 @@ TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events
 MOST_THREADS = 20
 REPOSITORIES = 1_000
 REQUESTS, POINTS, LATER_REQUESTS = 3_000, 1_500, 100
-"""The aims for so many repositories."""
+"""The aims for `REPOSITORIES` repositories."""
 
 
 def plan(number: int) -> Plan:
-    """A repository of at most `MOST_THREADS` threads, always the same for its number.
+    """The plan of a repository with at most `MOST_THREADS` threads, always the same for its number.
 
-    A quarter have none; of the others half have four or fewer. Every tenth with threads has discussions among them.
+    A quarter have none; of the others half have four or fewer. One in ten of those with threads has discussions.
     """
     chance = random.Random(number)
     threads = 0 if chance.random() < 0.25 else round(MOST_THREADS ** chance.random())
@@ -73,7 +73,7 @@ def plan(number: int) -> Plan:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the two jobs came to."""
+    """The results of the two jobs."""
 
     repositories: int
     threads: int
@@ -101,7 +101,7 @@ class Measured:
 
 
 class SmallStage(Stage):
-    """Runs both jobs on one worker."""
+    """Runs both jobs with one worker."""
 
     async def measure(self, number: int, latency_ms: float) -> Measured:
         world = World()
@@ -135,7 +135,7 @@ class SmallStage(Stage):
         return found
 
     def many(self, number: int, latency_ms: float = 0, pace: float = 0) -> tuple[Any, str]:
-        """Serves so many repositories at this address. Raises `Unreachable` if it does not start."""
+        """A stand-in with `number` repositories, and its address. Raises `Unreachable` if it does not start."""
         limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}", f"--rest-per-minute={PLENTY}")
         plans = [f"--generate={_text(plan(each))}" for each in range(number)]
         slowness = (f"--pace={pace:g}", f"--latency-ms={latency_ms:g}")
@@ -193,7 +193,7 @@ def tables(found: Measured) -> Group:
 
 
 def _kinds(cost: Cost) -> dict[str, int]:
-    """Requests by kind; a repository's own route is one, whatever its name."""
+    """Requests by kind; all repositories' own routes count as one kind."""
     kinds: Counter[str] = Counter()
     for name, number in cost.operations.items():
         kinds["repository by id" if name.startswith("repositories/") else name.rpartition("/")[2]] += number

@@ -1,4 +1,5 @@
-"""One measured job: a fresh database, a stand-in in a process of its own, a fresh worker, one backfill to its end."""
+"""Runs one measured job: a fresh database, a stand-in in its own process, a fresh worker, and one
+backfill to its end."""
 
 import asyncio
 import os
@@ -33,37 +34,37 @@ ROOT = Path(__file__).parent.parent
 TEMPLATE = "bench"
 NAME = "acme/rocket"
 END = "2026-11-01T00:00:00Z"
-"""When the generated history ends: fixed, so that every run reads the same one."""
+"""When the generated history ends; fixed, so that every run reads the same history."""
 DAYS = 10_000
-"""All of it."""
+"""Retention that covers the whole history."""
 TOKEN = "ghp_bench"
 PLENTY = "1000000000"
-"""What limits cost is measured in `bench`, not the limits."""
+"""A limit that is never reached, because the bench measures costs and not waits for limits."""
 PATIENCE_SECONDS = 1_800.0
 TICK_SECONDS = 0.01
-"""What the system counts CPU time in."""
+"""The unit in which the system counts CPU time."""
 SETTLED_SECONDS = 0.5
-"""After which a worker that polls is idle."""
+"""A worker that polls is idle after this time."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """`scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generation.measured`."""
+    """One measured backfill. `scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generation.measured`."""
 
     name: str
     data_types: tuple[DataType, ...]
     scale: float
     after: tuple[DataType, ...] = ()
-    """What a job before it fetches, unmeasured."""
+    """Data types that an earlier, unmeasured job fetches."""
     beside: Mapping[str, int] = field(default_factory=dict)
-    """Of what else there is how much at scale 1, by field of `generation.Plan`."""
+    """Further things at scale 1, by field of `generation.Plan`."""
     pace: float = 0
-    """How slowly the stand-in answers, times GitHub's own seconds (`exchange/pace.py`); 0 is at once. Page
-    sizes follow the seconds that answers take, so only 1 measures what this system costs on GitHub."""
+    """Duration of the stand-in's answers, as a multiple of GitHub's (`exchange/pace.py`); 0 is at once. Page sizes
+    follow the duration of answers, so only 1 measures this system's cost on GitHub."""
     latency_ms: float = 0
-    """On top of that, for every request."""
+    """Additional latency of every request."""
     graphql_limit: int | None = None
-    """Points of a window; None: plenty. `rest_limit` are its REST requests."""
+    """Points in a window; None: unlimited. `rest_limit` does the same for REST requests."""
     rest_limit: int | None = None
     window_seconds: float = 3_600
 
@@ -73,24 +74,25 @@ class Case:
         return Plan(**(asdict(generation.measured(NAME, self.scale)) | beside))
 
     def repository(self) -> Repository:
-        """The same as the stand-in's: what must be there in the end is not asked of who serves it."""
+        """The stand-in's repository, generated again, so that the expected rows do not come from
+        the server under test."""
         return generation.repository(World(), self.plan, end=END)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a case came to."""
+    """The results of a case."""
 
     case: Case
     pull_requests: int
     issues: int
     items: int
-    """Rows stored, but for events of the feed and embeddings."""
+    """Stored rows, except events of the feed and embeddings."""
     faults: list[str]
-    """Why it does not count as complete; empty if the job completed and every row is there, once."""
+    """Why the run does not count as complete; empty if the job completed and every row is stored exactly once."""
     cost: Cost
     cpu_seconds: float
-    """Of the worker, over the job: what it used to start is taken off."""
+    """CPU time of the worker during the job, without its start."""
     wall_seconds: float
     peak_bytes: int | None
     discussions: int = 0
@@ -105,7 +107,7 @@ class Run:
 
     @property
     def measured(self) -> tuple[int, str]:
-        """The things of which a thousand are counted, and what they are called."""
+        """The number and the name of the things by which costs are given."""
         for noun in ("pull_requests", "issues", "discussions", "events"):
             if number := getattr(self, noun):
                 return number, noun.replace("_", " ")
@@ -113,17 +115,17 @@ class Run:
 
     @property
     def per_token_and_hour(self) -> float:
-        """Of the measured things, complete ones: none if the run is not."""
+        """Measured things for one token and hour; 0 if the run is incomplete."""
         return 0 if self.faults else self.cost.per_token_and_hour(self.measured[0])
 
     @property
     def per_hour(self) -> float:
-        """The same by the tightest of points, REST requests and GitHub's response seconds."""
+        """As `per_token_and_hour`, by the tightest of points, REST requests and GitHub's response seconds."""
         return min(self.per_token_and_hour, self.cost.per_hour_of_responses(self.measured[0]))
 
     @property
     def wall_to_busy(self) -> float:
-        """How many times longer the job took than its requests alone, at the concurrency they had."""
+        """The job's duration as a multiple of that of its requests, at the concurrency that they had."""
         return self.wall_seconds / self.cost.busy_seconds if self.cost.busy_seconds else float("inf")
 
     @property
@@ -132,7 +134,7 @@ class Run:
 
 
 class Stage:
-    """Where cases run, on servers that somebody else starts and stops."""
+    """Runs cases on servers that somebody else starts and stops."""
 
     def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
         self._processes = processes
@@ -142,11 +144,12 @@ class Stage:
         self._servers = 0
 
     async def open(self) -> None:
-        """Makes the database that every case gets a copy of."""
+        """Creates the database that every case gets a copy of."""
         await migrate(await self._postgres.create_database(TEMPLATE), report=lambda _line: None)
 
     async def run(self, case: Case, watch: Callable[[str, str], Coroutine[Any, Any, None]] | None = None) -> Run:
-        """`watch` gets the database and the job's id, and is to return when it has ended.
+        """Runs a case and returns its results. `watch` gets the database and the job's id, and returns when the job has
+        ended.
 
         Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour.
         """
@@ -210,7 +213,7 @@ class Stage:
         return run
 
     def stand_in(self, case: Case) -> tuple[Process, str]:
-        """Serves the case's repository at this address. Raises `Unreachable` if it does not start."""
+        """A stand-in that serves the case's repository, and its address. Raises `Unreachable` if it does not start."""
         plan = case.plan
         fields = {name: value for name, value in asdict(plan).items() if name != "name"}
         limits = (
@@ -247,14 +250,14 @@ class Stage:
         }
 
     async def _worker(self, number: int, environment: dict[str, str]) -> Process:
-        """Polling, and idle."""
+        """A worker that polls and is idle."""
         worker = self._processes.start(f"bench-worker-{number}", [sys.executable, ROOT / "worker.py"], env=environment)
         worker.wait_ready(lambda: '"polling"' in worker.tail(), within=60)
         await asyncio.sleep(SETTLED_SECONDS)
         return worker
 
     async def _workspace(self, dsn: str, repository: Repository) -> str:
-        """The id of one with this repository."""
+        """The id of a new workspace with this repository."""
         workspace = await create_workspace(
             dsn,
             [
@@ -274,7 +277,7 @@ class Stage:
     async def _start(
         self, number: int, environment: dict[str, str], workspace_id: str, data_types: Sequence[DataType]
     ) -> str:
-        """The job's id."""
+        """Starts the job; returns its id."""
         command: list[str | Path] = [sys.executable, ROOT / "starter.py", "start", "--workspace", workspace_id]
         command += ["--retention-days", str(DAYS), *(f"--type={each}" for each in data_types)]
         start = self._processes.start(f"bench-start-{number}", command, env=environment)
@@ -282,7 +285,7 @@ class Stage:
         return start.tail(1)
 
     async def _ended(self, dsn: str, job: str, worker: Process) -> dict[str, Any]:
-        """How the job ended, how long it took in `seconds`, and what it embedded."""
+        """The end of the job: its status, its duration in `seconds`, and what it embedded."""
         query = """
             select j.status, j.error_message, extract(epoch from j.completed_at - j.created_at)::float as seconds,
               coalesce((s.counts ->> 'embeddings')::integer, 0) as embeddings,

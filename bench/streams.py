@@ -1,10 +1,9 @@
-"""How many streams of live progress one `webhook.py` holds, and how soon a reader has what was committed.
+"""Measures how many streams of live progress one `webhook.py` serves, and how soon a reader gets a commit.
 
     python -m bench.streams [--streams 1000] [--jobs 50] [--per-second 20] [--seconds 20] [--json]
 
-Opens the streams, commits pages of the jobs, and takes the time from each commit to every reader of its job.
-Exit codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part did not start or ended, 130
-interrupted.
+It opens the streams, commits pages of the jobs, and measures the time from each commit to every reader of its job. Exit
+codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
 """
 
 import argparse
@@ -41,15 +40,15 @@ from schema.migrate import migrate
 STREAMS = 1_000
 P99_SECONDS = 1.0
 REPOSITORIES = 10
-"""Of each job; every one has a sweep of each data type."""
+"""Repositories of each job; each has a sweep of every data type."""
 PATIENCE_SECONDS = 60.0
 STORED = re.compile(rb'"data_type":"issues","status":"in_progress","stored":(\d+)')
-"""In an event of a repository: the number of the last commit that it holds."""
+"""Matches the number of the last commit in an event of a repository."""
 
 
 @dataclass
 class Run:
-    """What came of some streams."""
+    """The results of some streams."""
 
     streams: int
     jobs: int
@@ -59,11 +58,11 @@ class Run:
     open_seconds: float = 0
     commits: int = 0
     seconds: list[float] = field(default_factory=list)
-    """From each commit to each reader."""
+    """Time from each commit to each reader."""
     missed: int = 0
-    """Changes that a reader did not have a minute after the last commit."""
+    """Changes that a reader lacked a minute after the last commit."""
     cpu_seconds: float = 0
-    """Of the server, while changes were committed for `wall_seconds`."""
+    """CPU time of the server while changes were committed for `wall_seconds`."""
     wall_seconds: float = 0
     peak_bytes: int | None = None
 
@@ -75,12 +74,12 @@ class Run:
 
 
 class Reader:
-    """One stream, that knows when each change of its job was committed."""
+    """One stream. It knows when each change of its job was committed."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.awaited: deque[tuple[int, float]] = deque()
-        """Commits that it does not have yet: number, and when."""
+        """Number and time of the commits that it has not received yet."""
         self.connected = False
 
     async def read(self, port: int, job_id: str) -> None:
@@ -115,7 +114,7 @@ async def measure(
     per_second: float,
     seconds: float,
 ) -> Run:
-    """Raises `Unreachable` if a part does not start, ends, or does not let the streams in."""
+    """Measures the streams. Raises `Unreachable` if a part does not start, ends, or refuses the streams."""
     run = Run(streams, jobs, per_second)
     dsn = await database.create_database("streams")
     await migrate(dsn, report=lambda _line: None)
@@ -150,7 +149,7 @@ async def measure(
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    """Returns when it is, or a minute later."""
+    """Returns when `true()`, or after a minute."""
     deadline = monotonic() + PATIENCE_SECONDS
     while not true():
         if monotonic() > deadline:
@@ -161,7 +160,7 @@ async def _until(true: Callable[[], bool]) -> None:
 async def _commit(
     connection: asyncpg.Connection, run: Run, job_ids: Sequence[str], readers: Sequence[Reader], seconds: float
 ) -> None:
-    """A page of one repository after the other, job by job, by the clock."""
+    """Commits pages at fixed intervals, one repository after the other, job by job."""
     began = monotonic()
     for number in range(round(run.per_second * seconds)):
         await asyncio.sleep(max(0, began + number / run.per_second - monotonic()))
@@ -186,9 +185,9 @@ async def _commit(
 
 
 async def job(connection: asyncpg.Connection, dsn: str, first: int, repositories: int) -> str:
-    """The id of a job of so many repositories, with a sweep of each data type of each; they are numbered from `first`.
+    """The id of a job with `repositories` repositories, numbered from `first`, with a sweep of each data type.
 
-    It is pending, and its workflow has no worker: one in progress without a workflow would be ended.
+    The job is pending, and its workflow has no worker: a job in progress without a workflow would be ended.
     """
     workspace = await purchase.create_workspace(
         dsn,

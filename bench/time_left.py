@@ -1,11 +1,11 @@
-"""How often a backfill ends within the time left that was shown when a quarter, half, and three quarters were over.
+"""Measures how often a backfill ends within the remaining time that was shown after a quarter, half, and three quarters
+of it.
 
     python -m bench.time_left [--worlds 200] [--backfills 4] [--seed 1] [--json]
 
-Of imagined worlds (`bench.worlds`), whose budgets last for a part of an hour each, and of real backfills against a
-stand-in whose windows are some seconds long. A quarter is one of the time until the end, and one of the percentage.
-Exit codes: 0 done, 1 fewer than nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended,
-130 interrupted.
+It uses simulated worlds (`bench.worlds`) whose budgets run out within each hour, and real backfills against a stand-in
+whose windows last seconds. A quarter is meant both of the time until the end and of the percentage. Exit codes: 0 done,
+1 fewer than nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from store.database import Database
 PARTS = (0.25, 0.5, 0.75)
 WITHIN = 0.9
 SLACK_SECONDS = 1.0
-"""Of a real backfill: its view is looked at four times a second, and its end is written a little later."""
+"""Tolerance for real backfills: their view is read four times a second, and their end is written slightly later."""
 LOOK_SECONDS = 0.25
 CASES = (
     Case(
@@ -55,7 +55,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Shown:
-    """What was shown `at` seconds after the beginning, `percent` of the work being done; `look` tells the range."""
+    """What was shown `at` seconds after the beginning, at `percent` of the work; `look` is the range."""
 
     at: float
     percent: float | None
@@ -64,7 +64,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Check:
-    """What was shown when `part` of a backfill was over, of its time or of its percentage, and what came of it."""
+    """What was shown when `part` of a backfill's time or percentage was over, and what happened."""
 
     backfill: str
     part: float
@@ -79,12 +79,12 @@ class Check:
 
     @property
     def width(self) -> float:
-        """Of the range, to what it really took."""
+        """The width of the range, relative to the real remaining time."""
         return (self.shown[1] - self.shown[0]) / max(self.really, 1) if self.shown else 0.0
 
 
 def checks(backfill: str, seen: Sequence[Shown], end: float, slack: float = 0.0) -> list[Check]:
-    """`seen` in its order."""
+    """Checks of a backfill that ended at `end`; `seen` is in order."""
     found = []
     for part in PARTS:
         by_time = next((each for each in seen if each.at >= part * end), None)
@@ -108,7 +108,7 @@ def _shown(snapshot: Snapshot) -> Shown:
 
 
 def imagined(seeds: Sequence[int]) -> list[Check]:
-    """Checks of a world for each seed, without a server."""
+    """Checks of one simulated world for each seed, without a server."""
     found = []
     for seed in seeds:
         seen = [_shown(each) for each in World.imagine(seed).run()]
@@ -158,7 +158,7 @@ async def _measure(processes: Processes, cases: Sequence[Case], console: Console
 
 
 def judged(found: Sequence[Check], what: str) -> list[Aim]:
-    """An aim for each part, over both of its meanings; ranges that were not known count for none."""
+    """An aim for each part, for both of its meanings. Unknown ranges do not count."""
     aims = []
     for part in PARTS:
         its = [each for each in found if each.part == part and each.shown is not None]
@@ -186,7 +186,7 @@ def table(found: Sequence[Check], title: str) -> Table:
 
 
 def main() -> int:
-    """The exit code."""
+    """Runs the bench; returns the exit code."""
     parser = argparse.ArgumentParser("python -m bench.time_left", description="How good the time left is.")
     parser.add_argument("--worlds", type=int, default=200, help="imagined ones")
     parser.add_argument("--backfills", type=int, default=len(CASES), choices=range(len(CASES) + 1), help="real ones")

@@ -1,4 +1,4 @@
-"""What Chromium itself says that a page cost: script time and frames, read from its trace."""
+"""Reads a page's cost from Chromium's trace: script time and frames."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ CATEGORIES = (
     "blink.user_timing",
     "v8",
 )
-"""No more than are read: every category costs the page time."""
+"""Only the categories that are read, because each one slows the page."""
 SCRIPT = frozenset(
     {
         "EvaluateScript",
@@ -28,19 +28,19 @@ SCRIPT = frozenset(
         "ParseAuthorStyleSheet",
     }
 )
-"""Events in which scripts run, or are made ready to. What they cause at once (layout that they ask for) is in them."""
+"""Events in which scripts run or are prepared. Work that they cause at once (layout) is included."""
 
 Event = dict[str, Any]
 
 
 class Trace:
-    """The events of one renderer's main thread, and the frames of its compositor, between two marks."""
+    """The events of one renderer's main thread, and its compositor's frames, with marks."""
 
     def __init__(self, data: bytes) -> None:
         self._events: list[Event] = json.loads(data)["traceEvents"]
 
     def between(self, first: str, last: str) -> "Section":
-        """What happened between two marks of a page: `navigationStart`, or names of `performance.mark`."""
+        """The part of the trace between two marks of a page: `navigationStart`, or names of `performance.mark`."""
         [ended] = [event for event in self._events if event["name"] == last]
         begins = [event for event in self._events if event["name"] == first and event["pid"] == ended["pid"]]
         began = max((event for event in begins if event["ts"] <= ended["ts"]), key=lambda event: float(event["ts"]))
@@ -58,7 +58,7 @@ class Section:
 
     @property
     def script_seconds(self) -> float:
-        """Of the main thread; what runs inside of something else is counted once."""
+        """Script time of the main thread; nested events are counted once."""
         spans = (
             (event["ts"], event["ts"] + event["dur"])
             for event in self._events
@@ -68,7 +68,7 @@ class Section:
 
     @property
     def frames(self) -> int:
-        """That the compositor drew."""
+        """Frames that the compositor drew."""
         return sum(event["name"] == "DrawFrame" for event in self._events)
 
     @property
@@ -77,7 +77,7 @@ class Section:
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """How much of a line these spans cover; where they overlap it counts once."""
+    """The length that these spans cover; overlaps count once."""
     total, end = 0.0, float("-inf")
     for first, last in sorted(spans):
         total += max(0, last - max(first, end))

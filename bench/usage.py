@@ -1,4 +1,4 @@
-"""What the operating system says that a process has used."""
+"""Reads a process' resource usage from the operating system."""
 
 import re
 import sys
@@ -12,16 +12,16 @@ PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one running process since it began."""
+    """The usage of one running process since its start."""
 
     cpu_seconds: float
     """User and system time of all its threads."""
     peak_bytes: int | None
-    """The most memory it ever had resident. None where the system does not tell (it does on Linux)."""
+    """Peak resident memory; None if the system does not report it (Linux does)."""
 
 
 def of(pid: int) -> Usage:
-    """Raises `psutil.NoSuchProcess` if it has ended."""
+    """The usage of a process. Raises `psutil.NoSuchProcess` if it has ended."""
     times = psutil.Process(pid).cpu_times()
     return Usage(times.user + times.system, _peak(pid))
 
@@ -34,7 +34,8 @@ def _peak(pid: int) -> int | None:
 
 
 def peak_of_tree(pid: int) -> int:
-    """The peaks of a process and of its present children, in bytes; 0 once it has ended, or where that is not told."""
+    """The sum of peak memory of a process and its present children, in bytes; 0 once it has ended, or if it is not
+    reported."""
     try:
         process = psutil.Process(pid)
         return sum(_peak(each.pid) or 0 for each in (process, *process.children(recursive=True)))

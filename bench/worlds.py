@@ -1,8 +1,8 @@
-"""Backfills that are only imagined: repositories, pages, budgets and luck, second by second, without a server.
+"""Simulates backfills second by second, without a server: repositories, pages, budgets and random events.
 
-What a world knows of itself (how many threads there are, when a budget is reset, what comes after the last thread) is
-hidden from the estimator, which gets what it gets in production: the job's rows, its marks, the budgets as GitHub told
-of them.
+The world's true values (how many threads there are, when a budget is reset, what follows the last thread) are hidden
+from the estimator. It gets what it gets in production: the job's rows, its marks, and the budgets as GitHub reported
+them.
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ LIMIT = 5_000
 SHARE = 0.8
 AT_ONCE = 10
 STEPS = 2_000
-"""Of a world, about: many pages are one."""
+"""Approximate number of steps of a world; one step is many pages."""
 MOST_SECONDS = 40 * 86_400.0
 
 
 @dataclass
 class Sweep:
-    """Threads of one type of one repository. `dense` bends how they lie in time, which is what GitHub's dates show."""
+    """Threads of one type of one repository. `dense` bends their distribution over time, which GitHub's dates show."""
 
     data_type: str
     threads: int
@@ -49,7 +49,7 @@ class Sweep:
 
     @property
     def expected(self) -> int | None:
-        """As a sweep reckons it: by how far down in time it is."""
+        """The expected total, estimated as a sweep does: from how far down in time it is."""
         if not self.begun:
             return None
         if self.stored >= self.threads or not self.stored:
@@ -77,7 +77,7 @@ class Sweep:
 
 @dataclass
 class Account:
-    """GitHub's windows of an account, and what else spends from them."""
+    """An account's windows at GitHub, and what else uses them."""
 
     period: float
     used: dict[str, float] = field(default_factory=lambda: {"graphql": 0.0, "core": 0.0})
@@ -97,7 +97,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the estimator is shown at a moment."""
+    """What the estimator is shown at one moment."""
 
     seconds: float
     job: JobState
@@ -117,7 +117,7 @@ class World:
     seconds_a_page: float
     others: int
     traffic: float
-    """Of the product itself, in points and requests a second."""
+    """Points and requests a second that the product itself uses for other work."""
     moment: float = 0.0
     waited: float = 0.0
     waiting_until: float | None = None
@@ -125,7 +125,7 @@ class World:
 
     @classmethod
     def imagine(cls, seed: int) -> "World":
-        """Another world for every seed: 1 to 60 repositories, so much to fetch that budgets of some hours run out."""
+        """The world of this seed: 1 to 60 repositories, with enough to fetch that budgets of some hours run out."""
         luck = Random(seed)
         period = WINDOW_SECONDS
         hours = luck.uniform(1.2, 12)
@@ -155,7 +155,7 @@ class World:
         return cls(luck, repositories, accounts, seconds_a_page, luck.choice([0, 0, 0, 1, 2]), luck.uniform(0, 0.15))
 
     def run(self, snapshots: int = 100) -> Iterator[Snapshot]:
-        """Lives through it; ends with the last snapshot at its end."""
+        """Runs the backfill; yields snapshots, the last one at its end."""
         total = sum(sweep.threads / sweep.page for its in self.repositories for sweep in its)
         every, done = max(total / snapshots, 1), 0.0
         mood = 1.0
@@ -183,7 +183,7 @@ class World:
         return [sweep for its in (unbegun or ready[:AT_ONCE])[:AT_ONCE] for sweep in its if not sweep.is_over]
 
     def _page(self, mood: float) -> int:
-        """One step of a sweep. Answers how many pages it was."""
+        """One step of a sweep; returns how many pages it was."""
         open_sweeps = self._open()
         sweep = next((each for each in open_sweeps if not each.begun), None) or self.luck.choice(open_sweeps)
         sweep.begun = True
@@ -215,7 +215,7 @@ class World:
         return pages
 
     def _short_of_budget(self) -> float | None:
-        """When the first budget that is in the way is reset."""
+        """When the first exhausted budget is reset; None if none is."""
         for resource in ("graphql", "core"):
             if all(each.left(resource, self.moment) < 1 for each in self.accounts):
                 return min(each.resets_at[resource] for each in self.accounts) + 1

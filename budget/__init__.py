@@ -1,1 +1,1 @@
-"""What GitHub's budgets allow and what requests cost: pure arithmetic, without HTTP, SQL or a clock of its own."""
+"""What GitHub's budgets allow and what requests cost. Pure computation: no HTTP, no SQL, no clock of its own."""

@@ -1,8 +1,8 @@
-"""What one account may still spend of one of GitHub's budgets (GraphQL points or REST requests), and when.
+"""When, and for how much, one account may still use one of GitHub's budgets (GraphQL points or REST requests).
 
-Pure: whoever keeps a `Budget` (store/budgets.py, for all workers together) asks it `ready_at` before a request and
-tells it afterwards what GitHub answered. Every moment is the keeper's clock; GitHub's own clock only ever enters as the
-seconds between its `Date` and a reset. Limits: docs.github.com, "Rate limits" of the REST and of the GraphQL API.
+Pure: the owner of a `Budget` (store/budgets.py, for all workers) calls `ready_at` before a request and reports GitHub's
+answer afterwards. All moments are by the owner's clock. GitHub's clock is used only for the seconds between its `Date`
+header and a reset. Limits: docs.github.com, "Rate limits" of the REST and of the GraphQL API.
 """
 
 from collections.abc import Sequence
@@ -19,42 +19,44 @@ Resource = Literal["graphql", "core"]
 MINUTE = timedelta(seconds=60)
 POINTS_A_MINUTE: dict[Resource, int] = {"graphql": 2_000, "core": 900}
 SECONDS_A_MINUTE: dict[Resource, float] = {"graphql": 60, "core": 30}
-"""GitHub's own time, of which 90 s a minute are free, 60 of them for GraphQL; it is roughly what answers take."""
+"""Seconds of GitHub's time a minute, which are roughly the durations of answers. GitHub allows 90 s, 60 of them for
+GraphQL."""
 CONCURRENT = 100
-"""Requests in flight of an account, of both resources together."""
+"""Requests in flight of one account, for both resources together."""
 MARGIN = 0.95
-"""Of what a minute allows is used at most: our clock and GitHub's do not count the same instants."""
+"""Share of a minute's limits that is used, because our clock and GitHub's differ slightly."""
 
 LONGEST_WAIT = timedelta(seconds=3_660)
-"""No window of GitHub's is longer than an hour, whatever a header says."""
+"""No window of GitHub's exceeds an hour, so longer waits in headers are cut to this."""
 SHORTEST_WAIT = timedelta(seconds=1)
-"""Doubled, too, with each refusal that follows: a reset of this very second, told again and again, is not believed."""
+"""Shortest wait after a limit, doubled with each further refusal, in case GitHub keeps naming a
+reset that is due now."""
 SECONDARY_WAIT = timedelta(seconds=60)
-"""At the first refusal that does not say how long; doubled with each that follows, up to `LONGEST_SECONDARY_WAIT`."""
+"""Wait after a refusal that does not say how long; doubled with each further one, up to `LONGEST_SECONDARY_WAIT`."""
 LONGEST_SECONDARY_WAIT = timedelta(minutes=15)
 SAME_WINDOW = timedelta(seconds=2)
-"""Two resets no further apart than this are of one window, heard twice: GitHub tells time in whole seconds."""
+"""Two resets at most this far apart belong to the same window, because GitHub rounds to whole seconds."""
 WHOLE_SECOND = timedelta(seconds=1)
-"""So much later than it is told, for the same reason, a window may really be reset."""
+"""How much later than announced a window may be reset, for the same reason."""
 SILENCE = timedelta(minutes=1)
-"""For so long an account whose answers tell of no window is taken for one that has none."""
+"""An account whose answers mention no window for this long counts as unlimited."""
 RECOVERY = timedelta(minutes=2)
-"""After a secondary limit, the time in which the pace doubles again."""
+"""Time in which the pace doubles again after a secondary limit."""
 SLOWEST = 0.1
-"""Of what a minute allows; slower no secondary limit makes us."""
+"""Lowest share of a minute's limits to which secondary limits reduce the pace."""
 LOOK_AGAIN = timedelta(seconds=0.1)
-"""When only requests in flight are in the way."""
+"""Pause before the next check if only requests in flight are in the way."""
 UNINFORMED = 5
-"""Requests in flight while nothing is known of a window: what they ask for may turn out to be too much."""
+"""Most requests in flight while no window is known, since they may exceed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request that is to be made. `points` and `seconds` are estimates; `fence` is what its keeper checks."""
+    """A request to be sent. `points` and `seconds` are estimates; the pool's owner checks `fence`."""
 
     resource: Resource
     operation: str
-    """The operation's name, or the REST route: what costs are recorded under."""
+    """The operation's name, or the REST route; costs are recorded by it."""
     points: int = 1
     seconds: float = 0.3
     repository: str = ""
@@ -63,20 +65,21 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a request ended. `points` None: nobody knows, so it counts as estimated."""
+    """The end of a request. `points` None: the cost is unknown, so the estimate counts."""
 
     outcome: Literal["answered", "limited", "failed"]
     seconds: float
     points: int | None = None
     windows: Sequence[tuple[int, int, float]] = ()
-    """(limit, used, seconds from GitHub's `Date` to the reset) that the answer told of."""
+    """(limit, used, seconds from GitHub's `Date` to the reset) of each window in the answer."""
     wait: float | None = None
-    """limited: seconds that GitHub asks for, if it says."""
+    """For a rate limit: the seconds that GitHub asks for, if it says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Points set aside for one request, until it is settled. One left by a killed worker is spent until the reset."""
+    """Points set aside for one request until it is settled. One left by a killed worker counts as spent until the
+    reset."""
 
     id: UUID
     account: str
@@ -87,41 +90,41 @@ class Pool(Protocol):
     """All accounts' budgets, shared by all workers."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Sets points aside with the account that has most left.
+        """Reserves points of the account with the largest remaining budget.
 
-        Raises `RetryLater` with the moment at which one of them may be asked, and whatever the fence raises.
+        Raises `RetryLater` with the moment at which one of the accounts may be used, and whatever the fence raises.
         """
         ...
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """The request is over."""
+        """Settles a finished request."""
         ...
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """A request that nothing was reserved for is over."""
+        """Records a finished request that had no reservation."""
         ...
 
     async def learn(self, operation: str) -> None:
-        """The price of an operation is another than was thought."""
+        """Records that an operation's price differs from the expected one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is reserved of an account's budget at this moment."""
+    """What is reserved of an account's budget now."""
 
     points: int = 0
-    """Of this resource, those of killed workers among them."""
+    """Points of this resource, including those of killed workers."""
     live_points: int = 0
     live_seconds: float = 0
     live: int = 0
-    """Requests in flight, of this resource."""
+    """Requests in flight, for this resource."""
     of_both: int = 0
-    """Requests in flight, of both resources."""
+    """Requests in flight, for both resources."""
 
 
 class Window(BaseModel):
-    """A window as GitHub told of it; the largest `used` counts, since answers overtake each other."""
+    """A window as GitHub reports it. Answers may arrive out of order, so the largest `used` counts."""
 
     limit: int
     used: int
@@ -129,7 +132,7 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """The pace after a secondary limit: half of what was in use when it came, doubling every `RECOVERY`."""
+    """The pace after a secondary limit: half of what was in use then, doubling every `RECOVERY`."""
 
     at: datetime
     concurrent: float
@@ -138,32 +141,32 @@ class Slowed(BaseModel):
 
 
 class Budget(BaseModel):
-    """One account's budget of one resource. GitHub sometimes tells of two windows in turn: the tightest decides."""
+    """One account's budget of one resource. GitHub sometimes reports two windows in turn: the tightest counts."""
 
     resource: Resource
     windows: list[Window] = []
     spent: list[tuple[datetime, int, float]] = []
-    """(when, points, seconds) of the last minute, in whole seconds."""
+    """(when, points, seconds) spent in the last minute; `when` in whole seconds."""
     paused_until: datetime | None = None
     refusals: int = 0
     slowed: Slowed | None = None
     silent_until: datetime | None = None
     last_reset: datetime | None = None
-    """Of the last window that is over."""
+    """When the previous window was reset."""
     period_seconds: float | None = None
-    """How long a window lasts, where one was heard of that began at once after another."""
+    """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """Points that may still be reserved in this window; infinite while nothing is known of one."""
+        """Points that may still be reserved in this window; infinite while no window is known."""
         self._forget(now)
         return min(
             (max(1.0, each.limit * share) - each.used - held.points for each in self.windows), default=float("inf")
         )
 
     def ready_at(self, now: datetime, share: float, ask: Ask, held: Held) -> datetime:
-        """When this may be asked: `now`, or the moment at which what is in the way is over. In Postgres' time.
+        """When this request may be sent: `now`, or a later moment, by the owner's clock.
 
-        Only a window that GitHub told of can be planned with: while none is known, a few requests go ahead and ask.
+        Only a reported window can be planned with: while none is known, a few requests are let through to learn it.
         """
         self._forget(now)
         at = max(now, self.paused_until or now)
@@ -186,7 +189,7 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """When so much more fits under what a minute allows."""
+        """When `more` fits under what a minute allows."""
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now
@@ -197,7 +200,7 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """(requests at once, points a minute, seconds a minute) that are used at most."""
+        """The most that is used: (requests at once, points a minute, seconds a minute)."""
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part
@@ -209,7 +212,7 @@ class Budget(BaseModel):
         return concurrent, points, seconds
 
     def settle(self, now: datetime, points: int, told: Told, held: Held) -> None:
-        """What a request's end says; `points` is what it cost, or was estimated at. `held` is without it."""
+        """Records the end of a request. `points` is its cost, or the estimate; `held` excludes it."""
         self._forget(now)
         self._spend(now, points, told.seconds)
         for limit, used, wait in told.windows:
@@ -234,7 +237,7 @@ class Budget(BaseModel):
             self.spent.append((second, points, round(seconds, 3)))
 
     def _hear(self, now: datetime, limit: int, used: int, wait: timedelta) -> None:
-        """A window whose reset is past, or that allows nothing at all, says nothing."""
+        """Records a reported window. One whose reset is past, or whose limit is 0, is ignored."""
         if wait <= timedelta(0) or limit <= 0 or used < 0:
             return
         resets_at = now + wait + WHOLE_SECOND
@@ -249,7 +252,7 @@ class Budget(BaseModel):
             self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
-        """GitHub refuses for now: the account rests as long as it says, or a minute and growing."""
+        """Pauses the account after a refusal: as long as GitHub says, or a minute that doubles each time."""
         first = self.paused_until is None or now >= self.paused_until
         if first:
             # All that were in flight together hear of one limit: it counts once.

@@ -1,11 +1,11 @@
-"""Whether a server answers anybody: what all workers together know of it, and who asks next (decision 11).
+"""Decides whether a server is away, from what all workers know, and which worker probes it next (decision 11).
 
-Pure: whoever keeps a `Breaker` (store/availability.py, for all workers together) tells it of failures and probes, and
-asks it what to do. Every moment is the keeper's clock.
+Pure: the owner of a `Breaker` (store/availability.py, for all workers) reports failures and probes to it, and asks it
+for verdicts. All moments are by the owner's clock.
 
-One failed request says nothing of a server: it may be too large, or its route may always fail. So a *probe*, the
-smallest request of the same API, is sent after it. Three requests in a row without an answer, the last of them a probe,
-mean that the API is away. Until a probe is answered nothing else is sent to it.
+A single failed request does not prove an outage: it may be too large, or its route may always fail. So a *probe*, the
+smallest request of the same API, follows it. Three requests in a row without an answer, the last of them a probe, mean
+that the API is away. Until a probe is answered, nothing else is sent to it.
 """
 
 from dataclasses import dataclass
@@ -15,42 +15,42 @@ from typing import Literal, Protocol
 from pydantic import BaseModel
 
 CONFIRMED = 3
-"""Requests in a row without an answer, the last of them a probe, after which an API is away."""
+"""Requests in a row without an answer, the last of them a probe, that mark an API as away."""
 CORROBORATED = 2
-"""The same, where another API of this server is away."""
+"""The same number if another API of the server is away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How long things of the breaker take."""
+    """Durations that the breaker uses."""
 
     probe_every: timedelta = timedelta(seconds=60)
-    """Between the beginnings of two probes while the server is away, whichever API they ask."""
+    """Between the starts of two probes while the server is away, whichever API they use."""
     probe_takes: timedelta = timedelta(seconds=10)
-    """At most: then it got no answer."""
+    """A probe without an answer after this time has failed."""
     lease: timedelta = timedelta(seconds=15)
-    """After this a probe without a result was a killed worker's. Longer than `probe_takes`."""
+    """A probe without a result after this time belonged to a killed worker. Longer than `probe_takes`."""
     confirmed_after: timedelta = timedelta(seconds=1)
-    """Between a probe that failed and the one that confirms it."""
+    """Between a failed probe and the one that confirms it."""
     suspicion: timedelta = timedelta(seconds=60)
-    """Failures older than this are not of the same row."""
+    """Failures further apart than this do not count as in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do now.
+    """What a worker does next.
 
-    `ask`: send the request. `probe`: send the smallest request of `api`, and say what came of it (`Breaker.probed`).
-    `wait`: another worker probes, look again in a moment. `away`: nothing before `until`.
+    `ask`: send the request. `probe`: send the smallest request of `api`, and report its result (`Breaker.probed`).
+    `wait`: check again in a moment, because another worker probes. `away`: send nothing before `until`.
     """
 
     do: Literal["ask", "probe", "wait", "away"]
     at: datetime
-    """The moment of the verdict."""
+    """When the verdict was given."""
     api: str = ""
     until: datetime | None = None
     since: datetime | None = None
-    """away: when the first request failed that got no answer."""
+    """For away: when the first unanswered request failed."""
     reason: str = ""
 
 
@@ -60,20 +60,20 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """Before a request. A probe is leased to whoever is told to send it."""
+        """The verdict before a request. A probe is leased to the caller that is told to send it."""
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """A request got no answer; answers with the moment, for `doubt`."""
+        """Records a request without an answer; returns the moment, for `doubt`."""
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
-        """After a request that got no answer: `ask` if the API has answered somebody since."""
+        """The verdict after a request without an answer: `ask` if the API has answered another one since."""
         ...
 
     async def probed(self, api: str, began_at: datetime, reason: str | None) -> Verdict:
-        """A probe is over; `reason` says why it got no answer, None that it got one. Answers `ask` or `away`, or
-        `wait` while another probe has to confirm it."""
+        """Records the result of a probe; `reason` says why it got no answer, None if it got one. Returns `ask` or
+        `away`, or `wait` while another probe has to confirm it."""
         ...
 
 
@@ -82,30 +82,30 @@ class Api(BaseModel):
 
     away: bool = False
     failures: int = 0
-    """Requests in a row that got no answer, probes among them."""
+    """Requests in a row without an answer, including probes."""
     since: datetime | None = None
     """When the first of them failed."""
     failed_at: datetime | None = None
-    """When the last of them did."""
+    """When the last of them failed."""
     reason: str = ""
     answered_at: datetime | None = None
-    """When a probe was last answered; other answers are not written down."""
+    """When a probe was last answered; other answers are not recorded."""
     probed_at: datetime | None = None
     probe_after: datetime | None = None
-    """When a probe may confirm the one that failed."""
+    """When a probe may confirm the failed one."""
 
 
 class Breaker(BaseModel):
-    """One server. Its APIs share the probe of the minute, in turn."""
+    """The state of one server. While it is away, its APIs take turns with one probe a minute."""
 
     apis: dict[str, Api] = {}
     next_probe_at: datetime | None = None
-    """While an API is away."""
+    """When the next probe may be sent, while an API is away."""
     probing_until: datetime | None = None
-    """The lease of the probe that is under way."""
+    """When the lease of the present probe ends."""
 
     def admit(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """Before a request."""
+        """The verdict before a request."""
         mine = self._of(api)
         if mine.away:
             return self._away(now, api, intervals)
@@ -115,7 +115,7 @@ class Breaker(BaseModel):
         return Verdict("ask", now)
 
     def failed(self, now: datetime, api: str, reason: str, intervals: Intervals) -> None:
-        """A request got no answer."""
+        """Records a request without an answer."""
         mine = self._of(api)
         if not mine.away and mine.failed_at is not None and now - mine.failed_at > intervals.suspicion:
             mine.failures, mine.since, mine.probe_after = 0, None, None
@@ -123,7 +123,7 @@ class Breaker(BaseModel):
         mine.since, mine.failed_at, mine.reason = mine.since or now, now, reason
 
     def doubt(self, now: datetime, api: str, failed_at: datetime, intervals: Intervals) -> Verdict:
-        """After a request that got no answer at `failed_at`."""
+        """The verdict after a request without an answer at `failed_at`."""
         mine = self._of(api)
         if mine.answered_at is not None and mine.answered_at >= failed_at:
             return Verdict("ask", now)
@@ -134,7 +134,7 @@ class Breaker(BaseModel):
         return self._lease(now, api, intervals)
 
     def probed(self, now: datetime, api: str, began_at: datetime, reason: str | None, intervals: Intervals) -> Verdict:
-        """A probe that began at `began_at` is over."""
+        """The verdict after a probe that began at `began_at`."""
         mine = self._of(api)
         self.probing_until = None
         others_away = any(each.away for name, each in self.apis.items() if name != api)
@@ -155,7 +155,7 @@ class Breaker(BaseModel):
         return self._away(now, api, intervals)
 
     def _away(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """When to come again, or whom to probe, while this API is away."""
+        """The verdict while this API is away: when to return, or which API to probe."""
         if self._is_probing(now):
             return Verdict("wait", now)
         if self.next_probe_at is not None and now < self.next_probe_at:
@@ -170,7 +170,7 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Whether its next probe would come too soon to confirm the one before."""
+        """Whether the API's next probe would be too early to confirm the previous one."""
         return api.probe_after is not None and now < api.probe_after
 
     def _is_probing(self, now: datetime) -> bool:

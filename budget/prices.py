@@ -1,42 +1,42 @@
-"""What an operation costs: GitHub's formula, corrected by what GitHub was seen to charge.
+"""Prices of operations: GitHub's formula, corrected by the costs that GitHub reports.
 
-Points = the requests needed to fill every connection, each `first` reached, divided by 100 and rounded, at least 1
-(docs.github.com, "Rate limits for the GraphQL API"). The formula is documented, not guaranteed: where the answer's
-`rateLimit.cost` is another than the estimate, the operation's requests are taken for more, or fewer, from then on.
+Points = the requests needed to fill every connection up to its `first`, divided by 100 and rounded, at least 1
+(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula. If an answer's
+`rateLimit.cost` differs from the estimate, a correction factor for the operation is used from then on.
 """
 
 from math import ceil, floor
 
 ONE_POINT = 149
-"""The most requests that still cost one point: 1.49 is rounded down."""
+"""Most requests that cost one point: 1.49 is rounded down."""
 
 
 def points(requests: float) -> int:
-    """Halves are rounded up."""
+    """The points for this many requests; halves are rounded up."""
     return max(1, floor(requests / 100 + 0.5))
 
 
 class Prices:
-    """What was learned, by operation. One for all that a process asks; others' come in by `learn`."""
+    """Learned prices by operation, shared by a whole process. Those of other processes are added by `learn`."""
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
 
     def estimate(self, operation: str, requests: int) -> int:
-        """Points that a query which needs so many requests will cost."""
+        """The estimated points of a query that needs this many requests."""
         return points(requests * self._factors.get(operation, 1.0))
 
     def largest_page(self, operation: str, connections: int, most: int) -> int:
-        """The parents to ask for at once, each with so many connections: as many as one point pays for.
+        """How many parents, with this many connections each, one point pays for; `most` at most.
 
-        More at once would not be cheaper: of several points fewer are wasted on rounding, but none is gained by it.
+        A larger request would cost several points and save none.
         """
         affordable = ONE_POINT / self._factors.get(operation, 1.0)
         return max(1, min(most, floor((affordable - 1) / connections)))
 
     def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
-        """What a query that needs so many requests, for so many parents, was charged. True if that is news."""
+        """Records what a query of this many requests and parents cost. Returns whether the price changed."""
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False
         # The nearest that this charge allows; each parent has a whole number of connections.
@@ -52,11 +52,11 @@ class Prices:
         return self._factors.get(operation, 1.0)
 
     def learn(self, operation: str, factor: float) -> None:
-        """What another process found out."""
+        """Adds a price that another process learned."""
         self._factors[operation] = factor
 
     def seconds(self, operation: str, default: float) -> float:
-        """How long such a request takes, by the last ones."""
+        """The duration of such a request, from the latest ones; `default` before the first."""
         return self._seconds.get(operation, default)
 
     def took(self, operation: str, seconds: float) -> None:

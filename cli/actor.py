@@ -1,4 +1,4 @@
-"""Who runs a command, for a job's audit."""
+"""Identifies who runs a command, for a job's audit."""
 
 import getpass
 
@@ -6,7 +6,7 @@ from store.job_requests import Actor
 
 
 def operator() -> Actor:
-    """Who runs this command."""
+    """The person who runs this command."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):

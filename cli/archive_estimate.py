@@ -1,4 +1,4 @@
-"""What it takes to read hours of GH Archive: files, bytes, time."""
+"""Estimates the cost of reading hours of GH Archive: files, bytes, time."""
 
 import asyncio
 from datetime import datetime
@@ -8,15 +8,15 @@ from errors import BadInput, PartOver, RetryLater
 from store import archive_reads
 
 SAMPLES = 8
-"""Files of the archive whose sizes are asked for, to estimate all of them."""
+"""Files whose sizes are requested, to estimate the size of all."""
 ASSUMED_BYTES_PER_SECOND = 20e6
-"""Downloaded, until a reading has shown how fast it goes: unpacking alone was measured at 40 to 80 MB/s on one core."""
+"""Assumed download speed until a reading has shown it. Unpacking alone was measured at 40 to 80 MB/s on one core."""
 
 
 async def archive_estimate(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
-    """What it takes to read these hours, a line each; asks for the sizes of a few files, spread over the range.
+    """The cost of reading these hours, a line each. Requests the sizes of a few files, spread over the range.
 
-    Raises `BadInput` where the archive has none of them, or does not answer as one.
+    Raises `BadInput` if the archive has none of them, or does not answer like one.
     """
     from github.events.archive import Archive, name_of
 

@@ -1,4 +1,4 @@
-"""The types of commands' arguments, and how each is read."""
+"""The types of commands' arguments, and their parsers."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ MOST_HITS = 1_000
 
 
 def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
-    """Reads a whole number, written as one: Python and its parsers would also take 1_0, 1e3 or +5."""
+    """A parser for whole numbers in plain digits; Python and its parsers would also accept 1_0, 1e3 or +5."""
 
     def read(_type: Any, tokens: Sequence[Any]) -> int:
         text = tokens[0].value
@@ -27,7 +27,7 @@ def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
 
 
 def _read_moment(_type: Any, tokens: Sequence[Any]) -> datetime:
-    """A date or a moment in ISO 8601; without a zone it is UTC."""
+    """A date or a moment in ISO 8601; UTC if it has no zone."""
     text = tokens[0].value
     try:
         moment = datetime.fromisoformat(text)
@@ -48,7 +48,7 @@ def _read_event_types(_type: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
 
 
 Reference = Annotated[str, Parameter(name="JOB|WORKSPACE")]
-"""A job's id, or the id or slug of a workspace, whose latest job is meant."""
+"""A job's id, or the id or slug of a workspace, for its latest job."""
 Days = Annotated[int, Parameter(converter=_whole_number(MOST_DAYS))]
 Number = Annotated[int, Parameter(converter=_whole_number(MOST_HITS))]
 Repositories = Annotated[tuple[str, ...], Parameter(name="--repo", negative=())]

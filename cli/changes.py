@@ -1,4 +1,4 @@
-"""Requests that change how a job goes on: stored first, then signaled to its workflow."""
+"""Requests that change a running job: stored first, then signaled to its workflow."""
 
 from typing import Protocol
 
@@ -11,13 +11,14 @@ from store.job_requests import Actor
 
 
 class Change(Protocol):
-    """One of `job_requests` that needs no more than the job and who asks."""
+    """A function of `job_requests` that takes only a job and an actor."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 
 
 async def change_job(reference: str, change: Change, *, workspaces: bool = False) -> int:
-    """Answers the exit code. With `workspaces` the reference may also name a workspace, whose latest job is meant."""
+    """Makes the change; returns the exit code. With `workspaces` the reference may also be a workspace, for its latest
+    job."""
     client = (await connect_temporal()).client
     async with open_database() as database:
         job_id = reference

@@ -1,4 +1,4 @@
-"""The servers that commands use, and how Temporal is told what a command has committed."""
+"""Connections of commands to servers, and the signals to Temporal after a commit."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from store.database import Database
 
 
 class Temporal(NamedTuple):
-    """A connected client, the search attributes that the namespace has, the task queue of workflows."""
+    """A connected client, the search attributes that the namespace has, and the task queue of workflows."""
 
     client: Client
     search_attributes: frozenset[str]
@@ -35,7 +35,7 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 async def connect_temporal() -> Temporal:
-    """Connects to Temporal. Raises `BadInput` for bad settings, Postgres' too, before it tries to."""
+    """Connects to Temporal. Raises `BadInput` for wrong settings, including Postgres' ones, before it connects."""
     settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue
     client = await temporal.connect()
@@ -43,7 +43,8 @@ async def connect_temporal() -> Temporal:
 
 
 async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
-    """Signals a committed job to its workflow. If Temporal is away, it says so, and the reconciler signals it later."""
+    """Signals a committed job to its workflow. If Temporal is away, prints that, and the reconciler
+    signals it later."""
     async with database.transaction() as connection:
         unheard = await job_signals.unheard(connection, job_id=job_id)
     try:
@@ -54,7 +55,8 @@ async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
 
 
 async def signal_changes(client: Client, database: Database, job_id: str) -> None:
-    """Signals a committed cancellation, pause or resumption to the job's workflow, unless it has heard of it.
+    """Signals a committed cancellation, pause or resumption to the job's workflow, unless the workflow knows it
+    already.
 
     Raises `Unreachable` if Temporal does not answer: the request is stored, and the reconciler signals it later.
     """

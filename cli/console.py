@@ -1,4 +1,4 @@
-"""Where commands write: tables for people, JSON for programs, and errors as one line."""
+"""Output of commands: tables for people, JSON for programs, and errors as one line."""
 
 import sys
 from typing import Any
@@ -9,26 +9,26 @@ from rich.console import Console
 import logs
 
 PIPED_WIDTH = 240
-"""Wide enough for a whole row of any table."""
+"""Width for piped output, enough for a whole row of any table."""
 
 
 def console() -> Console:
-    """Names and messages of others are shown as they are: no markup, no emoji."""
+    """A console that shows foreign names and messages unchanged: no markup, no emoji."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(of: Any, kind: Any) -> None:
-    """Writes a value of this type, a model or a list of them."""
+    """Writes a model, or a list of models, of the type `kind` as JSON."""
     print(TypeAdapter(kind).dump_json(of, indent=2).decode())
 
 
 def complain(what: str, exit_code: int) -> int:
-    """Writes one line to standard error, and answers the exit code."""
+    """Writes one line to standard error; returns the exit code."""
     print(f"starter: {one_line(what)}", file=sys.stderr)
     return exit_code
 
 
 def one_line(what: object) -> str:
-    """Without secrets and line ends."""
+    """The text on one line, without secrets."""
     return " ".join(logs.redact(str(what)).split())

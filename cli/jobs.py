@@ -1,4 +1,4 @@
-"""Jobs as commands read them: once, or again and again until they end."""
+"""Reads jobs for commands: once, or repeatedly until they end."""
 
 import asyncio
 import time
@@ -12,38 +12,38 @@ from store import job_changes, job_views
 from store.database import Database
 
 LOOK_SECONDS = 0.5
-"""Between two looks at a job that is followed."""
+"""Seconds between two readings of a job that is followed."""
 READ_SECONDS = 5.0
-"""It is read whole so often although nothing of it changed: the time that is left does."""
+"""Interval of complete readings although no row changed, because the remaining time does."""
 PAUSE_SHARE = 10.0
-"""A look that took long, at a job of many repositories, is followed by a pause so many times as long."""
+"""The pause after a slow reading, of a job with many repositories, as a multiple of its duration."""
 PATIENCE_SECONDS = 900.0
 """How long a job is followed while Postgres does not answer."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A job that is followed, as it was when Postgres last answered."""
+    """A followed job as of Postgres' last answer."""
 
     job: JobView
     away_since: datetime | None = None
-    """Postgres does not answer since then."""
+    """Since when Postgres has not answered."""
 
 
 async def find_job(database: Database, reference: str) -> str:
-    """The id of the job of this id, or of the latest of the workspace of this id or slug."""
+    """The id of the job with this id, or of the latest job of the workspace with this id or slug."""
     async with database.transaction() as connection:
         return await job_views.find(connection, reference)
 
 
 async def read_job(database: Database, job_id: str) -> JobView:
-    """The job as it stands, all of it at one moment."""
+    """The job's view, as of one moment."""
     async with database.transaction() as connection:
         return await job_views.look(connection, job_id)
 
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
-    """The job whenever it may look different, the last time when it has ended.
+    """The job whenever its view may have changed, for the last time when it has ended.
 
     Raises `Unreachable` if Postgres does not answer at first, or stays away.
     """
@@ -70,5 +70,5 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
 
 
 def exit_code(job: JobSummary) -> int:
-    """1 for a job that was canceled, failed or ended with failures."""
+    """The exit code for a job: 1 if it was canceled, failed or ended with failures."""
     return 1 if job.ended and not job.ended_well else 0

@@ -1,4 +1,4 @@
-"""How fast a job that is followed goes: threads and rows a second, over the last half minute."""
+"""The speed of a followed job: threads and rows a second, over the last half minute."""
 
 from collections import deque
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from progress.views import JobView
 
 WINDOW = timedelta(seconds=30)
 LEAST = timedelta(seconds=2)
-"""A shorter time tells nothing: rows come by the page."""
+"""Least time between two readings for a rate, since rows arrive in pages."""
 
 
 class _Sample(NamedTuple):
@@ -19,7 +19,7 @@ class _Sample(NamedTuple):
 
 
 class Rates:
-    """Fed with each reading of the job."""
+    """Rates of a job, computed from the readings that it is given."""
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque()
@@ -34,7 +34,7 @@ class Rates:
 
     @property
     def rows(self) -> float:
-        """Rows of all kinds a second; 0 where nothing is known yet."""
+        """Rows of all kinds a second; 0 while unknown."""
         seconds = self._seconds()
         return max(self._samples[-1].rows - self._samples[0].rows, 0) / seconds if seconds else 0.0
 

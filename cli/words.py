@@ -1,4 +1,4 @@
-"""Moments, amounts and durations in few words, and names in few columns."""
+"""Formats times, amounts and durations in few words, and names in few columns."""
 
 from datetime import datetime
 
@@ -19,17 +19,17 @@ def date(moment: datetime) -> str:
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Hour and minute, with the day where that is not today."""
+    """Hour and minute, with the date unless it is today."""
     return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date(moment)
 
 
 def say(sentence: Sentence, now: datetime) -> str:
-    """The sentence with its times as the reader's clock shows them."""
+    """The sentence with its times in local time."""
     return sentence.in_words(lambda moment: at(moment, now))
 
 
 def size(number: float) -> str:
-    """Of so many bytes: `1.23 GB`."""
+    """A number of bytes: `1.23 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1_000:
             return f"{number:.3g} {unit}"
@@ -64,14 +64,14 @@ def rate(per_second: float) -> str:
 
 
 def few(number: int) -> str:
-    """In six columns at most: `12,345`, `123k`, `12.3M`."""
+    """A number in at most six columns: `12,345`, `123k`, `12.3M`."""
     if number < 100_000:
         return f"{number:,}"
     return f"{number // 1_000}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
 def cut_middle(name: str, width: int) -> str:
-    """The name in so many columns: its beginning and its end, which tell names apart."""
+    """The name in at most `width` columns: its beginning and its end, which tell names apart."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2

@@ -1,1 +1,1 @@
-"""All that knows OpenAI: how much fits into a request, what it answers, and what its refusals mean to us."""
+"""Everything that is specific to OpenAI: the size of a request, its answers, and the meaning of its refusals."""

@@ -1,4 +1,4 @@
-"""How many texts go into one request, and how much of each."""
+"""Decides how many texts go into one request, and how much of each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from embedding.tokens import cut
 
 MOST_TEXTS = 128
-"""Of the 2,048 that OpenAI takes: what one kill can cost stays small, and so does the time for which a batch's
-transaction keeps other writers of the repository waiting (pgvector's index takes some milliseconds a vector)."""
+"""OpenAI accepts 2,048. Fewer keep the cost of a kill small, and the time for which a batch's transaction blocks other
+writers of the repository (pgvector's index takes some milliseconds a vector)."""
 MOST_TOKENS = 100_000
-"""Of the 300,000 that OpenAI takes: small accounts get 1,000,000 a minute."""
+"""OpenAI accepts 300,000, but small accounts get only 1,000,000 a minute."""
 TEXT_TOKENS = 8_191
-"""The most that OpenAI's models take of one text."""
+"""Most tokens that OpenAI's models accept in one text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What fits into one request: so many texts, so many tokens in all, so many of each text."""
+    """The limits of one request: the number of texts, of tokens in all, and of tokens in each text."""
 
     texts: int = MOST_TEXTS
     tokens: int = MOST_TOKENS
@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The beginning of a list of texts, as it is sent: each cut to what the model takes."""
+    """The first of a list of texts as they are sent, each cut to the model's limit."""
 
     texts: list[str]
     tokens: int
@@ -36,7 +36,7 @@ class Batch:
 
 
 def fill(texts: Iterable[str], limits: Limits) -> Batch:
-    """As many of `texts`, from the first on, as fit; at least one, if there is one."""
+    """As many of `texts`, from the first on, as fit into one request; at least one, if there is one."""
     batch: list[str] = []
     total = longest = shortened = 0
     for text in texts:

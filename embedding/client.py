@@ -1,4 +1,4 @@
-"""OpenAI's embeddings, or those of a server that speaks like it, with its errors in our taxonomy."""
+"""Client for OpenAI's embeddings, or a compatible server, with its errors mapped to the taxonomy."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from errors import BackfillError, PartOver, RetryLater, RetryNow, TooLarge
 
 TIMEOUT_SECONDS = 60.0
 UNTOLD_WAIT = timedelta(seconds=20)
-"""Where a rate limit does not say how long: OpenAI's are of a minute, and refill all the time."""
+"""Wait at a rate limit that does not say how long. OpenAI's limits are by the minute and refill continuously."""
 LONGEST_WAIT = timedelta(hours=1)
 LONGEST_MESSAGE = 500
 
@@ -30,7 +30,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Embedder:
-    """Turns texts into vectors of `dimensions` values by `model`; open while its `async with` block is."""
+    """Turns texts into vectors of `dimensions` values by `model`; open inside its `async with` block."""
 
     def __init__(self, api_key: str, base_url: str, model: str, dimensions: int) -> None:
         self.model = model
@@ -49,10 +49,10 @@ class Embedder:
         await self._client.close()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """A vector for each text, in their order, by one request; none of `texts` may be empty.
+        """A vector for each text, in their order, by one request; no text may be empty.
 
-        Raises `InputTooLong`, `InputRefused` and `TooLarge` for what is wrong with this request, `RetryLater` for a
-        rate limit, `RetryNow` for what passes, `PartOver` for what a person has to mend.
+        Raises `InputTooLong`, `InputRefused` and `TooLarge` for a problem with this request, `RetryLater` for a rate
+        limit, `RetryNow` for passing errors, `PartOver` for what a person has to fix.
         """
         try:
             answer = await self._client.embeddings.create(
@@ -117,7 +117,7 @@ class Embedder:
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """OpenAI's own words, or the beginning of whatever came."""
+    """OpenAI's message, or the beginning of any other answer."""
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
     return " ".join(str(message or error.message or f"HTTP {error.status_code}").split())[:LONGEST_MESSAGE]

@@ -1,11 +1,11 @@
-"""What an embeddings server refuses because of the texts themselves; everything else is the taxonomy's own classes."""
+"""Refusals of an embeddings server that are due to the texts themselves; all others use the taxonomy's classes."""
 
 from errors import PartOver, TooLarge
 
 
 class InputTooLong(TooLarge):
-    """At least one text has more tokens than the model takes, as the server counts them."""
+    """At least one text has more tokens than the model accepts, by the server's count."""
 
 
 class InputRefused(PartOver):
-    """The server takes this request for none of the reasons that we know: one of its texts may be why."""
+    """The server refuses the request for an unknown reason, which may be one of its texts."""

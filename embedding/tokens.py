@@ -1,4 +1,4 @@
-"""Texts cut by tokens of cl100k_base, which OpenAI's embedding models count in; its vocabulary is inside the wheel."""
+"""Cuts texts by tokens of cl100k_base, the encoding of OpenAI's embedding models; the wheel contains its vocabulary."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """The beginning of `text` of at most `most` tokens, whole characters, and how many tokens it has."""
+    """The beginning of `text` with at most `most` tokens and only whole characters, and its number of tokens."""
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)
     if len(tokens) <= most:

@@ -28,9 +28,9 @@ REST_SECONDS = 0.3
 
 class GitHub:
     """A client for one base address, with the accounts of `credentials`, the budgets of `pool`, and the breaker of
-    `availability`: while GitHub answers nobody, every request raises `RetryLater` (github_away).
+    `availability`: while GitHub does not answer, every request raises `RetryLater` (github_away).
 
-    Use as an async context manager; `on_behalf_of` answers one for a repository, on the same connections.
+    Use as an async context manager; `on_behalf_of` returns a client for one repository, on the same connections.
     """
 
     def __init__(
@@ -127,11 +127,12 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments one answer brings without being asked for."""
+        """Those of these reviews whose comments are in one prefetched answer."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
-        """GET a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as `graphql` does."""
+        """The answer to GET of a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as
+        `graphql` does."""
         route = route_of(path)
         seconds = self.prices.seconds(route, REST_SECONDS)
         ask = Ask("core", route, 1, seconds, self._repository or repository_of(path), self._fence)

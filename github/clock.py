@@ -18,7 +18,7 @@ def time_or_none(value: str | None) -> datetime | None:
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """When the server sent the answer, by its own clock; None where `Date` is missing or unreadable."""
+    """When the server sent the answer, by its own clock; None if `Date` is missing or unreadable."""
     try:
         return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, TypeError):

@@ -1,1 +1,1 @@
-"""Prometheus' view of the system: what this process did, and how things stand in Postgres. Names: docs/metrics.md."""
+"""Prometheus metrics: what this process did, and the state in Postgres. Names: docs/metrics.md."""

@@ -1,4 +1,4 @@
-"""`GET /metrics` of the HTTP server, and what it counts of its own."""
+"""`GET /metrics` of the HTTP server, and the server's own counters."""
 
 import asyncio
 import hmac
@@ -19,9 +19,9 @@ from store.measures import Measures
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FRESH_SECONDS = 5.0
-"""Numbers of Postgres are read at most so often, however many scrape."""
+"""Metrics from Postgres are read at most this often, however many scrapes arrive."""
 PATIENCE_SECONDS = 5.0
-"""A Postgres that takes longer is told as down; Prometheus gives a scrape ten seconds."""
+"""A Postgres that takes longer is reported as down. Prometheus gives a scrape ten seconds."""
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10)
 LAG_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3_600)
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class ServerMetrics:
-    """One server's numbers. `token`, if there is one, has to come with a scrape as a bearer token."""
+    """One server's metrics. If `token` is set, a scrape has to send it as a bearer token."""
 
     def __init__(self, database: Database, *, streams: Callable[[], int], token: str | None = None) -> None:
         self._database = database
@@ -57,12 +57,12 @@ class ServerMetrics:
         self._read_at = -FRESH_SECONDS
 
     def delivery_finished(self, lag_seconds: float) -> None:
-        """A delivery is done for good, so long after it was received."""
+        """Counts a finished delivery, `lag_seconds` after it was received."""
         self._lag.observe(max(0.0, lag_seconds))
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Counts each request by its route, never by its path: ids are no labels."""
+        """Counts each request by its route rather than its path, because ids must not be labels."""
         began, status = monotonic(), 500
         streams = False
         try:
@@ -81,7 +81,7 @@ class ServerMetrics:
                 self._seconds.labels(method, route).observe(monotonic() - began)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Prometheus' text format. It answers while Postgres is down, and says that it is."""
+        """The metrics in Prometheus' text format. While Postgres is down it still answers, and reports that."""
         if self._token is not None:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):

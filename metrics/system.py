@@ -1,4 +1,4 @@
-"""How the system stands, as metric families: the same numbers whichever process is asked."""
+"""The system's state as metric families, which are the same in every process."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from store.measures import Labelled, Measures
 
 
 class System(Collector):
-    """The families of `measures`; None: Postgres does not answer, and only that is told."""
+    """Metric families from `measures`. None: Postgres does not answer, and only that is reported."""
 
     def __init__(self, measures: Measures | None) -> None:
         self._measures = measures

@@ -1,4 +1,4 @@
-"""Says what happens to jobs outside of the application: by e-mail to a workspace's owner, by webhook to the host.
+"""Notifies people outside the application: the workspace's owner by e-mail, the host by webhook.
 
-What is to be said stands in the outbox (`store/outbox.py`); `sender.py` takes it from there to the channels.
+Messages are in the outbox (`store/outbox.py`); `sender.py` passes them to the channels.
 """

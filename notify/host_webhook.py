@@ -1,4 +1,4 @@
-"""The webhook of the host application, by Standard Webhooks: https://www.standardwebhooks.com."""
+"""The webhook to the host application, by Standard Webhooks: https://www.standardwebhooks.com."""
 
 import errno
 import ipaddress
@@ -20,14 +20,14 @@ from notify.channel import SEND_SECONDS
 from store.outbox import Outgoing
 
 LONGEST_WAIT = timedelta(days=1)
-"""More than this no `Retry-After` makes us wait."""
+"""Longest `Retry-After` that is respected."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class HostWebhook:
-    """Posts each message to `url`, signed with each of `secrets`. Takes no redirect and reads no answer's body.
+    """Posts each message to `url`, signed with each of `secrets`. Follows no redirect and reads no answer's body.
 
-    Unless `allow_private`, only addresses of the public Internet are connected to, whatever `url`'s name resolves to.
+    Unless `allow_private`, it connects only to addresses of the public Internet, whatever `url`'s name resolves to.
     """
 
     name: Literal["webhook"] = "webhook"
@@ -43,7 +43,7 @@ class HostWebhook:
         self.over = False
 
     async def send(self, message: Outgoing) -> None:
-        """Returns once the receiver has answered 2xx. Sent again, it has the same `webhook-id` and body."""
+        """Returns once the receiver has answered 2xx. A repeated message has the same `webhook-id` and body."""
         body = orjson.dumps(
             {
                 "type": f"backfill.{message.milestone.status}",
@@ -101,7 +101,7 @@ class HostWebhook:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the receiver wants to be left alone, a day at most; None if it does not say so clearly."""
+    """How long the receiver asks to wait, a day at most; None if it does not say so clearly."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:10]), LONGEST_WAIT.total_seconds()))
@@ -115,7 +115,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public Internet, also if it is IPv4 in one of IPv6's coats."""
+    """Whether an IP address belongs to the public Internet; IPv4 addresses inside IPv6 ones are checked too."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -132,7 +132,7 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _public_socket(address: Any) -> socket.socket:
-    """Checks what is connected to, not what a name resolved to some time before: a name can change in between."""
+    """A socket for the address, checked as it is connected: between a look-up and the connection a name can change."""
     host = str(address[4][0])
     if not is_public(host):
         raise PermissionError(

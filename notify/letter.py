@@ -1,4 +1,4 @@
-"""A milestone as an e-mail: subject, text and HTML, from the templates beside this file."""
+"""Renders a milestone as an e-mail: subject, text and HTML, from the templates beside this file."""
 
 import unicodedata
 from pathlib import Path
@@ -32,7 +32,7 @@ _TEMPLATES = Environment(
 
 
 class Letter(NamedTuple):
-    """What one e-mail says."""
+    """The content of one e-mail."""
 
     subject: str
     text: str
@@ -40,7 +40,7 @@ class Letter(NamedTuple):
 
 
 def write(milestone: Milestone, settings_page: str | None) -> Letter:
-    """The e-mail of a milestone; it links to `settings_page`, if there is an address."""
+    """The e-mail for a milestone; it links to `settings_page`, if given."""
     workspace = one_line(milestone.workspace_name, NAME_LENGTH) or "your workspace"
     facts = {
         "workspace": workspace,
@@ -70,9 +70,10 @@ def write(milestone: Milestone, settings_page: str | None) -> Letter:
 
 
 def one_line(text: str, most: int = LINE_LENGTH) -> str:
-    """`text` on one line, without characters that control or hide what is shown.
+    """`text` on one line, without control characters and characters that hide text.
 
-    Others wrote it: in a subject a line break would begin another header, and a direction mark would turn text around.
+    The text is from others: a line break in a subject would begin another header, and a direction mark could reverse
+    the text.
     """
     shown = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_shown(each))
     line = " ".join(shown.split())

@@ -1,4 +1,4 @@
-"""E-mail to the owner of a workspace, by SMTP."""
+"""Sends e-mails to the owner of a workspace, by SMTP."""
 
 import asyncio
 import contextlib
@@ -23,9 +23,9 @@ _START_TLS = {"implicit": False, "required": True, "if_offered": None, "never": 
 
 
 class Mail:
-    """Sends each message over a connection of its own. Links begin with `public_url`; without it there are none.
+    """Sends each message over its own connection. Links begin with `public_url`; without it there are none.
 
-    `tls_context` replaces the authorities that the server's certificate is checked by.
+    `tls_context` replaces the authorities that verify the server's certificate.
     """
 
     name: Literal["mail"] = "mail"
@@ -41,7 +41,7 @@ class Mail:
         self._tls_context = tls_context
 
     async def send(self, message: Outgoing) -> None:
-        """Returns once the server has taken the e-mail. Sent again, it has the same Message-ID."""
+        """Returns once the server has accepted the e-mail. A repeated one has the same Message-ID."""
         if not message.mail_wanted:
             raise PartOver("unwanted", "e-mail notifications are switched off in the workspace's settings")
         if message.address is None:
@@ -49,7 +49,7 @@ class Mail:
         await self._deliver(self.compose(message, message.address))
 
     def compose(self, message: Outgoing, address: str) -> EmailMessage:
-        """The e-mail. Raises `PartOver` if `address` is not one address."""
+        """The e-mail to `address`. Raises `PartOver` if `address` is not exactly one address."""
         page = f"{self._public_url}/workspaces/{message.milestone.workspace_id}/settings/data-retention"
         content = letter.write(message.milestone, page if self._public_url else None)
         email = EmailMessage(policy=SMTP)
@@ -64,7 +64,7 @@ class Mail:
         return email
 
     async def check(self) -> None:
-        """Connects and signs in, and sends nothing. Raises `RetryNow` if the server does not take that."""
+        """Connects and logs in without sending anything. Raises `RetryNow` if the server refuses."""
         await self._converse(None)
 
     async def _deliver(self, email: EmailMessage) -> None:

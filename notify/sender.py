@@ -1,4 +1,4 @@
-"""Sends what stands in the outbox, each channel for itself, until it is sent, unwanted or too old."""
+"""Sends the outbox's messages, each channel by itself, until they are sent, unwanted or too old."""
 
 import asyncio
 import contextlib
@@ -19,35 +19,35 @@ from store.database import Connection, Database
 from store.outbox import Outgoing
 
 LOOK = 1.0
-"""Seconds between two looks for messages that are due."""
+"""Seconds between checks for due messages."""
 AT_ONCE = 4
-"""Messages of a channel that a process sends at the same time."""
+"""Messages of a channel that one process sends at the same time."""
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
-"""After this another sender takes a message whose sender was killed. Longer than sending it and writing that down."""
+"""After this time another sender takes over a message whose sender was killed. Longer than sending and recording it."""
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(days=3)
-"""A message that is older is worth nothing: whoever switches e-mail on gets none of months ago."""
+"""Older messages are given up: whoever switches e-mail on gets none of months ago."""
 KEPT = timedelta(days=90)
 TIDY = 60.0
-"""Seconds between two looks for messages that are too old."""
+"""Seconds between checks for messages that are too old."""
 
 log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a message waits after that many attempts: doubling up to an hour, give or take a quarter.
+    """How long a message waits after that many attempts: doubling up to an hour, plus or minus a quarter.
 
-    By chance, so that messages that failed together are not sent together again.
+    The random part keeps messages that failed together from being sent together again.
     """
     pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # nosec B311 # a pause, no secret
 
 
 class Sender:
-    """Any number of processes may run one, with channels of their own.
+    """Sends messages; any number of processes may run one, each with its own channels.
 
-    Messages of a channel that a process does not have wait for one that has it, until they are too old.
+    Messages of a channel that this process lacks wait for a process that has it, until they are too old.
     """
 
     def __init__(self, database: Database, channels: Sequence[Channel]) -> None:
@@ -57,7 +57,7 @@ class Sender:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sends until `stop`; what is being sent then is sent to its end."""
+        """Runs until `stop`, and finishes the messages in progress."""
         self._stop = stop
         async with asyncio.TaskGroup() as loops:
             for channel in self._channels:
@@ -87,7 +87,7 @@ class Sender:
             pass
 
     async def send_due(self, channel: Channel) -> int:
-        """Sends some messages that are due; answers how many it took. Raises `RetryNow` if Postgres does not answer."""
+        """Sends some due messages; returns how many it took. Raises `RetryNow` if Postgres does not answer."""
         if channel.over or datetime.now(UTC) < self._not_before[channel.name]:
             return 0
         async with self._database.transaction() as connection:
@@ -99,7 +99,7 @@ class Sender:
         return len(claimed)
 
     async def tidy(self) -> None:
-        """Gives up messages that are too old, and forgets those that ended long ago."""
+        """Gives up messages that are too old, and deletes those that ended long ago."""
         async with self._database.transaction() as connection:
             if expired := await outbox.expire(connection, GIVEN_UP_AFTER):
                 log.warning("notifications were too old to be sent", messages=expired)
@@ -142,7 +142,8 @@ class Sender:
         await self._record(lambda connection: outbox.postpone(connection, message, wait, reason))
 
     async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
-        """Writes down what came of a message. While Postgres is away, nobody else takes it: so it is written later."""
+        """Records the result of a message. While Postgres is away, this is retried: nobody else can take the message
+        meanwhile."""
         while True:
             try:
                 async with self._database.transaction() as connection:

@@ -1,1 +1,1 @@
-"""The settings page: a shell of HTML, and the web component that it holds."""
+"""The settings page: an HTML shell, and the web component inside it."""

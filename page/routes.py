@@ -1,7 +1,7 @@
 """Serves the settings page and the modules of its web component.
 
-`GET /workspaces/{id}/settings/data-retention` is a shell that holds no data: the component in it asks the API with the
-reader's token. `GET /static/{name}` are the files of `page/static`, as they are: there is no build step.
+`GET /workspaces/{id}/settings/data-retention` is a shell without data: its component calls the API with the reader's
+token. `GET /static/{name}` serves the files of `page/static` unchanged: there is no build step.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 FOLDER = Path(__file__).parent
 CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 ENTRY = ("token.js", "page.js")
-"""The shell's scripts, in their order; `token.js` imports nothing, so that it runs before the others have arrived."""
+"""The shell's scripts, in order. `token.js` imports nothing, so it runs before the others have arrived."""
 
 PAGE_POLICY = "; ".join(
     (
@@ -58,7 +58,7 @@ STATIC_HEADERS = {
 class _File:
     body: bytes
     packed: bytes
-    """The body, compressed by gzip."""
+    """The body, compressed with gzip."""
     content_type: str
     tag: str
 
@@ -93,11 +93,13 @@ class Page:
 
     @property
     def modules(self) -> list[str]:
-        """The component's modules. The shell names them all, so that the browser need not find them one by one."""
+        """The component's modules. The shell names all of them, so that the browser need not
+        discover them one by one."""
         return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
-        """Serves the page: the same for every workspace, even one that does not exist. Only the API checks rights."""
+        """Serves the page, which is the same for every workspace, even one that does not exist. Only the API checks
+        rights."""
         try:
             workspace = UUID(request.match_info["id"])
         except ValueError:
@@ -116,7 +118,7 @@ class Page:
         return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
-        """CORS. Modules are always fetched with it, and the component asks for its stylesheet so."""
+        """CORS headers. Browsers always fetch modules with CORS, and the component requests its stylesheet that way."""
         if not self._origins:
             return {}
         origin = request.headers.get("Origin", "")

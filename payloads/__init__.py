@@ -1,1 +1,1 @@
-"""Payloads of Temporal: how they are encrypted, and the server that decrypts them for people."""
+"""Temporal's payloads: their encryption, and the server that decrypts them for people."""

@@ -1,7 +1,7 @@
-"""Temporal's remote codec over HTTP: the Web UI and the `temporal` command have payloads decrypted here, for who may.
+"""Temporal's remote codec over HTTP: decrypts payloads for the Web UI and the `temporal` command of authorized people.
 
-`POST encode` and `POST decode` take and answer `{"payloads": [...]}` as Protobuf's JSON
-(https://docs.temporal.io/codec-server). The browser sends what the Web UI shows here, so its origin must be allowed.
+`POST encode` and `POST decode` take and return `{"payloads": [...]}` as Protobuf's JSON
+(https://docs.temporal.io/codec-server). The Web UI calls it from the browser, so the Web UI's origin must be allowed.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from errors import BadInput, Unreachable
 
 PREFIX = "/codec"
 LARGEST_BODY = 16 * 1024 * 1024
-"""The Web UI sends a history's payloads together. Temporal's largest payload is 2 MiB, and base64 adds a third."""
+"""The Web UI sends all payloads of a history together. Temporal's largest payload is 2 MiB, and base64 adds a third."""
 BODY_SECONDS = 20.0
 PREFLIGHT_SECONDS = "600"
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Namespace"
 
 Authenticate = Callable[[str], Awaitable[str | None]]
-"""A bearer token to the name of who may read payloads; None for everybody else."""
+"""Returns the name of the reader with this bearer token; None if the token does not authorize."""
 
 log = structlog.get_logger(__name__)
 
 
 def application(codec: PayloadCodec, authenticate: Authenticate, origins: Collection[str] = ()) -> web.Application:
-    """To be mounted at `PREFIX`; `origins` are those of Web UIs."""
+    """The codec server, to be mounted at `PREFIX`; `origins` are those of Web UIs."""
     server = _CodecServer(codec, authenticate, frozenset(origins))
     app = web.Application()
     for path, handler in (("/encode", server.encode), ("/decode", server.decode)):
@@ -95,7 +95,7 @@ class _CodecServer:
         return web.Response(status=204, headers=headers)
 
     async def allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Of errors, too: the Web UI shows why it cannot show a payload."""
+        """Adds CORS headers, also to errors, so that the Web UI can show why it cannot show a payload."""
         response.headers["Vary"] = "Origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
         origin = request.headers.get("Origin")
@@ -111,7 +111,7 @@ def _bearer(request: web.Request) -> str:
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """None: it is too large."""
+    """The body; None if it is too large."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(65_536):
         body += chunk
@@ -121,7 +121,7 @@ async def _read(request: web.Request) -> bytes | None:
 
 
 def _payloads(body: bytes) -> list[Payload] | None:
-    """None: the body is something else."""
+    """The payloads in the body; None if it has another shape."""
     try:
         document = orjson.loads(body)
         if not isinstance(document, dict) or "payloads" not in document:

@@ -1,8 +1,8 @@
 """Encrypts what Temporal stores of our workflows: arguments, results, heartbeats, summaries, errors.
 
-An encrypted payload holds the whole of the original, metadata included, as AES-256-GCM makes it: 12 bytes of nonce,
-the ciphertext, 16 bytes of tag. Its own metadata are `encoding` and the id of the key, under the names that Temporal's
-samples use, and the tag covers both.
+An encrypted payload contains the whole original, metadata included, in AES-256-GCM: 12 bytes of nonce, the ciphertext,
+16 bytes of tag. Its own metadata are `encoding` and the id of the key, named as in Temporal's samples; the tag covers
+both.
 """
 
 import os
@@ -25,10 +25,10 @@ _TAG_BYTES = 16
 
 
 class PayloadEncryption(PayloadCodec):
-    """Encrypts with the key `encrypts_with`, decrypts with each of `keys`, and passes on what is not encrypted.
+    """Encrypts with the key `encrypts_with`, decrypts with any of `keys`, and passes unencrypted payloads through.
 
-    With `encrypts_with` None nothing is encrypted, and what is encrypted already is still read. A payload that cannot
-    be decrypted is a `BadInput` that names the id of its key.
+    With `encrypts_with` None nothing is encrypted, but encrypted payloads are still decrypted. A payload that cannot be
+    decrypted raises a `BadInput` that names the id of its key.
     """
 
     def __init__(self, keys: Mapping[str, bytes], encrypts_with: str | None) -> None:
@@ -71,5 +71,5 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """What the tag covers beside the ciphertext."""
+    """The metadata that the tag covers beside the ciphertext."""
     return ENCODING + b" " + key_id.encode()

@@ -1,4 +1,4 @@
-"""Who may have payloads decrypted: holders of the codec server's token, and listed people by their Web UI's token."""
+"""Who may have payloads decrypted: holders of the codec server's token, and listed people with their Web UI's token."""
 
 from collections.abc import Collection
 
@@ -13,9 +13,9 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """`token` is the codec server's own. `names` are subjects or verified e-mail addresses of people: the identity
-    provider by which they sign in to Temporal's Web UI makes their tokens, for `audience`, and lists its `keys`.
-    """
+    """Authenticates readers. `token` is the codec server's own. `names` are subjects or verified e-mail addresses of
+    people, whose tokens for `audience` come from the identity provider of Temporal's Web UI; `keys` are that
+    provider's."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Readers:
         self._names = frozenset(names)
 
     async def authenticate(self, bearer: str) -> str | None:
-        """The reader's name, None if the bearer may not read. Raises `Unreachable` if that cannot be known now."""
+        """The reader's name; None if the bearer may not read. Raises `Unreachable` if that cannot be decided now."""
         if not bearer or len(bearer) > LONGEST_TOKEN:
             return None
         if self._token.matches(bearer):

@@ -1,1 +1,1 @@
-"""All that knows Polar: who may speak for it, what its events say, and what a purchase means."""
+"""Everything that is specific to Polar: signatures, the meaning of its events, and the effect of a purchase."""

@@ -1,7 +1,7 @@
-"""What an event of Polar's does to an add-on: `advance`, a pure function. The table of it is in docs/decisions.
+"""The effect of Polar's events on an add-on: `advance`, a pure function. Its table is in docs/decisions.
 
-The add-on is what the newest event says of its subscription, whatever the order in which events arrive. Two facts are
-gathered from all events, late ones too: when it was bought, and when it was and was not paid for.
+An add-on's state is that of its subscription's newest event, in whatever order events arrive. Two facts come from all
+events, including late ones: when the add-on was bought, and when it was last paid and last unpaid.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,11 @@ from messages import AddonStatus
 from polar.events import ORDER_PAID, PendingUpdate, SubscriptionEvent
 
 Says = Literal["paid", "owing", "unpaid", "paused", "ended", "never paid", "other product"]
-"""What an event says of the add-on."""
+"""An event's meaning for the add-on."""
 
 Do = Literal["start", "stop", "nothing"]
-"""`start`: backfill what is missing, and go on with what was stopped. `stop`: stop what runs, keep what is stored."""
+"""The action after an event. `start`: backfill what is missing, and resume what was stopped. `stop`: stop running jobs,
+keep what is stored."""
 
 _SAYS: Mapping[str, Says] = {
     "active": "paid",
@@ -30,7 +31,7 @@ _SAYS: Mapping[str, Says] = {
     "canceled": "ended",
     "incomplete_expired": "never paid",
 }
-"""By the subscription's status. A status that Polar invents is not one that was paid for: `unpaid`."""
+"""The meaning of a subscription's status. An unknown status counts as `unpaid`."""
 
 _BECOMES: Mapping[Says, AddonStatus] = {
     "paid": "active",
@@ -47,11 +48,11 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Precedence(NamedTuple):
-    """Of two snapshots of one subscription the greater one holds. It is made of what the snapshots say alone."""
+    """The order of two snapshots of one subscription: the greater one is newer. It uses the snapshots alone."""
 
     settled: bool
-    """False of an order's snapshot, which may be stale, and of a checkout that was not paid yet: every event of a
-    settled subscription is newer than those."""
+    """False for an order's snapshot, which may be stale, and for an unpaid checkout: every event of a settled
+    subscription is newer."""
     at: datetime
     modified_at: datetime
     stage: int
@@ -59,7 +60,7 @@ class _Precedence(NamedTuple):
 
 
 class Snapshot(BaseModel):
-    """A subscription as one event tells it: what is stored of the newest one, in the add-on's metadata and columns."""
+    """A subscription as one event describes it. The newest one is stored in the add-on's metadata and columns."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -84,7 +85,7 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """What it says of the add-on, if the product is one of ours."""
+        """The event's meaning for the add-on, if the product is one of ours."""
         if self.polar_event == "subscription.revoked":
             return "ended"
         if self.polar_event == "subscription.paused":
@@ -95,47 +96,47 @@ class Snapshot(BaseModel):
 
     @property
     def lapses_at(self) -> datetime | None:
-        """When it ends without another event, because it was canceled; None: it renews."""
+        """When it ends without another event, because it was canceled; None if it renews."""
         if self.cancel_at_period_end or self.ends_at:
             return self.ends_at or self.current_period_end
         return None
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it ended, will end by a cancellation, or is due for renewal: the first of these that is known."""
+        """The first known of: when it ended, when a cancellation ends it, when it is due for renewal."""
         return self.ended_at or self.ends_at or self.current_period_end
 
     def to_metadata(self) -> dict[str, Any]:
-        """All of it that has no column."""
+        """The fields that have no column."""
         return self.model_dump(mode="json", exclude={"at", "product_id"})
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the add-on of one Polar subscription."""
+    """Everything known of the add-on of one Polar subscription."""
 
     told: Snapshot
-    """The newest one."""
+    """The newest snapshot."""
     status: AddonStatus
     retention_days: int | None
-    """None: the product is none of ours."""
+    """None if the product is not one of ours."""
     purchased_at: datetime
     activated_at: datetime | None
-    """Since when it was paid for first; None: it never was."""
+    """When it was first paid for; None if it never was."""
     paid_at: datetime | None = None
-    """Of the newest event that said that it is paid for."""
+    """The time of the newest event that says that it is paid for."""
     unpaid_at: datetime | None = None
-    """Of the newest event that said that it is not: unpaid, paused, ended."""
+    """The time of the newest event that says that it is not: unpaid, paused, ended."""
 
     @property
     def may_owe(self) -> bool:
-        """Who had it keeps it while a payment is due. Nobody gets it by owing."""
+        """Whether a due payment keeps the add-on active: only if it was active before."""
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is known now, None if the event concerns no add-on, and what to do."""
+    """The new state, None if the event does not concern an add-on, and the action."""
 
     known: Known | None
     do: Do
@@ -164,7 +165,7 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
-    """What an event changes. `products`: the days that each product buys. `now` tells what has lapsed."""
+    """The change that an event causes. `products`: the days that each product buys. `now` decides what has lapsed."""
     days = _days(known, told, products)
     if known is None and days is None:
         return Change(None, "nothing")
@@ -185,7 +186,7 @@ def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], no
 
 
 def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
-    """What several events change together, in any order."""
+    """The change that several events cause together, in any order."""
     new = known
     for told in story:
         new = advance(new, told, products, now).known
@@ -193,12 +194,12 @@ def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mappin
 
 
 def lapse(known: Known, now: datetime) -> Change:
-    """What the time alone changes: an add-on that was canceled ends when its last period does."""
+    """The change that time alone causes: a canceled add-on ends with its last period."""
     return _settled(known, known, now)
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """A product that is missing from the setting while the add-on has it keeps the days that were bought."""
+    """The days of the product. One that is missing from the setting keeps the days that the add-on has."""
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
         return known.retention_days
@@ -218,7 +219,7 @@ def _do(before: Known | None, after: Known | None) -> Do:
 
 
 def _granted(known: Known | None) -> int:
-    """Days; 0: none."""
+    """The granted days; 0 if the add-on is not active."""
     return (known.retention_days or 0) if known is not None and known.status == "active" else 0
 
 

@@ -1,7 +1,7 @@
-"""Asks Polar: which subscriptions are active, what became of one, which deliveries failed. Asks to deliver again.
+"""Client for Polar's API: active subscriptions, single subscriptions, failed deliveries, and redelivery.
 
-Every answer is read to its last page, and as far as it is needed. 429 is waited for as long as Polar says. Errors name
-the request without its query and never the token.
+Lists are read to their last page. After a 429 it waits as long as Polar says. Errors name the request without its
+query, and never the token.
 """
 
 import asyncio
@@ -24,25 +24,26 @@ from polar.events import ORDER_PAID, Lenient, Moment, Required, Subscription
 
 VERSION = "2026-10"
 ABSENT = (404, 405, 410, 501)
-"""There is no such thing, or no such route."""
+"""Statuses that mean that the object or the route does not exist."""
 PAGE = 100
-"""Items a page: Polar gives no more."""
+"""Items in a page; Polar allows no more."""
 MOST_PAGES = 10_000
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
-"""Of a request that gets no answer, or one of 500 and above."""
+"""Attempts at a request without an answer, or with a status of 500 and above."""
 PAUSE_SECONDS = 1.0
 MOST_LIMITED = 10
-"""How often in a row a request is told to come back later, before it is given up."""
+"""Rate limits in a row before a request is given up."""
 LONGEST_LIMIT_SECONDS = 120.0
-"""Polar counts by the minute."""
+"""Longest wait for a rate limit; Polar's windows are minutes."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The active subscriptions of some products. `unreadable`: ids of those whose rest has an unknown shape."""
+    """The active subscriptions of some products. `unreadable`: ids of those whose other fields have
+    an unknown shape."""
 
     subscriptions: tuple[Subscription, ...]
     unreadable: frozenset[str]
@@ -59,7 +60,7 @@ class _Event(BaseModel):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it can tell of an add-on, never arrived, and can be delivered again."""
+        """Whether the event may concern an add-on, never arrived, and can be delivered again."""
         ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
         return ours and not self.succeeded and not self.is_archived
 
@@ -72,18 +73,18 @@ class _Delivery(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """A webhook as Polar has it (https://polar.sh/docs/api-reference/webhooks/endpoints/list)."""
+    """A webhook in Polar's shape (https://polar.sh/docs/api-reference/webhooks/endpoints/list)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     url: Required
     events: list[str]
     enabled: bool = True
-    """False: Polar sends nothing. It switches an endpoint off after ten events in a row that failed."""
+    """False if Polar sends nothing. It disables an endpoint after ten failed events in a row."""
 
 
 class PolarApi:
-    """Use as `async with`. `url` may end in `/v1`. `sleep` is how it waits."""
+    """Polar's API. Use as `async with`. `url` may end in `/v1`. `sleep` is called to wait."""
 
     def __init__(self, url: str, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
@@ -109,7 +110,8 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
-        """All of them, each once. Raises if any page cannot be had or read: half a list is none.
+        """All active subscriptions, each once. Raises if any page is missing or unreadable, since a partial list is
+        useless.
 
         `BadInput` names the token if Polar does not accept it, or does not let it read subscriptions.
         """
@@ -127,7 +129,7 @@ class PolarApi:
         return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """What became of one; None if Polar shows this token none with that id."""
+        """The subscription in its present state; None if Polar shows this token none with this id."""
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # it would be another route
         path = f"/v1/subscriptions/{polar_subscription_id}"
@@ -148,7 +150,7 @@ class PolarApi:
         return subscription
 
     async def failed_events(self, since: datetime) -> list[str]:
-        """Ids of events that may tell of an add-on and whose deliveries all failed, oldest first.
+        """Ids of events that may concern an add-on and whose deliveries all failed, oldest first.
 
         Raises `PartOver` with code `forbidden` if the token may not read deliveries.
         """
@@ -165,7 +167,7 @@ class PolarApi:
         return sorted(events, key=lambda each: (events[each].created_at or never, each))
 
     async def endpoints(self) -> list[Endpoint]:
-        """The webhooks that are set up. Raises `PartOver` with code `forbidden` if the token may not read them."""
+        """The configured webhooks. Raises `PartOver` with code `forbidden` if the token may not read them."""
         found = []
         async for item in self._pages("/v1/webhooks/endpoints", {}):
             with suppress(ValidationError):  # one of a newer kind is none of ours
@@ -173,7 +175,8 @@ class PolarApi:
         return found
 
     async def redeliver(self, event_id: str) -> None:
-        """Polar sends the event again, soon. Raises `PartOver`: `forbidden` if the token may not ask for it."""
+        """Requests that Polar sends the event again soon. Raises `PartOver` (`forbidden`) if the
+        token may not do so."""
         await self._ask("POST", f"/v1/webhooks/events/{event_id}/redeliver", {}, empty=True)
 
     async def _pages(self, path: str, query: Mapping[str, str], scope: str | None = None) -> AsyncIterator[Any]:
@@ -198,7 +201,7 @@ class PolarApi:
             page += 1
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
-        """The answer's JSON, or None where it may be `empty`."""
+        """The answer's JSON; None if the answer is `empty`, which has to be allowed."""
         failed = limited = 0
         while True:
             status, headers, body = await self._send(method, path, query or {})
@@ -220,7 +223,7 @@ class PolarApi:
                 return _read(method, path, status, body, empty=empty)
 
     async def _send(self, method: str, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
-        """Status (0: no answer), headers and text."""
+        """Status (0: no answer), headers and text of the answer."""
         if self._session is None:
             raise RuntimeError("it is not open: use `async with PolarApi(...)`")
         try:
@@ -261,7 +264,7 @@ def _lacks(scope: str) -> BadInput:
 
 
 def _id(item: object) -> str:
-    """Raises `Unreachable`: an item without an id makes the list incomplete."""
+    """The item's id. Raises `Unreachable` without one, because the list would be incomplete."""
     found = item.get("id") if isinstance(item, dict) else None
     if not isinstance(found, str) or not found:
         raise _unreadable("/v1/subscriptions/")
@@ -269,7 +272,7 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Seconds, at least one; a minute, Polar's window, if it says nothing that can be read."""
+    """Seconds to wait, at least one; a minute, Polar's window, if the header is missing or unreadable."""
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

@@ -1,4 +1,4 @@
-"""What Polar says of subscriptions beside what is known of them: `compare`, a pure function, and the brake."""
+"""Compares Polar's subscriptions with the stored add-ons: `compare`, a pure function, and the brake."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,11 +10,13 @@ from polar.addon_life import Known, Snapshot
 from polar.events import Subscription, SubscriptionEvent
 
 ASKED = "reconcile"
-"""The event type of what Polar said when it was asked: no event of Polar's, so the status alone tells what it means."""
+"""The event type of a subscription read by a request. Polar sends no such event, so only the status decides its
+meaning."""
 OWING = timedelta(days=30)
-"""Polar revokes 21 days after a payment failed. Who owes keeps the add-on so long, should Polar not show him."""
+"""How long an add-on with a due payment is kept if Polar does not list it. Polar revokes 21 days after a failed
+payment."""
 ENDING_SHARE = 10
-"""Of so many active add-ons one may end at once."""
+"""At most one in this many active add-ons may end at once."""
 
 Repair = Literal["begin", "end", "change"]
 _EVER = datetime.min.replace(tzinfo=UTC)
@@ -22,9 +24,9 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Difference:
-    """What is known of a subscription, and what would be known if nothing had been missed.
+    """The stored state of a subscription, and the state that it should have.
 
-    `told` is what Polar said, None if it shows nothing of the subscription any more.
+    `told` is Polar's version, None if Polar no longer shows the subscription.
     """
 
     polar_subscription_id: str
@@ -35,7 +37,7 @@ class Difference:
 
     @property
     def at(self) -> datetime:
-        """When it came about, as far as Polar tells."""
+        """When the difference arose, as far as Polar tells."""
         return self.told.at if self.told else self.after.told.at
 
     def __str__(self) -> str:
@@ -44,10 +46,11 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """A subscription as Polar shows it now, as old as its last change.
+    """A subscription in its present state as an event, dated to its last change.
 
-    Not as old as the answer: Polar may answer from a copy that lags, and an event that was made meanwhile must win.
-    A change of plan that waited and was taken back leaves no date: it is just newer than what told of it.
+    It is not dated to the answer, because Polar may answer from a copy that lags, and a newer event must win. If a
+    pending change of plan was withdrawn, Polar gives no date, so it is dated just after the event that announced the
+    change.
     """
     at = subscription.changed_at or _EVER
     its = known.told if known is not None else None
@@ -57,9 +60,9 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """Add-ons that are active, or may be again, and are not in Polar's list: those to ask for one by one.
+    """Add-ons that are active, or may be again, and that Polar does not list: each is to be requested by its id.
 
-    That they are not listed does not end them: a payment may be due, or a page have shifted while it was read.
+    Missing from the list does not end an add-on: a payment may be due, or a page may have shifted during the reading.
     """
     return sorted(
         each
@@ -69,9 +72,9 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Paused or unpaid, lapsed lately, or ended without a word of Polar's.
+    """Whether an inactive add-on may be active again: it is paused or unpaid, lapsed lately, or ended without an event.
 
-    A checkout that was never paid is not asked for: those pile up, and it is listed once it is paid.
+    Unpaid checkouts do not count: they pile up, and Polar lists them once they are paid.
     """
     its = known.told
     if known.status == "inactive":
@@ -88,10 +91,10 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Every difference, in the order in which they came about.
+    """Every difference, in the order in which they arose.
 
-    `unseen` are add-ons of which Polar shows nothing, neither in its list nor when it is asked for them.
-    Doing what a difference says and comparing again finds none.
+    `unseen` are add-ons that Polar shows neither in its list nor by id. Once all differences are applied, another
+    comparison finds none.
     """
     differences = []
     for subscription in told:
@@ -124,7 +127,7 @@ def ending(
 
 
 def may_end(ending: int, active: int) -> bool:
-    """The brake: no more than a tenth of the active add-ons may end at once."""
+    """The brake: whether at most a tenth of the active add-ons would end at once."""
     return ending * ENDING_SHARE <= active
 
 

@@ -1,8 +1,8 @@
-"""Reads Polar's events: only what a purchase needs, so that a field or a type that Polar adds loses nothing.
+"""Reads Polar's events: only the fields that a purchase needs, so that new fields and types do no harm.
 
-Polar's JSON is snake_case: `{type, timestamp, data: {...}}`. `data` of a `subscription.*` event is the subscription, of
-`order.paid` an order with the subscription in it. Optional fields are read leniently: one that has another shape than
-expected counts as absent.
+Polar's JSON is snake_case: `{type, timestamp, data: {...}}`. `data` of a `subscription.*` event is the subscription,
+`data` of `order.paid` an order that contains the subscription. An optional field with an unexpected shape counts as
+absent.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from pydantic import (
 )
 
 ORDER_PAID = "order.paid"
-"""The only event of an order that is read: a refund by itself ends nothing."""
+"""The only order event that is read, because a refund alone ends nothing."""
 
 
 def _storable(value: str) -> str:
-    """Postgres stores neither NUL nor half of a surrogate pair; JSON can spell both."""
+    """The text without NUL and half surrogate pairs, which JSON can express and Postgres cannot store."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
@@ -62,7 +62,7 @@ class Metadata(_Part):
 
 
 class PendingUpdate(_Part):
-    """A change of plan that waits for the next period."""
+    """A change of plan that takes effect in the next period."""
 
     product_id: Lenient[Text] = None
     applies_at: Lenient[Moment] = None
@@ -71,7 +71,7 @@ class PendingUpdate(_Part):
 
 
 class Subscription(_Part):
-    """A subscription as it stood when the event was made; inside an order it may be older than that."""
+    """A subscription at the time of the event; inside an order it may be older."""
 
     id: Required
     status: Required
@@ -90,7 +90,7 @@ class Subscription(_Part):
 
     @property
     def buyer_claims(self) -> tuple[tuple[str, str | None], ...]:
-        """Where the buyer's auth user id may be, best first, with what is there."""
+        """The fields that may hold the buyer's auth user id, best first, with their values."""
         return (
             ("metadata.user_id", self.metadata.user_id if self.metadata else None),
             ("customer.external_id", self.customer.external_id if self.customer else None),
@@ -98,7 +98,7 @@ class Subscription(_Part):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When Polar last changed it or planned a change of its product; None if Polar gives no moment."""
+        """When Polar last changed the subscription, or planned a change of its product; None if Polar gives no time."""
         waits = self.pending_update
         moments = [self.created_at, self.started_at, self.modified_at]
         moments += [waits.created_at, waits.modified_at] if waits else []
@@ -106,7 +106,7 @@ class Subscription(_Part):
 
 
 class SubscriptionEvent(_Part):
-    """An event with the subscription that it tells of. `at` is when Polar made the event."""
+    """An event with its subscription. `at` is when Polar created the event."""
 
     type: Required
     at: Moment
@@ -114,15 +114,15 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """The event's type, for the record; empty if it has none."""
+    """The event's type, for the stored delivery; empty if it has none."""
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """The event; None if it is not about a subscription, or lacks what identifies one.
+    """The event; None if it does not concern a subscription, or lacks what identifies one.
 
-    An event without a readable `timestamp` is as old as its arrival.
+    An event without a readable `timestamp` is dated to its arrival.
     """
     if not isinstance(payload, Mapping):
         return None

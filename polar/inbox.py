@@ -1,4 +1,4 @@
-"""Finishes the deliveries that were kept: one at a time, oldest first, each in one transaction with its outcome."""
+"""Processes stored deliveries: one at a time, oldest first, each in one transaction with its effects."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from store.database import Connection, Database
 from store.deliveries import Delivery
 
 LOOK = timedelta(seconds=1)
-"""How often deliveries are looked for that nobody announced: due again, or left by a process that ended."""
+"""Interval of checks for deliveries that were not announced: those due again, or left by a process that ended."""
 
 FIRST_PAUSE = timedelta(seconds=2)
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -22,15 +22,15 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a delivery waits after that many attempts: doubling, up to five minutes, for ever."""
+    """How long a delivery waits after that many attempts: doubling up to five minutes, without an end."""
     return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 
 
 class Inbox:
-    """Any number of processes may run one.
+    """Processes deliveries; any number of processes may run one.
 
-    `created` is called when an event has committed jobs, or that jobs stop; `finished` when a delivery is done, with
-    the seconds since it was received.
+    `created` is called when an event has created jobs or stopped some; `finished` when a delivery is done, with the
+    seconds since it was received.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Inbox:
         self._announced = asyncio.Event()
 
     def announce(self) -> None:
-        """A delivery was kept just now."""
+        """Wakes the inbox, because a delivery was just stored."""
         self._announced.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop`, and leaves no delivery half done."""
+        """Runs until `stop`, and finishes the delivery in progress."""
         stopped = asyncio.ensure_future(stop.wait())
         trouble = False
         try:
@@ -79,7 +79,7 @@ class Inbox:
             stopped.cancel()
 
     async def finish_one(self) -> bool:
-        """Takes the oldest delivery that is due, if there is one. Raises `RetryNow` when Postgres does not answer."""
+        """Processes the oldest due delivery; False if there is none. Raises `RetryNow` if Postgres does not answer."""
         async with self._database.transaction() as connection:
             delivery = await deliveries.take(connection)
             if delivery is None:
@@ -95,7 +95,7 @@ class Inbox:
         return True
 
     async def _finish(self, connection: Connection, delivery: Delivery) -> bool | None:
-        """Whether it has committed that jobs begin or stop; None: it is put off."""
+        """Whether the delivery started or stopped jobs; None if it is postponed."""
         try:
             async with connection.transaction():
                 created = await self._record(connection, delivery)

@@ -1,4 +1,4 @@
-"""Records what Polar's events say: the add-on, what its buyer's workspaces keep, and their jobs."""
+"""Applies Polar's events: to the add-on, to its buyer's workspaces and their retention, and to their jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from store.database import Connection
 
 @dataclass(frozen=True)
 class Recorded:
-    """What came of an event; `notes` say in words what a reader of the log should know."""
+    """The effects of an event; `notes` are remarks for the log."""
 
     addon_id: UUID | None = None
     job_ids: tuple[str, ...] = ()
-    """Jobs that were created or asked for again."""
+    """Jobs that were created or retried."""
     stopped: tuple[str, ...] = ()
     """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
     looked_to: Listed | None = None
-    """Of `follow`: how far it looked for repositories that were added; None: to the end."""
+    """For `follow`: where its search for added repositories stopped; None at the end."""
 
 
 async def record(
     connection: Connection, event: SubscriptionEvent, products: Mapping[str, int], now: datetime
 ) -> Recorded:
-    """Records the event in the caller's transaction; doing it again changes nothing.
+    """Applies the event in the caller's transaction; applying it again changes nothing.
 
-    Raises `RetryNow` with code `unknown_buyer` while nobody here is the buyer.
+    Raises `RetryNow` with code `unknown_buyer` while the buyer is not known here.
     """
     subscription = event.subscription
     if subscription.product_id not in products and await addons.known(connection, subscription.id) is None:
@@ -54,15 +54,15 @@ async def record(
 
 
 async def _left_alone(connection: Connection, polar_subscription_id: str) -> list[Snapshot]:
-    """What events said that were left alone because the subscription had a product that is none of ours."""
+    """Snapshots of earlier events that were ignored because the subscription's product was not one of ours."""
     kept = await deliveries.finished_of(connection, polar_subscription_id)
     read = [events.read(each.payload, each.received_at) for each in kept]
     return [addon_life.snapshot(each) for each in read if each is not None]
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Brings the workspaces of an owner (`app_users.id`), or all, to what active add-ons grant them now: how long they
-    keep data, which jobs stop, and which go on."""
+    """Updates the workspaces of an owner (`app_users.id`), or all, to their active add-ons: their retention, and which
+    jobs stop or resume."""
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)
     return Recorded(job_ids=await addon_jobs.resume_paid(connection, owner), stopped=stopped)
@@ -84,14 +84,14 @@ async def _start(
 
 
 async def known(connection: Connection) -> dict[str, Known]:
-    """What is known of every add-on, by Polar subscription."""
+    """The state of every add-on, by Polar subscription."""
     return {each: _known(row) for each, row in (await addons.all_known(connection)).items()}
 
 
 async def end_unseen(connection: Connection, polar_subscription_id: str, before: Known) -> Recorded:
-    """Ends an add-on of which Polar shows nothing any more, unless it has changed since it was `before`.
+    """Ends an add-on that Polar no longer shows, unless it is no longer `before`.
 
-    What events told of it stays as it is: should Polar show the subscription again, it is active again.
+    Its events are kept: if Polar shows the subscription again, the add-on is active again.
     """
     buyer = await addons.find_buyer(connection, [], polar_customer_id=None, polar_subscription_id=polar_subscription_id)
     if buyer is not None:
@@ -104,9 +104,10 @@ async def end_unseen(connection: Connection, polar_subscription_id: str, before:
 
 
 async def follow(connection: Connection, now: datetime, looked_to: Listed | None = None) -> Recorded | None:
-    """What no event tells of: add-ons that lapse, workspaces and repositories that come and go, other owners.
+    """Applies changes that come without an event: lapsed add-ons, added or removed workspaces and repositories, new
+    owners.
 
-    It goes on where the last call looked to. None if somebody else changes add-ons at this moment.
+    Resumes where the last call stopped (`looked_to`). None if somebody else is changing add-ons now.
     """
     if not await addons.lock_all(connection):
         return None
@@ -120,7 +121,7 @@ async def follow(connection: Connection, now: datetime, looked_to: Listed | None
 
 
 def _known(row: AddonRow) -> Known:
-    """Rows of the first release have less in their metadata."""
+    """The state in a row. Rows of the first release have fewer metadata."""
     told = {"current_period_end": row.expires_at, **row.metadata, "at": row.at, "product_id": row.product_id}
     paid_at, unpaid_at = (row.metadata.get(name) for name in ("paid_at", "unpaid_at"))
     return Known(

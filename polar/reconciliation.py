@@ -1,4 +1,4 @@
-"""Repairs what missed webhooks left: asks Polar, compares, and brings the add-ons to what they would have been."""
+"""Repairs the effects of missed webhooks: reads Polar's subscriptions, compares, and corrects the add-ons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from store.database import Connection, Database
 
 DELIVERIES_KEPT = timedelta(days=90)
 FAILED_SINCE = timedelta(days=14)
-"""Events that failed longer ago are not asked for again: the list of subscriptions has told what they would."""
+"""Events that failed longer ago are not redelivered, since the list of subscriptions shows their effect."""
 MOST_REDELIVERED = 500
-"""Events that are asked for in one run. Each is sent at once, and many that fail switch the endpoint off."""
+"""Events redelivered in one run. Polar sends each at once, and disables the endpoint if many fail."""
 LINES = 50
 LINE_LENGTH = 500
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Report:
-    """What was found and done; in a dry run, what would be done. `trouble` says what stood in the way."""
+    """What was found and done; in a dry run, what would be done. `trouble` lists obstacles."""
 
     now: datetime
     listed: int = 0
@@ -37,7 +37,7 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     repaired: int = 0
     refused: list[Difference] = field(default_factory=list)
-    """Ends that the brake has held."""
+    """Differences that would end an add-on and that the brake held back."""
     failed_events: int = 0
     redelivered: int = 0
     forgotten: int = 0
@@ -45,7 +45,7 @@ class Report:
     job_ids: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Every difference and every trouble."""
+        """A line for every difference and every obstacle."""
         return [*(f"{each.repair}: {each}" for each in self.differences), *self.trouble]
 
     def to_message(self) -> Reconciled:
@@ -63,7 +63,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Said:
-    """What Polar said of subscriptions: those listed and asked for, and add-ons of which it shows nothing."""
+    """Polar's subscriptions: those listed, those requested by id, and the add-ons that it does not show."""
 
     told: list[Subscription]
     unseen: list[str]
@@ -77,10 +77,10 @@ async def reconcile(
     dry_run: bool = False,
     force: bool = False,
 ) -> Report:
-    """Asks Polar for everything first, then repairs. Doing it again changes nothing.
+    """Reads everything from Polar first, then repairs. A second call changes nothing.
 
-    `force` ends more than a tenth of the active add-ons at once. A dry run changes nothing, here or at Polar.
-    Raises `BadInput` if Polar does not accept the token, `Unreachable` if it does not answer as Polar does: nothing is
+    `force` lets more than a tenth of the active add-ons end at once. A dry run changes nothing, here or at Polar.
+    Raises `BadInput` if Polar does not accept the token, `Unreachable` if its answers are not Polar's; nothing is
     changed then.
     """
     report = Report(now=datetime.now(UTC))
@@ -110,7 +110,7 @@ async def reconcile(
 
 
 def _lapsed(known: Known, now: datetime) -> Known:
-    """As `purchases.follow` will leave it in a moment."""
+    """The state that `purchases.follow` will set in a moment."""
     return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 
@@ -154,7 +154,7 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
 
 
 async def _redeliver(api: PolarApi, database: Database, report: Report, *, dry_run: bool) -> None:
-    """Asks for what Polar could not deliver: the events tell in their order what the list tells the sum of."""
+    """Requests the redelivery of failed events: events show changes in order, the list shows only their result."""
     try:
         failed = await api.failed_events(report.now - FAILED_SINCE)
     except (PartOver, BadInput, Unreachable) as error:
@@ -182,7 +182,7 @@ def _not_asked(scope: str, error: BackfillError) -> str:
 
 
 async def forget(connection: Connection) -> int:
-    """Forgets deliveries of more than 90 days ago; answers how many. One that was never finished is logged."""
+    """Deletes deliveries older than 90 days; returns how many. Unfinished ones are logged."""
     finished, lost = await deliveries.forget(connection, DELIVERIES_KEPT)
     for each in lost:
         log.warning("a delivery was never finished, and is forgotten", delivery=each.webhook_id, error=each.error)

@@ -1,4 +1,4 @@
-"""Asking Polar regularly: the Temporal Schedule, its activity's side of the world."""
+"""Reconciles with Polar regularly: the Temporal Schedule, and the activity that it runs."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -28,14 +28,14 @@ from store.database import Database
 
 EVERY = timedelta(hours=1)
 CATCH_UP = timedelta(minutes=10)
-"""A run that was missed for longer is not made up for: the next one finds the same."""
+"""A run missed for longer is skipped, since the next run finds the same."""
 ANSWER = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
 
 class ReconcileActivity:
-    """Carries the worker's connections; `api` is None where the worker has no token."""
+    """Holds the worker's connections; `api` is None if the worker has no token."""
 
     def __init__(self, database: Database, api: PolarApi | None, products: Mapping[str, int]) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class ReconcileActivity:
 
     @activity.defn(name="reconcile_with_polar")
     async def reconcile_with_polar(self) -> Reconciled:
-        """Repairs what missed webhooks left. Raises an ApplicationError: one to try again, if another attempt helps."""
+        """Repairs the effects of missed webhooks. Raises an ApplicationError, retryable if another attempt helps."""
         try:
             if self._api is None:
                 raise RetryNow("no_token", "POLAR_ACCESS_TOKEN: missing on this worker", "set it for every worker")
@@ -55,9 +55,9 @@ class ReconcileActivity:
 
 
 async def ensure_schedule(client: Client, task_queue: str) -> None:
-    """Creates the schedule, or updates an existing one to this release. One that operators paused stays paused.
+    """Creates the schedule, or updates an existing one to this release. A schedule that operators paused stays paused.
 
-    Any number of processes may call it. A refusal of Temporal's is logged, and the process goes on.
+    Any number of processes may call it. If Temporal refuses, that is logged, and the process continues.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

@@ -1,12 +1,12 @@
-"""Checks that Polar sent a delivery: Standard Webhooks signatures, verified on the raw body before it is read.
+"""Verifies that Polar sent a delivery: Standard Webhooks signatures, checked on the raw body before it is parsed.
 
-Polar signs in two ways (polar#14117, #14400). The key is the secret's text as it stands, prefix included, for secrets
-that a merchant chose, `polar_whs_…`, and `whsec_…` made between 2026-06-29 and 2026-09-08; for newer generated ones it
-is what follows `whsec_`, base64-decoded. A secret does not tell which it is, so both keys are tried.
+Polar signs in two ways (polar#14117, #14400). For secrets that a merchant chose, `polar_whs_…`, and `whsec_…` made
+between 2026-06-29 and 2026-09-08, the key is the secret's text, prefix included. For newer generated ones it is the
+part after `whsec_`, base64-decoded. A secret does not show which kind it is, so both keys are tried.
 
-The `standardwebhooks` package, with which the tests sign, does not fit here: its `verify` takes one key, raises
-`ValueError` on an entry of the header that it cannot parse, even beside a good one, takes only a body that is
-UTF-8, asks the real clock, and does not say which header was missing or in which direction a timestamp was off.
+The `standardwebhooks` package, with which the tests sign, does not fit: its `verify` takes one key, raises `ValueError`
+for any entry of the header that it cannot parse, even beside a valid one, takes only UTF-8 bodies, reads the real
+clock, and does not say which header was missing or in which direction a timestamp was off.
 """
 
 import base64
@@ -27,7 +27,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Signatures:
-    """Checks signatures by the secrets of `POLAR_WEBHOOK_SECRET`: one, or several with commas between them.
+    """Verifies signatures with the secrets of `POLAR_WEBHOOK_SECRET`: one, or several separated by commas.
 
     Raises `BadInput` if there is none.
     """
@@ -40,9 +40,9 @@ class Signatures:
         self._keys = tuple(dict.fromkeys(key for text in (*self.secrets, setting) for key in _keys(text)))
 
     def refusal(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Why this request is not Polar's, for the log; None if it is. `headers` find their names in any case.
+        """Why this request is not from Polar, for the log; None if it is. `headers` must ignore case.
 
-        Says neither a secret nor a signature. A timestamp is judged only behind a good signature.
+        The text holds no secret and no signature. The timestamp is checked only if a signature is valid.
         """
         identifier, timestamp, signature = (headers.get(name, "") for name in _HEADERS)
         if missing := [name for name in _HEADERS if not headers.get(name, "").strip()]:
@@ -77,7 +77,8 @@ def _keys(secret: str) -> Iterator[bytes]:
 
 
 def _v1(entries: list[str]) -> Iterator[bytes]:
-    """The symmetric signatures (`v1`) of a header, as bytes; asymmetric (`v1a`) and other entries are passed over."""
+    """The symmetric signatures (`v1`) of a header, as bytes; other entries, such as asymmetric ones (`v1a`), are
+    skipped."""
     for entry in entries:
         version, comma, encoded = entry.partition(",")
         if version == "v1" and comma and (digest := _decoded(encoded)):
@@ -85,7 +86,7 @@ def _v1(entries: list[str]) -> Iterator[bytes]:
 
 
 def _decoded(text: str) -> bytes | None:
-    """What `text` is in base64, with padding or without; None if it is no base64."""
+    """The bytes of base64 `text`, with or without padding; None if it is not base64."""
     text = text.rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -1,1 +1,1 @@
-"""How a backfill stands, as people see it: views of its rows, and what follows from them. No SQL, HTTP or clock."""
+"""The progress of a backfill, for people: views of its rows, and what follows from them. No SQL, HTTP or clock."""

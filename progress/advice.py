@@ -1,4 +1,4 @@
-"""What a person can do about what failed."""
+"""What a person can do about a failure."""
 
 from messages import Failure
 
@@ -15,5 +15,5 @@ _RETRY = "retry it: it goes on where it stood"
 
 
 def what_to_do(failure: Failure) -> str:
-    """The failure's own advice, else that for its code; never empty."""
+    """What to do about a failure: its own advice, else that for its code; never empty."""
     return failure.action or _BY_CODE.get(failure.code, _RETRY)

@@ -1,4 +1,4 @@
-"""What came when: rows by data type in buckets of one length, made of samples of what was stored."""
+"""Rows by data type over time, in buckets of equal length, computed from samples of what was stored."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 MOST_BUCKETS = 120
 LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
-"""Seconds of a bucket; of longer histories whole days."""
+"""Seconds of a bucket; a longer history has buckets of whole days."""
 
 
 class Bucket(NamedTuple):
-    """`rows` that came in it, by data type; those that were stored before the job are in the first."""
+    """One bucket. `rows` were stored in it, by data type; rows from before the job are in the first one."""
 
     at: datetime
     rows: dict[str, int]
@@ -23,8 +23,8 @@ class Buckets(NamedTuple):
 
 
 def of(samples: Sequence[tuple[datetime, Mapping[str, int]]], since: datetime, until: datetime) -> Buckets:
-    """`samples` are absolute, the oldest first; the buckets cover all of the time, and what fell (rows that were
-    deleted) is none that came. What came between two samples is spread evenly over the time between them."""
+    """The buckets from `since` to `until`. `samples` are totals, oldest first. A total that fell, because rows were
+    deleted, counts as no new rows. Rows between two samples are spread evenly over the time between them."""
     seconds = max((until - since).total_seconds(), 1.0)
     length = next((each for each in LENGTHS if seconds / each < MOST_BUCKETS), 0)
     length = length or 86_400 * (floor(seconds / 86_400 / MOST_BUCKETS) + 1)
@@ -53,7 +53,7 @@ def _spread(came: list[dict[str, float]], name: str, new: int, first: float, las
 
 
 def _whole(came: Sequence[Mapping[str, float]]) -> list[dict[str, int]]:
-    """In whole rows, whose sum is what came."""
+    """The buckets in whole rows, with the same sum."""
     over: dict[str, float] = {}
     found = []
     for rows in came:

@@ -1,4 +1,4 @@
-"""What is true of a job now, in one sentence."""
+"""One sentence on a job's present state."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -28,12 +28,12 @@ _WHO = {"operator": "an operator", "service": "the application", "signal": "some
 
 
 def people(who: str | None) -> str:
-    """`a member`, `an operator`: who asked for something, without an id of a person."""
+    """Who requested something, without a person's id: `a member`, `an operator`."""
     return _WHO.get((who or "").partition(":")[0], "somebody")
 
 
 def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
-    """The headline of a job that was read whole. `eta`: when it is likely to end."""
+    """The headline of a job with all its details. `eta`: its likely end."""
     if job.status in ("completed", "failed", "canceled"):
         return of_ended(job, as_of=complete_as_of(job), unshown=job.unshown, percent=progress.percent)
     if job.cancel_requested_at:
@@ -58,7 +58,7 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """The headline of a job that has ended. `as_of`: up to then all of it is complete."""
+    """The headline of a job that has ended. `as_of`: the moment up to which all of it is complete."""
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
         why = "Stopped because its add-on ended" if job.addon_ended_at else "Canceled"
@@ -83,7 +83,7 @@ def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: 
 
 
 def waiting(it: Waiting) -> Sentence:
-    """What is waited for, since when, and until when where that is known."""
+    """The sentence on a wait: its reason, its beginning, and its end if known."""
     times: dict[str, datetime | None] = {"until": it.until, "since": it.since}
     until = " until {until}" if it.until else ""
     match it.reason:
@@ -107,12 +107,12 @@ def waiting(it: Waiting) -> Sentence:
 
 
 def _hourly(it: Waiting) -> str:
-    """GitHub has budgets by the hour and by the minute: what ends within a minute may be either."""
+    """`hourly ` for a wait of more than a minute, which only hourly budgets cause; otherwise empty."""
     return "hourly " if it.until and it.until - it.since > timedelta(minutes=1) else ""
 
 
 def complete_as_of(job: JobState) -> datetime | None:
-    """Everything up to this moment is stored of all that is complete."""
+    """The moment up to which everything complete in the job is stored."""
     moments = [its.as_of for each in job.repositories for its in each.types if its.status == "completed" and its.as_of]
     return min(moments, default=job.completed_at)
 
@@ -128,7 +128,7 @@ def _fetching(job: JobState, progress: Progress, eta: datetime | None) -> Senten
 
 
 def _stored(job: JobState, progress: Progress) -> str:
-    """A percentage only where all totals are known."""
+    """How much is stored; as a percentage only if all totals are known."""
     if progress.percent is not None:
         return f": {floor(progress.percent)} %"
     types = THREADS.intersection(job.data_types) or set(job.data_types)
@@ -138,7 +138,7 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """Only the times that the text names are kept; a part of a sentence whose time is unknown is left out."""
+    """The sentence with only the times that its text names. A part of it whose time is unknown is left out."""
     for name, moment in times.items():
         if moment is None:
             text = _without(text, name)

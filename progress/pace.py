@@ -1,4 +1,4 @@
-"""What a job had done at some moment, counted in what its time is reckoned by."""
+"""Marks of a job's progress, from which its pace is computed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from progress.views import JobState
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`worked_seconds`: since the attempt began, without pauses and waits. `units` are threads and embeddings stored
-    (`Progress.stored`), `requests` REST requests."""
+    """A job's progress at one moment. `worked_seconds`: since the attempt began, without pauses and waits. `units`:
+    stored threads and embeddings (`Progress.stored`). `requests`: REST requests."""
 
     worked_seconds: float
     units: int
@@ -18,14 +18,14 @@ class Mark:
 
 
 def worked_seconds(job: JobState, waited_seconds: float) -> float:
-    """In which it worked; it has waited so long since its attempt began."""
+    """Seconds that the attempt has worked: since it began, without pauses and `waited_seconds`."""
     if job.started_at is None:
         return 0.0
     return max(0.0, (job.as_of - job.started_at).total_seconds() - job.paused_seconds - waited_seconds)
 
 
 def rows(job: JobState) -> dict[str, int]:
-    """Rows in scope that are stored, by data type."""
+    """Stored rows in scope, by data type."""
     stored: dict[str, int] = {}
     for each in job.repositories:
         for its in each.types:
@@ -34,5 +34,5 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """Seconds from the view's moment."""
+    """Seconds from the view's moment to `moment`."""
     return (moment - job.as_of).total_seconds()

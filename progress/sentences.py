@@ -1,4 +1,4 @@
-"""A sentence for people whose times are written by whoever shows it: in the reader's own zone and locale."""
+"""Sentences for people. Whoever shows one formats its times in the reader's time zone and locale."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,17 +7,18 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Sentence(BaseModel):
-    """`text` is plain English in which `{name}` stands for each of `times`; other braces are just text."""
+    """A sentence. `text` is plain English in which `{name}` stands for each of `times`; other
+    braces are ordinary text."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     state: str
-    """What it says, in one word for machines."""
+    """The state that the sentence describes, in one word for machines."""
     text: str
     times: dict[str, datetime] = {}
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """The sentence with its times; `clock` writes a moment."""
+        """The text with its times filled in; `clock` formats a moment."""
         text = self.text
         for name, moment in self.times.items():
             text = text.replace(f"{{{name}}}", clock(moment))
@@ -25,7 +26,7 @@ class Sentence(BaseModel):
 
 
 def count(number: int, noun: str, nouns: str = "") -> str:
-    """`1 repository`, `1,234 repositories`; `nouns` is the plural, where an s does not make it."""
+    """`1 repository`, `1,234 repositories`; `nouns` is the plural if it is not made with an s."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 

@@ -1,5 +1,4 @@
-"""Sums over some of a job's repositories. Two of them add up to the sums over both, so a job of any size is counted in
-steps of the same size."""
+"""Sums over some of a job's repositories. Sums can be added, so a job of any size is counted in steps of equal size."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,18 +12,18 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """Whether some of a job's repositories go on, and until when not."""
+    """Whether some of a job's repositories continue, and if not, until when."""
 
     model_config = ConfigDict(frozen=True)
 
     goes_on: bool = False
-    """One that is in progress waits for nothing, or not with all of its types."""
+    """Whether a repository in progress waits for nothing, or only with some of its types."""
     first: Waiting | None = None
-    """What ends first of all that they wait for."""
+    """The wait that ends first."""
     may_ask: bool = False
-    """One that works at a type need not wait for a moment."""
+    """Whether a repository in progress has no moment before which it cannot continue."""
     until: datetime | None = None
-    """The earliest moment at which one of them may go on."""
+    """The earliest moment at which a waiting repository may continue."""
 
     @classmethod
     def of(cls, repositories: Sequence[RepositoryView]) -> "Hold":
@@ -53,12 +52,12 @@ class Hold(BaseModel):
 
     @property
     def waiting(self) -> Waiting | None:
-        """What ends first of all that they wait for; None if one of them goes on."""
+        """The wait that ends first; None if a repository continues."""
         return None if self.goes_on else self.first
 
     @property
     def waiting_until(self) -> datetime | None:
-        """None of them can go on before."""
+        """The moment before which no repository can continue."""
         return None if self.may_ask else self.until
 
 
@@ -67,27 +66,28 @@ def _first(waits: Iterable[Waiting]) -> Waiting | None:
 
 
 class Tally(BaseModel):
-    """What the time left, the chart and the waits of a job are made of."""
+    """The sums from which a job's remaining time, chart and waits are computed."""
 
     model_config = ConfigDict(frozen=True)
 
     stored: int = 0
-    """Threads and embeddings."""
+    """Stored threads and embeddings."""
     units_left: int = 0
     requests_left: int = 0
     most_requests_left: int = 0
     uncounted: int = 0
     rows: dict[str, int] = {}
-    """Rows in scope that are stored, by data type."""
+    """Stored rows in scope, by data type."""
     points: int = 0
     requests: int = 0
     accounts: frozenset[str] = frozenset()
-    """Those that read the repositories."""
+    """Accounts that read the repositories."""
     hold: Hold = Hold()
 
     @classmethod
     def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
-        """`part` is the job with these repositories alone; `spent` are GraphQL points and REST requests."""
+        """The sums of `part`, which is the job with these repositories only; `spent` are GraphQL points and REST
+        requests."""
         its = totals.of(part)
         return cls(
             stored=its.progress.stored,

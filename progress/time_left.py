@@ -1,8 +1,8 @@
-"""How long a job still takes: a range, its reason, and what is likeliest.
+"""Estimates a job's remaining time: a range, its reason, and the most likely value.
 
-What is left is worked off at the pace so far while GitHub's budgets last, and stands still until they are reset. The
-range has two ends: less to do, faster and cheaper than so far, with the budgets for this job alone; and more to do,
-slower and dearer, with the budgets shared with the other jobs that run.
+The model works at the pace so far while GitHub's budgets last, and stands still until they are reset. One end of the
+range assumes less work, done faster and cheaper, with the budgets for this job alone; the other assumes more work, done
+slower and dearer, with the budgets shared with the other running jobs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from progress.totals import COUNTED, Rest
 from progress.views import JobState, TimeLeft
 
 HOUR = 3_600.0
-"""GitHub's window, unless shorter ones were seen."""
+"""GitHub's window, unless shorter ones were observed."""
 JUST_BEGUN_SECONDS = 3.0
-"""Of work, before which there is no pace."""
+"""Seconds of work before a pace is computed."""
 MOST_WINDOWS = 3_000
 TAIL = 0.08
-"""Of the work so far: what follows the last thread (comments that bumped nothing, proofs, events, vectors)."""
+"""Work after the last thread (REST comments, proofs, events, vectors), as a share of the work so far."""
 TAIL_SECONDS = 2.0
 SECONDS_A_REQUEST = 0.4
-"""A page of REST's lists, one after the other."""
+"""Duration of a page of REST's lists; pages follow one after the other."""
 RESUME_SECONDS = 1.5
-"""From a budget's reset to the next request: whoever waits for it adds a second for clocks, and up to one by lot."""
+"""Delay between a budget's reset and the next request: a second for differing clocks, and up to one at random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How it may go on: factors of what is left, of the pace so far and of the cost so far; `others` share budgets.
+    """One assumption about the rest: factors on the work left, the pace and the cost; `others` share the budgets.
 
-    `requests` follow the last unit.
+    `requests` is the number of REST requests after the last unit (thread or embedding).
     """
 
     left: float
@@ -57,7 +57,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """`seconds` until the end, and how often the budgets have to be waited for."""
+    """A simulated rest: `seconds` until the end, and how many waits for budgets."""
 
     seconds: float
     waits: int
@@ -65,7 +65,7 @@ class Future:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The range, and what is likeliest: all in seconds from the view's moment."""
+    """The range and the most likely value, in seconds from the view's moment."""
 
     left: TimeLeft
     likely_seconds: float
@@ -74,7 +74,7 @@ class Outlook:
 def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
-    """The time that is left, or why it is not known. `earlier`: marks of the same attempt, the oldest first."""
+    """The remaining time, or why it is unknown. `earlier`: marks of the same attempt, oldest first."""
     unknown = _unknown(job, rest)
     if unknown is not None:
         return unknown
@@ -131,7 +131,7 @@ class _Pace:
 
 
 def _pace(since: Mark, now: Mark) -> _Pace | None:
-    """Between two marks; None where nothing came."""
+    """The pace between two marks; None if nothing was stored."""
     units, seconds = now.units - since.units, now.worked_seconds - since.worked_seconds
     if units <= 0 or seconds <= 0:
         return None
@@ -139,7 +139,7 @@ def _pace(since: Mark, now: Mark) -> _Pace | None:
 
 
 def _delay(job: JobState) -> float:
-    """Seconds in which nothing of the job goes on."""
+    """Seconds until the job continues."""
     moments = [job.waiting_until, job.waiting.until if job.waiting else None]
     return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
 
@@ -166,9 +166,9 @@ def _future(
 def simulate(
     units: float, per_second: float, cost: Mapping[str, float], windows: Sequence[Window], delay: float
 ) -> Future:
-    """Works `units` off, each at its `cost` by resource, while budgets last, and waits for their resets.
+    """Simulates working off `units`, each at its `cost` by resource, with waits for the resets of budgets.
 
-    A resource without a window that is known costs no time.
+    A resource without a known window costs no time.
     """
     left = [each.left for each in windows]
     resets = [each.resets_in for each in windows]
@@ -206,7 +206,7 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """From the account that has most left, as requests are reserved."""
+    """Takes the amount from the account with the most left, as reservations do."""
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

@@ -1,4 +1,4 @@
-"""What happened to a job, as typed events: each with its moment, a sentence, who did it, and the repository."""
+"""A job's past as typed events, each with its moment, a sentence, the actor and the repository."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ Kind = Literal[
 
 
 class Event(BaseModel):
-    """`who` is `you`, `a member`, `an operator`, ...: no id of a person."""
+    """One event. `who` is `you`, `a member`, `an operator`, ...: never a person's id."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -52,7 +52,7 @@ class PastWait:
 
 @dataclass(frozen=True, slots=True)
 class EndedRepository:
-    """`error`: why it failed; None: it is complete."""
+    """A repository that ended. `error`: why it failed; None if it is complete."""
 
     full_name: str
     at: datetime
@@ -61,12 +61,12 @@ class EndedRepository:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is remembered of a job. `audit` is its metadata's, with auth user ids."""
+    """A job's recorded past. `audit` is that of its metadata, with auth user ids."""
 
     job: JobSummary
     bought_at: datetime | None
     began_at: datetime | None
-    """When its first attempt did."""
+    """When its first attempt began."""
     as_of: datetime | None
     unshown: int
     audit: Sequence[Mapping[str, Any]] = ()
@@ -75,7 +75,7 @@ class Story:
 
 
 def events(story: Story, me: str | None) -> list[Event]:
-    """The latest, newest first. `me`: who asks, as the audit would name him."""
+    """The latest events, newest first. `me`: the reader, named as in the audit."""
     found = [*_of_job(story, me), *_of_waits(story), *_of_repositories(story)]
     # Of one moment the end comes last: it is the newest.
     order = {"completed": 1, "failed": 1, "canceled": 1, "bought": -2, "asked": -1}
@@ -117,7 +117,7 @@ def _who(entry: Mapping[str, Any], me: str | None) -> str:
 
 
 def _selection(entry: Mapping[str, Any]) -> str:
-    """What of the job was meant, if not all of it."""
+    """The selected part of the job, in words; empty if it is all of it."""
     names = list(entry.get("repositories") or ())
     more = int(entry.get("more_repositories") or 0)
     named = names[0] if len(names) == 1 and not more else count(len(names) + more, "repository", "repositories")

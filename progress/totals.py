@@ -1,9 +1,9 @@
-"""Sums over all repositories of a job: what is stored of what is expected, and the percentage that never falls.
+"""Sums over all repositories of a job: what is stored and expected, and a percentage that never falls.
 
-Each sweep has a `weight`, what was expected of it when that was first known, and a `share`, the largest part of what
-is expected that it ever had stored. Weights do not change and shares do not fall, so their product's sum does not
-either. What is expected now is shown as a number and is in no percentage: GitHub's counts, and how far down in time a
-sweep has come, correct it all the time.
+Each sweep has a `weight`, its expected total when that was first known, and a `share`, the largest fraction of its
+expected total that it has had stored. Weights do not change and shares do not fall, so neither does the sum of their
+products. The present expected total is shown as a number but not used in a percentage, because GitHub's counts, and the
+progress of sweeps, keep correcting it.
 """
 
 from collections import Counter
@@ -15,19 +15,20 @@ from messages import THREADS, PartStatus
 from progress.views import DONE, JobState, JobSummary, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
 
 NEARLY = 0.99
-"""The share of a sweep that has not ended counts no more than this: proofs and comments come after the last thread."""
+"""Largest share of a sweep that has not ended, because proofs and comments follow the last thread."""
 MOST_PERCENT = 99.9
-"""Of what is not complete."""
+"""Largest percentage of what is not complete."""
 COUNTED = frozenset({*THREADS, "embeddings"})
-"""Types that have a total: GitHub counts threads, and each has an embedding. Nobody counts events beforehand."""
+"""Types with a total. GitHub counts threads, and each thread has an embedding; events have no count in advance."""
 _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is left of the types that are counted: `units`, and how many `uncounted` types there are besides.
+    """What is left of the counted types: `units`, and the number of further `uncounted` types.
 
-    REST requests follow the last unit: `requests` where all units are stored, at most `most_requests` over all.
+    REST requests follow the last unit: `requests` for sweeps whose units are all stored, at most `most_requests` in
+    all.
     """
 
     units: int
@@ -44,7 +45,7 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """All of it in one pass: a job can have a thousand repositories, and is read for every change of one of them."""
+    """All sums, in one pass: a job can have a thousand repositories and is read again for every change of one."""
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
         threads = _Threads.of(repository) if "embeddings" in sums else None
@@ -75,7 +76,7 @@ def of(job: JobState) -> Totals:
 
 @dataclass(slots=True)
 class _Sum:
-    """One data type over the repositories so far."""
+    """The sum of one data type over the repositories so far."""
 
     stored: int = 0
     expected: int = 0
@@ -90,7 +91,8 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
-        """`held`: the types of its repository that wait, empty for all of them; None: nothing waits."""
+        """Adds a repository's type. `held`: the waiting types of its repository, empty for all;
+        None if nothing waits."""
         stored, status = its.stored, its.status
         is_open = status in _OPEN
         self.stored += stored
@@ -125,7 +127,7 @@ def share_of(its: TypeView, weight: int) -> float:
 
 
 class _Threads:
-    """What embeddings are made of: the threads of a repository, as far as they are known."""
+    """The threads of a repository, as far as known, from which its embeddings are counted."""
 
     def __init__(self, weight: int | None, expected: int | None, number: int) -> None:
         self._weight = weight
@@ -158,7 +160,7 @@ def _held(repository: RepositoryView) -> frozenset[str] | None:
 
 
 def _percent(sums: Iterable[_Sum]) -> float | None:
-    """None where a total is unknown, and where nothing is expected."""
+    """The percentage; None if a total is unknown, or if nothing is expected."""
     weight, done = 0, 0.0
     for its in sums:
         if its.unweighted:
@@ -168,7 +170,7 @@ def _percent(sums: Iterable[_Sum]) -> float | None:
 
 
 def _expected(sums: Iterable[_Sum]) -> int | None:
-    """None where a total is unknown."""
+    """The expected total; None if one of them is unknown."""
     total = 0
     for its in sums:
         if its.uncounted:
@@ -199,7 +201,7 @@ def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
 
 
 def _status(its: _Sum, job: JobSummary) -> PartStatus:
-    """What people would say of all of them together."""
+    """The status of all of them together."""
     number = sum(its.statuses.values()) + its.waiting
     if not number:
         return "completed" if job.status == "completed" else "canceled" if job.status == "canceled" else "pending"

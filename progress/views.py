@@ -1,4 +1,4 @@
-"""A job with everything that is known of it, as `store/job_views.py` reads it."""
+"""A job with all its details, as `store/job_views.py` reads it."""
 
 from datetime import datetime
 from typing import Any
@@ -23,10 +23,10 @@ class FailureView(Failure):
 
 
 class TypeView(_View):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all that is stored.
+    """One data type of one repository. `stored` and `expected` count threads, `counts` all stored rows.
 
-    `notes` is what GitHub refuses of a type that is complete otherwise, in words; `proof.sources` tells of each source
-    of events (rows.EventSource) `status`, `rows`, `as_of` and, where it was skipped, the `reason`.
+    `notes` lists in words what GitHub refuses of a type that is otherwise complete. `proof.sources` holds `status`,
+    `rows`, `as_of` and, for a skipped source, the `reason`, by source of events (rows.EventSource).
     """
 
     data_type: str
@@ -34,21 +34,22 @@ class TypeView(_View):
     stored: int
     expected: int | None
     recent_done: bool
-    """The latest 90 days are stored."""
+    """Whether the latest 90 days are stored."""
     counts: dict[str, int]
     as_of: datetime | None
     proof: dict[str, Any] | None
-    """Why it is complete: what was compared, and the numbers."""
+    """Why the type is complete: what was compared, and the numbers."""
     error: FailureView | None
     notes: list[str]
     unshown: Unshown | None
-    """What GitHub will not give for good, as far as it is known; None: it shows all."""
+    """What GitHub will not give for good, as far as known; None if it shows everything."""
     share: float = Field(default=0, exclude=True)
-    """How much of it is stored, between 0 and 1; it never falls."""
+    """Stored fraction, between 0 and 1; it never falls."""
     weight: int | None = Field(default=None, exclude=True)
-    """What `share` is multiplied with: what was expected when it was first known; None: not known yet."""
+    """The factor for `share`: the expected total when it was first known; None if it is not known yet."""
     requests_ahead: int = Field(default=0, exclude=True)
-    """REST requests that follow the threads stored so far: at most so many before the last one, then exactly."""
+    """REST requests that follow the threads stored so far: an upper limit until the last thread is
+    stored, then exact."""
 
 
 class RepositoryView(_View):
@@ -59,9 +60,9 @@ class RepositoryView(_View):
     started_at: datetime | None
     completed_at: datetime | None
     waiting: Waiting | None
-    """What it, or some of its types, waits for."""
+    """What the repository, or some of its types, waits for."""
     waiting_until: datetime | None
-    """Nothing of it can go on before."""
+    """The moment before which nothing of the repository can continue."""
     types: list[TypeView]
 
 
@@ -71,17 +72,17 @@ class AddonView(_View):
     purchased_at: datetime | None
     expires_at: datetime | None
     past_due: bool
-    """A payment is due: it is kept until Polar revokes it."""
+    """Whether a payment is due. The add-on is kept until Polar revokes it."""
     renews: bool | None
-    """False: it was canceled, and ends at `expires_at`. None: it is not active."""
+    """False if it was canceled, so that it ends at `expires_at`. None if it is not active."""
     changes_at: datetime | None
     """When a change of plan takes effect that was ordered for the next period."""
     changes_to_days: int | None
-    """The days of that plan; None: it is none of ours."""
+    """The days of that plan; None if it is not one of our products."""
 
 
 class JobSummary(_View):
-    """The job's own fields."""
+    """The fields of a job's own row."""
 
     id: str
     workspace_id: str
@@ -103,11 +104,11 @@ class JobSummary(_View):
     paused_at: datetime | None
     paused_by: str | None
     paused_seconds: float = Field(default=0, exclude=True)
-    """How long the present attempt was paused before."""
+    """How long the present attempt was paused earlier."""
     retries_waiting: int
-    """Retries that begin, one after the other, when the present attempt has ended."""
+    """How many retries wait for the present attempt to end; they run one after the other."""
     addon_ended_at: datetime | None
-    """It is, or was, stopped because its add-on ended."""
+    """Set if the job is, or was, stopped because its add-on ended."""
     error_message: str | None
 
     @property
@@ -116,7 +117,7 @@ class JobSummary(_View):
 
     @property
     def ended_well(self) -> bool:
-        """It ended, and all of it is there."""
+        """Whether the job has ended and is complete."""
         return self.status == "completed" and self.failed_repositories == 0
 
 
@@ -124,13 +125,14 @@ class Progress(_View):
     """How much of a job is stored, over all types that GitHub counts: threads and their embeddings."""
 
     percent: float | None
-    """0 to 100, and 100 only once all is complete. It never falls within an attempt. None: a total is unknown."""
+    """0 to 100, and 100 only once everything is complete. It never falls within an attempt. None if
+    a total is unknown."""
     stored: int
     expected: int | None
 
 
 class StatusCounts(_View):
-    """Repositories by the status of one of their data types; each is in one of these."""
+    """Numbers of repositories by the status of one of their data types; each repository counts once."""
 
     completed: int = 0
     failed: int = 0
@@ -161,21 +163,21 @@ class TimeLeft(_View):
 
 
 class JobState(JobSummary):
-    """A job as its rows say that it is, at one moment."""
+    """A job as of one moment, from its rows."""
 
     as_of: datetime
     waiting: Waiting | None
-    """Set if nothing of the job goes on: what ends first of all that its repositories wait for."""
+    """Set if the whole job waits: the wait of its repositories that ends first."""
     waiting_until: datetime | None
-    """Set if nothing of the job can go on before."""
+    """Set if nothing of the job can continue before this moment."""
     addon: AddonView | None
     unshown: int
-    """Things that GitHub does not show, of all types."""
+    """How many things GitHub does not show, of all types."""
     repositories: list[RepositoryView]
 
 
 class JobView(JobState):
-    """A job with everything a progress view needs, at one moment."""
+    """A job with everything that a progress view needs, as of one moment."""
 
     headline: Sentence
     progress: Progress

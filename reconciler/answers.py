@@ -1,4 +1,4 @@
-"""Temporal's answers: how long they may take, and what none means."""
+"""Time limit for Temporal's answers, and the error for a missing one."""
 
 from datetime import timedelta
 
@@ -7,9 +7,9 @@ from temporalio.service import RPCError
 from errors import Unreachable
 
 ANSWER = timedelta(seconds=5)
-"""How long Temporal may take for one answer."""
+"""Time limit for one answer from Temporal."""
 
 
 def unreachable(error: RPCError) -> Unreachable:
-    """What an answer of Temporal's that is none means to a person."""
+    """The error, for people, of a request that Temporal did not answer."""
     return Unreachable("temporal_unreachable", f"Temporal: {error.status.name.lower()}: {error.message[:300]}")

@@ -1,4 +1,4 @@
-"""Whether workflows run, as Temporal says, and how one that does not has ended."""
+"""Whether workflows run, and how the others ended, as Temporal reports."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ DESCRIBED_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class Life:
-    """What Temporal says of a workspace's workflow: `end` is how it ended, None while it runs."""
+    """The state of a workspace's workflow: `end` is how it ended, None while it runs."""
 
     first_run_id: str | None
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Whether it runs, in the chain of runs that heard of the job (where both are known)."""
+        """Whether the workflow runs, in the chain of runs that heard of the job (if both are known)."""
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
 
@@ -67,5 +67,5 @@ ENDS = {
 
 
 def how(life: Life) -> str:
-    """How it ended, as the end of a sentence."""
+    """How the workflow ended, as the end of a sentence."""
     return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"

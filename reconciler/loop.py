@@ -1,4 +1,4 @@
-"""The loop, and one round of it."""
+"""The reconciler's loop, and one round of it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,20 +24,21 @@ from store.job_signals import Open
 
 INTERVAL = timedelta(seconds=1)
 QUIET = timedelta(seconds=3)
-"""A workflow that ends and leaves its job pending is started again no more often than this."""
+"""Shortest time between two starts of a workflow that ends and leaves its job pending."""
 FOLLOWED = timedelta(seconds=5)
-"""How often add-ons that lapsed are looked for, and workspaces and repositories that came, went or changed hands."""
+"""Interval of checks for lapsed add-ons, and for workspaces and repositories that were added,
+removed or handed over."""
 FORGETTING = timedelta(hours=1)
 REQUESTS_KEPT = timedelta(days=7)
-"""For so long it can be looked up what a request cost; every hour older ones are forgotten."""
+"""How long the costs of single requests are kept; older ones are deleted every hour."""
 TURN = timedelta(seconds=6)
-"""For how long one process alone compares jobs with Temporal: an answer, and what is written after it."""
+"""How long one process alone compares jobs with Temporal: time for an answer and the write after it."""
 
 log = structlog.get_logger(__name__)
 
 
 async def lost(client: Client, database: Database) -> list[str]:
-    """Open jobs whose workflow does not carry them, in words. Changes nothing. Raises `Unreachable`."""
+    """Open jobs without a workflow that runs them, in words. Changes nothing. Raises `Unreachable`."""
     async with database.transaction() as connection:
         heard = await job_signals.heard_and_open(connection, quiet=QUIET)
     lives = await describe_all(client, sorted({job.workspace_id for job in heard}))
@@ -49,7 +50,7 @@ async def lost(client: Client, database: Database) -> list[str]:
 
 
 class Reconciler:
-    """One a process. Temporal may be away when it starts; it is looked for as long as it runs."""
+    """Reconciles jobs; one in each process. Temporal may be away at its start, and is then retried."""
 
     def __init__(self, database: Database, *, task_queue: str, client: Client | None = None) -> None:
         self._database = database
@@ -59,7 +60,7 @@ class Reconciler:
         self._hurried = asyncio.Event()
         self._trouble: str | None = None
         self._heard_at = monotonic()
-        """When Temporal last answered, as far as it was asked."""
+        """When Temporal last answered."""
         self._followed_at = -FOLLOWED.total_seconds()
         self._looked_to: Listed | None = None
         self._forgot_at = monotonic()
@@ -67,20 +68,20 @@ class Reconciler:
 
     @property
     def trouble(self) -> str | None:
-        """What is out of reach since the last round, None if nothing is."""
+        """What is out of reach since the last round; None if nothing is."""
         return self._trouble
 
     @property
     def silence(self) -> timedelta:
-        """For how long Temporal has refused or not answered; zero while it answers, and while Postgres does not."""
+        """How long Temporal has refused or not answered; zero while it answers, and while Postgres does not."""
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """A job was committed just now."""
+        """Starts a round at once, because a job was just committed."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop`. What is out of reach is logged once an outage, and nothing is changed meanwhile."""
+        """Runs until `stop`. An outage is logged once, and nothing is changed during it."""
         stopped = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -114,7 +115,7 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """One round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""
+        """Runs one round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
         if self._client is None:
@@ -154,9 +155,9 @@ class Reconciler:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        """Ends what lost its workflow, and counts what is in progress; one process at a time.
+        """Ends jobs that lost their workflow, and counts jobs in progress; one process at a time.
 
-        No transaction is open while Temporal is asked: rows are compared again where they are written.
+        No transaction is open during requests to Temporal, so rows are checked again when they are written.
         """
         async with self._database.transaction() as connection:
             turn = await job_signals.take_turn(connection, TURN)
@@ -181,7 +182,7 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """A reading whose workflow never was is started; one whose workflow is gone has failed."""
+        """Starts readings whose workflow was never started; fails those whose workflow is gone."""
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

@@ -1,7 +1,7 @@
-"""Tells repositories' workflows which of their slices somebody has paused in Temporal (`temporal activity pause`).
+"""Tells repositories' workflows which of their slices somebody paused in Temporal (`temporal activity pause`).
 
-Temporal holds a paused activity and says so to nobody: neither its workflow nor a worker hears of it. So the processes
-look, and the workflow shows in Postgres, in its details and in `BackfillStatus` what waits for an operator.
+Temporal tells neither the workflow nor a worker that an activity is paused. So these processes check, and the workflow
+shows in Postgres, in its details and in `BackfillStatus` what waits for an operator.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,14 @@ from reconciler.answers import ANSWER
 
 LOOKED = timedelta(seconds=2)
 MOST = 200
-"""So many workflows with paused activities are looked at; whoever pauses more has to read Temporal's own list."""
+"""Most workflows with paused activities that are checked; beyond that, Temporal's own list shows them."""
 
 log = structlog.get_logger(__name__)
 
 
 class PausedSliceWatch:
-    """One a process. It remembers what it told: a workflow hears only of changes, and more than once does no harm."""
+    """Watches for paused slices; one in each process. It remembers what it has told, so workflows hear only of changes;
+    a repeated message does no harm."""
 
     def __init__(self, task_queue: str) -> None:
         self._query = (
@@ -38,7 +39,7 @@ class PausedSliceWatch:
         self._can_look = True
 
     async def look(self, client: Client) -> None:
-        """Tells of what has changed since the last look. Raises `RPCError` if Temporal does not answer."""
+        """Tells workflows what changed since the last look. Raises `RPCError` if Temporal does not answer."""
         if not self._can_look or monotonic() - self._looked_at < LOOKED.total_seconds():
             return
         try:
@@ -77,7 +78,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """A slice that is held, by its activity id, which is its data type. One that runs to its page's end is not yet."""
+    """A paused slice, identified by its activity id, which is its data type. None while it still runs to its page's
+    end."""
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:
         return None

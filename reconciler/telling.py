@@ -1,6 +1,6 @@
-"""What Temporal is told of committed rows: jobs to do, to stop, to pause, and readings of GH Archive to begin.
+"""Tells Temporal of committed rows: jobs to run, stop or pause, and readings of GH Archive to start.
 
-Nothing is told in a transaction, and that it was heard is written after it: heard twice, it does no harm.
+Messages are sent outside transactions and recorded as heard afterwards. A repeated message does no harm.
 """
 
 from collections.abc import Collection
@@ -35,9 +35,9 @@ log = structlog.get_logger(__name__)
 
 
 async def signal(client: Client, database: Database, job: Unheard, *, usable: Collection[str], task_queue: str) -> None:
-    """Tells Temporal of a committed job, whether its workspace's workflow runs or not, and notes that it heard.
+    """Signals a committed job to its workspace's workflow, started if necessary, and records that Temporal heard.
 
-    Hearing of a job twice does no harm. Raises `Unreachable` if Temporal does not answer.
+    A repeated signal does no harm. Raises `Unreachable` if Temporal does not answer.
     """
     try:
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
@@ -63,9 +63,9 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
 
 
 async def stop(client: Client, database: Database, job: Stopping) -> None:
-    """Tells a workspace's workflow to stop a job at the boundary of a page, and notes that it heard.
+    """Tells a workspace's workflow to stop a job at a page boundary, and records that it heard.
 
-    A workflow that is gone hears nothing; its job is ended elsewhere. Raises `Unreachable` if Temporal does not answer.
+    If the workflow is gone, the job is ended elsewhere. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
     try:
@@ -80,9 +80,9 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
 
 
 async def tell_of_pause(client: Client, database: Database, change: PauseChange) -> None:
-    """Tells a workspace's workflow that a job was paused or goes on, and notes that it heard.
+    """Tells a workspace's workflow that a job was paused or resumed, and records that it heard.
 
-    A workflow that is gone holds no job; the next one reads the row. Raises `Unreachable` if Temporal does not answer.
+    If the workflow is gone, the next one reads the row. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(change.workspace_id))
     message = Pause if change.paused else Resume
@@ -109,7 +109,7 @@ async def start_archive(
     usable: Collection[str],
     task_queue: str,
 ) -> None:
-    """Starts a committed reading of GH Archive; one that was started before stays. Raises `Unreachable`."""
+    """Starts a committed reading of GH Archive, unless it was started before. Raises `Unreachable`."""
     try:
         await client.start_workflow(
             ARCHIVE,

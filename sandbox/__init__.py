@@ -1,1 +1,1 @@
-"""The embedded servers that the demo and the tests stand on; nothing in production imports this package."""
+"""Embedded servers for the demo and the tests. Nothing in production imports this package."""

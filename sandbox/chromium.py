@@ -1,4 +1,4 @@
-"""The Chromium of this machine, without a window: for the tests of the page, its bench and its pictures."""
+"""Starts this machine's Chromium without a window, for the page's tests, bench and pictures."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ HOW_TO_GET_ONE = (
 
 
 def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The program that `CHROMIUM` names, else the one on the PATH, else `own`, if it is there: Playwright's.
+    """The program in `CHROMIUM`, else the one on the PATH, else `own` (Playwright's) if it exists.
 
-    Raises `BadInput` if `CHROMIUM` names none.
+    Raises `BadInput` if `CHROMIUM` names no program.
     """
     if wanted := environment.get("CHROMIUM"):
         if found := shutil.which(wanted, path=environment.get("PATH", "")):
@@ -31,7 +31,7 @@ def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 async def launch(playwright: Playwright, *flags: str) -> Browser:
-    """A browser without a window, whose caller closes it. Raises `Unreachable` if this machine has none."""
+    """A browser without a window, which the caller closes. Raises `Unreachable` if this machine has none."""
     program = find(Path(playwright.chromium.executable_path))
     if program is None:
         raise Unreachable("no_chromium", HOW_TO_GET_ONE)

@@ -1,10 +1,10 @@
-"""`make demo`: everything on this machine, from an empty directory to a backfilled workspace, and nothing left running.
+"""`make demo`: runs everything on this machine, from an empty directory to a backfilled workspace, and leaves nothing
+running.
 
-What is set in the environment is used instead of its embedded part: `DATABASE_URL`, `TEMPORAL_ADDRESS`,
-`OPENAI_BASE_URL`. `EXPORTS="a.json.gz b.json.gz"` (or a folder of them) has the GitHub stand-in serve these instead of
-generated repositories; `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` asks the real GitHub. `DAYS` is how much
-retention is bought. Exit codes: 0 only if the job completed and no repository failed, 1 if not, 2 bad input, 3 a server
-cannot be reached.
+`DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` in the environment replace the embedded servers.
+`EXPORTS="a.json.gz b.json.gz"` (or a folder of them) makes the GitHub stand-in serve these instead of generated
+repositories; `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` uses the real GitHub. `DAYS` is the bought retention.
+Exit codes: 0 only if the job completed and no repository failed, 1 if not, 2 bad input, 3 a server cannot be reached.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ from sandbox.wish import GENERATED, Wish, tokens, wish
 
 ROOT = Path(__file__).parent.parent
 PACE = "0.3"
-"""The stand-in takes this share of the time that GitHub takes for generated repositories: progress is to be seen."""
+"""Share of GitHub's time that the stand-in takes for generated repositories, so that progress is visible."""
 OURS = ("DATABASE_", "TEMPORAL_", "GITHUB_", "OPENAI_", "EMBEDDING_", "POLAR_", "SUPABASE_", "BACKFILL_", "SMTP_")
 STAND_IN_TOKEN = "ghp_demo"
 TOKEN_SECONDS = 24 * 3600
-"""How long the owner's token is good."""
+"""Lifetime of the owner's token."""
 WEBHOOK_SECRET = "whsec_dGhlIGRlbW8ncyBvd24gc2VjcmV0Lg=="
 COUNTS = {
     "pull requests": "pull_requests t where t.repository_id = r.id",
@@ -62,16 +62,16 @@ COUNTS = {
       where t.repository_id = r.id and t.embedding is not null
     """,
 }
-"""What of a repository `r` lies in the database, by noun."""
+"""The counted rows of a repository `r` in the database, by noun."""
 
 MOST_COLUMNS = 4
-"""Repositories that the table has room for; all are in the last column, and in `starter.py status`."""
+"""Repositories with a column in the table. The last column sums all of them; `starter.py status` shows each."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Demo:
-    """The parts that run, and the environment that `worker.py`, `webhook.py` and `starter.py` share."""
+    """The demo's parts, and the environment that `worker.py`, `webhook.py` and `starter.py` share."""
 
     def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str], pace: str = PACE) -> None:
         self._processes = processes
@@ -91,7 +91,7 @@ class Demo:
         }
 
     def run(self) -> bool:
-        """Whether the job completed and no repository failed."""
+        """Runs the demo; returns whether the job completed and no repository failed."""
         workspace, page = self.begin()
         job = self.buy(workspace)
         names = ", ".join(self._wish.repositories)
@@ -106,7 +106,8 @@ class Demo:
         return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
 
     def begin(self) -> tuple[Workspace, str]:
-        """Starts everything. A workspace whose owner has bought nothing yet, and the address of its settings page."""
+        """Starts everything; returns a workspace whose owner has bought nothing yet, and the address of its settings
+        page."""
         self._databases()
         self._github()
         self._embeddings()
@@ -129,22 +130,22 @@ class Demo:
         return workspace, page
 
     def buy(self, workspace: Workspace) -> str:
-        """The workspace's owner buys the add-on. The id of the job that this makes."""
+        """Buys the add-on for the workspace's owner; returns the id of the resulting job."""
         buy(self._url, WEBHOOK_SECRET, workspace)
         return asyncio.run(self._job(workspace))
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """What the programs are told, beside the environment."""
+        """The settings of the programs, in addition to the environment."""
         return self._settings
 
     @property
     def temporal_web(self) -> str | None:
-        """Where the workflows are listed; None if Temporal is not the embedded one."""
+        """The address of Temporal's Web UI; None if Temporal is not the embedded one."""
         return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
-        """What the host application's Supabase would sign for the workspace's owner."""
+        """A token as the host application's Supabase would sign it for the workspace's owner."""
         expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
         claims = {"sub": workspace.owner, "aud": "authenticated", "exp": expires}
         return jwt.encode(claims, self._settings["SUPABASE_JWT_SECRET"], algorithm="HS256")
@@ -200,7 +201,7 @@ class Demo:
         return inherited | self._settings
 
     def _module(self, name: str, module: str, *arguments: str) -> str:
-        """Starts a server of the sandbox that writes its port to a file; its address."""
+        """Starts a server of the sandbox that writes its port to a file; returns its address."""
         port_file = self._processes.directory / f"{name}.port"
         command: list[str | Path] = [sys.executable, "-m", module, "--port", "0", "--port-file", port_file, *arguments]
         server = self._processes.start(name, command, env=self._environment | {"PYTHONPATH": str(ROOT)})
@@ -225,7 +226,7 @@ class Demo:
         )
 
     async def _job(self, workspace: Workspace) -> str:
-        """The id of the job that the purchase made."""
+        """The id of the job that the purchase created."""
         deadline = time.monotonic() + 30
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:
@@ -240,7 +241,7 @@ class Demo:
         return str(job)
 
     def _watch(self, job: str) -> int:
-        """Shows the progress until the job ends; the exit code of `starter.py watch`."""
+        """Shows the progress until the job ends; returns the exit code of `starter.py watch`."""
         watching = self._part("watch", "starter.py", "watch", job, terminal=True)
         try:
             while (code := watching.exit_code) is None:
@@ -259,7 +260,7 @@ class Demo:
         return "\n".join(part.tail() for part in self._processes.started if part.name == name)
 
     async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-        """The job's row; and for each of its repositories the seconds it took and what is stored of it."""
+        """The job's row; and for each of its repositories the seconds it took and its stored rows."""
         counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:
@@ -324,7 +325,7 @@ def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Leaves through every `finally`; a second signal does not disturb that."""
+    """Exits through every `finally`, which a second signal does not interrupt."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -1,8 +1,8 @@
-"""A server with OpenAI's embeddings API and a real, small model: wordllama, whose 256 values are inside its wheel.
+"""A server with OpenAI's embeddings API and a small real model: wordllama, whose 256 values are inside its wheel.
 
-Vectors depend on the text alone. Asked for more than 256 values it adds zeros, which keeps all cosines; asked for fewer
-it cuts and normalises again, as OpenAI does. It refuses what OpenAI refuses, in the same words, except that tokens are
-the model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it alone.
+Vectors depend on the text alone. For more than 256 values it adds zeros, which keeps all cosines; for fewer it cuts and
+normalises again, as OpenAI does. It refuses what OpenAI refuses, with the same messages, except that tokens are the
+model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it alone.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Vector = numpy.typing.NDArray[numpy.float32]
 
 
 class Model:
-    """wordllama, from the files of its own package: no network, no cache in the user's home."""
+    """wordllama from the files of its own package: no network, no cache in the user's home."""
 
     def __init__(self) -> None:
         loaded = _load()
@@ -40,7 +40,7 @@ class Model:
         self._tokenizer = loaded.tokenizer
 
     def tokens(self, text: str) -> list[int]:
-        """Raises `ValueError` for what is not Unicode text (a lone surrogate)."""
+        """The tokens of a text. Raises `ValueError` if it is not valid Unicode (a lone surrogate)."""
         try:
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         except TypeError:
@@ -48,7 +48,7 @@ class Model:
         return ids
 
     def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
-        """Of length one, unless there is nothing in the text."""
+        """The vector, of length one unless the text is empty."""
         known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
         mean = self._vectors[known].mean(axis=0)[:dimensions]
         vector = numpy.zeros(dimensions, dtype=numpy.float32)
@@ -58,7 +58,7 @@ class Model:
 
 @cache
 def _load() -> Any:
-    """Once a process: it takes a third of a second, and 31 MB that are not given back."""
+    """The model, loaded once in each process: that takes a third of a second and 31 MB."""
     root, silent = logging.getLogger(), logging.NullHandler()
     # Imported, it configures logging for the whole process, unless somebody has.
     root.addHandler(silent)
@@ -72,7 +72,7 @@ def _load() -> Any:
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """An answer that is not an embedding, in OpenAI's shape."""
+    """A refusal in OpenAI's shape."""
 
     status: int
     message: str
@@ -87,13 +87,13 @@ class Refused(Exception):
 
 
 def rate_limited(seconds: float) -> Refused:
-    """OpenAI's 429 that passes."""
+    """OpenAI's 429 for a rate limit, which passes."""
     message = f"Rate limit reached on tokens per min (TPM). Please try again in {seconds:g}s."
     return Refused(429, message, "tokens", "rate_limit_exceeded", headers={"retry-after": f"{seconds:g}"})
 
 
 def out_of_quota() -> Refused:
-    """OpenAI's 429 that does not pass by waiting."""
+    """OpenAI's 429 for an exhausted quota, which does not pass by waiting."""
     return Refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
 
 
@@ -109,13 +109,13 @@ class Answered:
     texts: tuple[str, ...]
     tokens: int
     started: float
-    """`time.monotonic()` when it came."""
+    """`time.monotonic()` at its arrival."""
 
 
 class EmbeddingServer:
-    """Serves while its `async with` block is open; `url` is what `OPENAI_BASE_URL` wants.
+    """Serves inside its `async with` block; `url` is the value for `OPENAI_BASE_URL`.
 
-    `faults` are answered first, one a request; a request with a text that contains `poison` is refused as a whole.
+    `faults` are answered first, one for each request; a request that contains the text `poison` is refused as a whole.
     `meanwhile` is awaited before an answer, with its texts.
     """
 
@@ -247,7 +247,7 @@ def _dimensions(body: dict[str, Any]) -> int:
 
 
 def _encoding(name: Any) -> Any:
-    """A function from a vector to what stands in the answer."""
+    """A function that encodes a vector for the answer."""
     if name == "float":
         return lambda vector: [float(value) for value in vector]
     if name == "base64":

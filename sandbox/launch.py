@@ -1,8 +1,9 @@
 """`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: becomes PROGRAM, which gets SIGNAL when process PARENT ends.
 
-However PARENT ends, SIGKILL included: the kernel sends the signal on Linux, a watchdog process elsewhere. USER is whom
-to become first, or `-`. A program of its own, not a function between fork and exec, because Python code there can
-deadlock in a process that has threads. Standard library only: it runs before anything is imported.
+It works however PARENT ends, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process. USER
+is the user to switch to first, or `-`. It is a program rather than a function between fork and exec, because Python
+code there can deadlock in a process with threads. It uses the standard library only, because it runs before anything is
+imported.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, number: int) -> None:
-    """Must follow `become`: a change of user clears what the kernel was told."""
+    """Asks the kernel for a signal when the parent ends. Must follow `become`, because a change of user clears it."""
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
@@ -35,7 +36,7 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Leaves a watchdog behind: a grandchild, so that the program never meets a child it does not know."""
+    """Starts a watchdog, as a grandchild, so that the program has no unknown child."""
     program = os.getpid()
     child = os.fork()
     if child:

@@ -1,7 +1,7 @@
-"""`make pictures`: photographs what people see of a backfill, on the real programs, into docs/pictures/.
+"""`make pictures`: takes the screenshots in docs/pictures/ of the real programs during a backfill.
 
-The demo runs, as slowly as with the real GitHub. Exit codes: 0 done, 2 bad input, 3 a part did not start, or there is
-no Chromium.
+It runs the demo at the real GitHub's speed. Exit codes: 0 done, 2 bad input, 3 a part did not start, or there is no
+Chromium.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ from store.database import Database
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 DESK = {"width": 1180, "height": 1320}
 TALL = {"width": 1180, "height": 2080}
-"""Parts of the page that are out of sight are not kept up to date: all of it is in sight."""
+"""A window that shows the whole page, because hidden parts of it are not updated."""
 PHONE = {"width": 390, "height": 844}
 TERMINAL = (100, 30)
-"""Columns and lines."""
+"""Columns and lines of the terminal."""
 PACE = "1"
-"""As slow as GitHub: there is time to take pictures."""
+"""GitHub's own speed, which leaves time for screenshots."""
 SHOWN_PERCENT = 40
-"""From here on a picture of progress shows some."""
+"""Percentage from which on a screenshot shows visible progress."""
 PATIENCE_SECONDS = 120
 REMOTE_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
-"""A picture asks no server for a font."""
+"""Matches remote fonts, which are removed so that a screenshot needs no server."""
 PROGRESS = f"""
 () => {{
   const view = document.querySelector('data-retention').shadowRoot;
@@ -55,7 +55,7 @@ ENDED = """
 
 
 async def photograph(page_address: str, job_id: str, settings: Mapping[str, str], temporal_web: str | None) -> None:
-    """Takes all pictures of the job while it runs, and when it has ended. Raises `Unreachable` without a Chromium."""
+    """Takes all screenshots of the job while it runs, and after its end. Raises `Unreachable` without a Chromium."""
     async with async_playwright() as playwright:
         browser = await chromium.launch(playwright)
         try:
@@ -97,7 +97,7 @@ async def _save(page: Page, name: str) -> None:
 
 
 async def _terminal(browser: Browser, job_id: str, dsn: str) -> None:
-    """`starter.py watch`, as it is drawn now."""
+    """Takes a screenshot of `starter.py watch`."""
     columns, lines = TERMINAL
     console = Console(
         record=True, width=columns, height=lines, file=StringIO(), force_terminal=True, markup=False, highlight=False
@@ -120,7 +120,7 @@ async def _terminal(browser: Browser, job_id: str, dsn: str) -> None:
 
 
 async def _web_ui(browser: Browser, address: str) -> None:
-    """Temporal's list of workflows."""
+    """Takes a screenshot of Temporal's list of workflows."""
     page = await _open(browser, address, {"width": 1280, "height": 620}, "light")
     await page.get_by_role("row").nth(2).wait_for(timeout=PATIENCE_SECONDS * 1_000)
     await page.wait_for_timeout(1_000)  # its counts come after its rows

@@ -1,7 +1,7 @@
-"""Polar's API for a merchant whose subscriptions a test plays: the list, deliveries, redelivery, limits and pages.
+"""Polar's API for a merchant whose subscriptions a test controls: the list, deliveries, redelivery, limits and pages.
 
-`change` is what happens at Polar: it changes a subscription and makes an event. An event is delivered by `deliver`, if
-somebody does: what is not delivered, is lost. What is not modelled is refused with 501.
+`change` changes a subscription and creates an event. `deliver` delivers an event; without a call it is lost. Requests
+that are not modelled are refused with 501.
 """
 
 import json
@@ -22,10 +22,10 @@ from sandbox.ports import LOOPBACK
 VERSION = "2026-10"
 SCOPES = frozenset({"subscriptions:read", "webhooks:read", "webhooks:write"})
 ACTIVE = ("trialing", "active")
-"""A payment that is due (`past_due`) takes a subscription out of the list of active ones."""
+"""Statuses of the list of active subscriptions. A due payment (`past_due`) removes a subscription from it."""
 MOST_ON_A_PAGE = 100
 BEFORE_THE_EVENT = timedelta(seconds=1)
-"""An event is made after the change that it tells of."""
+"""How long after the change an event is created."""
 
 Deliver = Callable[["Event"], Awaitable[bool]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,7 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Event:
-    """One of Polar's events. `succeeded`: None before its first delivery."""
+    """An event of Polar's. `succeeded`: None before its first delivery."""
 
     id: str
     payload: dict[str, Any]
@@ -49,7 +49,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """An attempt."""
+    """One attempt to deliver an event."""
 
     id: str
     event: Event
@@ -58,9 +58,9 @@ class Delivery:
 
 
 class PolarServer:
-    """Serves while its `async with` block is open; `url` is what `POLAR_API_URL` wants.
+    """Serves inside its `async with` block; `url` is the value for `POLAR_API_URL`.
 
-    `faults` are answered first, one a request: a status, or the text of a body with status 200.
+    `faults` are answered first, one for each request: a status, or the text of a body with status 200.
     """
 
     def __init__(self, token: str = "polar_oat_sandbox", *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -72,9 +72,9 @@ class PolarServer:
         self.events: list[Event] = []
         self.deliveries: list[Delivery] = []
         self.endpoint: Deliver | None = None
-        """What takes events in, and whether it took one; None: nobody answers."""
+        """Receives events, and returns whether it accepted one; None: nobody answers."""
         self.webhooks: list[dict[str, Any]] = []
-        """Endpoints as Polar lists them: `url`, `events`, `enabled`, ..."""
+        """Endpoints in Polar's shape: `url`, `events`, `enabled`, ..."""
         self.requests: list[tuple[str, int]] = []
         """Method with path and query, and the status of the answer."""
         self._clock = clock
@@ -106,9 +106,9 @@ class PolarServer:
     # --- What happens at Polar ----------------------------------------------------------------------------------------
 
     def change(self, subscription_id: str, kind: str, at: datetime, **fields: Any) -> Event:
-        """Changes these fields of a subscription, or makes it, and the event `subscription.{kind}` that tells of it.
+        """Changes or creates a subscription with these fields; returns the event `subscription.{kind}` about it.
 
-        A change of plan that waits (`pending_update`) does not touch the subscription itself.
+        A pending change of plan (`pending_update`) leaves the subscription's other fields unchanged.
         """
         changed = at - BEFORE_THE_EVENT
         before = self.subscriptions.get(subscription_id)
@@ -127,12 +127,12 @@ class PolarServer:
         return event
 
     async def deliver(self, event: Event, at: datetime | None = None) -> None:
-        """One attempt, which succeeds if somebody takes it."""
+        """Makes one attempt, which succeeds if the endpoint accepts the event."""
         event.succeeded = self.endpoint is not None and await self.endpoint(event)
         self.deliveries.append(Delivery(str(uuid.uuid4()), event, event.succeeded, at or event.created_at))
 
     def closed_for(self, seconds: float) -> None:
-        """Every request is told to come back then."""
+        """Answers every request with a rate limit for this time."""
         self._times = deque([self._clock() + seconds - 60] * self.requests_a_minute)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------

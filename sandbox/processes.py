@@ -1,7 +1,7 @@
-"""Child processes of which none is left running, however this process ends.
+"""Child processes that all end with this process, however it ends.
 
 At the end of the `with` block each is asked to stop, the last started first, and killed if it does not. If this process
-is killed itself, `launch.py` has arranged that each child gets a signal of its own.
+is killed, `launch.py` has arranged a signal for each child.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 def launched(
     command: Sequence[str | Path], user: str | None = None, orphan_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """`command` so that it runs as `user` and gets `orphan_signal` when this process ends."""
+    """A command that runs `command` as `user` and sends it `orphan_signal` when this process ends."""
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), orphan_signal.name.removeprefix("SIG")]
     return [*launch, user or "-", *map(str, command)]
 
@@ -37,7 +37,7 @@ def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
 
 
 def written(path: Path) -> Callable[[], bool]:
-    """For `Process.wait_ready`: whether something stands in this file, which exists a moment before."""
+    """For `Process.wait_ready`: whether this file has content. It exists slightly earlier."""
     return lambda: path.exists() and path.stat().st_size > 0
 
 
@@ -55,7 +55,7 @@ def answers_http(url: str) -> Callable[[], bool]:
 
 
 class Child(Protocol):
-    """What a `Process` wants of `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that a `Process` needs."""
 
     @property
     def pid(self) -> int: ...
@@ -70,7 +70,7 @@ class Child(Protocol):
 
 
 class Process:
-    """One running child: `log` holds its standard output and error, unless it has the terminal."""
+    """A child process. `log` holds its standard output and error, unless it has the terminal."""
 
     def __init__(self, name: str, child: Child, log: Path | None, stop_signal: signal.Signals) -> None:
         self.name = name
@@ -84,7 +84,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, negative if a signal ended it."""
+        """The exit code; None while it runs, negative if a signal ended it."""
         return self._child.poll()
 
     def send(self, number: signal.Signals) -> None:
@@ -99,14 +99,15 @@ class Process:
             raise Unreachable("still_running", f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
     def wait_ready(self, ready: Callable[[], bool], within: float) -> None:
-        """Returns when `ready()`; raises `Unreachable`, with its last words, once it has ended or time is up."""
+        """Returns once `ready()` is true. Raises `Unreachable`, with the end of its log, once it has ended or time is
+        up."""
         deadline = time.monotonic() + within
         while not ready():
             self._may_become_ready(deadline)
             time.sleep(0.02)
 
     async def until_ready(self, ready: Callable[[], Awaitable[bool]], within: float) -> None:
-        """As `wait_ready`, without holding up the event loop."""
+        """As `wait_ready`, without blocking the event loop."""
         deadline = time.monotonic() + within
         while not await ready():
             self._may_become_ready(deadline)
@@ -119,7 +120,7 @@ class Process:
             raise Unreachable("not_started", f"{self.name} is not ready in time\n{self.tail()}")
 
     def stop(self, within: float = 10) -> None:
-        """Asks it to stop, kills it after `within` seconds, and returns when it is gone."""
+        """Asks it to stop, kills it after `within` seconds, and returns when it has ended."""
         self.send(self._stop_signal)
         try:
             self._child.wait(within)
@@ -135,7 +136,7 @@ class Process:
 
 
 class Processes:
-    """The children of a `with` block. Logs go to `directory`, as `{name}.log`."""
+    """The child processes of a `with` block. Logs go to `directory`, as `{name}.log`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -153,10 +154,10 @@ class Processes:
         orphan_signal: signal.Signals = signal.SIGKILL,
         terminal: bool = False,
     ) -> Process:
-        """Starts `command`, as `user` if given, with the environment `env` (this process's).
+        """Starts `command`, as `user` if given, with the environment `env` (by default this process's).
 
-        `orphan_signal` is what it gets when this process is killed. With `terminal` it shares this process's terminal
-        and Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
+        `orphan_signal` is sent to it when this process is killed. With `terminal` it shares this process's terminal and
+        Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
         """
         if threading.current_thread() is not threading.main_thread():
             # Linux sends the orphan signal when the *thread* that started a child ends.
@@ -176,17 +177,17 @@ class Processes:
         return self.add(Process(name, popen, log, stop_signal))
 
     def add(self, process: Process) -> Process:
-        """From now on it is one of these, however it was started."""
+        """Adds a process that was started in another way."""
         self._started.append(process)
         return process
 
     @property
     def started(self) -> tuple[Process, ...]:
-        """Those that have ended too."""
+        """All processes, including those that have ended."""
         return tuple(self._started)
 
     def stop(self) -> None:
-        """Stops all of them, the last started first."""
+        """Stops all processes, the last started first."""
         for process in reversed(self._started):
             process.stop()
 

@@ -1,4 +1,4 @@
-"""The host application's and Polar's part of the demo: a workspace with repositories, and the purchase of the addon."""
+"""Plays the host application and Polar in the demo: a workspace with repositories, and the purchase of the add-on."""
 
 import json
 import urllib.error
@@ -27,7 +27,7 @@ query DemoRepository($owner: String!, $name: String!) {
 
 @dataclass(frozen=True)
 class Repository:
-    """What the host application knows of a repository that somebody put into a workspace."""
+    """What the host application stores of a repository in a workspace."""
 
     github_id: int
     owner: str
@@ -44,14 +44,15 @@ class Repository:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A row of `workspaces` and whom it belongs to; `owner` is the auth user's id, which is what Polar knows."""
+    """A row of `workspaces` with its owner; `owner` is the auth user's id, which Polar uses."""
 
     workspace_id: str
     owner: str
 
 
 def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
-    """Asks GitHub. Raises `BadInput` if there is no such repository for this token, `Unreachable` without an answer."""
+    """The repository at GitHub. Raises `BadInput` if this token sees no such repository, `Unreachable` without an
+    answer."""
     owner, _, name = full_name.partition("/")
     body = json.dumps({"query": REPOSITORY, "variables": {"owner": owner, "name": name}}).encode()
     headers = {"Authorization": f"Bearer {token}", "User-Agent": USER_AGENT, "Content-Type": "application/json"}
@@ -80,7 +81,7 @@ def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
 
 
 async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Workspace:
-    """A new user with a plan and a workspace of these repositories, in the host's tables."""
+    """Creates a user with a plan and a workspace of these repositories, in the host's tables."""
     user, auth_user, workspace = (str(uuid.uuid4()) for _ in range(3))
     connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
@@ -131,7 +132,7 @@ async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Work
 
 
 def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, str]:
-    """The headers of a delivery, as Polar sends them."""
+    """The headers of a delivery, signed as by Polar."""
     return {
         "Content-Type": "application/json",
         "webhook-id": delivery,
@@ -141,7 +142,7 @@ def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, 
 
 
 def buy(webhook_url: str, secret: str, workspace: Workspace) -> None:
-    """Tells the webhook server, as Polar does, that the owner bought the addon.
+    """Sends the webhook server Polar's event for the owner's purchase of the add-on.
 
     Raises `Unreachable` unless it answers 202.
     """

@@ -23,7 +23,7 @@ FAIR = (
 
 @dataclass(frozen=True)
 class Temporal:
-    """A server that answers: `address` is what `TEMPORAL_ADDRESS` wants; `web` is the Web UI, if it has one."""
+    """A running server: `address` is the value for `TEMPORAL_ADDRESS`; `web` is the Web UI, if it has one."""
 
     process: Process
     address: str
@@ -31,7 +31,8 @@ class Temporal:
 
 
 def start(processes: Processes, *, web: bool = False) -> Temporal:
-    """Starts it with namespace `default`: with the Web UI on a file in the directory of `processes`, else in memory.
+    """Starts a server with the namespace `default`: with a Web UI on a file in the directory of `processes`, else in
+    memory.
 
     Raises `Unreachable` with the server's log.
     """

@@ -1,4 +1,4 @@
-"""What a demo is to backfill, as `REPOS`, `EXPORTS` and `DAYS` say it."""
+"""The demo's configuration in `REPOS`, `EXPORTS` and `DAYS`."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,1
 
 @dataclass(frozen=True)
 class Wish:
-    """What to backfill: `real` repositories of GitHub's, or the stand-in's, from `exports` or else generated."""
+    """What the demo backfills: `real` repositories of GitHub's, or the stand-in's, from `exports` or else generated."""
 
     repositories: tuple[str, ...]
     real: bool
@@ -28,7 +28,7 @@ class Wish:
 
 
 def wish(environment: Mapping[str, str]) -> Wish:
-    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises `BadInput` naming what is wrong."""
+    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises `BadInput` that names what is wrong."""
     repositories = tuple(dict.fromkeys(environment.get("REPOS", "").replace(",", " ").split()))
     for name in repositories:
         if not FULL_NAME.fullmatch(name):

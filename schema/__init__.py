@@ -1,1 +1,1 @@
-"""All the SQL that shapes the database, and the code that brings any database into that shape: `migrate.py`."""
+"""The SQL files that define the database's shape, and the code that brings any database into it: `migrate.py`."""

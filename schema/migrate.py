@@ -1,7 +1,7 @@
-"""Brings a database into the shape that `host/*.sql` and `ours/*.sql` describe, whatever shape it is in.
+"""Brings a database into the shape that `host/*.sql` and `ours/*.sql` describe, whatever its present shape.
 
-Nothing is remembered between runs: each compares the catalog with the files and does what is missing. So it is
-repeatable, and what somebody dropped comes back. What it cannot mend it names before it changes anything.
+No state is kept between runs: each compares the catalog with the files and does what is missing. So it is repeatable,
+and restores what somebody dropped. It names what it cannot fix before it changes anything.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ async def migrate(
     patience: float = 60,
     report: Report = print,
 ) -> None:
-    """Makes what is missing and relaxes what is in the way, reporting each change in a line; repeatable.
+    """Creates what is missing and relaxes constraints in the way, reporting each change in a line; repeatable.
 
     `dsn` is a direct connection, not a transaction pooler. Concurrent calls wait for each other. Large tables are
-    neither rewritten nor kept locked: a lock that is not to be had within `patience` seconds is a `RetryNow` that names
-    the table and its holder. What was done until then stays, and the next run goes on from there. What a migration may
-    not mend, such as a view in place of a table, is a `BadInput` before anything is changed. `replace_host_keys` drops
-    the host's unique (github_id) of `comments`, on which its own upserts rely.
+    neither rewritten nor kept locked. If a lock is not available within `patience` seconds, it raises a `RetryNow` that
+    names the table and the lock's holder; earlier changes stay, and the next run continues. It raises a `BadInput`
+    before any change for what a migration may not fix, such as a view in place of a table. `replace_host_keys` drops
+    the host's unique (github_id) of `comments`, on which the host's own upserts rely.
     """
     connection = await _connect(dsn)
     try:
@@ -62,7 +62,7 @@ async def migrate(
 
 
 async def pending(dsn: str, *, embedding_dimensions: int = 384) -> list[str]:
-    """What `migrate` would change, a line each; changes nothing. Raises as `migrate` does."""
+    """The changes that `migrate` would make, a line each, without making them. Raises as `migrate` does."""
     connection = await _connect(dsn)
     try:
         await _prepare(connection)
@@ -103,7 +103,8 @@ async def _migrate(
 async def _plan(
     connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
 ) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
-    """Whether it is Supabase's, the shape wanted, the shape there, who must not see new tables, and what to do."""
+    """The plan: whether this is Supabase, the wanted shape, the present shape, the roles that must not see new tables,
+    and the steps."""
     supabase = await policies.has_supabase(connection)
     await check_rights(connection, "DATABASE_DIRECT_URL")
     try:
@@ -166,8 +167,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _alone(connection: asyncpg.Connection, report: Report) -> None:
-    """Waits for other migrations to end. It asks again and again: a statement that waits would hold a snapshot, and
-    `create index concurrently` of the other migration would wait for that in turn."""
+    """Waits for other migrations to end. It polls: a waiting statement would hold a snapshot, for which `create index
+    concurrently` of the other migration would wait in turn."""
     said = False
     while not await connection.fetchval(f"select pg_try_advisory_lock({_LOCK})"):
         if not said:
@@ -203,7 +204,7 @@ def _check_that_rows_can_be_secured(wanted: Shape, there: Shape) -> None:
 
 @asynccontextmanager
 async def _running(statement: str) -> AsyncIterator[None]:
-    """Errors inside name the statement."""
+    """Adds the statement to errors that are raised inside."""
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
@@ -222,7 +223,7 @@ def _line(error: asyncpg.PostgresError) -> str:
 
 
 async def _take(connection: asyncpg.Connection, step: Step, patience: float) -> None:
-    """Does the step, asking for its locks again and again until `patience` seconds are over."""
+    """Does the step; retries to get its locks until `patience` seconds are over."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
@@ -256,7 +257,7 @@ async def _do(connection: asyncpg.Connection, step: Step, patience: float) -> No
 
 
 async def _remove_invalid(connection: asyncpg.Connection, step: Step) -> None:
-    """A unique index that could not be finished would go on refusing rows."""
+    """Drops an index that could not be finished: a unique one would keep refusing rows."""
     names = await connection.fetch(
         """
         select indexrelid::regclass::text from pg_index

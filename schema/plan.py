@@ -1,4 +1,4 @@
-"""From the shape that is there to the shape that is wanted: what stands in the way, and the steps."""
+"""Plans the steps from the present shape to the wanted one, and finds conflicts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ _WIDER = {"integer": {"bigint"}, "text": {"character varying"}}
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is done whole or not at all; `says` is reported once it is. It locks the tables `name` and `also`.
+    """A change that is made whole or not at all; `says` is reported afterwards. It locks the tables `name` and `also`.
 
-    With `concurrently` each statement runs by itself and keeps nobody waiting; else all run in one short transaction.
+    With `concurrently` each statement runs alone and blocks nobody; otherwise all run in one short transaction.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class _Change:
-    """A part of one `alter table`."""
+    """One part of an `alter table`."""
 
     sql: str
     says: str
@@ -38,7 +38,7 @@ class _Change:
 
 
 def conflicts(wanted: Shape, there: Shape) -> list[tuple[str, str]]:
-    """What no migration may mend: (what, why), both for people."""
+    """Conflicts that no migration may fix: (what, why), both for people."""
     return [
         (what, why)
         for table in wanted.tables.values()
@@ -77,7 +77,7 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """All that is to be done, in order. New tables are hidden from the roles `hidden_from`.
+    """All steps, in order. New tables are hidden from the roles `hidden_from`.
 
     Assumes that `conflicts` found none.
     """
@@ -110,7 +110,7 @@ def steps(
 
 
 def kept_keys(there: Shape) -> list[Index]:
-    """The host's unique (github_id) of `comments`, under which the two kinds of comments can collide."""
+    """The host's unique (github_id) of `comments`, which lets the two kinds of comments collide."""
     comments = there.tables.get("comments")
     keys = comments.indexes if comments else []
     return [key for key in keys if key.unique and not key.primary and key.keys == ["github_id"]]
@@ -236,7 +236,8 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """`bare`: only its type. Not `filled`: there may be rows, in which only a default could stand."""
+    """The column's SQL. `bare`: only its type. Not `filled`: existing rows may lack a value, so that not null needs a
+    default."""
     sql = f"{quoted(column.name)} {column.type}"
     if bare:
         return sql

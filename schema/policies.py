@@ -1,7 +1,7 @@
-"""Row level security of our tables in a database of Supabase, whose public API shows every table of the schema.
+"""Row level security of our tables in a Supabase database, whose public API shows every table of the schema.
 
-`supabase/*.sql` say what signed-in users may read. As with tables, Postgres says what these files mean: the policies
-are made on temporary tables and read back from the catalog, so that both sides are in the same words.
+`supabase/*.sql` define what signed-in users may read. As with tables, the policies are made on temporary tables and
+read back from the catalog, so that wanted and present ones are in the same words.
 """
 
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ order by 1
 
 
 class Policy(BaseModel):
-    """As the catalog has it. `roles` holds `public` for everybody."""
+    """A policy in the catalog's terms. `roles` is `public` for everybody."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -102,7 +102,7 @@ class Policy(BaseModel):
 async def has_supabase(connection: asyncpg.Connection) -> bool:
     """Whether the database has Supabase's `auth.uid()` and its role `authenticated`.
 
-    Raises `BadInput` if it has and this connection's role may not use them: policies could not be made.
+    Raises `BadInput` if it has them and this connection's role may not use them, because policies could not be created.
     """
     found = await connection.fetchrow(
         """
@@ -120,7 +120,8 @@ async def has_supabase(connection: asyncpg.Connection) -> bool:
 
 
 async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterable[str]) -> list[Step]:
-    """What our tables lack of row level security. They exist already, as does everything that policies call."""
+    """The steps for row level security that our tables lack. The tables, and everything that policies call, exist
+    already."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     policies, rights = await _wanted(connection, wanted)
     there = {(each.table, each.name): each for each in await _policies(connection, ours)}
@@ -155,7 +156,7 @@ async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterab
 
 
 async def foreign(connection: asyncpg.Connection, wanted: Shape) -> list[Policy]:
-    """Policies on our tables that somebody else made and that are for users of the public API."""
+    """Policies on our tables for users of the public API that somebody else created."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     known = {(each.table, each.name) for each in (await _wanted(connection, wanted))[0]}
     there = await _policies(connection, ours)
@@ -167,7 +168,7 @@ async def _policies(connection: asyncpg.Connection, tables: Iterable[str]) -> li
 
 
 async def _wanted(connection: asyncpg.Connection, wanted: Shape) -> tuple[list[Policy], list[tuple[str, str, str]]]:
-    """The policies, and the rights to read as (table, column, role). Leaves nothing behind."""
+    """The policies, and the rights to read as (table, column, role). Changes nothing permanently."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     transaction = connection.transaction()
     await transaction.start()

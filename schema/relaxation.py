@@ -1,8 +1,8 @@
-"""The host's CHECK constraints that real GitHub data breaks: found by trying records on them, never by their names.
+"""Finds the host's CHECK constraints that real GitHub data violates, by trying records on them rather than by name.
 
-For each table there is a record that every sensible rule accepts, and variations of it that GitHub really sends. A rule
-that accepts the record and refuses a variation is in the way; one that refuses the record itself is about something
-else, and stays.
+For each table there is a record that every sensible constraint accepts, and variations of it that GitHub really sends.
+A constraint that accepts the record and refuses a variation is in the way. One that refuses the record itself concerns
+something else, and stays.
 """
 
 import json
@@ -119,7 +119,8 @@ _LESSONS: dict[str, list[tuple[str, Record]]] = {"notifications": [("status", {"
 
 @dataclass(frozen=True)
 class Relaxation:
-    """`refuses` says what the constraint is in the way of. With a `replacement` it learns that, else it is dropped."""
+    """A constraint to relax. `refuses` says which data it refuses. It is replaced by `replacement`, or dropped without
+    one."""
 
     table: str
     constraint: Constraint
@@ -128,7 +129,7 @@ class Relaxation:
 
 
 async def relaxations(connection: asyncpg.Connection, there: Shape) -> list[Relaxation]:
-    """Every CHECK of the tables that are `there` which refuses what GitHub sends or what this system writes."""
+    """Every CHECK of the tables `there` that refuses what GitHub sends or what this system writes."""
     return [
         relaxation
         for name in _RECORDS

@@ -1,7 +1,6 @@
-"""What the programs' role must be able to do in the database, asked before anything starts.
+"""Checks the programs' database role before anything starts.
 
-Postgres does not refuse a role to which row level security applies: it shows it no rows. A worker would find no
-workspaces, no jobs and nothing to do, in silence.
+Row level security does not refuse a role, but shows it no rows: a worker would silently find no workspaces and no jobs.
 """
 
 import re
@@ -41,7 +40,7 @@ _OURS = {
     for name in re.findall(r"^create table (\w+)", file.read_text("utf-8"), re.MULTILINE)
 }
 RIGHTS = _HOSTS | _OURS
-"""By table. A right to some columns is taken for the right to those that are needed."""
+"""Needed rights by table. A right to some columns counts as the right to the needed ones."""
 
 _CHECK = """
 select relname as table, row_security_active(pg_class.oid) as filtered, array(
@@ -62,7 +61,7 @@ async def check_rights(
 ) -> None:
     """Checks that this role sees all rows and may write what this release writes. Raises `BadInput`, naming `setting`.
 
-    Tables that are not there are passed over: who uses them names `starter.py migrate`.
+    Missing tables are skipped: other errors for them name `starter.py migrate`.
     """
     pairs = [(table, right) for table, rights in RIGHTS.items() for right in rights]
     rows = await connection.fetch(_CHECK, [*RIGHTS], *map(list, zip(*pairs, strict=True)))
@@ -77,5 +76,5 @@ async def check_rights(
 
 
 def _some(names: list[str], separator: str = ", ") -> str:
-    """Some of them are enough to know what is wrong."""
+    """The first few names, which are enough to show what is wrong."""
     return separator.join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,8 +1,8 @@
-"""The shape of a database, as Postgres' own catalog describes it: the one that is wanted and the one that is there.
+"""A database's shape as Postgres' catalog describes it: the wanted and the present one.
 
-What is wanted stands in `host/*.sql` and `ours/*.sql`. These files never touch real tables: they make temporary ones,
-which are read back from the catalog and rolled back. So Postgres says what the files mean, and both shapes are in the
-same words.
+`host/*.sql` and `ours/*.sql` define the wanted shape. They never touch real tables: they create temporary ones, which
+are read back from the catalog and rolled back. So Postgres itself interprets the files, and both shapes are in the same
+words.
 """
 
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ class Column(_Fact):
 
 
 class Constraint(_Fact):
-    """`kind` is the catalog's letter: c check, f foreign key, p primary key, u unique."""
+    """A constraint. `kind` is the catalog's letter: c check, f foreign key, p primary key, u unique."""
 
     name: str
     kind: str
@@ -118,12 +118,12 @@ class Constraint(_Fact):
 
     @property
     def meaning(self) -> str:
-        """What it demands, without what a foreign key does on delete: that is the owner's choice."""
+        """The constraint's condition, without a foreign key's action on delete, which the owner may choose."""
         return self.definition.partition(" ON ")[0] if self.kind == "f" else self.definition
 
 
 class Index(_Fact):
-    """`using` is the definition from the method on; `constraint` the key that it stands behind."""
+    """An index. `using` is its definition from the method on; `constraint` is the key that it implements."""
 
     name: str
     sql: str
@@ -141,11 +141,11 @@ class Index(_Fact):
 
     @property
     def operators(self) -> str:
-        """Method, keys and what compares them: an index by another distance finds nothing for a query by this one."""
+        """Method, keys and operator classes: an index for one distance is useless for queries by another."""
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 
     def serves_as(self, wanted: "Index") -> bool:
-        """Whether nothing is gained by making `wanted` where this one is."""
+        """Whether this index makes `wanted` unnecessary."""
         if not self.usable or self.using.split()[0] != wanted.using.split()[0]:
             return False
         if self.using.split()[0] != "btree" and self.operators != wanted.operators:
@@ -157,7 +157,7 @@ class Index(_Fact):
 
 
 class Table(_Fact):
-    """`sql` is its name as statements need it: quoted, and with its schema if the search_path does not lead there.
+    """A table. `sql` is its name for statements: quoted, and with its schema if that is not in the search_path.
 
     `secured`: row level security is enabled.
     """
@@ -187,7 +187,7 @@ class Function(_Fact):
 
 @dataclass(frozen=True)
 class Shape:
-    """Tables in the order in which they can be made; `ours` are the names of those that the host does not have."""
+    """Tables in the order in which they can be created; `ours` are the names of those that the host does not have."""
 
     tables: dict[str, Table]
     functions: dict[str, Function]
@@ -195,9 +195,9 @@ class Shape:
 
 
 async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
-    """What the files say, with `dimensions` values in an embedding. Leaves nothing behind.
+    """The shape that the files define, with `dimensions` values in an embedding. Changes nothing permanently.
 
-    With `supabase` also the functions that policies call.
+    `supabase` adds the functions that policies call.
     """
     transaction = connection.transaction()
     await transaction.start()
@@ -220,7 +220,8 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """What this database has of `like`, wherever its search_path finds it; partitions too, by their `sql`."""
+    """The part of `like` that this database has, wherever its search_path finds it; including partitions, by their
+    `sql`."""
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]
     parts = await _tables(connection, "select unnest($1::text[])::regclass::oid", partitions)

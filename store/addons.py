@@ -186,7 +186,8 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the base subscription to one add-on (the host's key): the active one with most days, earliest first."""
+    """Links the base subscription to a single add-on (the host's key): an active one first, then the one with most
+    days, then the one bought first."""
     if buyer.subscription_id is None:
         return
     best = await connection.fetchval(

@@ -1,4 +1,4 @@
-"""The connection pool, and the one way to run statements: inside a transaction."""
+"""The connection pool. Every statement runs inside one of its transactions."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""`issues`."""
+"""The table `issues`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -74,7 +74,7 @@ where i.id = d.id and i.comments_count is distinct from d.comments
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue], since: datetime
 ) -> int:
-    """Writes the rows that are not older than the stored ones.
+    """Writes the rows, except those of which a newer version is stored.
 
     Returns how many are new and updated at or after `since`.
     """

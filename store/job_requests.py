@@ -33,7 +33,7 @@ class Actor(NamedTuple):
     who: str
     """`user:<auth user id>`, `service` or `operator:<login>`. Temporal does not tell who sent a signal."""
     source: Literal["api", "cli", "signal", "update", "host"]
-    """`host`: the host application's old routes."""
+    """Where the request came from. `host`: the host application's old routes."""
     address: str | None = None
     """The address of an HTTP client."""
 

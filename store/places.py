@@ -19,7 +19,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """The inverse of `str`."""
+        """The place in a text that `str` of a place made."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

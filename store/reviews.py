@@ -1,4 +1,4 @@
-"""`reviews`."""
+"""The table `reviews`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ select count(*) from written w join pull_requests p on p.id = w.pull_request_id 
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Review], since: datetime
 ) -> int:
-    """Writes the rows that are not older than the stored ones.
+    """Writes the rows, except those of which a newer version is stored.
 
     Returns how many are new, of pull requests updated at or after `since`.
     """

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from store.database import Connection
 
 FRESH = timedelta(minutes=10)
-"""An older survey tells no sweep anything: it asks for itself."""
+"""An older survey is not used; sweeps send their own requests."""
 
 
 async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mapping[str, Any]]) -> None:
-    """Stores what one request told, by the repositories' ids. A job that has ended meanwhile gets none: nobody would
-    delete them."""
+    """Stores the surveys of one request, by repository id. A job that has ended meanwhile gets none, because nothing
+    would delete them."""
     goes_on = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",
         job_id,
@@ -29,7 +29,7 @@ async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mappin
 
 
 async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
-    """Stores what sweeps of these repositories, which have a survey, need not ask for: all that is known by now."""
+    """Stores the prefetched answers of repositories with a survey: everything known by now."""
     await connection.executemany(
         """
         update backfill_surveys set answers = $3, answered_at = coalesce(answered_at, now())
@@ -52,15 +52,15 @@ async def read(connection: Connection, job_id: str, repository_id: str) -> dict[
 
 
 class Answers(NamedTuple):
-    """What sweeps of a repository need not ask for."""
+    """A repository's prefetched answers."""
 
     packed: bytes
     is_old: bool
-    """It was not asked for moments ago."""
+    """Whether they were fetched long ago."""
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """What this job has read of the repository before its sweeps, however long ago: it is paid for."""
+    """The repository's prefetched answers, however old, because they are paid for."""
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",
@@ -72,7 +72,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
 
 
 async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Repository id -> its survey, of those of these repositories that this job has surveyed, however long ago."""
+    """Repository id -> its survey, for those of these repositories that this job has surveyed, however long ago."""
     rows = await connection.fetch(
         "select repository_id::text, survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
@@ -83,12 +83,13 @@ async def known(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def forget(connection: Connection, job_id: str) -> None:
-    """Deletes the surveys of a job whose end is written in this transaction."""
+    """Deletes a job's surveys, in the transaction that writes the job's end."""
     await connection.execute("delete from backfill_surveys where backfill_job_id = $1", job_id)
 
 
 async def forget_completed(connection: Connection, job_id: str, repository_id: str) -> None:
-    """Deletes the repository's survey if the job has nothing left to do with it. One that failed may be retried."""
+    """Deletes the repository's survey if the job has completed it. A failed repository may be retried, and keeps its
+    survey."""
     await connection.execute(
         """
         delete from backfill_surveys where backfill_job_id = $1 and repository_id = $2 and exists (
@@ -135,7 +136,7 @@ async def begun(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def private(connection: Connection, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories that were private when GitHub told of them last."""
+    """Those of these repositories that were private when GitHub last showed them."""
     rows = await connection.fetch(
         "select id::text from repositories where id = any($1::uuid[]) and is_private", list(repository_ids)
     )

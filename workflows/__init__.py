@@ -1,1 +1,1 @@
-"""What decides: which repositories run, what is tried again, when a job is over. Touches nothing but Temporal."""
+"""Workflows decide which repositories run, what is retried, and when a job is over. They touch nothing but Temporal."""

@@ -1,4 +1,4 @@
-"""One reading of GH Archive, slice after slice."""
+"""Reads GH Archive for one workspace, slice by slice."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 @workflow.defn(name=ARCHIVE)
 class ArchiveWorkflow:
-    """Reads hour after hour until the last; canceled, it stops in the middle of one and says so."""
+    """Reads one hour after another until the last. A cancel stops it in the middle of an hour and is recorded."""
 
     @workflow.init
     def __init__(self, read: ArchiveRead) -> None:
@@ -29,7 +29,7 @@ class ArchiveWorkflow:
 
     @workflow.run
     async def run(self, _read: ArchiveRead) -> ArchiveProgress | None:
-        """None: there was nothing (left) to do."""
+        """The reading's progress; None if there was nothing (left) to do."""
         try:
             if self._plan is None:
                 self._plan = await self._begin()
@@ -62,7 +62,7 @@ class ArchiveWorkflow:
         )
 
     async def _slices(self, plan: ArchivePlan) -> ArchiveProgress | None:
-        """How the reading ended. None: this run's history is long enough, and it goes on in the next."""
+        """The reading's progress at its end. None: this run's history is long, and the next run continues."""
         while not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:
                 # A slice that ended by itself while it was being canceled has swallowed the cancellation.

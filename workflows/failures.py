@@ -1,4 +1,4 @@
-"""Why an activity or a child workflow ended."""
+"""Extracts the failure from the error of an activity or a child workflow."""
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Why an activity or a child ended: what its error carries, or at least its words."""
+    """The failure that an activity's or a child's error carries, or one made from its message."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ApplicationError) and cause.details:
@@ -26,5 +26,5 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def was_never_begun(error: ActivityError) -> bool:
-    """Whether no worker has taken the activity from its task queue in time."""
+    """Whether no worker took the activity from its task queue in time."""
     return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START

@@ -1,4 +1,4 @@
-"""What a workspace's workflow shows of its job in Temporal's Web UI: markdown that stays small at 1,000 rows."""
+"""Markdown that describes a workspace's job in Temporal's Web UI; it stays small for a job of 1,000 repositories."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ with workflow.unsafe.imports_passed_through():
     from messages import FailedRepository, JobOutcome, JobPlan, JobStanding, RepositoryOutcome, RunningRepository
 
 GAP = "\u2003"
-"""The Web UI's table has no space between its columns, and markdown drops usual spaces."""
+"""Separates the columns of tables in the Web UI, which adds no space and drops ordinary ones."""
 MOST_ROWS = 20
-"""Failed repositories, and running ones, that have a row of their own."""
+"""Most failed repositories, and most running ones, with a row of their own."""
 
 
 @dataclass(frozen=True)
 class JobCounts:
-    """How many repositories of a job are where."""
+    """Numbers of a job's repositories by state."""
 
     total: int
     completed: int
     failed: int
     canceled: int
     historical: int
-    """Their recent leg is over, and they wait for their historical one."""
+    """Repositories whose recent leg is over and that wait for their historical one."""
     waiting: int
-    """They wait for other jobs, outside of the line."""
+    """Repositories that wait for other jobs, outside of the line."""
 
 
 def failed(outcome: RepositoryOutcome) -> FailedRepository:
-    """A failed repository's row: each failure once, with the types that it ended."""
+    """The row of a failed repository: each failure once, with the types that failed with it."""
     types: dict[str, list[str]] = {}
     for each in outcome.types:
         if each.status == "failed" and each.failure is not None:
@@ -51,7 +51,7 @@ def of_running_job(
     paused: Collection[JobStanding],
     jobs_behind: int,
 ) -> str:
-    """A job on its way: what fails and what runs first, then how many there are of the rest."""
+    """The details of a running job: failed and running repositories first, then the numbers of the others."""
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting
     numbers = {
@@ -79,12 +79,12 @@ def of_running_job(
 
 
 def of_paused_jobs(paused: Collection[JobStanding]) -> str:
-    """Nothing is done before one of these is resumed."""
+    """The details while every remaining job is paused: nothing runs until one of them is resumed."""
     return "\n\n".join(_paused(paused))
 
 
 def of_ended_job(outcome: JobOutcome, failures: Sequence[FailedRepository]) -> str:
-    """The last job that ended."""
+    """The details of the latest job that ended."""
     text = (
         f"Job `{outcome.job_id}`: **{outcome.status}**, {outcome.completed_repositories} of"
         f" {outcome.total_repositories} repositories complete"

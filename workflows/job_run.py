@@ -1,6 +1,6 @@
-"""One job's repositories, while the job runs: a child workflow for each, a bounded number at once.
+"""Runs one job's repositories: a child workflow for each, a limited number at once.
 
-Recent first, without a barrier: where a place is free and every repository's recent leg was begun, a historical leg is.
+Recent legs come first, but without a barrier: once every recent leg has begun, free places go to historical legs.
 """
 
 import asyncio
@@ -35,16 +35,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import GIVES_WAY
 
 LONG = 3_000
-"""Events after which a run gives way: what 200 children still bring until they have ended keeps it under 5,000."""
+"""Events after which a run continues as new. The remaining events of 200 children keep its history under 5,000."""
 LOOK_SECONDS = (2, 5, 10, 30)
-"""How long between two looks, look after look, at what waits for other jobs."""
+"""Seconds between checks whether repositories may resume that wait for other jobs."""
 
 
 class JobRun:
-    """The children of the job at `place`. It stops where its id is among `canceled`, which others add to.
+    """Runs the children of the job at `place`. Stops once the job's id is in `canceled`, to which others add.
 
-    `making_room` are historical legs that were asked to give way to a recent one that waited for another job. `show` is
-    called when what people see has changed, `tell` with the job's status for the search attribute.
+    `making_room`: historical legs that were asked to give way to a recent leg that had waited for another job. `show`
+    is called when the shown details change, `tell` with the job's status for the search attribute.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class JobRun:
         self.pausing = pausing
         """Set if the job is to stop until it is resumed."""
         self.stopping: set[str] = set(place.stopping)
-        """Its repositories that somebody canceled alone."""
+        """Repositories that somebody canceled without the rest of the job."""
         self.ended = {"completed": place.completed, "failed": place.failed, "canceled": place.canceled}
         self.latest_failed: list[FailedRepository] = list(place.latest_failed)
         self.line: RepositoryLine | None = None
         self.shown: dict[str, RunningRepository] = {}
-        """Those that run, as people are shown them."""
+        """The running repositories, as people are shown them."""
         self._canceled = canceled
         self._show = show
         self._tell = tell
         self._was_pausing = False
-        """When it was last looked at who runs."""
+        """The value of `pausing` when the children were last checked."""
         self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
         self._children: dict[str, Child] = {}
-        """Those that run and were not asked to give way."""
+        """Running children that were not asked to give way."""
         self._legs: dict[str, Leg] = {}
-        """Of those that run."""
+        """The legs of the running children."""
         self._draining = False
-        """The run's history is long: it begins nothing more."""
+        """Whether the run's history is long, so that it starts no further children."""
         self._gives_way = False
         self._making_room = making_room
 
@@ -94,7 +94,7 @@ class JobRun:
         return len(self.line.waiting) if self.line else 0
 
     def obey(self, standing: JobStanding) -> None:
-        """Does what the job's row says, unless it says it of another attempt."""
+        """Applies the job's row, unless it belongs to another attempt."""
         if standing.attempt == self.plan.attempt and not standing.ended:
             self.pausing = standing if standing.is_paused else None
             self.stopping = set(standing.stopping)
@@ -128,7 +128,7 @@ class JobRun:
         )
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
-        """Starts and awaits the children. Answers where to go on in the next run, or None when all have ended."""
+        """Starts the children and waits for them. Returns where the next run continues, or None if all have ended."""
         line = self.line = RepositoryLine(self.plan.job_id, place)
         looking = asyncio.create_task(self._look_after_waiting(line))
         try:
@@ -200,7 +200,7 @@ class JobRun:
                     line.join(repository_id, outcome.next_leg)
 
     async def _look_after_waiting(self, line: RepositoryLine) -> None:
-        """Looks, while repositories wait for other jobs, which of them may go on, and puts those back into the line."""
+        """While repositories wait for other jobs, checks which of them may resume and puts those back into the line."""
         while True:
             await workflow.wait_condition(lambda: bool(line.waiting))
             looks = 0
@@ -228,13 +228,13 @@ class JobRun:
             return waiting
 
     async def _make_room(self, line: RepositoryLine) -> None:
-        """Asks historical legs to end where recent ones came back from waiting and find every place taken."""
+        """Asks historical legs to end if recent legs have waited for other jobs and now find every place taken."""
         if historical := self._in_the_way(line):
             self._making_room.update(historical)
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """As many historical legs as there are recent ones in want of a place. A run that gives way begins no more."""
+        """As many historical legs as recent legs lack a place. A run that gives way starts none."""
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
 
@@ -245,18 +245,20 @@ class JobRun:
         )
 
     def _is_to_stop(self, line: RepositoryLine) -> bool:
-        """Whether a repository that was canceled alone runs, or waits for another job."""
+        """Whether a repository that was canceled alone is running, or waits for another job."""
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:
-        """Repositories that were canceled alone stop at their pages; those that wait come next in line, to end."""
+        """Stops repositories that were canceled alone at their next page; waiting ones move to the front of the line,
+        to end."""
         for repository_id in self.stopping & self._children.keys():
             self._children.pop(repository_id)
             self._running[repository_id].cancel()
         line.go_on([each for each in line.waiting if each in self.stopping])
 
     async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
-        """One that has ended in this moment does not hear it, and need not."""
+        """Asks these repositories' workflows to give way. One that ends at this moment does not get the request, and
+        does not need it."""
         children = [self._children.pop(each) for each in repository_ids]
         signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)
         await asyncio.gather(*signals, return_exceptions=True)

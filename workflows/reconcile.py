@@ -1,4 +1,4 @@
-"""One run of the schedule that asks Polar."""
+"""One run of the schedule that reconciles with Polar."""
 
 from datetime import timedelta
 
@@ -11,14 +11,14 @@ with workflow.unsafe.imports_passed_through():
     from polar.schedule import ReconcileActivity
 
 TIMEOUT = timedelta(minutes=30)
-"""Of one attempt: Polar's limits may stretch a long list."""
+"""Time limit of one attempt. Polar's rate limits may stretch a long list."""
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=10), backoff_coefficient=3, maximum_attempts=5)
-"""Some minutes in all: the schedule comes again."""
+"""Retries for some minutes in all; then the schedule's next run follows."""
 
 
 @workflow.defn(name=RECONCILE)
 class ReconcileWorkflow:
-    """Fails, so that somebody looks, where the brake has kept add-ons from ending."""
+    """Reconciles with Polar. Fails if the brake kept add-ons from ending, so that somebody looks at them."""
 
     @workflow.run
     async def run(self) -> Reconciled:

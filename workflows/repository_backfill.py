@@ -1,6 +1,6 @@
-"""The backfill of one repository: what it is called now, then its data types side by side, slice after slice.
+"""The backfill of one repository: looks up its current name, then runs its data types side by side, slice by slice.
 
-A run of it is one leg: the recent one ends with what ended in it, the historical one goes on at its cursors.
+One run is one leg: the recent leg ends with the types that ended in it, the historical leg resumes at their cursors.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import GIVES_WAY, NAMED_SLICES, SHOWS_WAITS
 
 BUSY_SECONDS = (2, 5, 10, 30)
-"""How long to wait, time after time, for another job that is at the same type of this repository."""
+"""Seconds to wait, try after try, for another job that sweeps the same type of this repository."""
 LONGEST_PATIENCE = timedelta(minutes=10)
 _ENDED: dict[SliceOutcome, PartStatus] = {"completed": "completed", "skipped": "skipped"}
 
 
 class LegOver:
-    """What a type comes to that goes on in the next leg."""
+    """The result of a type that continues in the next leg."""
 
 
 LEG_OVER: Final = LegOver()
@@ -52,7 +52,7 @@ LEG_OVER: Final = LegOver()
 
 @workflow.defn(name=REPOSITORY_BACKFILL)
 class RepositoryBackfillWorkflow:
-    """A failure of one data type stops no other; the repository ends with what each of them came to."""
+    """Backfills one repository. A failed data type stops no other one; the outcome holds the result of each."""
 
     @workflow.init
     def __init__(self, backfill: RepositoryBackfill) -> None:
@@ -62,32 +62,33 @@ class RepositoryBackfillWorkflow:
         self._open: set[DataType] = set()
         self._mirror = RepositoryMirror(backfill, self._open, self._waiting)
         self._idle: dict[DataType, Callable[[], bool]] = {}
-        """Types that wait for threads to be stored, and whether they may go on."""
+        """Types that wait for more stored threads, with a function that tells whether they may resume."""
         self._held: set[DataType] = set()
-        """Types that wait for another job, and are not just asking whether they may go on."""
+        """Types that wait for another job, unless they are checking whether they may resume."""
         self._behind: set[DataType] = set()
         """Types whose leg is over and that have not ended."""
         self._thread_slices = 0
-        """How many slices of threads have ended: with each there may be something new to make of them."""
+        """Slices of threads that have ended. Each may have stored threads that other types wait for."""
         self._patience = timedelta(seconds=backfill.pace.worker_patience_seconds)
-        """For so long a slice that no worker has begun is not worth a word; twice as long after each that was."""
+        """How long a slice may wait for a worker before the wait is shown. It doubles after each shown wait."""
         self._work: list[asyncio.Task[Any]] = []
         self._stopping = False
-        """This run gives way: to the parent's next run, which was asked for, or to our own."""
+        """Whether this run gives way, because the parent asked for it or because its own history is long."""
         self._asked_to_give_way = False
         self._gives_place_back = False
-        """All that is left to do waits for another job."""
+        """Whether everything left to do waits for another job."""
 
     @workflow.signal
     def give_way(self) -> None:
-        """The parent continues as new: end with what is committed, and be started again by its next run."""
+        """Ends this run with what is committed, because the parent continues as new; its next run starts this workflow
+        again."""
         self._asked_to_give_way = True
         self._stop()
 
     # A run that ends meanwhile writes what became of it: this need not be awaited.
     @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def paused_in_temporal(self, paused: PausedSlices) -> None:
-        """Somebody has paused these slices, and no others: shown until they go on."""
+        """Shows these slices, and no others, as paused by an operator in Temporal until they resume."""
         for data_type in [each for each in self._open if self._is_paused(each)]:
             del self._waiting[data_type]
         for slice_ in paused.slices:
@@ -152,7 +153,7 @@ class RepositoryBackfillWorkflow:
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """What each came to, its error included. None: it was stopped, because this run gives way."""
+        """The result of each coroutine, or its error. None for one that was stopped because this run gives way."""
         self._work = [asyncio.create_task(each) for each in work]
         if self._stopping:
             self._stop()
@@ -165,14 +166,16 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """A slice stops at its page's end, with everything committed; a wait, or what no worker has begun, at once."""
+        """Stops this run: a slice at its next page, with everything committed; waits, and slices without a worker, at
+        once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Not its end. What was lost without a word in Postgres is written there, so that nobody tries it again."""
+        """The outcome of a run that is not the last. Lost types are written to Postgres, so that they are not tried
+        again."""
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
         if not self._gives_place_back:
@@ -216,7 +219,8 @@ class RepositoryBackfillWorkflow:
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
-        """Runs one type to its end, or its leg's. None: this run gives way, and the type goes on in the next."""
+        """Runs one type to its end, or to its leg's end. None: this run gives way, and the type
+        continues in the next."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:
@@ -236,7 +240,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Whether this leg brings no more threads, and the next one will."""
+        """Whether the remaining threads come in the next leg."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -297,7 +301,8 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Whether there may be threads that were not stored when so many slices had ended, or whether all are now."""
+        """Whether threads may have been stored since `thread_slices` slices had ended, or all
+        threads are stored now."""
         return (
             thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
@@ -306,7 +311,7 @@ class RepositoryBackfillWorkflow:
         )
 
     async def _slice(self, slice_: SweepSlice) -> SliceResult:
-        """One slice. While no worker begins it, that is what the repository waits for."""
+        """Runs one slice. While no worker takes it, the repository is shown as waiting for one."""
         leg, pace = self._backfill.leg, self._backfill.pace
         queue = order.sweep_queue(workflow.info().task_queue, leg)
 
@@ -345,7 +350,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until it can be asked for again, without a slot, and says so."""
+        """Sleeps until `until` without occupying a slot, and shows the reason."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
@@ -356,7 +361,8 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits for another job's sweep: for `pause`, while other types go on; else the place goes back to our job."""
+        """Waits for another job's sweep: for `pause` while other types run; otherwise gives the repository's place back
+        to its job."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -374,12 +380,12 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Whether nothing of the repository can go on before another job lets it."""
+        """Whether the whole repository waits for another job."""
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Writes what the repository or some of its types wait for, and what was lost, unless that is written."""
+        """Records what the repository or its types wait for, and lost types, if that has changed."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

@@ -1,4 +1,4 @@
-"""The workflow of one repository, as its job's workflow starts it, and what is written in its stead."""
+"""Starts the workflow of one repository for its job's workflow, and records the outcome of children that cannot."""
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
@@ -23,15 +23,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import FOLLOWS_RESET
 
 LAST_WORD = 1_000_000
-"""Sequence of what the parent writes of a child that could not write it itself."""
+"""Sequence of transitions that the parent records for a child that could not record them itself."""
 FORMER_RUN_SECONDS = (1, 2, 5, 10, 30, 60, 60, 60)
-"""How long a repository's workflow that an earlier run of ours began is given to stop at its page, look after look."""
+"""Seconds between checks whether the workflow that an earlier run of the job started has stopped at its page."""
 
 Child = workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutcome]
 
 
 async def start(plan: JobPlan, repository: RepositoryRef, leg: Leg) -> Child:
-    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if one runs and does not give way."""
+    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if another one runs
+    and does not give way."""
     down_to = plan.recent_since if leg == "recent" else None
     since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
     # Who keeps the names of repositories from Temporal has uuids (docs/decisions/0022-payload-encryption.md).
@@ -99,12 +100,12 @@ async def record_lost(plan: JobPlan, repository: RepositoryRef, error: FailureEr
 
 
 async def record_canceled(plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
-    """Of a repository that somebody canceled alone, once it has stopped."""
+    """Records a repository that was canceled alone, once it has stopped; returns its outcome."""
     return await _record(plan, RepositoryOutcome(repository=repository, status="canceled"))
 
 
 async def _record(plan: JobPlan, outcome: RepositoryOutcome) -> RepositoryOutcome:
-    """Written in the child's stead."""
+    """Records an outcome in place of the child; returns it."""
     await workflow.execute_activity_method(
         JobActivities.record_repository,
         RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),

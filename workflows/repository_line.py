@@ -1,4 +1,4 @@
-"""The repositories of a job in the order in which they are begun."""
+"""The line of a job's repositories: the order in which they start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -23,28 +23,29 @@ with workflow.unsafe.imports_passed_through():
 
 T = TypeVar("T")
 PAGE = 100
-"""Repositories asked for at once."""
+"""Repositories that one activity lists."""
 
 
 class RepositoryLine:
-    """Who is next: every recent leg before every historical one, and of recent legs those that a survey counts as short
-    before the long ones. It holds ids, and a page of what they stand for."""
+    """Decides which repository starts next: every recent leg before every historical leg, and among recent legs those
+    that a survey counts as short first. Holds ids, and the details of one page of them."""
 
     def __init__(self, job_id: str, place: JobPlace) -> None:
         self.job_id = job_id
         self.waiting: dict[str, Leg] = {}
-        """Those that wait for another job's sweep of the same."""
+        """Repositories that wait for another job's sweep, with their leg."""
         self.was_looked_at = False
-        """It was asked which of them may go on, and they, and the history's length, were not looked at since."""
+        """Whether waiting repositories were checked since the job's loop last read the result."""
         self._listed = place.listed or place.after
         self._more = True
-        """There may be repositories that were not listed yet."""
+        """Whether there may be repositories that are not listed yet."""
         self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
         self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
         self._long: list[str] = []
-        """Those that go behind all others of this leg: most of a workspace is done before the first of them begins."""
+        """Repositories that go behind all others of this leg, so that most of a workspace is done before the first of
+        them starts."""
         self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
-        """Those that waited, and may go on: they had their turn before."""
+        """Repositories that have waited and may resume, by leg. They come first, since they had their turn before."""
 
     def __bool__(self) -> bool:
         lists = (*self._ids.values(), *self._page.values(), *self._back.values(), self._long, self.waiting)
@@ -55,21 +56,21 @@ class RepositoryLine:
         return len(self._ids["historical"]) + len(self._page["historical"])
 
     def join(self, repository_id: str, leg: Leg) -> None:
-        """At the end of those who wait for this leg."""
+        """Adds a repository to the end of the line for this leg."""
         self._ids[leg].append(repository_id)
 
     def wait(self, repository_id: str, leg: Leg) -> None:
-        """Outside of the line, until another job lets it go on."""
+        """Takes a repository out of the line until another job lets it resume."""
         self.waiting[repository_id] = leg
 
     def go_on(self, repository_ids: list[str]) -> None:
-        """At the front of those who wait for this leg."""
+        """Puts repositories at the front of the line for their leg."""
         for each in repository_ids:
             self._back[self.waiting.pop(each)].append(each)
 
     @property
     def returned(self) -> int:
-        """Recent legs that waited and may go on."""
+        """Recent legs that have waited and may resume."""
         return len(self._back["recent"])
 
     async def following(self) -> tuple[Leg, RepositoryRef] | None:
@@ -99,7 +100,8 @@ class RepositoryLine:
     def place(
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
-        """For the next run. What waits for other jobs stands in line there, and finds out by itself that it waits."""
+        """The place for the next run. Repositories that wait for other jobs are in line there, and find out again that
+        they wait."""
         ids = {
             leg: [
                 *self._back[leg],
@@ -123,7 +125,7 @@ class RepositoryLine:
         )
 
     async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
-        """Those of a page that begin next, after a survey of all of them. What it counts as long is put aside."""
+        """The repositories of a page that start next, after a survey of the page. Long ones are put aside."""
         if not workflow.patched(SHORT_FIRST):
             if page and workflow.patched(SURVEYS):
                 await self._survey(JobActivities.survey_repositories, page)
@@ -135,7 +137,7 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """What the survey answers; None if it fails: then each repository asks for itself."""
+        """The survey's answer; None if it fails, in which case each repository sends its own requests."""
         try:
             return await workflow.execute_activity_method(
                 survey,

@@ -1,4 +1,5 @@
-"""What people are shown of a repository's workflow: rows in Postgres, details and a search attribute in Temporal."""
+"""Shows the state of a repository's workflow: in rows in Postgres, and in details and a search
+attribute in Temporal."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -24,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import SHOWS_WAITS
 
 Waits = Mapping[DataType | Literal["repository"], Waiting]
-"""What the repository, or some of its types, wait for."""
+"""What the repository, or each of its types, waits for."""
 
 _OUTCOMES = {
     "more": "in progress",
@@ -35,17 +36,17 @@ _OUTCOMES = {
     "skipped": "skipped",
     "failed": "failed",
 }
-"""How a slice ended, as people read it."""
+"""The result of a slice, in words for people."""
 
 
 class RepositoryMirror:
-    """Follows `open_types`, which have not ended, and `waits`: both change while the workflow runs."""
+    """Mirrors the types in `open_types`, which have not ended, and the `waits`. Both change while the workflow runs."""
 
     def __init__(self, backfill: RepositoryBackfill, open_types: Collection[DataType], waits: Waits) -> None:
         self.sequence = backfill.sequence
-        """Of the last transition that was recorded."""
+        """Sequence of the last recorded transition."""
         self.wait: Waiting | None = None
-        """As it was recorded last."""
+        """The last recorded wait."""
         self._until: datetime | None = None
         self._backfill = backfill
         self._open = open_types
@@ -53,7 +54,7 @@ class RepositoryMirror:
         self._told: dict[str, str] = {}
 
     async def record(self, outcome: RepositoryOutcome) -> None:
-        """Writes a transition, with what is waited for."""
+        """Records a transition, with the present wait."""
         self.sequence += 1
         goes_on = outcome.status == "in_progress"
         await workflow.execute_activity_method(
@@ -72,8 +73,8 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Writes what is waited for now, and which types were lost, unless that is written. `idle` types wait for
-        others of the repository."""
+        """Records the present wait and lost types, if they have changed. `idle` types wait for other types of the
+        repository."""
         wait = self._wait_of_all(idle)
         until = wait.until if wait and not wait.data_types else None
         only_shown = until == self._until
@@ -86,7 +87,7 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """Of everything that is waited for what ends first, and which types wait for it if others go on."""
+        """The wait that ends first, with the types that wait for it if others continue."""
         if not self._waits:
             return None
         first = min(self._waits.values(), key=lambda its: (its.until is None, its.until or its.since))
@@ -100,13 +101,13 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Whether the next transition has to say that nothing is waited for any more."""
+        """Whether the next transition has to delete a recorded wait."""
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
 
     def tell(self, data_type: DataType, result: SliceResult) -> None:
-        """How a slice ended."""
+        """Shows the result of a slice."""
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         cursor = f"at cursor {result.failure.cursor}: " if result.failure and result.failure.cursor else ""
         end = f": {cursor}{result.failure.what_and_remedy}" if result.failure else ""
@@ -136,24 +137,24 @@ class RepositoryMirror:
         )
 
     def _type_line(self, data_type: DataType) -> str:
-        """How a data type stands, and what it waits for."""
+        """The line for a data type: its state, and what it waits for."""
         waiting = self._waits.get(data_type)
         told = self._told.get(data_type, "**in progress**" if data_type in self._open else "not begun")
         return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
 
     def upsert(self, status: str) -> None:
-        """Temporal's search attribute."""
+        """Sets Temporal's search attribute."""
         if updates := temporal.updates(self._backfill.search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
 
 
 def _gist(wait: Waiting | None) -> object:
-    """What is said of it, whatever the details."""
+    """The part of a wait that has to differ for it to be recorded again."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 
 def _status(wait: Waiting | None) -> str:
-    """For the search attribute."""
+    """The value of the search attribute for a wait."""
     if wait is None or wait.data_types:
         return "in_progress"
     return "paused" if wait.reason == "paused" else "waiting"

@@ -1,4 +1,4 @@
-"""What people ask a workspace's workflow for in Temporal: what is refused at once, and what its activity is given."""
+"""Checks what people ask a workspace's workflow for in Temporal, and builds the input of its activity."""
 
 import re
 import uuid
@@ -15,7 +15,7 @@ _FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check(update: Update) -> None:
-    """Refuses an update that no job could carry out, so that it leaves no trace in the history: raises `ValueError`."""
+    """Raises `ValueError` for an update that no job could carry out, before it is written to the history."""
     try:
         uuid.UUID(update.job_id)
     except ValueError:
@@ -28,13 +28,13 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """The activity's input for a signal: only to read the job's row if the signal is ours (it has an attempt), which is
-    sent once the row has changed; to write the action into the row if a person sent it."""
+    """The activity's input for a signal. Our own signals (with an attempt) follow a change of the job's row, which is
+    then only read. For a person's signal the action is written into the row."""
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 
 
 def of_update(workspace_id: str, action: SignalAction, update: Update) -> SignalRequest:
-    """The activity's input for an update: the action is written into the job's row, or refused with words."""
+    """The activity's input for an update: writes the action into the job's row, or refuses it with a reason."""
     return _request(workspace_id, action, update, refuses=True)
 
 

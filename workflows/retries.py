@@ -1,4 +1,4 @@
-"""How activities are tried again: by the class of what went wrong, which their errors carry as type."""
+"""Retry policies of activities. Errors carry their class of the taxonomy as type, which decides about the retry."""
 
 from datetime import timedelta
 
@@ -7,8 +7,8 @@ from temporalio.common import RetryPolicy
 FINAL = ["part_over", "job_over"]
 
 SWEEP = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1, non_retryable_error_types=FINAL)
-"""At once after a kill. An attempt that fails says itself how long to pause; attempts that bring nothing are counted in
-Postgres, with the lease, and those end the type."""
+"""Retries at once after a kill. A failed attempt sets its own pause. Attempts without progress are counted in Postgres,
+with the lease, and end the type."""
 
 MIRROR = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
@@ -16,7 +16,7 @@ MIRROR = RetryPolicy(
     maximum_interval=timedelta(seconds=30),
     non_retryable_error_types=FINAL,
 )
-"""A job must not be lost because Postgres is away: until it is back."""
+"""Retries until Postgres is back, so that an outage of it loses no job."""
 
 INSPECT = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -27,14 +27,14 @@ INSPECT = RetryPolicy(
 )
 
 ONCE = RetryPolicy(maximum_attempts=1)
-"""For what can be left out if it fails."""
+"""For activities whose failure can be ignored."""
 
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
-"""Enough for a request that gets no answer, and for the probes that find out whether GitHub is away."""
+"""Enough for a request without an answer, and for the probes that find out whether GitHub is away."""
 SURVEY_TIMEOUT = timedelta(seconds=100)
-"""For the requests of a page of the line. Without their answers each repository asks for itself."""
+"""For the survey of a page of repositories. Without its answers each repository sends its own requests."""
 SURVEY_HEARTBEAT = timedelta(seconds=20)
-"""After which a page whose worker was killed begins with what is stored of its survey."""
+"""If a worker is killed, the survey is retried after this time and uses what is stored already."""
 SLICE_TIMEOUT = timedelta(minutes=30)
-"""Far above a slice's length: the heartbeat tells of a dead worker, this only of a bug."""
+"""Far above a slice's length. The heartbeat detects a dead worker; this limit only detects a bug."""

@@ -1,4 +1,4 @@
-"""The backfills of one workspace, one job at a time: the queue of jobs, and what people ask of them."""
+"""The backfills of one workspace, one job at a time: the queue of jobs, and requests about them."""
 
 import asyncio
 from typing import Literal, NoReturn
@@ -41,10 +41,10 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=WORKSPACE_BACKFILL)
 class WorkspaceBackfillWorkflow:
-    """Signals bring jobs into its inbox; it ends when the inbox is empty and no job is paused, and is started anew by
-    the next signal.
+    """Runs a workspace's jobs. Signals add jobs to its inbox. It ends when the inbox is empty and no job is paused; the
+    next signal starts it again.
 
-    A paused job gives its place to the jobs behind it. Once it is resumed it joins the end of the inbox.
+    A paused job gives its place to the jobs behind it. When it is resumed it joins the end of the inbox.
     """
 
     @workflow.init
@@ -53,22 +53,22 @@ class WorkspaceBackfillWorkflow:
         self._canceled: set[str] = set(backfill.canceled)
         self._workspace_id = backfill.workspace_id
         self._job: JobRun | None = None
-        """That runs."""
+        """The running job."""
         self._pausing: JobStanding | None = backfill.pausing
-        """Set if the job to go on with is to stop until it is resumed."""
+        """Set if the job that continues first is to stop until it is resumed."""
         self._paused: dict[str, JobStanding] = {each.job_id: each for each in backfill.paused}
-        """Jobs that have stopped, or have not begun, until they are resumed."""
+        """Jobs that are stopped, or have not begun, until they are resumed."""
         self._places: dict[str, JobPlace] = {}
-        """Where those go on that were paused in this run; the others begin at the top of their list."""
+        """Where jobs resume that were paused in this run; others begin at the top of their list."""
         self._row = asyncio.Lock()
-        """Held while a job's row is read, so that what is read later is also obeyed later."""
+        """Held while a job's row is read, so that rows are applied in the order in which they are read."""
         self._search_attributes = backfill.search_attributes
         self._making_room: set[str] = set()
-        """Historical legs that were asked to give way to a recent one that waited for another job."""
+        """Historical legs that were asked to give way to a recent leg that had waited for another job."""
         self._latest_failed: list[FailedRepository] = []
-        """Of the job that ran last."""
+        """Failed repositories of the latest job."""
         self._told = ""
-        """The search attribute of the job's status."""
+        """The job's status in the search attribute."""
 
     @workflow.run
     async def run(self, backfill: WorkspaceBackfill) -> None:
@@ -95,7 +95,7 @@ class WorkspaceBackfillWorkflow:
                 return
 
     async def _rest(self) -> None:
-        """Until there is a job to do, or none that may be resumed."""
+        """Waits until there is a job to run, or no paused job is left."""
         if self._paused:
             self._upsert("paused")
             self._show_paused()
@@ -128,13 +128,13 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal(name="run")
     def run_job(self, job: Run) -> None:
-        """Do this job behind those that wait."""
+        """Adds a job behind the waiting ones."""
         if job not in self._inbox and not (self._job and self._job.plan.job_id == job.job_id):
             self._inbox.append(job)
 
     @workflow.signal
     async def retry(self, retry: Retry) -> None:
-        """Do again what failed or was canceled of a job."""
+        """Retries what failed or was canceled in a job."""
         if retry.attempt is None and workflow.patched(SIGNALS_ASK):
             async with self._row:
                 standing = await self._carry_out("retry", retry)
@@ -146,7 +146,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal
     async def cancel(self, cancel: Cancel) -> None:
-        """Stop this job, whether it runs, waits or is paused."""
+        """Stops a job, whether it runs, waits or is paused."""
         if cancel.attempt is None and not workflow.patched(SIGNALS_ASK):
             self._canceled.add(cancel.job_id)
         else:
@@ -154,17 +154,17 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal
     async def pause(self, pause: Pause) -> None:
-        """Stop this job at the boundary of a page until it is resumed."""
+        """Stops a job at a page boundary until it is resumed."""
         await self._obey("pause", pause)
 
     @workflow.signal
     async def resume(self, resume: Resume) -> None:
-        """Go on with this paused job, behind those that wait."""
+        """Resumes a paused job, behind the waiting ones."""
         await self._obey("resume", resume)
 
     @workflow.query
     def progress(self) -> JobProgress:
-        """How far the job that runs is, and what is behind it."""
+        """The progress of the running job, and the jobs behind it."""
         paused, behind = sorted(self._paused), len(self._inbox)
         if self._job is None:
             return JobProgress(paused_jobs=paused, jobs_behind=behind)
@@ -174,7 +174,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.update(name="retry")
     async def update_retry(self, retry: Retry) -> JobStanding:
-        """Do again what failed or was canceled of a job."""
+        """Retries what failed or was canceled in a job."""
         async with self._row:
             standing = await self._asked("retry", retry)
         if standing.status == "pending" and retry.of_attempt(standing.attempt) not in self._inbox:
@@ -183,22 +183,22 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.update(name="cancel")
     async def update_cancel(self, cancel: Cancel) -> JobStanding:
-        """Stop this job, whether it runs, waits or is paused."""
+        """Stops a job, whether it runs, waits or is paused."""
         return await self._asked_and_obeyed("cancel", cancel)
 
     @workflow.update(name="pause")
     async def update_pause(self, pause: Pause) -> JobStanding:
-        """Stop this job at the boundary of a page until it is resumed."""
+        """Stops a job at a page boundary until it is resumed."""
         return await self._asked_and_obeyed("pause", pause)
 
     @workflow.update(name="resume")
     async def update_resume(self, resume: Resume) -> JobStanding:
-        """Go on with this paused job, behind those that wait."""
+        """Resumes a paused job, behind the waiting ones."""
         return await self._asked_and_obeyed("resume", resume)
 
     @workflow.update
     async def cancel_repository(self, cancel: CancelRepository) -> JobStanding:
-        """Stop this repository of a job at the boundary of a page; the others go on."""
+        """Stops one repository of a job at a page boundary; the others continue."""
         return await self._asked_and_obeyed("cancel_repository", cancel)
 
     @update_retry.validator
@@ -228,7 +228,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """How the job stands, once its row says what an update asks for. Raises what the row refuses, in words."""
+        """The job's state after an update was written into its row. Raises the row's refusal, in words."""
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -239,14 +239,14 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
-        """The job's row is the truth: a signal is only the reason to look at it."""
+        """Applies the job's row. A signal is only the reason to read it; the row decides."""
         async with self._row:
             standing = await self._carry_out(action, signal)
             if standing is not None:
                 await self._obey_row(standing)
 
     async def _obey_row(self, standing: JobStanding) -> None:
-        """Does what the row of a job says. The caller holds `self._row`."""
+        """Applies what a job's row says. The caller holds `self._row`."""
         if self._job is not None and self._job.plan.job_id == standing.job_id:
             self._job.obey(standing)
             return
@@ -263,7 +263,7 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """How the job stands, once its row says what a signal asks for; None: the job is none of this workspace."""
+        """The job's state after a signal was written into its row; None if the workspace has no such job."""
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
@@ -276,7 +276,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
-        """Where to begin; None if the job is not to be done now: ended, canceled or paused meanwhile, or deleted."""
+        """Where the job begins; None if it cannot run now: ended, canceled, paused or deleted meanwhile."""
         # A cancel that was meant for an earlier attempt of this job is not meant for this one.
         self._canceled.discard(work.job_id)
         self._paused.pop(work.job_id, None)
@@ -310,7 +310,7 @@ class WorkspaceBackfillWorkflow:
     async def _run_job(self, place: JobPlace) -> None:
         """Runs a job to its end, or until it is paused.
 
-        Continues as new in the middle once the history is long: without children.
+        Continues as new in between once the history is long and no child is running.
         """
         plan = place.plan
         self._job = job = JobRun(
@@ -363,7 +363,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _free_places(self, job_id: str) -> None:
-        """Of the job that runs: nobody works on it any more until it is resumed."""
+        """Frees the places of the running job, on which nobody works until it is resumed."""
         await workflow.execute_activity_method(
             JobActivities.free_places,
             FreePlaces(job_id=job_id),
@@ -389,7 +389,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     def _tell(self, status: str) -> None:
-        """The search attribute, where all that is left of the job waits for other jobs, or no longer does."""
+        """Sets the search attribute: whether everything left of the job waits for other jobs."""
         if status != self._told:
             self._upsert(status)
 

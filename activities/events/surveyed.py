@@ -1,4 +1,4 @@
-"""Uses a survey to spare an events sweep requests: for empty lists, and for news if there is none."""
+"""Saves requests of an events sweep with a survey: for lists that are empty, and for news if there is none."""
 
 from collections.abc import Mapping
 

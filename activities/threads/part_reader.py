@@ -90,7 +90,8 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """The comments of those reviews alone that are there already, if any are: the others are the next turn's."""
+        """The batch reduced to reviews whose comments are prefetched, if there are any; the others wait for the next
+        turn."""
         if not batch.due.whole_reviews:
             return batch
         there = set(self._github.prefetched_reviews([part.node_id for part in batch.parts]))

@@ -1,1 +1,1 @@
-"""Do the tests notice? `make mutate` changes one place of the product at a time and runs the tests that should fail."""
+"""Mutation tests: `make mutate` changes one place of the product at a time and runs the tests that should fail."""

@@ -1,8 +1,8 @@
 """Changes one place of the product at a time and reports which changes no test notices.
 
-Cosmic Ray finds the places and makes the changes; each runs in a copy of the committed tree, so that what is being
-edited meanwhile stays as it is. Asked are the tests that reach the changed function, the nearest and quickest first,
-until one fails. A change that hangs them counts as noticed. Exit code 1: fewer are noticed than asked for.
+Cosmic Ray finds the places and makes the changes. Each runs in a copy of the committed tree, so edits in this checkout
+do not interfere. The tests that reach the changed function run, the nearest and quickest first, until one fails. A
+change that hangs them counts as noticed. Exit code 1: fewer are noticed than required.
 """
 
 import difflib
@@ -29,21 +29,21 @@ from bench.mutation.reach import Reach, Test
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".bench" / "reach.json"
 STEP = 3.0
-"""Seconds of tests that are collected and run together at first: most changes are noticed by then."""
+"""Seconds of tests that run together at first, which notice most changes."""
 
 app = App(help_flags=["--help"], version_flags=[])
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change that was made, and what the tests said."""
+    """A change, and the tests' verdict on it."""
 
     at: str
     operator: str
     difference: str
     noticed: bool
     by: str
-    """The test that failed; of a survivor, how many of the tests that reach it were asked."""
+    """The test that failed; for a survivor, how many of the tests that reach it ran."""
     seconds: float
 
     @property
@@ -102,7 +102,7 @@ def mutate(
 def _drawn(
     root: Path, module: Path, sample: int, seed: int, lost: set[tuple[str, str]] | None
 ) -> list[tuple[Place, str]]:
-    """A module's places that are to be changed, by line, and what each change is: a sample, or those that are lost."""
+    """A module's places to change, by line, with the change at each: a sample, or those in `lost`."""
     text, dice = (root / module).read_text(), random.Random(f"{seed} {module.as_posix()}")
     found = places(root, module, dice)
     if lost is not None:
@@ -122,7 +122,7 @@ def _read(report: Path) -> list[Change]:
 
 
 def copy_of_head(root: Path) -> None:
-    """The committed tree, with this checkout's virtual environment."""
+    """Copies the committed tree, with this checkout's virtual environment."""
     root.mkdir()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x", "-C", str(root)], input=archive, check=True)
@@ -146,7 +146,7 @@ def _try(root: Path, forked: ForkedTests, place: Place, difference: str, tests: 
 
 
 def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, str]:
-    """(whether a test noticed, which, or how many were asked): a few at first, then more in one go."""
+    """(whether a test noticed, which one, or how many ran): a few tests at first, then more in one go."""
     asked, spent = 0, 0.0
     while asked < len(tests) and (not effort or spent < effort):
         step: list[Test] = []
@@ -163,7 +163,7 @@ def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, s
 
 
 def _difference(text: str, changed: str | None) -> str:
-    """The lines that a change takes away and those that come instead; empty if it is none, or no Python."""
+    """The lines that a change removes and adds; empty if it changes nothing, or is not valid Python."""
     if changed is None:
         return ""
     try:

@@ -1,4 +1,5 @@
-"""Tests in forks of this process, which has loaded what no change touches, beside one Postgres for all of them."""
+"""Runs tests in forks of this process, which has already imported unchanged modules, with one
+Postgres for all of them."""
 
 import asyncio
 import contextlib
@@ -50,27 +51,27 @@ LOADED = (
     ),
     *("sandbox.postgres", "sandbox.temporal", "sandbox.purchase", "sandbox.processes"),
 )
-"""Imported once, where they are installed. None of them imports a package that is changed."""
+"""Modules imported once, if they are installed. None of them imports a package that is changed."""
 PATIENCE = 45.0
-"""Seconds that a test waits for a condition here: a change that keeps it from coming true should not cost minutes."""
+"""Seconds that a test waits for a condition, so that a change that prevents it does not cost minutes."""
 QUIET = ("-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist")
 BROKEN = 70
-"""Exit code of a fork in which pytest did not get to its end."""
+"""Exit code of a fork in which pytest did not finish."""
 MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How tests ended."""
+    """The result of running tests."""
 
     passed: bool
     by: str
-    """The test that failed first, with its last line; "time" if they did not end."""
+    """The test that failed first, with its last line; "time" if the tests did not end."""
     output: str
 
 
 class Asked:
-    """A plugin: tests run in the order in which they are asked for; the first that fails is written down."""
+    """A pytest plugin: runs tests in the requested order, and records the first that fails."""
 
     def __init__(self, ids: Sequence[str], result: Path) -> None:
         self._place = {each: number for number, each in enumerate(ids)}
@@ -87,7 +88,7 @@ class Asked:
 
 
 class ForkedTests:
-    """Runs tests of the tree at `root`, in a process of its own each time, with what stands in its files then."""
+    """Runs tests of the tree at `root`, each time in a new process, with the present contents of its files."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -115,7 +116,7 @@ class ForkedTests:
         self._stack.close()
 
     def _start_postgres(self) -> None:
-        """Postgres for all, with the template that tests copy their databases from."""
+        """Starts Postgres for all tests, with the template from which they copy their databases."""
         processes, postgres = importlib.import_module("sandbox.processes"), importlib.import_module("sandbox.postgres")
         prefix = "mutation-"
         directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
@@ -131,7 +132,7 @@ class ForkedTests:
         asyncio.run(prepare())
 
     def _share_postgres(self) -> None:
-        """In a fork: fixtures that would start a server and migrate its template are given what is there."""
+        """In a fork: replaces the fixtures that start a server and migrate its template by the shared one."""
         shared = self._postgres
         schema: Any = importlib.import_module("schema.migrate")
         postgres: Any = importlib.import_module("sandbox.postgres")
@@ -139,7 +140,7 @@ class ForkedTests:
 
         class Ours:
             def stop(self) -> None:
-                """It goes on for the next."""
+                """Does nothing, because the server is shared with later tests."""
 
         async def create_database(server: Any, name: str, template: str = "template0") -> str:
             return str(server.url(name) if name == "migrated" else await create(server, name, template))
@@ -154,7 +155,8 @@ class ForkedTests:
         postgres.start = lambda *_arguments, **_options: ours
 
     def run(self, tests: Sequence[str], seconds: float, *plugins: object, to_end: bool = False) -> Verdict:
-        """Until one fails, or to the end of all: then nothing is changed, and compiled files may be kept for later."""
+        """Runs the tests until one fails; `to_end` runs all of an unchanged tree, so that compiled
+        files may be kept."""
         with tempfile.TemporaryDirectory(prefix="mutation-run-") as directory:
             result, log = Path(directory) / "failed", Path(directory) / "log"
             pid = os.fork()
@@ -195,7 +197,7 @@ def _last_line(output: str) -> str:
 
 
 def _wait(pid: int, seconds: float) -> int | None:
-    """Its exit code; None, and it is gone, if it did not end in time. What it started ends with it."""
+    """Its exit code; None if it did not end in time and was killed. Its own child processes end with it."""
     pidfd = os.pidfd_open(pid)
     try:
         if not select.select([pidfd], [], [], seconds)[0]:

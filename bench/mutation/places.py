@@ -1,4 +1,4 @@
-"""Where the product can be changed, and how."""
+"""Finds the places of the product that can be changed, and the changes."""
 
 import ast
 import random
@@ -15,12 +15,13 @@ from cosmic_ray.plugins import get_operator, operator_names
 from bench.mutation.sql_clause import SqlClause
 
 LEFT_OUT = ("BinaryOperator_BitOr", "_BitOr", "VariableReplacer", "VariableInserter", "RemoveDecorator")
-"""`|` stands in most annotations, where a change proves nothing; the others need arguments, or prove little."""
+"""Operators that are not used. `|` is in most annotations, where a change proves nothing; the others need arguments, or
+prove little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a change is possible, and the one of an operator's changes that was drawn for it."""
+    """A place to change, with the one change that was drawn for it."""
 
     module: Path
     operator: Operator
@@ -32,7 +33,7 @@ class Place:
         return type(self.operator).__name__
 
     def change(self, code: str) -> str | None:
-        """`code`, the module's text, with the change; None if it is none after all."""
+        """The module's text `code` with the change; None if the change has no effect."""
         changed: str | None = mutate_code(code, self.operator, self.occurrence)
         return None if changed == code else changed
 
@@ -43,7 +44,7 @@ def operators() -> list[Operator]:
 
 
 def places(root: Path, module: Path, draw: random.Random) -> list[Place]:
-    """One change for each position and family of operators, so that `<` with its five exchanges counts as one."""
+    """One change for each position and family of operators, so `<` with its five exchanges counts once."""
     tree = get_ast_from_path(root / module)
     proves_little = set(_guards(ast.parse((root / module).read_text())))
     found: dict[tuple[Any, ...], list[Place]] = {}
@@ -59,7 +60,7 @@ def places(root: Path, module: Path, draw: random.Random) -> list[Place]:
 
 
 def _guards(tree: ast.Module) -> Iterable[tuple[int, int]]:
-    """Values that only keep us from mistakes: `frozen`, `slots` and `kw_only` of a class, `strict` of a zip."""
+    """Values that only guard against mistakes: `frozen`, `slots` and `kw_only` of a class, `strict` of a zip."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             for keyword in node.keywords:

@@ -1,4 +1,4 @@
-"""Which modules are changed, and which tests may notice."""
+"""Chooses the modules to change, and the tests to run."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -10,18 +10,18 @@ TESTS = (
     *("tests/store", "tests/budget", "tests/github", "tests/activities", "tests/polar", "tests/reconciler"),
     *("tests/api", "tests/notify", "tests/backfill", "tests/workflows", "tests/test_*.py"),
 )
-"""Folders and patterns of the tests that are asked; those of the sandbox and of the schema answer for others."""
+"""Folders and patterns of the tests that run. Tests of the sandbox and the schema check other code."""
 
 FAR = (
     *("tests/backfill/test_kills.py", "tests/backfill/test_meaning.py", "tests/backfill/test_exports.py"),
     *("tests/backfill/test_babble.py", "tests/backfill/test_property.py", "tests/workflows/test_two_years.py"),
     *("tests/test_layout.py", "tests/test_docs_name_tests.py", "tests/test_zygote.py"),
 )
-"""Left out: they take minutes, or look at no behaviour."""
+"""Tests that are left out, because they take minutes or check no behaviour."""
 
 
 def modules(root: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Every module of `PACKAGES`, or those whose path begins with one of `only`, in its order."""
+    """Every module of `PACKAGES`, or those whose path begins with one of `only`, in that order."""
     there = [
         path.relative_to(root)
         for package in PACKAGES
@@ -35,7 +35,7 @@ def modules(root: Path, only: Sequence[str] = ()) -> list[Path]:
 
 
 def test_files(root: Path, patterns: Sequence[str] = TESTS) -> list[str]:
-    """The test files that the folders and patterns name, without those that are `FAR`."""
+    """The test files that match the folders and patterns, except those in `FAR`."""
     found = []
     for pattern in patterns:
         matched = sorted(root.glob(pattern))

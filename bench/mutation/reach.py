@@ -1,4 +1,4 @@
-"""Which tests reach a place of the product: those that have called its function, the nearest and the quickest first."""
+"""Finds the tests that reach a place of the product: those that called its function, the nearest and quickest first."""
 
 import ast
 import hashlib
@@ -14,12 +14,12 @@ from bench.mutation.plan import PACKAGES
 from bench.mutation.trace import Trace
 
 LONGEST_FILE = 900.0
-"""Seconds for the tests of one file, traced."""
+"""Time limit in seconds for the traced tests of one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test that passes, how long it takes, and the functions of the product that it calls."""
+    """A test that passes, its duration, and the product's functions that it calls."""
 
     name: str
     seconds: float
@@ -27,16 +27,16 @@ class Test:
 
 
 class Reach:
-    """Who reaches what, measured once for each text of a test file and kept in `kept`."""
+    """The tests that reach each function, measured once for each version of a test file and kept in `kept`."""
 
     def __init__(self, root: Path, kept: Path) -> None:
         self._root, self._kept = root, kept
         self._tests: dict[str, list[Test]] = defaultdict(list)
-        """By function."""
+        """Tests by function."""
         self._mentions = _Mentions(root)
 
     def measure(self, tests: ForkedTests | None, files: Sequence[str], say: Callable[[str], None]) -> None:
-        """Runs what has not been run since it was changed. What fails is said, and not asked later."""
+        """Runs test files that changed since they were last run. Failing tests are reported, and not used later."""
         known = json.loads(self._kept.read_text()) if self._kept.exists() else {}
         for number, file in enumerate(files, start=1):
             text = hashlib.sha256((self._root / file).read_bytes()).hexdigest()
@@ -65,7 +65,7 @@ class Reach:
         return [json.loads(line) for line in lines], "" if verdict.passed else f"; {verdict.by}"
 
     def tests(self, module: Path, line: int) -> list[Test]:
-        """Those that reach this line, in the order in which they are worth asking."""
+        """The tests that reach this line, most promising first."""
         functions = self._mentions.functions(module, line)
         found = {test.name: test for each in functions for test in self._tests.get(each, ())}
         if not found:  # it runs when its module is loaded
@@ -80,12 +80,12 @@ class Reach:
 
 
 class _Mentions:
-    """For a line, the functions that run it: the one that it stands in, or those that use what is defined there."""
+    """Finds the functions that run a line: the function around it, or those that use its definition."""
 
     def __init__(self, root: Path) -> None:
         self._trees: dict[Path, ast.Module] = {}
         self._users: dict[str, set[str]] = defaultdict(set)
-        """Functions by the names that they mention; `""` before a name: a definition at the top that mentions it."""
+        """Functions by the names that they mention; a name after `""` is a top-level definition that mentions it."""
         self._definitions: dict[str, set[str]] = defaultdict(set)
         for package in PACKAGES:
             for path in sorted((root / package).rglob("*.py")):
@@ -133,7 +133,7 @@ class _Mentions:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """(qualified name, node), as `co_qualname` has it."""
+    """(qualified name, node) of each function, named as in `co_qualname`."""
 
     def below(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
         for child in ast.iter_child_nodes(node):
@@ -149,7 +149,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.As
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """What stands at the top of the module and of its classes, functions aside."""
+    """The top-level statements of the module and of its classes, except functions."""
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
             yield from (each for each in statement.body if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))

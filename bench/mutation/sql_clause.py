@@ -1,4 +1,4 @@
-"""Changes of SQL inside Python strings: Cosmic Ray changes Python's operators and sees a statement as one constant."""
+"""Changes SQL inside Python strings, which Cosmic Ray treats as constants."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SWAPS = (
 
 
 def variants(text: str) -> Iterator[str]:
-    """`text` with one condition left out, or one comparison, lock or function exchanged; nothing if it is no SQL."""
+    """`text` with one condition removed, or one comparison, lock or function replaced; nothing if it is not SQL."""
     if not _STATEMENT.search(text):
         return
     for match in _CONDITION.finditer(text):

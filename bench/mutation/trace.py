@@ -1,4 +1,4 @@
-"""Which functions of the product a test calls, in its own process or in programs that it starts."""
+"""Records the product's functions that a test calls, in its own process or in programs that it starts."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 PROGRAMS = Path(__file__).with_name("traced")
-"""Of `sitecustomize.py`, by which programs are traced."""
+"""The folder of `sitecustomize.py`, which traces programs."""
 
 
 class Trace:
-    """A plugin of pytest: appends [test, seconds, functions] to `result` for each test that passes."""
+    """A pytest plugin: appends [test, seconds, functions] to `result` for each test that passes."""
 
     def __init__(self, root: Path, packages: Sequence[str], directory: Path, result: Path) -> None:
         self._root, self._directory, self._result = f"{root}/", directory, result

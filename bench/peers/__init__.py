@@ -1,4 +1,4 @@
-"""Other extractors on the stand-in that this system is measured on: same repository, same run, side by side.
+"""Runs other extractors on the same stand-in as this system: same repository, same run, side by side.
 
-`python -m bench.peers`. Each is installed into a virtual environment of its own, from PyPI, under `.bench/`.
+`python -m bench.peers`. Each is installed from PyPI into its own virtual environment, under `.bench/`.
 """

@@ -1,10 +1,11 @@
-"""Runs other extractors and this system on the same generated repository, and prints what each took and brought.
+"""Runs other extractors and this system on the same generated repository, and prints the cost and the result of each.
 
     python -m bench.peers [--scale 0.1] [--only perceval] [--case pull_requests] [--pace 0.1] [--json]
 
-Each brings pull requests with reviews, review comments, comments and events; once the stand-in answers at once, once as
-slowly as GitHub does. Exit codes: 0 done, 1 a peer could not be measured, or this system is not complete or not 20
-times better than the best of them, 2 bad arguments, 3 a part of this system did not start or ended, 130 interrupted.
+Each fetches pull requests with reviews, review comments, comments and events: once from a stand-in that answers at
+once, once from one as slow as GitHub. Exit codes: 0 done, 1 a peer could not be measured, or this system is not
+complete or not 20 times better than the best of them, 2 bad arguments, 3 a part of this system did not start or ended,
+130 interrupted.
 """
 
 import argparse
@@ -39,8 +40,9 @@ CASES = (
 )
 CACHE = Path(__file__).parents[2] / ".bench"
 PACE = 0.1
-"""A peer that asks one thing after the other would take half an hour in GitHub's own time. None of them looks at how
-long an answer took, so none does otherwise; this system does, and is never sped up."""
+"""In GitHub's own time, a peer that sends one request after another would take half an hour. No peer adapts to the
+duration of answers, so a faster stand-in does not change them; this system adapts, and is always measured at full
+duration."""
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -1,8 +1,8 @@
-"""airbyte-source-github: GraphQL for reviews and a pull request's numbers, REST's lists for all else.
+"""airbyte-source-github: GraphQL for reviews and a pull request's numbers, REST's lists for everything else.
 
-Of what happened to threads its `issue_events` are read, 100 a request: they lack cross-references. Its
-`issue_timeline_events` keep one event of each kind a thread, for a request each. Its reviews are known by `databaseId`,
-which GitHub does not tell beyond 32 bits.
+It reads events of threads as `issue_events`, 100 in a request, which lack cross-references. Its `issue_timeline_events`
+keep one event of each kind for each thread, and cost a request each. Its reviews are identified by `databaseId`, which
+GitHub does not give beyond 32 bits.
 """
 
 import json
@@ -15,11 +15,11 @@ from bench.stage import NAME, TOKEN, Case
 from messages import DataType
 
 PAGE_SIZE = 100
-"""Its best of a GitHub that answers at once: 1,060 points for 1,000 pull requests, 1,320 with 10, which it takes unless
-told. 1,000 of them are for counts of review comments, whatever the page."""
+"""Its best size if GitHub answers at once: 1,060 points for 1,000 pull requests, against 1,320 with its default of 10.
+1,000 of these points are for counts of review comments, at any size."""
 PACED_PAGE_SIZE = 50
-"""Its best of a GitHub that takes its time: counting 100 takes longer than 8 s, after which GitHub leaves the rest out
-and says so, and on any error it waits for the next hour's budget."""
+"""Its best size if GitHub takes its time: counting 100 takes over 8 s, after which GitHub omits the rest with an error,
+and on any error it waits for the next hour's budget."""
 STREAMS: dict[DataType, tuple[str, ...]] = {
     "pull_requests": (
         "pull_requests",

@@ -1,4 +1,4 @@
-"""One measured run of a peer, and of this system, in the same terms."""
+"""Measures one run of a peer, and of this system, in the same terms."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,21 +20,21 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Measured:
-    """`things` are what its data type is named after: pull requests, or issues."""
+    """One measured run. `things` are what its data type is named after: pull requests, or issues."""
 
     tool: str
     case: Case
     things: int = 0
     shares: Mapping[str, Share] = field(default_factory=dict)
-    """Of all that there is."""
+    """The share of each noun that was found."""
     cost: Cost = field(default_factory=lambda: Cost(0, 0, 0))
     seconds: float = 0
-    """As if the stand-in had answered in GitHub's time, where it answered faster than that."""
+    """Duration as if the stand-in had answered in GitHub's time."""
     peak_bytes: int | None = None
     without_key: int = 0
     """Rows that the tool itself cannot tell apart."""
     error: str = ""
-    """Why it was not measured."""
+    """Why it could not be measured."""
 
     @property
     def complete(self) -> bool:
@@ -43,17 +43,17 @@ class Measured:
 
     @property
     def per_token_and_hour(self) -> float:
-        """Things, complete or not: a peer's are given the benefit."""
+        """Things for one token and hour; a peer's incomplete things count as well."""
         return 0 if self.error else self.cost.per_token_and_hour(self.things)
 
     @property
     def per_hour(self) -> float:
-        """The same by the tightest of points, REST requests and GitHub's response seconds."""
+        """As `per_token_and_hour`, by the tightest of points, REST requests and GitHub's response seconds."""
         return min(self.per_token_and_hour, self.cost.per_hour_of_responses(self.things))
 
 
 def ours(run: Run, case: Case) -> Measured:
-    """A run that was incomplete is an error, whatever it brought."""
+    """The measurement of our own run. An incomplete run is an error, whatever it fetched."""
     return Measured(
         OURS,
         case,
@@ -67,7 +67,7 @@ def ours(run: Run, case: Case) -> Measured:
 
 
 def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: Path) -> Measured:
-    """Runs a peer to its end. What goes wrong with it is its `error`; raises `Unreachable` if the stand-in fails."""
+    """Runs a peer to its end. Its failure is recorded as `error`; raises `Unreachable` if the stand-in fails."""
     try:
         programs = peer.install(cache)
     except NotInstalledError as error:
@@ -105,7 +105,7 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
 
 
 def _run(commands: Sequence[Sequence[str | Path]], output: Path, processes: Processes) -> int:
-    """The most memory that one of them had, with its children. Raises `Unreachable` if one fails or does not end."""
+    """The peak memory of the commands, with their children. Raises `Unreachable` if one fails or does not end."""
     peak, deadline = 0, time.monotonic() + PATIENCE_SECONDS
     for command in commands:
         # The shell leaves standard error to the log: lines of both at once would spoil each other.

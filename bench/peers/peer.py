@@ -1,4 +1,4 @@
-"""What a peer is: how it is installed, what is run, and what it says that it found."""
+"""The interface of a peer: its installation, its commands, and the parsing of its output."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ INSTALL_SECONDS = 600
 
 
 class Found(NamedTuple):
-    """`key` is what the peer itself tells the rows of a noun apart by."""
+    """A found row. `key` is what the peer itself identifies rows of a noun by."""
 
     noun: str
     node_id: str
@@ -23,16 +23,16 @@ class Found(NamedTuple):
 
 
 class NotInstalledError(Exception):
-    """With pip's last words."""
+    """The peer could not be installed; the message has pip's last lines."""
 
 
 class Peer(ABC):
-    """`package` is its name on PyPI; what version, `{package}.txt` says."""
+    """An extractor to compare with. `package` is its name on PyPI; `{package}.txt` pins its version."""
 
     package: ClassVar[str]
 
     def install(self, cache: Path) -> Path:
-        """The folder of its programs, made below `cache` if it is not there yet. Raises `NotInstalledError`."""
+        """The folder of its programs, created below `cache` if it is missing. Raises `NotInstalledError`."""
         requirements = HERE / f"{self.package}.txt"
         environment = cache / self.package
         stamp = environment / "installed.txt"
@@ -45,13 +45,15 @@ class Peer(ABC):
 
     @abstractmethod
     def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
-        """What brings the first of the case's data types, with all that hangs on it, from the API at `url`, in order.
+        """The commands that fetch the first of the case's data types with all its children from the API at `url`, in
+        order.
 
-        Each writes what it finds to standard output, a line of JSON each. Settings are written into `directory`."""
+        Each writes its rows to standard output, as JSON lines. Settings are written into `directory`.
+        """
 
     @abstractmethod
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
-        """What one line of its output tells of."""
+        """The rows in one line of its output."""
 
 
 def _run(command: Sequence[str | Path]) -> None:
@@ -64,7 +66,7 @@ def _run(command: Sequence[str | Path]) -> None:
 
 
 def emitted(peer: Peer, output: Path) -> tuple[dict[str, set[str]], int]:
-    """Noun -> node ids of all that a peer wrote, and how many of these came without their key."""
+    """Noun -> node ids of everything that a peer wrote, and how many of them lacked their key."""
     census: dict[str, set[str]] = {}
     unkeyed = set()
     with output.open(errors="replace") as lines:

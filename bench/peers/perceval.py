@@ -1,6 +1,6 @@
-"""perceval: REST alone, some four requests a pull request and one a thread with comments. It knows no events.
+"""perceval: REST alone, about four requests for a pull request and one for a thread with comments. It reads no events.
 
-It takes the comments of pull requests for those of issues, so both of its categories are run for pull requests.
+It treats comments on pull requests as comments on issues, so both of its categories run for pull requests.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
-"""`run_tap_github.py CONFIG STREAM ...`: tap-github with these streams, in its own environment.
+"""`run_tap_github.py CONFIG STREAM ...`: runs tap-github with these streams in its own environment.
 
-It reads what API its settings name, but whether a token is good it asks api.github.com: that is sent along, too.
+It reads from the API in its settings, but verifies tokens at api.github.com; this script redirects that, too.
 """
 
 import json

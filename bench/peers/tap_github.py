@@ -1,5 +1,5 @@
-"""meltanolabs-tap-github: REST alone, a request for the reviews of each pull request, lists of the repository for the
-rest. Its `issue_events` lack cross-references, and it has no timelines."""
+"""meltanolabs-tap-github: REST alone, with one request for the reviews of each pull request, and the repository's lists
+for the rest. Its `issue_events` lack cross-references, and it has no timelines."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What `doctor` finds: one line each, with what to do."""
+"""The results of `doctor`: one line each, with advice."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,17 +12,17 @@ State = Literal["ok", "warning", "failure"]
 
 
 class Finding(BaseModel):
-    """How one thing stands."""
+    """The result of one check."""
 
     model_config = ConfigDict(frozen=True)
 
     check: str
-    """What was looked at, in a few words."""
+    """What was checked, in a few words."""
     state: State
     what: str
     to_do: str = ""
     cause: Literal["setting", "unreachable"] | None = None
-    """Of a failure: a setting that cannot be read, or a server that does not answer."""
+    """For a failure: an unreadable setting, or a server that does not answer."""
 
     @field_validator("what", "to_do")
     @classmethod
@@ -31,7 +31,7 @@ class Finding(BaseModel):
 
 
 class Report(BaseModel):
-    """What `doctor --json` writes."""
+    """The output of `doctor --json`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,13 +52,13 @@ def failure(check: str, what: str, to_do: str) -> Finding:
 
 
 def bad_setting(check: str, error: BadInput) -> Finding:
-    """A setting that is missing or cannot be read."""
+    """The finding for a setting that is missing or unreadable."""
     to_do = f"set {error.name} in the environment or in .env"
     return Finding(check=check, state="failure", what=error.message, to_do=to_do, cause="setting")
 
 
 def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
-    """What an error says, as a failure."""
+    """The finding for an error: a failure."""
     away = isinstance(error, (Unreachable, RetryNow))
     return Finding(
         check=check,
@@ -70,7 +70,7 @@ def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """2 where a setting cannot be read, 3 where no server answered at all, 1 where anything else fails."""
+    """The exit code: 2 if a setting is unreadable, 3 if no server answered at all, 1 if anything else fails."""
     if any(each.cause == "setting" for each in findings):
         return 2
     failures = [each for each in findings if each.state == "failure"]

@@ -1,4 +1,4 @@
-"""GitHub: each credential, what it may see, and what is left of its budgets."""
+"""Checks GitHub: each credential, its rights, and its remaining budgets."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,7 +17,8 @@ API_NAMES = {"graphql": "points", "core": "REST requests"}
 
 
 async def examine(private_repositories: int) -> AsyncIterator[Finding]:
-    """`private_repositories`: how many there are in workspaces; a token without a scope sees none of them."""
+    """The findings on GitHub. `private_repositories`: their number in all workspaces; a token without a scope sees none
+    of them."""
     at = settings.load(settings.GitHub)
     for secret in at.tokens:
         logs.register_secret(secret)
@@ -34,7 +35,7 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
 
 def credential(of: "Health", share: float, private_repositories: int) -> Finding:
-    """What is known of one, against the share of its budget that is ours and what it has to read."""
+    """The finding on one credential, given our share of its budget and the repositories that it has to read."""
     check = f"GitHub, {of.credential}"
     if of.error is not None:
         return trouble(check, of.error, "check GITHUB_API_URL, and GitHub's own state at https://www.githubstatus.com")

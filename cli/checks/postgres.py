@@ -1,4 +1,5 @@
-"""Postgres: whether it answers, how it is reached, whether it has this release's tables, its clock and its disk."""
+"""Checks Postgres: whether it answers, how it is reached, whether it has this release's tables, its
+clock and its disk."""
 
 from collections.abc import AsyncIterator
 
@@ -15,9 +16,9 @@ from store.database import Database
 from store.embeddings import check_dimensions
 
 CLOCK_SECONDS = 5.0
-"""More than this between two clocks makes times in screens and logs misleading."""
+"""Difference between two clocks from which on times in screens and logs mislead."""
 LITTLE, TOO_LITTLE = 0.15, 0.05
-"""Shares of a disk that are free."""
+"""Shares of free disk space that are a warning and a failure."""
 
 
 async def examine() -> AsyncIterator[Finding]:
@@ -47,7 +48,7 @@ def _clock(server: health.Server) -> Finding:
 
 
 def clock(check: str, ahead: float, whose: str) -> Finding:
-    """How far a server's clock is from ours."""
+    """The finding on the difference between a server's clock and ours."""
     if abs(ahead) > CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"
         return warning(check, f"{abs(ahead):.0f} s {way} this machine's", f"let NTP set the clocks of {whose} and here")
@@ -55,7 +56,7 @@ def clock(check: str, ahead: float, whose: str) -> Finding:
 
 
 def disk(server: health.Server) -> Finding:
-    """How much of the disk of its data is free, where that can be known."""
+    """The finding on the free space of its data's disk, if that is known."""
     if server.free_share is None or server.free_bytes is None:
         return ok("disk of Postgres", "not to be known from here: watch it where Postgres runs")
     what = f"{size(server.free_bytes)} free, {server.free_share:.0%}"
@@ -66,7 +67,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """Only the direct address must lead to Postgres itself: it is for what belongs to a session."""
+    """The finding on the way to Postgres. Only the direct address, for what needs a session, must lead to Postgres
+    itself."""
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":
         name = "DATABASE_DIRECT_URL" if at.database_direct_url else "DATABASE_URL"

@@ -1,4 +1,4 @@
-"""OpenAI, Polar and the mail server: those that are set up."""
+"""Checks OpenAI, Polar and the mail server, if they are configured."""
 
 import re
 from collections.abc import AsyncIterator
@@ -11,13 +11,13 @@ from errors import BackfillError, PartOver, RetryLater
 from polar.api import Endpoint, PolarApi
 
 LOOKED_BACK = timedelta(days=3)
-"""Polar's failed deliveries of so long."""
+"""How far back Polar's failed deliveries are read."""
 EVENTS = ("order.paid", "subscription.active", "subscription.canceled", "subscription.revoked", "subscription.updated")
-"""Without these an add-on begins, changes or ends unheard."""
+"""Events without which the beginning, change or end of an add-on is missed."""
 
 
 async def openai() -> AsyncIterator[Finding]:
-    """Embeds one word: a token's price."""
+    """Checks OpenAI by embedding one word, for the price of a token."""
     at = settings.load(settings.Embeddings)
     if at.key is None:
         yield warning("OpenAI", "OPENAI_API_KEY is not set: embeddings are skipped", "set it if search is wanted")
@@ -58,7 +58,7 @@ async def polar() -> AsyncIterator[Finding]:
 
 
 def _endpoints(endpoints: list[Endpoint]) -> list[Finding]:
-    """Ours are those whose address ends as `webhook.py` has it."""
+    """The findings on Polar's webhooks. Ours are those whose address ends in the path of `webhook.py`."""
     ours = [each for each in endpoints if re.search(r"/webhooks/polar/?$", each.url)]
     if not ours:
         what = "Polar has no webhook whose address ends in /webhooks/polar: purchases are not heard of"
@@ -85,7 +85,7 @@ def _deliveries(failed: int) -> Finding:
 
 
 async def mail() -> AsyncIterator[Finding]:
-    """Signs in and sends nothing."""
+    """Checks the mail server by logging in, without sending anything."""
     at = settings.load(settings.Mail)
     if at.server is None or at.mail_from is None:
         yield ok("e-mail", "SMTP_URL is not set: no e-mails are sent")

@@ -1,4 +1,4 @@
-"""Temporal: whether it answers, has the search attributes, and whether workers poll each task queue."""
+"""Checks Temporal: whether it answers, has the search attributes, and whether workers poll each task queue."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from cli.checks.finding import Finding, failure, ok, trouble, warning
 from errors import BackfillError
 
 QUEUES = {"workflows": "", "recent": "-recent", "historical": "-historical"}
-"""What is polled -> how the name of its task queue ends."""
+"""What is polled -> the suffix of its task queue's name."""
 _IDLE = {
     "workflows": "no job begins, goes on or ends",
     "recent": "nothing of the last 90 days is fetched",

@@ -1,4 +1,4 @@
-"""What is stored and does not go on: jobs, Polar's deliveries, notifications."""
+"""Checks for stored work that stands still: jobs, Polar's deliveries, notifications."""
 
 from collections.abc import AsyncIterator, Sequence
 

@@ -102,7 +102,7 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
 
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """The first and the last whole hour of a range. Raises `BadInput` where there is none that the archive can have."""
+    """The first and the last whole hour of a range. Raises `BadInput` if the archive cannot have any of it."""
     from github.events.archive import FIRST_HOUR
 
     first = -(-since.timestamp() // 3_600)

@@ -62,11 +62,11 @@ _AT_FAULT = {
     "openai_not_found": "EMBEDDING_MODEL",
     "openai_dimensions": "EMBEDDING_DIMENSIONS",
 }
-"""The setting to blame, by what the server says."""
+"""The setting to blame, by the server's error code."""
 
 
 async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
-    """Raises `BadInput` for what a setting is to blame for, `Unreachable` for every other refusal."""
+    """The text's vector. Raises `BadInput` if a setting is to blame, `Unreachable` for every other refusal."""
     # Here and not above: no other command needs openai's package, which takes half a second.
     from embedding.client import Embedder
     from embedding.tokens import cut

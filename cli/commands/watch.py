@@ -18,7 +18,7 @@ from cli.screens.summary import unshown_lines
 from progress.views import JobView
 
 MOST_UNSHOWN = 12
-"""Things that GitHub does not show that are named at the end."""
+"""Most things that GitHub does not show that are named at the end."""
 
 
 async def watch(reference: Reference, /) -> int:

@@ -1,4 +1,4 @@
-"""A reading of GH Archive, as people see it."""
+"""Shows a reading of GH Archive."""
 
 from datetime import UTC
 
@@ -11,7 +11,7 @@ from store import archive_reads
 from store.archive_reads import ArchiveView
 
 MOST_NAMED = 50
-"""Repositories that are named, of all that are read."""
+"""Most repositories that are named."""
 
 
 def table_of_reading(view: ArchiveView) -> RenderableType:

@@ -1,4 +1,4 @@
-"""What `doctor` writes: a line for each finding, and below it what to do."""
+"""The output of `doctor`: a line for each finding, with advice below it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ WORST: tuple[State, ...] = ("failure", "warning")
 
 
 def report(findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """In the order in which one thing needs another, and how many of each kind there are."""
+    """The findings in order of dependence, and the number of each kind."""
     table = Table.grid(padding=(0, 1))
     table.add_column(width=9, no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""What `watch` writes where nothing can be drawn: one line for each change that is worth one."""
+"""The output of `watch` if it cannot draw: one line for each relevant change."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,9 +12,9 @@ from cli.screens import waits
 from progress.views import JobView, TypeView
 
 STEP = 5.0
-"""Percent between two lines that say how far the job is."""
+"""Percentage points between two lines on the job's progress."""
 QUIET = timedelta(seconds=30)
-"""So long after one of them there is the next, also where no percentage is known."""
+"""Longest time without a line, also if no percentage is known."""
 
 
 class _Progress(NamedTuple):
@@ -25,7 +25,7 @@ class _Progress(NamedTuple):
 
 
 class Lines:
-    """Fed with each reading of a job, tells what is new since the one before."""
+    """Compares each reading of a job with the one before, and describes what is new."""
 
     def __init__(self) -> None:
         self._rates = Rates()
@@ -58,7 +58,8 @@ class Lines:
             yield f"{at} {_progress(job, self._rates)}"
 
     def _is_due(self, job: JobView) -> bool:
-        """When the job's state changes, at each step, and now and then while it fetches."""
+        """Whether a progress line is due: when the job's state changes, at each step, and at intervals while it
+        fetches."""
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress
         if last is not None and (now.state, now.attempt) == (last.state, last.attempt):
@@ -70,7 +71,7 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """What has ended and what waits, by what it is."""
+    """What has ended and what waits, each with a key."""
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
@@ -93,7 +94,7 @@ def _ended(its: TypeView) -> str:
 
 
 def amount(its: TypeView) -> str:
-    """With everything that hangs on the threads: `120 of 582, 30 reviews, 4 comments`."""
+    """The amount with all children of the threads: `120 of 582, 30 reviews, 4 comments`."""
     stored = f"{its.stored} of {its.expected}" if its.expected is not None else str(its.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in its.counts.items() if noun != its.data_type and count
@@ -102,7 +103,7 @@ def amount(its: TypeView) -> str:
 
 
 def _progress(job: JobView, rates: Rates) -> str:
-    """The job in one line."""
+    """The job's progress in one line."""
     parts = [words.say(job.headline, job.as_of)]
     if not job.ended:
         parts.append(f"{job.completed_repositories} of {job.total_repositories} repositories complete")

@@ -1,4 +1,4 @@
-"""Jobs, deliveries and notifications, a row each."""
+"""Shows jobs, deliveries and notifications, a row each."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What `watch` draws: a job on one screen, however many repositories it has."""
+"""The screen of `watch`: a job, however many repositories it has."""
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -12,13 +12,13 @@ from progress.sentences import count
 from progress.views import JobView
 
 UNSHOWN = 3
-"""Things that GitHub does not show that are named, of all."""
+"""Most things that GitHub does not show that are named."""
 LEAST_LINES = 4
-"""For repositories, on however small a screen."""
+"""Least lines for repositories, on however small a screen."""
 
 
 def screen(look: Look, rates: Rates, console: Console) -> RenderableType:
-    """As high as the console at most."""
+    """The screen, at most as high as the console."""
     job, width = look.job, console.width
     above = [*summary(job, width, rates), Text()]
     below = [Text(), *_notes(job, width), _foot(look)]

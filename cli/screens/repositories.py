@@ -1,4 +1,4 @@
-"""Repositories by data types: what needs a person first, then what goes on, then how many others there are."""
+"""Repositories by data type: first those that need a person, then running ones, then the number of the others."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from progress.views import DONE, JobView, RepositoryView, TypeView
 Standing = Literal["failed", "running", "waiting", "canceled", "pending", "completed"]
 ORDER: tuple[Standing, ...] = ("failed", "running", "waiting", "canceled", "pending", "completed")
 KEPT: Mapping[Standing, int] = {"running": 4, "waiting": 2}
-"""Lines that those before them leave to these, where there are any."""
+"""Lines reserved for running and waiting repositories, if there are any."""
 SIGNS = {
     "completed": "✓",
     "failed": "✗",
@@ -26,7 +26,7 @@ SIGNS = {
     "skipped": "–",
 }
 SHORT = {"pull_requests": "pulls", "discussions": "discuss."}
-"""Names of types that are too long for a narrow column."""
+"""Short names of types, for narrow columns."""
 LONGEST_NAME = 48
 CELL, WIDE_CELL = 11, 20
 INDENT = "    "
@@ -37,7 +37,7 @@ class _Layout:
     name: int
     cell: int
     note: int
-    """Columns for a note beside the cells; 0: notes go below."""
+    """Columns for a note beside the cells; 0 if notes go below."""
 
     @classmethod
     def of(cls, job: JobView, width: int) -> "_Layout":
@@ -52,7 +52,7 @@ class _Layout:
 
 
 def standing(repository: RepositoryView) -> Standing:
-    """What a person would say of all of its types together."""
+    """The state of all its types together, as a person would name it."""
     if repository.status == "failed" or any(each.status == "failed" for each in repository.types):
         return "failed"
     if repository.status in DONE:
@@ -66,12 +66,12 @@ def standing(repository: RepositoryView) -> Standing:
 
 
 def in_order(job: JobView) -> list[RepositoryView]:
-    """Failures first, then as people would ask for them."""
+    """The repositories, failed ones first, then in order of interest."""
     return sorted(job.repositories, key=lambda each: ORDER.index(standing(each)))
 
 
 def repositories(job: JobView, width: int, lines: int) -> list[Text]:
-    """So many lines at most, each one a line of the screen: the last counts those that found no place."""
+    """At most `lines` lines of the screen; the last one counts the repositories that did not fit."""
     if not job.repositories:
         return []
     layout = _Layout.of(job, width)
@@ -98,7 +98,7 @@ def repositories(job: JobView, width: int, lines: int) -> list[Text]:
 
 
 def why(repository: RepositoryView) -> list[tuple[str, str]]:
-    """What went wrong with a repository and what to do about it: types that failed of the same are named together."""
+    """What went wrong with a repository, and what to do: types with the same failure are named together."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for its in repository.types:
         if its.status == "failed" and its.error:
@@ -116,7 +116,7 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """A line for the repository; and below it, or beside it where there is room, what a person has to know of it."""
+    """A line for the repository, with what a person has to know of it beside it if there is room, else below."""
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{SIGNS[word]} ", style=STYLES.get(word, ""))
@@ -139,7 +139,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """On one line if it fits, else on two; what is too long for these is in `status`."""
+    """The text on one line if it fits, else on two; `status` shows what is too long for these."""
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")
@@ -150,7 +150,7 @@ def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
 
 
 def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
-    """Sign and amount: stored of expected where there is room, else as a percentage."""
+    """A sign and an amount: stored of expected if there is room, else a percentage."""
     if its is None:
         return Text(" " * width)
     waiting = repository.waiting

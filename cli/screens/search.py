@@ -1,4 +1,4 @@
-"""Threads that a search found."""
+"""Shows the threads that a search found."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What `status` writes: the summary, and every data type of every repository."""
+"""The output of `status`: the summary, and every data type of every repository."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,14 +18,14 @@ from cli.screens.summary import summary, unshown_lines
 from progress.views import JobView, RepositoryView, TypeView
 
 ROOMY = 160
-"""Columns from which on a row has room for what there is to say of it."""
+"""Columns from which on a row has room for notes."""
 NAME = 60
 """Columns for a repository's name."""
 UNSHOWN = 12
 
 
 def report(job: JobView, width: int) -> Iterator[RenderableType]:
-    """Everything that is known of a job, failures first."""
+    """Everything known of a job, failures first."""
     yield from summary(job, width)
     yield from _table(job) if width >= ROOMY else _blocks(job)
     if job.unshown:
@@ -54,7 +54,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
 
 
 def _blocks(job: JobView) -> Iterator[RenderableType]:
-    """Where there is no room for notes beside the numbers they go below them."""
+    """The blocks of repositories. Notes are below the numbers if there is no room beside them."""
     for repository in in_order(job):
         yield Text()
         yield Text(repository.full_name, style="bold")
@@ -75,12 +75,12 @@ def _blocks(job: JobView) -> Iterator[RenderableType]:
 
 
 def _in_order(repository: RepositoryView) -> list[TypeView]:
-    """What failed first."""
+    """The types, failed ones first."""
     return sorted(repository.types, key=lambda its: its.status != "failed")
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """What stands in its way, or did; why a complete type is complete."""
+    """The type's obstacle, present or past; for a complete type the reason why it is complete."""
     if waiting := waits.of_type(repository, its):
         return waiting
     if its.status == "failed" and not its.error:

@@ -1,4 +1,4 @@
-"""A job as a whole: its headline, its bars, the time left, and what stands in its way."""
+"""A job as a whole: its headline, its bars, the time left, and its obstacles."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ from progress.sentences import count
 from progress.views import AddonView, JobView, TypeTotals
 
 WIDE = 120
-"""Columns from which on there is room for more than the necessary."""
+"""Columns from which on there is room for more than the essentials."""
 _NAME = re.compile(r"^[^\s#:]+/[^\s#:]+")
 STATE_STYLES = {
     "queued": "bold",
@@ -36,13 +36,13 @@ STATE_STYLES = {
 
 
 def summary(job: JobView, width: int, rates: Rates | None = None) -> list[RenderableType]:
-    """From the headline to the time left; with `rates`, how fast each type goes."""
+    """The lines from the headline to the time left; with `rates`, also the speed of each type."""
     headline = Text(words.say(job.headline, job.as_of), style=STATE_STYLES.get(job.headline.state, "bold"))
     return [headline, *(Text(line, style="dim") for line in about(job)), Text(), bars(job, width, rates), *_left(job)]
 
 
 def about(job: JobView) -> list[str]:
-    """What the job is, its add-on, and what else is true of it."""
+    """The job's parameters, its add-on, and other facts about it."""
     name = job.workspace_name
     named = name if name == job.workspace_slug else f"{name} ({job.workspace_slug})"
     types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(job.data_types)
@@ -61,7 +61,7 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """What was bought, and what is going to become of it if it is not just renewed."""
+    """The purchase, and its future unless it simply renews."""
     bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
     outlook = ""
@@ -76,7 +76,7 @@ def addon(of: AddonView) -> str:
 
 
 def bars(job: JobView, width: int, rates: Rates | None) -> Table:
-    """One bar over all and one for each data type, their columns aligned."""
+    """One bar for all types and one for each, with aligned columns."""
     wide = width >= WIDE
     table = Table.grid(padding=(0, 2 if wide else 1))
     table.add_column(width=13, no_wrap=True)
@@ -109,7 +109,7 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
 
 
 def waits(job: JobView) -> Iterator[str]:
-    """What repositories wait for while others go on, a line for each reason."""
+    """The waits of repositories while others continue, a line for each reason."""
     if job.waiting is not None:
         return  # the headline says it
     reasons = Counter(
@@ -122,7 +122,7 @@ def waits(job: JobView) -> Iterator[str]:
 
 
 def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
-    """Which things GitHub does not show, a line each; long names are cut, not what there is to say."""
+    """The things that GitHub does not show, a line each; long names are cut, reasons are not."""
     parts = [its.unshown for each in job.repositories for its in each.types if its.unshown]
     name = max(width // 3, 20)
     return [_NAME.sub(lambda its: words.cut_middle(its[0], name), line) for line in unshown.lines(parts, most)]
@@ -139,7 +139,7 @@ def _left(job: JobView) -> Iterator[RenderableType]:
 
 
 def _bar(percent: float | None, status: str) -> RenderableType:
-    """Empty where no total is known: a bar would say more than anybody knows."""
+    """A bar; empty if no total is known."""
     if percent is None:
         return Text("no total yet" if status == "in_progress" else "", style="dim")
     style = {"failed": "red", "canceled": "yellow", "completed": "green"}.get(status, "cyan")
@@ -163,7 +163,7 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """How many repositories stand how."""
+    """The numbers of repositories by state."""
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")
     shown = [name for name in names if numbers[name]]

@@ -1,4 +1,4 @@
-"""What a repository or a data type waits for, in a sentence: `starter.py status` and `watch` show it."""
+"""Describes in a sentence what a repository or a data type waits for, for `starter.py status` and `watch`."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from progress.views import RepositoryView, TypeView
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """Empty where it waits for nothing. What only some of its types wait for names them."""
+    """The repository's wait; empty if it waits for nothing. Names the types if only some of them wait."""
     waiting = _of(repository)
     if waiting is None:
         return ""
@@ -16,7 +16,7 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """Empty where the type has ended, or goes on."""
+    """The type's wait; empty if the type has ended, or continues."""
     waiting = _of(repository)
     if waiting is None or part.status not in ("pending", "in_progress"):
         return ""
@@ -25,7 +25,7 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """A row of an older release says only until when."""
+    """The repository's wait. Rows of an older release only have its end."""
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}

@@ -1,4 +1,4 @@
-"""The `Link` header, in which REST names the other pages of a list (RFC 8288)."""
+"""Parses the `Link` header, with which REST links the other pages of a list (RFC 8288)."""
 
 import re
 from collections.abc import Mapping

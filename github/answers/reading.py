@@ -41,9 +41,9 @@ class Answer(ExecutionResult):
     """The estimated cost that was reserved before the request."""
     node_count: int = 0
     next_path: str | None = None
-    """REST: path and query of the next page, from the `Link` header."""
+    """For REST: path and query of the next page, from the `Link` header."""
     last_page: int | None = None
-    """REST: the number of the last page, from the `Link` header; None where this is the last."""
+    """For REST: the number of the last page, from the `Link` header; None if this is the last."""
     refused: Mapping[Path, str] = field(default_factory=dict)
     """Paths of fields that the account may not see, with GitHub's words. The paths of hidden nodes are among them."""
     account: str = ""
@@ -60,7 +60,7 @@ class Answer(ExecutionResult):
     extensions: None = None
 
     def refusal_of(self, *path: str | int) -> str | None:
-        """GitHub's words for why the field at `path`, or something below it, is refused; None if it is not."""
+        """GitHub's message about a refusal of the field at `path`, or of something below it; None if there is none."""
         return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
 
 
@@ -196,7 +196,7 @@ def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
 
 
 def _rate(data: Any) -> Mapping[str, Any]:
-    """`rateLimit` of an answer; empty where it is missing."""
+    """`rateLimit` of an answer; empty if it is missing."""
     rate = data.get("rateLimit") if isinstance(data, dict) else None
     return rate if isinstance(rate, dict) else {}
 
@@ -207,7 +207,8 @@ def _count(rate: Mapping[str, Any], name: str) -> int:
 
 
 def _errors(content: Mapping[str, Any], operation: str) -> list[Mapping[str, Any]]:
-    """The entries of `errors`. Raises `RetryNow` where they are not what GraphQL has there: whose answer is it?"""
+    """The entries of `errors`. Raises `RetryNow` if they do not have GraphQL's shape, since the answer may not be
+    GitHub's."""
     errors = content.get("errors") or []
     if not isinstance(errors, list) or not all(_is_error(each) for each in errors):
         raise RetryNow("bad_answer", f"the errors in the answer to {operation} are not GraphQL's: {str(errors)[:200]}")
@@ -219,7 +220,7 @@ def _is_error(entry: Any) -> bool:
 
 
 def _path(error: Mapping[str, Any]) -> Path:
-    """Where in the answer an error is; empty where it does not say."""
+    """The place of an error in the answer; empty if it names none."""
     path = error.get("path")
     return tuple(path) if isinstance(path, list) and all(isinstance(step, str | int) for step in path) else ()
 

@@ -107,7 +107,8 @@ class Damaged(RetryNow):
 
 
 class Archive:
-    """A client for one base address. Use as an async context manager."""
+    """A client for GH Archive, or another archive in its format, at one base address. Use as an
+    async context manager."""
 
     def __init__(self, base_url: str, availability: Availability | None = None) -> None:
         self.base_url = base_url

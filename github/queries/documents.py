@@ -79,7 +79,7 @@ OWN_VARIABLES = {
         *("withPullRequests", "withIssues", "withDiscussions", "withStars", "withForks", "withCommits"),
     ),
 }
-"""By the field that a template repeats: the variables that each alias has for itself."""
+"""By the field that a template repeats: the variables that each alias gets its own copy of."""
 
 
 @cache

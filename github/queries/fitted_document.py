@@ -69,7 +69,7 @@ def _empty(field: FieldNode) -> Any:
 
 
 class _Filling:
-    """Fills one answer."""
+    """Fills the gaps of one answer."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
@@ -107,7 +107,7 @@ class _Filling:
 
 
 class _Fitting:
-    """One document on its way to one server."""
+    """Fits one document to one server."""
 
     def __init__(self, document: DocumentNode, schema: ServerSchema) -> None:
         self._document = document
@@ -132,7 +132,7 @@ class _Fitting:
         return [each for each in self._fitted.values() if each is not None]
 
     def _selections(self, selections: SelectionSetNode, on: str) -> SelectionSetNode | None:
-        """What is left of a selection set on a type; None if nothing is."""
+        """A type's selections without what its schema lacks; None if nothing is left."""
         kept = [fitted for each in selections.selections if (fitted := self._selection(each, on)) is not None]
         return SelectionSetNode(selections=tuple(kept)) if kept else None
 
@@ -199,7 +199,7 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """The variables that selections use; a variable that is only defined is an error."""
+    """The variables that selections use. Others must be removed, because GraphQL forbids unused variables."""
     used: set[str] = set()
 
     class Collect(Visitor):

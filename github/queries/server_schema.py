@@ -136,7 +136,7 @@ class ServerSchema:
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """The type of a field, without list and non-null; empty where it is not known."""
+        """The type of a field, without list and non-null; empty if it is not known."""
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""
 

@@ -21,7 +21,7 @@ from messages import DataType, RepositoryRef
 MOST_THREADS = 20
 """A repository with more threads is not small: its sweeps read it page by page."""
 MOST_LISTED = 1_000
-"""Stars, or forks, of which the same is true."""
+"""A repository with more stars, or more forks, is not small either."""
 HEADROOM = 1
 """Threads of each type that may have been opened since the survey; added to its counts."""
 COMMITS = 25
@@ -57,16 +57,16 @@ class Small:
 
 
 def is_long(survey: Survey, wanted: Collection[str]) -> bool:
-    """Whether the history of the `wanted` types takes many pages, as far as GitHub counts it."""
+    """Whether the history of the `wanted` types takes many pages, by GitHub's counts."""
     threads = sum(each.total for data_type, each in survey.threads.items() if data_type in wanted)
     stars = survey.stars if survey.shows_stargazers else 0
     return threads > MOST_THREADS or ("events" in wanted and max(stars, survey.forks) > MOST_LISTED)
 
 
 def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]) -> Small | None:
-    """The repository as it can be read whole; None: it is not small, or nothing is left.
+    """How to read the repository whole; None if it is not small, or nothing is left to read.
 
-    `wanted`: the types of which sweeps ask for more than what is new.
+    `wanted`: the types whose history is read, rather than only their changes.
     """
     if is_long(survey, wanted):
         return None

@@ -23,7 +23,7 @@ class ThreadType:
 
     kind: ThreadKind
     field: str
-    """The repository's list of them."""
+    """The repository's field that lists these threads."""
     page: str
     listing: str
     by_id: str
@@ -47,7 +47,7 @@ class ThreadType:
     """Connections that a listing of 100 adds to the price of the page that it comes with."""
 
     def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
-        """Those of an operation that reads timelines: of all types that there are, or of these."""
+        """The variables of an operation that reads timelines: of all item types, or only of these."""
         wanted = self.item_types if item_types is None else item_types
         return {self.item_types_variable: wanted} if wanted else {}
 

@@ -38,7 +38,7 @@ class Health:
     lacks: tuple[str, ...] = ()
     """Permissions that an installation needs and lacks."""
     budgets: Mapping[str, Budget] = field(default_factory=dict)
-    """By API: graphql, core (REST)."""
+    """Budgets by API: graphql, core (REST)."""
     ahead: timedelta | None = None
     """How far GitHub's clock is ahead of ours."""
     error: BackfillError | None = None

@@ -14,7 +14,7 @@ from github.answers.reading import Answer
 from github.queries.documents import text
 
 OPERATIONS = ("SmallRepositories", "ReviewComments")
-"""Those that bring it."""
+"""The operations whose answers are prefetched."""
 _REVISION, _REVIEW = "revision", "review:"
 
 
@@ -29,12 +29,12 @@ class PrefetchedAnswer(NamedTuple):
 @dataclass
 class Prefetched:
     """What was read of one repository before its sweeps began: `told` by operation, and the comments of its `reviews`
-    by their node ids. Each answer is taken once: a repeated request is sent."""
+    by their node ids. Each answer is used once: a repeated request is sent."""
 
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     reviews: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     is_old: bool = False
-    """It was read so long ago that what changed since has to be asked for."""
+    """Whether it was read so long ago that later changes have to be requested."""
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
@@ -55,7 +55,7 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments one answer has: the others are another request."""
+        """Those of these reviews whose comments are in one prefetched answer; the others need another request."""
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
 
@@ -83,7 +83,7 @@ class Prefetched:
         return zlib.compress(orjson.dumps({key: list(each) for key, each in content.items()}))
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
-        """Takes over what was `packed`, unless another release did it that asks for other fields."""
+        """Adds the answers that were `packed`, unless another release packed them, which requests other fields."""
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
             for key, (at, account, data) in orjson.loads(zlib.decompress(packed)).items()
@@ -101,5 +101,5 @@ class Prefetched:
 
 @cache
 def _revision() -> str:
-    """Changes with the documents whose answers are kept."""
+    """A hash of the prefetched documents, so that answers with other fields are not used."""
     return sha256("".join(text(each) for each in OPERATIONS).encode()).hexdigest()[:16]

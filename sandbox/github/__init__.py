@@ -1,6 +1,6 @@
-"""A stand-in for GitHub: its GraphQL on its real schema, the REST routes that are used, its limits and its faults.
+"""A stand-in for GitHub: GraphQL on its real schema, the REST routes that the product uses, its limits and its faults.
 
-For `make demo`, tests and benchmarks; nothing in production imports it.
+It serves `make demo`, tests and benchmarks; nothing in production imports it.
 """
 
 from sandbox.github.exchange.limits import Limits

@@ -1,4 +1,5 @@
-"""Python imports this at its start where this folder is on PYTHONPATH: programs that tests start are traced, too."""
+"""Python imports this module at its start if the folder is on PYTHONPATH, so programs that tests start are traced as
+well."""
 
 import os
 import sys
@@ -13,7 +14,7 @@ _pid = 0
 
 
 def _called(frame: FrameType, _event: str, _argument: object) -> None:
-    """Appends a function of the product to this process's file, the first time that it is called here."""
+    """Appends a function of the product to this process' file at its first call."""
     global _pid  # noqa: PLW0603 (a process has one trace)
     code = frame.f_code
     if os.getpid() != _pid:

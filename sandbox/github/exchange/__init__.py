@@ -1,1 +1,1 @@
-"""A request and its answer, whatever is asked: refusals, pages and cursors, limits, and how long GitHub takes."""
+"""What GraphQL and REST have in common: requests and answers, refusals, pages and cursors, limits, and durations."""

@@ -13,11 +13,10 @@ Resource = Literal["graphql", "core"]
 
 @dataclass(slots=True)
 class Limits:
-    """What an account may use. A window begins with its first request and lasts `window_seconds`.
+    """The limits of an account. A window begins with its first request and lasts `window_seconds`.
 
-    `minute_seconds` is how long the minute of the secondary limits is, so that a test need not wait for one.
-    `graphql_seconds_per_minute` is GitHub's own time (60 documented, counted here as response time); only a `Pace`
-    makes it mean something.
+    `minute_seconds` is the length of the minute of secondary limits, which tests shorten. `graphql_seconds_per_minute`
+    is GitHub's own time (60 documented, counted here as response time); it has an effect only with a `Pace`.
     """
 
     graphql: int = 5_000
@@ -38,7 +37,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Window:
-    """`used` may pass `limit` by the one query that was started with points left."""
+    """One window. `used` may exceed `limit` by the one query that was started with points left."""
 
     limit: int
     reset: datetime
@@ -69,7 +68,7 @@ class Window:
 
 @dataclass(slots=True)
 class Budget:
-    """What one account has used of each resource, and how fast. All its tokens share it."""
+    """One account's use of each resource, and its rate. All tokens of the account share it."""
 
     clock: Clock
     limits: Limits
@@ -79,7 +78,7 @@ class Budget:
     _seconds: deque[tuple[datetime, float]] = field(default_factory=deque)
 
     def window(self, resource: Resource) -> Window:
-        """The window of this moment; a new one if the last has been reset."""
+        """The present window; a new one if the last has been reset."""
         now = self.clock.now()
         window = self.windows.get(resource)
         if window is None or now >= window.reset:
@@ -89,16 +88,16 @@ class Budget:
         return window
 
     def exhaust(self, resource: Resource) -> None:
-        """As if somebody else with this account had used up the window."""
+        """Uses up the window, as if another client of the account had done so."""
         window = self.window(resource)
         window.used = window.limit
 
     def took(self, seconds: float) -> None:
-        """GitHub's time for a GraphQL answer."""
+        """Adds GitHub's time for a GraphQL answer."""
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request, and tells whether it is one too many of a minute, or too many run at once."""
+        """Counts a request; returns whether it exceeds a minute's limit, or too many run at once."""
         now = self.clock.now()
         begin = now - timedelta(seconds=self.limits.minute_seconds)
         recent = self._minute.setdefault(resource, deque())

@@ -1,7 +1,7 @@
-"""How long GitHub takes: time grows with what is asked, and what takes too long is not answered.
+"""Simulates the duration of GitHub's answers: it grows with the request, and requests that take too long fail.
 
-Fitted to what users report of pages of pull requests with their timelines: 25 in 2.5 s, 50 in 4.9 s, of 100 the rest
-is null after 8 s; beyond 10 s there is a 502, which costs extra points.
+Fitted to users' reports on pages of pull requests with their timelines: 25 in 2.5 s, 50 in 4.9 s, of 100 the rest is
+null after 8 s; beyond 10 s there is a 502, which costs extra points.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sandbox.github.exchange.refusals import something_went_wrong
 
 @dataclass(slots=True, frozen=True)
 class Pace:
-    """Seconds before `scale`, which lets a test run fast what it asks for slowly."""
+    """Durations of answers. `scale` shortens the real waits, so that a test with slow answers runs fast."""
 
     scale: float = 1.0
     base: float = 0.1
@@ -25,12 +25,12 @@ class Pace:
     rest: float = 0.3
 
     def graphql(self, connections: int, nodes: int) -> float:
-        """GitHub's seconds for a query that resolved so much."""
+        """GitHub's seconds for a query that resolved this many connections and nodes."""
         return self.base + self.per_connection * connections + self.per_node * nodes
 
 
 def null_rest(body: dict[str, Any], share: float, request_id: str) -> None:
-    """Makes null what is beyond this share of each outermost list of nodes, as when the time was up there."""
+    """Replaces the nodes beyond this share of each outermost list by null, as GitHub does when its time is up."""
     errors = body.setdefault("errors", [])
     for path, nodes in list(_lists(body["data"], [])):
         for place in range(int(len(nodes) * share), len(nodes)):

@@ -1,6 +1,6 @@
-"""Pages of connections, and cursors that name a place in an order and not an item.
+"""Pages of connections, with cursors that name a place in an order rather than an item.
 
-A cursor holds the sort key of the item it was made for: it still works when that item has moved or is gone.
+A cursor holds the sort key of its item, so it still works when that item has moved or is gone.
 """
 
 import base64
@@ -22,7 +22,7 @@ _PREFIX = b"cursor:v2:"
 class Page:
     """One page of a connection, which is its own `pageInfo`. `total_count` ignores the page and its cursors.
 
-    `nodes` are the page's things; where GitHub fails to answer some, `shown` has exceptions in their places.
+    `nodes` are the page's items; `shown` has exceptions in place of those that GitHub fails to answer.
     """
 
     nodes: list[Any]
@@ -77,7 +77,8 @@ def page(
     descending: bool = False,
     total_count: int | None = None,
 ) -> Page:
-    """`items` ascend by `key`, whichever way they are served. Without `first` and `last`: no nodes, only the counts."""
+    """A page of `items`, which ascend by `key` whichever way they are served. Without `first` and `last`: no nodes,
+    only counts."""
     low, high = 0, len(items)
     if after is not None:
         place = decode(after, items, key)
@@ -107,7 +108,7 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, items: Sequence[Any], key: Key) -> tuple[Any, ...]:
-    """The place it names. `GitHubError` if it is no cursor, or one of another order than these items have."""
+    """The place that a cursor names. Raises `GitHubError` if it is not a cursor, or is one of another order."""
     try:
         raw = base64.b64decode(cursor, validate=True)
         place = tuple(orjson.loads(raw[len(_PREFIX) :])) if raw.startswith(_PREFIX) else None

@@ -1,10 +1,10 @@
-"""What GitHub answers inside HTTP 200 when it cannot or will not: one exception, shaped as an entry of `errors`."""
+"""GitHub's errors inside HTTP 200: one exception in the shape of an entry of `errors`."""
 
 from typing import Any
 
 
 class GitHubError(Exception):
-    """`type` is GitHub's word (`NOT_FOUND`); path and locations are added where it is raised."""
+    """An entry of `errors`. `type` is GitHub's word (`NOT_FOUND`); path and locations are added where it is raised."""
 
     def __init__(self, type_: str, message: str, extensions: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class GitHubError(Exception):
 
 
 class NotModelled(Exception):
-    """The schema has it and the stand-in does not: never answered with a silent null."""
+    """The schema has this and the stand-in does not. It is refused rather than answered with null."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the stand-in does not model {what}")

@@ -1,4 +1,4 @@
-"""One request and its answer as faults, limits and the log see them."""
+"""One request and its answer, as faults, limits and the log use them."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,49 +13,49 @@ from sandbox.github.world.clock import Stamp
 from sandbox.github.world.world import World
 
 Kind = Literal["graphql", "rest", "archive"]
-"""`archive` is GH Archive, which is not GitHub: it asks for no token and has no limits."""
+"""`archive` is GH Archive, which is not GitHub: it requires no token and has no limits."""
 DOCUMENTATION = "https://docs.github.com/rest"
 
 
 @dataclass(slots=True)
 class Request:
-    """As it came; what it asks for (`operation` to `node_count`) is known of GraphQL only, once it was priced."""
+    """A request. Its price (`operation` to `node_count`) is set for GraphQL only, once it is computed."""
 
     kind: Kind
     method: str
     path: str
-    """With the query string."""
+    """Path with the query string."""
     headers: Mapping[str, str]
     body: bytes = b""
     token: str = ""
     world: World | None = None
-    """That it is answered from."""
+    """The world that answers it."""
     account: Account | None = None
-    """Who asks; for an App and its installations, its bot."""
+    """The account that asks; for an App and its installations, the App's bot."""
     installation: Installation | None = None
     app: App | None = None
-    """By a JSON web token."""
+    """Set if it authenticates with a JSON web token."""
     id: str = field(default_factory=lambda: ":".join(secrets.token_hex(2).upper() for _ in range(5)))
     operation: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     page_size: int = 0
     asked: frozenset[str] = frozenset()
-    """The connections whose nodes are asked for, at any depth."""
+    """The connections whose nodes are requested, at any depth."""
     cost: int = 0
     node_count: int = 0
     charged: int = 0
     faults: tuple[str, ...] = ()
-    """The names of the effects that it met."""
+    """Names of the effects that applied to it."""
     selected: Callable[[Any], bool] | None = None
-    """Whether a thing is listed and counted; None where everything is."""
+    """Whether an item is listed and counted; None if all are."""
     noticed: set[str] = field(default_factory=set)
-    """What effects have to remember of the request until it is answered."""
+    """Notes of effects about the request, kept until it is answered."""
     answering: str = ""
-    """The response key of the connection whose things effects are asked about."""
+    """The response key of the connection about whose items effects are asked."""
 
     @property
     def payer(self) -> str:
-        """Whose budget it is: a login, `installation:5` or `app:7`; empty while nobody is known."""
+        """The owner of the used budget: a login, `installation:5` or `app:7`; empty while unknown."""
         if self.installation is not None:
             return self.installation.payer
         if self.app is not None:
@@ -65,27 +65,27 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent. `cut` sends only half the body: `reset` drops the connection there, `short` pretends it is all,
-    `endless` never sends the rest."""
+    """The answer to send. `cut` sends only half the body: `reset` drops the connection there, `short` ends it as if it
+    were complete, `endless` never sends the rest."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     cut: Literal["", "reset", "short", "endless"] = ""
     dropped: tuple[str, ...] = ()
-    """Headers that are not sent, whoever would add them."""
+    """Headers that are removed, whoever adds them."""
     github_seconds: float = 0
-    """GitHub's time for it by the `Pace`, not scaled; 0 without one."""
+    """GitHub's unscaled time for it by the `Pace`; 0 without one."""
     genuine: bytes = b""
-    """The body as it was made of the world; another one was put in its place."""
+    """The original body, if an effect replaced it."""
 
 
 @dataclass(slots=True, frozen=True)
 class Entry:
-    """A line of the log. `after` is the cursor (or the page number) that the request went on from.
+    """One entry of the log. `after` is the cursor (or the page number) at which the request continued.
 
-    `at` and `sequence` are of its arrival; `account` is who paid (`Request.payer`), `cost` what was charged, `fault`
-    names the effects it met.
+    `at` and `sequence` are those of its arrival; `account` is who paid (`Request.payer`), `cost` what was charged,
+    `fault` names the effects that applied.
     """
 
     sequence: int
@@ -107,7 +107,7 @@ class Entry:
     github_seconds: float
     size: int
     started: float
-    """Seconds on a clock that only counts up: `started` and `started + seconds` tell what ran at once."""
+    """Start on a monotonic clock; with `seconds` it shows which requests overlapped."""
 
 
 def json_reply(status: int, content: Any, **headers: str) -> Reply:
@@ -116,6 +116,6 @@ def json_reply(status: int, content: Any, **headers: str) -> Reply:
 
 
 def message_reply(status: int, message: str, documentation: str = DOCUMENTATION, **headers: str) -> Reply:
-    """REST's way of saying no."""
+    """REST's form of a refusal."""
     content = {"message": message, "documentation_url": documentation, "status": str(status)}
     return json_reply(status, content, **headers)

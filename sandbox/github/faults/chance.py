@@ -1,5 +1,6 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""GitHub at random, by a seed: one that answers anything its schema allows, and one a tenth of whose things are odd."""
+"""Random faults from a seed: a GitHub that answers anything its schema allows, and one with a tenth
+of its items odd."""
 
 import re
 from dataclasses import dataclass
@@ -22,18 +23,18 @@ from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"
 NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
-"""Who one is, what it costs, and what pages say of themselves, which `AlteredPage` sees to."""
+"""Fields that stay correct: the viewer, costs, and page information, which `AlteredPage` changes."""
 
 
 @dataclass
 class Babble(Effect):
-    """Anything that the schema allows, of what the world holds: nulls where they may be, with an error or without one,
-    short and empty lists, next pages that are none, any cursor, any count; lists of REST in the same way, with links
-    that lead anywhere, and statuses that refuse.
+    """Random answers that the schema allows: nulls where they may be, with or without an error, short and empty lists,
+    false next pages, any cursor, any count; REST lists in the same way, with links that lead anywhere, and statuses
+    that refuse.
 
-    `odds` is how likely each is to be so. The same seed babbles the same of the same requests in the same order;
-    `stubborn`: always the same of the same field or route, of an odd seed of the same field of the same thing, so that
-    asking again does not help. Source: issue 10, rule 3.
+    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
+    `stubborn`: always the same for a field or route; for an odd seed, for a field of one item, so that repeating the
+    request does not help. Source: issue 10, rule 3.
     """
 
     seed: int = 0
@@ -120,9 +121,9 @@ ODDITIES: tuple[Oddity, ...] = get_args(Oddity)
 
 @dataclass
 class OddTenth(Effect):
-    """A tenth of all things, always the same by a seed, is odd while it is on, each in one way, in GraphQL and in REST:
-    hidden (counted and not listed), refused (FORBIDDEN in its place), null without a word, miscounted (its lists count
-    one more than there are), or blank (its lists are empty, and count what they did).
+    """A tenth of all items, chosen by a seed, is odd while it is on, each in one way, in GraphQL and in REST: hidden
+    (counted and not listed), refused (FORBIDDEN in its place), null without an error, miscounted (its lists count one
+    too many), or blank (its lists are empty, and keep their counts).
 
     Source: issue 10, "What must be shown" 3.
     """
@@ -133,7 +134,7 @@ class OddTenth(Effect):
     resolves: ClassVar[bool] = True
 
     def oddity(self, thing: Any) -> Oddity | None:
-        """How it is odd; None for the other nine of ten, and for what has no id of its own."""
+        """The way in which an item is odd; None for the other nine of ten, and for items without an id of their own."""
         identifier = getattr(thing, "database_id", None)
         if identifier is None or isinstance(thing, PullRequestCommit) or thing.typename in UNIQUE:
             return None
@@ -150,7 +151,8 @@ class OddTenth(Effect):
         return value
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
-        """REST lists neither what is hidden nor what is refused, and counts it in its links. What is null comes."""
+        """The REST answer without hidden and refused items, which its links still count. Items that are null in GraphQL
+        are shown."""
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
         world, content = request.world, orjson.loads(reply.body)
@@ -199,13 +201,13 @@ class OddTenth(Effect):
 
 
 UNIQUE = frozenset({"Repository", "User", "Bot", "Mannequin", "Organization", "Team", "EnterpriseUserAccount"})
-"""Never odd: a repository is what is read, and people are but what others refer to."""
+"""Types that are never odd: the repository that is read, and people, who are only referred to."""
 UNLISTED = ("hidden", "refused")
 THREAD = re.compile(r".*/(?:issues|pulls)/(\d+)/\w+")
 
 
 def _thread_of(world: World, path: str) -> Any:
-    """The issue or pull request that a list of REST's is of."""
+    """The issue or pull request to which a REST list belongs."""
     found = THREAD.fullmatch(path.partition("?")[0])
     repository = rest.repository_of(world, path)
     if found is None or repository is None:

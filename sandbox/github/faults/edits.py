@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""A test's own changes: to the world while a request is under way, or to a finished answer."""
+"""Changes made by a test: to the world during a request, or to a finished answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Touch(Effect):
-    """Calls `do` with the request before it is worked on: a change to the world at an exact moment."""
+    """Calls `do` with the request before it is processed, to change the world at an exact moment."""
 
     do: Callable[[Request], None]
 
@@ -25,7 +25,8 @@ class Touch(Effect):
 
 @dataclass
 class Edited(Effect):
-    """A good answer whose JSON `edit` changes in place, to one that GitHub could send (`conformance.py`)."""
+    """Lets `edit` change the JSON of a good answer in place; the result must be one that GitHub could send
+    (`conformance.py`)."""
 
     edit: Callable[[dict[str, Any]], None]
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""What every effect is: it acts at several moments of a request, and does nothing where it does not say so."""
+"""The base of effects, with a method for each moment of a request at which an effect may act."""
 
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
@@ -10,39 +10,40 @@ from sandbox.github.graphql.context import Field
 
 
 class Effect:
-    """Does nothing; the effects below override what they change."""
+    """An effect that does nothing; subclasses override the moments at which they act."""
 
     seconds: float = 0
     charged: ClassVar[bool] = False
-    """Whether the request costs its points, and `extra_cost`, though it is not worked on."""
+    """Whether the request costs its points, and `extra_cost`, although it is not processed."""
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        """The answer, if the request is not worked on at all."""
+        """The answer that replaces the processing of the request; None to process it."""
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """What stands in the place of a thread (or of anything that `node` and `nodes` found), if it is not served."""
+        """What replaces an item (a thread, or anything that `node` and `nodes` found) that is not served; None to serve
+        it."""
 
     resolves: ClassVar[bool] = False
-    """Whether `resolved` is asked about every field of a query: that takes time, so only where it is overridden."""
+    """Whether `resolved` is called for every field of a query. Off unless it is overridden, because it takes time."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        """What a field is in place of `value`. What it raises, `GitHubError` or `Broken`, makes the field null, and
-        where the field cannot be null what is above it."""
+        """The value of a field in place of `value`. `GitHubError` or `Broken` makes the field null; if the field cannot
+        be null, what is above it."""
         return value
 
     selects: ClassVar[bool] = False
-    """Whether `selected` is asked about every thing of a list."""
+    """Whether `selected` is called for every item of a list."""
 
     def selected(self, request: Request, thing: Any) -> bool:
-        """Whether the thing is listed and counted, in GraphQL and in REST."""
+        """Whether the item is listed and counted, in GraphQL and in REST."""
         return True
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         return reply
 
     async def hold(self) -> None:
-        """Returns when the finished answer may be sent."""
+        """Delays the finished answer until it returns."""
 
 
 def names(pattern: str, field: Field) -> bool:

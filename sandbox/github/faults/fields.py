@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Fields that GitHub refuses, or never manages to answer."""
+"""Faults of fields that GitHub refuses, or never manages to answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ BY_APP = "Resource not accessible by integration"
 
 @dataclass
 class Refused(Effect):
-    """A field that may not be seen: FORBIDDEN at its path, and null, or where it cannot be null its node is.
+    """A refused field: FORBIDDEN at its path, and null; if it cannot be null, its node is.
 
-    `type` and `field` are patterns (`CrossReferencedEvent`, `*`); `when` is asked about what has the field and its
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`); `when` is called with the object of the field and its
     value. Source: reports.md A, entrius/gittensor#1582, cartography#2935 and #2008.
     """
 
@@ -41,22 +41,22 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """The teams whose review is asked for, for an App without Members: read. Source: reports.md B, "teams under App
-    tokens"."""
+    """Refuses requested teams, as for an App without Members: read. Source: reports.md B, "teams under App tokens"."""
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """The commits of every pull request, for an App without Contents: read. Source: reports.md C, policy-bot#42."""
+    """Refuses the commits of every pull request, as for an App without Contents: read. Source: reports.md C,
+    policy-bot#42."""
     return Refused("PullRequest", "commits", BY_APP)
 
 
 @dataclass
 class BrokenField(Effect):
-    """A field (`Type.field`, a pattern) that ends in "Something went wrong" at any size.
+    """A field (`Type.field`, a pattern) that fails with "Something went wrong" at any size.
 
-    `number`: of this thread only. `item_types`: only where one of these is asked for, or all. `whole`: it is all of the
-    answer, else the field is null, or what is above it. Source: reports.md A, cli/cli#11027.
+    `number`: only for this thread. `item_types`: only if one of these, or all types, are requested. `whole`: it fails
+    the whole answer; otherwise the field is null, or what is above it. Source: reports.md A, cli/cli#11027.
     """
 
     name: str
@@ -86,7 +86,8 @@ class BrokenField(Effect):
 
 @dataclass
 class BrokenTimeline(BrokenField):
-    """The timeline of a thread fails wherever one of `item_types` is asked for, or any; with `rest` in REST too."""
+    """A thread's timeline that fails whenever one of `item_types` is requested, or any item; with
+    `rest` also in REST."""
 
     name: str = "*.timelineItems"
     rest: bool = False
@@ -100,7 +101,8 @@ class BrokenTimeline(BrokenField):
 
 @dataclass
 class GoneCommits(Effect):
-    """Commits of these oids, or all, are gone: `object` is NOT_FOUND. Source: issue 10, rule 3 (a forced push)."""
+    """Commits with these oids, or all commits, are gone: `object` is NOT_FOUND. Source: issue 10, rule 3 (a forced
+    push)."""
 
     oids: frozenset[str] | None = None
     resolves: ClassVar[bool] = True

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Limits that are reached, and headers about them that are wrong."""
+"""Faults of limits: limits that are reached, and wrong headers about them."""
 
 from dataclasses import dataclass, field
 
@@ -18,11 +18,11 @@ SECONDARY_DOCUMENTATION = (
 
 @dataclass
 class PrimaryLimit(Effect):
-    """The account's window is used up, by whoever: the request is refused, and so are all until the reset."""
+    """The account's window is used up: this request and all others are refused until the reset."""
 
     status: int = 403
     type: str = "RATE_LIMITED"
-    """`RATE_LIMIT` has been seen too."""
+    """`RATE_LIMIT` has also been seen."""
 
     def instead(self, request: Request, budget: Budget) -> Reply:
         budget.exhaust(resource_of(request.kind))
@@ -31,7 +31,8 @@ class PrimaryLimit(Effect):
 
 @dataclass
 class SecondaryLimit(Effect):
-    """`retry_after`: the header's seconds, or no header. `status` 200 is how GraphQL sometimes says it."""
+    """A secondary limit. `retry_after`: the header's seconds, or no header. `status` 200 is a form that GraphQL
+    sometimes uses."""
 
     retry_after: int | None = 60
     status: int = 403
@@ -57,7 +58,7 @@ class Headers(Effect):
 
 @dataclass
 class StaleUsed(Effect):
-    """A good answer with the limit headers of `behind` points ago, as when answers overtake each other."""
+    """A good answer with the limit headers from `behind` points ago, as when answers arrive out of order."""
 
     behind: int = 100
 

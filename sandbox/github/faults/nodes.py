@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Threads of a page that GitHub does not answer."""
+"""Faults of single threads on a page."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from sandbox.github.graphql.execution import Broken
 
 @dataclass
 class ResourceLimits(Effect):
-    """RESOURCE_LIMITS_EXCEEDED: the threads from place `served` of a page on are null, the others good."""
+    """RESOURCE_LIMITS_EXCEEDED: threads from place `served` of a page on are null, the others are good."""
 
     served: int = 0
 
@@ -24,10 +24,10 @@ class ResourceLimits(Effect):
 
 @dataclass
 class NullNode(Effect):
-    """A thread is null in its page: that of `number`, else the last one.
+    """A thread is null on its page: the one with `number`, else the last.
 
-    `over`: only in pages larger than this. `asking`: only when the nodes of one of these connections are asked for
-    (`{"timelineItems"}`: the thread can be listed, and fetched in parts by other connections).
+    `over`: only on larger pages than this. `asking`: only if nodes of one of these connections are requested
+    (`{"timelineItems"}`: the thread can then be listed, and fetched in parts through other connections).
     """
 
     number: int | None = None

@@ -1,4 +1,4 @@
-"""GitHub away: for a while nobody gets an answer.
+"""An outage of GitHub, during which nobody gets an answer.
 
 Source: reports.md E (incidents of hours; twenty attempts were used up in 28 minutes).
 """
@@ -12,7 +12,7 @@ Way = Literal["502", "refused", "reset", "hangs", "endless"]
 
 @dataclass
 class Outage:
-    """`requests` arrived meanwhile; those that are refused (`refused`) arrive nowhere and are not counted."""
+    """One outage. `requests` counts those that arrived; with `refused` none arrive."""
 
     way: Way
     requests: int = 0

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Pages of lists that are blank, miscounted, or lead nowhere."""
+"""Faults of pages: blank, miscounted, or with a wrong next page."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -13,9 +13,9 @@ from sandbox.github.graphql.context import Field
 
 
 class AlteredPage:
-    """A page of a connection, which is its own `pageInfo`, with some of what it says replaced.
+    """A page of a connection, which is its own `pageInfo`, with some of its fields replaced.
 
-    `nodes` are those of the page's that are left, as (place in the page, what stands there: the thing, an error, None).
+    `nodes` are the remaining nodes, as (place on the page, what is there: the item, an error, None).
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
@@ -58,15 +58,15 @@ def is_page(field: Field, value: Any) -> bool:
 
 @dataclass
 class Blank(Effect):
-    """Connections (`Type.field`, a pattern) come empty with HTTP 200 and no error, their counts as they were or 0.
+    """Connections (`Type.field`, a pattern) are empty with HTTP 200 and no error; their counts are unchanged or 0.
 
-    Source: issue 10, rule 2 (69 pull requests asked, 45 timelines empty).
+    Source: issue 10, rule 2 (69 pull requests requested, 45 timelines empty).
     """
 
     name: str
     counts: Literal["kept", "zero"] = "kept"
     number: int | None = None
-    """Of this thread only."""
+    """Only for this thread."""
     resolves: ClassVar[bool] = True
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
@@ -87,7 +87,7 @@ class Blank(Effect):
 
 @dataclass
 class BlankList(Effect):
-    """A list of REST's is `[]`, with no other page. Source: issue 10, rule 2."""
+    """A REST list is `[]` without another page. Source: issue 10, rule 2."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         if reply.status == 200 and request.kind == "rest" and isinstance(orjson.loads(reply.body), list):
@@ -98,9 +98,9 @@ class BlankList(Effect):
 
 @dataclass
 class Miscounted(Effect):
-    """Connections (`Type.field`, a pattern) count `by` more than there are, or fewer; or exactly `to`.
+    """Connections (`Type.field`, a pattern) count `by` too many or too few; or exactly `to`.
 
-    Source: reports.md A, streamlink#622; issue 10, rule 2 (counts that fall to nothing).
+    Source: reports.md A, streamlink#622; issue 10, rule 2 (counts that drop to 0).
     """
 
     name: str
@@ -122,14 +122,14 @@ class Miscounted(Effect):
 
 @dataclass
 class EndlessPages(Effect):
-    """Connections (`Type.field`, a pattern) always have a next page, whose cursor is null, the same for ever, or one
-    of two in turn. Source: reports.md A, zerocracy/judges-action#2142."""
+    """Connections (`Type.field`, a pattern) always have a next page, whose cursor is null, always the same, or one of
+    two in turn. Source: reports.md A, zerocracy/judges-action#2142."""
 
     name: str
     cursor: Literal["null", "same", "alternating"] = "null"
     resolves: ClassVar[bool] = True
     _cursors: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
-    """The two cursors of each connection, by what it is of."""
+    """The two cursors of each connection, by the connection."""
     _turns: int = field(default=0, init=False, repr=False)
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
@@ -147,7 +147,7 @@ class EndlessPages(Effect):
 
 @dataclass
 class CircularLinks(Effect):
-    """A list of REST's whose next page is the page itself, or its first one. Source: reports.md A,
+    """A REST list whose next page is the page itself, or the first one. Source: reports.md A,
     zerocracy/judges-action#2142, and issue 10, rule 3."""
 
     to: Literal["itself", "first"] = "itself"

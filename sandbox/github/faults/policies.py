@@ -1,4 +1,4 @@
-"""What an organization forbids to who may see its repositories by all else."""
+"""Policies of organizations that forbid content to accounts that may otherwise see the repositories."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -28,14 +28,14 @@ WORDS: dict[Rule, str] = {
     "on these restrictions, including how to enable this app, visit "
     "https://docs.github.com/articles/restricting-access-to-your-organization-s-data/",
 }
-"""GitHub's, as users quote them; `{0}` is the organization."""
+"""GitHub's messages, as users quote them; `{0}` is the organization."""
 
 
 @dataclass
 class Policy(Effect):
-    """An organization's rule: what is in its repositories is FORBIDDEN, or 403, also where others refer to it.
+    """An organization's rule: content of its repositories is FORBIDDEN, or 403, also where others refer to it.
 
-    SAML comes with `X-GitHub-SSO: required; url=...`, where a person lets the token in. Source: issue 10, rule 7.
+    SAML comes with `X-GitHub-SSO: required; url=...`, where a person authorizes the token. Source: issue 10, rule 7.
     """
 
     organization: str

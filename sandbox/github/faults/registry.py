@@ -1,4 +1,4 @@
-"""Which faults are switched on, and which requests they meet."""
+"""The faults that are switched on, and the requests to which they apply."""
 
 import threading
 from collections.abc import Callable
@@ -41,13 +41,13 @@ EFFECTS: dict[str, type[Effect]] = {
         Hang,
     )
 }
-"""Those that a control request can switch on by name."""
+"""Effects that a control request can switch on by name."""
 
 
 @dataclass
 class Fault:
-    """An effect, and which requests it meets. `path` is a pattern of the URL's path and query (`*/pulls/comments*`),
-    `account` is who pays (`Request.payer`)."""
+    """An effect, and the requests to which it applies. `path` is a pattern of the URL's path and query
+    (`*/pulls/comments*`), `account` is who pays (`Request.payer`)."""
 
     effect: Effect
     times: int | None = 1
@@ -75,7 +75,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are switched on, in the order in which they were; a request meets every one that matches."""
+    """The faults that are switched on, oldest first. Every one that matches a request applies to it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -83,7 +83,8 @@ class Faults:
         self._cursors: set[str] = set()
 
     def add(self, effect: Effect, **how: Any) -> Fault:
-        """`how` are `Fault`'s other fields; `times=None` is for ever. The fault's `hits` tell how often it struck."""
+        """Switches on an effect. `how` are the other fields of `Fault`; `times=None` is unlimited. `hits` counts how
+        often it applied."""
         fault = Fault(effect, **how)
         with self._lock:
             self._faults.append(fault)
@@ -100,7 +101,7 @@ class Faults:
             self._cursors.clear()
 
     def refuse_cursor(self, cursor: str) -> None:
-        """From now on GitHub does not know this cursor."""
+        """Makes GitHub refuse this cursor from now on."""
         with self._lock:
             self._cursors.add(cursor)
 
@@ -110,7 +111,8 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """The effects that this request meets, each counted; the request knows their names and what they select."""
+        """The effects that apply to this request; counts each, and records their names and
+        selections in the request."""
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
             for fault in met:
@@ -123,7 +125,7 @@ class Faults:
         return effects
 
     def described(self) -> list[dict[str, Any]]:
-        """For people: what is switched on."""
+        """Describes the active faults for people."""
         with self._lock:
             return [_described(fault) for fault in self._faults]
 
@@ -136,9 +138,9 @@ HOW: tuple[str, ...] = ("times", "kind", "operation", "path", "page_over", "acco
 
 
 def from_control(wanted: dict[str, Any]) -> tuple[Effect, dict[str, Any]]:
-    """An effect by name and its fields, and how it is switched on, from a control request's JSON.
+    """An effect by name with its fields, and how it is switched on, from a control request's JSON.
 
-    `ValueError` if there is none of that name, `TypeError` if it has no such field.
+    Raises `ValueError` for an unknown name, `TypeError` for an unknown field.
     """
     options = dict(wanted)
     name = options.pop("effect", None)

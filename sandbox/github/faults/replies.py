@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Answers that stand in the place of the work: gateways that give up, servers that fail, tokens that are refused."""
+"""Faults that replace the whole answer: gateways that give up, servers that fail, tokens that are refused."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +16,8 @@ UNICORN = (
 
 @dataclass
 class BadGateway(Effect):
-    """502 as HTML or JSON; a timeout costs `extra_cost` points beyond the query's own."""
+    """502 as HTML or JSON. `extra_cost` is the points that GitHub charges for a timeout, in addition to the query's
+    own."""
 
     json: bool = False
     extra_cost: int = 0
@@ -36,7 +37,7 @@ class GatewayTimeout(BadGateway):
 
 @dataclass
 class SomethingWentWrong(Effect):
-    """HTTP 200 with nothing but the error that names the request."""
+    """HTTP 200 with only the error "Something went wrong", which names the request."""
 
     charged: ClassVar[bool] = True
 
@@ -46,7 +47,7 @@ class SomethingWentWrong(Effect):
 
 @dataclass
 class Forbidden(Effect):
-    """A 403 that is neither limit: final."""
+    """A final 403 that is not a limit."""
 
     message: str = "Resource not accessible by personal access token"
 
@@ -56,7 +57,7 @@ class Forbidden(Effect):
 
 @dataclass
 class BadCredentials(Effect):
-    """401 as for a token that was revoked or has expired."""
+    """401, as for a token that was revoked or has expired."""
 
     def instead(self, request: Request, budget: Budget) -> Reply:
         return bad_credentials()
@@ -64,7 +65,7 @@ class BadCredentials(Effect):
 
 @dataclass
 class ServerError(Effect):
-    """500, or any other status, with GitHub's plain words."""
+    """500, or another status, with GitHub's plain message."""
 
     status: int = 500
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""What happens to an answer on its way: it is late, cut short, or never comes."""
+"""Faults of the transfer: answers that are late, cut short, or missing."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Reset(Effect):
-    """The connection is reset in the middle of a good answer."""
+    """Resets the connection in the middle of a good answer."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         reply.cut = "reset"
@@ -20,7 +20,7 @@ class Reset(Effect):
 
 @dataclass
 class Truncated(Effect):
-    """Half of a good answer, as if it were all: JSON that does not parse."""
+    """Sends half of a good answer as if it were complete: JSON that does not parse."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         reply.cut = "short"
@@ -29,20 +29,20 @@ class Truncated(Effect):
 
 @dataclass
 class Latency(Effect):
-    """The answer takes this much longer."""
+    """Delays the answer."""
 
     seconds: float = 0.2
 
 
 @dataclass
 class Hang(Effect):
-    """No answer, ever: the connection stays open until the client gives up."""
+    """Never answers: the connection stays open until the client gives up."""
 
     seconds: float = float("inf")
 
 
 class Held(Effect):
-    """No answer before `release`, which any thread may call. `waiting` answers are held at the moment."""
+    """Sends no answer before `release`, which any thread may call. `waiting` is the number of held answers."""
 
     def __init__(self) -> None:
         self.waiting = 0

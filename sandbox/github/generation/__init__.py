@@ -1,6 +1,7 @@
-"""Fills a world: with repositories made by a plan, always the same for the same plan and end, or from exports.
+"""Fills a world with repositories: generated from a plan, always the same for the same plan and end, or from exports.
 
 repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
+
 repository(world, Plan.parse("octo/small?pull_requests=200&issues=100&seed=1"))
 """
 

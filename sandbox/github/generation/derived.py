@@ -1,6 +1,6 @@
-"""What an export of a repository lacks: ids of comments, requested reviewers, timeline events, links, ...
+"""Derives what an export of a repository lacks: ids of comments, requested reviewers, timeline events, links, ...
 
-Derived from what it has, and the same at every load.
+Everything is derived from the export, and is the same at every load.
 """
 
 import re
@@ -24,7 +24,7 @@ PERSON = re.compile(r"(?<![\w`/])@([A-Za-z0-9][A-Za-z0-9-]*)")
 
 
 class Derived:
-    """Of the repository of that name, which is being loaded."""
+    """Derives the missing data of one repository while it is loaded."""
 
     repository: Repository
     milestones: list[Milestone]
@@ -35,7 +35,7 @@ class Derived:
         self.people: list[Account] = []
 
     def _decorate(self, thread: Thread, dice: Random) -> None:
-        """The events that any thread may have."""
+        """Adds events that any thread may have."""
         for label in thread.labels:
             self._event(thread, dice, "LabeledEvent", self._somebody(dice), self._moment(dice, thread), label=label)
         if self.repository.labels and dice.random() < 0.05:
@@ -143,7 +143,7 @@ class Derived:
                 )
 
     def _link(self, thread: Thread) -> None:
-        """Events that other threads and people get from what was written here."""
+        """Adds the events that this thread's texts cause in other threads and for other people."""
         dice = Random(f"{self.name}#{thread.number} links")
         closing = set(_numbers(CLOSING, thread.body)) if isinstance(thread, PullRequest) else set()
         done = {thread.number}

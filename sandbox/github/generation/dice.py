@@ -1,4 +1,4 @@
-"""Chance that is the same for the same plan: who, when, which id, which words."""
+"""Random choices that are the same for the same plan: people, times, ids, words."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ because after before without slowly twice never only again naïve café 日本�
 WORDS = [*TEXT.split(), "line\nbreak", "\ttab"]
 BOTS = ("dependabot", "github-actions", "renovate")
 WIDE = 2**31
-"""From here on ids do not fit `databaseId`."""
+"""Ids from this value on do not fit `databaseId`."""
 
 
 class Dice:
-    """Throws for a plan whose history ends at `end`; `seed` names the row of throws."""
+    """Random choices for a plan whose history ends at `end`; `seed` names the sequence."""
 
     people: list[Account]
     bots: list[Account]
@@ -37,7 +37,7 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """Threads, `total` in all: the first `deep` of a random order `depth` times each, the rest by chance."""
+        """`total` threads: the first `deep` of a random order `depth` times each, the rest at random."""
         order = self.dice.sample(threads, len(threads))
         chosen: Counter[int] = Counter()
         for place in range(min(deep, len(order))):
@@ -65,7 +65,7 @@ class Dice:
         return self.dice.choice(self.bots if chance < self.plan.ghosts + self.plan.bots else self.people)
 
     def later(self, at: Stamp, days: float = 60) -> Stamp:
-        """Some time after, not after the end; sooner is likelier."""
+        """A random time after `at` and before the end; earlier ones are more likely."""
         room = (moment(self.end) - moment(at)).total_seconds()
         return after(at, min(room, days * 86_400) * self.dice.random() ** 2)
 

@@ -1,4 +1,4 @@
-"""Makes the discussions of a plan."""
+"""Generates the discussions of a plan."""
 
 from sandbox.github.generation.dice import BOTS, Dice
 from sandbox.github.generation.plan import Plan
@@ -8,7 +8,7 @@ from sandbox.github.world.repositories import Repository
 
 
 class Discussions(Dice):
-    """Has dice of its own: threads are the same whether there are discussions or not."""
+    """Generates discussions from random choices of its own, so that threads do not depend on them."""
 
     def __init__(self, repo: Repository, plan: Plan) -> None:
         super().__init__(repo.world, plan, repo.updated_at, f"discussions of {repo.name_with_owner} {plan.seed}")
@@ -75,7 +75,7 @@ class Discussions(Dice):
         return comment
 
     def settle(self, discussion: Discussion, before: Discussion | None) -> None:
-        """Its answer, a comment or a reply, and when the last thing happened; a few share a second with another."""
+        """Sets its answer, a comment or a reply, and its last change; a few share a second with another discussion."""
         written = list(discussion.children())
         moments = [discussion.created_at, *(each.created_at for each in written)]
         if written and discussion.category.is_answerable and self.dice.random() < self.plan.answers:

@@ -1,4 +1,4 @@
-"""Makes the stars, forks, pushes and releases of a plan, always the same for the same plan, repository and end."""
+"""Generates the stars, forks, pushes and releases of a plan, always the same for the same plan, repository and end."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from sandbox.github.world.releases import Star
 from sandbox.github.world.repositories import Repository
 
 STRANGERS = ("Jane Doe", "root", "日本 太郎", "J. Random Hacker")
-"""Authors of commits whose addresses no account has."""
+"""Authors of commits whose e-mail addresses belong to no account."""
 DAY = 86_400
 RECENT = 0.1
-"""The share of everything that happened within the days that the events of a repository reach back."""
+"""Share of all events that fall within the days that a repository's events API covers."""
 
 
 @dataclass(slots=True)
 class Step:
-    """Something that moves a branch: the default one if `topic` is 0."""
+    """A change of a branch: the default branch if `topic` is 0."""
 
     at: Stamp
     kind: Literal["merge", "push", "create", "force", "delete"]
@@ -34,7 +34,7 @@ class Step:
 
 
 class Happenings:
-    """Has dice of its own: threads are the same whatever happens beside them."""
+    """Generates events from random choices of its own, so that threads do not depend on them."""
 
     def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:
         self.repo, self.plan, self.end = repo, plan, end
@@ -52,7 +52,7 @@ class Happenings:
         self.gone = self.world.account(f"{repo.owner.login}-{repo.name}-left")
         self.gone.delete()
         self.mainline: list[tuple[Stamp, Commit]] = []
-        """The default branch's heads and since when they were."""
+        """The heads of the default branch, each with its time."""
 
     def add(self) -> None:
         if self.plan.pushes:
@@ -64,7 +64,8 @@ class Happenings:
     # --- stars and forks
 
     def add_stars(self) -> None:
-        """And some that were taken back, or went with their accounts: of those only events are left."""
+        """Adds stars, including some that were taken back or vanished with their accounts; only events of these are
+        left."""
         plan = self.plan
         lost = plan.stars // 20
         moments = self.moments(plan.stars + lost)
@@ -81,11 +82,11 @@ class Happenings:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def stranger(self, number: int) -> Account:
-        """Everybody's passers-by are the same. Some are machines that have users' accounts."""
+        """A passer-by, the same in every repository. Some are machines with user accounts."""
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
     def add_forks(self) -> None:
-        """Organizations have some, which their people made."""
+        """Adds forks. Those of organizations were made by their members."""
         for number, at in enumerate(self.moments(self.plan.forks)):
             by = self.stranger(number * 3)
             owner = by
@@ -96,7 +97,7 @@ class Happenings:
     # --- releases
 
     def add_releases(self) -> None:
-        """Every tenth has been a draft for days; one more still is, which is not counted."""
+        """Adds releases. Every tenth was a draft for days; one more is still a draft, and is not counted."""
         dice, repo = self.dice, self.repo
         for number, at in enumerate(self.moments(self.plan.releases)):
             release = repo.release(
@@ -118,8 +119,8 @@ class Happenings:
     # --- pushes
 
     def add_pushes(self) -> None:
-        """Lays the default branch's history anew: what pull requests brought, as merges or squashed, and pushes between
-        them; and topics, which are created, pushed to, by force too, and mostly deleted."""
+        """Replaces the default branch's history: commits of pull requests, merged or squashed, with pushes in between;
+        and topic branches that are created, pushed to (also by force) and mostly deleted."""
         repo = self.repo
         pulls = {each.merge_commit_oid: each for each in repo.pull_requests.values() if each.merged_at}
         steps = [
@@ -172,7 +173,8 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """The commit that the pull request names, on top of the branch, and three of five times of a branch's own."""
+        """The commit that the pull request names, on top of the branch; three times in five it merges a branch of its
+        own."""
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]
         commit.parents = (self.mainline[-1][1],)
@@ -182,7 +184,8 @@ class Happenings:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Commits pushed at that moment, made before: most of them hours, some months, by clocks that go wrong."""
+        """Commits that were pushed at `at` and made earlier: most of them hours, some months, with
+        some wrong clocks."""
         dice = self.dice
         for left in range(count, 0, -1):
             committed = after(at, -left * dice.randrange(30, 1_800))
@@ -204,7 +207,7 @@ class Happenings:
     # --- chance
 
     def moments(self, count: int) -> list[Stamp]:
-        """In order, some of them lately."""
+        """Random moments in order, some of them recent."""
         dice = self.dice
         lately = min(self.span, EVENTS_DAYS * DAY)
         recent = max(1, round(count * RECENT)) if count else 0

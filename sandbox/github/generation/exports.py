@@ -1,6 +1,6 @@
-"""Loads exports of real repositories (JSON, maybe gzipped: `repo`, `labels`, `issues`, `pulls`) into a world.
+"""Loads exports of real repositories (JSON, possibly gzipped: `repo`, `labels`, `issues`, `pulls`) into a world.
 
-What an export has is served as it is. What it lacks is derived from what it has (`derived.py`).
+The export's content is served unchanged. What it lacks is derived from it (`derived.py`).
 """
 
 import gzip
@@ -24,20 +24,20 @@ from sandbox.github.world.threads import Issue, IssueComment, Thread, created
 from sandbox.github.world.world import World
 
 APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})
-"""Logins that are bots on GitHub; an export does not say."""
+"""Logins that are bots on GitHub, which an export does not tell."""
 FILES = ("draft.md", "README.md", "Makefile", "src/tree.py", "test-vectors.md", ".circleci/config.yml")
 MILESTONES = ("Interim meeting", "Last call", "Next draft")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The export as it is in the file, gzipped or not."""
+    """The content of an export file, gzipped or not."""
     raw = path.read_bytes()
     content: dict[str, Any] = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     return content
 
 
 def load(world: World, path: Path) -> Repository:
-    """Adds the export's repository. `ValueError` if the world has one of that name."""
+    """Adds the export's repository. Raises `ValueError` if the world has one of that name."""
     return _Export(world, read(path)).load()
 
 
@@ -216,7 +216,7 @@ class _Export(Derived):
 
     @staticmethod
     def _thread_review_comments(pull_request: PullRequest) -> None:
-        """Later comments on the line of an earlier one are replies to it."""
+        """Makes later comments on a line replies to the first one."""
         first: dict[int, ReviewComment] = {}
         for comment in sorted(pull_request.review_comments(), key=created):
             root = first.setdefault(comment.original_position, comment)
@@ -238,7 +238,7 @@ class _Export(Derived):
             self.repository.add_issue_comment(comment)
 
     def _commit_history(self) -> None:
-        """One commit a merge, each on top of the one before."""
+        """Creates one commit for each merge, each on top of the previous one."""
         git, head = self.repository.git, None
         merged = [each for each in self.repository.pull_requests.values() if each.merged_at and each.merge_commit_oid]
         for pull_request in sorted(merged, key=lambda each: each.merged_at or ""):
@@ -257,7 +257,7 @@ class _Export(Derived):
 
 
 def _who(raw: dict[str, Any]) -> Iterable[str]:
-    """The logins of those who had a part in a thread."""
+    """The logins of all participants in a thread."""
     named = [raw["author"], *raw["assignees"], raw.get("mergedBy")]
     named += [comment["author"] for comment in raw["comments"]]
     named += [review["author"] for review in raw.get("reviews", ())]

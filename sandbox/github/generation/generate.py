@@ -1,4 +1,4 @@
-"""Makes repositories of any size, or adds to one what a plan says."""
+"""Generates repositories of any size, or adds a plan's content to existing ones."""
 
 from sandbox.github.generation.discussions import Discussions
 from sandbox.github.generation.events import Happenings
@@ -10,7 +10,8 @@ from sandbox.github.world.world import World
 
 
 def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Repository:
-    """Adds it, its threads' dates spread over the plan's years before `end` (now). `ValueError` if the name exists."""
+    """Adds a generated repository whose dates are spread over the plan's years before `end` (now). Raises `ValueError`
+    if the name exists."""
     with world.lock:
         end = end or world.clock.stamp()
         made = Threads(world, plan, end).make()
@@ -20,16 +21,17 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Switches them on, if the plan has any, and adds the plan's to any repository (an export's too), numbered from its
-    next number on and dated from its creation to its `updated_at`. Those who opened its threads write them."""
+    """Adds the plan's discussions to any repository, and switches discussions on. They are numbered from the
+    repository's next number, dated between its creation and its `updated_at`, and written by the authors of its
+    threads."""
     if plan.discussions:
         with to.changed():
             Discussions(to, plan).add()
 
 
 def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
-    """Adds the plan's stars, forks, pushes and releases to any repository (an export's too), over the plan's years
-    before `end` (now), some in its last month."""
+    """Adds the plan's stars, forks, pushes and releases to any repository, over the plan's years before `end` (now),
+    some in its last month."""
     if plan.stars or plan.forks or plan.pushes or plan.releases:
         with to.changed():
             Happenings(to, plan, end or to.world.clock.stamp()).add()

@@ -1,4 +1,4 @@
-"""What is made: sizes, shares and a seed."""
+"""A plan for a generated repository: sizes, shares and a seed."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -7,21 +7,21 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make. Averages are over all threads of their kind, the deep ones included, and are met exactly."""
+    """What to generate. Averages are over all threads of their kind, including the deep ones, and are met exactly."""
 
     name: str
     pull_requests: int = 100
     issues: int = 50
     reviews: float = 4.4
-    """A pull request."""
+    """Average for each pull request."""
     review_comments: float = 4.3
-    """A pull request."""
+    """Average for each pull request."""
     comments: float = 2.5
-    """A pull request or issue."""
+    """Average for each pull request or issue."""
     events: float = 5.0
-    """A pull request or issue; more where its labels and its end need more."""
+    """Average for each pull request or issue; higher if labels and ends of threads need more."""
     references: float = 0.0
-    """The share of the pull requests that another one refers to."""
+    """Share of the pull requests that another one refers to."""
     deep_pull_requests: int = 0
     deep_reviews: int = 120
     deep_threads: int = 0
@@ -31,35 +31,35 @@ class Plan:
     ghosts: float = 0.03
     teams: float = 0.05
     wide_ids: float = 0.05
-    """The share of threads, reviews and comments whose ids are beyond 32 bits."""
+    """Share of threads, reviews and comments with ids beyond 32 bits."""
     collisions: int = 0
-    """Review comments that have the id of an issue comment."""
+    """Review comments with the id of an issue comment."""
     long_bodies: float = 0.002
     nuls: float = 0.005
-    """The share of texts with a NUL character in them."""
+    """Share of texts that contain a NUL character."""
     years: float = 3.0
     seed: int = 1
     discussions: int = 0
     discussion_comments: float = 3.0
-    """Of the first level, a discussion."""
+    """Average number of first-level comments for each discussion."""
     discussion_replies: float = 2.0
-    """A discussion."""
+    """Average number of replies for each discussion."""
     deep_discussions: int = 0
-    """So many have `deep_comments` comments."""
+    """Discussions with `deep_comments` comments."""
     deep_replies: int = 0
-    """So many of their comments have `deep_comments` replies."""
+    """Comments of deep discussions with `deep_replies` replies."""
     answers: float = 0.7
-    """The share of the discussions with comments, of those in a category that knows answers, that have one."""
+    """Share of the discussions with comments, in a category with answers, that have an answer."""
     stars: int = 0
     forks: int = 0
     releases: int = 0
-    """That are shown; there is one draft, too."""
+    """Published releases; there is also one draft."""
     pushes: int = 0
-    """Beside the merges, which are pushes too as soon as there are any."""
+    """Pushes in addition to the merges, which are pushes too if there are any."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`owner/name?field=number&...`; `ValueError` if a field is unknown or not a number."""
+        """The plan in `owner/name?field=number&...`. Raises `ValueError` if a field is unknown or not a number."""
         name, _, query = text.partition("?")
         if name.count("/") != 1:
             raise ValueError(f"{name!r} is not owner/name")
@@ -73,9 +73,9 @@ class Plan:
 
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
-    """The shape that costs are measured on: 1,000 pull requests and 500 issues with 4,361 reviews, 4,343 review
-    comments, 3,849 comments and about 7,544 events, 20 pull requests with 120 reviews, 7 threads with 130 comments. A
-    tenth of the pull requests are referred to by another: only timelines tell of that."""
+    """The plan on which costs are measured: 1,000 pull requests and 500 issues with 4,361 reviews, 4,343 review
+    comments, 3,849 comments and about 7,544 events, 20 pull requests with 120 reviews, 7 threads with 130 comments.
+    Another one refers to a tenth of the pull requests, which only timelines show."""
     return Plan(
         name,
         pull_requests=round(1_000 * scale),

@@ -1,4 +1,4 @@
-"""Makes a plan's repository with its pull requests, issues and all that hangs on them."""
+"""Generates a plan's repository with its pull requests, issues and their children."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ class Threads(Dice):
         return repo
 
     def add_commits(self, pulls: list[PullRequest]) -> None:
-        """One commit a merge, each on top of the one before."""
+        """Creates one commit for each merge, each on top of the previous one."""
         git, head = self.repo.git, None
         for pull in sorted(pulls, key=lambda each: each.merged_at or ""):
             if pull.merge_commit_oid and pull.merged_at:
@@ -208,7 +208,8 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """No dice are thrown for plans without: their repositories stay what they were."""
+        """Adds references between pull requests. Plans without them make no random choice here, so older ones stay the
+        same."""
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)
             if self.dice.random() < self.plan.references and source is not pull:
@@ -224,7 +225,7 @@ class Threads(Dice):
             self.chance_event(thread)
 
     def needed_events(self, thread: Thread) -> None:
-        """Those that the thread's state tells of."""
+        """Adds the events that the thread's state requires."""
         for label in thread.labels:
             self.event(thread, "LabeledEvent", self.somebody(), self.later(thread.created_at, days=2), label=label)
         for assignee in thread.assignees:
@@ -287,7 +288,7 @@ class Threads(Dice):
         self.world.remember(event)
 
     def finish(self, thread: Thread) -> None:
-        """`updated_at` is when the last thing happened; a few share a second with the thread before."""
+        """Sets `updated_at` to the thread's last event; a few share a second with the previous thread."""
         thread.events.sort(key=created)
         moments = [thread.created_at, *(each.updated_at for each in thread.comments)]
         moments += [each.created_at for each in thread.events]

@@ -1,4 +1,4 @@
-"""What resolvers know of the request they work for."""
+"""The state of a request, for resolvers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sandbox.github.world.world import World
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """The query's price and the account's window after it was paid: the type `RateLimit`."""
+    """The query's price and the account's window after it: the type `RateLimit`."""
 
     limit: int
     cost: int
@@ -25,7 +25,7 @@ class Rate:
 
 
 class Field(NamedTuple):
-    """A field that is being resolved: `Type.field`, of what, and the arguments it was asked with."""
+    """A field that is being resolved: `Type.field`, its object, and its arguments."""
 
     name: str
     source: Any
@@ -37,9 +37,9 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """`spoilt` is asked about each thread of a page (the thread, its place, the page's size, the response key of its
-    connection): an error means null. `resolved` is asked about each field, and `selected` about each thing of a list,
-    if there is one who wants to be."""
+    """The context of one request. `spoilt` is called for each thread of a page (the thread, its place, the page's size,
+    the response key of its connection): an error makes it null. `resolved` is called for each field, and `selected` for
+    each item of a list, if an effect needs them."""
 
     world: World
     viewer: Account

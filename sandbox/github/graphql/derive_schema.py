@@ -56,7 +56,7 @@ TIMELINES = ("PullRequestTimelineItems", "IssueTimelineItems")
 
 
 def derive(source: str) -> str:
-    """The text of `schema.graphql`, header included; `ValueError` if a named type is not in the source."""
+    """The text of `schema.graphql`, including its header. Raises `ValueError` if a named type is not in the source."""
     types: dict[str, TypeDefinitionNode] = {
         definition.name.value: definition
         for definition in parse(source, no_location=True).definitions
@@ -86,7 +86,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Whether a type that a kept one mentions is kept without being named."""
+    """Whether a type that a kept one mentions is kept although it is not named."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):
@@ -99,7 +99,7 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """The types of its fields, and of the arguments of those fields that are kept so far."""
+    """The types of its fields, and of the arguments of the fields kept so far."""
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
@@ -110,7 +110,7 @@ def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
 
 
 def _trimmed(definition: TypeDefinitionNode, kept: set[str]) -> DefinitionNode:
-    """The definition without what is not kept, and without descriptions."""
+    """The definition reduced to kept types, without descriptions."""
     match definition:
         case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
             return replace(

@@ -1,4 +1,5 @@
-"""Runs GraphQL as GitHub does: parsed, validated and priced first, answered with HTTP 200 whatever comes of it."""
+"""Runs GraphQL queries like GitHub: parsed, validated and priced first, and answered with HTTP 200
+whatever the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from sandbox.github.graphql.validation import syntax_entry, validation_entry, va
 
 
 class Refused(Exception):
-    """The query is not run: `body` is the whole answer."""
+    """A query that is not run; `body` is the whole answer."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors[0]["message"])
@@ -37,7 +38,7 @@ class Refused(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """A valid query text; the same text is parsed and validated once."""
+    """A valid query text, parsed and validated once."""
 
     tree: DocumentNode
     operations: dict[str, OperationDefinitionNode]
@@ -46,8 +47,8 @@ class Document:
 
 @dataclass(slots=True)
 class Query:
-    """A priced query, ready to be run. `name` is its operation's, empty if it has none; `coerced` are its variables
-    with their defaults."""
+    """A priced query, ready to run. `name` is its operation's, empty if it has none; `coerced` are its variables with
+    defaults."""
 
     schema: GraphQLSchema
     document: Document
@@ -62,8 +63,8 @@ class Query:
 
 
 def prepare(text: str, operation_name: str | None, variables: dict[str, Any], lacks: frozenset[str] = NOTHING) -> Query:
-    """`Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot. `lacks`: what the server's schema
-    lacks (`servers.py`)."""
+    """The query, ready to run. Raises `Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot.
+    `lacks`: what the server's schema lacks (`servers.py`)."""
     document = _document(text, lacks)
     if isinstance(document, Refused):
         raise Refused(document.body["errors"])
@@ -81,7 +82,7 @@ def prepare(text: str, operation_name: str | None, variables: dict[str, Any], la
 
 
 def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
-    """The body of the answer. An exception that GitHub would not answer with is the stand-in's own fault: raised."""
+    """The body of the answer. Raises exceptions that are bugs of the stand-in rather than errors of GitHub's."""
     with context.world.lock:
         result = execute_sync(
             query.schema,
@@ -100,7 +101,7 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """What graphql-core calls around each resolver."""
+    """A wrapper that graphql-core calls around each resolver."""
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         value = resolver(source, info, **arguments)
@@ -150,4 +151,4 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """In the place of something that GitHub tried to answer and could not."""
+    """Replaces something that GitHub tried to answer and could not."""

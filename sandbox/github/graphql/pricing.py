@@ -1,8 +1,8 @@
-"""What a query costs and how many nodes it may return, from its text and variables alone, as GitHub documents it.
+"""Computes a query's cost and its most nodes from its text and variables alone, as GitHub documents it.
 
-Cost: the requests needed to fill every connection, each `first` or `last` reached, divided by 100 and rounded, at least
-1. A connection nested in others needs as many requests as there are parents; one of which only counts are asked needs
-them too, to be on the safe side.
+Cost: the requests needed to fill every connection up to its `first` or `last`, divided by 100 and rounded, at least 1.
+A nested connection needs as many requests as it has parents. A connection of which only counts are requested is priced
+as well, as a margin.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ PAGE_LIMIT = 100
 
 
 class PricingError(GitHubError):
-    """The query is refused as it stands: pages without bounds or over their limit, or too many nodes."""
+    """The query is refused: pages without limits or above them, or too many nodes."""
 
     def __init__(self, type_: str, message: str, path: list[str | int] | None = None, at: FieldNode | None = None):
         super().__init__(type_, message)
@@ -50,9 +50,10 @@ class PricingError(GitHubError):
 
 @dataclass(slots=True)
 class Price:
-    """`requests` are the formula's; `page_size` is the largest page of the outermost connections or node lists.
+    """A query's price. `requests` is that of the formula; `page_size` is the largest page of the outermost connections
+    or node lists.
 
-    `asked` names the connections whose nodes are asked for, at any depth.
+    `asked` names the connections whose nodes are requested, at any depth.
     """
 
     requests: int = 0
@@ -66,7 +67,7 @@ class Price:
 
 
 def points(requests: int) -> int:
-    """Halves are rounded up: 150 requests are 2 points."""
+    """The points for this many requests. Halves are rounded up: 150 requests are 2 points."""
     return max(1, floor(requests / 100 + 0.5))
 
 
@@ -76,7 +77,7 @@ def price(
     fragments: dict[str, FragmentDefinitionNode],
     variables: dict[str, Any],
 ) -> Price:
-    """`PricingError` if GitHub refuses the query before it runs it."""
+    """The price of an operation. Raises `PricingError` if GitHub refuses the query before running it."""
     walk = _Walk(schema, fragments, variables)
     assert schema.query_type is not None
     walk.selections(operation.selection_set, schema.query_type, 1, [], 0)
@@ -97,7 +98,7 @@ class _Walk:
     price: Price = field(default_factory=Price)
 
     def selections(self, selected: SelectionSetNode, type_: Any, parents: int, path: list[str], depth: int) -> None:
-        """Fields that GraphQL merges (same type, same response key) are one."""
+        """Prices a selection. Fields that GraphQL merges (same type, same response key) count once."""
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         types: dict[str, Any] = {}
         for parent, node in self._fields(selected, type_):
@@ -195,7 +196,7 @@ class _Walk:
 
 
 def included(directives: tuple[DirectiveNode, ...] | None, variables: dict[str, Any]) -> bool:
-    """Whether `@include` and `@skip` let it be there."""
+    """Whether `@include` and `@skip` keep a selection."""
     for directive in directives or ():
         condition = next((each.value for each in directive.arguments or () if each.name.value == "if"), None)
         if condition is not None and value_from_ast_untyped(condition, variables) == (directive.name.value == "skip"):

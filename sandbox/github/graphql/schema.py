@@ -46,7 +46,7 @@ SCHEMA = Path(__file__).with_name("schema.graphql")
 SINCE = Path(__file__).with_name("schema_since.graphql")
 NOTHING: frozenset[str] = frozenset()
 UNMODELLED = "unmodelled"
-"""The key in a field's `extensions` that says so."""
+"""The key in `extensions` that marks a field as not modelled."""
 
 MODELS: dict[str, type[Any]] = {
     "Bot": Account,
@@ -88,7 +88,7 @@ ANY_TYPE: dict[str, Resolver] = {
     "includesCreatedEdit": common.includes_created_edit,
     "editor": common.editor,
 }
-"""Fields that mean the same on every type that has what they need."""
+"""Fields that mean the same on every type that has them."""
 NEEDS = {
     "id": "node_id",
     "databaseId": "database_id",
@@ -102,8 +102,8 @@ ALIASES = {"bodyText": "body"}
 
 @cache
 def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
-    """Built once a process, without what a server `lacks` (`servers.py`). GitHub's own schema breaks a rule on
-    deprecations, so it is not validated as such."""
+    """The executable schema, built once in each process, without what a server `lacks` (`servers.py`). It is not
+    validated, because GitHub's own schema breaks a rule on deprecations."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))
     document = parse(text, no_location=True)
     built = build_ast_schema(reduced(document, lacks) if lacks else document, assume_valid=True, assume_valid_sdl=True)
@@ -192,7 +192,7 @@ def _snake(name: str) -> str:
 
 
 def _moment(value: Any) -> str:
-    """An argument's moment in the form in which the world keeps moments."""
+    """An argument's time in the world's format."""
     try:
         return stamp(moment(value))
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Servers that are not github.com of today: what their schema lacks.
+"""Other servers than today's github.com, by what their schema lacks.
 
-A server `lacks` types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and values
-of enums (`IssueTimelineItemsItemType.PINNED_EVENT`). What needs one of these types is lacking, too.
+A server `lacks` types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and enum
+values (`IssueTimelineItemsItemType.PINNED_EVENT`). What needs a lacking type is lacking as well.
 
 Source: reports.md G.
 """
@@ -29,11 +29,12 @@ ENTERPRISE_2024 = frozenset(
     BlockedByAddedEvent BlockedByRemovedEvent BlockingAddedEvent BlockingRemovedEvent
     """.split()  # noqa: SIM905 (a list of quoted words hides the groups)
 )
-"""Near a GitHub Enterprise Server of two years ago: no release lacks exactly these, and each was once lacking."""
+"""Close to a GitHub Enterprise Server of two years ago: no release lacks exactly these names, but each was once
+lacking."""
 
 
 def reduced(document: DocumentNode, lacks: frozenset[str]) -> DocumentNode:
-    """The schema's document without what is lacking, and without what cannot be without that."""
+    """The schema's document without the lacking parts, and without everything that needs them."""
     kept = [each for each in document.definitions if _name(each) not in lacks]
     return replace(document, definitions=tuple(_without(each, lacks) for each in kept))
 

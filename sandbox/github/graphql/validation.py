@@ -1,7 +1,7 @@
-"""GitHub's words for a query that its server's schema does not allow: no `type`, but `extensions.code`.
+"""GitHub's errors for a query that does not fit its server's schema: they have `extensions.code` instead of `type`.
 
-GitHub's GraphQL is graphql-ruby, and these are that library's messages; what has no translation here keeps
-graphql-core's words.
+GitHub's GraphQL is graphql-ruby, and these are that library's messages. Errors without a translation here keep
+graphql-core's message.
 """
 
 import re
@@ -38,11 +38,11 @@ CODES = (
     ("cannot represent", "argumentLiteralsIncompatible"),
     ("Expected value of type", "argumentLiteralsIncompatible"),
 )
-"""GitHub's `extensions.code` by what graphql-core says, where its message is kept."""
+"""GitHub's `extensions.code` by graphql-core's message, for errors that keep that message."""
 
 
 def validation_entry(error: GraphQLError, document: DocumentNode) -> Entry:
-    """An entry of `errors` for what is wrong with the text of a query."""
+    """An entry of `errors` for a mistake in the text of a query."""
     node = error.nodes[0] if error.nodes else None
     above = list(_above(document, node)) if node is not None else []
     message, extensions = _translated(error, node, above)
@@ -57,7 +57,7 @@ def syntax_entry(error: GraphQLError) -> Entry:
 def variable_entries(
     errors: list[GraphQLError], schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> list[Entry]:
-    """An entry for each variable that has a wrong value, with all that is wrong with it."""
+    """An entry for each variable with a wrong value, with all its mistakes."""
     entries = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -135,7 +135,7 @@ def _wrong_literal(enum: str, node: Node | None, above: list[Node]) -> tuple[str
 
 
 def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
-    """The nodes from the definition that has it down to the node itself."""
+    """The nodes from the enclosing definition down to the node itself."""
 
     def search(node: Node, above: list[Node]) -> list[Node] | None:
         here = [*above, node]
@@ -155,7 +155,8 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 
 def _path(above: list[Node]) -> list[str]:
-    """GitHub's: from the operation or fragment through fields and conditions, to the argument if it is one's fault."""
+    """GitHub's path of an error: from the operation or fragment through fields and conditions, to the argument if it is
+    at fault."""
     path = []
     for node in above:
         if isinstance(node, OperationDefinitionNode):

@@ -1,4 +1,4 @@
-"""REST's routes for GitHub Apps, which prove who they are by a JSON web token."""
+"""REST's routes for GitHub Apps, which authenticate with a JSON web token."""
 
 import re
 from math import ceil
@@ -14,7 +14,7 @@ from sandbox.github.world.apps import App, Installation
 from sandbox.github.world.world import World
 
 LONGEST = 600
-"""Seconds that a JSON web token may live from now on."""
+"""Longest lifetime of a JSON web token, in seconds from now."""
 NOT_DECODED = "A JSON web token could not be decoded"
 BAD_ISSUED_AT = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"
 BAD_EXPIRATION = (
@@ -26,7 +26,7 @@ SUSPENDED = "This installation has been suspended"
 
 
 def authenticate(world: World, token: str) -> App:
-    """Who signed it. `Refusal` if nobody did, or not for now."""
+    """The App that signed a token. Raises `Refusal` if none did, or if the token is not valid now."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         app = world.apps.get(str(claims.get("iss")))

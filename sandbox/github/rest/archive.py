@@ -1,7 +1,7 @@
-"""GH Archive's hourly files: every public event of the world, and of repositories nobody asked for, as gzipped lines.
+"""GH Archive's hourly files as gzipped lines: every public event of the world, and of unrelated repositories.
 
-Unlike GitHub it forgets nothing: it has the events of deleted accounts, and those that the API does not tell. Events
-from before October 2025 have the payloads of their time, which were fuller.
+Unlike GitHub it keeps everything: events of deleted accounts, and those that the API does not show. Events from before
+October 2025 have the fuller payloads of their time.
 """
 
 import gzip
@@ -27,19 +27,19 @@ from sandbox.github.world.world import World
 NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])(?:\.json\.gz)?")
 FIRST = "2011-02-12T00:00:00Z"
 TRIMMED = "2025-10-07T00:00:00Z"
-"""From here on payloads are trimmed."""
+"""From this moment on payloads are trimmed."""
 ROOT = "https://api.github.com"
 STRANGERS = 5
-"""So many events an hour are of repositories that are not in the world."""
+"""Events an hour of repositories that are not in the world."""
 
 
 def name_of(at: Stamp) -> str:
-    """The file of the hour in which a moment lies."""
+    """The name of the file with the hour of `at`."""
     return f"{at[:10]}-{int(at[11:13])}.json.gz"
 
 
 def hour(world: World, name: str) -> bytes | None:
-    """A file's content; None if there is none, as for an hour that is not over."""
+    """A file's content; None if it does not exist, as for an hour that is not over."""
     parsed = NAME.fullmatch(name)
     if parsed is None:
         return None
@@ -56,7 +56,7 @@ def hour(world: World, name: str) -> bytes | None:
 
 
 def write(world: World, folder: Path, first: Stamp, last: Stamp) -> list[Path]:
-    """Writes the files of the hours from one moment's to another's, and names them."""
+    """Writes the files of the hours from `first` to `last`; returns their paths."""
     written = []
     at = first[:13] + ":00:00Z"
     while at <= last:

@@ -1,4 +1,4 @@
-"""A REST request as its routes see it: its query, the repository it names, and pages of lists."""
+"""A REST request for its routes: its query, the repository in its path, and pages of lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PAGINATION_IS_LIMITED = "In order to keep the API fast for everyone, pagination 
 
 
 class Refusal(Exception):
-    """`reply` is the whole answer."""
+    """A refused request; `reply` is the whole answer."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """One REST request. `root` is the API's address, for the links in answers."""
+    """One REST request. `root` is the API's address, used in links."""
 
     world: World
     viewer: Account
@@ -39,14 +39,14 @@ class Call:
     accept: str = ""
     installation: Installation | None = None
     selected: Callable[[Any], bool] | None = None
-    """Whether a thing is listed and counted for who asks; None where everything is."""
+    """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """Those that are listed and counted for who asks; what flagged accounts wrote is counted too, and not shown."""
+        """The items that are listed and counted for the caller. Items of flagged accounts are only counted."""
         return things if self.selected is None else [each for each in things if self.selected(each)]
 
     def shown(self, things: list[T]) -> list[T]:
-        """A page without what flagged accounts wrote."""
+        """The items without those of flagged accounts."""
         return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
     def number(self, name: str, otherwise: int) -> int:
@@ -68,7 +68,7 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """By its name; 301 to its id if it had that name once."""
+    """The repository by name; 301 to its id if it had that name before."""
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
     if not call.world.is_present_name(f"{owner}/{name}"):
@@ -94,13 +94,13 @@ def visible(call: Call, found: Repository | None) -> Repository:
 
 
 def needs_contents(call: Call) -> None:
-    """403 for an App without Contents: read."""
+    """Refuses an App without Contents: read, with 403."""
     if call.installation is not None and not call.installation.reads("contents"):
         raise Refusal(message_reply(403, "Resource not accessible by integration"))
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """By its number; 301 to where it was moved, 410 if it was deleted, 404 if there is none."""
+    """The thread by number; 301 if it was transferred, 410 if it was deleted, 404 if there is none."""
     if number in repository.moved:
         to = repository.moved[number]
         url = f"{call.root}/repositories/{to.repository.database_id}/issues/{to.number}"
@@ -126,7 +126,7 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """One page, with the links to others. 422 beyond `limit` things, if there is one."""
+    """One page of a list, with links to others. 422 beyond `limit` items, if there is a limit."""
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)
     if limit and (page - 1) * size >= limit:
@@ -145,7 +145,7 @@ def listed(
 
 
 def link(call: Call, reply: Reply, queries: dict[str, dict[str, str]]) -> None:
-    """Names the pages around by the queries that they are asked for with."""
+    """Adds links to the other pages, with their queries."""
     if queries:
         reply.headers["Link"] = ", ".join(
             f'<{call.root}{call.path}?{urlencode(query)}>; rel="{name}"' for name, query in queries.items()

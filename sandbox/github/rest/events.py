@@ -1,4 +1,4 @@
-"""REST's routes of what happens to a repository: its events, its branches' activity, its stars, forks and releases."""
+"""REST's routes on a repository's events, its branches' activity, its stars, forks and releases."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +22,7 @@ STARGAZERS_LIMIT = 40_000
 WEEKS_A_PAGE = 30
 STARS_WITH_DATES = "application/vnd.github.star+json"
 PERIODS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
-"""In days. Activity reaches back no longer than a year, asked or not."""
+"""Days. Activity never reaches back more than a year."""
 
 
 def repository_events(call: Call, owner: str, name: str) -> Reply:
@@ -36,7 +36,7 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def activity(call: Call, owner: str, name: str) -> Reply:
-    """Newest first, or oldest; pages go on from cursors."""
+    """Activity of branches, newest or oldest first; pages follow cursors."""
     needs_contents(call)
     found = find_repository(call, owner, name)
     try:
@@ -84,7 +84,7 @@ def _activity(call: Call, found: Repository) -> list[Activity]:
 
 
 def stargazers(call: Call, owner: str, name: str) -> Reply:
-    """Oldest first. Since July 2026 only those who work on a repository are shown them."""
+    """Stars, oldest first. Since July 2026 they are shown only to collaborators."""
     found = find_repository(call, owner, name)
     shown = found.ordered("stars", "starred_at")
     if not found.shows_stargazers_to(call.viewer, call.installation):
@@ -107,7 +107,8 @@ def stargazer_count(call: Call, owner: str, name: str) -> Reply:
 
 
 def stargazer_history(call: Call, owner: str, name: str) -> Reply:
-    """The weeks from this one back to that of the repository's creation, those without stars too. For everybody."""
+    """Stars by week, from this one back to the repository's creation, including weeks without stars. Shown to
+    everybody."""
     found = find_repository(call, owner, name)
     days = found.kept("stars a day", lambda: Counter(star.starred_at[:10] for star in found.stars.values()))
     first = min([found.created_at[:10], *days])

@@ -1,4 +1,4 @@
-"""GitHub's REST routes that are used. Times and rules are the world's, as in GraphQL."""
+"""GitHub's REST routes that the product uses. Times and rules are the world's, as in GraphQL."""
 
 import hashlib
 import re
@@ -29,11 +29,12 @@ from sandbox.github.world.repositories import ORDERS, Repository
 from sandbox.github.world.world import World
 
 PAGES_LIMIT = 100
-"""Lists of issues and comments are refused beyond this page."""
+"""Lists of issues and comments refuse pages beyond this one."""
 
 
 def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
-    """The answer, 304 if `etag` names what it would be. `NotModelled` if GitHub may have a route that this has not."""
+    """The answer; 304 if `etag` is still valid. Raises `NotModelled` for a path that GitHub may have and the stand-in
+    lacks."""
     assert request.account is not None
     path, _, query = request.path.partition("?")
     if by_id := BY_ID.fullmatch(path):
@@ -56,7 +57,7 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
 
 
 def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
-    """An etag is good for one token only."""
+    """The reply with its ETag, or 304. An ETag is valid for one token only."""
     if reply.status != 200:
         return reply
     made = f'W/"{hashlib.sha256(request.token.encode() + reply.body).hexdigest()}"'
@@ -76,7 +77,7 @@ def user(call: Call) -> Reply:
 
 
 def user_by_login(call: Call, login: str) -> Reply:
-    """Bots by their login in REST, `dependabot[bot]`."""
+    """A user; a bot by its REST login, `dependabot[bot]`."""
     name = unquote(login).lower()
     account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
     if account is None or account.rest_login.lower() != name:
@@ -85,7 +86,7 @@ def user_by_login(call: Call, login: str) -> Reply:
 
 
 def user_organizations(call: Call, login: str) -> Reply:
-    """Nobody's membership is public here."""
+    """Always empty, because no membership is public here."""
     user_by_login(call, login)
     return json_reply(200, [])
 
@@ -164,12 +165,12 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 ROUTES = [(_pattern(path), route) for path, route in PATHS]
 BY_ID = re.compile(r"/repositories/(\d+)(/.+)?")
-"""Where renamed repositories are redirected to."""
+"""The addresses to which renamed repositories redirect."""
 BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(/.+)?")
 
 
 def repository_of(world: World, path: str) -> Repository | None:
-    """The repository that a request's path is of."""
+    """The repository in a request's path."""
     path = path.partition("?")[0]
     if by_id := BY_ID.fullmatch(path):
         return world.repositories.get(int(by_id[1]))

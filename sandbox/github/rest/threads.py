@@ -1,4 +1,4 @@
-"""REST's lists of a repository's issues and pull requests and of what happened to them, and who and what is in one."""
+"""REST's lists of a repository's issues and pull requests, of their events, and of their contents."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -28,13 +28,13 @@ AnyThread = TypeVar("AnyThread", bound=Thread)
 
 PAGES_LIMIT = 100
 COMMITS_LIMIT = 250
-"""A pull request's commits beyond are not listed."""
+"""Most commits of a pull request that are listed."""
 ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
-"""Not among a repository's events."""
+"""Events that a repository's list of events omits."""
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Pull requests too. Numbered pages up to the hundredth; the links go on from cursors, without end."""
+    """Issues and pull requests. Numbered pages end at the hundredth; links follow cursors without an end."""
     found = find_repository(call, owner, name)
     if not found.has_issues_enabled:
         raise NotModelled("the issues of a repository that has none")
@@ -71,7 +71,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
 
 
 def pull_requests(call: Call, owner: str, name: str) -> Reply:
-    """Newest first; oldest first by other orders, unless told."""
+    """Pull requests, newest first; oldest first in other orders, by default."""
     found = find_repository(call, owner, name)
     _refuse(call, "head", "base")
     sort = call.one_of("sort", ("created", "updated"), "created")
@@ -81,13 +81,13 @@ def pull_requests(call: Call, owner: str, name: str) -> Reply:
 
 
 def issue_events(call: Call, owner: str, name: str) -> Reply:
-    """Of all issues and pull requests, newest first."""
+    """Events of all issues and pull requests, newest first."""
     found = find_repository(call, owner, name)
     return listed(call, found.kept("issue events", lambda: _events(found)), lambda each: issue_event_shape(call, each))
 
 
 def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
-    """All that happened to one, comments, reviews and commits too, oldest first. Without the comments of reviews."""
+    """The timeline of one thread, oldest first: events, comments, reviews and commits, without comments of reviews."""
     found = find_thread(call, find_repository(call, owner, name), int(number))
     items: list[Any] = [*found.comments, *found.events]
     if isinstance(found, PullRequest):
@@ -104,7 +104,7 @@ def requested_reviewers(call: Call, owner: str, name: str, number: str) -> Reply
 
 
 def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Reply:
-    """Oldest first."""
+    """The pull request's commits, oldest first."""
     needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
     commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]

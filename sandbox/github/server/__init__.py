@@ -1,1 +1,1 @@
-"""The stand-in as an HTTP server: takes a request, asks limits and faults, has it answered, checks what it sends."""
+"""The stand-in's HTTP server: takes a request, applies limits and faults, has it answered, and checks the answer."""

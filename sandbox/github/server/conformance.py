@@ -1,7 +1,7 @@
-"""Whether GitHub could have sent an answer: checked against the query, and the schema that it was asked on.
+"""Checks whether GitHub could have sent an answer, by the query and the schema.
 
-Nothing of the stand-in's own answers needs this: they are made by executing the query. It is for answers that a test
-edits, so that no test asks for a shape that cannot come.
+The stand-in's own answers need no check, because they are made by executing the query. It is for answers that a test
+edits, so that no test relies on an impossible shape.
 """
 
 import re
@@ -34,11 +34,11 @@ Path = tuple[str | int, ...]
 ERROR_KEYS = frozenset({"type", "path", "locations", "message", "extensions"})
 ERROR_TYPE = re.compile(r"[A-Z][A-Z0-9_]*")
 ALWAYS_THERE = frozenset({"id", "node_id", "url", "html_url", "created_at", "updated_at"})
-"""REST's names that are null nowhere in what the stand-in serves."""
+"""REST's fields that the stand-in never serves as null."""
 
 
 class ImpossibleAnswer(Exception):
-    """GitHub could not have sent it."""
+    """GitHub could not have sent this answer."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"GitHub cannot send this: {'.'.join(map(str, path)) or 'the answer'} {why}")
@@ -46,7 +46,7 @@ class ImpossibleAnswer(Exception):
 
 
 def check_graphql(query: Query, body: Any) -> None:
-    """`ImpossibleAnswer` naming the path, unless GitHub could answer `query` with `body`."""
+    """Raises `ImpossibleAnswer`, naming the path, unless GitHub could answer `query` with `body`."""
     if not isinstance(body, dict) or body.keys() - {"data", "errors", "extensions"}:
         raise ImpossibleAnswer((), "is no object with data and errors")
     errors = body.get("errors", [])
@@ -65,9 +65,10 @@ def check_graphql(query: Query, body: Any) -> None:
 
 
 def check_rest(genuine: Any, edited: Any) -> None:
-    """`ImpossibleAnswer` unless an edited REST answer is like the genuine one: the same keys, each of the same kind.
+    """Raises `ImpossibleAnswer` unless an edited REST answer resembles the genuine one: the same keys, each of the same
+    kind.
 
-    A key may become null, unless it is one that never is; a list may be longer, shorter and in another order.
+    A key may become null, unless it never is; a list may be longer, shorter and in another order.
     """
     if type(genuine) is not type(edited):
         raise ImpossibleAnswer((), f"is {_kind(edited)}, and not {_kind(genuine)}")
@@ -111,7 +112,7 @@ def _check_error(path: Path, error: Any) -> None:
 
 @dataclass(slots=True)
 class _Answer:
-    """Walks an answer beside the selections of its query."""
+    """Compares an answer with the selections of its query."""
 
     query: Query
     _possible: dict[str, list[GraphQLObjectType]] = field(default_factory=dict)
@@ -122,7 +123,7 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """An error's path leads to a null, and that null stands where the schema lets the refused field reach."""
+        """Checks that each error's path leads to a null, in a place that the refused field's null can reach."""
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
             found = self._null_on(data, path)
@@ -154,7 +155,7 @@ class _Answer:
             self._object(type_, selections, value, path)
 
     def _object(self, type_: Any, selections: list[SelectionSetNode], value: dict[str, Any], path: Path) -> None:
-        """Of an interface or a union, as one of its types that it can be."""
+        """Checks an object; if its type is an interface or a union, as one of the possible types."""
         problems = [ImpossibleAnswer(path, f"is of none of the types of {type_}")]
         for possible in self._types(type_, value, selections):
             try:
@@ -206,7 +207,7 @@ class _Answer:
                 raise ImpossibleAnswer((*path, key), f"has {len(listed)} things, and {size} were asked for")
 
     def _merged(self, type_: GraphQLObjectType, selections: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """Fields by response key, of what is selected of this type."""
+        """The selected fields of this type, by response key."""
         merged: dict[str, list[FieldNode]] = {}
         for selected in selections:
             for node in self._selected(type_, selected):
@@ -242,7 +243,7 @@ class _Answer:
 
     @staticmethod
     def _null_on(data: Any, path: Path) -> Path | None:
-        """The first null on the way along the path."""
+        """The path of the first null along the path."""
         value = data
         for place, step in enumerate(path):
             try:
@@ -254,7 +255,7 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Where the null of a field that failed comes to stand: at the nearest place above it that may be null."""
+        """The place that a failed field's null reaches: the nearest one above it that may be null."""
         reach: Path = ()
         type_: Any = self.query.schema.query_type
         selections = [self.query.operation.selection_set]
@@ -275,7 +276,7 @@ class _Answer:
     def _named(
         self, type_: Any, selections: list[SelectionSetNode], value: Any, key: str, path: Path
     ) -> tuple[Any, list[SelectionSetNode]]:
-        """The type of what has this response key, and what is selected of it."""
+        """The type of the value with this response key, and the selections in it."""
         if is_list_type(type_) or is_leaf_type(type_):
             raise ImpossibleAnswer(path, "has an error, and was not asked for")
         possible = self._possible_types(type_)

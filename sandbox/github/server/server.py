@@ -1,4 +1,4 @@
-"""The stand-in as an HTTP server in a thread of its own: real sockets, a world in the same process."""
+"""The stand-in's HTTP server in its own thread: real sockets, and a world in the same process."""
 
 import asyncio
 import socket
@@ -23,10 +23,10 @@ from sandbox.github.world.world import World
 LARGEST_REQUEST = 2**20
 CONTROL = "/_stand-in/"
 ARCHIVE = "/archive/"
-"""GH Archive's hours, `/archive/2026-03-01-9.json.gz`, served beside GitHub."""
+"""The path of GH Archive's hours, `/archive/2026-03-01-9.json.gz`, which are served beside GitHub."""
 GRAPHQL = ("/graphql", "/api/graphql")
 ENTERPRISE = "/api/v3"
-"""Where GitHub Enterprise Server has its REST API: some clients can be sent nowhere else."""
+"""The path of GitHub Enterprise Server's REST API, which some clients require."""
 DROPPED = web.ResponseKey("dropped", tuple[str, ...])
 
 
@@ -76,7 +76,7 @@ class StandIn(Service):
             raise ExceptionGroup("the stand-in failed", self.failures)
 
     def start(self) -> None:
-        """Returns when it listens; `OSError` if it cannot."""
+        """Starts the server; returns once it listens. Raises `OSError` if it cannot."""
         started = threading.Event()
         failed: list[BaseException] = []
 
@@ -95,7 +95,7 @@ class StandIn(Service):
             raise failed[0]
 
     def stop(self) -> None:
-        """Drops what is being answered and ends. Nothing if it does not run."""
+        """Drops all connections and ends. Does nothing if it is not running."""
         if self._thread is None or self._loop is None or self._stop is None:
             return
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -103,8 +103,8 @@ class StandIn(Service):
         self._thread = None
 
     def begin_outage(self, way: Way = "502") -> Outage:
-        """From now on nobody gets an answer, until `end_outage`; only GH Archive, which is not GitHub, goes on, unless
-        connections are refused."""
+        """Starts an outage: nobody gets an answer until `end_outage`. GH Archive, which is not GitHub, still answers,
+        unless connections are refused."""
         self.end_outage()
         outage = Outage(way)
         self._in_loop(self._close() if way == "refused" else self._drop())
@@ -112,7 +112,7 @@ class StandIn(Service):
         return outage
 
     def end_outage(self) -> None:
-        """GitHub is back, at the same address. Nothing if it was not away."""
+        """Ends the outage, at the same address. Does nothing if there is none."""
         away, self.outage = self.outage, None
         if away is not None and away.way == "refused":
             self._in_loop(self._listen())
@@ -122,7 +122,7 @@ class StandIn(Service):
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        """At the address that it had, if it had one: it was kept meanwhile, by a socket that does not listen."""
+        """Listens at the previous address, if there is one: a socket that does not listen has reserved it."""
         assert self._runner is not None
         if self._kept is None:
             site: web.BaseSite = web.TCPSite(self._runner, self._host, self._port)
@@ -132,7 +132,7 @@ class StandIn(Service):
         self._site = site
 
     async def _close(self) -> None:
-        """Whoever connects is refused from now on."""
+        """Refuses new connections from now on."""
         assert self._runner is not None and self._site is not None
         address = self._runner.addresses[0]
         await self._site.stop()
@@ -142,7 +142,7 @@ class StandIn(Service):
         await self._drop()
 
     async def _drop(self) -> None:
-        """Ends the connections there are, with what is being answered on them."""
+        """Closes all connections, including those with unfinished answers."""
         assert self._runner is not None
         for connection in self._runner.server.connections if self._runner.server else ():
             if connection.transport is not None:
@@ -216,7 +216,7 @@ class StandIn(Service):
 
 
 async def _drop_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """aiohttp adds some of its own (`Date`): what a fault leaves out is left out here."""
+    """Removes headers that aiohttp adds (`Date`), if a fault omits them."""
     for name in response.get(DROPPED, ()):
         response.headers.popall(name, None)
 

@@ -1,4 +1,4 @@
-"""GitHub without its sockets: from a request to the reply that is sent, by GitHub's rules in GitHub's order."""
+"""GitHub without its sockets: turns a request into a reply, by GitHub's rules in GitHub's order."""
 
 import asyncio
 import time
@@ -63,7 +63,7 @@ class Service:
     ) -> None:
         self.world = world
         self.lacks = lacks
-        """What this server's schema lacks (`servers.py`). May change while it runs: a server that was upgraded."""
+        """What this server's schema lacks (`servers.py`). It may change while the server runs, as by an upgrade."""
         self.tokens = dict({"token": "viewer"} if tokens is None else tokens)
         self.limits = limits or Limits()
         self.pace = pace
@@ -73,24 +73,24 @@ class Service:
         self.failures: list[Exception] = []
         self.outage: Outage | None = None
         self.url = ""
-        """The address that answers name."""
+        """The server's own address, used in answers."""
         self._budgets: dict[str, Budget] = {}
         self._sequence = 0
         for login in self.tokens.values():
             world.account(login)
 
     def budget(self, payer: str) -> Budget:
-        """The windows of an account, by its login, or of an App or installation (`Request.payer`)."""
+        """The windows of an account (by its login), an App or an installation (`Request.payer`)."""
         return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
 
     def refuse_token(self, token: str) -> None:
-        """401 from now on, an installation's token too."""
+        """Answers this token with 401 from now on; it may be an installation's."""
         self.tokens.pop(token, None)
         if (installation := self.world.installation_of(token)) is not None:
             del installation.tokens[token]
 
     def stats(self) -> dict[str, Any]:
-        """Requests, points and seconds so far, and what the world holds."""
+        """Requests, points and seconds so far, and the world's contents."""
         kinds = ("graphql", "rest")
         return {
             "requests": {kind: sum(entry.kind == kind for entry in self.log) for kind in kinds},
@@ -105,7 +105,7 @@ class Service:
         }
 
     async def answer(self, request: Request) -> Reply:
-        """Takes as long as GitHub would, and for ever where a fault says so."""
+        """The reply. Takes as long as GitHub would, and never returns if a fault says so."""
         self._sequence += 1
         request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()
@@ -172,7 +172,7 @@ class Service:
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:
-        """The answer to who may not ask; else the request knows its account."""
+        """The refusal of a caller without access; None after it has set the request's account."""
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -261,7 +261,7 @@ class Service:
         request.charged += points
 
     def _signed(self, request: Request, reply: Reply) -> Reply:
-        """With the headers that every answer has."""
+        """The reply with the headers that every answer has."""
         if request.account is not None:
             resource = resource_of(request.kind)
             reply.headers |= self.budget(request.payer).window(resource).headers(resource)
@@ -274,7 +274,7 @@ class Service:
 
 
 class _Unreadable(Exception):
-    """Not a GraphQL request at all."""
+    """The body is not a GraphQL request."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -282,7 +282,8 @@ class _Unreadable(Exception):
 
 
 def _prepare(request: Request, lacks: frozenset[str]) -> Query:
-    """The query, priced; the request knows what it asks for. `Refused` or `_Unreadable` if it is not worked on."""
+    """The priced query; records in the request what it asks for. Raises `Refused` or `_Unreadable` if it is not
+    processed."""
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))
     try:
@@ -311,7 +312,7 @@ async def _away(outage: Outage) -> Reply:
 
 
 def _check(query: Query | None, reply: Reply) -> None:
-    """`ImpossibleAnswer` if an effect made or edited the answer to what GitHub could not send."""
+    """Raises `ImpossibleAnswer` if an effect produced an answer that GitHub could not send."""
     if reply.status != 200 or reply.body is reply.genuine:
         return
     if query is not None:
@@ -342,7 +343,7 @@ def _rate_limit(budget: Budget) -> Reply:
 
 
 def _entry(sequence: int, at: str, request: Request, reply: Reply | None, started: float) -> Entry:
-    """Without a reply, the client gave up waiting: status 0."""
+    """The log entry. Without a reply the client gave up: status 0."""
     asked = dict(parse_qsl(request.path.partition("?")[2])) if request.kind == "rest" else request.variables
     after = asked.get("after") or asked.get("cursor") or asked.get("page")
     return Entry(
@@ -369,7 +370,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
 
 
 def _error_types(reply: Reply | None) -> tuple[str, ...]:
-    """The types of the errors inside a GraphQL answer, `ERROR` where there is none."""
+    """The types of the errors in a GraphQL answer, `ERROR` for one without a type."""
     if reply is None or b'"errors"' not in reply.body:
         return ()
     try:

@@ -1,6 +1,6 @@
-"""The GitHub that the stand-in knows: accounts, repositories, threads, commits, and what happens to them.
+"""The GitHub that the stand-in simulates: accounts, repositories, threads, commits, and events.
 
-`World` holds it all; `Repository` its lists; threads change by their own methods (`pull.merge()`), always under the
-world's lock. Nothing here knows HTTP or GraphQL: attributes have GitHub's GraphQL names in snake case, so that a plain
-new field of GraphQL is an attribute here and nothing else.
+`World` holds everything; `Repository` has lists; threads change by their own methods (`pull.merge()`), always under the
+world's lock. Nothing here knows HTTP or GraphQL. Attributes have GitHub's GraphQL names in snake case, so a new plain
+GraphQL field needs only a new attribute.
 """

@@ -1,4 +1,4 @@
-"""Who acts on GitHub: users, bots, mannequins, organizations and teams."""
+"""Actors on GitHub: users, bots, mannequins, organizations and teams."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -8,7 +8,7 @@ from sandbox.github.world.clock import Stamp
 
 
 class Register(Protocol):
-    """Where accounts are found."""
+    """An index of accounts."""
 
     def rename_account(self, account: "Account", login: str) -> None: ...
 
@@ -19,10 +19,10 @@ class Register(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Account:
-    """`typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
+    """An account. `typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
 
-    `login` is as GraphQL has it: REST calls the bot `dependabot` `dependabot[bot]`. What a deleted account did is
-    served without an author.
+    `login` is GraphQL's: REST names the bot `dependabot` `dependabot[bot]`. Content of a deleted account is served
+    without an author.
     """
 
     world: Register
@@ -33,11 +33,11 @@ class Account:
     created_at: Stamp
     deleted: bool = False
     flagged: bool = field(default=False, init=False)
-    """As spam: what it wrote is counted and shown to nobody."""
+    """Whether it is flagged as spam: its content is counted and shown to nobody."""
     rest_name: str = field(default="", kw_only=True)
-    """Its login in REST, where that is another one than GraphQL's."""
+    """Its login in REST, if that differs from GraphQL's."""
     picture: str = field(default="", kw_only=True)
-    """GraphQL's address of the avatar names it (`?u=`), REST's does not. Source: reports.md B."""
+    """Its name in GraphQL's avatar address (`?u=`), which REST's lacks. Source: reports.md B."""
 
     def node_id(self, new: bool) -> str:
         if new:
@@ -70,15 +70,16 @@ class Account:
         return f"https://avatars.githubusercontent.com/u/{self.database_id}?v=4"
 
     def rename(self, login: str) -> None:
-        """The old login is free at once: another account may take it. `ValueError` if the new one is taken."""
+        """Renames the account. The old login is free at once. Raises `ValueError` if the new one is taken."""
         self.world.rename_account(self, login)
 
     def delete(self) -> None:
         self.world.delete_account(self)
 
     def flag(self) -> None:
-        """What it wrote and starred is counted and not shown, its threads leave every list and `node`, until
-        `unflag`; no `updated_at` tells. Source: reports.md A, PyGithub#631, dcoapp/app#58, streamlink#622."""
+        """Flags it as spam until `unflag`: its content and stars are counted and not shown, its threads leave every
+        list and `node`, and no `updated_at` changes. Source: reports.md A, PyGithub#631, dcoapp/app#58, streamlink#622.
+        """
         self.world.flag_account(self, True)
 
     def unflag(self) -> None:
@@ -126,5 +127,5 @@ Reviewer = Account | Team
 
 
 def present(account: Account | None) -> Account | None:
-    """The account as GitHub shows it: none once it is deleted."""
+    """The account as GitHub shows it: None once it is deleted."""
     return None if account is None or account.deleted else account

@@ -1,4 +1,4 @@
-"""GitHub Apps: where they are installed, what an installation may see, and the tokens that it is given."""
+"""GitHub Apps: their installations, what each may see, and its tokens."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -20,7 +20,8 @@ READS = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class App:
-    """It signs with the private key of `public_key` (PEM). Tokens of its installations live `token_seconds`."""
+    """A GitHub App. It signs with the private key for `public_key` (PEM). Tokens of its installations live
+    `token_seconds`."""
 
     world: Ground
     database_id: int
@@ -31,8 +32,8 @@ class App:
     installations: "dict[int, Installation]" = field(default_factory=dict)
 
     def install(self, login: str, *repositories: RepositoryIdentity, **permissions: str) -> "Installation":
-        """For all that the account has, or will have, unless `repositories` are named. `permissions` beyond `READS`:
-        `contents="write"`. `ValueError` if it is installed there."""
+        """Installs the App for all present and future repositories of the account, or only for `repositories`.
+        `permissions` are in addition to `READS`: `contents="write"`. Raises `ValueError` if it is installed there."""
         with self.world.lock:
             owner = self.world.account(login, "Organization")
             if any(each.account is owner for each in self.installations.values()):
@@ -45,7 +46,7 @@ class App:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Installation:
-    """`repositories`: those selected; None is all of the account's. It has a budget of its own."""
+    """One installation. `repositories` are the selected ones; None is all of the account's. It has its own budget."""
 
     app: App
     database_id: int
@@ -55,7 +56,7 @@ class Installation:
     permissions: dict[str, str]
     suspended_at: Stamp | None = None
     tokens: dict[str, datetime] = field(default_factory=dict)
-    """When each expires."""
+    """The expiry of each token."""
 
     @property
     def payer(self) -> str:
@@ -67,7 +68,7 @@ class Installation:
         return "all" if self.repositories is None else "selected"
 
     def reads(self, permission: str) -> bool:
-        """`install(..., contents="none")` makes one that reads no contents."""
+        """Whether it has a permission. `install(..., contents="none")` makes one without access to contents."""
         return self.permissions.get(permission) in ("read", "write")
 
     def covers(self, repository: RepositoryIdentity) -> bool:
@@ -75,7 +76,7 @@ class Installation:
         return mine and (self.repositories is None or repository in self.repositories)
 
     def create_token(self) -> tuple[str, Stamp]:
-        """A new token and when it expires; those before stay good."""
+        """A new token and its expiry; earlier tokens stay valid."""
         with self.app.world.lock:
             token = f"ghs_{secrets.token_hex(18)}"
             expires_at = stamp(self.app.world.clock.now() + timedelta(seconds=self.app.token_seconds))
@@ -83,7 +84,7 @@ class Installation:
             return token, expires_at
 
     def suspend(self) -> None:
-        """Its tokens are refused (403), and it gets no more, until `unsuspend`."""
+        """Refuses its tokens (403) and new ones until `unsuspend`."""
         with self.app.world.lock:
             self.suspended_at = self.app.world.clock.stamp()
 
@@ -92,6 +93,6 @@ class Installation:
             self.suspended_at = None
 
     def uninstall(self) -> None:
-        """Gone, and its tokens with it (401). Installed anew it is another installation."""
+        """Removes it and its tokens (401). A new installation has another id."""
         with self.app.world.lock:
             del self.app.installations[self.database_id]

@@ -1,4 +1,4 @@
-"""Chance that is none: always the same for the same text."""
+"""Pseudo-random numbers that are always the same for the same text."""
 
 import hashlib
 

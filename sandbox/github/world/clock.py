@@ -1,9 +1,9 @@
-"""The world's time, and the one form in which the stand-in keeps moments."""
+"""The world's time, and the format in which the stand-in keeps times."""
 
 from datetime import UTC, datetime, timedelta
 
 Stamp = str
-"""A moment as GitHub writes it, `2019-11-01T20:58:13Z`: whole seconds, UTC, and so in order when compared as text."""
+"""A time as GitHub writes it, `2019-11-01T20:58:13Z`: whole seconds, UTC, and therefore ordered as text."""
 
 
 def stamp(moment: datetime) -> Stamp:
@@ -11,7 +11,7 @@ def stamp(moment: datetime) -> Stamp:
 
 
 def moment(at: Stamp) -> datetime:
-    """The way back. `ValueError` if it is not ISO 8601; a moment without a zone is UTC."""
+    """The datetime of a stamp; UTC if it has no zone. Raises `ValueError` if it is not ISO 8601."""
     parsed = datetime.fromisoformat(at)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def after(at: Stamp, seconds: float) -> Stamp:
 
 
 class Clock:
-    """Runs with real time, from `at` if given; `stop`ped, it moves only by `set` and `advance`."""
+    """A clock that runs with real time, from `at` if given. Once `stop`ped, only `set` and `advance` move it."""
 
     def __init__(self, at: datetime | None = None, *, stopped: bool = False) -> None:
         self._offset = timedelta()

@@ -1,7 +1,7 @@
-"""Commits as the graph they are, branches, and what happened to branches: pushes, merges, creations, deletions.
+"""A repository's commit graph, its branches, and their changes: pushes, merges, creations, deletions.
 
-A commit once made never changes and never goes: what a force push left behind is found by its oid for ever. Dates are
-what their authors' clocks said, so a commit may be older than its parent.
+A commit never changes and never vanishes: after a force push it is still found by its oid. Dates come from the authors'
+clocks, so a commit may be older than its parent.
 """
 
 import heapq
@@ -17,19 +17,20 @@ from sandbox.github.world.clock import Stamp, moment
 from sandbox.github.world.identity import RepositoryIdentity
 
 NOTHING = "0" * 40
-"""The oid before a branch was created, and after it was deleted."""
+"""The oid that stands for no commit: before a branch is created, and after it is deleted."""
 HEADS = "refs/heads/"
 ActivityType = Literal["push", "force_push", "branch_creation", "branch_deletion", "pr_merge", "merge_queue_merge"]
 ACTIVITY_TYPES: tuple[str, ...] = get_args(ActivityType)
 PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
-"""Those that are a push, whoever made it."""
+"""Activities that are pushes, whoever made them."""
 
 happened = attrgetter("timestamp", "database_id")
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Commit:
-    """Known by its oid alone unless it is in its repository's graph; `author_name` is of an author without account."""
+    """A commit. Only its oid is known unless it is in its repository's graph; `author_name` is that of an author
+    without account."""
 
     typename: ClassVar[str] = "Commit"
 
@@ -39,9 +40,9 @@ class Commit:
     authored_date: Stamp = "1970-01-01T00:00:00Z"
     author_account: Account | None = None
     committed_date: Stamp = field(default="", kw_only=True)
-    """`authored_date`, unless told."""
+    """`authored_date` by default."""
     parents: "tuple[Commit, ...]" = field(default=(), kw_only=True)
-    """The first is what the branch was before; a merge has a second."""
+    """The first parent is the branch's previous commit; a merge has a second."""
     author_name: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -81,8 +82,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """This commit and all that it is reached from, as `git log` lists them: of those whose child was listed, the
-        one committed last comes next, so that a commit can come before a child of its that another child led to."""
+        """This commit and its ancestors in `git log`'s order: of the commits whose child is listed, the one committed
+        last comes next. A commit can thus come before another of its children."""
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
             commit = heapq.heappop(queue)[2]
@@ -100,7 +101,7 @@ def _newest_first(commit: Commit) -> float:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Activity:
-    """One change of one branch: the type that REST's `/activity` lists. A push is also a `PushEvent`."""
+    """One change of a branch: the type that REST's `/activity` lists. A push also has a `PushEvent`."""
 
     typename: ClassVar[str] = "Push"
 
@@ -135,7 +136,7 @@ class Activity:
 class Git:
     """A repository's commits by oid, its branches' heads by name, and its activity, oldest first.
 
-    Everything is done by the repository's own methods, which hold the lock.
+    It is changed by the repository's methods, which hold the lock.
     """
 
     repository: RepositoryIdentity
@@ -144,11 +145,11 @@ class Git:
     activity: list[Activity] = field(default_factory=list)
 
     def commit(self, oid: str) -> Commit:
-        """The one of that oid, or one of which nothing else is known."""
+        """The commit with that oid; an otherwise unknown one if there is none."""
         return self.commits.get(oid) or Commit(self.repository, oid)
 
     def add(self, commit: Commit) -> Commit:
-        """`ValueError` if another has its oid."""
+        """Adds a commit. Raises `ValueError` if another has its oid."""
         if self.commits.setdefault(commit.oid, commit) is not commit:
             raise ValueError(f"two commits have the oid {commit.oid}")
         return commit
@@ -157,7 +158,7 @@ class Git:
         return self.branches.get(branch)
 
     def root(self) -> Commit:
-        """The head of the default branch, which gets a first commit if it has none."""
+        """The head of the default branch; creates a first commit if there is none."""
         repository = self.repository
         if repository.default_branch not in self.branches:
             oid = repository.world.oid(f"root of {repository.database_id}")
@@ -166,7 +167,7 @@ class Git:
         return self.branches[repository.default_branch]
 
     def chain(self, onto: Commit | None, commits: int | Sequence[str], author: Account | None, at: Stamp) -> Commit:
-        """The last of new commits on top of another: so many of them, or those of these oids."""
+        """Adds new commits on top of another, by number or by oids; returns the last."""
         world = self.repository.world
         if isinstance(commits, int):
             start = len(self.commits)
@@ -181,14 +182,14 @@ class Git:
         return onto
 
     def merge(self, base: str, head: Commit, oid: str, message: str, author: Account | None, at: Stamp) -> Commit:
-        """The commit that brings `head` into the branch `base`."""
+        """Adds the commit that merges `head` into the branch `base`; returns it."""
         before = self.branches.get(base) or self.root()
         return self.add(Commit(self.repository, oid, message, at, author, parents=(before, head)))
 
     def move(
         self, branch: str, to: Commit | None, account: Account | None, at: Stamp, activity_type: ActivityType
     ) -> Activity:
-        """The branch leads there from now on, nowhere if it is deleted, and its activity says so."""
+        """Moves the branch to a commit, or deletes it (None), and records the activity."""
         before = self.branches.get(branch)
         if to is None:
             self.branches.pop(branch, None)
@@ -205,7 +206,7 @@ class Git:
         at: Stamp,
         activity_type: ActivityType,
     ) -> Activity:
-        """Only says that the branch was moved."""
+        """Records an activity without moving the branch."""
         number = self.repository.world.next_id("Push")
         oids = before.oid if before else NOTHING, after.oid if after else NOTHING
         made = Activity(self.repository, number, account, *oids, HEADS + branch, at, activity_type)
@@ -220,7 +221,7 @@ class Git:
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryCode(RepositoryIdentity):
-    """A repository's commits and branches, and how they change."""
+    """A repository's commits and branches, with the methods that change them."""
 
     git: Git = field(init=False)
     """Its commits, branches and their activity."""
@@ -248,8 +249,8 @@ class RepositoryCode(RepositoryIdentity):
         at: Stamp | None = None,
         force: bool = False,
     ) -> Activity:
-        """So many commits, or those of these oids, on top of a branch (the default one), which is made if there is
-        none. `force`: in the place of its head. The first push to an empty repository creates its branch."""
+        """Pushes commits, by number or by oids, to a branch (by default the default one), which is created if missing.
+        `force` replaces its head. The first push to an empty repository creates its branch."""
         with self.changed():
             now, branch = at or self.world.clock.stamp(), self.branch(ref)
             if branch == self.default_branch and not self.is_empty:
@@ -266,7 +267,8 @@ class RepositoryCode(RepositoryIdentity):
     def create_branch(
         self, account: Account | None, ref: str, oid: str | None = None, *, at: Stamp | None = None
     ) -> Activity:
-        """At a commit that is there, the default branch's head unless told. `ValueError` if there is such a branch."""
+        """Creates a branch at an existing commit, by default the default branch's head. Raises `ValueError` if it
+        exists."""
         with self.changed():
             branch = self.branch(ref)
             if self.git.head(branch):
@@ -275,7 +277,7 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, to, account, at or self.world.clock.stamp(), "branch_creation")
 
     def delete_branch(self, account: Account | None, ref: str, *, at: Stamp | None = None) -> Activity:
-        """`KeyError` if there is no such branch. Its commits stay, found by their oids."""
+        """Deletes a branch; its commits are still found by their oids. Raises `KeyError` if there is none."""
         with self.changed():
             branch = self.branch(ref)
             if not self.git.head(branch):
@@ -283,5 +285,5 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
 
     def branch(self, ref: str | None) -> str:
-        """The name of a branch, with or without `refs/heads/`; the default one's for none."""
+        """The name of a branch without `refs/heads/`; the default branch's for None."""
         return ref.removeprefix(HEADS) if ref else self.default_branch

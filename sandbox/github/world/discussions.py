@@ -1,7 +1,7 @@
-"""Discussions: categories, threads of two levels (comments and their replies) and answers, and how they change.
+"""Discussions: categories, threads of two levels (comments and their replies), answers, and their changes.
 
-Written like `threads.py`: GitHub's names in snake case, every change under the world's lock. What moves `updated_at`
-and what does not is said at each change; a comment's own is never its discussion's.
+Attributes have GitHub's names in snake case, and every change holds the world's lock, as in `threads.py`. Each change
+says whether it moves `updated_at`; a comment's own is never its discussion's.
 """
 
 from bisect import insort
@@ -23,7 +23,7 @@ CATEGORIES = {
     "Q&A": ":pray:",
     "Show and tell": ":raised_hands:",
 }
-"""Those that a repository starts with, and their emojis."""
+"""The initial categories of a repository, with their emojis."""
 ANSWERABLE = frozenset({"Q&A"})
 
 _created = attrgetter("created_at", "database_id")
@@ -31,7 +31,7 @@ _created = attrgetter("created_at", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionCategory:
-    """`emoji` is its name between colons."""
+    """A category. `emoji` is the emoji's name between colons."""
 
     typename: ClassVar[str] = "DiscussionCategory"
 
@@ -54,7 +54,7 @@ class DiscussionCategory:
         return self.name.lower().replace("&", "-").replace(" ", "-")
 
     def rename(self, name: str) -> None:
-        """No discussion's `updated_at` tells."""
+        """Renames it; no discussion's `updated_at` changes."""
         with self.repository.changed():
             del self.repository.discussion_categories[self.name]
             self.name, self.updated_at = name, self.repository.world.clock.stamp()
@@ -63,7 +63,7 @@ class DiscussionCategory:
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionComment(Written):
-    """A comment, or a reply to one: `reply_to` is its comment then, and it has no replies of its own."""
+    """A comment, or a reply to one: `reply_to` is then its comment, and it has no replies of its own."""
 
     typename: ClassVar[str] = "DiscussionComment"
 
@@ -98,25 +98,26 @@ class DiscussionComment(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> "DiscussionComment":
-        """`bump`: the discussion's `updated_at`; this comment's own stays. `ValueError` on a reply."""
+        """Adds a reply. `bump` moves the discussion's `updated_at`; this comment's own stays. Raises `ValueError` on a
+        reply."""
         if self.reply_to is not None:
             raise ValueError("there are two levels only")
         return self.discussion.comment(author, body, bump=bump, database_id=database_id, at=at, reply_to=self)
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """`bump`: the comment's `updated_at`; an edit never moves its discussion's."""
+        """Edits it. `bump` moves the comment's `updated_at`; the discussion's always stays."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def upvote(self, votes: int = 1) -> None:
-        """No `updated_at` tells."""
+        """Adds upvotes; no `updated_at` changes."""
         with self.repository.changed():
             self.upvote_count += votes
 
     def mark_as_answer(self, by: Account | None = None) -> None:
-        """In the place of another, if there is one. `ValueError` if the category knows no answers."""
+        """Marks it as the answer, replacing another. Raises `ValueError` if the category has no answers."""
         discussion = self.discussion
         if not discussion.category.is_answerable:
             raise ValueError(f"nothing in {discussion.category.name} is answered")
@@ -126,8 +127,8 @@ class DiscussionComment(Written):
             discussion.bump()
 
     def delete(self) -> None:
-        """The discussion's `updated_at` stays. A comment with replies stays as their place, empty and without an
-        author; an answer is one no longer."""
+        """Deletes it; the discussion's `updated_at` stays. A comment with replies is kept empty and without an author;
+        an answer stops being one."""
         with self.repository.changed():
             if self.is_answer:
                 self.discussion.unanswer(bump=False)
@@ -142,7 +143,7 @@ class DiscussionComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Discussion(Written):
-    """`comments` are those of the first level, in the order of their creation, as replies are in theirs."""
+    """A discussion. `comments` are the first-level ones in order of creation, and so are their replies."""
 
     typename: ClassVar[str] = "Discussion"
 
@@ -168,7 +169,7 @@ class Discussion(Written):
 
     @property
     def is_answered(self) -> bool | None:
-        """None where the category knows no answers, as GitHub has it."""
+        """Whether it has an answer; None if the category has no answers, as on GitHub."""
         return self.answer is not None if self.category.is_answerable else None
 
     @property
@@ -181,7 +182,7 @@ class Discussion(Written):
     def edit(
         self, *, title: str | None = None, body: str | None = None, category: DiscussionCategory | None = None
     ) -> None:
-        """An answer is none any longer in a category that knows no answers."""
+        """Edits it. It loses its answer in a category without answers."""
         with self.repo.changed():
             self.title = self.title if title is None else title
             if body is not None:
@@ -202,7 +203,7 @@ class Discussion(Written):
         at: Stamp | None = None,
         reply_to: DiscussionComment | None = None,
     ) -> DiscussionComment:
-        """`bump`: the discussion's `updated_at`, which GitHub sometimes leaves alone."""
+        """Adds a comment. `bump` moves the discussion's `updated_at`, which GitHub sometimes leaves alone."""
         with self.repo.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("DiscussionComment")
@@ -225,7 +226,7 @@ class Discussion(Written):
                 self.bump()
 
     def upvote(self, votes: int = 1) -> None:
-        """No `updated_at` tells."""
+        """Adds upvotes; no `updated_at` changes."""
         with self.repo.changed():
             self.upvote_count += votes
 
@@ -240,7 +241,7 @@ class Discussion(Written):
             self.bump()
 
     def delete(self) -> None:
-        """Gone with all that hangs on it; the number stays used."""
+        """Deletes it with all its children; the number stays used."""
         with self.repo.changed():
             self.repo.deleted.add(self.number)
             del self.repo.discussions[self.number]
@@ -249,7 +250,7 @@ class Discussion(Written):
                 self.world.forget(child)
 
     def children(self) -> Iterator[DiscussionComment]:
-        """Each comment, and after it its replies."""
+        """Each comment, followed by its replies."""
         for comment in self.comments:
             yield comment
             yield from comment.replies
@@ -262,13 +263,13 @@ class RepositoryDiscussions(RepositoryPullRequests):
     has_discussions_enabled: bool = False
     discussions: dict[int, Discussion] = field(default_factory=dict)
     discussion_categories: dict[str, DiscussionCategory] = field(default_factory=dict)
-    """By name."""
+    """Categories by name."""
 
     def discussion(self, number: int) -> Discussion:
         return self.discussions[number]
 
     def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
-        """The category of that name, made if there is none; `answerable`, unless told, is Q&A alone."""
+        """The category of that name, created if missing; `answerable` by default only for Q&A."""
         with self.changed():
             if name not in self.discussion_categories:
                 category = DiscussionCategory(
@@ -288,7 +289,7 @@ class RepositoryDiscussions(RepositoryPullRequests):
     def open_discussion(
         self, author: Account | None, title: str, body: str = "", *, category: str = "General", **fields: Any
     ) -> Discussion:
-        """A new discussion, now; `category` is a name. `fields` are any of `Discussion`'s. `ValueError` where
+        """Opens a discussion now; `category` is a name. `fields` are any of `Discussion`'s. Raises `ValueError` if
         discussions are switched off."""
         if not self.has_discussions_enabled:
             raise ValueError(f"{self.name_with_owner} has no discussions")

@@ -1,8 +1,7 @@
-"""The events of a repository that GitHub tells of.
+"""The events of a repository that GitHub's events API shows.
 
-An event is made from what the world holds, each time the same: its id and its moment hang on what happened. Its moment
-is up to five seconds after what happened says it was, or before where that would be in the future: sources of the same
-thing never agree to the second.
+An event is derived from the world, always with the same id and time. Its time is up to five seconds later than that of
+its source, or earlier if that would be in the future: on GitHub, sources of one event never agree to the second.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,7 +19,7 @@ from sandbox.github.world.repositories import Repository
 EVENTS_LIMIT = 300
 EVENTS_DAYS = 30
 SHIFT = 5
-"""The most seconds between what happened and its event."""
+"""Most seconds between the source's time and its event's."""
 ACTIONS = {
     "ClosedEvent": "closed",
     "ReopenedEvent": "reopened",
@@ -29,12 +28,12 @@ ACTIONS = {
     "AssignedEvent": "assigned",
     "UnassignedEvent": "unassigned",
 }
-"""What a timeline tells that the events of a repository tell too, and as which action."""
+"""Timeline events that a repository's events show as well, with their action."""
 EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
 class Happening(NamedTuple):
-    """What an event tells: when it was, and of what (`source`) who did what."""
+    """What an event describes: the time, the object (`source`), the actor and the action."""
 
     at: Stamp
     type: str
@@ -45,7 +44,7 @@ class Happening(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Event:
-    """`created_at` is the event's own moment, not its source's."""
+    """One event. `created_at` is its own time, not its source's."""
 
     repository: Repository
     id: int
@@ -60,7 +59,7 @@ order = attrgetter("created_at", "id")
 
 
 def shown(repository: Repository) -> list[Event]:
-    """What the events of a repository are now, newest first: the last month's, and not those of deleted accounts."""
+    """The events that the API shows now, newest first: those of the last month, without those of deleted accounts."""
     now = repository.world.clock.stamp()
     first, last = after(now, -EVENTS_DAYS * 86_400), after(now, -repository.events_latency)
     found: list[Event] = []
@@ -81,8 +80,8 @@ def _is_hidden(event: Event) -> bool:
 
 
 def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
-    """All events from `first` to `last`, of deleted accounts too: what has been told cannot be untold. What happened
-    last comes first."""
+    """All events from `first` to `last`, latest first, including those of deleted accounts, which the archive recorded
+    before."""
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
     start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))
     end = bisect_right(happenings, after(last, SHIFT), key=itemgetter(0))
@@ -93,7 +92,7 @@ def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event
 
 
 def _event(repository: Repository, happening: Happening) -> Event | None:
-    """Nothing that nobody did is an event."""
+    """The event; None without an actor."""
     at, type_, action, source, account = happening
     if account is None:
         return None

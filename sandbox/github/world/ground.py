@@ -1,4 +1,4 @@
-"""The world as the things in it see it: its clock, its lock, its ids."""
+"""What objects of the world need of it: its clock, its lock, its ids."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ class Numbered(Protocol):
 class Ground(Protocol):
     clock: Clock
     accounts: dict[str, Account]
-    """By login, in lower case."""
+    """Accounts by login, in lower case."""
     sequences: dict[str, int]
 
     @property

@@ -1,4 +1,4 @@
-"""What a repository is, whatever lies in it: its names, its state, who may see it, and when it changed."""
+"""A repository without its contents: its names, its state, who may see it, and when it changed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +25,11 @@ class Grant(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIdentity:
-    """`state`: `gone` also stands for private without access. A private one is there for its owner, `collaborators` and
-    installations of its owner's alone.
+    """A repository's identity. `state` `gone` also stands for a private one without access. A private one is visible
+    only to its owner, `collaborators` and installations of its owner.
 
-    `stargazers_refusal` is how GitHub keeps the list of stargazers from all but `collaborators`; how many there are it
-    tells everybody.
+    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody except `collaborators`; their number
+    is public.
     """
 
     typename: ClassVar[str] = "Repository"
@@ -47,14 +47,14 @@ class RepositoryIdentity:
     is_fork: bool = False
     state: State = "here"
     block_reason: str = "dmca"
-    """Why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403). Source: reports.md A,
-    PyGithub#1015, hecat#79."""
+    """The reason why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403). Source:
+    reports.md A, PyGithub#1015, hecat#79."""
     parent: "RepositoryIdentity | None" = None
     modern: bool = False
     stargazers_refusal: Refusal | None = None
     collaborators: list[Account] = field(default_factory=list)
     revision: int = 0
-    """Counts changes: what was computed at another revision is stale."""
+    """Counts changes; cached values of earlier revisions are stale."""
     _kept: dict[Any, Any] = field(default_factory=dict)
     _kept_at: int = -1
 
@@ -99,13 +99,13 @@ class RepositoryIdentity:
 
     @contextmanager
     def changed(self) -> Iterator[None]:
-        """Around every change: holds the world's lock, and makes the ordered lists be made anew."""
+        """Surrounds every change: holds the world's lock, and invalidates cached lists."""
         with self.world.lock:
             yield
             self.revision += 1
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` makes, made once a revision. Not to be changed."""
+        """The result of `make`, cached for this revision. Must not be changed."""
         if self._kept_at != self.revision:
             self._kept.clear()
             self._kept_at = self.revision
@@ -115,7 +115,8 @@ class RepositoryIdentity:
         return made
 
     def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
-        """Whether it is there for them. An installation is who it is, whatever its bot is a collaborator of."""
+        """Whether the account or installation can see it. An installation is checked by itself, whatever its bot
+        collaborates on."""
         return not self.is_private or self._is_theirs(account, installation)
 
     def shows_stargazers_to(self, account: Account, installation: Grant | None = None) -> bool:
@@ -130,11 +131,11 @@ class RepositoryIdentity:
         return account in (self.owner_account, *self.collaborators)
 
     def rename(self, name_with_owner: str) -> None:
-        """GraphQL and REST find it under the old name too, until another repository takes that."""
+        """Renames it. GraphQL and REST still find it under the old name, until another repository takes that."""
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Of a fork that is gone its origin's events still tell."""
+        """Sets its state. The origin of a fork that is gone keeps the fork's event."""
         with self.changed():
             self.state = state
             if self.parent is not None:

@@ -109,7 +109,7 @@ _PACK_THREE = struct.Struct(">BBBIBIBI").pack
 
 
 class NodeId(NamedTuple):
-    """What a node id says: the type, and the database id, or the name of a commit or ref."""
+    """The content of a node id: the type, and the database id, or the name of a commit or ref."""
 
     typename: str
     key: int | str
@@ -120,7 +120,8 @@ def old(typename: str, key: int | str) -> str:
 
 
 def new(typename: str, *path: int | str) -> str:
-    """`path` leads to the object: repository id, thread id (events only), the object's own id or name."""
+    """A node id in the new format. `path` leads to the object: repository id, thread id (events only), the object's id
+    or name."""
     own = path[-1]
     if isinstance(own, int) and own <= 0xFFFFFFFF:
         # The plain cases make nearly every id of a page: no generic packing for them.
@@ -139,7 +140,7 @@ def new(typename: str, *path: int | str) -> str:
 
 
 def parse(node_id: str) -> NodeId | None:
-    """None if it is neither format."""
+    """The content of a node id; None if it has neither format."""
     prefix, separator, packed = node_id.partition("_")
     try:
         if separator and prefix in TYPES:
@@ -156,7 +157,7 @@ def parse(node_id: str) -> NodeId | None:
 
 
 def repository_of(node_id: str) -> int:
-    """The repository that an id in the new format names first; `ValueError` if it names none."""
+    """The repository's id in an id of the new format. Raises `ValueError` if it has none."""
     prefix, _, packed = node_id.partition("_")
     path = _unpacked(base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True))
     if prefix not in TYPES or len(path) < 2 or not isinstance(path[0], int):
@@ -202,7 +203,7 @@ def _unpacked(packed: bytes) -> list[int | str]:
 
 
 def of(thing: Any, is_new: bool, *path: int) -> str:
-    """The id of a thing of the world that has a `typename` and a `database_id`."""
+    """The id of an object with a `typename` and a `database_id`."""
     if is_new:
         return new(thing.typename, *path, thing.database_id)
     return old(thing.typename, thing.database_id)

@@ -1,4 +1,4 @@
-"""What timelines refer to beside threads: projects, types of issues and deployments."""
+"""Objects that timelines refer to, apart from threads: projects, issue types and deployments."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,7 +43,7 @@ class Project:
 
 @dataclass(slots=True, eq=False, repr=False)
 class IssueType:
-    """What kind of issue an organization says one is: Bug, Task, ..."""
+    """An issue type of an organization: Bug, Task, ..."""
 
     typename: ClassVar[str] = "IssueType"
 

@@ -1,4 +1,4 @@
-"""The commits that a pull request brings."""
+"""The commits of a pull request."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from sandbox.github.world.pull_requests import PullRequest
 
 @dataclass(slots=True, eq=False, repr=False)
 class PullRequestCommit:
-    """One of a pull request's commits; made when asked for, they are many and carry nothing of their own."""
+    """One commit of a pull request, created on request, since there are many and they hold no state."""
 
     typename: ClassVar[str] = "PullRequestCommit"
 
@@ -36,7 +36,7 @@ class PullRequestCommit:
 
 
 def commits_of(pull: PullRequest) -> list[PullRequestCommit]:
-    """Made anew each time: the head, and before it as many as it says it has."""
+    """The commits, created anew by each call: the head, and as many before it as the pull request counts."""
     oid = pull.repository.world.oid
     found = []
     for place in range(pull.commit_count):

@@ -1,4 +1,4 @@
-"""Pull requests with their reviews, and how they change."""
+"""Pull requests with their reviews, and their changes."""
 
 from bisect import insort
 from collections.abc import Iterator
@@ -73,19 +73,19 @@ class ReviewComment(Written):
         return f"{self.pull_request.resource_path}#discussion_r{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """`bump`: the comment's `updated_at`; an edit never moves its pull request's."""
+        """Edits it. `bump` moves the comment's `updated_at`; the pull request's always stays."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def outdate(self) -> None:
-        """A push changed the line: `position` becomes null, and no `updated_at` tells."""
+        """Outdates it, as a push to the line does: `position` becomes null, and no `updated_at` changes."""
         with self.repository.changed():
             self.position = None
 
     def delete(self) -> None:
-        """The pull request's `updated_at` stays; replies stay too and reply to nothing that can be found."""
+        """Deletes it; the pull request's `updated_at` stays. Replies stay as well, and reply to a missing comment."""
         with self.repository.changed():
             self.review.comments.remove(self)
             self.repository.review_comments.pop(self.database_id)
@@ -123,7 +123,7 @@ class Review(Written):
             self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def submit(self, state: str = "COMMENTED") -> None:
-        """A pending review becomes visible to everybody."""
+        """Submits a pending review, which makes it visible to everybody."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.submitted_at, self.updated_at = state, now, now
@@ -147,7 +147,7 @@ class Review(Written):
         at: Stamp | None = None,
         bump: bool = True,
     ) -> ReviewComment:
-        """`bump`: the pull request's `updated_at`."""
+        """Adds a review comment. `bump` moves the pull request's `updated_at`."""
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             comment = ReviewComment(
@@ -174,7 +174,7 @@ class Review(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class PullRequest(Thread):
-    """`state` is OPEN, CLOSED or MERGED."""
+    """A pull request. `state` is OPEN, CLOSED or MERGED."""
 
     typename: ClassVar[str] = "PullRequest"
 
@@ -195,7 +195,7 @@ class PullRequest(Thread):
     reviews: list[Review] = field(default_factory=list, kw_only=True)
     review_requests: list[ReviewRequest] = field(default_factory=list, kw_only=True)
     closes: list[Issue] = field(default_factory=list, kw_only=True)
-    """`closingIssuesReferences`."""
+    """The issues in `closingIssuesReferences`."""
 
     @property
     def repository(self) -> "RepositoryPullRequests":
@@ -239,7 +239,7 @@ class PullRequest(Thread):
         yield from self.review_requests
 
     def merge(self, by: Account | None = None, *, queued: bool = False) -> None:
-        """`queued`: by a merge queue."""
+        """Merges it; `queued`: by a merge queue."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.closed_at, self.merged_at, self.merged_by_account = "MERGED", now, now, by
@@ -262,7 +262,7 @@ class PullRequest(Thread):
             self.event("ConvertToDraftEvent", by or self.account)
 
     def force_push(self, by: Account | None = None) -> None:
-        """Review comments on the old lines lose their position."""
+        """Force-pushes its head; review comments on the old lines lose their position."""
         with self.repository.changed():
             before = self.head_ref_oid
             self.head_ref_oid = self.world.oid(f"push to {self.url} over {before}")
@@ -280,7 +280,8 @@ class PullRequest(Thread):
         at: Stamp | None = None,
         bump: bool = True,
     ) -> Review:
-        """State PENDING: nobody but its author sees it, and the pull request is not bumped. `comments` are bodies."""
+        """Adds a review. In state PENDING only its author sees it, and the pull request is not bumped. `comments` are
+        bodies."""
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             pending = state == "PENDING"
@@ -321,7 +322,7 @@ class PullRequest(Thread):
             self.event("ReviewRequestRemovedEvent", by or self.account, reviewer=reviewer)
 
     def will_close(self, issue: Issue) -> None:
-        """Links them as "fixes #N" in the body does: both sides' references, and a cross reference on the issue."""
+        """Links them as "fixes #N" in the body does: references on both sides, and a cross reference on the issue."""
         with self.repository.changed():
             self.closes.append(issue)
             issue.closed_by.append(self)
@@ -339,11 +340,11 @@ class RepositoryPullRequests(RepositoryIssues):
         return self.pull_requests[number]
 
     def thread(self, number: int) -> Thread:
-        """`KeyError` if there is neither a pull request nor an issue of that number."""
+        """The pull request or issue with that number. Raises `KeyError` if there is neither."""
         return self.pull_requests.get(number) or self.issues[number]
 
     def open_pull_request(self, author: Account | None, title: str, body: str = "", **fields: Any) -> PullRequest:
-        """A new pull request, now, from a branch of the repository itself. `fields` are any of `PullRequest`'s."""
+        """Opens a pull request now, from a branch of the repository itself. `fields` are any of `PullRequest`'s."""
         with self.changed():
             fields.setdefault("head_repository", self)
             fields.setdefault("base_ref_name", self.default_branch)
@@ -352,7 +353,7 @@ class RepositoryPullRequests(RepositoryIssues):
             return pull_request
 
     def land(self, pull: PullRequest, by: Account | None, at: Stamp, *, queued: bool = False) -> Activity:
-        """Brings a pull request's head into its base branch, as the commit that it names."""
+        """Merges a pull request's head into its base branch, as the commit that it names."""
         with self.changed():
             git, oid = self.git, pull.merge_commit_oid
             assert oid is not None, "it has none yet"

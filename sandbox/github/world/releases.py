@@ -1,4 +1,4 @@
-"""Stars, releases and events that nothing else tells of."""
+"""Stars, releases, and events that have no other source."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ class Star:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Release:
-    """A draft has no `published_at`, and nobody without push rights sees it."""
+    """A release. A draft has no `published_at`, and only people with push rights see it."""
 
     typename: ClassVar[str] = "Release"
 
@@ -67,7 +67,7 @@ class Release:
         return f"https://github.com{self.resource_path}"
 
     def publish(self, at: Stamp | None = None) -> None:
-        """No draft any longer: it is created when it was, and published now."""
+        """Publishes a draft: it keeps its creation time."""
         with self.repository.changed():
             self.is_draft = False
             self.published_at = self.updated_at = at or self.repository.world.clock.stamp()
@@ -78,7 +78,7 @@ class Release:
             self.updated_at = self.repository.world.clock.stamp()
 
     def delete(self) -> None:
-        """Its events go with it."""
+        """Deletes it, and its events with it."""
         with self.repository.changed():
             del self.repository.releases[self.database_id]
             self.repository.world.forget(self)
@@ -86,7 +86,7 @@ class Release:
 
 @dataclass(slots=True, eq=False, repr=False)
 class RawEvent:
-    """An event that is held as it is told. `archived`: only GH Archive has it, the API tells such events no more."""
+    """An event that is stored as it is shown. `archived`: only GH Archive has it, the API no longer shows it."""
 
     typename: ClassVar[str] = "RawEvent"
 
@@ -104,15 +104,16 @@ class RepositoryReleases(RepositoryDiscussions):
     """A repository's releases."""
 
     releases: dict[int, Release] = field(default_factory=dict)
-    """Drafts too, which nobody sees."""
+    """Releases, including drafts, which nobody sees."""
 
     def shown_releases(self) -> list[Release]:
-        """By creation, without drafts: those are for people with push rights only."""
+        """Published releases, by creation."""
         shown = (each for each in self.releases.values() if not each.is_draft)
         return self.kept("shown releases", lambda: sorted(shown, key=created))
 
     def release(self, author: Account | None, tag_name: str, at: Stamp | None = None, **fields: Any) -> Release:
-        """Of the default branch's head, published at once unless `is_draft`. `fields` are any of `Release`'s."""
+        """Creates a release of the default branch's head, published at once unless `is_draft`. `fields` are any of
+        `Release`'s."""
         with self.changed():
             now = at or self.world.clock.stamp()
             fields.setdefault("published_at", None if fields.get("is_draft") else now)

@@ -1,4 +1,4 @@
-"""A repository: all that it holds, in the orders that GitHub lists it in."""
+"""A repository with all its contents, in the orders in which GitHub lists them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,26 +22,26 @@ ORDERS: dict[Order, Callable[[Any], tuple[Stamp, int]]] = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Repository(RepositoryReleases):
-    """All that a repository holds. Lists are by number or id; `ordered` sorts them.
+    """A repository with all its contents. Lists are by number or id; `ordered` sorts them.
 
-    `events_latency` are the seconds before an event shows.
+    `events_latency` is the seconds until the API shows an event.
     """
 
     stars: dict[int, Star] = field(default_factory=dict)
-    """By the account's database id."""
+    """Stars by the account's database id."""
     former_stars: list[Star] = field(default_factory=list)
-    """Those that were taken back: their events stay."""
+    """Stars that were taken back; their events stay."""
     forks: dict[int, "Repository"] = field(default_factory=dict)
     forked_by: dict[int, Account] = field(default_factory=dict)
-    """Who made each fork: not its owner, if that is an organization."""
+    """Who made each fork, which is not the owner if that is an organization."""
     raw_events: list[RawEvent] = field(default_factory=list)
-    """Events that nothing else in the world tells of."""
+    """Events that have no other source in the world."""
     events_latency: float = 0
     event_moments: dict[str, Stamp] = field(default_factory=dict)
-    """When the event of what happened says it was: decided once, by `events.py`."""
+    """The time of each event, by its source; decided once, by `events.py`."""
 
     def ordered(self, kind: Listing, by: Order = "created_at") -> list[Any]:
-        """Ascending, sorted once a revision. Not to be changed."""
+        """The items in ascending order, cached for this revision. Must not be changed."""
         return self.kept((kind, by), lambda: sorted(getattr(self, kind).values(), key=ORDERS[by]))
 
     @property
@@ -53,12 +53,12 @@ class Repository(RepositoryReleases):
         return len(self.shown_forks())
 
     def shown_forks(self) -> "list[Repository]":
-        """By creation, those that are still there."""
+        """Forks that still exist, by creation."""
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """How many of each there are, by the contract's nouns. Pending reviews and drafts of releases are not counted,
-        merges are pushes."""
+        """The number of each, by the contract's nouns. Pending reviews and draft releases do not count; merges count as
+        pushes."""
         pulls = self.pull_requests.values()
         reviews = [each for pull in pulls for each in pull.reviews if each.state != "PENDING"]
         return {
@@ -77,7 +77,8 @@ class Repository(RepositoryReleases):
         }
 
     def star(self, account: Account, at: Stamp | None = None) -> Star:
-        """The star of a user, now unless told; the one they gave before, if they did. Only users have stars to give."""
+        """Stars the repository for a user, by default now; returns the existing star if there is one. Only users can
+        star."""
         if account.typename != "User":
             raise ValueError(f"{account.login} is no user")
         with self.changed():
@@ -87,12 +88,12 @@ class Repository(RepositoryReleases):
             return self.stars[account.database_id]
 
     def unstar(self, account: Account) -> None:
-        """`KeyError` without a star. No event tells, and the star's own stays."""
+        """Takes a star back; raises `KeyError` without one. That makes no event, and the star's own event stays."""
         with self.changed():
             self.former_stars.append(self.stars.pop(account.database_id))
 
     def fork(self, account: Account, at: Stamp | None = None, *, by: Account | None = None) -> "Repository":
-        """A fork that belongs to the account, made by it or, for an organization, by one of its people."""
+        """Forks it for the account; for an organization, `by` one of its people."""
         with self.changed():
             name, place = f"{account.login}/{self.name}", 0
             while self.world.is_present_name(name):
@@ -113,8 +114,8 @@ class Repository(RepositoryReleases):
         *,
         archived: bool = False,
     ) -> RawEvent:
-        """An event of any type (`PublicEvent`, `GollumEvent`, ...), with its whole payload. `archived`: the API does
-        not tell it, only GH Archive does."""
+        """Adds an event of any type (`PublicEvent`, `GollumEvent`, ...), with its whole payload. `archived`: the API
+        does not show it, only GH Archive does."""
         with self.changed():
             number = self.world.next_id("RawEvent")
             event = RawEvent(self, number, type_, actor, at or self.world.clock.stamp(), payload or {}, archived)
@@ -122,7 +123,7 @@ class Repository(RepositoryReleases):
             return event
 
     def lose(self, account: Account) -> None:
-        """What goes with a deleted account: its stars and its forks."""
+        """Removes what vanishes with a deleted account: its stars and its forks."""
         with self.changed():
             if account.database_id in self.stars:
                 self.unstar(account)
@@ -131,7 +132,7 @@ class Repository(RepositoryReleases):
                     fork.become("gone")
 
     def empty(self) -> None:
-        """No commit, no thread, nothing but its stars and forks, which hang on no commit."""
+        """Removes everything except stars and forks, which need no commit."""
         with self.changed():
             for thread in [*self.pull_requests.values(), *self.issues.values()]:
                 self.drop(thread)

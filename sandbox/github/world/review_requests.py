@@ -1,4 +1,4 @@
-"""Who was asked to review a pull request."""
+"""The requested reviewers of a pull request."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,7 @@
-"""Issues, and what they share with pull requests: comments, labels, timelines, and how they change.
+"""Issues, and what they share with pull requests: comments, labels, timelines, and changes.
 
 Attributes have GitHub's GraphQL names in snake case, so that most fields need no resolver. Every change takes the
-world's lock, sets `updated_at` as GitHub does, and returns the thing it made, if any.
+world's lock, sets `updated_at` as GitHub does, and returns the object that it created, if any.
 """
 
 from bisect import insort
@@ -22,13 +22,13 @@ created = attrgetter("created_at", "database_id")
 
 
 def by_place(thing: Any) -> tuple[Stamp, int, str]:
-    """A timeline's order. Ids of different types may be equal: the type makes the place one item's alone."""
+    """The sort key of timelines. It includes the type, because ids of different types may be equal."""
     return thing.created_at, thing.database_id, thing.typename
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class TimelineEvent:
-    """Any event of a timeline: `typename` says which, `data` holds the fields only that one has (`label`, ...)."""
+    """A timeline event: `typename` is its type, `data` holds the fields of that type alone (`label`, ...)."""
 
     typename: str
     thread: "Thread"
@@ -81,14 +81,15 @@ class IssueComment(Written):
         return f"{self.thread.resource_path}#issuecomment-{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """`bump`: the comment's `updated_at`; an edit never moves its thread's."""
+        """Edits it. `bump` moves the comment's `updated_at`; the thread's always stays."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def delete(self, *, by: Account | None = None) -> None:
-        """The thread's `updated_at` stays. By somebody else than the author, it leaves a `CommentDeletedEvent`."""
+        """Deletes it; the thread's `updated_at` stays. If another than the author does so, a `CommentDeletedEvent` is
+        added."""
         with self.repository.changed():
             self.thread.comments.remove(self)
             self.repository.issue_comments.pop(self.database_id)
@@ -128,7 +129,7 @@ class Thread(Written):
     def event(
         self, typename: str, actor: Account | None, *, bump: bool = True, at: Stamp | None = None, **data: Any
     ) -> TimelineEvent:
-        """Adds an event of any kind to the timeline (`event("PinnedEvent", somebody)`)."""
+        """Adds an event of any type to the timeline (`event("PinnedEvent", somebody)`)."""
         with self.repository.changed():
             now = at or self.world.clock.stamp()
             event = TimelineEvent(typename, self, self.world.next_id(typename), actor, now, data)
@@ -139,7 +140,7 @@ class Thread(Written):
             return event
 
     def edit(self, *, title: str | None = None, body: str | None = None, by: Account | None = None) -> None:
-        """A new title leaves a `RenamedTitleEvent`."""
+        """Edits it. A new title adds a `RenamedTitleEvent`."""
         with self.repository.changed():
             if title is not None and title != self.title:
                 self.event("RenamedTitleEvent", by or self.account, previous_title=self.title, current_title=title)
@@ -158,7 +159,7 @@ class Thread(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> IssueComment:
-        """`bump`: the thread's `updated_at`, which GitHub sometimes leaves alone."""
+        """Adds a comment. `bump` moves the thread's `updated_at`, which GitHub sometimes leaves alone."""
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("IssueComment")
@@ -211,7 +212,7 @@ class Thread(Written):
             self.event("UnlockedEvent", by or self.account)
 
     def close(self, by: Account | None = None, **data: Any) -> None:
-        """`data`: `closer` (the pull request that closed an issue) and `state_reason`."""
+        """Closes it. `data`: `closer` (the pull request that closed an issue) and `state_reason`."""
         with self.repository.changed():
             self.state, self.closed_at = "CLOSED", self.world.clock.stamp()
             self.event("ClosedEvent", by or self.account, **data)
@@ -222,12 +223,12 @@ class Thread(Written):
             self.event("ReopenedEvent", by or self.account)
 
     def delete(self) -> None:
-        """Gone with all that hangs on it."""
+        """Deletes it with all its children."""
         with self.repository.changed():
             self.repository.drop(self)
 
     def children(self) -> Iterator[Numbered]:
-        """Everything with a node id of its own that goes when the thread goes."""
+        """Every child with a node id, which is deleted with the thread."""
         yield from self.comments
         yield from self.events
 
@@ -238,7 +239,7 @@ class Issue(Thread):
 
     state_reason: str | None = field(default=None, kw_only=True)
     closed_by: list[Thread] = field(default_factory=list, kw_only=True)
-    """The pull requests that close it, merged or not: `closedByPullRequestsReferences`."""
+    """Pull requests that close it, merged or not: `closedByPullRequestsReferences`."""
     is_pinned: bool = field(default=False, kw_only=True)
 
     @property
@@ -256,7 +257,7 @@ class Issue(Thread):
             Thread.reopen(self, by)
 
     def transfer(self, to: "RepositoryIssues", by: Account | None = None) -> "Issue":
-        """It leaves its number, takes a new one and a new id in `to`, and is answered with; its comments go with it."""
+        """Transfers it with its comments to another repository, where it gets a new number and a new id; returns it."""
         with self.repository.changed(), to.changed():
             origin = self.repository
             origin.drop(self)
@@ -278,21 +279,21 @@ class RepositoryIssues(RepositoryCode):
     milestones: dict[int, Milestone] = field(default_factory=dict)
     issue_comments: dict[int, IssueComment] = field(default_factory=dict)
     moved: dict[int, Issue] = field(default_factory=dict)
-    """Issues that were transferred away, by the number they had."""
+    """Issues that were transferred away, by their old number."""
     deleted: set[int] = field(default_factory=set)
 
     def issue(self, number: int) -> Issue:
         return self.issues[number]
 
     def next_number(self) -> int:
-        """Pull requests, issues and discussions share their numbers."""
+        """The next free number, for pull requests, issues and discussions alike."""
         return max(self.used_numbers(), default=0) + 1
 
     def used_numbers(self) -> set[int]:
         return self.issues.keys() | self.moved.keys() | self.deleted
 
     def label(self, name: str, color: str = "ededed", description: str | None = None) -> Label:
-        """The label of that name, made if there is none."""
+        """The label of that name, created if missing."""
         with self.changed():
             if name not in self.labels:
                 label = Label(self, self.world.next_id("Label"), name, color, description, self.created_at)
@@ -301,7 +302,7 @@ class RepositoryIssues(RepositoryCode):
             return self.labels[name]
 
     def milestone(self, title: str, creator: Account | None = None) -> Milestone:
-        """The milestone of that title, made if there is none."""
+        """The milestone of that title, created if missing."""
         with self.changed():
             for milestone in self.milestones.values():
                 if milestone.title == title:
@@ -314,7 +315,7 @@ class RepositoryIssues(RepositoryCode):
             return milestone
 
     def open_issue(self, author: Account | None, title: str, body: str = "", **fields: Any) -> Issue:
-        """A new issue, now. `fields` are any of `Issue`'s (`created_at`, `database_id`, ...)."""
+        """Opens an issue now. `fields` are any of `Issue`'s (`created_at`, `database_id`, ...)."""
         with self.changed():
             issue = Issue(**self.new_thread("Issue", author, title, body, fields))
             self.add_issue(issue)
@@ -355,7 +356,7 @@ class RepositoryIssues(RepositoryCode):
                 self.issue_comments[child.database_id] = child
 
     def drop(self, thread: Thread) -> None:
-        """Takes a thread out, with its comments; the number stays used."""
+        """Removes a thread with its comments; the number stays used."""
         self.deleted.add(thread.number)
         self.issues.pop(thread.number, None)
         self.world.forget(thread)

@@ -1,6 +1,7 @@
-"""The whole of the GitHub that the stand-in knows: accounts and repositories, found by name and by node id.
+"""The whole simulated GitHub: accounts and repositories, found by name and by node id.
 
-Tests change it while requests are answered: every change and every answer takes `lock`, so a page is never half old.
+Tests change it while requests are answered: every change and every answer takes `lock`, so that no page shows half a
+change.
 """
 
 import hashlib
@@ -18,11 +19,12 @@ from sandbox.github.world.ground import Numbered
 from sandbox.github.world.repositories import Repository
 
 GHOST = 10137
-"""The database id of `ghost`, whom REST names as the author of what a deleted account left."""
+"""The database id of `ghost`, which REST shows as the author of a deleted account's content."""
 
 
 class World:
-    """`sequences` are the last database ids given out, by type: set one to number from there on (collisions, 2^31)."""
+    """All accounts and repositories. `sequences` are the latest database ids by type; set one to continue from there
+    (collisions, 2^31)."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
@@ -31,26 +33,26 @@ class World:
         self.accounts: dict[str, Account] = {}
         self.teams: dict[str, Team] = {}
         self.apps: dict[str, App] = {}
-        """By id."""
+        """Apps by id."""
         self.repositories: dict[int, Repository] = {}
         self._names: dict[str, Repository] = {}
         self._former: dict[str, Repository] = {}
         self._nodes: dict[str, dict[int, Any]] = {}
         self.flagged: set[Account] = set()
         self.archive_gaps: set[str] = set()
-        """Hours that GH Archive lost, as it names them (`2026-03-01-9`)."""
+        """Hours that GH Archive lost, by its names (`2026-03-01-9`)."""
         self.shows_pending_reviews = False
-        """Whether others than its author see a pending review, as GitHub sometimes lets them."""
+        """Whether others than its author see a pending review, which GitHub sometimes allows."""
         self.ghost = Account(self, "User", GHOST, "ghost", "Deleted user", "2008-05-13T06:14:25Z")
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Nothing changes meanwhile."""
+        """Prevents all changes inside the block."""
         with self.lock:
             yield
 
     def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
-        """The account of that login, made if there is none. Logins differ by more than case."""
+        """The account of that login, created if missing. Logins differ by more than case."""
         with self.lock:
             key = login.lower()
             if key not in self.accounts:
@@ -63,24 +65,25 @@ class World:
             return self.accounts[key]
 
     def mannequin(self, login: str) -> Account:
-        """A new placeholder for somebody of an imported repository. It may bear the login of another account, and
-        nobody finds it by that. Source: reports.md B, psf/gh-migration#11."""
+        """A new mannequin, for somebody of an imported repository. It may have the login of another account, and is not
+        found by it. Source: reports.md B, psf/gh-migration#11."""
         with self.lock:
             made = Account(self, "Mannequin", self.next_id("Account"), login, None, "2015-01-01T00:00:00Z")
             self.remember(made)
             return made
 
     def copilots(self) -> tuple[Account, Account]:
-        """The one that reviews, and the one that writes code: two accounts that REST calls `Copilot`.
+        """The Copilot that reviews, and the one that writes code: two accounts that REST names `Copilot`.
 
-        Source: reports.md B, breferrari/vigia#132, idd-skill#2507."""
+        Source: reports.md B, breferrari/vigia#132, idd-skill#2507.
+        """
         reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
         coder = self.account("copilot-swe-agent", "Bot", 198982749)
         reviewer.rest_name = coder.rest_name = "Copilot"
         return reviewer, coder
 
     def team(self, organization: str, slug: str) -> Team:
-        """The team, made with its organization if there is none."""
+        """The team, created with its organization if missing."""
         with self.lock:
             owner = self.account(organization, "Organization")
             key = f"{owner.login}/{slug}".lower()
@@ -91,21 +94,22 @@ class World:
             return self.teams[key]
 
     def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
-        """A GitHub App that is installed nowhere yet. `public_key` is PEM."""
+        """Creates a GitHub App without installations. `public_key` is PEM."""
         with self.lock:
             app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
             self.apps[str(app.database_id)] = app
             return app
 
     def installation_of(self, token: str) -> Installation | None:
-        """Whose token it is, if it has not expired."""
+        """The installation of a token that has not expired."""
         with self.lock:
             now = self.clock.now()
             installations = [each for app in self.apps.values() for each in app.installations.values()]
             return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
-        """By its present name or one it had. `KeyError` if there is none, whatever state it is in."""
+        """The repository by its present name or a former one, whatever its state. Raises `KeyError`
+        if there is none."""
         with self.lock:
             key = name_with_owner.lower()
             return self._names[key] if key in self._names else self._former[key]
@@ -120,7 +124,7 @@ class World:
     def add_repository(
         self, name_with_owner: str, *, database_id: int | None = None, created_at: Stamp | None = None, **fields: Any
     ) -> Repository:
-        """`ValueError` if the name is taken. `fields` are any of `Repository`'s."""
+        """Adds a repository. `fields` are any of `Repository`'s. Raises `ValueError` if the name is taken."""
         with self.lock:
             if name_with_owner.lower() in self._names:
                 raise ValueError(f"{name_with_owner} exists")
@@ -165,7 +169,7 @@ class World:
             self.flagged = {each for each in {*self.flagged, account} if each.flagged}
 
     def hides(self, thing: Any) -> bool:
-        """Whether a flagged account wrote it, or the thread that it is in, starred or owns it."""
+        """Whether a flagged account wrote the item or its thread, or starred or owns it."""
         if not self.flagged:
             return False
         holders = (getattr(thing, name, None) for name in ("thread", "pull_request", "discussion"))
@@ -186,7 +190,7 @@ class World:
                             thread.assignees.remove(account)
 
     def next_id(self, sequence: str) -> int:
-        """Ids count up by type, each type from its own place, so that two of different kinds rarely are equal."""
+        """The next id of a type. Each type counts from its own start, so ids of different types are rarely equal."""
         with self.lock:
             if sequence not in self.sequences:
                 self.sequences[sequence] = 1_000_000 + spread(sequence, 400) * 1_000_000
@@ -194,7 +198,7 @@ class World:
             return self.sequences[sequence]
 
     def remember(self, thing: Numbered) -> None:
-        """Makes it known to `node`. `ValueError` if its id is another's."""
+        """Registers an object for `node`. Raises `ValueError` if another has its id."""
         known = self._nodes.setdefault(thing.typename, {})
         if known.setdefault(thing.database_id, thing) is not thing:
             raise ValueError(f"two {thing.typename} have the id {thing.database_id}")
@@ -206,7 +210,7 @@ class World:
         return database_id in self._nodes.get(typename, ())
 
     def node(self, node_id: str) -> Any:
-        """What has that id, in either format, or None."""
+        """The object with that id, in either format; None if there is none."""
         parsed = node_ids.parse(node_id)
         if parsed is None or not isinstance(parsed.key, int):
             return None
@@ -215,5 +219,5 @@ class World:
 
     @staticmethod
     def oid(of: str) -> str:
-        """A commit's name, always the same for the same text."""
+        """A commit's oid, always the same for the same text."""
         return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()

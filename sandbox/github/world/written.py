@@ -1,4 +1,4 @@
-"""What every text that somebody wrote has."""
+"""What all written texts have in common."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -12,7 +12,7 @@ from sandbox.github.world.identity import RepositoryIdentity
 
 @dataclass(slots=True, eq=False, repr=False)
 class Written:
-    """What someone wrote. `modern`: its node id was never in the old format, as with all that is recent on GitHub."""
+    """A text by an author. `modern`: its node id never had the old format, as for everything recent on GitHub."""
 
     typename: ClassVar[str]
 

@@ -1,6 +1,6 @@
-"""Resolvers of the fields that are not plain attributes of what the world holds, by `Type.field`.
+"""Resolvers, by `Type.field`, for fields that are not plain attributes of the world's objects.
 
-`schema.py` binds them; a field that is neither here nor an attribute is not modelled.
+`schema.py` binds them. A field that is neither here nor an attribute is not modelled.
 """
 
 from sandbox.github.graphql.fields import (

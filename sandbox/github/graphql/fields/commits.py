@@ -1,4 +1,4 @@
-"""Fields of commits and refs, and of a branch's history."""
+"""Fields of commits and refs, and a branch's history."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ class Ref:
 
 @dataclass(slots=True, eq=False)
 class GitActor:
-    """Who a commit says wrote it; `user` if GitHub knows them."""
+    """The author that a commit names; `user` if GitHub knows the account."""
 
     name: str | None
     email: str | None
@@ -46,7 +46,7 @@ def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
 
 @field("Repository.object")
 def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
-    """A commit by its oid, also one that no branch leads to any longer."""
+    """A commit by its oid, even if no branch leads to it any longer."""
     refuse_contents(info.context)
     refuse_arguments("Repository.object", args, "expression")
     return source.git.commits.get(args.get("oid") or "")
@@ -54,11 +54,11 @@ def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
 
 @dataclass(slots=True, eq=False)
 class HistoryPage:
-    """A page of a history, which is its own `pageInfo`. Its cursors are the commit it starts from and a place in it."""
+    """A page of a history, which is its own `pageInfo`. Its cursors contain the commit at its start and a place."""
 
     start: Commit
     nodes: list[Any]
-    """Commits, an exception in the place of each that GitHub fails to answer."""
+    """Commits, with an exception in place of each that GitHub fails to answer."""
     place: int
     total_count: int
 
@@ -98,8 +98,8 @@ class HistoryEdge:
 
 @field("Commit.history")
 def history(source: Commit, info: Info, **args: Any) -> HistoryPage:
-    """In `git log`'s order, which is not that of dates. A cursor is of the commit that the history starts from, and of
-    no other: one who goes on from a branch's new head with it is told so."""
+    """The history in `git log`'s order, which is not by date. A cursor belongs to the commit at the history's start,
+    and is refused for any other, such as a branch's new head."""
     refuse_arguments("Commit.history", args, "author", "path", "last", "before")
     since, until = args.get("since") or "", args.get("until") or "9999"
     commits = source.repository.kept(("history", source.oid), source.history)
@@ -138,7 +138,7 @@ def commit_committer(source: Commit, _info: Info) -> GitActor:
 
 
 def git_actor(source: Commit, date: str) -> GitActor:
-    """The name stays when the account goes."""
+    """The commit's author; the name stays after the account is deleted."""
     account = source.author_account
     name = source.author_name or (account.rest_login if account else None)
     domain = "users.noreply.github.com" if account else "example.org"
@@ -147,7 +147,7 @@ def git_actor(source: Commit, date: str) -> GitActor:
 
 
 def a_user(account: Account | None) -> Account | None:
-    """Null for a bot and for a deleted account, where the type is User."""
+    """The account, if it is a User; null for a bot and for a deleted account."""
     shown = present(account)
     return shown if shown is not None and shown.typename == "User" else None
 

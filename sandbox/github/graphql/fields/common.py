@@ -1,4 +1,4 @@
-"""Fields that mean the same on every type that has what they need, and values that never vary."""
+"""Fields that mean the same on every type that has them, and constant values."""
 
 from typing import Any
 

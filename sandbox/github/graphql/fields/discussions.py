@@ -12,7 +12,7 @@ from sandbox.github.world.repositories import ORDERS, Repository
 
 @field("Repository.discussions")
 def discussions(source: Repository, info: Info, **args: Any) -> Page:
-    """Switched off they are an empty list, whatever there was."""
+    """The repository's discussions; an empty list if they are switched off, even if there were some."""
     if args.get("answered") is not None or args.get("states"):
         raise NotModelled("Repository.discussions by answer or state")
     order = args.get("orderBy") or {"field": "UPDATED_AT", "direction": "DESC"}
@@ -44,7 +44,7 @@ def discussion_categories(source: Repository, info: Info, **args: Any) -> Page:
 
 @field("Discussion.comments")
 def discussion_comments(source: Discussion, info: Info, **args: Any) -> Page:
-    """Of the first level, counted too."""
+    """First-level comments; only these are counted."""
     return serve(info, source.comments, ORDERS["created_at"], args)
 
 

@@ -17,7 +17,7 @@ from sandbox.github.world.repositories import ORDERS
 
 @dataclass(slots=True, eq=False)
 class ReviewThread:
-    """The review comments on one line: a root and the replies to it."""
+    """The review comments on one line: the first one and the replies to it."""
 
     typename: ClassVar[str] = "PullRequestReviewThread"
 
@@ -121,7 +121,7 @@ def base_ref(source: PullRequest, _info: Info) -> Ref:
 
 @field("PullRequest.headRef")
 def head_ref(source: PullRequest, _info: Info) -> Ref | None:
-    """None once the branch is deleted."""
+    """The pull request's branch; None once it is deleted."""
     gone = any(event.typename == "HeadRefDeletedEvent" for event in source.events)
     if gone or source.head_repository is None:
         return None
@@ -135,7 +135,7 @@ def can_be_rebased(source: PullRequest, _info: Info) -> bool:
 
 @field("PullRequest.mergeable")
 def mergeable(source: PullRequest, _info: Info) -> str:
-    """Nothing conflicts here."""
+    """Always mergeable, because the stand-in has no conflicts."""
     return "UNKNOWN" if source.closed else "MERGEABLE"
 
 

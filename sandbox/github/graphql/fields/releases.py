@@ -18,8 +18,8 @@ TAGS = "refs/tags/"
 
 @field("Repository.stargazers")
 def stargazers(source: Repository, info: Info, **args: Any) -> Page:
-    """Since July 2026 only those who work on a repository are shown them. The field cannot be null, so an error here
-    takes the whole repository with it."""
+    """The repository's stars. Since July 2026 they are shown only to collaborators. The field cannot be null, so an
+    error here makes the whole repository null."""
     shown = source.ordered("stars", "starred_at")
     if not source.shows_stargazers_to(info.context.viewer, info.context.installation):
         if source.stargazers_refusal == "forbidden":
@@ -37,7 +37,7 @@ def spoilt(info: Info, served: Page) -> Page:
 
 
 def whole(thing: Any) -> Any:
-    """A node, unless GitHub fails to answer it."""
+    """The item, unless GitHub fails to answer it."""
     if isinstance(thing, Exception):
         raise thing
     return thing
@@ -97,7 +97,7 @@ def newest_release(source: Repository, _info: Info) -> Release | None:
 
 @field("Release.author")
 def release_author(source: Release, _info: Info) -> Account | None:
-    """Of the type User: there is no place for a bot."""
+    """The author if it is a User; null for a bot, for which the type has no place."""
     return a_user(source.author_account)
 
 

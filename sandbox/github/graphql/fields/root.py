@@ -1,4 +1,4 @@
-"""Fields of the root: who asks, repositories and accounts by name, nodes by id."""
+"""Fields of the root: the viewer, repositories and accounts by name, nodes by id."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def viewer(_source: Any, info: Info) -> Account:
 
 @field("User.login")
 def user_login(source: Account, _info: Info) -> str:
-    """`viewer` is a User by its type: an App's bot, asked who it is, has the login that REST gives it."""
+    """The login. `viewer` has the type User, so an App's bot has its REST login there."""
     return source.rest_login
 
 
@@ -68,7 +68,7 @@ def nodes(_source: Any, info: Info, **args: Any) -> list[Any]:
 
 
 def resolve_node(context: Context, identifier: str) -> Any:
-    """What has that id, or the error that stands in its place."""
+    """The object with that id, or the error that replaces it."""
     thing = context.world.node(identifier)
     missing = f"Could not resolve to a node with the global id of '{identifier}'"
     if thing is None or (isinstance(thing, Review) and not may_see(context, thing)) or context.world.hides(thing):

@@ -1,4 +1,4 @@
-"""Timelines, in GitHub's order and counts."""
+"""Timelines, with GitHub's order and counts."""
 
 import re
 from functools import cache
@@ -15,7 +15,8 @@ from sandbox.github.world.threads import Thread, by_place
 
 @field("Issue.timelineItems", "PullRequest.timelineItems")
 def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
-    """`totalCount` ignores `itemTypes` and `since`; `filteredCount` is what they and the cursors leave."""
+    """The items of a timeline. `totalCount` ignores `itemTypes` and `since`; `filteredCount` respects them and the
+    cursors."""
     types = frozenset(args.get("itemTypes") or ())
     everything = timeline(info.context, source, types)
     if types:
@@ -33,12 +34,12 @@ def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
 
 @cache
 def item_type(typename: str) -> str:
-    """The name in `itemTypes` of a member of a timeline's union: LabeledEvent is LABELED_EVENT."""
+    """The name in `itemTypes` of a timeline item's type: LabeledEvent is LABELED_EVENT."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", typename).upper()
 
 
 def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[Any]:
-    """Unsorted; commits only where they are asked for: they are made, not kept."""
+    """The unsorted items. Commits are included only on request, because they are created for it."""
     items: list[Any] = [*source.comments, *source.events]
     if isinstance(source, PullRequest):
         items += visible_reviews(context, source)

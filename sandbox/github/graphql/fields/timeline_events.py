@@ -1,4 +1,4 @@
-"""Fields of timeline events: `data` holds what only one kind has."""
+"""Fields of timeline events. `data` holds those of a single type."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from sandbox.github.world.threads import Thread, TimelineEvent
 
 
 def event_field(names: str, value: Callable[[TimelineEvent], Any]) -> None:
-    """`names`: `Type.field` separated by blanks."""
+    """Registers a field. `names`: `Type.field`, separated by spaces."""
     field(*names.split())(lambda source, _info, **_args: value(source))
 
 
 def account_field(key: str) -> Callable[[TimelineEvent], Any]:
-    """Someone in `data`, null once deleted."""
+    """A resolver for an account in `data`; null once it is deleted."""
 
     def value(event: TimelineEvent) -> Any:
         someone = event.data.get(key)

@@ -1,4 +1,4 @@
-"""What the asker may see of repositories and reviews."""
+"""Decides what the viewer may see of repositories and reviews."""
 
 from typing import TypeVar
 

@@ -1,1 +1,1 @@
-"""What REST shows of what the world holds, in GitHub's shapes."""
+"""The world's objects in REST's shapes."""

@@ -1,4 +1,4 @@
-"""People, bots and teams, as REST shows them."""
+"""People, bots and teams in REST's shapes."""
 
 from typing import Any
 
@@ -22,19 +22,19 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
 
 
 def profile_shape(call: Call, account: Account) -> dict[str, Any]:
-    """Somebody alone, with what lists leave out."""
+    """An account by itself, with fields that lists omit."""
     more = {"name": account.name, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
     times = {"created_at": account.created_at, "updated_at": account.updated_at}
     return user_shape(call, account) | more | {"bio": None, "followers": 0, "following": 0} | times
 
 
 def author_shape(call: Call, account: Account | None) -> dict[str, Any]:
-    """A deleted account is `ghost` where issues, pull requests and their conversation are concerned."""
+    """The author of an issue, pull request or comment; `ghost` for a deleted account."""
     return user_shape(call, present(account) or call.world.ghost)
 
 
 def reviewer_shape(call: Call, account: Account | None) -> dict[str, Any] | None:
-    """A deleted account is null where reviews are concerned."""
+    """The author of a review; null for a deleted account."""
     shown = present(account)
     return user_shape(call, shown) if shown else None
 

@@ -1,4 +1,4 @@
-"""Repositories, their labels, milestones and commits, as REST shows them."""
+"""Repositories, their labels, milestones and commits in REST's shapes."""
 
 from typing import Any
 

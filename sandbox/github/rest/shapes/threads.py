@@ -1,4 +1,4 @@
-"""Issues and pull requests, as REST shows them."""
+"""Issues and pull requests in REST's shapes."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
 
 
 def _issue_id(found: Thread) -> int:
-    """As an issue, a pull request has another id than as a pull request."""
+    """The id of a thread as an issue. A pull request has another id as an issue."""
     if isinstance(found, Issue):
         return found.database_id
     return 100_000_000 + spread(f"issue of {found.database_id}", 1_900_000_000)
@@ -73,7 +73,7 @@ SHARED = frozenset(
         *("assignees", "milestone", "comments", "created_at", "updated_at", "closed_at", "author_association"),
     )
 )
-"""What a pull request has in common with the issue that it is, too."""
+"""Fields that a pull request shares with its issue."""
 
 
 def pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
@@ -109,7 +109,7 @@ DETAILS = frozenset(
         "changed_files",
     )
 )
-"""What only a pull request alone is shown with, not one of a list."""
+"""Fields that only a single pull request shows, and lists omit."""
 
 
 def listed_pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def listed_pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
 
 
 def requested_shape(call: Call, found: PullRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The people and the teams whose reviews are asked for."""
+    """The requested reviewers: people and teams."""
     reviewers = [each.requested_reviewer for each in found.review_requests]
     people = [user_shape(call, each) for each in reviewers if isinstance(each, Account)]
     return people, [team_shape(call, each) for each in reviewers if isinstance(each, Team)]

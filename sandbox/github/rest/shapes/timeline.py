@@ -1,4 +1,4 @@
-"""What happened to a thread, as REST shows it."""
+"""Events of threads in REST's shapes."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ from sandbox.github.world.threads import IssueComment, TimelineEvent
 
 
 def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
-    """Something that happened to an issue or pull request, with the thread itself."""
+    """An event of an issue or pull request, with the thread itself."""
     data, root = event.data, repository_url(call, event.repository)
     oid = data.get("oid")
     shape: dict[str, Any] = {
@@ -51,7 +51,7 @@ def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
 
 
 def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
-    """An item of one thread's timeline. Comments and reviews say what they are in `event`; a commit has no id."""
+    """An item of one thread's timeline. Comments and reviews have their kind in `event`; a commit has no id."""
     if isinstance(item, IssueComment):
         return issue_comment_shape(call, item) | {"event": "commented", "actor": author_shape(call, item.account)}
     if isinstance(item, Review):
@@ -73,6 +73,6 @@ def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
 
 
 def _event_name(typename: str) -> str:
-    """REST's word for it: `LabeledEvent` is `labeled`."""
+    """REST's word for an event: `LabeledEvent` is `labeled`."""
     words = re.findall("[A-Z][a-z]*", typename.removesuffix("Event"))
     return "_".join(words).lower().removesuffix("_title")
