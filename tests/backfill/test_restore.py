@@ -10,16 +10,23 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import asyncpg
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from sandbox import temporal as temporal_server
 from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.polar import PolarServer
 from sandbox.postgres import Postgres
+from sandbox.processes import Process
 from sandbox.temporal import TEMPORAL
 from tests.support import shop
+from tests.support.backfill.control import assert_nothing_twice
 from tests.support.backfill.whole import Backfill
 from tests.support.layout import ROOT
+from tests.support.programs import Programs
+from tests.support.started import run_worker
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
@@ -68,6 +75,13 @@ async def pages(backfill: Backfill) -> int:
     return int(row["pages"])
 
 
+async def has_more_pages_than(backfill: Backfill, before: int) -> None:
+    async def has_come_further() -> bool:
+        return await pages(backfill) > before
+
+    await eventually(has_come_further)
+
+
 async def test_postgres_is_restored_from_before_what_temporal_knows(
     serve: Callable[..., StandIn], backfill: Backfill, postgres: Postgres
 ) -> None:
@@ -82,19 +96,13 @@ async def test_postgres_is_restored_from_before_what_temporal_knows(
     worker = await backfill.start_worker(backfill.environment)
     job_id = await backfill.start(await backfill.workspace(repository), types=())
 
-    async def has_more_pages_than(before: int) -> None:
-        async def has_come_further() -> bool:
-            return await pages(backfill) > before
-
-        await eventually(has_come_further)
-
-    await has_more_pages_than(1)
+    await has_more_pages_than(backfill, 1)
     worker.stop()
     backed_up = await pages(backfill)
     await backfill.close()
     await postgres.create_database(backup, database)
     worker = await backfill.start_worker(backfill.environment)
-    await has_more_pages_than(backed_up + 1)
+    await has_more_pages_than(backfill, backed_up + 1)
 
     worker.stop()
     await backfill.close()
@@ -116,3 +124,44 @@ async def test_postgres_is_restored_from_before_what_temporal_knows(
     await backfill.until("status = 'completed' and attempt = 1", job_id)
     await check(backfill.dsn, repository)
     assert await backfill.rows("select from subscription_addons where status = 'active'")
+
+
+async def test_temporal_is_restored_from_before_what_postgres_knows(
+    serve: Callable[..., StandIn], backfill: Backfill, programs: Programs
+) -> None:
+    world = World()
+    repository = generate(world, PLAN)
+    github = serve(world, latency=0.2)
+    backfill.at(github)
+    server = temporal_server.start(programs, durable=True)
+    backfill.environment |= {"SLICE_PAGES": "1", "TEMPORAL_ADDRESS": server.address}
+    backfill.client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+
+    async def start_worker() -> Process:
+        return await run_worker(programs, backfill.client, backfill.environment)
+
+    worker = await start_worker()
+    job_id = await backfill.start(await backfill.workspace(repository), types=())
+    await has_more_pages_than(backfill, 1)
+    worker.stop()
+    server.process.stop()
+    backup = {path: path.read_bytes() for path in programs.directory.glob("temporal-*.db*")}
+    assert backup
+    backed_up = await pages(backfill)
+    server = await server.restart(programs)
+    worker = await start_worker()
+    await has_more_pages_than(backfill, backed_up + 1)
+
+    worker.stop()
+    server.process.stop()
+    for path in programs.directory.glob("temporal-*.db*"):
+        path.unlink()
+    for path, content in backup.items():
+        path.write_bytes(content)
+    server = await server.restart(programs)
+    await end_all(backfill)
+    await start_worker()
+    assert await retry_what_lost_its_workflow(backfill) == [job_id]
+    await backfill.until("status = 'completed' and attempt = 1", job_id)
+    await check(backfill.dsn, repository)
+    assert_nothing_twice(github.log)
