@@ -28,7 +28,7 @@ class TooLarge(RetryNow):
 
 
 class RetryLater(BackfillError):
-    """A limit: the request may be sent again at `at`. It counts as no failed attempt.
+    """A limit: the request may be sent again at `at`. It does not count as a failed attempt.
 
     `waits_for` is the reason that people are shown during the wait (`messages.WaitingReason`); `since` is when the wait
     began, if that was before now.

@@ -311,7 +311,7 @@ class JobPlan(Message):
 
     @property
     def standing(self) -> JobStanding:
-        """The job's state when it was to begin."""
+        """The job's state as of `begin_job`."""
         return JobStanding(
             job_id=self.job_id,
             status=self.status,

@@ -215,7 +215,7 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
 
 
 async def refused_search_attributes(client: Client) -> dict[str, str]:
-    """Why the namespace refuses a search attribute, by name, for those that it refuses. Registers none."""
+    """The refused search attributes, by name, with the reason why the namespace refuses each. Registers none."""
     return {name: why for name in _TYPES if (why := await _refusal(client, name))}
 
 
@@ -240,7 +240,7 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
-    """The refusal of a newly registered name that is left after `REGISTERED_SECONDS`; None if there is none."""
+    """Why the namespace still refuses a newly registered name after `REGISTERED_SECONDS`; None if it accepts it."""
     why = None
     for _ in range(int(REGISTERED_SECONDS / 0.2)):
         why = await _refusal(client, name)

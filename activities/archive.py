@@ -193,9 +193,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Whether the file in the archive itself is damaged. If no hour was ever read, the address may not be an
-        archive at all.
-        """
+        """Whether repeated attempts show that the file in the archive itself is damaged. False if nothing was ever
+        read, because the address may then not be an archive's."""
         last = self._read.error
         same = last is not None and last.message == damage.message
         return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0

@@ -19,7 +19,7 @@ class Refusal(BackfillError):
 
 
 def not_found() -> Refusal:
-    """The 404 for what does not exist and for what the caller may not see, which are not told apart."""
+    """A 404, the same for what does not exist and for what the caller may not see."""
     return Refusal(404, "not_found", "there is nothing here that you may see")
 
 

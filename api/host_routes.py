@@ -28,7 +28,7 @@ _STATUSES: dict[JobStatus, str] = {
 
 
 class HostRoutes:
-    """The handlers. `hurry` is called after a commit of which Temporal has to be told."""
+    """The handlers. `hurry` is called after a commit that Temporal has to be told of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

@@ -34,7 +34,7 @@ async def look(database: Database, job_id: str) -> Backfill:
 
 
 class Jobs:
-    """The handlers. `hurry` is called after a commit of which Temporal has to be told."""
+    """The handlers. `hurry` is called after a commit that Temporal has to be told of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

@@ -28,7 +28,7 @@ from store.places import Place
 
 
 class Workspaces:
-    """The handlers. `hurry` is called after the commit of a job of which Temporal has to be told."""
+    """The handlers. `hurry` is called after the commit of a job that Temporal has to be told of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

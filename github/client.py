@@ -131,7 +131,7 @@ class GitHub:
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
-        """The answer to GET of a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as
+        """The answer of a GET to a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as
         `graphql` does."""
         route = route_of(path)
         seconds = self.prices.seconds(route, REST_SECONDS)

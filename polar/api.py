@@ -129,7 +129,7 @@ class PolarApi:
         return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """The subscription in its present state; None if Polar shows this token none with this id."""
+        """The subscription in its present state; None if this token sees none with this id."""
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # it would be another route
         path = f"/v1/subscriptions/{polar_subscription_id}"

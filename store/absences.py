@@ -188,9 +188,8 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records the children that the page's whole parents no longer show, and drops the records of
-    those that they show.
-    """
+    """Records stored children that are missing from the page's whole parents; drops the records of children that are
+    back."""
     if page.kind is None:
         return
     data_type = DATA_TYPES[page.kind]
@@ -273,10 +272,10 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:
-    """Child -> node id of absent children that this account has not yet been told are gone.
+    """Child -> node id of absent children that GitHub has not yet reported as gone to this account.
 
-    Each is requested once for each job and account; one that went missing with many others only if that was before
-    `many_since`.
+    Each account is asked once in a job for each child. If many children went missing at once, only those that did
+    before `many_since` are included.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
@@ -288,8 +287,8 @@ async def to_read_again(
 ) -> dict[str, tuple[str, int]]:
     """Child -> (node id, number) of its thread, for absent children that GitHub cannot be asked about by id.
 
-    Only those that first went missing at least `apart` before `now`, and were not missing a second time that much
-    later.
+    Only children that went missing at least `apart` before `now`, and of which no reading that much later has confirmed
+    it.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(

@@ -126,7 +126,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Records a GraphQL request without a reservation, which is the one that looks up a token's account."""
+        """Records the GraphQL request that looks up a token's account, which has no reservation."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)

@@ -64,7 +64,7 @@ where c.comment_type = 'review_comment' and c.in_reply_to_id is null
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment], since: datetime
 ) -> int:
-    """Writes the rows, except those of which a newer version is stored, and links replies to their comments.
+    """Writes rows unless a newer version is stored, and links replies to their comments.
 
     Returns how many are new, of threads updated at or after `since`.
 

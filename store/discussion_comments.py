@@ -47,7 +47,7 @@ select count(*) from written w join discussions d on d.id = w.discussion_id wher
 
 
 async def write(connection: Connection, asked_at: datetime, rows: Sequence[DiscussionComment], since: datetime) -> int:
-    """Writes the rows, except those of which a newer version is stored, comments before the replies to them.
+    """Writes rows unless a newer version is stored, comments before the replies to them.
 
     Returns how many are new, of discussions updated at or after `since`.
     """

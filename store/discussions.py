@@ -61,7 +61,7 @@ select count(*) filter (where inserted and updated_at >= $24) from written
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Discussion], since: datetime
 ) -> int:
-    """Writes the rows, except those of which a newer version is stored.
+    """Writes rows unless a newer version is stored.
 
     Returns how many are new and updated at or after `since`.
     """

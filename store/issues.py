@@ -74,7 +74,7 @@ where i.id = d.id and i.comments_count is distinct from d.comments
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Issue], since: datetime
 ) -> int:
-    """Writes the rows, except those of which a newer version is stored.
+    """Writes rows unless a newer version is stored.
 
     Returns how many are new and updated at or after `since`.
     """

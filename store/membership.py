@@ -57,9 +57,8 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
-    """The active workspaces with this repository that an auth user may see; those that the user may change first, by
-    most bought days.
-    """
+    """The active workspaces with this repository that an auth user may see. Those that the user may change come first,
+    then those with the most bought days."""
     rows = await connection.fetch(
         f"""
         select workspace_id, role from (

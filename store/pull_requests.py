@@ -155,7 +155,7 @@ async def write(
     requests_short: Sequence[int],
     since: datetime,
 ) -> int:
-    """Writes the rows, except those of which a newer version is stored, with their requested reviewers.
+    """Writes rows unless a newer version is stored, with their requested reviewers.
 
     Stored teams are kept for pull requests in `teams_hidden`, all requested reviewers for those in `requests_short`.
     Returns how many are new and updated at or after `since`.

@@ -40,7 +40,7 @@ select count(*) from written w join pull_requests p on p.id = w.pull_request_id 
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Review], since: datetime
 ) -> int:
-    """Writes the rows, except those of which a newer version is stored.
+    """Writes rows unless a newer version is stored.
 
     Returns how many are new, of pull requests updated at or after `since`.
     """

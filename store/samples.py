@@ -65,7 +65,7 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """The first mark of this attempt, and the one at half of its work so far, if that is another one."""
+    """This attempt's first mark, and the one at half of its work so far; only once if they are the same."""
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
 

@@ -125,7 +125,7 @@ async def covered(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """The repositories, of these, of which the job has read something, so that their sweeps resume."""
+    """Those of these repositories that the job has begun to read, so that their sweeps resume."""
     rows = await connection.fetch(
         "select distinct repository_id::text from backfill_sweeps"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",

@@ -13,9 +13,8 @@ async def correct_github_ids(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Sets the GitHub id of the thread with each number, unless another row has it: the host may have stored a wrong
-    id.
-    """
+    """Corrects the GitHub ids of the threads with these numbers, since the host may have stored wrong ones. An id that
+    another row has is not set."""
     await connection.execute(
         f"""
         update {table} t set github_id = u.github_id

@@ -36,9 +36,9 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Fetched threads whose number of comments has changed since (`counts`: GitHub id -> number of comments).
+    """GitHub ids of fetched threads whose recorded number of comments differs from `counts` (GitHub id -> comments).
 
-    Only discussions store GitHub's number.
+    Only discussions record GitHub's number.
     """
     if not counts:
         return set()
@@ -53,9 +53,8 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Fetched pull requests or issues with another number of stored comments (`counts`: GitHub id -> number of
-    comments).
-    """
+    """GitHub ids of fetched pull requests or issues whose number of stored comments differs from `counts` (GitHub id ->
+    comments)."""
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
         f"select t.github_id from unnest($1::bigint[], $2::integer[]) as u(github_id, comments)"

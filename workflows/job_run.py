@@ -70,7 +70,7 @@ class JobRun:
         self._show = show
         self._tell = tell
         self._was_pausing = False
-        """The value of `pausing` when the children were last checked."""
+        """Whether the job was pausing when its children were last checked."""
         self._running: dict[str, asyncio.Task[RepositoryOutcome]] = {}
         self._children: dict[str, Child] = {}
         """Running children that were not asked to give way."""
@@ -257,8 +257,8 @@ class JobRun:
         line.go_on([each for each in line.waiting if each in self.stopping])
 
     async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
-        """Asks these repositories' workflows to give way. One that ends at this moment does not get the request, and
-        does not need it."""
+        """Asks these repositories' workflows to give way. A workflow that is ending misses the request, which does no
+        harm."""
         children = [self._children.pop(each) for each in repository_ids]
         signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)
         await asyncio.gather(*signals, return_exceptions=True)

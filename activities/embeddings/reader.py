@@ -222,7 +222,7 @@ def _limits(position: EmbeddingPosition) -> Limits:
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """The position for smaller batches up to the last of these texts, until the one that is refused is alone."""
+    """The position for smaller batches up to the last of these texts, until the refused one is alone."""
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)
     return position.suspecting(sent[-1].table, sent[-1].number, texts=texts)

@@ -34,7 +34,8 @@ def is_stale(position: EventPosition, now: datetime) -> bool:
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """The position with each source where the earlier sweep left it, and open if there is something left to read."""
+    """The position in which each source resumes where the earlier sweep left it; sources with something left to read
+    are open."""
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of
     assert as_of is not None, "what is inherited has its bounds"

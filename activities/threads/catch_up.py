@@ -27,7 +27,7 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Uses the listing that came with the history's last page as the first one, as it is paid for."""
+        """Uses the listing that came with the history's last page as the first one, because it is paid for."""
         self._came_along = listing
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:

@@ -178,8 +178,9 @@ class CompletenessProof:
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
     """Whether what is stored agrees with GitHub's count, less what is noted.
 
-    Rows of deleted threads could hide as many missing ones, so the number of threads seen must suffice too. If more is
-    stored than GitHub counts, some were deleted, and the same list shows which.
+    Equal numbers are not enough: the row of a deleted thread can make up for a missing one. So the threads that were
+    seen have to reach the count as well. If more is stored than GitHub counts, some threads were deleted, and the
+    relist shows which.
     """
     total = (position.total or 0) - noted.unlisted
     return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

@@ -140,7 +140,7 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """The first parts, at least one, that have no more than `most` children left, as far as known."""
+    """The first parts that together have at most `most` children left, as far as known; at least one part."""
     taken: list[Part] = []
     children = widest = 0
     for part in waiting:

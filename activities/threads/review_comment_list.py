@@ -1,9 +1,9 @@
 """Reads all review comments of a large repository from REST's list, instead of review by review (decision 9).
 
 A leg's history adds a part for the comments of each review. At the leg's end the list is read in order of change, each
-page from the last change seen, so that changes cannot shift the place. Listed comments are recorded in the parts. When
-the list has ended, and has shown as many comments as GitHub counted before, reviews are whole whose pull requests were
-opened after the list's beginning; the others are fetched by their ids.
+page from the last change seen, so that changes cannot shift the place. Listed comments are recorded in the parts. Once
+the list has ended, and has shown as many comments as GitHub counted before, each review is whole whose pull request was
+opened after the list's beginning. Comments of the others are fetched by the reviews' ids.
 """
 
 from datetime import datetime, timedelta

@@ -29,7 +29,7 @@ class ReviewCommentPlace:
     ended: bool = False
     """Whether the list was read to its end; its reviews are now being proved."""
     strangers: bool = False
-    """Whether it named pull requests that are not stored, or not yet."""
+    """Whether it named pull requests that are not stored (yet)."""
     read_from: datetime | None = None
     """An earlier leg read the list from this moment on and knew all its pull requests; that part is not read again."""
     read_number: int = 0

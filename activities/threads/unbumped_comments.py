@@ -51,9 +51,7 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Whether the lists are worth their requests: not if there are no threads, or if another job read the lists
-        moments ago.
-        """
+        """Whether to read the lists: there are threads, and no other job read the lists moments ago."""
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
         return bool(self._type.comment_routes) and not recent and position.has_threads

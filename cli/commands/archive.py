@@ -24,7 +24,7 @@ async def archive(
     event_type: EventTypes = (),
     yes: Switch = False,
 ) -> int:
-    """Say what it costs to fill event types from GH Archive that GitHub no longer tells; with --yes, do it.
+    """Show the cost of reading events from GH Archive that GitHub no longer shows; with --yes, read them.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ async def archive(
 
 
 async def archive_status(read: str, /, *, json: Switch = False) -> int:
-    """Show how far a reading of GH Archive is.
+    """Show the progress of a reading of GH Archive.
 
     Parameters
     ----------

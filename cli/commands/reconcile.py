@@ -16,7 +16,7 @@ from store.database import Database
 
 
 async def reconcile(*, dry_run: Switch = False, force: Switch = False) -> int:
-    """Ask Polar which subscriptions are active, say every difference, and repair what missed webhooks left.
+    """Read the active subscriptions from Polar, print every difference, and repair what missed webhooks left.
 
     Parameters
     ----------

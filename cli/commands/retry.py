@@ -7,9 +7,9 @@ from store import job_requests
 
 
 async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = ()) -> int:
-    """Do again what failed or was canceled of a job: same job, same cutoff, from where it stood.
+    """Retry what failed or was canceled in a job: same job, same cutoff, from where it stopped.
 
-    While the job runs, what failed so far is done again once the present attempt has ended.
+    While the job runs, what failed so far is retried once the present attempt has ended.
 
     Parameters
     ----------

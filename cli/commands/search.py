@@ -20,7 +20,7 @@ async def search(
     Parameters
     ----------
     text
-        In anybody's words; it goes to the same model as the threads did.
+        The text, in any words; the model of the threads embeds it.
     workspace
         Its id or slug.
     limit

@@ -61,7 +61,7 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """The purchase, and its future unless it simply renews."""
+    """The purchase, and what will happen to it, unless it simply renews."""
     bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
     outlook = ""

@@ -63,9 +63,8 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """The permissions that REST says a route accepts: `contents=read`, separated by `;`
-    (X-Accepted-GitHub-Permissions).
-    """
+    """The permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions: `contents=read`,
+    separated by `;`."""
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]
     if not sets:

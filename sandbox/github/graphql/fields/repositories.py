@@ -117,6 +117,6 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
 
 @field("Repository.viewerPermission")
 def viewer_permission(source: Repository, info: Info, **_args: Any) -> str:
-    """The viewer's permission: collaborators may push. If stargazers are refused to nobody, every viewer counts as a
+    """The viewer's permission: collaborators may push. If everybody may see stargazers, every viewer counts as a
     collaborator."""
     return "WRITE" if source.shows_stargazers_to(info.context.viewer, info.context.installation) else "READ"
