@@ -107,7 +107,7 @@ class Run:
 
     @property
     def measured(self) -> tuple[int, str]:
-        """The number and the name of the things by which costs are given."""
+        """How many things the case has, by which its costs are divided, and what they are called."""
         for noun in ("pull_requests", "issues", "discussions", "events"):
             if number := getattr(self, noun):
                 return number, noun.replace("_", " ")

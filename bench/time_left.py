@@ -4,8 +4,8 @@ of it.
     python -m bench.time_left [--worlds 200] [--backfills 4] [--seed 1] [--json]
 
 It uses simulated worlds (`bench.worlds`) whose budgets run out within each hour, and real backfills against a stand-in
-whose windows last seconds. A quarter is meant both of the time until the end and of the percentage. Exit codes: 0 done,
-1 fewer than nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
+whose windows last seconds. Quarters are taken both of the time and of the percentage. Exit codes: 0 done, 1 fewer than
+nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
 """
 
 import argparse
@@ -158,7 +158,8 @@ async def _measure(processes: Processes, cases: Sequence[Case], console: Console
 
 
 def judged(found: Sequence[Check], what: str) -> list[Aim]:
-    """An aim for each part, for both of its meanings. Unknown ranges do not count."""
+    """An aim for each part (a quarter, half, three quarters), of time and percentage together. Unknown ranges do not
+    count."""
     aims = []
     for part in PARTS:
         its = [each for each in found if each.part == part and each.shown is not None]

@@ -189,7 +189,7 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """When `more` fits under what a minute allows."""
+        """When `more` can be spent without exceeding what a minute allows."""
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now

@@ -287,8 +287,8 @@ async def to_read_again(
 ) -> dict[str, tuple[str, int]]:
     """Child -> (node id, number) of its thread, for absent children that GitHub cannot be asked about by id.
 
-    Only children that went missing at least `apart` before `now`, and of which no reading that much later has confirmed
-    it.
+    Only children that went missing at least `apart` before `now`, and that no reading at least `apart` later has
+    confirmed as missing.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(

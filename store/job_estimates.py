@@ -17,10 +17,9 @@ AT_ONCE = 50
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts the next repositories of each job. For each job that is counted through, stores its estimated end in its
-    row (for readers of the row rather than `JobView.eta`), and its progress (`samples`, `job_waits`) for its chart,
-    timeline and pace.
-    """
+    """Counts the next repositories of each job. Once a job is counted completely, stores its estimated end in its row
+    (for readers of the row rather than `JobView.eta`), and its progress (`samples`, `job_waits`) for its chart,
+    timeline and pace."""
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await job_views.row(connection, row["id"])
         tally = await _count(connection, job)

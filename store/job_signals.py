@@ -189,8 +189,8 @@ async def forget(connection: Connection, job: Open) -> bool:
 async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStatus | None:
     """Ends a job in progress whose workflow is gone: canceled if that was requested, else failed.
 
-    A workflow writes its job's end before it ends itself, so that end is visible here. Returns None if anything has
-    changed.
+    Returns the status. If the job has changed since it was read, it writes nothing and returns None, so that an end
+    which the workflow itself has written is kept.
     """
     unchanged = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update",

@@ -132,7 +132,8 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Notes of other jobs on what all threads of the repository lack alike, which this job has not checked again."""
+    """Notes of other jobs on something that all threads of the repository lack, if this job has not
+    checked it again."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]

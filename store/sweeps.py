@@ -177,7 +177,8 @@ async def take(
     leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
-    """Takes the lease from any other holder: Temporal runs one attempt at a time, so the latest one is right.
+    """Takes the lease from any other holder: Temporal runs one attempt at a time, so the latest attempt is the valid
+    one.
 
     Raises `JobOver` if the job or the repository was deleted.
     """

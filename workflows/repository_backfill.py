@@ -166,8 +166,8 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """Stops this run: a slice at its next page, with everything committed; waits, and slices without a worker, at
-        once."""
+        """Stops this run. A running slice ends at its next page, with everything committed; a slice without a worker,
+        or a wait, ends at once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():

@@ -1,4 +1,4 @@
-"""Saves requests of an events sweep with a survey: for lists that are empty, and for news if there is none."""
+"""Uses a survey to save an events sweep its requests for empty lists, and for news if nothing has changed."""
 
 from collections.abc import Mapping
 

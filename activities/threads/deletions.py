@@ -67,7 +67,7 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Asks as one account for the absent children that it has not asked for yet."""
+        """Asks GitHub, with this account, for the absent children that the account has not asked for yet."""
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)
         if not asked:

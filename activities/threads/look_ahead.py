@@ -10,7 +10,7 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[AnswerT]):
-    """A request that may be sent ahead of its turn. Requests with the same `key` are the same."""
+    """A request that may be sent ahead of its turn. Requests with the same `key` get the same answer."""
 
     key: object
     send: Callable[[], Coroutine[Any, Any, AnswerT]]

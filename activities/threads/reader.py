@@ -264,9 +264,8 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists threads down to behind the last one updated after the lost place; threads of the same moment are read
-        again.
-        """
+        """Lists threads from the top until those updated after the lost place are passed; threads of the same moment
+        are read again."""
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]

@@ -1,4 +1,4 @@
-"""Reads a timeline that fails at every size type by type, and then by REST if that still fails (decision 15).
+"""Reads a timeline type by type if it fails at every size, and by REST those types that still fail (decision 15).
 
 The part's kind and its `split` are the position. Each request is a turn: it stores items, narrows the request, or is
 counted as a failure.

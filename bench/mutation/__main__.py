@@ -146,7 +146,8 @@ def _try(root: Path, forked: ForkedTests, place: Place, difference: str, tests: 
 
 
 def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, str]:
-    """(whether a test noticed, which one, or how many ran): a few tests at first, then more in one go."""
+    """Whether a test noticed the change, with the name of that test, or how many tests ran. A few run at first, then
+    more in one go."""
     asked, spent = 0, 0.0
     while asked < len(tests) and (not effort or spent < effort):
         step: list[Test] = []

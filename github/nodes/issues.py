@@ -53,9 +53,8 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Who closed the issue last, and whether the node settles that: if its timeline has more pages, they may
-    (`add_closings`).
-    """
+    """Who closed the issue last, and whether that is certain. If its timeline has more pages, they may show a later
+    closing (`add_closings`)."""
     if node["state"] != "CLOSED":
         return None, True
     timeline = node.get("timelineItems")

@@ -26,7 +26,8 @@ class Existence:
 
 
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
-    """Whether at most `MOST` node ids exist. Raises as `GitHub.graphql` does, also if the repository is not shown."""
+    """Which of these node ids exist; at most `MOST` of them. Raises as `GitHub.graphql` does, also if the repository is
+    not shown."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
     gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):

@@ -145,8 +145,8 @@ class Credentials:
     async def refused(self, credential: Credential, secret: str | None = None) -> None:
         """Records a refusal: a 401, or a 403 that says that the installation is suspended.
 
-        An installation's token is discarded and renewed at its next use: `secret`, or its current one if None. Tokens
-        of GITHUB_TOKENS stay as they are.
+        For an installation, the token `secret` (None: its current one) is discarded, and a new one is created at the
+        next use. Tokens of GITHUB_TOKENS are kept.
         """
         if isinstance(credential, Installation):
             credential.forget(secret)

@@ -83,7 +83,8 @@ class Prefetched:
         return zlib.compress(orjson.dumps({key: list(each) for key, each in content.items()}))
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
-        """Adds the answers that were `packed`, unless another release packed them, which requests other fields."""
+        """Adds the answers in `packed`; ignores them if another release packed them, whose documents request other
+        fields."""
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
             for key, (at, account, data) in orjson.loads(zlib.decompress(packed)).items()

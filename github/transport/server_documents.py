@@ -61,8 +61,8 @@ class ServerDocuments:
         return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to `ask`, which sends the request, `fitted` anew each time. Fields that were left out are None in
-        it.
+        """The answer to the request. `ask` sends it and is called again after a refusal, with the request `fitted`
+        anew. Fields that were left out are None.
 
         Raises `SchemaMismatch` if the server keeps refusing.
         """

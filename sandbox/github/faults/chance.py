@@ -32,9 +32,9 @@ class Babble(Effect):
     false next pages, any cursor, any count; REST lists in the same way, with links that lead anywhere, and statuses
     that refuse.
 
-    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
-    `stubborn`: always the same for a field or route; for an odd seed, for a field of one item, so that repeating the
-    request does not help. Source: issue 10, rule 3.
+    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order. With
+    `stubborn`, repeating a request does not help: a field or route always gets the same answer (for an odd seed: a
+    field of the same item). Source: issue 10, rule 3.
     """
 
     seed: int = 0

@@ -208,8 +208,8 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """Adds references between pull requests. Plans without them make no random choice here, so older ones stay the
-        same."""
+        """Adds references between pull requests. A plan without references makes no random choice here, so that the
+        other choices stay the same."""
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)
             if self.dice.random() < self.plan.references and source is not pull:

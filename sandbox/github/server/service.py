@@ -45,10 +45,9 @@ NO_AGENT = (
 class Service:
     """Answers requests from a world, and keeps the log of them.
 
-    `tokens` maps tokens to the logins of accounts; those of one account share a budget. The world's Apps ask by their
-    own tokens. `log` is in the order in which
-    requests ended. `failures` are requests that the stand-in itself could not answer (a bug, something not modelled):
-    they are answered 501.
+    `tokens` maps tokens to the logins of accounts; those of one account share a budget. The world's Apps use tokens of
+    their own. `log` is in the order in which requests ended. `failures` are requests that the stand-in itself could not
+    answer (a bug, something not modelled); they are answered with 501.
     """
 
     def __init__(

@@ -115,8 +115,8 @@ class RepositoryIdentity:
         return made
 
     def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
-        """Whether the account or installation can see it. An installation is checked by itself, whatever its bot
-        collaborates on."""
+        """Whether the account or installation can see it. For an installation only its own rights
+        count, not its bot's."""
         return not self.is_private or self._is_theirs(account, installation)
 
     def shows_stargazers_to(self, account: Account, installation: Grant | None = None) -> bool:

@@ -52,7 +52,7 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
 
 
 def _issue_id(found: Thread) -> int:
-    """The id of a thread as an issue. A pull request has another id as an issue."""
+    """The thread's id as an issue, which for a pull request differs from its own id."""
     if isinstance(found, Issue):
         return found.database_id
     return 100_000_000 + spread(f"issue of {found.database_id}", 1_900_000_000)
