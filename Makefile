@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check sbom test test-quick test-thorough demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check sbom test test-quick test-thorough chaos demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ test-quick: $(INSTALLED) ## all but the long tests, in a few minutes
 # The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.
 test-thorough: $(INSTALLED) ## hours: the tests that search, with many examples, and real repositories whole
 	THOROUGH=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal $$(grep -rl --include='test_*.py' 'from tests.support.thoroughness' tests)
+
+# SEED decides which faults strike when; another one every time unless it is set.
+MINUTES ?= 10
+chaos: $(INSTALLED) ## a whole system, struck by one fault after the other (SEED=1 MINUTES=10)
+	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.support.chaos
 
 # The launcher ends the demo, in good order, also when make itself is killed.
 demo: $(INSTALLED) ## a whole backfill from the purchase on, with the page to watch it

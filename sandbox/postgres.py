@@ -87,7 +87,7 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
 
     `durable`: a commit is on disk, as in production. Raises `Unreachable` with the server's log.
     """
-    user = _user()
+    user = unprivileged()
     home = (directory or processes.directory) / "postgres"
     home.mkdir()
     if user:
@@ -116,7 +116,8 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
     raise Unreachable("not_started", "postgres found no free port")
 
 
-def _user() -> str | None:
+def unprivileged() -> str | None:
+    """Who runs what refuses to run as root; None: whoever we are."""
     return UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -128,7 +129,7 @@ def _launch(processes: Processes, name: str, programs: Path, home: Path, setting
         *(f"--{key}={value}" for key, value in settings.items()),
     ]
     return processes.start(
-        name, command, cwd=home, user=_user(), stop_signal=signal.SIGINT, orphan_signal=signal.SIGQUIT
+        name, command, cwd=home, user=unprivileged(), stop_signal=signal.SIGINT, orphan_signal=signal.SIGQUIT
     )
 
 

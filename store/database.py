@@ -21,6 +21,7 @@ _PASSING = (
     asyncpg.DeadlockDetectedError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.LockNotAvailableError,
@@ -35,6 +36,11 @@ _PASSING = (
 )
 
 
+IDLE_SECONDS = 30.0
+"""How long a transaction may say nothing, before Postgres ends it with its locks: whoever began it is frozen, or gone
+without a word, and nobody else would come any further. Between two statements of ours lies only computing."""
+
+
 async def _prepare(connection: asyncpg.Connection) -> None:
     for name in ("json", "jsonb"):
         # Text, not binary: jsonb's binary form needs a version byte that the text codec spares us.
@@ -46,10 +52,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 class Database:
     """A pool that is safe behind a transaction pooler (no named prepared statements, nothing outside a transaction)."""
 
-    def __init__(self, url: str, *, size: int = 10) -> None:
+    def __init__(self, url: str, *, size: int = 10, idle_seconds: float = IDLE_SECONDS) -> None:
         logs.register_secret(url)  # as a whole, should a library print it
         self._url = url
         self._size = size
+        self._idle_seconds = idle_seconds
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -100,6 +107,8 @@ class Database:
             raise RuntimeError("the database is not open: use `async with Database(...)`")
         try:
             async with self._pool.acquire(timeout=30) as connection, connection.transaction():
+                # Not as a parameter of the connection: poolers refuse those, and hand connections on to others.
+                await connection.execute(f"set local idle_in_transaction_session_timeout = '{self._idle_seconds:g}s'")
                 yield connection
         except _PASSING as error:
             raise RetryNow("database", f"Postgres at {self.address}: {error or type(error).__name__}") from error

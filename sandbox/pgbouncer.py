@@ -1,0 +1,81 @@
+"""Debian's pgbouncer before a Postgres, in transaction mode: each transaction of a client may be on another connection.
+
+It is not installed by `make install`: `apt-get install pgbouncer`.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from errors import Unreachable
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.postgres import Postgres, unprivileged
+from sandbox.processes import Process, Processes
+
+CONFIGURATION = """
+[databases]
+* = host={host} port={server_port} user=postgres
+
+[pgbouncer]
+listen_addr = {host}
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {connections}
+max_client_conn = 1000
+server_login_retry = 1
+"""
+CONNECTIONS = 20
+"""To Postgres, at most."""
+
+
+@dataclass(frozen=True)
+class PgBouncer:
+    """One that accepts connections at `port`."""
+
+    process: Process
+    port: int
+    command: tuple[str | Path, ...]
+
+    async def restart(self, processes: Processes) -> "PgBouncer":
+        """Another at the same port, after a stop."""
+        await asyncio.to_thread(self.process.stop)
+        process = _launch(processes, f"pgbouncer-{uuid.uuid4().hex[:8]}", self.command)
+        await process.until_ready(lambda: asyncio.to_thread(_is_up, process), within=30)
+        return replace(self, process=process)
+
+
+def program() -> str | None:
+    """Where it is; None: it is not installed."""
+    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def start(processes: Processes, postgres: Postgres, connections: int = CONNECTIONS) -> PgBouncer:
+    """Starts it before `postgres`. Raises `Unreachable` with its log."""
+    executable = program()
+    if executable is None:
+        raise Unreachable("not_installed", "pgbouncer is not installed", "apt-get install pgbouncer")
+    port = free_port()
+    # Where its user may go.
+    configuration = postgres.home / f"pgbouncer-{port}.ini"
+    configuration.write_text(
+        CONFIGURATION.format(host=LOOPBACK, port=port, server_port=postgres.port, connections=connections)
+    )
+    configuration.chmod(0o644)
+    command = (executable, configuration)
+    process = _launch(processes, "pgbouncer", command)
+    process.wait_ready(lambda: _is_up(process), within=30)
+    return PgBouncer(process, port, command)
+
+
+def _launch(processes: Processes, name: str, command: tuple[str | Path, ...]) -> Process:
+    return processes.start(name, command, cwd=Path(command[-1]).parent, user=unprivileged(), stop_signal=signal.SIGINT)
+
+
+def _is_up(process: Process) -> bool:
+    return "process up" in process.tail(100)

@@ -1,0 +1,177 @@
+"""A TCP proxy between two parts of the system, which breaks their connections on demand, in every way that there is.
+
+It counts what it did, so that nobody has to believe that a fault has happened.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+from sandbox.ports import LOOPBACK
+
+Way = Literal["cut", "delayed", "halved", "truncated", "silent", "refused", "vanished"]
+WAYS: tuple[Way, ...] = get_args(Way)
+Direction = Literal["there", "back"]
+"""To the server, or from it."""
+
+CHUNK = 64 * 1024
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+DELAY = 0.25
+"""Seconds that each message waits while connections are delayed."""
+
+
+@dataclass(eq=False)
+class _Link:
+    """A client's connection and ours to the server, which begin and end together."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    vanished: bool = False
+    """The server has not heard that its client is gone, and hears no more of it."""
+
+    def vanish(self) -> None:
+        """As if the client's machine had lost its power."""
+        self.vanished = True
+        _reset(self.client)
+
+    def reset(self) -> None:
+        """Both ends learn by an error that the connection is gone, and lose what was under way."""
+        for writer in (self.client, self.server):
+            _reset(writer)
+
+    def close(self) -> None:
+        """Both ends are told that nothing more comes, as if all had been said."""
+        self.client.close()
+        self.server.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):  # closed already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    writer.transport.abort()
+
+
+class Proxy:
+    """Stands before the server at `port` while the context lasts; clients connect to `self.port`, also while the
+    server is away: then they are reset.
+
+    `struck` counts, by way, connections that were cut, refused, halved and truncated, and messages that were late.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.struck: Counter[Way] = Counter()
+        self._server_port = port
+        self._links: set[_Link] = set()
+        self._closed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._way: Way | None = None
+        self._direction: Direction = "there"
+        self._until = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._serve, LOOPBACK, self.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        self._closed.set()
+        self._reset_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def strike(self, way: Way, seconds: float = 0, direction: Direction = "there") -> int:
+        """How many connections or messages were struck, in `seconds` from now.
+
+        `cut` resets all connections that there are, once. `vanished` resets their clients, and leaves the server
+        waiting for them as long as the context lasts. Of each connection `halved` passes half of the next message and
+        resets it, `truncated` passes half and closes it as if that were all. `delayed` holds each message for a
+        moment; `silent` passes nothing, and resets at the end what has waited; `refused` resets whoever connects.
+        """
+        before = self.struck[way]
+        if way in ("cut", "refused"):
+            self.struck[way] += len(self._links)
+            self._reset_all()
+        elif way == "vanished":
+            for link in self._links:
+                link.vanish()
+            self.struck[way] += len(self._links)
+        if way not in ("cut", "vanished"):
+            self._way, self._direction, self._until = way, direction, time.monotonic() + seconds
+            await asyncio.sleep(seconds)
+            self._way = None
+        return self.struck[way] - before
+
+    def _reset_all(self) -> None:
+        for link in self._links:
+            link.reset()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            back, there = await asyncio.open_connection(LOOPBACK, self._server_port)
+        except OSError:
+            _Link(writer, writer).reset()
+            return
+        link = _Link(writer, there)
+        if self._way == "refused":
+            self.struck["refused"] += 1
+            link.reset()
+            return
+        self._links.add(link)
+        try:
+            await asyncio.gather(self._pass(link, reader, there, "there"), self._pass(link, back, writer, "back"))
+        finally:
+            self._links.discard(link)
+        if link.vanished:
+            await self._closed.wait()
+        link.close()
+
+    async def _pass(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: Direction
+    ) -> None:
+        try:
+            while message := await reader.read(CHUNK):
+                struck = self._way if direction == self._direction or self._way == "silent" else None
+                match struck:
+                    case "delayed":
+                        self.struck["delayed"] += 1
+                        await asyncio.sleep(DELAY)
+                    case "silent":
+                        self.struck["silent"] += 1
+                        await asyncio.sleep(self._until - time.monotonic())
+                        link.reset()
+                        return
+                    case "halved" | "truncated" as way:
+                        self.struck[way] += 1
+                        writer.write(message[: len(message) // 2])
+                        await writer.drain()
+                        if way == "truncated":
+                            link.close()
+                            return
+                        # Whoever reads has half of it before the reset, which throws away what nobody has read.
+                        await asyncio.sleep(0.01)
+                        link.reset()
+                        return
+                writer.write(message)
+                await writer.drain()
+            if not link.vanished and writer.can_write_eof():
+                writer.write_eof()
+        except OSError:
+            # One end is gone, of which the other one learns.
+            if not link.vanished:
+                link.reset()

@@ -1,0 +1,121 @@
+"""One run of chaos: from the first purchase to the verdict."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sandbox.github import World
+from sandbox.github.world.repositories import Repository
+from sandbox.postgres import Postgres
+from sandbox.temporal import Temporal
+from tests.support.chaos import verdict
+from tests.support.chaos.customers import Customers
+from tests.support.chaos.schedule import KINDS, Kind, schedule
+from tests.support.chaos.strikes import ODD, Strikes, unavailable
+from tests.support.chaos.system import System, running
+from tests.support.programs import Programs
+
+DAYS = "10000"
+"""More than any repository is old."""
+
+
+@dataclass
+class Run:
+    """What a run stands on."""
+
+    programs: Programs
+    dsn: str
+    """Of a migrated database, in which nobody has bought anything yet."""
+    postgres: Postgres
+    temporal: Temporal
+    world: World
+    pooled: bool = True
+    given: Sequence[Repository] = ()
+    kinds: Collection[Kind] = KINDS
+    every: float = 4
+    """Seconds between two faults, on average."""
+    busy: int = 3
+    """Jobs that are under way as long as faults are to come, at least."""
+    size: float = 1
+
+
+async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
+    """Everything that is not as it should be at the end, in words. `say` is told what happens, line by line."""
+    beginning = time.monotonic()
+
+    def tell(line: str) -> None:
+        say(f"{time.monotonic() - beginning:6.1f} s  {line}")
+
+    cannot = unavailable(pooled=at.pooled)
+    for kind, reason in cannot.items():
+        if kind in at.kinds:
+            tell(f"left out: {kind}: {reason}")
+    strikes = schedule(seed, seconds, [each for each in at.kinds if each not in cannot], at.every)
+    async with running(at.programs, at.dsn, at.postgres, at.temporal, at.world, pooled=at.pooled) as system:
+        customers = Customers(system, list(at.given), size=at.size)
+        struck = Strikes(system, customers, tell)
+        began = time.time() - time.monotonic()
+        await customers.buy()
+        buying = asyncio.create_task(_keep_busy(customers, at.busy))
+        await struck.run(strikes)
+        buying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await buying
+        tell("no more faults; every job goes on to its end")
+        found = await _ends(customers)
+        if not found:
+            log = list(system.github.log)
+            found += await verdict.rows(system, [each for each in customers.repositories if ODD not in each.name])
+            tell("all rows are compared")
+            found += [*await verdict.jobs(system), *await verdict.notifications(system)]
+            found += await verdict.paid_twice(system, log, began, struck.lost_answers)
+            if "github oddity" in at.kinds:
+                tell("every workspace is backfilled once more, undisturbed")
+                found += await _once_more(system, customers)
+        found += verdict.faults([each.kind for each in strikes], struck.done)
+        for line in _report(system, customers, struck, found):
+            say(line)
+    return found
+
+
+async def _keep_busy(customers: Customers, jobs: int) -> None:
+    """An idle system breaks in no interesting way."""
+    while True:
+        if await customers.unfinished() < jobs:
+            await customers.buy()
+        await asyncio.sleep(0.5)
+
+
+async def _ends(customers: Customers) -> list[str]:
+    """Every job ends, and so does what is retried of it as customers do. What failed has to have been odd."""
+    await customers.resume_all()
+    await customers.wait()
+    found = [f"failed: {each}" for each in await customers.failures() if ODD not in each]
+    await customers.retry_all()
+    await customers.wait()
+    return found
+
+
+async def _once_more(system: System, customers: Customers) -> list[str]:
+    """What GitHub did not show while it was odd is there after the next job, and all else still is."""
+    for row in await system.rows("select distinct workspace_id::text from workspace_backfill_jobs"):
+        ended = await system.command("start", "--workspace", row["workspace_id"], "--retention-days", DAYS)
+        if ended.exit_code != 0:
+            return [f"there is no other job: {ended.stderr}"]
+    await customers.wait()
+    return await verdict.rows(system, customers.repositories)
+
+
+def _report(system: System, customers: Customers, struck: Strikes, found: list[str]) -> Iterator[str]:
+    yield f"{'fault':<20} {'happened':>8} {'met nobody':>10}"
+    for kind in sorted({*struck.done, *struck.missed}):
+        yield f"{kind:<20} {struck.done[kind]:>8} {struck.missed[kind]:>10}"
+    for program in system.running.values():
+        ends = ", ".join(f"{times} x {code}" for code, times in sorted(program.exit_codes.items()))
+        yield f"{program.name} ended with exit code {ends}" if ends else f"{program.name} never ended"
+    asked = sum(each.operation != "Viewer" for each in system.github.log)
+    yield f"{len(customers.buyers)} customers, {len(customers.repositories)} repositories, {asked:,} requests"
+    yield from (f"DIFFERENCE: {each}" for each in found)
+    yield f"{sum(struck.done.values())} faults, {len(found)} differences"

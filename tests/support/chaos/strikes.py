@@ -1,0 +1,268 @@
+"""How each fault of the schedule is brought about, and the proof that it was."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+
+from sandbox.github.exchange.requests import Request
+from sandbox.github.faults import (
+    Babble,
+    BadCredentials,
+    BadGateway,
+    Effect,
+    GatewayTimeout,
+    Hang,
+    Latency,
+    OddTenth,
+    Reset,
+    SecondaryLimit,
+    ServerError,
+    SomethingWentWrong,
+    Truncated,
+)
+from sandbox.proxy import Way
+from tests.support.chaos.customers import Customers
+from tests.support.chaos.schedule import CONNECTIONS, Kind, Strike
+from tests.support.chaos.system import Program, System
+from tests.support.shop import connected
+from tests.support.waiting import PATIENCE
+
+ODD = "odd"
+"""A word in the names of repositories whose GitHub may be odd: what it does not show, only a later job has."""
+ATTEMPTS = 4
+"""A fault that met nobody, because nobody did at that moment what it breaks, strikes again."""
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+GITHUB: dict[str, Callable[[], Effect]] = {
+    "BadGateway": BadGateway,
+    "GatewayTimeout": GatewayTimeout,
+    "SomethingWentWrong": SomethingWentWrong,
+    "ServerError": ServerError,
+    "Reset": Reset,
+    "Truncated": Truncated,
+    "Hang": Hang,
+    "Latency": lambda: Latency(2),
+    "SecondaryLimit": lambda: SecondaryLimit(retry_after=3),
+    "BadCredentials": BadCredentials,
+}
+
+
+def unavailable(*, pooled: bool) -> dict[Kind, str]:
+    """Faults that cannot be brought about on this machine, with the reason."""
+    reasons: dict[Kind, str] = {}
+    if FAKETIME is None:
+        reasons["wrong clock"] = "Debian's libfaketime is not installed"
+    if not pooled:
+        reasons["pooler restarted"] = "Debian's pgbouncer is not installed"
+    return reasons
+
+
+class Strikes:
+    """Strikes a running system. `done` is how often each fault has certainly happened, `missed` how often it met
+    nobody."""
+
+    def __init__(self, system: System, customers: Customers, say: Callable[[str], None]) -> None:
+        self.done: dict[Kind, int] = defaultdict(int)
+        self.missed: dict[Kind, int] = defaultdict(int)
+        self.lost_answers: list[tuple[float, float]] = []
+        """When answers of GitHub may have been lost on their way: by `time.monotonic`."""
+        self._system, self._customers, self._say = system, customers, say
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._ways: dict[Kind, Callable[[Strike], Awaitable[int]]] = {
+            "kill": lambda it: self._end(self._system.running[it.target], signal.SIGKILL),
+            "terminate": lambda it: self._end(self._system.running[it.target], signal.SIGTERM),
+            "webhook killed": lambda _it: self._end(self._system.running["webhook"], signal.SIGKILL),
+            "freeze": self._freeze,
+            "wrong clock": self._wrong_clock,
+            **dict.fromkeys(CONNECTIONS, self._connection),
+            "postgres restarted": lambda it: self._restart_postgres(it, signal.SIGINT),
+            "postgres crashed": lambda it: self._restart_postgres(it, signal.SIGQUIT),
+            "postgres full": self._fill_postgres,
+            "postgres locked": self._lock_postgres,
+            "postgres hung up": self._hang_up,
+            "pooler restarted": lambda _it: self._restart_pooler(),
+            "temporal restarted": lambda it: self._restart_temporal(it, signal.SIGTERM),
+            "temporal killed": lambda it: self._restart_temporal(it, signal.SIGKILL),
+            "github fault": self._github_fault,
+            "github oddity": self._github_oddity,
+            "github away": self._github_away,
+            "pause": lambda it: customers.pause(it.dice, it.seconds),
+            "retry": lambda it: customers.retry(it.dice),
+            "cancel": lambda it: customers.cancel(it.dice),
+            "buy": lambda _it: customers.buy(),
+        }
+
+    async def run(self, strikes: list[Strike]) -> None:
+        """All of them, at their times; returns when the last is over."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for strike in strikes:
+                await asyncio.sleep(max(0, began + strike.at - time.monotonic()))
+                group.create_task(self._strike(strike))
+
+    async def _strike(self, strike: Strike) -> None:
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(1)
+            async with self._locks[_struck(strike)]:
+                struck = await self._ways[strike.kind](strike)
+            if struck:
+                self._say(f"{strike}: {struck} struck")
+                self.done[strike.kind] += 1
+                return
+        self._say(f"{strike}: nobody was there")
+        self.missed[strike.kind] += 1
+
+    async def _end(self, program: Program, number: signal.Signals) -> int:
+        """The supervisor starts it again."""
+        process = await program.runs()
+        process.send(number)
+        exit_code = await asyncio.to_thread(process.wait, PATIENCE)
+        return int(exit_code == (-number if number == signal.SIGKILL else 0))
+
+    async def _freeze(self, strike: Strike) -> int:
+        """For longer than Temporal waits for heartbeats: it is taken for dead, and comes back."""
+        process = await self._system.running[strike.target].runs()
+        process.send(signal.SIGSTOP)
+        await asyncio.sleep(0.1)
+        stopped = _state(process.pid) == "T"
+        await asyncio.sleep(strike.seconds)
+        process.send(signal.SIGCONT)
+        return int(stopped)
+
+    async def _wrong_clock(self, strike: Strike) -> int:
+        """A worker whose clock is two hours ahead, or behind; its own count of seconds is right."""
+        program = self._system.running[strike.target]
+        hours = -2 if strike.dice % 2 else 2
+        program.extra = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{hours:+}h", "DONT_FAKE_MONOTONIC": "1"}
+        await self._end(program, signal.SIGKILL)
+        size = len(program.log())
+        await asyncio.sleep(strike.seconds)
+        program.extra = {}
+        said = program.log()[size:]
+        now = time.time() + hours * 3600
+        stamps = {time.strftime("%Y-%m-%dT%H", time.gmtime(now - back)) for back in (0, 3600 / 2)}
+        await self._end(program, signal.SIGKILL)
+        return int(any(each in said for each in stamps))
+
+    async def _connection(self, strike: Strike) -> int:
+        proxy = self._system.proxies[strike.target]
+        began = time.monotonic()
+        way = cast(Way, strike.kind)
+        struck = await proxy.strike(way, strike.seconds, "there" if strike.dice % 2 else "back")
+        if strike.target == "worker-github":
+            self.lost_answers.append((began, time.monotonic()))
+        return struck
+
+    async def _restart_postgres(self, strike: Strike, number: signal.Signals) -> int:
+        system = self._system
+        process = system.postgres.process
+        process.send(number)
+        await asyncio.to_thread(process.wait, PATIENCE)
+        await asyncio.sleep(strike.seconds)
+        system.postgres = await system.postgres.restart(system.programs)
+        return int(system.postgres.process.pid != process.pid)
+
+    async def _restart_temporal(self, strike: Strike, number: signal.Signals) -> int:
+        system = self._system
+        process = system.temporal.process
+        process.send(number)
+        await asyncio.to_thread(process.wait, PATIENCE)
+        await asyncio.sleep(strike.seconds)
+        system.temporal = await system.temporal.restart(system.programs)
+        return int(system.temporal.process.pid != process.pid)
+
+    async def _fill_postgres(self, strike: Strike) -> int:
+        """Takes every connection that the server has left, after it hung up on everybody: 1 if it refused the next."""
+        async with AsyncExitStack() as stack:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                mine = await stack.enter_async_context(connected(self._system.dsn))
+                await mine.execute(OTHERS_END)
+                try:
+                    while True:
+                        await stack.enter_async_context(connected(self._system.dsn))
+                except asyncpg.TooManyConnectionsError:
+                    await asyncio.sleep(strike.seconds)
+                    return 1
+        return 0
+
+    async def _lock_postgres(self, strike: Strike) -> int:
+        """A table is locked, as by somebody's migration: how many waited for it at the end."""
+        table = ("backfill_sweeps", "pull_requests", "workspace_backfill_progress", "github_budgets")[strike.dice % 4]
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            async with connected(self._system.dsn) as connection, connection.transaction():
+                await connection.execute(f"lock table {table} in access exclusive mode", timeout=10)
+                await asyncio.sleep(strike.seconds)
+                return int(await connection.fetchval("select count(*) from pg_locks where not granted"))
+        return 0
+
+    async def _hang_up(self, _strike: Strike) -> int:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            async with connected(self._system.dsn) as connection:
+                return len(await connection.fetch(OTHERS_END))
+        return 0
+
+    async def _restart_pooler(self) -> int:
+        system = self._system
+        assert system.pooler is not None
+        process = system.pooler.process
+        process.send(signal.SIGKILL)
+        await asyncio.to_thread(process.wait, PATIENCE)
+        system.pooler = await system.pooler.restart(system.programs)
+        return int(system.pooler.process.pid != process.pid)
+
+    async def _github_fault(self, strike: Strike) -> int:
+        effect = GITHUB[strike.target]()
+        # With every token refused, types end as failed by rights.
+        account = "another" if strike.target == "BadCredentials" else None
+        fault = self._system.github.faults.add(effect, times=1 + strike.dice % 5, account=account)
+        await asyncio.sleep(strike.seconds)
+        self._system.github.faults.remove(fault)
+        return fault.hits
+
+    async def _github_oddity(self, strike: Strike) -> int:
+        effect = Babble(strike.dice, 0.05) if strike.target == "Babble" else OddTenth(strike.dice)
+        fault = self._system.github.faults.add(effect, times=None, when=_of_the_odd)
+        await asyncio.sleep(strike.seconds)
+        self._system.github.faults.remove(fault)
+        return fault.hits
+
+    async def _github_away(self, strike: Strike) -> int:
+        github = self._system.github
+        began = time.monotonic()
+        outage = await asyncio.to_thread(github.begin_outage, cast(Any, strike.target))
+        await asyncio.sleep(strike.seconds)
+        await asyncio.to_thread(github.end_outage)
+        self.lost_answers.append((began, time.monotonic()))
+        # Those that are refused arrive nowhere.
+        return outage.requests or int(strike.target == "refused")
+
+
+OTHERS_END = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and application_name <> 'tests'
+"""
+
+
+def _struck(strike: Strike) -> str:
+    """What can bear one fault at a time."""
+    first = strike.kind.split()[0]
+    if first in ("postgres", "temporal", "webhook"):
+        return first
+    return "github" if strike.kind == "github away" else strike.target or strike.kind
+
+
+def _state(pid: int) -> str:
+    """A process's state, as the kernel names it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _of_the_odd(request: Request) -> bool:
+    return ODD in str(request.variables.get("name", "")) or f"/{ODD}" in request.path

@@ -1,0 +1,192 @@
+"""All that runs while it is struck: real servers, programs under a supervisor, and a proxy between each pair."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from sandbox import pgbouncer
+from sandbox.github import StandIn, World
+from sandbox.github.exchange.limits import Limits
+from sandbox.pgbouncer import PgBouncer
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.postgres import Postgres
+from sandbox.processes import Process, answers_http
+from sandbox.proxy import Proxy
+from sandbox.temporal import Temporal
+from tests.support import shop
+from tests.support.chaos.schedule import WORKERS
+from tests.support.programs import Programs
+from tests.support.shop import connected
+from tests.support.started import Ended, program_environment
+from tests.support.waiting import PATIENCE
+
+TOKENS = {"ghp_one": "viewer", "ghp_two": "another"}
+HEARTBEAT_SECONDS = 6.0
+PACE = {
+    "HEARTBEAT_TIMEOUT_SECONDS": f"{HEARTBEAT_SECONDS:g}",
+    "WORKER_PATIENCE_SECONDS": "2",
+    "SHUTDOWN_SECONDS": "4",
+    "SLICE_PAGES": "4",
+    "SLICE_SECONDS": "5",
+    "GITHUB_PROBE_SECONDS": "2",
+    "POLAR_RETENTION_PRODUCTS": json.dumps({shop.YEAR: 3_650}),
+}
+"""Waits are short: a fault that lasts as long as production's would take the whole run."""
+LEASES = """
+create table chaos_leases (
+  backfill_job_id uuid, repository_id uuid, data_type text, lease_token bigint,
+  at timestamptz default clock_timestamp());
+create function chaos_record() returns trigger language plpgsql as $$
+begin
+  insert into chaos_leases values (new.backfill_job_id, new.repository_id, new.data_type, new.lease_token);
+  return null;
+end
+$$;
+create trigger chaos_record after insert or update on backfill_sweeps for each row execute function chaos_record();
+"""
+"""When each sweep was taken by whom, which nobody can tell from its row alone."""
+
+
+class Program:
+    """One of the project's programs, which is started again whenever it ends, as by a supervisor."""
+
+    def __init__(self, programs: Programs, name: str, program: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.environment = dict(environment)
+        self.exit_codes: Counter[int] = Counter()
+        self.extra: dict[str, str] = {}
+        """Of the environment, from the next start on."""
+        self._programs, self._program = programs, program
+        self.process = self._start()
+
+    def _start(self) -> Process:
+        # In one log, whichever life it is.
+        return self._programs.run(self.name, self._program, env=self.environment | self.extra)
+
+    async def supervise(self) -> None:
+        """Until it is canceled."""
+        while True:
+            await asyncio.sleep(0.2)
+            if (code := self.process.exit_code) is not None:
+                self.exit_codes[code] += 1
+                await asyncio.sleep(0.3)
+                self.process = self._start()
+
+    async def runs(self) -> Process:
+        """Its process, once there is one that runs."""
+        while self.process.exit_code is not None:  # noqa: ASYNC110 (a process tells nobody)
+            await asyncio.sleep(0.05)
+        return self.process
+
+    def log(self) -> str:
+        return self.process.log.read_text(errors="replace") if self.process.log else ""
+
+
+@dataclass
+class System:
+    """Everything, running."""
+
+    dsn: str
+    """Of Postgres itself, without proxy or pooler."""
+    postgres: Postgres
+    pooler: PgBouncer | None
+    temporal: Temporal
+    github: StandIn
+    programs: Programs
+    proxies: dict[str, Proxy]
+    environment: dict[str, str]
+    """Of an operator's commands: nothing stands between them and the servers."""
+    webhook_port: int
+    running: dict[str, Program] = field(default_factory=dict)
+    commands: int = 0
+
+    @property
+    def world(self) -> World:
+        return self.github.world
+
+    @property
+    def workers(self) -> list[Program]:
+        return [self.running[each] for each in WORKERS if each in self.running]
+
+    @property
+    def webhook_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.webhook_port}"
+
+    async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """On a connection of its own; tries again while Postgres is away."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                    async with connected(self.dsn) as connection:
+                        return await connection.fetch(query, *arguments)
+                await asyncio.sleep(0.2)
+
+    async def command(self, *arguments: str) -> Ended:
+        """Runs `starter.py` to its end."""
+        self.commands += 1
+        name = f"command-{self.commands}"
+        process = self.programs.run(name, "starter.py", *arguments, env=self.environment)
+        exit_code = await asyncio.to_thread(process.wait, PATIENCE)
+        output = process.log.read_text(errors="replace") if process.log else ""
+        return Ended(exit_code, output, output)
+
+
+def _at_port(dsn: str, port: int) -> str:
+    return urlunsplit(urlsplit(dsn)._replace(netloc=f"postgres@{LOOPBACK}:{port}"))
+
+
+@asynccontextmanager
+async def running(
+    programs: Programs, dsn: str, postgres: Postgres, temporal: Temporal, world: World, *, pooled: bool
+) -> AsyncIterator[System]:
+    """The system on these servers and on a migrated database; `pooled`: with pgbouncer before Postgres."""
+    async with AsyncExitStack() as stack:
+        async with connected(dsn) as connection:
+            await connection.execute(LEASES)
+        limits = Limits(graphql=100_000, core=100_000, graphql_per_minute=100_000, core_per_minute=100_000)
+        github = stack.enter_context(StandIn(world, tokens=TOKENS, limits=limits, latency=0.02))
+        pooler = pgbouncer.start(programs, postgres) if pooled else None
+        postgres_port = pooler.port if pooler else postgres.port
+        ports = {
+            "worker-github": int(github.url.rpartition(":")[2]),
+            "worker-postgres": postgres_port,
+            "worker-temporal": int(temporal.address.rpartition(":")[2]),
+            "webhook-postgres": postgres_port,
+            "webhook-temporal": int(temporal.address.rpartition(":")[2]),
+        }
+        proxies = {pair: await stack.enter_async_context(Proxy(port)) for pair, port in ports.items()}
+        environment = program_environment(dsn, temporal) | PACE | {"GITHUB_TOKENS": ",".join(TOKENS)}
+        environment["GITHUB_API_URL"] = f"http://{LOOPBACK}:{proxies['worker-github'].port}"
+
+        def of(program: str) -> dict[str, str]:
+            return environment | {
+                "DATABASE_URL": _at_port(dsn, proxies[f"{program}-postgres"].port),
+                "DATABASE_DIRECT_URL": dsn,
+                "TEMPORAL_ADDRESS": f"{LOOPBACK}:{proxies[f'{program}-temporal'].port}",
+            }
+
+        port = free_port()
+        system = System(dsn, postgres, pooler, temporal, github, programs, proxies, environment, port)
+        for name in WORKERS:
+            system.running[name] = Program(programs, name, "worker.py", of("worker"))
+        system.running["webhook"] = Program(programs, "webhook", "webhook.py", of("webhook") | {"PORT": str(port)})
+        await asyncio.to_thread(
+            system.running["webhook"].process.wait_ready, answers_http(f"{system.webhook_url}/healthz"), within=PATIENCE
+        )
+        supervising = [asyncio.create_task(each.supervise()) for each in system.running.values()]
+        try:
+            yield system
+        finally:
+            for task in supervising:
+                task.cancel()
+            await asyncio.wait(supervising)
+            for each in system.running.values():
+                await asyncio.to_thread(each.process.stop)
