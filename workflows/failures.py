@@ -6,6 +6,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from messages import Failure
+    from workflows.shape_changes import DIES_CANCELED
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -23,6 +24,15 @@ def failure_of(error: BaseException) -> Failure:
         action="look at the workflow in Temporal's Web UI, then retry the job",
         error_class="bug",
     )
+
+
+def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
+    """Whether a slice's worker died while the slice was being canceled: Temporal makes no other attempt of it then.
+
+    `stopping`: the run has asked its slices to stop.
+    """
+    canceled = stopping or workflow.cancellation_reason() is not None
+    return canceled and isinstance(error.cause, TemporalTimeoutError) and workflow.patched(DIES_CANCELED)
 
 
 def was_never_begun(error: ActivityError) -> bool:

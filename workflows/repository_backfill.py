@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
         WaitingReason,
     )
     from workflows import order, retries
-    from workflows.failures import failure_of, was_never_begun
+    from workflows.failures import died_canceled, failure_of, was_never_begun
     from workflows.repository_mirror import RepositoryMirror
     from workflows.shape_changes import GIVES_WAY, NAMED_SLICES, SHOWS_WAITS
 
@@ -316,18 +316,23 @@ class RepositoryBackfillWorkflow:
         queue = order.sweep_queue(workflow.info().task_queue, leg)
 
         async def run(patience: timedelta | None) -> SliceResult:
-            return await workflow.execute_activity_method(
-                SweepActivity.sweep,
-                slice_,
-                task_queue=queue,
-                schedule_to_start_timeout=patience,
-                start_to_close_timeout=retries.SLICE_TIMEOUT,
-                heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
-                retry_policy=retries.SWEEP,
-                activity_id=slice_.data_type if workflow.patched(NAMED_SLICES) else None,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{slice_.data_type} of {self._repository.full_name}, {leg}",
-            )
+            try:
+                return await workflow.execute_activity_method(
+                    SweepActivity.sweep,
+                    slice_,
+                    task_queue=queue,
+                    schedule_to_start_timeout=patience,
+                    start_to_close_timeout=retries.SLICE_TIMEOUT,
+                    heartbeat_timeout=timedelta(seconds=pace.heartbeat_timeout_seconds),
+                    retry_policy=retries.SWEEP,
+                    activity_id=slice_.data_type if workflow.patched(NAMED_SLICES) else None,
+                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                    summary=f"{slice_.data_type} of {self._repository.full_name}, {leg}",
+                )
+            except ActivityError as error:
+                if died_canceled(error, stopping=self._stopping):
+                    raise asyncio.CancelledError from error
+                raise
 
         patience = self._patience
         try:
@@ -337,8 +342,7 @@ class RepositoryBackfillWorkflow:
                 raise
         # Its place in the queue is lost. That must not happen again and again where workers are merely few.
         self._patience = min(max(self._patience, patience * 2), LONGEST_PATIENCE)
-        since = workflow.now() - patience
-        self._waiting[slice_.data_type] = Waiting(reason="no_worker", since=since, detail=queue)
+        self._waiting[slice_.data_type] = Waiting(reason="no_worker", since=workflow.now() - patience, detail=queue)
         await self._mirror_wait()
         return await run(None)
 

@@ -1,5 +1,7 @@
 """Changes to the workflows' shape, by the ids that histories record (`workflow.patched`)."""
 
+DIES_CANCELED = "dies canceled"
+"""Takes a slice for canceled that was being canceled when its worker died, instead of counting its type as failed."""
 FOLLOWS_RESET = "follows a reset"
 """Asks a repository's workflow that an earlier run of ours started to give way, instead of counting it as lost."""
 GIVES_WAY = "gives way"

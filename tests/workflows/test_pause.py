@@ -13,17 +13,20 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from messages import (
     Cancel,
     FreePlaces,
+    Pace,
     Pause,
     PausedSlice,
     PausedSlices,
     Resume,
     Run,
+    SliceResult,
+    SweepSlice,
     Waiting,
     repository_workflow_id,
 )
 from tests.support.waiting import PATIENCE, eventually, so
 from tests.support.workflows.going import Going
-from tests.support.workflows.pretence import EARLY, PAUSED_AT, Pretence, hasty_server, replay, repositories, start
+from tests.support.workflows.pretence import DONE, EARLY, PAUSED_AT, Pretence, hasty_server, replay, repositories, start
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,52 @@ async def test_a_job_behind_a_paused_one_has_its_turn_and_the_resumed_one_goes_o
         await replay(temporal_client, handle.id)
     assert pretence.begun == ["job", "another", "job"]
     assert [each.job_id for each in pretence.finished] == ["another", "job"]
+
+
+@dataclass
+class Dead(Going):
+    """Slices of which nothing more is heard, as of a worker that was killed, until another worker is there."""
+
+    revived: bool = False
+
+    async def __call__(self, slice_: SweepSlice, call: int) -> SliceResult:
+        if self.revived:
+            return await super().__call__(slice_, call)
+        self.running += 1
+        await asyncio.Event().wait()
+        return DONE
+
+
+DYING = Pace(heartbeat_timeout_seconds=2)
+
+
+async def test_slices_whose_worker_dies_while_they_stop_have_not_failed(temporal_client: Client) -> None:
+    going = Dead()
+    pretence = Pretence(repositories(1), going, pace=DYING)
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(so(lambda: pretence.freed == ["job"]))
+        going.revived = True
+        going.may_end.set()
+        await handle.signal("resume", Resume(job_id="job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
+
+
+async def test_slices_whose_worker_dies_while_they_are_canceled_have_not_failed(temporal_client: Client) -> None:
+    going = Dead()
+    pretence = Pretence(repositories(1), going, pace=DYING)
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        await handle.signal("cancel", Cancel(job_id="job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", True)]
+    assert not [each for each in pretence.recorded if each.outcome.status == "failed"]
 
 
 @pytest.mark.parametrize("how", ["signal", "workflow"])
