@@ -39,6 +39,8 @@ ODD = "odd"
 """A word in the names of repositories whose GitHub may be odd: what it does not show, only a later job has."""
 ATTEMPTS = 4
 """A fault that met nobody, because nobody did at that moment what it breaks, strikes again."""
+LONGEST_ODDITY = 60
+"""Seconds for which a GitHub waits to be odd, while nobody asks for what would be."""
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 GITHUB: dict[str, Callable[[], Effect]] = {
     "BadGateway": BadGateway,
@@ -125,7 +127,8 @@ class Strikes:
         process = await program.runs()
         process.send(number)
         exit_code = await asyncio.to_thread(process.wait, PATIENCE)
-        return int(exit_code == (-number if number == signal.SIGKILL else 0))
+        # One that has hardly begun hears of no order to stop.
+        return int(exit_code == -number or (number == signal.SIGTERM and exit_code == 0))
 
     async def _freeze(self, strike: Strike) -> int:
         """For longer than Temporal waits for heartbeats: it is taken for dead, and comes back."""
@@ -231,6 +234,10 @@ class Strikes:
         effect = Babble(strike.dice, 0.05) if strike.target == "Babble" else OddTenth(strike.dice)
         fault = self._system.github.faults.add(effect, times=None, when=_of_the_odd)
         await asyncio.sleep(strike.seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_ODDITY):
+                while not fault.hits:  # noqa: ASYNC110 (counted by another thread)
+                    await asyncio.sleep(0.1)
         self._system.github.faults.remove(fault)
         return fault.hits
 
