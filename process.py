@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, NoReturn
 
 import logs
 import settings
 from errors import BackfillError, BadInput
 from release import VERSION
+
+if TYPE_CHECKING:
+    from traces import Traces
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set."""
@@ -38,6 +42,17 @@ async def _until_signal(work: Work) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await work(stop)
+
+
+def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
+    """Sends traces as long as it is open; None: nobody has set where to."""
+    endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return contextlib.nullcontext()
+    # Here and not above: OpenTelemetry takes half a second, and memory, that others need not spend.
+    from traces import Traces
+
+    return Traces(program, endpoint)
 
 
 def leave(code: int) -> NoReturn:

@@ -246,6 +246,15 @@ class Metrics(_Part):
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
 
+class Traces(_Part):
+    """`OTEL_EXPORTER_OTLP_ENDPOINT` is where programs send their traces; without it they make none.
+
+    OpenTelemetry reads its other variables itself, from the environment alone.
+    """
+
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
+
+
 def _origins(value: Any) -> Any:
     if not isinstance(value, str):
         return value

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -46,10 +46,11 @@ _TYPES = {
 }
 
 
-async def connect(runtime: Runtime | None = None) -> Client:
+async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Interceptor] = ()) -> Client:
     """A client configured by `TEMPORAL_*` and `.env`, whose namespace exists; `runtime` receives its metrics.
 
-    Its identity, which Temporal shows beside its actions, contains process, host and release.
+    Its `interceptors` are those of the workers that use it, too. Its identity, which Temporal shows beside its actions,
+    contains process, host and release.
 
     Raises `BadInput` for a wrong setting, and `Unreachable` without an answer within five seconds.
     """
@@ -62,7 +63,9 @@ async def connect(runtime: Runtime | None = None) -> Client:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             identity = f"{os.getpid()}@{socket.gethostname()} workspace-backfill {VERSION}"
-            client = await Client.connect(**config, data_converter=converter, runtime=runtime, identity=identity)
+            client = await Client.connect(
+                **config, data_converter=converter, runtime=runtime, identity=identity, interceptors=interceptors
+            )
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     except ValueError as error:
         raise BadInput("TEMPORAL_ADDRESS", str(error)) from None

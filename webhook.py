@@ -237,18 +237,20 @@ async def serve(stop: asyncio.Event) -> None:
     access = access_to_api(callers)
     mail, notify = settings.load(settings.Mail), settings.load(settings.Notify)
     async with (
+        process.traced("webhook") as traced,
         Database(at.database_url) as database,
         Database(at.database_url, size=API_CONNECTIONS) as reading,
         Database(at.database_url, size=SENDER_CONNECTIONS) as sending,
     ):
         async with database.transaction() as connection:
             await check_rights(connection)
+        interceptors = [traced.interceptor] if traced else []
         try:
-            client = await temporal.connect()
+            client = await temporal.connect(interceptors=interceptors)
         except Unreachable as error:
             log.warning("Temporal is away; deliveries are taken all the same", error=error.message)
             client = None
-        reconciler = Reconciler(database, task_queue=queue, client=client)
+        reconciler = Reconciler(database, task_queue=queue, client=client, interceptors=interceptors)
         live = LiveJobs(reading)
         metrics = ServerMetrics(reading, streams=lambda: live.streams, token=listen.scrape_token)
         inbox = Inbox(

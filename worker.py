@@ -28,6 +28,7 @@ from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
 from activities.sweep import SweepActivity
 from activities.turn import Sources
+from budget.account import Ask, Told
 from budget.breaker import Intervals
 from budget.prices import Prices
 from errors import BackfillError, Unreachable
@@ -52,6 +53,7 @@ from workflows.workspace_backfill import WorkspaceBackfillWorkflow
 
 if TYPE_CHECKING:
     from embedding.client import Embedder
+    from traces import Traces
 
 log = structlog.get_logger("worker")
 
@@ -176,14 +178,16 @@ async def work(stop: asyncio.Event) -> None:
     settings.load(settings.Payloads)
     for secret in (embeddings_setting.key, polar_setting.token):
         logs.register_secret(secret or "")
-    client = await temporal.connect(temporal.measured_runtime())
     size = worker_setting.activities_at_once * len(worker_setting.worker_queues) + 2
     async with AsyncExitStack() as stack:
+        traced = await stack.enter_async_context(process.traced("worker"))
+        interceptors = [traced.interceptor] if traced else []
+        client = await temporal.connect(temporal.measured_runtime(), interceptors=interceptors)
         database = await stack.enter_async_context(Database(database_setting.database_url, size=size))
         async with database.transaction() as connection:
             await check_rights(connection)
             await embeddings.check_dimensions(connection, embeddings_setting.embedding_dimensions)
-        github = await _github(stack, github_setting, database)
+        github = await _github(stack, github_setting, database, traced)
         archive = await _archive(stack, archive_url, github_setting, database) if archive_url else None
         embedder = await _embedder(stack, embeddings_setting)
         polar = await _polar(stack, polar_setting, database)
@@ -228,9 +232,17 @@ async def work(stop: asyncio.Event) -> None:
     log.info("stopped")
 
 
-async def _github(stack: AsyncExitStack, setting: settings.GitHub, database: Database) -> GitHub:
+async def _github(
+    stack: AsyncExitStack, setting: settings.GitHub, database: Database, traced: "Traces | None"
+) -> GitHub:
     prices = Prices()
-    pool = Budgets(database, setting.github_budget_share, prices, ended=measures.request_ended)
+
+    def ended(account: str, ask: Ask, told: Told) -> None:
+        measures.request_ended(account, ask, told)
+        if traced is not None:
+            traced.request_ended(account, ask, told)
+
+    pool = Budgets(database, setting.github_budget_share, prices, ended=ended)
     await pool.load_prices()
     every = timedelta(seconds=setting.github_probe_seconds)
     breaker = SharedBreaker(database, setting.github_api_url, Intervals(probe_every=every))

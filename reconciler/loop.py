@@ -1,12 +1,13 @@
 """The reconciler's loop, and one round of it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Literal
 
 import structlog
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.service import RPCError
 
 import temporal
@@ -52,8 +53,17 @@ async def lost(client: Client, database: Database) -> list[str]:
 class Reconciler:
     """Reconciles jobs; one in each process. Temporal may be away at its start, and is then retried."""
 
-    def __init__(self, database: Database, *, task_queue: str, client: Client | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        task_queue: str,
+        client: Client | None = None,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        """`interceptors` are of the client that it connects itself, if none is given."""
         self._database = database
+        self._interceptors = interceptors
         self._task_queue = task_queue
         self._client = client
         self._usable: frozenset[str] | None = None
@@ -119,7 +129,7 @@ class Reconciler:
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
         if self._client is None:
-            self._client = await temporal.connect()
+            self._client = await temporal.connect(interceptors=self._interceptors)
         if self._usable is None:
             self._usable = await temporal.register_search_attributes(self._client)
         await self._compare(self._client)

@@ -332,7 +332,7 @@ def test_the_network_is_open_for_what_a_program_needs_and_closed_for_the_rest(na
     assert closed == {"Ingress", "Egress"}
     assert open_ports(name, "egress") >= needed(name)
     mail = {465, 587} if name == "webhook" else set()
-    assert open_ports(name, "egress") == {53, 443, 5432, 6543, 7233} | mail
+    assert open_ports(name, "egress") == {53, 443, 4318, 5432, 6543, 7233} | mail
     [port] = container(name)["ports"]
     assert open_ports(name, "ingress") == {port["name"]}
 

@@ -74,6 +74,7 @@ def test_the_image_needs_only_what_it_installs(image: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     distributions = importlib.metadata.packages_distributions()
     modules = {module.partition(".")[0] for module in json.loads(ended.stdout)}
+    assert "opentelemetry" not in modules, "imported by those who send traces, and by nobody else"
     modules.discard("_distutils_hack")  # setuptools puts it into every program of a venv
     modules.discard("greenlet")  # structlog uses it where it is; here playwright has brought it
     needed = {name for module in modules for name in distributions.get(module, ())}
