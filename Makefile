@@ -55,8 +55,8 @@ WORKERS ?= 3
 test: $(INSTALLED) ## every test, on embedded servers (WORKERS=3: in so many processes)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-# Before each commit, in a few minutes: all but what tests/quick.py names.
-test-quick: $(INSTALLED) ## all but the long tests, in a few minutes
+# Before each commit: all that needs no server but Postgres, and is not named by tests/quick.py.
+test-quick: $(INSTALLED) ## the quick tests, on no server but Postgres
 	$(BIN)/pytest --quick -n $(WORKERS) --dist worksteal
 
 # The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.

@@ -80,7 +80,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests begin first: one that begins last keeps one worker busy while the others have nothing left to do."""
     if config.option.quick:
-        items[:] = [item for item in items if not any(map(item.get_closest_marker, quick.MARKS))]
+        items[:] = [
+            item
+            for item in items
+            if not quick.is_left_out_by_what_it_needs(
+                (mark.name for mark in item.iter_markers()), getattr(item, "fixturenames", ())
+            )
+        ]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
