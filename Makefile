@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help install lock check sbom test test-quick test-thorough chaos demo pictures bench bench-small bench-page bench-time-left bench-peers mutate clean
+.PHONY: help install lock check sbom test test-quick test-thorough chaos demo pictures bench bench-small bench-scale bench-page bench-time-left bench-peers mutate clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ sbom: $(INSTALLED) ## sbom.json: what production installs, for whoever asks (Cyc
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-file sbom.json requirements.txt
 
 # Modules are compiled once, not at each start of a program, also where the environment says otherwise.
-test test-quick test-thorough bench bench-small: export PYTHONDONTWRITEBYTECODE =
+test test-quick test-thorough bench bench-small bench-scale: export PYTHONDONTWRITEBYTECODE =
 
 # One process more than the two cores that CI has: tests wait a quarter of their time, for servers and for clocks.
 WORKERS ?= 3
@@ -77,6 +77,10 @@ bench: $(INSTALLED) ## what complete threads cost of GitHub's budgets, and of th
 
 bench-small: $(INSTALLED) ## what a thousand small repositories cost, and a later job over them
 	$(BIN)/python -m bench.small
+
+# About a quarter of an hour on two quiet cores.
+bench-scale: $(INSTALLED) ## what grows with the number of repositories and of workspaces
+	$(BIN)/python -m bench.scale
 
 bench-page: $(INSTALLED) ## what the settings page costs a browser
 	$(BIN)/python -m bench.page

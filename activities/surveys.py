@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -28,6 +28,9 @@ T = TypeVar("T")
 SENDS_FOR = timedelta(seconds=60)
 """Time after which no further request is sent, so that all answers are stored before the activity times out. Later
 answers would be requested and paid again by the sweeps."""
+
+SHORTEST_WAIT = 0.5
+"""Seconds that a limit is waited for at least."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +185,27 @@ class _Page:
                     log.info("too many at once", what=what, number=len(those), why=error.message)
                     if len(those) > 1:
                         left += [those[: len(those) // 2], those[len(those) // 2 :]]
+                except RetryLater as error:
+                    if not await self._wait(error.at):
+                        log.info("not surveyed: limited", what=what, number=len(those), why=error.message)
+                        return
+                    left.appendleft(those)
                 except BackfillError as error:
                     log.info("not surveyed: sweeps ask for themselves", what=what, number=len(those), why=error.message)
-                    if isinstance(error, RetryLater):
-                        return
 
         await asyncio.gather(*(ask_all(batch) for batch in every))
+
+    async def _wait(self, at: datetime) -> bool:
+        """Waits for a limit that ends in time; False for one that does not, or once the worker is told to end."""
+        seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
+        if monotonic() + seconds >= self._until:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return True
+        return False
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:

@@ -105,12 +105,12 @@ class SmallStage(Stage):
 
     async def measure(self, number: int, latency_ms: float) -> Measured:
         world = World()
-        repositories = await asyncio.to_thread(lambda: [_made(world, each) for each in range(number)])
+        repositories = await asyncio.to_thread(lambda: [made(world, each) for each in range(number)])
         dsn = await self._postgres.create_database(f"{TEMPLATE}_small", TEMPLATE)
         github, url = self.many(number, latency_ms)
         environment = self._environment(0, dsn, url)
         worker = await self._worker(0, environment)
-        workspace = (await create_workspace(dsn, [_listed(each) for each in repositories])).workspace_id
+        workspace = (await create_workspace(dsn, [listed(each) for each in repositories])).workspace_id
         before = usage.of(worker.pid)
         log.clear(url)
         first = await self._ended(dsn, await self._start(0, environment, workspace, TYPES), worker)
@@ -142,7 +142,7 @@ class SmallStage(Stage):
         return self._server("github", "sandbox.github", *plans, f"--end={END}", f"--token={TOKEN}", *limits, *slowness)
 
 
-def _made(world: World, number: int) -> Repository:
+def made(world: World, number: int) -> Repository:
     return generation.repository(world, plan(number), end=END)
 
 
@@ -152,7 +152,7 @@ def _text(of: Plan) -> str:
     return f"{of.name}?" + urlencode({name: it for name, it in changed.items() if it != getattr(default, name)})
 
 
-def _listed(repository: Repository) -> Listed:
+def listed(repository: Repository) -> Listed:
     return Listed(
         github_id=repository.database_id,
         owner=repository.owner.login,

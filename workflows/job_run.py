@@ -129,7 +129,7 @@ class JobRun:
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts the children and waits for them. Returns where the next run continues, or None if all have ended."""
-        line = self.line = RepositoryLine(self.plan.job_id, place)
+        line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))
         try:
             return await self._run_children(line, looking)

@@ -24,14 +24,19 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 PAGE = 100
 """Repositories that one activity lists."""
+SURVEYED_PAGE = 29
+"""Those that are surveyed together: as many as one request counts. Of its time GitHub needs about a minute for the
+small ones among them, which is what it gives an account in a minute."""
 
 
 class RepositoryLine:
     """Decides which repository starts next: every recent leg before every historical leg, and among recent legs those
     that a survey counts as short first. Holds ids, and the details of one page of them."""
 
-    def __init__(self, job_id: str, place: JobPlace) -> None:
+    def __init__(self, job_id: str, place: JobPlace, stops: Callable[[], bool] = lambda: False) -> None:
+        """`stops`: whether the job is to stop. Then no survey is waited for."""
         self.job_id = job_id
+        self._stops = stops
         self.waiting: dict[str, Leg] = {}
         """Repositories that wait for another job's sweep, with their leg."""
         self.was_looked_at = False
@@ -79,15 +84,16 @@ class RepositoryLine:
                 for repository in await self._repositories(repository_ids=[self._back[leg].pop(0)]):
                     return leg, repository
             while not self._page[leg] and self._ids[leg]:
-                ids = self._ids[leg][:PAGE]
+                ids = self._ids[leg][: PAGE if leg == "historical" else self._page_size()]
                 # One that is not among them any more has ended otherwise.
                 self._page[leg] = await self._repositories(repository_ids=ids)
                 del self._ids[leg][: len(ids)]
                 if leg == "recent":
                     self._page[leg] = await self._short_ones(self._page[leg])
             while leg == "recent" and not self._page[leg] and self._more:
-                page = await self._repositories(after=self._listed)
-                self._more = len(page) == PAGE
+                size = self._page_size()
+                page = await self._repositories(after=self._listed, limit=size)
+                self._more = len(page) == size
                 self._listed = page[-1].repository_id if page else self._listed
                 self._page[leg] = await self._short_ones(page)
             while leg == "recent" and not self._page[leg] and self._long:
@@ -124,6 +130,11 @@ class RepositoryLine:
             stopping=stopping,
         )
 
+    @staticmethod
+    def _page_size() -> int:
+        """Of recent legs."""
+        return SURVEYED_PAGE if workflow.patched(SHORT_FIRST) else PAGE
+
     async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
         """The repositories of a page that start next, after a survey of the page. Long ones are put aside."""
         if not workflow.patched(SHORT_FIRST):
@@ -137,28 +148,37 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """The survey's answer; None if it fails, in which case each repository sends its own requests."""
+        """The survey's answer; None if it fails or the job stops, so that each repository sends its own requests."""
+        waits_on = not workflow.patched(SHORT_FIRST)
+        if self._stops() and not waits_on:
+            return None
+        under_way = workflow.start_activity_method(
+            survey,
+            SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
+            start_to_close_timeout=retries.SURVEY_TIMEOUT,
+            heartbeat_timeout=retries.SURVEY_HEARTBEAT,
+            retry_policy=retries.ONCE,
+            summary=f"of {len(page)} repositories",
+        )
         try:
-            return await workflow.execute_activity_method(
-                survey,
-                SurveyRepositories(job_id=self.job_id, repository_ids=[each.repository_id for each in page]),
-                start_to_close_timeout=retries.SURVEY_TIMEOUT,
-                heartbeat_timeout=retries.SURVEY_HEARTBEAT,
-                retry_policy=retries.ONCE,
-                summary=f"of {len(page)} repositories",
-            )
+            await workflow.wait_condition(lambda: under_way.done() or (self._stops() and not waits_on))
+        finally:
+            if not under_way.done():
+                under_way.cancel()
+        try:
+            return await under_way
         except ActivityError as error:
-            if is_cancelled_exception(error):
+            if is_cancelled_exception(error) and not self._stops():
                 raise
             workflow.logger.warning("no survey of %d repositories: %s", len(page), error.cause)
             return None
 
     async def _repositories(
-        self, *, after: str | None = None, repository_ids: list[str] | None = None
+        self, *, after: str | None = None, limit: int = PAGE, repository_ids: list[str] | None = None
     ) -> list[RepositoryRef]:
         return await workflow.execute_activity_method(
             JobActivities.next_repositories,
-            NextRepositories(job_id=self.job_id, after=after, limit=PAGE, repository_ids=repository_ids),
+            NextRepositories(job_id=self.job_id, after=after, limit=limit, repository_ids=repository_ids),
             start_to_close_timeout=retries.MIRROR_TIMEOUT,
             retry_policy=retries.MIRROR,
             summary=f"{len(repository_ids)} of them"

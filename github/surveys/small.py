@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from budget.prices import ONE_POINT
 from github.answers.reading import Answer
 from github.client import GitHub
 from github.nodes.actors import Node
@@ -28,6 +27,9 @@ COMMITS = 25
 MOST_REVIEWS = 100
 """Reviews whose comments one request can fetch."""
 CHILDREN = 100
+TOGETHER = 249
+"""Requests that fill the connections of one answer: two points' worth, for which GitHub takes about five seconds of
+the ten that it takes at most. One point is worth two repositories only, since each commit is a connection."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]
 
 
 def batches(every: Sequence[Small]) -> list[list[Small]]:
-    """The repositories of each request: as many as one point pays for."""
+    """The repositories of each request: as many as two points pay for."""
     found: list[list[Small]] = []
-    price = ONE_POINT
+    price = 0
     for each in every:
         price += each.requests
-        if price > ONE_POINT or not found:
+        if price > TOGETHER or not found:
             found.append([])
             price = each.requests
         found[-1].append(each)

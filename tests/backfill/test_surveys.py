@@ -22,7 +22,15 @@ from github.transport.connection import TIMEOUT_SECONDS
 from messages import DataType, RepositoryRef
 from sandbox.github import Clock, StandIn, World
 from sandbox.github.exchange.requests import Reply, Request
-from sandbox.github.faults import BadGateway, Edited, Effect, Forbidden, PrimaryLimit, SomethingWentWrong
+from sandbox.github.faults import (
+    BadGateway,
+    Edited,
+    Effect,
+    Forbidden,
+    PrimaryLimit,
+    SecondaryLimit,
+    SomethingWentWrong,
+)
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
@@ -316,7 +324,7 @@ async def test_pages_of_small_repositories_that_wait_for_long_are_paid_once(stag
         them.world.clock.advance(5)
 
     asked = await them.job(between=wait)
-    assert asked["SmallRepositories"] == 2, "each fills one"
+    assert asked["SmallRepositories"] == 1
     assert [asked[each] for each in ("PullRequests", "Issues", "Discussions", "Stargazers", "Forks")] == [0] * 5
     await them.agrees()
 
@@ -386,6 +394,18 @@ async def test_a_completed_repository_keeps_no_answers_while_its_job_goes_on(sta
         await connection.execute("update workspace_backfill_progress set status = 'completed'")
         await surveys.forget_completed(connection, job_id, repository_id)
         assert await connection.fetchval("select count(*) from backfill_surveys") == 1
+
+
+async def test_a_limit_that_is_soon_over_is_waited_for_by_a_survey(stage: Stage) -> None:
+    them = stage.of(small("one", **SOME), small("two", **SOME))
+    for operation in ("Survey", "SmallRepositories", "ReviewComments"):
+        them.github.faults.add(SecondaryLimit(retry_after=3), operation=operation)
+    asked = await them.job()
+    assert [asked[each] for each in ("Survey", "SmallRepositories", "ReviewComments")] == [2] * 3, (
+        "refused, then answered"
+    )
+    assert asked["PullRequests"] == 0
+    await them.agrees()
 
 
 async def test_a_job_that_is_ended_from_outside_leaves_no_survey(stage: Stage) -> None:

@@ -30,7 +30,7 @@ from messages import (
     repository_workflow_id,
 )
 from tests.support.shop import eventually
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, so
 from tests.support.workflows.pretence import (
     AT_ONCE,
     DONE,
@@ -44,6 +44,7 @@ from tests.support.workflows.pretence import (
     repositories,
     start,
 )
+from workflows import retries
 
 
 @pytest.fixture
@@ -106,6 +107,19 @@ async def test_long_repositories_begin_behind_all_others(hasty: Client) -> None:
     assert len(runs) > 1
     assert sorted(initiated) == sorted(repository_workflow_id("the job", each.repository_id) for each in them)
     assert sorted(initiated[-3:]) == sorted(repository_workflow_id("the job", each) for each in long)
+
+
+async def test_a_job_that_is_canceled_waits_for_no_survey(hasty: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "SURVEY_TIMEOUT", timedelta(hours=1))
+    pretence = Pretence(repositories(3), survey_is_held=asyncio.Event())
+    async with pretence.worked(hasty, Instant) as queue:
+        handle = await start(hasty, queue, "the job")
+        await eventually(so(lambda: bool(pretence.surveyed)))
+        await handle.signal("cancel", Cancel(job_id="the job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(hasty, handle.id)
+    assert [each.canceled for each in pretence.finished] == [True]
+    assert len(pretence.surveyed) == 1
 
 
 async def goes_on_in_new_runs(client: Client, pretence: Pretence, monkeypatch: pytest.MonkeyPatch) -> int:

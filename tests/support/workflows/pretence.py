@@ -87,6 +87,7 @@ class Pretence:
     """Whether a repository that waits for another job has to go on waiting, whenever that is asked."""
     inspect_limited: timedelta | None = None
     next_is_held: asyncio.Event | None = None
+    survey_is_held: asyncio.Event | None = None
     pace: Pace = field(default_factory=lambda: Pace(repositories_at_once=AT_ONCE, heartbeat_timeout_seconds=30))
     begun: list[str] = field(default_factory=list)
     finished: list[FinishJob] = field(default_factory=list)
@@ -168,6 +169,9 @@ class Pretence:
     @activity.defn(name="survey_page")
     async def survey_page(self, those: SurveyRepositories) -> list[str]:
         self.surveyed.append(those.repository_ids)
+        while self.survey_is_held and not self.survey_is_held.is_set():
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
         return [each for each in those.repository_ids if each in self.long]
 
     @activity.defn(name="repositories_that_may_go_on")
