@@ -37,7 +37,7 @@ from tests.support.waiting import PATIENCE
 
 ODD = "odd"
 """A word in the names of repositories whose GitHub may be odd: what it does not show, only a later job has."""
-ATTEMPTS = 4
+ATTEMPTS = 12
 """A fault that met nobody, because nobody did at that moment what it breaks, strikes again."""
 LONGEST_ODDITY = 60
 """Seconds for which a GitHub waits to be odd, while nobody asks for what would be."""
