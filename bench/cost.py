@@ -8,19 +8,16 @@ not start or ended, 130 interrupted. Aims on time and memory are only shown.
 
 import argparse
 import asyncio
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 from rich.console import Console
 
 from bench import aims, report
+from bench.program import on_processes
 from bench.stage import Case, Run, Stage
-from errors import Unreachable
 from messages import DATA_TYPES
 from sandbox import postgres, temporal
 from sandbox.processes import Processes
@@ -84,18 +81,7 @@ def main() -> int:
     cases = [
         replace(case, scale=case.scale * given.scale) for case in CASES if not given.only or case.name in given.only
     ]
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
-            Processes(Path(name)) as processes,
-        ):
-            runs = asyncio.run(measure(processes, cases, Console(stderr=True)))
-    except Unreachable as error:
-        print(f"bench: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    runs = on_processes(lambda processes: measure(processes, cases, Console(stderr=True)))
     judged = aims.judged(runs)
     if given.json:
         print(orjson.dumps(report.document(runs, judged), option=orjson.OPT_INDENT_2).decode())

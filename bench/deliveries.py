@@ -11,14 +11,11 @@ interrupted.
 import argparse
 import asyncio
 import json
-import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -30,6 +27,7 @@ from rich.table import Table
 
 from bench import report, server
 from bench.aims import Aim
+from bench.program import on_processes
 from bench.server import percentile
 from errors import Unreachable
 from sandbox import postgres, purchase, temporal
@@ -258,18 +256,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of each of the two runs")
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
-            Processes(Path(name)) as processes,
-        ):
-            loads = asyncio.run(measure(processes, per_second=given.per_second, seconds=given.seconds))
-    except Unreachable as error:
-        print(f"bench: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    loads = on_processes(lambda processes: measure(processes, per_second=given.per_second, seconds=given.seconds))
     aims = judged(loads)
     if given.json:
         found = {"machine": report.machine(), "load": server.load(), "runs": [load.figures for load in loads]}

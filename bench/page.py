@@ -11,13 +11,10 @@ bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 int
 
 import argparse
 import asyncio
-import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,9 +26,9 @@ from rich.table import Table
 
 from bench import report, server, streams
 from bench.aims import Aim
+from bench.program import on_processes
 from bench.server import percentile
 from bench.trace import CATEGORIES, Trace
-from errors import Unreachable
 from messages import DATA_TYPES
 from sandbox import chromium, postgres, temporal
 from sandbox.postgres import Postgres
@@ -314,19 +311,10 @@ def main() -> int:
     parser.add_argument("--per-second", type=float, default=2, help="commits")
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = {name: getattr(given, name) for name in ("repositories", "pages", "seconds", "per_second")}
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
-            Processes(Path(name)) as processes,
-        ):
-            run = asyncio.run(measure(processes, postgres.start(processes), temporal.start(processes), **options))
-    except Unreachable as error:
-        print(f"bench: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    run = on_processes(
+        lambda processes: measure(processes, postgres.start(processes), temporal.start(processes), **options)
+    )
     aims = judged(run)
     if given.json:
         found = {"machine": report.machine(), "load": server.load(), "run": run.figures}

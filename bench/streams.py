@@ -9,13 +9,10 @@ codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part di
 import argparse
 import asyncio
 import re
-import signal
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -26,6 +23,7 @@ from rich.table import Table
 
 from bench import report, server, usage
 from bench.aims import Aim
+from bench.program import on_processes
 from bench.server import percentile
 from errors import Unreachable
 from messages import DATA_TYPES
@@ -255,19 +253,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = {name: getattr(given, name) for name in ("streams", "jobs", "per_second", "seconds")}
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
-            Processes(Path(name)) as processes,
-        ):
-            run = asyncio.run(measure(processes, postgres.start(processes), temporal.start(processes), **options))
-    except Unreachable as error:
-        print(f"bench: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    run = on_processes(
+        lambda processes: measure(processes, postgres.start(processes), temporal.start(processes), **options)
+    )
     aims = judged(run)
     if given.json:
         found = {"machine": report.machine(), "load": server.load(), "run": run.figures}

@@ -11,11 +11,9 @@ nine of ten ended within the range, 2 bad arguments, 3 a part did not start or e
 import argparse
 import asyncio
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,6 +23,7 @@ from rich.table import Table
 
 from bench import report
 from bench.aims import Aim
+from bench.program import on_processes
 from bench.stage import Case, Stage
 from bench.worlds import Snapshot, World
 from errors import Unreachable
@@ -196,18 +195,8 @@ def main() -> int:
     given = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120, stderr=given.json)
     worlds, real = imagined(range(given.seed, given.seed + given.worlds)), list[Check]()
-    try:
-        if given.backfills:
-            with (
-                tempfile.TemporaryDirectory(prefix="workspace-backfill-bench-") as name,
-                Processes(Path(name)) as processes,
-            ):
-                real = asyncio.run(_measure(processes, CASES[: given.backfills], console))
-    except Unreachable as error:
-        print(f"bench: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    if given.backfills:
+        real = on_processes(lambda processes: _measure(processes, CASES[: given.backfills], console))
     aims = judged(worlds, "worlds") + judged(real, "backfills")
     if given.json:
         figures: dict[str, Any] = {aim.what: aim.measured for aim in aims}

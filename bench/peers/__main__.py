@@ -9,10 +9,7 @@ complete or not 20 times better than the best of them, 2 bad arguments, 3 a part
 """
 
 import argparse
-import asyncio
-import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +24,8 @@ from bench.peers.measure import Measured, measure, ours
 from bench.peers.peer import Peer
 from bench.peers.perceval import Perceval
 from bench.peers.tap_github import TapGitHub
+from bench.program import on_processes
 from bench.stage import Case, Stage
-from errors import Unreachable
 from sandbox import postgres, temporal
 from sandbox.processes import Processes
 
@@ -76,18 +73,7 @@ def main() -> int:
     chosen = [case for case in CASES if not given.case or case.name in given.case]
     cases = [replace(case, scale=case.scale * given.scale) for case in chosen]
     peers = [peer for peer in PEERS if not given.only or peer.package in given.only]
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="workspace-backfill-peers-") as name,
-            Processes(Path(name)) as processes,
-        ):
-            found = asyncio.run(run(processes, cases, peers, given.pace, Console(stderr=True)))
-    except Unreachable as error:
-        print(f"bench.peers: {error.message}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+    found = on_processes(lambda processes: run(processes, cases, peers, given.pace, Console(stderr=True)))
     judged = report.judged(found)
     if given.json:
         print(orjson.dumps(report.document(found, judged), option=orjson.OPT_INDENT_2).decode())
