@@ -125,7 +125,7 @@ class Run:
 
     @property
     def wall_to_busy(self) -> float:
-        """The job's duration as a multiple of that of its requests, at the concurrency that they had."""
+        """How many times longer the job took than its requests did. Requests that overlap count once."""
         return self.wall_seconds / self.cost.busy_seconds if self.cost.busy_seconds else float("inf")
 
     @property
