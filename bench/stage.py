@@ -232,6 +232,7 @@ class Stage:
         port_file = self._processes.directory / f"{name}.port"
         command: list[str | Path] = [sys.executable, "-m", module, "--port-file", port_file, *arguments]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        port_file.unlink(missing_ok=True)  # another stage on the same processes has servers of the same names
         process = self._processes.start(name, command, env=environment)
         process.wait_ready(written(port_file), within=120)
         return process, f"http://{LOOPBACK}:{port_file.read_text().strip()}"

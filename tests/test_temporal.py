@@ -17,9 +17,7 @@ import temporal as ours
 from errors import BadInput, Unreachable
 from sandbox.ports import LOOPBACK, free_port
 from sandbox.temporal import TEMPORAL, Temporal
-from tests.support.programs import Programs
-from tests.support.started import run_worker
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE
 
 ALL = {"WorkspaceId", "RepositoryFullName", "BackfillStatus", "RetentionDays"}
 
@@ -169,27 +167,3 @@ async def test_dotenv_is_read(settings: pytest.MonkeyPatch, temporal: Temporal, 
     (tmp_path / ".env").write_text(f"TEMPORAL_ADDRESS={temporal.address}\n")
     settings.setenv("TEMPORAL_NAMESPACE", "")
     assert (await ours.connect()).namespace == "default"
-
-
-async def test_a_worker_to_which_temporal_speaks_no_more_says_so_once_and_ends_for_its_supervisor(
-    environment: dict[str, str],
-    programs: Programs,
-    settings: pytest.MonkeyPatch,
-    temporal: Temporal,
-    namespace: str,
-) -> None:
-    """Here its namespace is deleted. The SDK would poll for ever, and nobody would see that nothing gets to it."""
-    client = await connected(settings, temporal, namespace)
-    told = environment | {"TEMPORAL_NAMESPACE": namespace, "TEMPORAL_SILENCE_SECONDS": "5"}
-    process = await run_worker(programs, client, told)
-    operate(temporal, "namespace", "delete", "--namespace", namespace, "--yes")
-
-    async def ended() -> bool:
-        return process.exit_code is not None
-
-    await eventually(ended)
-    assert process.exit_code == 3
-    words = process.tail(100)
-    assert "worker: no work for 5 s: temporal_unreachable: " in words
-    assert words.count("jobs wait for a server") == 1
-    assert "jobs are reconciled again" not in words

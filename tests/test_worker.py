@@ -1,6 +1,8 @@
 """The worker as a program: every bad setting is one line and exit 2, an absent server one line and exit 3."""
 
+import subprocess
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -8,13 +10,16 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 import worker
 from messages import reconcile_schedule_id
 from sandbox.polar import PolarServer
 from sandbox.ports import LOOPBACK, free_port
+from sandbox.temporal import TEMPORAL, Temporal
 from tests.support import shop
-from tests.support.started import RunProgram, StartWorker
+from tests.support.programs import Programs
+from tests.support.started import RunProgram, StartWorker, run_worker
 from tests.support.waiting import PATIENCE, eventually
 
 
@@ -115,3 +120,38 @@ async def test_a_worker_with_a_token_has_polar_asked(
 
         await eventually(active)
         await schedule.delete()
+
+
+async def test_a_worker_to_which_temporal_speaks_no_more_says_so_once_and_ends_for_its_supervisor(
+    environment: dict[str, str], programs: Programs, temporal: Temporal
+) -> None:
+    """Here its namespace is deleted. The SDK would poll for ever, and nobody would see that nothing gets to it."""
+    namespace = f"gone-{uuid.uuid4().hex[:8]}"
+
+    def operate(*arguments: str) -> None:
+        command = [str(TEMPORAL), "operator", "namespace", *arguments, "--namespace", namespace]
+        subprocess.run([*command, "--address", temporal.address], check=True, capture_output=True)
+
+    operate("create")
+    client = await Client.connect(temporal.address, namespace=namespace)
+
+    async def known() -> bool:  # a new namespace takes a moment to be
+        with suppress(RPCError):
+            await client.count_workflows("")
+            return True
+        return False
+
+    await eventually(known)
+    told = environment | {"TEMPORAL_NAMESPACE": namespace, "TEMPORAL_SILENCE_SECONDS": "5"}
+    process = await run_worker(programs, client, told)
+    operate("delete", "--yes")
+
+    async def ended() -> bool:
+        return process.exit_code is not None
+
+    await eventually(ended)
+    assert process.exit_code == 3
+    words = process.tail(100)
+    assert "worker: no work for 5 s: temporal_unreachable: " in words
+    assert words.count("jobs wait for a server") == 1
+    assert "jobs are reconciled again" not in words

@@ -368,11 +368,12 @@ async def test_a_workflow_canceled_while_it_lists_its_repositories_ends_its_job(
     assert [(each.job_id, each.canceled) for each in pretence.finished] == [("job", True)]
 
 
-async def test_a_retry_is_not_stopped_by_the_cancel_of_the_attempt_before(skipping: WorkflowEnvironment) -> None:
+async def test_a_retry_is_not_stopped_by_the_cancel_of_the_attempt_before(temporal_client: Client) -> None:
+    """On the real server: the one that skips time forgets a decision to cancel what has ended in that moment."""
     pretence = Pretence(repositories(1), next_is_held=asyncio.Event())
     assert pretence.next_is_held
-    async with pretence.worked(skipping.client) as queue:
-        handle = await start(skipping.client, queue, "job")
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
         await asyncio.wait_for(pretence.listing.wait(), PATIENCE)
         # In one and the same run of the workflow.
         pretence.canceled.add("job")
