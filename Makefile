@@ -57,7 +57,7 @@ test: $(INSTALLED) ## every test, on embedded servers (WORKERS=3: in so many pro
 
 # Before each commit: all that needs no server but Postgres, and is not named by tests/quick.py.
 test-quick: $(INSTALLED) ## the quick tests, on no server but Postgres
-	$(BIN)/pytest --quick -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest --quick -n 2 --dist worksteal
 
 # The same statements, searched for longer, on larger worlds: those tests that read tests/support/thoroughness.py.
 test-thorough: $(INSTALLED) ## hours: the tests that search, with many examples, and real repositories whole

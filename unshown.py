@@ -73,7 +73,7 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """A line for each named thing, `most` at most, and a line that counts the others."""
+    """One line for each thing in `which`, up to `most` lines. A last line counts what is not listed."""
     all_of = list(of)
     named = [each for its in all_of for each in its.which]
     more = sum(its.more for its in all_of) + max(0, len(named) - most)

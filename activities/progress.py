@@ -46,7 +46,8 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """Records an answer that `moved` the part, or did not."""
+        """Records one answer. `moved`: whether it brought the list forward, which sets `idle` back to 0; otherwise
+        `idle` grows by one."""
         return replace(self, idle=0 if moved else self.idle + 1)
 
     def restart(self) -> Self:

@@ -32,7 +32,8 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """The ETag of an answer with this content; also the version of a stream in that state."""
+    """The ETag of an answer; streams use the same value as their version. `lasting` is the answer's content without the
+    fields that change with time alone."""
     return hashlib.sha256(lasting).hexdigest()[:32]
 
 

@@ -291,7 +291,8 @@ class Notification(Out):
 
 
 class Notifications(Out):
-    """A page of notifications, newest first; `next` is `before` of the next page, null on the last."""
+    """A page of notifications, newest first. For the next page pass `next` as the query parameter `before`; it is null
+    on the last page."""
 
     notifications: list[Notification]
     next: str | None

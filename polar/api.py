@@ -201,7 +201,11 @@ class PolarApi:
             page += 1
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
-        """The answer's JSON; None if the answer is `empty`, which has to be allowed."""
+        """Sends a request, again after passing errors, and returns the JSON of its answer.
+
+        With `empty` an answer without content is accepted, and returned as None. Raises `Unreachable`, and what `_read`
+        raises.
+        """
         failed = limited = 0
         while True:
             status, headers, body = await self._send(method, path, query or {})

@@ -33,10 +33,10 @@ BLANK_SIZE = 50
 
 
 class ListSource:
-    """A list that is read page by page, down to the cutoff or to the beginning of an earlier sweep.
+    """A list that is read page by page, down to the cutoff or to where an earlier sweep began.
 
-    If this sweep has to go deeper than the earlier one, it then resumes below that one. A list that GitHub refuses,
-    fails to serve or does not end is read by the source's next way; if there is none, the source is skipped.
+    If the cutoff lies before the end of the earlier sweep, reading goes on there. If GitHub refuses the list, fails to
+    serve it or never ends it, the source switches to the next API in `ways`; with none left, it is skipped.
     """
 
     name: EventSourceName

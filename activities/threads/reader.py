@@ -288,8 +288,10 @@ class ThreadReader:
         return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after a single thread or part proved too large. A listing shows whether GitHub as a whole is
-        failing.
+        """The turn after a request for a single thread or part proved too large.
+
+        It lists first: if the listing fails as well, GitHub itself is failing, and the listing's error is raised. If
+        not, this thread or part alone is treated as too large. Raises `RetryNow` if a listing was what failed before.
         """
         kind = self._sizes.asked_kind
         if isinstance(error, LostThread):

@@ -15,9 +15,10 @@ INSTALL_SECONDS = 600
 
 
 class Found(NamedTuple):
-    """A found row. `key` is what the peer itself identifies rows of a noun by."""
+    """A row that was found in a peer's output. `key` is the peer's own primary key for rows of this kind."""
 
     noun: str
+    """The kind of row, such as `reviews`."""
     node_id: str
     key: Any
 

@@ -98,9 +98,10 @@ class BlankList(Effect):
 
 @dataclass
 class Miscounted(Effect):
-    """Connections (`Type.field`, a pattern) count `by` too many or too few; or exactly `to`.
+    """Connections that match `name` (a pattern of `Type.field`) report a wrong count.
 
-    Source: reports.md A, streamlink#622; issue 10, rule 2 (counts that drop to 0).
+    They report the true count plus `by`, which may be negative, or exactly `to` if that is given. Source: streamlink's
+    issue 622, and public reports of counts that drop to 0.
     """
 
     name: str

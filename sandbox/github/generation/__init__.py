@@ -1,4 +1,6 @@
-"""Fills a world with repositories: generated from a plan, always the same for the same plan and end, or from exports.
+"""Fills a world with repositories, either generated from a plan or loaded from exports.
+
+The same plan and the same `end` (the moment at which its history ends) always generate the same repositories.
 
 repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
 
