@@ -49,6 +49,14 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         )
 
 
+async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
+    """Replaces asyncpg's `reset all` after each transaction, which costs a round trip: ours leave nothing in a session.
+
+    Behind a transaction pooler that statement would reset somebody else's connection. The pool itself rolls back what
+    was left open.
+    """
+
+
 class Database:
     """A pool that is safe behind a transaction pooler (no named prepared statements, nothing outside a transaction)."""
 
@@ -79,6 +87,7 @@ class Database:
                 # A connection that died without a word must not hold its caller for ever.
                 command_timeout=60,
                 init=_prepare,
+                reset=_nothing_to_reset,
             )
             async with asyncio.timeout(10), self._pool.acquire() as connection:
                 await connection.fetchval("select 1")

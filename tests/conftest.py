@@ -144,7 +144,7 @@ def postgres(processes: Processes) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def temporal(processes: Processes) -> Temporal:
-    return temporal_server.start(processes)
+    return temporal_server.start(processes, frugal=True)
 
 
 @pytest.fixture(scope="session")

@@ -30,3 +30,13 @@ async def test_the_limit_is_of_our_transactions_and_not_of_the_connection(databa
         async with pool.acquire() as connection:
             assert await connection.fetchval("select pg_backend_pid()") == pid
             assert await connection.fetchval("show idle_in_transaction_session_timeout") == "0"
+
+
+async def test_the_last_word_of_a_transaction_is_its_end(database: str) -> None:
+    """What came after it would be a round trip more, and behind a pooler on the connection of somebody else."""
+    async with Database(database, size=1) as ours, Database(database, size=1) as another:
+        async with ours.transaction() as connection:
+            pid = await connection.fetchval("select pg_backend_pid()")
+        async with another.transaction() as connection:
+            last = await connection.fetchval("select query from pg_stat_activity where pid = $1", pid)
+    assert last == "COMMIT;"
