@@ -6,7 +6,7 @@ different ids, and times that are seconds apart, so incoming events are matched 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -32,7 +32,8 @@ _NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
 
 # Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
 # they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
-# under two ids, so two rows of one source are two happenings.
+# under two ids, so two rows of one source are two happenings. To plan a look into every month takes long:
+# only what may be there looks everywhere, all else between the moments $9 and $10, which leaves a month or two.
 _CANDIDATES = f"""
 with incoming as materialized (
   select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
@@ -45,24 +46,15 @@ with incoming as materialized (
     end as within
   from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[]) with ordinality
     as u(event_id, event_type, actor_login, created_at, payload, source, place)
-), known as (
-  -- The host keeps some ids without their type.
-  select u.place, s.tableoid, s.ctid, -1::float as apart
-  from incoming u join github_events_cache s
-    on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
-  where u.source in ('events', 'archive') and s.repository_owner = $1 and s.repository_name = $2
-  union all
-  select u.place, s.tableoid, s.ctid, -1
-  from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
-  where u.source not in ('events', 'archive')
 ), near as (
-  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
+  select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at)) as apart
   from incoming u cross join lateral (
     select s.tableoid, s.ctid, s.created_at, s.source, s.actor_login,
       event_happening(s.event_type, s.payload) as happening
     from github_events_cache s
     where s.repository_owner = $1 and s.repository_name = $2 and s.event_type = u.event_type
       and s.created_at between u.created_at - u.within and u.created_at + u.within
+      and s.created_at between $9 and $10
     offset 0
   ) s
   where {_ANOTHER} and case
@@ -73,8 +65,30 @@ with incoming as materialized (
       )
     else s.happening = u.happening
   end
-), same as (
-  -- A fork is made once and a release published once. What a history tells of a push is when its commit was made.
+), pairs as (
+  table near
+  union all
+  select u.place, s.tableoid, s.ctid, -1
+  from incoming u join github_events_cache s on s.event_id = u.event_id and s.created_at = u.created_at
+  where u.source not in ('events', 'archive') and s.created_at between $9 and $10
+  -- and anywhere
+)
+select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, tableoid::bigint as tableoid,
+  ctid::text as ctid, apart
+from pairs
+order by apart, place, tableoid, ctid
+"""
+# The host keeps some ids without their type, and its own moments.
+_BY_ID = """
+  union all
+  select u.place, s.tableoid, s.ctid, -1
+  from incoming u join github_events_cache s
+    on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
+  where u.source in ('events', 'archive') and s.repository_owner = $1 and s.repository_name = $2
+"""
+# A fork is made once and a release published once. What a history tells of a push is when its commit was made.
+_BY_IDENTITY = f"""
+  union all
   select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
   from incoming u cross join lateral (
     select s.tableoid, s.ctid, s.created_at, s.source, s.event_type, s.payload from github_events_cache s
@@ -84,12 +98,10 @@ with incoming as materialized (
     u.event_type in ('ForkEvent', 'ReleaseEvent')
     or u.event_type = 'PushEvent' and 'history' in (u.source, s.source)
   )
-)
-select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, tableoid::bigint as tableoid,
-  ctid::text as ctid, apart
-from (table known union all table near union all table same) pairs
-order by apart, place, tableoid, ctid
 """
+_IDENTIFIED = frozenset({"ForkEvent", "ReleaseEvent", "PushEvent"})
+_FARTHEST = timedelta(minutes=10)
+"""The longest of `within`."""
 
 _INSERT = """
 insert into github_events_cache (
@@ -147,7 +159,9 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
     name = _names(repository)
     taken: set[tuple[int, str]] = set()
     there: set[int] = set()
-    for pair in await connection.fetch(_CANDIDATES, *name, *_columns(rows)):
+    moments = [row.created_at for row in rows]
+    between = min(moments) - _FARTHEST, max(moments) + _FARTHEST
+    for pair in await connection.fetch(_candidates(rows), *name, *_columns(rows), *between):
         stored = pair["tableoid"], pair["ctid"]
         if pair["place"] not in there and stored not in taken:
             there.add(pair["place"])
@@ -164,6 +178,13 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
         _ensured.clear()
         raise RetryNow("no_partition", str(error)) from error
     return sum(row["created_at"] >= since for row in inserted)
+
+
+def _candidates(rows: Sequence[FeedEvent]) -> str:
+    """The statement, with the looks into all months that these rows need."""
+    by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
+    by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
+    return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)
 
 
 def _columns(rows: Sequence[FeedEvent]) -> list[list[str | datetime | None]]:
