@@ -1,8 +1,10 @@
-"""Checks server addresses in settings: whether they parse unambiguously, and which of their parts may be shown.
+"""Checks server addresses in settings: whether they can be parsed in one way only, and which of their parts may be
+shown.
 
-A password may hold any character, and one that is not percent-encoded shifts the parts of the address. In
-`postgresql://u:pa/ss@host/db` a parser takes `u` for the host, `pa` for its port and `ss@host/db` for the database, and
-quotes them in its errors. So an address is parsed only if no part of its password can be taken for something else.
+A password may hold any character. If it is not percent-encoded, it can shift the parts of the address: in
+`postgresql://u:pa/ss@host/db` a parser takes `u` for the host, `pa` for the port and `ss@host/db` for the database,
+and quotes them in its errors. So an address is accepted only if no part of its password can be taken for something
+else.
 """
 
 import re
@@ -44,13 +46,14 @@ _PARAMETERS = frozenset(
 
 
 def check_postgres(url: str) -> None:
-    """Checks that `url` is an address with unambiguous parts. Raises `ValueError`, whose message
-    holds no part of it."""
+    """Checks that `url` can be parsed in one way only. Raises `ValueError`, whose message holds no part of the
+    address.
+    """
     _parts(url)
 
 
 def show_postgres(url: str) -> str:
-    """Host, port and database, for people; nothing that may belong to a password."""
+    """Host, port and database of an address, for people, without anything that may belong to a password."""
     try:
         parts = _parts(url)
     except ValueError:
@@ -86,7 +89,7 @@ Tls = Literal["implicit", "required", "if_offered", "never"]
 
 
 class SmtpServer(NamedTuple):
-    """A mail server. `tls`: whether TLS starts with the first byte, or by STARTTLS."""
+    """A mail server. `tls`: TLS starts with the first byte (else by STARTTLS)."""
 
     host: str
     port: int

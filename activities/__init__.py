@@ -1,3 +1,3 @@
-"""Activities: everything that workflows do outside Temporal. They reach GitHub through `github/` and Postgres through
-`store/`, and decide nothing about a job.
+"""Activities do everything that workflows need done outside Temporal. They reach GitHub through `github/` and Postgres
+through `store/`, and decide nothing about a job.
 """

@@ -1,7 +1,8 @@
 """Reads GH Archive hour by hour, in slices.
 
-An hour is one download and one transaction, which stores its rows and the next hour to read, under the lease's fence.
-After a kill at any instruction the reading resumes with the first hour that was not committed.
+One hour is one file. It is downloaded, and then stored in one transaction with the number of the next hour to read;
+the transaction first checks the lease (the fence). After a kill, reading resumes at the first hour that was not
+committed.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class ArchiveActivities:
 
     @activity.defn(name="begin_archive")
     async def begin_archive(self, read: ArchiveRead) -> ArchivePlan:
-        """Sets the reading in progress and returns its plan."""
+        """Sets the reading to in progress and returns its plan."""
         try:
             async with self._database.transaction() as connection:
                 plan = await archive_reads.begin(connection, read.read_id, self._pace)
@@ -59,10 +60,11 @@ class ArchiveActivities:
 
     @activity.defn(name="read_archive")
     async def read_archive(self, slice_: ArchiveSlice) -> ArchiveProgress:
-        """Continues a reading for `pace.slice_seconds` or `pace.slice_pages` hours, or to its end.
+        """Reads further hours, until `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the last
+        hour is read.
 
-        Raises a retryable ApplicationError for passing errors. If the worker stops, the slice ends after the present
-        hour. If it is canceled, it drops that hour, unless the hour is being stored.
+        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the
+        current hour. When the activity is canceled, the current hour is dropped, unless it is already being stored.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:
@@ -84,7 +86,7 @@ class ArchiveActivities:
 
     @activity.defn(name="end_archive")
     async def end_archive(self, ending: EndArchive) -> None:
-        """Ends the reading before its last hour."""
+        """Ends the reading early, as failed or canceled."""
         try:
             async with self._database.transaction() as connection:
                 await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
@@ -93,7 +95,7 @@ class ArchiveActivities:
 
 
 class _DroppedError(Exception):
-    """The activity was canceled while it downloaded an hour."""
+    """Raised when the activity is canceled while it downloads an hour."""
 
 
 class _Slice:
@@ -120,8 +122,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     async def run(self) -> ArchiveProgress:
-        """Runs the slice to its end. Passing errors (`RetryNow`, and bugs) are recorded and raised; any other end is a
-        result.
+        """Runs the slice to its end and returns the result. Passing errors (`RetryNow`) and bugs are recorded and
+        raised; every other error becomes a result.
         """
         if self._read.status not in ("pending", "in_progress"):
             return self._ended()
@@ -167,7 +169,9 @@ class _Slice:
             heartbeat.cancel()
 
     async def _download(self, archive: Archive) -> Hour | None:
-        """The next hour; None if the archive lacks it. Raises `_DroppedError` once the activity is canceled."""
+        """Downloads the next hour; returns None if the archive has no file for it. Raises `_DroppedError` if the
+        activity is canceled meanwhile.
+        """
         async with self._database.transaction() as connection:
             known = await archive_reads.repositories(connection, self._read)
         if not known:
@@ -193,14 +197,15 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Whether repeated attempts show that the file in the archive itself is damaged. False if nothing was ever
-        read, because the address may then not be an archive's."""
+        """Whether the file is damaged in the archive itself, as repeated attempts show. False if no file was ever read
+        from this address, because the address may then not be an archive's.
+        """
         last = self._read.error
         same = last is not None and last.message == damage.message
         return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
 
     async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
-        """Stores the hour's rows and the next place in one transaction."""
+        """Stores the hour's rows and moves to the next hour, in one transaction."""
         read, name = self._read, name_of(self._read.next_hour)
         events = hour.events if hour is not None else {}
         await feed.ensure_months(self._database, (row for rows in events.values() for row in rows))
@@ -230,8 +235,8 @@ class _Slice:
             log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
 
     async def _heartbeat(self) -> None:
-        """Repeats the committed place in heartbeats: it is shown to people, keeps the activity alive, and lets a cancel
-        arrive.
+        """Sends the committed hour in a heartbeat. The heartbeat shows it to people, keeps the activity alive, and
+        brings back a cancel.
         """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._moved_at < HANG.total_seconds():
@@ -241,7 +246,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The committed place, and the progress of the present hour's download."""
+        """The details of a heartbeat: the committed hour, and how much of the next hour is downloaded."""
         return {
             "next_hour": self._read.next_hour.isoformat(),
             "downloaded": self._downloaded,

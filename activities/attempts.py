@@ -1,4 +1,6 @@
-"""Rules for attempts of every long activity: how many, the pauses between them, and when a hang counts as a failure."""
+"""Rules for retries of long activities: how many attempts, how long the pause between them, and when a hanging activity
+counts as failed.
+"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -27,18 +29,19 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """The pause after this many attempts without a commit; it doubles with each.
+    """The pause before the next attempt, after `attempts` attempts that committed nothing. It doubles with each
+    attempt.
 
-    Temporal's own count is not used: it also grows with each deploy and kill, after which no pause is needed.
+    Temporal's own count of attempts is not used, because it also grows with each deploy and each kill.
     """
     return min(timedelta(seconds=2 ** (attempts - 1)), LONGEST_PAUSE)
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Whether somebody paused this activity in Temporal, which only the answer to a heartbeat tells.
+    """Whether somebody paused this activity in Temporal. Sends a heartbeat with the details `heartbeat`, because only
+    Temporal's answer to a heartbeat tells.
 
-    The SDK heartbeats every few seconds. A slice may end in between, and its pause would be lost. `heartbeat` replaces
-    the details of the last heartbeat.
+    The SDK sends heartbeats only every few seconds; without this one, a slice could end before it learned of the pause.
     """
     handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     try:
@@ -52,8 +55,8 @@ async def is_paused(heartbeat: Any) -> bool:
 
 
 def paused() -> Exception:
-    """The exception that ends a paused attempt. Temporal holds the activity, and starts the next attempt when somebody
-    unpauses it. The attempt does not count against `MOST_ATTEMPTS`.
+    """The exception that ends a paused attempt. Temporal starts the next attempt once somebody unpauses the activity;
+    the paused attempt does not count against `MOST_ATTEMPTS`.
     """
     return as_application_error(
         RetryNow(
@@ -65,11 +68,11 @@ def paused() -> Exception:
 
 
 class GoesOn(Protocol):
-    """A slice's result."""
+    """The result of a slice, as far as `stopping_at_a_boundary` needs it."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether the work continues in another slice."""
+        """Whether another slice continues the work."""
         ...
 
 
@@ -79,11 +82,11 @@ ResultT = TypeVar("ResultT", bound=GoesOn)
 async def stopping_at_a_boundary(
     slice_: Coroutine[Any, Any, ResultT], stop: asyncio.Event, *more: asyncio.Event
 ) -> ResultT:
-    """The result of a slice, which ends at its next boundary once `stop` is set, so that everything paid for is
-    committed.
+    """Runs a slice and returns its result. Once `stop` is set, the slice ends at its next boundary (a page, or an
+    hour), so that everything paid for is committed.
 
-    `stop` is set when the worker shuts down or the activity is canceled, `more` when it is canceled. Raises `paused` if
-    the activity was paused meanwhile and has work left.
+    `stop` is set when the worker shuts down or the activity is canceled, the events in `more` only when it is
+    canceled. Raises the exception of `paused` if somebody paused the activity meanwhile and work is left.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop))

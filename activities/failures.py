@@ -1,5 +1,5 @@
-"""Converts errors of the taxonomy to their form in Temporal and Postgres: short, without secrets, with advice for
-people.
+"""Converts errors of the taxonomy to the forms that Temporal and Postgres store: short, without secrets, with advice
+for people.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ _UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
 
 
 def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
-    """The failure that describes an error. An unexpected error is a `bug`, named by its type."""
+    """The failure that describes an error. An unexpected error gets the code `bug` and the name of its class."""
     message = str(getattr(error, "message", "") or error) or type(error).__name__
     if not isinstance(error, BackfillError):
         return Failure(
@@ -46,7 +46,7 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
 
 
 def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure:
-    """The failure of a type that lacks something at its end."""
+    """The failure of a type that is not complete at its end. `message` says what is missing."""
     return Failure(
         code="incomplete",
         message=message,
@@ -59,11 +59,11 @@ def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure
 def as_application_error(
     error: Exception, pause: timedelta | None = None, *, failure: Failure | None = None
 ) -> ApplicationError:
-    """The error for Temporal's retry policy: passing errors are retried, all others are final. Its type is the
+    """The error for Temporal: retryable for passing errors, final for all others. Its type is the name of the
     taxonomy's class.
 
-    `pause` replaces the policy's interval before the next attempt. `failure` describes the error in more detail than
-    the error itself: repository, data type, cursor.
+    `pause` replaces the retry policy's interval before the next attempt. `failure` is stored as the details; it can
+    name the repository, data type and cursor, which `error` does not know.
     """
     failure = failure or as_failure(error)
     return ApplicationError(

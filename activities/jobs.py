@@ -1,4 +1,4 @@
-"""Activities around a job: its beginning and end, its repositories, and the state of each."""
+"""Activities that begin and end a job, list its repositories, and record the state of each."""
 
 import asyncio
 from collections.abc import Collection
@@ -41,8 +41,8 @@ INSPECTED = timedelta(hours=1)
 
 
 class JobActivities:
-    """Activities of jobs. Holds the worker's connections, its pace, its namespace's search attributes, and whether it
-    can embed.
+    """The activities of jobs. Holds the worker's connections, its pace, the search attributes of its namespace, and
+    whether it has an OpenAI key.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class JobActivities:
 
     @activity.defn(name="begin_job")
     async def begin_job(self, job: BeginJob) -> JobPlan:
-        """Starts the job: fixes its repositories, and notifies its owner."""
+        """Starts the job: writes down which repositories it reads, and notifies the workspace's owner."""
         try:
             async with self._database.transaction() as connection:
                 plan = await job_start.begin(connection, job.job_id, self._pace)
@@ -66,7 +66,7 @@ class JobActivities:
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
-        """The job's next repositories that have not ended."""
+        """The next page of the job's repositories that have not ended, in order of their ids."""
         try:
             async with self._database.transaction() as connection:
                 return await transitions.next_repositories(
@@ -77,13 +77,14 @@ class JobActivities:
 
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
-        """Surveys these repositories for their sweeps; returns how many surveys GitHub answered. Used by workflows that
-        began before `short first`."""
+        """Surveys these repositories before their sweeps; returns how many of them GitHub answered. Only workflows that
+        began before the change `short first` call it.
+        """
         return (await self._surveyed(those)).number
 
     @activity.defn(name="survey_page")
     async def survey_page(self, those: SurveyRepositories) -> list[str]:
-        """Surveys these repositories for their sweeps; returns the ids of those that are long."""
+        """Surveys these repositories before their sweeps; returns the ids of those with a long history."""
         return (await self._surveyed(those)).long
 
     async def _surveyed(self, those: SurveyRepositories) -> surveys.Surveyed:
@@ -102,7 +103,7 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """The repositories, of these, that no longer wait for another job."""
+        """Those of these repositories that no longer have to wait for another job."""
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -111,9 +112,11 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """The repository's current name, and the types still to do. Raises if GitHub does not show the repository.
+        """Looks the repository up; returns its current name and the types that are still to do. Raises if GitHub does
+        not show the repository.
 
-        The historical leg looks it up again only if the recent leg was long ago, since its name may have changed.
+        The historical leg looks it up again only if the recent leg was long ago, because the repository may have
+        been renamed.
         """
         ref = backfill.repository
         try:
@@ -146,7 +149,7 @@ class JobActivities:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _facts(self, backfill: RepositoryBackfill) -> Facts:
-        """The repository as GitHub shows it: from a survey moments ago, or by a request."""
+        """The repository as GitHub shows it: from a recent survey if there is one, else by a request."""
         ref = backfill.repository
         async with self._database.transaction() as connection:
             survey = await surveys.read(connection, backfill.job_id, ref)
@@ -172,7 +175,9 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """The types that do not apply to the repository, with the reason."""
+        """The data types that the repository cannot have, such as discussions that are switched off, with the
+        reason.
+        """
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {
             data_type: Failure(
@@ -190,7 +195,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Records a repository's state, as its workflow decided it."""
+        """Writes the state of a repository that its workflow decided on."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -203,9 +208,7 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes the request of a signal into the job's row, unless it is there already, and
-        returns the job's state.
-        """
+        """Writes what a signal asks for into the job's row, unless the row has it already. Returns the job's state."""
         try:
             async with self._database.transaction() as connection:
                 return await signal_requests.carry_out(connection, request)
@@ -214,9 +217,7 @@ class JobActivities:
 
     @activity.defn(name="free_places")
     async def free_places(self, job: FreePlaces) -> None:
-        """Frees the places of a paused job on which no activity works any more, so that other jobs need not wait for
-        it.
-        """
+        """Frees the places that a paused job holds and does not use, so that other jobs need not wait for it."""
         try:
             async with self._database.transaction() as connection:
                 await job_pauses.free_places(connection, job.job_id)
@@ -225,7 +226,7 @@ class JobActivities:
 
     @activity.defn(name="finish_job")
     async def finish_job(self, job: FinishJob) -> JobOutcome:
-        """Ends the job, with an outcome derived from its repositories."""
+        """Ends the job. Its outcome follows from the outcomes of its repositories."""
         try:
             async with self._database.transaction() as connection:
                 outcome = await job_end.finish(connection, job.job_id, job.attempt, canceled=job.canceled)

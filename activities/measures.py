@@ -1,6 +1,6 @@
-"""A worker's Prometheus counters, on the meter of Temporal's SDK. Without `METRICS_PORT` nothing is counted.
+"""A worker's Prometheus counters, which use the meter of Temporal's SDK. Without `METRICS_PORT` nothing is counted.
 
-Names: docs/metrics.md. Labels come from small sets, so repositories and jobs are not among them; Postgres answers
+docs/metrics.md lists the names. Labels have few values, so no label is a repository or a job; Postgres answers
 questions about those.
 """
 
@@ -28,14 +28,14 @@ def slice_failed(data_type: str, error_class: str, code: str) -> None:
 
 
 def texts_embedded(texts: int, tokens: int) -> None:
-    """Counts embedded texts and the tokens paid for, by our own count."""
+    """Counts embedded texts, and the tokens that were paid for. The tokens are counted here, not by OpenAI."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_embedded_texts", "Texts embedded").add(texts)
     meter.create_counter("backfill_embedded_tokens", "Tokens paid for").add(tokens)
 
 
 def request_ended(account: str, ask: Ask, told: Told) -> None:
-    """Counts a request to GitHub. Requests outside an activity, at a worker's start, are not counted."""
+    """Counts a request to GitHub. Requests that a worker sends at its start, outside any activity, are not counted."""
     if not activity.in_activity():
         return
     meter, of = activity.metric_meter(), {"account": account, "resource": ask.resource}

@@ -1,7 +1,7 @@
-"""What the resume points of all readers have in common.
+"""What the positions of all readers have in common.
 
-A resume point is a frozen dataclass. It is committed with its rows and repeated in the heartbeat. Each step of a sweep
-is a method that returns the next resume point by `dataclasses.replace`, whose fields mypy checks.
+A position is a frozen dataclass. It is committed with the rows of its page and repeated in the heartbeat. Each step
+of a sweep is a method that returns the next position by `dataclasses.replace`, so that mypy checks the fields.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The base of every resume point; each reader adds its fields."""
+    """The base class of every position; each reader adds its own fields."""
 
     version: int = 1
     cursor: str | None = None
@@ -30,23 +30,25 @@ class Position:
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """The resume point in committed JSON, which another release may have written.
+        """The position in `committed`, the JSON of a sweep's row, which another release may have written.
 
-        Unknown fields are dropped, missing ones get their defaults. Raises pydantic's ValidationError for a value of
-        another type.
+        Unknown fields are dropped, and missing ones get their defaults. Raises pydantic's ValidationError for a
+        value of a wrong type.
         """
         position: Self = _adapter(cls).validate_python(dict(committed))
         return position
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
-        """The resume point as JSON, without fields that have their defaults; `only` names the fields to keep."""
+        """The position as JSON, without the fields that have their defaults. `only` names the fields to keep; None
+        keeps all.
+        """
         committed: dict[str, Any] = _adapter(type(self)).dump_python(
             self, mode="json", exclude_defaults=True, include=only
         )
         return committed
 
     def expect_requests(self, number: int) -> Self:
-        """Sets how many REST requests follow the last thread, as far as known."""
+        """The position with the number of REST requests that are expected to follow the last thread."""
         return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:

@@ -1,8 +1,8 @@
 """Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer either moves a part of a sweep forward in a finite order, or is counted. A part that was requested
-`MOST_IDLE` times in a row without moving ends, with that as its reason. The count is committed with the position, so it
-survives a kill and a new slice.
+Each answer either moves some part of a sweep forward, in a finite order, or is counted as one without progress.
+After `MOST_IDLE` such answers in a row, that part ends, with the lack of progress as its reason. The count is
+committed with the position, so that it survives a kill.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ MOST_IDLE = 20
 
 
 class Standstill(PartOver):
-    """A list of GitHub's that neither continues nor ends."""
+    """Raised when a list of GitHub's neither continues nor ends."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
@@ -46,23 +46,28 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """Records one answer. `moved`: whether it brought the list forward, which sets `idle` back to 0; otherwise
-        `idle` grows by one."""
+        """The progress after one answer. `moved` says whether the answer brought the list forward; if so, the count of
+        answers without progress returns to 0, else it grows by one.
+        """
         return replace(self, idle=0 if moved else self.idle + 1)
 
     def restart(self) -> Self:
-        """Records that the list is read again from its top, because GitHub refused its cursor."""
+        """The progress of a list that is read again from its top, because GitHub refused its cursor."""
         return type(self)(restarts=self.restarts + 1)
 
     def descend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """Records a page of a list, newest first, that goes down to `to`; None if the page was empty.
+        """The progress after a page of a list that is ordered newest first. `to` is the moment of the page's oldest
+        item, None for an empty page.
 
-        `ties`: ids of its items of that moment. A page that only shows more items of the same moment is progress too.
+        `ties` are the ids of the page's items of that moment. A page that shows further items of the same moment
+        counts as progress, too.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to < self.farthest))
 
     def ascend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """Records a page of a list, oldest first, that goes up to `to`; otherwise as `descend`."""
+        """The progress after a page of a list that is ordered oldest first. `to` is the moment of the page's newest
+        item; `ties` is as in `descend`.
+        """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to > self.farthest))
 
     def _reach(self, to: datetime | None, ties: Iterable[str], *, farther: bool) -> Self:

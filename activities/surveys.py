@@ -1,4 +1,4 @@
-"""Surveys many repositories at a job's beginning, and gives each sweep the survey of its repository."""
+"""Surveys many repositories at the beginning of a job, and hands each sweep the survey of its repository."""
 
 import asyncio
 from collections import deque
@@ -44,17 +44,20 @@ class Surveyed:
 
     @property
     def goes_on(self) -> bool:
-        """Always False, for `stopping_at_a_boundary`: the sweeps do what is left undone."""
+        """Always False: whatever the survey leaves out, the sweeps request themselves. `stopping_at_a_boundary` reads
+        it.
+        """
         return False
 
 
 async def survey(
     database: Database, github: GitHub, job_id: str, repositories: Sequence[RepositoryRef], stop: asyncio.Event
 ) -> Surveyed:
-    """Surveys these repositories, and reads the small ones whole, each once in a job.
+    """Surveys these repositories, and reads the small ones whole. A job surveys each repository once.
 
-    A repository without an answer has no survey, and its sweeps send their own requests and meet the obstacle
-    themselves. So this raises no error of the taxonomy for it. Once `stop` is set, nothing more is sent.
+    A repository that GitHub does not answer for gets no survey; its sweeps then send their own requests and raise
+    the errors. So this function raises no error of the taxonomy for a repository. Once `stop` is set, no further
+    request is sent.
     """
     ids = [each.repository_id for each in repositories]
     async with database.transaction() as connection:
@@ -78,8 +81,9 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Groups of repositories that can share requests, each in order of name: the public ones, and the private ones of
-    each owner, which only the owner's credentials may see."""
+    """Groups of repositories that one request can hold, each ordered by name. All public repositories form one group;
+    the private repositories of each owner form another, because only the owner's credentials may read them.
+    """
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):
         owner = each.full_name.lower().partition("/")[0] if each.repository_id in private else ""
@@ -88,7 +92,9 @@ def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) 
 
 
 class _Page:
-    """Surveys one page of the line. Each answer is stored at once, so a killed worker loses only what is in flight."""
+    """Surveys one page of the job's line of repositories. Each answer is stored at once, so a killed worker loses only
+    requests in flight.
+    """
 
     def __init__(
         self,
@@ -115,12 +121,13 @@ class _Page:
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:
-        """The types whose history the job reads, rather than only their changes."""
+        """The types of which the job reads the history, because no earlier job covered it."""
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
     async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
-        """Counts the lists of these repositories, and reads the small ones. `stored`: stored discussions by repository
-        id."""
+        """Counts the lists of these repositories, and reads the small ones. `stored` is the number of stored
+        discussions, by repository id.
+        """
         discussions = [stored.get(each.repository_id, 0) for each in group]
 
         async def counted(places: Sequence[int]) -> None:
@@ -169,8 +176,9 @@ class _Page:
     async def _each_batch(
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
-        """Requests the batches side by side. A batch that is too large is halved; one that fails, or is not sent in
-        time, is left out."""
+        """Sends a request for each batch, side by side. A batch that is too large is halved. A batch that fails, or
+        that cannot be sent in time, is left out.
+        """
 
         async def ask_all(batch: Sequence[T]) -> None:
             left = deque([batch])
@@ -196,7 +204,9 @@ class _Page:
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
     async def _wait(self, at: datetime) -> bool:
-        """Waits for a limit that ends in time; False for one that does not, or once the worker is told to end."""
+        """Waits until `at`, when a limit ends. Returns False at once if that is too late for the survey, or as soon as
+        the worker is told to stop.
+        """
         seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:
             return False
@@ -209,7 +219,9 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """The repository's survey, if this job made one moments ago; None if another release wrote it."""
+    """The survey that this job made of the repository a moment ago; None if there is none, or if another release wrote
+    it in a form that this one cannot read.
+    """
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:
         return None
@@ -226,7 +238,9 @@ def _as_survey(content: Mapping[str, Any]) -> Survey | None:
 
 
 async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefetched) -> None:
-    """Loads the prefetched answers of a sweep that has not sent a request yet."""
+    """Loads the prefetched answers of the sweep's repository, unless the sweep has already sent a request of
+    its own.
+    """
     answers = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
     if answers is not None and not sweep.position:
         prefetched.unpack(answers.packed, is_old=answers.is_old)

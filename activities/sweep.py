@@ -1,8 +1,8 @@
-"""The data activity: one loop over one data type of one repository, in slices.
+"""The activity that fetches data: one loop for every data type of a repository, in slices.
 
-Each turn is one request and one transaction, which stores the rows, the position, the counts and the parts still to
-fetch, under the lease's fence. A heartbeat follows. After a kill at any instruction the sweep resumes from the last
-transaction.
+Each turn is one request and one transaction. The transaction first checks the lease (the fence); then it stores the
+rows, the position, the counts and the parts that are still to be fetched. A heartbeat follows. After a kill, the
+sweep resumes from the last transaction.
 """
 
 import asyncio
@@ -48,18 +48,20 @@ HANDOVER_SECONDS = 0.5
 
 
 class SweepActivity:
-    """Holds the worker's connections; the method `sweep` is the activity."""
+    """Holds the worker's connections. Its method `sweep` is the activity."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
     @activity.defn(name="sweep")
     async def sweep(self, slice_: SweepSlice) -> SliceResult:
-        """Continues a sweep for `pace.slice_seconds` or `pace.slice_pages`, or to its end.
+        """Continues a sweep until `pace.slice_seconds` have passed, `pace.slice_pages` pages are stored, or the sweep
+        has ended.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors. A
-        cancel or a worker's shutdown stops it at the next page boundary, so that everything paid for is committed. So
-        does a pause in Temporal, which then raises, so that Temporal makes the next attempt after the pause.
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing
+        errors. A cancel, or a shutdown of the worker, stops the slice at the next page boundary, so that everything
+        paid for is committed. A pause in Temporal does so, too; the activity then raises, and Temporal starts the
+        next attempt after the pause.
         """
         stop = asyncio.Event()
         try:
@@ -92,10 +94,10 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits until an attempt of a run that was reset has committed its page; False if this slice is told to stop
-        first.
+        """Waits until the attempt of an earlier run of the workflow, which was reset, has committed its page. Returns
+        False if this slice is told to stop first.
 
-        Temporal tells that attempt to stop, in the answer to its next heartbeat. If its worker was killed, the wait
+        Temporal tells that attempt to stop with the answer to its next heartbeat. If its worker was killed, the wait
         lasts until its heartbeat would have timed out.
         """
         run_id = activity.info().workflow_run_id or ""
@@ -134,8 +136,8 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def run(self) -> SliceResult:
-        """Runs the slice to its end. Passing errors (`RetryNow`, and bugs) are recorded and raised; any other end is a
-        result.
+        """Runs the slice to its end and returns the result. Passing errors (`RetryNow`) and bugs are recorded and
+        raised; every other error becomes a result.
         """
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
@@ -197,7 +199,9 @@ class _Slice:
             await self._reader.close()
 
     def _left_out(self) -> frozenset[str]:
-        """What this server's schema lacks; empty for embeddings, which do not come from GitHub."""
+        """The fields that this server's schema lacks and requests leave out. Empty for embeddings, which do not come
+        from GitHub.
+        """
         return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
 
     async def _removed(self) -> bool:
@@ -205,14 +209,18 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Whether this is a recent leg of embeddings while another job's historical leg embeds all stored threads."""
+        """Whether this is the recent leg of embeddings while the historical leg of another job embeds all stored
+        threads.
+        """
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False
         async with self._database.transaction() as connection:
             return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
-        """The job whose sweep of the same type comes first, so that what it covers is not paid for again."""
+        """The id of the job whose sweep of the same type and repository this sweep has to wait for, so that nothing is
+        paid for twice; None if there is none.
+        """
         async with self._database.transaction() as connection:
             return await waiting.wait_for_another(connection, self._sweep)
 
@@ -221,7 +229,7 @@ class _Slice:
             return await notes.summary(connection, self._sweep.repository.repository_id, self._sweep.data_type)
 
     async def _commit(self, turn: Turn[Any]) -> None:
-        """Stores everything of the turn in one transaction."""
+        """Stores everything that the turn brought, in one transaction."""
         sweep = self._sweep
         # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
@@ -279,7 +287,7 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """Records children that are no longer shown, and what GitHub says of them."""
+        """Records stored children that the page did not show, and GitHub's answers about earlier ones."""
         page = turn.page
         if page is not None and page.account and page.account not in self._readers:
             await absences.add_reader(connection, self._sweep, page.account)
@@ -293,8 +301,8 @@ class _Slice:
             await absences.put_off(connection, self._sweep, turn.put_off)
 
     async def _heartbeat(self) -> None:
-        """Repeats the committed position in heartbeats: it is shown to people, keeps the activity alive, and lets a
-        cancel arrive.
+        """Sends the committed position in a heartbeat. The heartbeat shows it to people, keeps the activity alive, and
+        brings back a cancel.
         """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._committed_at < HANG.total_seconds():
@@ -304,11 +312,11 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The committed position."""
+        """The details of a heartbeat: the committed position."""
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """Ends the type for a reason outside its pages."""
+        """Ends the type with `status` for a reason that no page brought, such as a repository that is gone."""
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
@@ -356,7 +364,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """The result, from the end that the sweep's row records."""
+        """The result of a type that has ended, from the end that the sweep's row records."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

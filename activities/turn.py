@@ -1,4 +1,4 @@
-"""The result of one turn: a request's rows and the next position, to be committed together."""
+"""The result of one turn: the rows of a request and the next position, which are committed together."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,7 +42,7 @@ class Sources:
 
 @dataclass(slots=True)
 class Turn(Generic[PositionT]):
-    """Everything that one transaction commits. A turn with an `outcome` is the sweep's last."""
+    """Everything that one transaction commits. A turn that has an `outcome` is the sweep's last."""
 
     position: PositionT
     page: Page | None = None
@@ -77,34 +77,34 @@ class Turn(Generic[PositionT]):
 
 
 class Reader(Protocol[PositionT]):
-    """Decides the requests of one data type."""
+    """Decides which requests a sweep of one data type sends."""
 
     positions: type[PositionT]
     """The class of this reader's resume points."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
-        """The position after a leg's end: unchanged, or behind what other jobs covered since."""
+        """The position after the end of a leg: unchanged, or after what other jobs have covered since."""
         ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:
-        """The next turn after the committed `position`. Sends requests and writes nothing.
+        """Reads the next turn after the committed `position`. It sends requests and writes nothing.
 
-        `threads_ended`: whether all threads that this run fetches of the repository are stored. Raises the classes of
-        the taxonomy.
+        `threads_ended`: all threads that this run fetches of the repository are stored. Raises the classes of the
+        taxonomy.
         """
         ...
 
     def look_ahead(self, turn: Turn[PositionT]) -> None:
-        """Sends the request of the next turn, if it is known, so that it runs while this turn is committed. Called only
-        if there is a next turn.
+        """Sends the next turn's request ahead, if it is known, so that it is answered while this turn is committed. It
+        is called only if another turn follows.
         """
         ...
 
     @property
     def is_ahead(self) -> bool:
-        """Whether a request that is paid for is under way, or answered, and no turn has used it yet."""
+        """Whether a request was sent ahead, and no turn has used its answer yet."""
         ...
 
     async def close(self) -> None:
-        """Cancels whatever is still under way."""
+        """Cancels every request in flight."""
         ...

@@ -1,4 +1,6 @@
-"""Who calls, and what the caller may do: members of a workspace read, its owners and admins change, others get 404."""
+"""Who calls the API, and what the caller may do: members of a workspace read it, its owners and admins change it,
+everybody else gets 404.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +40,9 @@ class Caller:
         return f"user:{self.user_id}" if self.user_id else "service"
 
     def actor(self, source: Literal["api", "host"] = "api") -> Actor:
-        """The actor for the audit of a change to a job; `host`: over the host application's old routes."""
+        """The caller as the actor of a change to a job, for its audit. `host`: the change came by the host
+        application's old routes.
+        """
         return Actor(self.who, source, self.address)
 
 
@@ -46,7 +50,9 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Access:
-    """Authenticates requests by their bearer token. `proxies` may name the caller's address in a header."""
+    """Authenticates requests by their bearer token. `proxies` are the networks that may name the caller's address in a
+    header.
+    """
 
     def __init__(
         self,
@@ -62,10 +68,11 @@ class Access:
         self._failures = FailedAuthentications() if failures is None else failures
 
     async def authenticate(self, request: web.Request, *, host: bool = False) -> Caller:
-        """The caller, also stored in `request[CALLER]`.
+        """Authenticates the request; returns the caller, and stores it in `request[CALLER]`.
 
-        `host`: the service's token may be in `X-API-Key`, where the host's own client puts it. Raises a `Refusal`: 401,
-        or 429 after too many failures; `Unreachable` if a user's key cannot be looked up.
+        `host`: the service's token may also be in the header `X-API-Key`, which the host's own client sends. Raises
+        a `Refusal`: 401, or 429 after too many failures; `Unreachable` if the key that signed a user's token cannot
+        be looked up.
         """
         token, address = _bearer(request), address_of(request, self._proxies)
         if self._service.matches(token) or (host and self._service.matches(request.headers.get("X-API-Key", ""))):
@@ -95,9 +102,10 @@ def _bearer(request: web.Request) -> str:
 
 
 async def workspace(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The workspace in the address, for `request[CALLER]`; with `change` the caller has to be allowed to change it.
+    """The workspace that the request's address names, if `request[CALLER]` may see it. With `change` the caller has to
+    be allowed to change it.
 
-    Raises a `Refusal`: 404 if the caller may not see it, 403 if the caller may only see it.
+    Raises a `Refusal`: 404 if the caller may not see the workspace, 403 if the caller may see it but not change it.
     """
     workspace_id = _uuid(request.match_info["id"])
     if workspace_id is None:
@@ -106,7 +114,7 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The job in the address, otherwise as `workspace`."""
+    """The job that the request's address names. Otherwise as `workspace`."""
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:
         raise not_found()

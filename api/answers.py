@@ -1,4 +1,4 @@
-"""Builds answers: JSON of pydantic models, ETags, and errors as `{"error": {"code", "message"}}`."""
+"""Builds answers: JSON from pydantic models, ETags, and errors of the form `{"error": {"code", "message"}}`."""
 
 import hashlib
 from collections.abc import Mapping, Set
@@ -32,15 +32,17 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """The ETag of an answer; streams use the same value as their version. `lasting` is the answer's content without the
-    fields that change with time alone."""
+    """The ETag of an answer, which a stream uses as its version, too. `lasting` is the answer without the fields that
+    change with time alone.
+    """
     return hashlib.sha256(lasting).hexdigest()[:32]
 
 
 def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
-    """The answer with `model` and its ETag; 304 without a body if the caller has it already.
+    """The answer with `model` as JSON and with its ETag; 304 without a body if the caller already has this version.
 
-    `moving` are fields that change with time alone. The ETag ignores them, so it changes only with the rows.
+    `moving` names the fields that change with time alone. The ETag ignores them, so that it changes only when rows
+    change.
     """
     tag = tag_of((model.model_dump_json(exclude=set(moving)) if moving else model.model_dump_json()).encode())
     headers = {

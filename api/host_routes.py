@@ -1,6 +1,7 @@
-"""The host application's old routes, on top of the new jobs: its own client works with a new address and key.
+"""The host application's old routes, built on the new jobs, so that the host's own client works after a change of
+address and key.
 
-Shapes are those of its `src/lib/manual-backfill/client.ts`: `BackfillResponse` and `JobStatus`.
+The answers have the shapes of that client (`src/lib/manual-backfill/client.ts`): `BackfillResponse` and `JobStatus`.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ _STATUSES: dict[JobStatus, str] = {
 
 
 class HostRoutes:
-    """The handlers. `hurry` is called after a commit that Temporal has to be told of."""
+    """The handlers of the old routes. `hurry` is called after each commit that Temporal has to hear of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database
@@ -131,10 +132,10 @@ def _as_host(job: Backfill) -> HostJob:
 
 
 def progress(job: Backfill) -> int:
-    """The percentage of the job's types that are done; types in progress count by their threads. 100 only if all are
-    complete.
+    """How much of the job is done, in percent. A type in progress counts by its share of stored threads; 100 only if
+    every type is complete.
 
-    Failed or canceled types count with what they had stored, but never as a whole.
+    A failed or canceled type counts with the share that it stored, and never as whole.
     """
     types = [each for repository in job.repositories for each in repository.types]
     if job.status == "completed" and not job.failed_repositories:

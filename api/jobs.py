@@ -24,7 +24,7 @@ MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"}
 
 
 async def look(database: Database, job_id: str) -> Backfill:
-    """The job for people. Raises a `Refusal` (404) if it was deleted just now."""
+    """The job as people see it. Raises a `Refusal` (404) if it was deleted a moment ago."""
     async with database.transaction() as connection:
         try:
             view = await job_views.look(connection, job_id)
@@ -34,7 +34,7 @@ async def look(database: Database, job_id: str) -> Backfill:
 
 
 class Jobs:
-    """The handlers. `hurry` is called after a commit that Temporal has to be told of."""
+    """The handlers of the routes. `hurry` is called after each commit that Temporal has to hear of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database
@@ -121,7 +121,7 @@ class Jobs:
 
 
 class _Change(Protocol):
-    """A function of `job_requests` that takes only a job and an actor."""
+    """A function of `store.job_requests` that takes a job and an actor, and nothing else."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 

@@ -1,4 +1,6 @@
-"""Limits that protect callers from each other: sizes of bodies, durations, and failed authentications by address."""
+"""Limits that protect callers from each other: the size of a body, the time a request may take, and failed
+authentications by address.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -25,10 +27,10 @@ Network = IPv4Network | IPv6Network
 
 
 def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
-    """The caller's address: the last one in `X-Forwarded-For` that does not belong to a proxy of ours.
+    """The caller's address: the last one in the header `X-Forwarded-For` that is not the address of one of our proxies.
 
-    Earlier entries are not trusted, since that address's owner wrote them. The header is ignored if the connection does
-    not come from a proxy.
+    Addresses before it are not trusted, because the caller may have written them. The header is ignored if the
+    connection does not come from one of our proxies.
     """
     address = request.remote
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
@@ -69,10 +71,10 @@ async def body_of(request: web.Request) -> bytes:
 
 
 class FailedAuthentications:
-    """Counts failures by address, in windows that begin with an address' first failure.
+    """Counts failed authentications by address, in windows that begin with an address's first failure.
 
-    Valid tokens are never held up: one address can stand for a whole office, or for a proxy with all callers, who must
-    not be locked out by a stranger's failures. Only callers who guess are held up.
+    A request with a valid token is never refused here, because one address can be a whole office's, or a proxy's.
+    Only requests with an invalid token are.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
@@ -83,8 +85,9 @@ class FailedAuthentications:
         return len(self._windows)
 
     def add(self, address: str | None) -> float | None:
-        """Counts a failure. Returns the seconds until the window ends if the address has failed too
-        often, else None."""
+        """Counts a failed authentication. Returns the seconds until the window ends if the address has failed too often
+        in it, else None.
+        """
         network, now = _network(address), self._clock()
         began, failures = self._windows.pop(network, (now, 0))
         if now - began >= WINDOW_SECONDS:

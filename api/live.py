@@ -1,9 +1,10 @@
-"""`GET /api/backfills/{job_id}/events`: a job as server-sent events, until it has ended.
+"""`GET /api/backfills/{job_id}/events`: sends a job as server-sent events, until the job has ended.
 
-First comes a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then whole rows follow as they
-change: a `repository` with its types, `removed` with a `repository_id`, and at the end of each batch the `job` without
-its repositories, with the version as the event's id. A reader who reconnects with that id as `Last-Event-ID` gets what
-changed since, or a snapshot if the version is no longer known. `end` says why no more events follow.
+The first event is a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then come changes, in
+batches: a `repository` with its types for each that changed, a `removed` with its `repository_id`, and at the end of
+the batch the `job` without its repositories. The version of the job is that last event's id. A client that
+reconnects with the id as `Last-Event-ID` gets the changes since then, or a snapshot if the server no longer knows
+the version. The event `end` says why no more events follow.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class _Stream:
-    """One open stream."""
+    """One open stream to a client."""
 
     request: web.Request
     user: UUID | None
@@ -79,20 +80,22 @@ class _Stream:
         await self.send(COME_BACK)
 
     async def send(self, data: bytes) -> None:
-        """Writes to the reader. Raises `TimeoutError` if it is too slow, `ConnectionResetError` if it is gone."""
+        """Sends data to the client. Raises `TimeoutError` if the client reads too slowly, `ConnectionResetError` if it
+        is gone.
+        """
         for start in range(0, len(data), CHUNK):
             async with asyncio.timeout(SLOW_SECONDS):
                 await self.response.write(data[start : start + CHUNK])
         self.sent_at = monotonic()
 
     def drop(self) -> None:
-        """Discards everything that the reader has not taken."""
+        """Discards everything that the client has not yet received."""
         if self.request.transport is not None:
             self.request.transport.abort()
 
 
 class LiveJobs:
-    """The streams of this process. `run` has to be running while there are any."""
+    """The open streams of this process. While there are any, `run` has to be running."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,7 +118,7 @@ class LiveJobs:
         return sum(stream.connected for stream in self._streams)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Checks for changes until `stop`."""
+        """Checks for changes of the watched jobs until `stop` is set."""
         await self._watched.run(stop)
 
     async def poll(self) -> None:
@@ -166,13 +169,13 @@ class LiveJobs:
             del self._streams[stream]
 
     async def close(self, _app: web.Application) -> None:
-        """Cuts all streams off without an `end`, so that their readers reconnect to another process."""
+        """Cuts off all streams without an `end`, so that their clients reconnect to another process."""
         for task in list(self._streams.values()):
             task.cancel()
 
 
 async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "_Reader") -> None:
-    """Sends the reader what it has not seen, as it changes, and at last the reason for the end."""
+    """Sends the client every change that it has not seen, and at the end of the job an `end` with the reason."""
     reason: Reason | None = None
     while reason is None:
         if await reader.is_out():
@@ -197,7 +200,7 @@ async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "
 
 
 class _Reader:
-    """The reader of a stream. Checks at intervals whether the reader may still see the job."""
+    """The person who reads a stream. It is checked at intervals whether the person may still see the job."""
 
     def __init__(self, database: Database, job_id: str, caller: Caller) -> None:
         self.job_id = job_id
@@ -213,7 +216,7 @@ class _Reader:
         return min(self._check_at, self._expires_at)
 
     async def is_out(self) -> bool:
-        """Whether the reader's token has expired, or the reader may no longer see the job."""
+        """Whether the person's token has expired, or the person may no longer see the job."""
         now = monotonic()
         if now < self._check_at or now >= self._expires_at:
             return now >= self._expires_at

@@ -1,7 +1,7 @@
-"""The models of the API's requests and answers, from which `/api/openapi.json` is generated.
+"""The models of the API's requests and answers. `/api/openapi.json` is generated from them.
 
-Names are those of `starter.py status --json`. No answer names another workspace: if a repository that two workspaces
-share waits for the other's job, that job is not named.
+Names are those of `starter.py status --json`. No answer names another workspace: if a repository waits for a job of
+another workspace, that job is not named.
 """
 
 import re
@@ -29,7 +29,7 @@ DataTypes = Annotated[list[DataType], Field(min_length=1, max_length=5)]
 
 
 class In(BaseModel):
-    """The base of all inputs. Unknown fields are errors, and no value is converted: "25" is not a number."""
+    """The base of all request models. Unknown fields are errors, and no value is converted: "25" is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,14 +53,14 @@ class Retry(In):
 
 
 def _whole(value: Any) -> Any:
-    """A whole number in plain digits. Python would also read +5, 1_0, and digits of other scripts."""
+    """The whole number in plain digits. Python's own parser would also accept +5, 1_0, and digits of other scripts."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
     return value
 
 
 class NotificationsPage(In):
-    """The requested page of notifications."""
+    """Which page of notifications a request asks for."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
@@ -68,7 +68,7 @@ class NotificationsPage(In):
 
 
 class JobsPage(In):
-    """The requested page of a workspace's jobs."""
+    """Which page of a workspace's jobs a request asks for."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_JOBS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
@@ -91,7 +91,7 @@ class Error(Out):
 
 
 class Accepted(Out):
-    """The request is stored, and will be carried out whatever happens to this server."""
+    """The answer to a change: the request is stored, and will be carried out even if this server stops."""
 
     job_id: UUID
 
@@ -196,7 +196,7 @@ class Backfill(Out):
 
 
 class Workspace(Out):
-    """A workspace for its settings page, also before there is a job."""
+    """A workspace as its settings page shows it, also before it has a job."""
 
     id: UUID
     name: str
@@ -230,7 +230,7 @@ class PastBackfill(Out):
 
 
 class Backfills(Out):
-    """A page of jobs, newest first; `next` is `before` of the next page, null on the last."""
+    """A page of jobs, newest first. `next` is the parameter `before` for the following page, null on the last page."""
 
     backfills: list[PastBackfill]
     next: str | None
@@ -254,7 +254,9 @@ class Timeline(Out):
 
 
 class ChartBucket(Out):
-    """One bucket. `rows` were stored in it, by data type; rows from before the job are in the first one."""
+    """One time span of a chart. `rows` were stored in it, by data type. Rows that were stored before the job are in the
+    first one.
+    """
 
     at: datetime
     rows: dict[str, int]
@@ -272,7 +274,7 @@ class ChartWait(Out):
 
 
 class Chart(Out):
-    """Stored rows over time: at most 120 buckets of equal length, without a gap."""
+    """The number of stored rows over time, in at most 120 spans of equal length, without a gap."""
 
     bucket_seconds: int
     buckets: list[ChartBucket]

@@ -42,7 +42,9 @@ _NAMES = re.compile(r"{(\w+)}")
 
 
 def describe(routes: Sequence[Route], prefix: str, beside: Sequence[Route] = ()) -> dict[str, Any]:
-    """The whole document. `prefix` is put before the path of every route, except those `beside` the API."""
+    """The whole OpenAPI document. The paths of `routes` begin with `prefix`; those of `beside`, which do not belong to
+    the API, do not.
+    """
     used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
     for route in (*routes, *beside):
         used += [(model, "serialization") for model in route.answers.values() if model]
@@ -111,7 +113,7 @@ def _response(status: int, schema: Any, streams: bool = False) -> dict[str, Any]
 
 
 class Description:
-    """Serves the document, which is built once."""
+    """Serves the OpenAPI document, which is built once."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._body = orjson.dumps(document)

@@ -1,4 +1,6 @@
-"""Parses requests: JSON bodies and query parameters as pydantic models. An error is a 400 that names it."""
+"""Parses requests: JSON bodies and query parameters become pydantic models. An error is answered with 400 and names
+what is wrong.
+"""
 
 import re
 from typing import TypeVar
@@ -17,7 +19,9 @@ KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The parsed body; an empty one is `{}`. Raises a `Refusal`: 415 unless it is declared as JSON, 400, 408, 413."""
+    """The body, parsed as `model`; an empty body counts as `{}`. Raises a `Refusal`: 415 if the body is not declared as
+    JSON, 400 if it is invalid, 408 or 413 as `body_of` does.
+    """
     body = await body_of(request)
     if not body:
         return _valid(model, b"{}")
@@ -35,7 +39,7 @@ def key_of(request: web.Request) -> str | None:
 
 
 def query_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The parsed query parameters, each given at most once. Raises a `Refusal`."""
+    """The query parameters, parsed as `model`; each may be given once. Raises a `Refusal` (400)."""
     given = request.query
     if twice := sorted({name for name in given if len(given.getall(name)) > 1}):
         raise Refusal(400, "bad_input", f"{', '.join(map(_quoted, twice))}: given more than once")

@@ -1,4 +1,4 @@
-"""Routes of the API. The server and the OpenAPI description are both built from them."""
+"""The type of the API's routes. The server and the OpenAPI description are both built from routes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ Security = Literal["bearer", "host", "none"]
 
 @dataclass(frozen=True)
 class Route:
-    """One route. `path` is below `/api`; `answers` are by HTTP status, `errors` the statuses of its own refusals."""
+    """One route of the API. `path` is below `/api`. `answers` holds the model of each HTTP status, `errors` the
+    statuses with which the handler itself refuses.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -32,7 +34,7 @@ class Route:
 
     @property
     def refusals(self) -> frozenset[int]:
-        """Every error status that it can answer with, except those of a broken server."""
+        """Every error status with which the route can answer, except those of a broken server (5xx)."""
         found = set(self.errors)
         if self.security != "none":
             found |= {401, 429}

@@ -1,4 +1,4 @@
-"""The API as a web application: its routes, each with authentication, limits and error handling around it."""
+"""The API as a web application: its routes, each with authentication, limits and error handling."""
 
 import asyncio
 import uuid
@@ -43,9 +43,10 @@ def application(
     more: Sequence[Route] = (),
     beside: Sequence[Route] = (),
 ) -> web.Application:
-    """The API, to be mounted at `PREFIX`. `more` are routes of other modules; `origins` may call it from a browser.
+    """The API, to be mounted at `PREFIX`. `more` are routes of other modules. Pages of `origins` may call the API from
+    a browser.
 
-    Routes `beside` the API belong to the server itself: they are described with it, but served elsewhere.
+    `beside` are routes that the server serves itself, outside the API. They are only described here.
     """
     parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
     routes = [*(route for part in parts for route in part.routes), *more]
@@ -71,7 +72,7 @@ async def _nothing(_request: web.Request) -> web.StreamResponse:
 
 
 def _guarded(route: Route, access: Access) -> Handler:
-    """The route's handler, behind authentication (before anything of the request is read) and a time limit."""
+    """The route's handler, with authentication before anything of the request is read, and with a time limit."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.security != "none":
@@ -130,7 +131,7 @@ async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Origins:
-    """CORS for the origins in `API_ALLOWED_ORIGINS`; other origins cannot read an answer in a browser."""
+    """CORS headers for the origins in `API_ALLOWED_ORIGINS`. Pages of other origins cannot read an answer."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)

@@ -1,9 +1,9 @@
-"""Verifies bearer tokens: those of users of the host application, signed by Supabase, and that of the service.
+"""Verifies bearer tokens: those of the host application's users, signed by Supabase, and the service's own token.
 
-Supabase signs users' tokens with the project's secret (HS256), or, since a project has moved to asymmetric keys, with a
-private key whose public half is listed at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
-(https://supabase.com/docs/guides/auth/signing-keys). The token's algorithm decides which of the two verifies it;
-neither is ever tried with the other's key.
+Supabase signs users' tokens with the project's secret (HS256). For projects that moved to asymmetric keys it signs
+with a private key, whose public half it lists at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`
+(https://supabase.com/docs/guides/auth/signing-keys). The token's algorithm decides which of the two keys verifies
+it; the other key is never tried.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Verified:
-    """A user, and when the token expires."""
+    """A user whose token is valid, and when the token expires."""
 
     user_id: UUID
     expires_at: datetime
@@ -52,13 +52,13 @@ class Verified:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A rejected token. `reason` is for the log; the caller is not told it."""
+    """Why a token is rejected. `reason` is for the log; the caller does not see it."""
 
     reason: str
 
 
 class ServiceToken:
-    """The service's token, `BACKFILL_API_TOKEN`; with None nobody is the service."""
+    """The service's token, `BACKFILL_API_TOKEN`. If it is None, no caller is the service."""
 
     def __init__(self, token: str | None) -> None:
         self._digest = _digest(token) if token else None
@@ -76,7 +76,9 @@ SUPABASE_KEYS = "/auth/v1/.well-known/jwks.json"
 
 
 class SigningKeys:
-    """The public keys that a server lists, by key id: a Supabase project, unless `path` says otherwise."""
+    """The public keys that a server lists, by key id. The server is a Supabase project, unless `path` says
+    otherwise.
+    """
 
     def __init__(self, url: str, *, path: str = SUPABASE_KEYS, clock: Callable[[], float] = monotonic) -> None:
         self.url = f"{url}{path}"
@@ -157,14 +159,18 @@ def _public_key(entry: Any) -> jwt.PyJWK | None:
 
 
 class UserTokens:
-    """Verifies users' tokens by the project's secret, by its public keys, or by both while a project migrates."""
+    """Verifies users' tokens with the project's secret, with its public keys, or, while a project migrates,
+    with both.
+    """
 
     def __init__(self, secret: str | None, keys: SigningKeys | None) -> None:
         self._secret = secret
         self._keys = keys
 
     async def verify(self, token: str) -> Verified | Rejected:
-        """Who the token names, or why it is rejected. Raises `Unreachable` if its signing key cannot be looked up."""
+        """The user whom the token names, or why the token is rejected. Raises `Unreachable` if the public keys cannot
+        be looked up.
+        """
         if not _SHAPE.fullmatch(token):
             return Rejected("it is no JSON web token")
         try:

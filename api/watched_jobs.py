@@ -1,8 +1,8 @@
-"""Follows jobs for their watchers: one poll for each process, however many watch.
+"""Follows the jobs that people watch. Each process polls Postgres once for all of them.
 
-Every poll asks Postgres, in one statement, which watched jobs changed, and reads each of those as of one moment. A
-reader's events are built when it is ready for them: one that is behind gets each row once, in its latest state, and
-nothing is queued for it.
+A poll finds out, in one statement, which watched jobs changed, and then reads each of these as of one moment. Events
+for a client are built only when the client is ready: a slow client gets each changed row once, in its latest state,
+and nothing is queued for it.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class WatchedJob:
-    """One job as of the last poll, with the batch in which each of its rows last changed.
+    """One job as of the last poll. Each row has the number of the batch in which it last changed.
 
-    A batch is what one poll found. Its server-sent events are built once, as bytes, for all readers. The last event
-    carries the version, so a reader that is cut off before it gets the batch again.
+    A batch holds the changes that one poll found. Its server-sent events are built once, as bytes, for all clients.
+    Its last event carries the version, so that a client that loses the connection before it gets the batch again.
     """
 
     def __init__(self, view: Backfill, fingerprint: str | None) -> None:
@@ -56,11 +56,11 @@ class WatchedJob:
         return self.view.status in TERMINAL_JOB_STATUSES
 
     def batch_of(self, version: str | None) -> int | None:
-        """The batch that ended with this version; None if it is not known (any more)."""
+        """The number of the batch that ended with this version; None if the version is unknown or too old."""
         return self._batches.get(version or "")
 
     def update(self, view: Backfill, fingerprint: str | None) -> None:
-        """Applies a poll's result, and wakes the readers if the view changed."""
+        """Applies the result of a poll, and wakes the clients if the view changed."""
         self.view, self.fingerprint = view, fingerprint
         rows = {str(each.repository_id): each.model_dump_json().encode() for each in view.repositories}
         removed = [key for key in self._rows if key not in rows and key != JOB]
@@ -89,14 +89,15 @@ class WatchedJob:
         self._wake()
 
     def events_since(self, batch: int | None) -> bytes:
-        """The events that a reader lacks who has seen everything up to this batch; None: the reader
-        has seen nothing."""
+        """The events since `batch`, the last batch that the client has received; None: the client has received
+        nothing.
+        """
         if batch not in self._made:
             self._made[batch] = self._snapshot() if batch is None else self._changes(batch)
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Returns once there is something new after this batch, or after `within` seconds."""
+        """Returns once there is a change after `batch`, or after `within` seconds."""
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -128,7 +129,7 @@ def event(name: str, data: bytes, version: str | None = None) -> bytes:
 
 
 class _Watch:
-    """The readers of a job, and their shared state."""
+    """The clients that watch one job, and the job's state that they share."""
 
     def __init__(self) -> None:
         self.readers = 0
@@ -138,7 +139,7 @@ class _Watch:
 
 
 class WatchedJobs:
-    """Follows all watched jobs; one in each process. `run` polls while anybody watches."""
+    """All watched jobs; one instance in each process. `run` polls while anybody watches."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -148,7 +149,9 @@ class WatchedJobs:
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
-        """The job, read no earlier than this call. Raises `BadInput` if there is none, `RetryNow` without Postgres."""
+        """Watches a job while the context is open. The job is read after the call began. Raises `BadInput` if there is
+        no such job, `RetryNow` if Postgres does not answer.
+        """
         now = monotonic()
         watch = self._watches.setdefault(job_id, _Watch())
         watch.readers += 1
@@ -188,7 +191,7 @@ class WatchedJobs:
             self._trouble = False
 
     async def poll(self) -> None:
-        """Reads the watched jobs that changed. Raises `RetryNow` if Postgres does not answer."""
+        """Reads the watched jobs that have changed. Raises `RetryNow` if Postgres does not answer."""
         async with self._database.transaction() as connection:
             fingerprints = await job_changes.fingerprints(connection, list(self._watches))
         changed = [
@@ -202,14 +205,15 @@ class WatchedJobs:
                 raise outcome
 
     async def _read_again(self, job_id: str, watch: _Watch, fingerprint: str | None) -> None:
-        """Reads a changed job. `fingerprint` is older than the reading, so a change in between is read twice rather
-        than missed."""
+        """Reads a job that changed. `fingerprint` was taken before the reading, so that a change in between is read
+        twice, and not missed.
+        """
         async with watch.reading:
             with suppress(BadInput):  # it was deleted, and its readers are told
                 await self._read(job_id, watch, fingerprint)
 
     async def _read(self, job_id: str, watch: _Watch, fingerprint: str | None = None) -> WatchedJob:
-        """Reads the job for its readers. Raises `BadInput` if there is no such job."""
+        """Reads the job for its clients. Raises `BadInput` if there is no such job."""
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:

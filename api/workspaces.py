@@ -28,7 +28,7 @@ from store.places import Place
 
 
 class Workspaces:
-    """The handlers. `hurry` is called after the commit of a job that Temporal has to be told of."""
+    """The handlers of the routes. `hurry` is called after a job is committed that Temporal has to hear of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

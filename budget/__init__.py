@@ -1,1 +1,3 @@
-"""What GitHub's budgets allow and what requests cost. Pure computation: no HTTP, no SQL, no clock of its own."""
+"""What GitHub's budgets allow, and what requests cost. The package only computes: no HTTP, no SQL, no clock of
+its own.
+"""

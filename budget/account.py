@@ -1,8 +1,9 @@
-"""When, and for how much, one account may still use one of GitHub's budgets (GraphQL points or REST requests).
+"""When an account may use one of GitHub's budgets (GraphQL points, or REST requests), and for how much.
 
-Pure: the owner of a `Budget` (store/budgets.py, for all workers) calls `ready_at` before a request and reports GitHub's
-answer afterwards. All moments are by the owner's clock. GitHub's clock is used only for the seconds between its `Date`
-header and a reset. Limits: docs.github.com, "Rate limits" of the REST and of the GraphQL API.
+The module only computes. `store/budgets.py`, which holds the budgets for all workers, calls `ready_at` before a
+request and reports GitHub's answer afterwards. All moments are by the clock of that caller. GitHub's clock is only
+used for the seconds between an answer's `Date` header and a reset. The limits are documented at docs.github.com,
+"Rate limits" of the REST and of the GraphQL API.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,9 @@ UNINFORMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request to be sent. `points` and `seconds` are estimates; the pool's owner checks `fence`."""
+    """A request that is to be sent. `points` and `seconds` are estimates. The pool checks `fence` before it
+    reserves.
+    """
 
     resource: Resource
     operation: str
@@ -65,7 +68,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The end of a request. `points` None: the cost is unknown, so the estimate counts."""
+    """How a request ended. If `points` is None, the cost is unknown, and the estimate counts."""
 
     outcome: Literal["answered", "limited", "failed"]
     seconds: float
@@ -78,8 +81,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Points set aside for one request until it is settled. One left by a killed worker counts as spent until the
-    reset."""
+    """Points that are set aside for one request until it is settled. If a worker is killed before, its reservation
+    counts as spent until the reset.
+    """
 
     id: UUID
     account: str
@@ -87,17 +91,18 @@ class Reservation:
 
 
 class Pool(Protocol):
-    """All accounts' budgets, shared by all workers."""
+    """The budgets of all accounts, shared by all workers."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Reserves points of the account with the largest remaining budget.
+        """Reserves points of the account that has the largest remaining budget.
 
-        Raises `RetryLater` with the moment at which one of the accounts may be used, and whatever the fence raises.
+        If no account can be used now, raises `RetryLater` with the moment at which one can. Also raises the error of
+        a fence that does not hold.
         """
         ...
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """Settles a finished request."""
+        """Records what a finished request cost, and ends its reservation."""
         ...
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
@@ -105,7 +110,7 @@ class Pool(Protocol):
         ...
 
     async def learn(self, operation: str) -> None:
-        """Records that an operation's price differs from the expected one."""
+        """Records that an operation costs more or less than expected."""
         ...
 
 
@@ -124,7 +129,7 @@ class Held:
 
 
 class Window(BaseModel):
-    """A window as GitHub reports it. Answers may arrive out of order, so the largest `used` counts."""
+    """A budget's window as GitHub reports it. Answers may arrive out of order, so the largest `used` counts."""
 
     limit: int
     used: int
@@ -132,7 +137,7 @@ class Window(BaseModel):
 
 
 class Slowed(BaseModel):
-    """The pace after a secondary limit: half of what was in use then, doubling every `RECOVERY`."""
+    """The pace after a secondary limit: it begins at half of what was in use, and doubles every `RECOVERY`."""
 
     at: datetime
     concurrent: float
@@ -141,7 +146,9 @@ class Slowed(BaseModel):
 
 
 class Budget(BaseModel):
-    """One account's budget of one resource. GitHub sometimes reports two windows in turn: the tightest counts."""
+    """One account's budget of one resource. GitHub sometimes reports two windows in turn; the one with the least left
+    counts.
+    """
 
     resource: Resource
     windows: list[Window] = []
@@ -157,16 +164,17 @@ class Budget(BaseModel):
     """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """Points that may still be reserved in this window; infinite while no window is known."""
+        """The points of this window that may still be reserved; infinite while no window is known."""
         self._forget(now)
         return min(
             (max(1.0, each.limit * share) - each.used - held.points for each in self.windows), default=float("inf")
         )
 
     def ready_at(self, now: datetime, share: float, ask: Ask, held: Held) -> datetime:
-        """When this request may be sent: `now`, or a later moment, by the owner's clock.
+        """When this request may be sent: `now`, or a later moment, by the caller's clock.
 
-        Only a reported window can be planned with: while none is known, a few requests are let through to learn it.
+        Nothing can be planned without a reported window. So while none is known, a few requests are let through to
+        learn it.
         """
         self._forget(now)
         at = max(now, self.paused_until or now)
@@ -189,7 +197,7 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """When `more` can be spent without exceeding what a minute allows."""
+        """When `more` points can be spent within what a minute allows."""
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now
@@ -200,7 +208,7 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """The most that is used: (requests at once, points a minute, seconds a minute)."""
+        """The limits of use: (requests at once, points a minute, seconds a minute)."""
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part
@@ -212,7 +220,9 @@ class Budget(BaseModel):
         return concurrent, points, seconds
 
     def settle(self, now: datetime, points: int, told: Told, held: Held) -> None:
-        """Records the end of a request. `points` is its cost, or the estimate; `held` excludes it."""
+        """Records that a request has ended. `points` is what it cost, or the estimate; `held` no longer includes its
+        reservation.
+        """
         self._forget(now)
         self._spend(now, points, told.seconds)
         for limit, used, wait in told.windows:
@@ -237,7 +247,7 @@ class Budget(BaseModel):
             self.spent.append((second, points, round(seconds, 3)))
 
     def _hear(self, now: datetime, limit: int, used: int, wait: timedelta) -> None:
-        """Records a reported window. One whose reset is past, or whose limit is 0, is ignored."""
+        """Records a window that GitHub reported. A window whose reset is past, or whose limit is 0, is ignored."""
         if wait <= timedelta(0) or limit <= 0 or used < 0:
             return
         resets_at = now + wait + WHOLE_SECOND
@@ -252,7 +262,9 @@ class Budget(BaseModel):
             self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
-        """Pauses the account after a refusal: as long as GitHub says, or a minute that doubles each time."""
+        """Pauses the account after a rate limit: for as long as GitHub says, else for a minute, which doubles with each
+        further limit.
+        """
         first = self.paused_until is None or now >= self.paused_until
         if first:
             # All that were in flight together hear of one limit: it counts once.

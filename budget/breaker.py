@@ -1,11 +1,11 @@
-"""Decides whether a server is away, from what all workers know, and which worker probes it next (decision 11).
+"""Decides whether a server is down, from what all workers report, and which worker sends the next probe (decision 11).
 
-Pure: the owner of a `Breaker` (store/availability.py, for all workers) reports failures and probes to it, and asks it
-for verdicts. All moments are by the owner's clock.
+The module only computes. `store/availability.py`, which holds the breaker for all workers, reports failures and
+probes to it, and asks it for verdicts. All moments are by the clock of that caller.
 
-A single failed request does not prove an outage: it may be too large, or its route may always fail. So a *probe*, the
-smallest request of the same API, follows it. Three requests in a row without an answer, the last of them a probe, mean
-that the API is away. Until a probe is answered, nothing else is sent to it.
+One failed request does not prove an outage: it may be too large, or its route may always fail. So a failed request
+is followed by a *probe*, the smallest request of the same API. Three requests in a row without an answer, the last
+of them a probe, mean that the API is down. Until a probe is answered, nothing else is sent to it.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ CORROBORATED = 2
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Durations that the breaker uses."""
+    """The durations that the breaker uses."""
 
     probe_every: timedelta = timedelta(seconds=60)
     """Between the starts of two probes while the server is away, whichever API they use."""
@@ -38,10 +38,10 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a worker does next.
+    """What a worker has to do next.
 
     `ask`: send the request. `probe`: send the smallest request of `api`, and report its result (`Breaker.probed`).
-    `wait`: check again in a moment, because another worker probes. `away`: send nothing before `until`.
+    `wait`: ask again in a moment, because another worker sends a probe. `away`: send nothing before `until`.
     """
 
     do: Literal["ask", "probe", "wait", "away"]
@@ -60,20 +60,25 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """The verdict before a request. A probe is leased to the caller that is told to send it."""
+        """The verdict before a request. If it is `probe`, this caller alone is to send the probe, for a
+        limited time.
+        """
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """Records a request without an answer; returns the moment, for `doubt`."""
+        """Records a request without an answer; returns the moment, which `doubt` takes."""
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
-        """The verdict after a request without an answer: `ask` if the API has answered another one since."""
+        """The verdict after a request without an answer: `ask` if the API has answered another request since
+        `failed_at`.
+        """
         ...
 
     async def probed(self, api: str, began_at: datetime, reason: str | None) -> Verdict:
-        """Records the result of a probe; `reason` says why it got no answer, None if it got one. Returns `ask` or
-        `away`, or `wait` while another probe has to confirm it."""
+        """Records the result of a probe. `reason` says why the probe got no answer, None if it got one. Returns `ask`
+        or `away`, or `wait` while a second probe has to confirm the first.
+        """
         ...
 
 
@@ -96,7 +101,7 @@ class Api(BaseModel):
 
 
 class Breaker(BaseModel):
-    """The state of one server. While it is away, its APIs take turns with one probe a minute."""
+    """The state of one server. While the server is down, one probe a minute is sent, to each of its APIs in turn."""
 
     apis: dict[str, Api] = {}
     next_probe_at: datetime | None = None
@@ -123,7 +128,7 @@ class Breaker(BaseModel):
         mine.since, mine.failed_at, mine.reason = mine.since or now, now, reason
 
     def doubt(self, now: datetime, api: str, failed_at: datetime, intervals: Intervals) -> Verdict:
-        """The verdict after a request without an answer at `failed_at`."""
+        """The verdict after a request that began or failed at `failed_at` without an answer."""
         mine = self._of(api)
         if mine.answered_at is not None and mine.answered_at >= failed_at:
             return Verdict("ask", now)
@@ -155,7 +160,7 @@ class Breaker(BaseModel):
         return self._away(now, api, intervals)
 
     def _away(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """The verdict while this API is away: when to return, or which API to probe."""
+        """The verdict while this API is down: until when nothing is sent, or which API gets the next probe."""
         if self._is_probing(now):
             return Verdict("wait", now)
         if self.next_probe_at is not None and now < self.next_probe_at:
@@ -170,7 +175,7 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Whether the API's next probe would be too early to confirm the previous one."""
+        """Whether it is too early for another probe of the API to confirm the last one."""
         return api.probe_after is not None and now < api.probe_after
 
     def _is_probing(self, now: datetime) -> bool:

@@ -1,8 +1,8 @@
 """Prices of operations: GitHub's formula, corrected by the costs that GitHub reports.
 
-Points = the requests needed to fill every connection up to its `first`, divided by 100 and rounded, at least 1
-(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula. If an answer's
-`rateLimit.cost` differs from the estimate, a correction factor for the operation is used from then on.
+Points = the number of requests that fill every connection up to its `first`, divided by 100 and rounded, at least 1
+(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula: if an answer's
+`rateLimit.cost` differs from it, the operation's price is multiplied by a correction factor from then on.
 """
 
 from math import ceil, floor
@@ -12,23 +12,23 @@ ONE_POINT = 149
 
 
 def points(requests: float) -> int:
-    """The points for this many requests; halves are rounded up."""
+    """The price in points of this many requests. Halves are rounded up."""
     return max(1, floor(requests / 100 + 0.5))
 
 
 class Prices:
-    """Learned prices by operation, shared by a whole process. Those of other processes are added by `learn`."""
+    """The learned prices of operations, shared by a whole process. `learn` adds those that other processes learned."""
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
 
     def estimate(self, operation: str, requests: int) -> int:
-        """The estimated points of a query that needs this many requests."""
+        """The estimated price, in points, of a query that needs this many requests."""
         return points(requests * self._factors.get(operation, 1.0))
 
     def largest_page(self, operation: str, connections: int, most: int) -> int:
-        """How many parents, with this many connections each, one point pays for; `most` at most.
+        """How many parents, each with `connections` connections, one point pays for; at most `most`.
 
         A larger request would cost several points and save none.
         """
@@ -36,7 +36,9 @@ class Prices:
         return max(1, min(most, floor((affordable - 1) / connections)))
 
     def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
-        """Records what a query of this many requests and parents cost. Returns whether the price changed."""
+        """Records what a query with this many requests and parents cost. Returns True if the operation's price
+        changed.
+        """
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False
         # The nearest that this charge allows; each parent has a whole number of connections.
@@ -56,7 +58,7 @@ class Prices:
         self._factors[operation] = factor
 
     def seconds(self, operation: str, default: float) -> float:
-        """The duration of such a request, from the latest ones; `default` before the first."""
+        """The expected duration of a request in seconds, from the latest ones; `default` before the first."""
         return self._seconds.get(operation, default)
 
     def took(self, operation: str, seconds: float) -> None:

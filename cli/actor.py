@@ -1,4 +1,4 @@
-"""Identifies who runs a command, for a job's audit."""
+"""Identifies the person who runs a command, for the audit of a job."""
 
 import getpass
 

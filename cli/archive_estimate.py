@@ -1,4 +1,4 @@
-"""Estimates the cost of reading hours of GH Archive: files, bytes, time."""
+"""Estimates what it costs to read hours of GH Archive: files, bytes, time."""
 
 import asyncio
 from datetime import datetime
@@ -14,9 +14,10 @@ ASSUMED_BYTES_PER_SECOND = 20e6
 
 
 async def archive_estimate(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
-    """The cost of reading these hours, a line each. Requests the sizes of a few files, spread over the range.
+    """What it costs to read these hours, as lines of text. The sizes of a few files, spread over the range, are
+    requested.
 
-    Raises `BadInput` if the archive has none of them, or does not answer like one.
+    Raises `BadInput` if the archive has none of these files, or does not answer like an archive.
     """
     from github.events.archive import Archive, name_of
 

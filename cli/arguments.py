@@ -1,4 +1,4 @@
-"""The types of commands' arguments, and their parsers."""
+"""The types of the commands' arguments, and the functions that parse them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,9 @@ MOST_HITS = 1_000
 
 
 def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
-    """A parser for whole numbers in plain digits; Python and its parsers would also accept 1_0, 1e3 or +5."""
+    """A parser for whole numbers in plain digits, up to `most`. Python's own parser would also accept 1_0, 1e3
+    or +5.
+    """
 
     def read(_type: Any, tokens: Sequence[Any]) -> int:
         text = tokens[0].value

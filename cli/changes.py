@@ -1,4 +1,4 @@
-"""Requests that change a running job: stored first, then signaled to its workflow."""
+"""Changes a running job: the request is committed first, and then signaled to the job's workflow."""
 
 from typing import Protocol
 
@@ -11,14 +11,15 @@ from store.job_requests import Actor
 
 
 class Change(Protocol):
-    """A function of `job_requests` that takes only a job and an actor."""
+    """A function of `store.job_requests` that takes a job and an actor, and nothing else."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 
 
 async def change_job(reference: str, change: Change, *, workspaces: bool = False) -> int:
-    """Makes the change; returns the exit code. With `workspaces` the reference may also be a workspace, for its latest
-    job."""
+    """Makes the change and returns the exit code. With `workspaces`, `reference` may also name a workspace, whose
+    latest job is then changed.
+    """
     client = (await connect_temporal()).client
     async with open_database() as database:
         job_id = reference

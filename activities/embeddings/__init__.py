@@ -1,1 +1,1 @@
-"""Embeds every stored thread."""
+"""Creates the embedding of every stored thread."""

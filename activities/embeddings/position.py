@@ -12,9 +12,11 @@ from store.embeddings import TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingPosition(Position):
-    """The resume point of an embedding sweep: a place, by table and number, in a pass over all stored threads.
+    """The position of an embedding sweep: the last embedded thread, by table and number, in a pass over all stored
+    threads.
 
-    `sizes`: `texts` and `tokens` of a request, `text_tokens` of each text. `as_of`: when a pass over everything began.
+    `sizes` holds the learned limits: `texts` and `tokens` in a request, `text_tokens` in a text. `as_of` is when a
+    pass over all texts began.
     """
 
     between: bool = True
@@ -36,7 +38,7 @@ class EmbeddingPosition(Position):
     """Texts that were cut because they exceed the model's limit."""
 
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
-        """The beginning of the next pass, over `threads` threads."""
+        """The position at the beginning of the next pass, over `threads` threads."""
         return replace(
             self,
             between=False,
@@ -50,28 +52,30 @@ class EmbeddingPosition(Position):
         )
 
     def end_pass(self) -> Self:
-        """The end of a pass, with another one to follow."""
+        """The position after the end of a pass that another pass follows."""
         return replace(self, between=True)
 
     def start_over(self) -> Self:
-        """The position for a retry: all passes again, with the learned sizes."""
+        """The position for a retry: it begins at the first pass and keeps the learned limits."""
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """The place behind this thread's text. Behind a refused batch, batches return to their full size."""
+        """The position after this thread's text. After a refused batch, the size of batches returns to its maximum."""
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
             return after.clear_suspect()
         return after
 
     def clear_suspect(self) -> Self:
-        """Batches return to their full size, since the refused text is found."""
+        """The position after the refused text is found: batches return to their full size."""
         return replace(self, sizes=_without(self.sizes, "texts"), suspect=None) if self.suspect is not None else self
 
     def with_limit(
         self, *, texts: int | None = None, tokens: int | None = None, text_tokens: int | None = None
     ) -> Self:
-        """Limits requests to this many texts or tokens, or each text to this many tokens."""
+        """The position with a smaller limit: on the texts in a request, the tokens in a request, or the tokens of each
+        text.
+        """
         given = {"texts": texts, "tokens": tokens, "text_tokens": text_tokens}
         return replace(self, sizes=self.sizes | {name: size for name, size in given.items() if size is not None})
 
@@ -80,13 +84,13 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """One text up to this thread is refused: requests send `texts` at a time until it is found. An earlier
-        suspicion is kept.
+        """The position after a batch up to this thread was refused because of one text in it. Requests hold `texts`
+        texts until that text is found. If an earlier batch is still under suspicion, that one stays.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 
     def with_cut(self, cut: int) -> Self:
-        """Counts `cut` more texts as cut."""
+        """The position after `cut` more texts were shortened to the model's limit."""
         return replace(self, cut=self.cut + cut)
 
 

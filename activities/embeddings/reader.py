@@ -1,9 +1,9 @@
 """Embeds a repository's stored threads, in passes over all of them, one batch in each turn.
 
-While threads arrive, a pass finds those without a vector of this model, and its end waits for more threads. Once all
-threads are stored, a pass compares the hash of every text with the hash of the text that its vector was made from. The
-type is complete when no hash differs. The threads' rows themselves record what is embedded, so that only the first job
-pays for a text.
+While threads are still being fetched, a pass embeds those that have no vector of this model; at its end the sweep
+waits for more threads. Once all threads are stored, a pass compares the hash of every text with the hash of the text
+that its vector was made from. The type is complete when all hashes are equal. The hash is stored in the thread's own
+row, so a later job does not pay for the same text again.
 """
 
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ HARMLESS = "Does this work?"
 
 
 def without_key(full_name: str) -> Failure:
-    """The reason for skipping embeddings if no key is set."""
+    """The failure that skips embeddings because no OpenAI key is set."""
     return Failure(
         code="no_openai_key",
         message="OPENAI_API_KEY is not set, so nothing is embedded",
@@ -57,16 +57,16 @@ class EmbeddingReader:
         self._requests = 0
 
     def look_ahead(self, turn: Turn[EmbeddingPosition]) -> None:
-        """Does nothing: the next request depends on what is committed."""
+        """Does nothing: the next request is known only after the commit."""
 
     async def close(self) -> None:
-        """Does nothing: no request is under way between turns."""
+        """Does nothing: no request is in flight between two turns."""
 
     async def begin_next_leg(self, position: EmbeddingPosition) -> EmbeddingPosition:
         return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
-        """The next batch after `position`; after the last batch, the end of the pass."""
+        """Embeds the next batch after `position`; after the last batch, ends the pass."""
         if self._embedder is None:
             failure = without_key(self._sweep.repository.full_name)
             return Turn(position, outcome="skipped", failure=failure)
@@ -109,7 +109,7 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """The type's last turn; None if texts changed during the pass, so that another pass is needed."""
+        """The type's last turn; None if texts changed during the pass and another pass has to follow."""
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
             scope = await embeddings.scope(connection, self._sweep, self._embedder.model, self._embedder.dimensions)
@@ -150,8 +150,7 @@ class EmbeddingReader:
     async def _embed(self, position: EmbeddingPosition, texts: list[Text]) -> Turn[EmbeddingPosition]:
         """Embeds the first of `texts`, as many as fit into one request.
 
-        A refused request costs nothing and is followed by a smaller one. A text that is refused alone is recorded as
-        failed.
+        A refused request costs nothing; a smaller one follows. A text that is refused alone is recorded as failed.
         """
         while True:
             batch = fill((each.text for each in texts), _limits(position))
@@ -196,7 +195,9 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Records that one text is refused. If the server refuses a harmless text as well, the type ends."""
+        """Records that one text is refused. If the server also refuses a harmless text, the fault is not the text's,
+        and the type ends.
+        """
         try:
             await self._send([HARMLESS])
         except (InputRefused, TooLarge) as also:
@@ -217,12 +218,14 @@ class EmbeddingReader:
 
 
 def _limits(position: EmbeddingPosition) -> Limits:
-    """The limits of a request that this sweep has learned."""
+    """The limits of a request, from what this sweep has learned."""
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """The position for smaller batches up to the last of these texts, until the refused one is alone."""
+    """The position after a batch was refused: smaller batches follow, up to the last text of this one, until the
+    refused text is sent alone.
+    """
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)
     return position.suspecting(sent[-1].table, sent[-1].number, texts=texts)

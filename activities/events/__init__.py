@@ -1,1 +1,1 @@
-"""Reads a repository's events outside threads: stars, forks, releases, pushes and the rest of its feed."""
+"""Reads a repository's events outside its threads: stars, forks, releases, pushes and the rest of its feed."""

@@ -1,4 +1,4 @@
-"""Derives pushes that are too old for GitHub's lists from the commits of the default branch."""
+"""Derives pushes from the commits of the default branch, for the time before GitHub's list of pushes begins."""
 
 import structlog
 
@@ -23,10 +23,11 @@ MOST_HEADS = 3
 
 
 class CommitHistory:
-    """Reads the commits that no stored push brought, from the head of the default branch downwards.
+    """Reads the commits that no stored push contains, from the head of the default branch down to the cutoff.
 
     A commit's date does not tell when it was pushed, so the reading follows the first parents along the branch. Each
-    page begins at the first commit that the previous page lacked, so the order of commits within a page is irrelevant.
+    page begins at the first commits that the previous page did not list, so the order of commits within a page does
+    not matter.
     """
 
     name: EventSourceName = "history"
@@ -90,8 +91,8 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """Resumes from the branch's head after GitHub lost this commit to a forced push. The head may have moved as
-        well.
+        """The turn after GitHub lost commit `oid` to a forced push: reading resumes at the branch's head, which may
+        have moved as well.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:
@@ -123,8 +124,8 @@ class CommitHistory:
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
     ) -> tuple[Page, list[str]]:
-        """The pushes of the page's commits along the branch, starting at `oid`, and the commits where the next page
-        begins.
+        """Follows the branch through the commits of one page, from `oid` on. Returns a page with one push for each
+        commit, and the commits at which the next page begins.
         """
         pushed: dict[str, list[str]] = {}
         for push in await feed.pushed(connection, self._repository, ref, list(read.commits)):

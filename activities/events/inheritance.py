@@ -1,4 +1,4 @@
-"""Takes over the places of an earlier events sweep: where each source resumes, and how far down it has news."""
+"""Resumes from an earlier events sweep: where each source continues, and down to where it has to be read for news."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ WEEK = timedelta(weeks=1)
 
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
-    """The position at which a sweep begins: behind what earlier sweeps covered, or at the top of every source."""
+    """The position at which a sweep begins: after what earlier sweeps covered, or at the top of every source."""
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()
     left = EventPosition.read(covered.position)
@@ -24,18 +24,21 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
-    """Whether the earlier sweep read down to this one's cutoff."""
+    """Whether the earlier sweep read down to `cutoff_at` or further."""
     return position.low is not None and position.low <= cutoff_at
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Whether the inherited places are too old for one request to find all news."""
+    """Whether the earlier sweep is so old that one request to the events API cannot return all news since then."""
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """The position in which each source resumes where the earlier sweep left it; sources with something left to read
-    are open."""
+    """The position in which each source resumes where the earlier sweep left it. Sources that have something left to
+    read are open.
+
+    `fresh`: the earlier sweep ended within the hour.
+    """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of
     assert as_of is not None, "what is inherited has its bounds"
@@ -93,7 +96,7 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """The place below the part that an earlier sweep read; complete if nothing in scope is below."""
+    """The place below what an earlier sweep read of the source; complete if nothing below it is in scope."""
     if place.reached_end or is_deep_enough(position, cutoff_at) or source == "events":
         return place.complete()
     cursor = place.below

@@ -33,10 +33,11 @@ BLANK_SIZE = 50
 
 
 class ListSource:
-    """A list that is read page by page, down to the cutoff or to where an earlier sweep began.
+    """Reads one of GitHub's lists page by page, down to the cutoff or down to where an earlier sweep began.
 
-    If the cutoff lies before the end of the earlier sweep, reading goes on there. If GitHub refuses the list, fails to
-    serve it or never ends it, the source switches to the next API in `ways`; with none left, it is skipped.
+    If the earlier sweep stopped above this job's cutoff, reading then continues below it. `ways` are the APIs that
+    have the list: if one refuses the list, fails to serve it or never ends it, the next one is used. After the last
+    one the source is skipped.
     """
 
     name: EventSourceName
@@ -100,7 +101,9 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """The cursor behind the item at the place, without loading that item; None if it cannot be found."""
+        """The cursor behind the item that follows `place`, found without loading that item; None if GitHub does not
+        return one.
+        """
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -142,7 +145,9 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
-        """Whether the page reached the end of this part of the list."""
+        """Whether this page reached the end of what is to be read: the list's end, the cutoff, or the earlier sweep's
+        beginning.
+        """
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: Happenings) -> datetime | None:
@@ -152,7 +157,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """For numbered pages: how many items are read."""
+        """The number of items read so far, for lists with numbered pages."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -166,7 +171,7 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
-        """Whether an empty page contradicts GitHub's count, or an earlier page."""
+        """Whether the page is empty although GitHub counts items, or although an earlier page had some."""
         if read.total:
             return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
         if not place.is_at_top:
@@ -179,9 +184,9 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Repeats a blank answer at another page size before it counts.
+        """The turn after an empty answer: the same page is requested again with another size, before the answer counts.
 
-        A blank list of stars or forks never counts as empty, since their rows last as long as the repository.
+        An empty list of stars or forks never counts as empty, because rows of them are stored.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
@@ -207,7 +212,9 @@ class ListSource:
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
-        """Continues with the source's next way; skips the source if there is none."""
+        """Continues with the next API of the source; skips the source if there is none. `words` is the reason, `kind`
+        that of the note on a skipped source.
+        """
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
         if place.way + 1 < len(self.ways):
@@ -313,12 +320,16 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: Happenings) -> bool:
-        """Always False, since a release may have been a draft for long: only the list's end is the end."""
+        """Always False: a draft may be published long after it was created, so releases are read to the end of the
+        list.
+        """
         return False
 
 
 class Activity(ListSource):
-    """Activity of branches, for about a year. If it is refused, commits show the pushes."""
+    """Pushes, creations and deletions of branches, for about a year. If GitHub refuses the list, pushes are derived
+    from commits.
+    """
 
     name: EventSourceName = "activity"
     is_long = True

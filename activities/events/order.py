@@ -1,4 +1,4 @@
-"""Decides which event source is read next, and what a leg leaves to the next one."""
+"""Decides which event source is read next, and what one leg leaves to the next leg."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,16 +10,19 @@ from store.sweeps import Sweep
 
 
 class Order:
-    """The order of one sweep's sources. `down_to` is where its leg ends; None: at the end of every source."""
+    """The order of one sweep's sources. `down_to` is the moment down to which the leg reads; None: each source is read
+    to its end.
+    """
 
     def __init__(self, sources: Iterable[EventSource], down_to: datetime | None) -> None:
         self._sources = {source.name: source for source in sources}
         self._down_to = down_to
 
     def next(self, position: EventPosition) -> EventSource | None:
-        """The first source that is not read yet; None if this leg has none left.
+        """The source to read next; None if this leg has none left.
 
-        If an earlier sweep ended moments ago, the events API comes first: one request there shows the news.
+        If an earlier sweep ended within the hour, the events API comes first, because one request to it returns the
+        news.
         """
         names: list[EventSourceName] = list(self._sources)
         if position.fresh:
@@ -30,7 +33,7 @@ class Order:
         return None
 
     def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
-        """Whether the next leg reads the remaining part of a source."""
+        """Whether the remaining part of a source is left to the next leg."""
         if self._down_to is None:
             return False
         source, place = self._sources[name], position.places[name]
@@ -43,5 +46,5 @@ class Order:
 
 
 def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Whether a page that goes down to `oldest` reached the end of this leg."""
+    """Whether a page whose oldest item is of `oldest` reached the end of this leg."""
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

@@ -1,4 +1,4 @@
-"""The position of a repository's events: one place for each source, and the steps of places."""
+"""The position of an events sweep: one place for each source, and the methods that move a place."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ SOURCES: tuple[EventSourceName, ...] = get_args(EventSourceName)
 
 @dataclass(frozen=True, kw_only=True)
 class EventPlace:
-    """The place in one source of events. Lists are newest first."""
+    """The place in one source of events: where its reading resumes. Lists are newest first."""
 
     status: Literal["open", "complete", "skipped"] = "open"
     reason: str = ""
@@ -75,22 +75,24 @@ class EventPlace:
 
     @property
     def absent(self) -> int:
-        """Items that exist and that GitHub does not show."""
+        """The number of items that exist and that GitHub does not show."""
         return self.hidden + self.missing + self.unserved
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """The place for a source that an earlier sweep skipped and noted."""
+        """The place at which a source begins that an earlier sweep skipped and noted."""
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
-        """Skips this source, with GitHub's words or another reason. Without a kind nothing is noted, as GitHub may
-        serve it later.
+        """The place of a source that is skipped from now on, with GitHub's words or another reason. `kind` is that of
+        its note; None if nothing is noted, because GitHub may serve the source later.
         """
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Begins again at the top by the source's next way, because of `reason`."""
+        """The place at the top of the list in the source's next API. `reason` says why the present API is not used
+        further.
+        """
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -105,10 +107,11 @@ class EventPlace:
         oldest: datetime | None = None,
         total: int | None = None,
     ) -> Self:
-        """Records what a page says of the whole source; a second step moves the place.
+        """The place with what a page shows about the whole source: counts and depth. Another method then moves the
+        cursor.
 
-        `number` is how many items the page has, `depth` the earliest of the moments that order the list, `ties` the
-        items of that moment.
+        `number` is the number of items on the page. `depth` is the earliest of the moments by which the list is
+        ordered, `ties` are the ids of the items of that moment.
         """
         from_top = self.is_at_top and self.until is None
         listed = 0 if from_top else self.listed
@@ -127,17 +130,19 @@ class EventPlace:
         )
 
     def count_blank(self, asked_at: datetime) -> Self:
-        """Counts an answer that showed nothing although the list has items. The same page is requested again."""
+        """The place after an answer without items although the list has some. The same page is requested again."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None) -> Self:
-        """Records how many items GitHub counts and did not show, at the end of a list read from its top."""
+        """The place at the end of a list that was read from its top, with the number of items that GitHub counts and
+        did not show. `total` is GitHub's count.
+        """
         if self.listed is None or total is None or total != self.total:
             return self
         return replace(self, missing=max(total - self.listed - self.unserved, 0))
 
     def pass_over(self, cursor: str) -> Self:
-        """Moves behind one item that GitHub fails to serve."""
+        """The place behind one item that GitHub fails to serve, at `cursor`."""
         return replace(
             self,
             cursor=cursor,
@@ -147,63 +152,77 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Moves to the next page. `recent`: this page reached the end of the recent leg."""
+        """The place of the next page, at `cursor`. `recent`: the last page reached the end of the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Moves below the part that an earlier sweep read, once the news is read; without a cursor, back to the top."""
+        """The place below what an earlier sweep read, once the news above it is read. Without a cursor, reading begins
+        at the top.
+        """
         return replace(self, cursor=cursor, until=None, progress=Progress())
 
     def complete(self) -> Self:
-        """Marks the source complete; `below` and `reached_end` stay as an earlier sweep left them."""
+        """The place of a complete source. `below` and `reached_end` keep what an earlier sweep recorded."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Marks the source complete down to the cutoff, at the cursor `below`; None: to the list's end."""
+        """The place of a source that is complete down to the cutoff. `below` is the cursor there; None: the list has
+        ended.
+        """
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
-        """Marks the source complete with nothing left to read below."""
+        """The place of a source that is complete and has nothing left below."""
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """Marks the source complete for this cutoff, without a cursor for what is below it."""
+        """The place of a source that is complete for this cutoff, without a cursor for what is older."""
         return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
-        """Begins again at the top, because GitHub refused the cursor."""
+        """The place at the top of the list, because GitHub refused the cursor."""
         return replace(self, cursor=None, until=None, restarts=self.restarts + 1, progress=Progress())
 
     def leave_for_next_leg(self) -> Self:
-        """The place from which the next leg, or another job, resumes below what is read."""
+        """The place from which the next leg, or another job, reads what is older."""
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Marks the source complete, since another sweep's leg ended here and is deep enough for this one."""
+        """The place of a complete source: another sweep left it here at its leg's end, and this sweep needs no older
+        items.
+        """
         return replace(self, status="complete")
 
     # history
 
     def ask_for_commit(self, oid: str, *, found: bool) -> Self:
-        """Records an answer about this commit. One that GitHub lacks, or that was requested before, is no progress."""
+        """The place after commit `oid` was requested. `found`: GitHub has it. A commit that GitHub does not have, or
+        that was requested before, counts as no progress.
+        """
         short = oid[:12]
         moved = found and short not in self.asked
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Moves to these commits. `recent` None: the page does not tell how recent it is."""
+        """The place from which reading continues at these commits. `recent`: the page reached the end of the recent
+        leg; None: the page does not tell.
+        """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
     def at_bottom(self, oids: list[str], bottom: Iterable[str], asked_at: datetime) -> Self:
-        """Moves to `oids`, and records that nothing below `bottom` is in scope."""
+        """The place from which reading continues at the commits `oids`. Nothing below the commits `bottom` is
+        in scope.
+        """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, bottom=[*self.bottom, *bottom])
 
     def without_commit(self, oid: str, head: str) -> Self:
-        """Resumes from the head because GitHub no longer has this commit: its replacement has other parents."""
+        """The place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because the commit
+        that replaced it has other parents.
+        """
         return replace(self, gone=[*self.gone, oid], oids=[head])
 
     def complete_history(self) -> Self:
-        """Marks the history complete: a push accounts for every commit in scope."""
+        """The place of a complete history: every commit in scope belongs to a push."""
         return replace(self, status="complete", oids=None, reached_end=not self.bottom)
 
     # threads
@@ -214,8 +233,8 @@ class EventPlace:
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """GitHub's counts of a repository before its events were read. While they stay the same, the events API is not
-    requested again within the hour.
+    """GitHub's counts of a repository from before its events were read. If they are unchanged within the hour, the
+    events API is not requested again.
     """
 
     stars: int
@@ -230,7 +249,7 @@ class Counted:
 
 @dataclass(frozen=True, kw_only=True)
 class EventPosition(Position):
-    """The resume point of a repository's events: one place for each source, read one after the other."""
+    """The position of an events sweep: one place for each source. Sources are read one after the other."""
 
     places: dict[EventSourceName, EventPlace] = field(default_factory=dict)
     fresh: bool = False
@@ -251,11 +270,11 @@ class EventPosition(Position):
 
     @property
     def is_open(self) -> bool:
-        """Whether any source is still to be read."""
+        """Whether any source still has to be read."""
         return any(place.status == "open" for place in self.places.values())
 
     def left(self) -> dict[str, Any]:
-        """The fields that a later sweep resumes from; coverage stores them."""
+        """The fields that a later sweep needs to resume. They are stored with the coverage."""
         return self.to_commit({"places", "branch", "head", "counted"})
 
     # From a beginning
@@ -265,8 +284,8 @@ class EventPosition(Position):
         return replace(self, places={source: EventPlace() for source in SOURCES})
 
     def take_over(self, left: "EventPosition", *, low: datetime, as_of: datetime) -> Self:
-        """The position that an earlier sweep, complete in [`low`, `as_of`], left in the coverage
-        (`EventPosition.left`).
+        """The position of an earlier sweep that was complete from `low` to `as_of`. `left` is what that sweep stored in
+        the coverage (`EventPosition.left`).
         """
         return replace(
             self,
@@ -279,7 +298,9 @@ class EventPosition(Position):
         )
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
-        """The position at places that an earlier sweep left. `fresh`: that sweep ended moments ago."""
+        """The position with the places at which an earlier sweep left the sources. `fresh`: that sweep ended within the
+        hour.
+        """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 
     # On from there
@@ -288,36 +309,36 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """Sets `as_of` to when the sweep's first page was requested, unless it is set."""
+        """The position with `as_of`, the moment of the sweep's first request, unless it is set already."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
-        """Sets the default branch and its head; None for an empty repository."""
+        """The position with the default branch and the commit at its head; both are None for an empty repository."""
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:
-        """Sets the counts that GitHub showed before the places are read again."""
+        """The position with GitHub's counts from before the sources are read again."""
         return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
-        """Records why GitHub does not show the head of the default branch."""
+        """The position with the reason for which GitHub does not show the head of the default branch."""
         return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
-        """Requests `size` items in each page of this source from now on; None: the largest page."""
+        """The position with the size of further pages of this source; None: the largest size."""
         others = {each: number for each, number in self.sizes.items() if each != source}
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """For threads: marks this thread and those before it in the table as done."""
+        """The position of the source `threads` after the thread with this number: it and all before it are done."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """For threads: moves from pull requests to issues."""
+        """The position of the source `threads` at the first issue, after all pull requests."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:
-        """The position from which the next leg resumes each open source."""
+        """The position from which the next leg resumes every open source."""
         return replace(
             self,
             places={

@@ -13,7 +13,9 @@ INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
-    """Why the events are complete as of `position.as_of`. `stored` holds the rows in scope, by source."""
+    """The proof that the events are complete as of `position.as_of`. `stored` is the number of stored rows in scope, by
+    source.
+    """
     assert position.as_of is not None, "something was read"
     proof: dict[str, Any] = {
         "as_of": position.as_of.isoformat(),
@@ -31,13 +33,15 @@ def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
 
 
 def reached_end(position: EventPosition) -> bool:
-    """Whether every shown list was read to its end, so that a deeper cutoff needs no further reading."""
+    """Whether every list that GitHub shows was read to its end. If so, a job with an earlier cutoff has nothing more to
+    read.
+    """
     lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
     return all(place.reached_end for place in lists if place.status == "complete")
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """What GitHub refuses, in words for people."""
+    """What GitHub refuses, as sentences for people."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -56,7 +60,7 @@ def notes_of(position: EventPosition) -> list[str]:
 
 
 def fell_back_of(position: EventPosition) -> list[str]:
-    """The sources that were read another way than usual, with the reason."""
+    """The sources that were not read by their usual API, each with the reason."""
     places = position.places
     lines = [
         f"{source}: read another way: {place.reason}"
@@ -70,12 +74,12 @@ def fell_back_of(position: EventPosition) -> list[str]:
 
 
 def noted_of(position: EventPosition) -> list[Note]:
-    """Notes on what GitHub does not show of the repository's events, by source."""
+    """The notes on events that GitHub does not show, by source."""
     return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """(what, "") of each source that lacks nothing; notes of earlier sweeps on it are deleted."""
+    """The sources that lack nothing, as (what, ""). Notes of earlier sweeps on them are deleted."""
     return [
         (source, "")
         for source, place in position.places.items()

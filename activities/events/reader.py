@@ -1,7 +1,7 @@
 """Reads a repository's events, source by source, each down to the cutoff.
 
-docs/sweep.md, "Events", gives the rules. Lists are read from the top down to the cutoff, or down to where an earlier
-sweep began, and then resume below the end of that sweep.
+docs/sweep.md, "Events", has the rules. A list is read from its top down to the cutoff. If an earlier sweep read it,
+the list is read down to where that sweep began, and then on from where it ended.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventReader:
-    """Reads one events sweep. All its state is in the committed position."""
+    """Reads the events of one sweep. The committed position holds all its state."""
 
     positions = EventPosition
     is_ahead = False
@@ -55,13 +55,13 @@ class EventReader:
         self._failures = max(sweep.attempts - 1, 0)
 
     def look_ahead(self, turn: Turn[EventPosition]) -> None:
-        """Does nothing: the next request depends on what is committed."""
+        """Does nothing: the next request is known only after the commit."""
 
     async def close(self) -> None:
-        """Does nothing: no request is under way between turns."""
+        """Does nothing: no request is in flight between two turns."""
 
     async def turn(self, position: EventPosition, *, threads_ended: bool) -> Turn[EventPosition]:
-        """The next page after `position`. The end of a leg or of the sweep is a turn of its own."""
+        """Reads the next page after `position`. The end of a leg, or of the sweep, is a turn of its own."""
         if not position.places:
             position = await self._begin(position)
         source = self._order.next(position)
@@ -76,11 +76,11 @@ class EventReader:
         return await self._read(source, position)
 
     async def _read(self, source: EventSource, position: EventPosition) -> Turn[EventPosition]:
-        """One page of this source; the page shrinks while GitHub says that it is too large.
+        """Reads one page of this source. The page becomes smaller while GitHub says that it is too large.
 
         A failure at the smallest size counts as an attempt. After `PATIENCE` attempts, if GitHub answers other
-        requests, the source continues without that page. Errors that do not concern the list (GitHub is away) are
-        raised.
+        requests, the source continues without that page. Errors that do not concern the list, such as an outage of
+        GitHub, are raised.
         """
         failed = 0
         while True:
@@ -102,7 +102,9 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Whether a smaller page may succeed. A repeated 500 counts as such a case, although GitHub does not say so."""
+        """Whether a smaller page may succeed. A 500 that is repeated counts as too large, although GitHub does not say
+        so.
+        """
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0
         return smaller and too_large and not position.places[source.name].noted
@@ -110,7 +112,7 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """The turn after a failure at the smallest page. Raises the error, as an attempt, while it may pass."""
+        """The turn after a failure at the smallest page. Raises the error as long as another attempt may succeed."""
         if position.places[source.name].noted:
             return await source.fail(position, error)
         if failed > 1:
@@ -142,21 +144,23 @@ class EventReader:
         return position
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
-        """The position for the next leg: at what other jobs covered since the last leg if that is deep enough, else
-        unchanged.
+        """The position at which the next leg begins: after what other jobs covered since the last leg, if they read
+        down to this job's cutoff; else unchanged.
         """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)
         return (covered if deep_enough else position).in_next_leg()
 
     def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
-        """The turn that ends a leg. Its coverage lets other jobs resume below it before the next leg."""
+        """The turn that ends a leg. It writes the coverage, so that another job can resume from it before the next leg
+        begins.
+        """
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
         left = position.leave_for_next_leg().left()
         return Turn(position, waiting="next_leg", coverage=Coverage(self._sweep.down_to, position.as_of, left))
 
     async def _end(self, position: EventPosition) -> Turn[EventPosition]:
-        """The sweep's last turn, with its proof and its coverage."""
+        """The sweep's last turn, with the proof and the coverage."""
         assert position.as_of is not None, "something was read"
         async with self._database.transaction() as connection:
             stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at)

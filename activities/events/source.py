@@ -1,4 +1,4 @@
-"""What all event sources have in common: each turn reads one page and moves to the next place."""
+"""What all event sources have in common: each turn reads one page and moves the source's place."""
 
 from itertools import pairwise
 from typing import Protocol
@@ -27,24 +27,26 @@ class EventSource(Protocol):
     """Whether its pages can be made smaller."""
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
-        """The next page after this source's place in `position`, and the next place.
+        """Reads the next page of this source, from its place in `position`; returns the rows and the next place.
 
-        A final refusal by GitHub is also stored as a place: the source is `skipped`, or continues by its next way.
-        Raises the classes of the taxonomy, `TooLarge` if a smaller page may succeed.
+        If GitHub refuses the list for good, the turn stores that as the place: the source is skipped, or continues
+        by its next API. Raises the classes of the taxonomy, and `TooLarge` if a smaller page may succeed.
         """
         ...
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
-        """The turn after GitHub repeatedly failed at the smallest page, while it answers other requests."""
+        """The turn after GitHub failed repeatedly at the smallest page although it answers other requests."""
         ...
 
     async def probe(self) -> None:
-        """Sends a small request to the source's API. Raises that request's error if GitHub fails altogether."""
+        """Sends a small request to the source's API, to find out whether GitHub answers at all. Raises the error of
+        that request.
+        """
         ...
 
 
 def is_failure_of_list(error: RetryNow) -> bool:
-    """Whether GitHub answered but failed at this request, so that a smaller page or another way may succeed."""
+    """Whether GitHub answered and failed at this request only, so that a smaller page or another API may succeed."""
     return isinstance(error, TooLarge) or error.code.startswith("http_") or error.code in ("bad_answer", "github_error")
 
 
@@ -54,14 +56,16 @@ def size_of(position: EventPosition, source: EventSourceName) -> int:
 
 
 def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
-    """The position with smaller pages for this source."""
+    """The position after a page that was too large: pages of this source become smaller."""
     size = size_of(position, source)
     smaller = next((each for larger, each in pairwise(SIZES) if larger == size), SIZES[1])
     return position.with_size(source, smaller)
 
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
-    """The position with larger pages again after a fast answer, once the offset is a multiple of the larger size."""
+    """The position after an answer that took `seconds`: after a fast one, pages of this source become larger again. For
+    numbered pages, the size grows only if `offset` is a multiple of the larger size.
+    """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:
         return position

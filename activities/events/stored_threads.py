@@ -1,4 +1,4 @@
-"""Derives events of threads from the stored threads, without a request."""
+"""Derives events from stored threads, without a request."""
 
 from activities.events.position import SOURCES, EventPosition, EventSourceName
 from activities.turn import Sources, Turn
@@ -11,7 +11,9 @@ THREADS_A_TURN = 500
 
 
 class StoredThreads:
-    """When pull requests and issues were opened, closed and reopened. Read last, once all threads are stored."""
+    """Events for the opening, closing and reopening of pull requests and issues. This source is read last, when all
+    threads are stored.
+    """
 
     name: EventSourceName = "threads"
     builds_on: tuple[EventSourceName, ...] = SOURCES[:-1]

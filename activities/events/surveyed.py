@@ -1,4 +1,6 @@
-"""Uses a survey to save an events sweep its requests for empty lists, and for news if nothing has changed."""
+"""Uses the counts of a survey to save requests: lists that GitHub counts as empty are not read, and the events API is
+not read if nothing changed.
+"""
 
 from collections.abc import Mapping
 
@@ -21,9 +23,10 @@ def counted_by(survey: Survey) -> Counted:
 
 
 def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
-    """The position with each list complete that GitHub counts as empty.
+    """The position in which each list is complete that GitHub counts as empty.
 
-    `stored` holds the rows in scope by source: if there are any, an empty list contradicts them and is read.
+    `stored` is the number of stored rows in scope, by source. A source with stored rows is read in any case, because
+    the rows contradict the count.
     """
     empty: dict[EventSourceName, bool] = {
         "stargazers": survey.stars == 0,
@@ -44,9 +47,10 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
 
 
 def without_news(position: EventPosition, survey: Survey) -> EventPosition:
-    """The position with the events API done, if GitHub's counts are those of an earlier sweep moments ago.
+    """The position in which the events API counts as read, if GitHub's counts are unchanged since an earlier sweep
+    within the hour.
 
-    The events are then complete as of that sweep, as if the events API had been requested.
+    The events are then complete as of that earlier sweep.
     """
     counted, place = counted_by(survey), position.places["events"]
     if place.until is None:

@@ -1,1 +1,1 @@
-"""Reads threads (pull requests, issues, discussions): decides the next request, and when a type is complete."""
+"""Reads threads (pull requests, issues, discussions): decides which request comes next, and when a type is complete."""

@@ -17,7 +17,7 @@ MOST_ROUNDS = 3
 
 
 class CatchUp:
-    """Lists changed threads, and adds a part for each whose stored row is out of date."""
+    """Lists threads in order of their last update, and adds a part for each thread whose stored row is out of date."""
 
     def __init__(self, database: Database, sweep: Sweep, thread_list: ThreadList, sizes: PageSizes) -> None:
         self._database = database
@@ -27,11 +27,15 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Uses the listing that came with the history's last page as the first one, because it is paid for."""
+        """Takes `listing`, which the request for the history's last page returned, as the first listing of the
+        catch-up.
+        """
         self._came_along = listing
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of the listing. The round ends below the floor, or at the end of the list."""
+        """Reads the next page of the listing. A round ends at the first page below the floor, or at the end of the
+        list.
+        """
         listing, points, position = await self._next(position)
         floor, cutoff_at = position.floor, self._sweep.cutoff_at
         assert floor is not None, "the history fixes the floor"
@@ -84,7 +88,7 @@ class CatchUp:
         return position.next_round(began=began)
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
-        """The listing, its points, and the position from which it continues."""
+        """The next listing, its price in points, and the position after it."""
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:
             return came_along, 0, position

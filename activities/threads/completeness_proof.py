@@ -1,4 +1,4 @@
-"""Proves that a type is complete, and records the coverage, so that no job pays for it again."""
+"""Proves that a type is complete, and records its coverage, so that no later job pays for it again."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ FEW_THREADS = 500
 
 
 class CompletenessProof:
-    """Compares what is stored with GitHub's counts. If they differ, every thread is listed once (relist)."""
+    """Compares what is stored with GitHub's counts. If they differ, all threads are listed once (the relist)."""
 
     def __init__(
         self, database: Database, sweep: Sweep, kind: ThreadType, thread_list: ThreadList, sizes: PageSizes
@@ -36,10 +36,10 @@ class CompletenessProof:
         self._sizes = sizes
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The type's last turn: completed with its proof and coverage, or failed with what is missing.
+        """The type's last turn: completed, with its proof and coverage, or failed, with what is missing.
 
-        If the history was read to its end and the counts differ, `relist` comes first. With a cutoff, unbroken pages
-        down to it are the proof, because GitHub's count has no cutoff.
+        If the history was read to its end and the counts differ, the relist comes first. If the history ends at a
+        cutoff, the unbroken chain of pages down to it is the proof, because GitHub's count has no cutoff.
         """
         async with self._database.transaction() as connection:
             stored = await threads.count(connection, self._sweep.data_type, self._sweep.repository.repository_id)
@@ -68,10 +68,10 @@ class CompletenessProof:
         return turn
 
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
-        """Notes how many threads GitHub counts and does not show; their numbers are unknown.
+        """Adds a note on how many threads GitHub counts and does not show. Their numbers are unknown.
 
-        Without a cutoff, that is the difference between the count and the list, if the list was read to its end;
-        otherwise the earlier note stays.
+        Without a cutoff, that is the difference between GitHub's count and the list, if the list was read to its
+        end. Otherwise an earlier note stays unchanged.
         """
         position = turn.position
         if position.reached_end and not position.relisted:
@@ -112,9 +112,10 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """The coverage that a leg earned, so that another job need not fetch it again; None while threads are missing.
+        """The coverage that a leg has earned, so that another job need not fetch the same; None while threads are
+        missing.
 
-        The next sweep lists changes since the floor.
+        The next sweep lists changes from this leg's floor on.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)
@@ -129,9 +130,10 @@ class CompletenessProof:
         )
 
     async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of all threads in order of creation, which updates do not change: missing threads become parts.
+        """Lists the next page of all threads, in order of creation, which no update changes. Each missing thread
+        becomes a part.
 
-        Stored threads that are not listed are requested by id: only that answer proves that they are gone.
+        A stored thread that is not listed is requested by its id; only that answer proves that the thread is gone.
         """
         try:
             listing = await self._list.page(position.cursor, by_birth=True)
@@ -176,11 +178,11 @@ class CompletenessProof:
 
 
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
-    """Whether what is stored agrees with GitHub's count, less what is noted.
+    """Whether the stored threads agree with GitHub's count, minus the noted threads.
 
-    Equal numbers are not enough: the row of a deleted thread can make up for a missing one. So the threads that were
-    seen have to reach the count as well. If more is stored than GitHub counts, some threads were deleted, and the
-    relist shows which.
+    Equal numbers are not enough, because the row of a deleted thread can make up for a missing one: the number of
+    threads that the sweep saw has to reach the count, too. If more threads are stored than GitHub counts, some were
+    deleted, and the relist shows which.
     """
     total = (position.total or 0) - noted.unlisted
     return min(stored + noted.missing, position.seen) >= total and stored - noted.stored <= total

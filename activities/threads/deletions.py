@@ -1,4 +1,4 @@
-"""Confirms deletions: asks GitHub by id for stored children that a reading did not show.
+"""Confirms deletions: asks GitHub, by id, for stored children that a reading did not show.
 
 docs/decisions/0013-deletions.md has the rules.
 """
@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class Deletions:
-    """The turns before a sweep's last one, if children are absent. Each account asks once for each child."""
+    """Confirms deletions before the sweep's last turn, if children are absent. Each account requests each absent child
+    once.
+    """
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, look_ahead: LookAhead, apart: timedelta
@@ -35,7 +37,7 @@ class Deletions:
         self._apart = apart
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The next turn that confirms absent children; None if this job has none left."""
+        """The next turn that asks GitHub for absent children; None if this job has asked for all of them."""
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
             if not await absences.are_any(connection, self._sweep):
@@ -67,7 +69,9 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Asks GitHub, with this account, for the absent children that the account has not asked for yet."""
+        """Asks GitHub, as `account`, for the absent children that this account has not asked for yet. None if there are
+        none.
+        """
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)
         if not asked:

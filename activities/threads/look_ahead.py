@@ -10,14 +10,14 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[AnswerT]):
-    """A request that may be sent ahead of its turn. Requests with the same `key` get the same answer."""
+    """A request that may be sent ahead of its turn. Two requests with the same `key` have the same answer."""
 
     key: object
     send: Callable[[], Coroutine[Any, Any, AnswerT]]
 
 
 class LookAhead:
-    """Sends requests, at most one of them ahead of its turn, and counts them."""
+    """Sends requests and counts them. At most one of them is sent ahead of its turn."""
 
     def __init__(self) -> None:
         self._under_way: tuple[object, asyncio.Task[Any]] | None = None
@@ -29,16 +29,16 @@ class LookAhead:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a request was sent that no turn has used yet."""
+        """Whether a request was sent ahead and no turn has used its answer yet."""
         return self._under_way is not None
 
     def send_early(self, request: Request[Any]) -> None:
-        """Sends the next turn's request, unless another one is under way."""
+        """Sends the next turn's request ahead, unless another one is in flight."""
         if self._under_way is None:
             self._under_way = request.key, asyncio.create_task(request.send())
 
     async def answer(self, request: Request[AnswerT]) -> AnswerT:
-        """The answer to a request, which may already be under way."""
+        """Returns the answer to a request, which may have been sent ahead; sends it otherwise."""
         self.sent += 1
         if self._under_way is not None and self._under_way[0] != request.key:
             # Nobody will ask for what is under way: kept, it would hold the slice open for ever.
@@ -51,12 +51,14 @@ class LookAhead:
         return answer
 
     async def send(self, request: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer to a request that is never sent ahead. A request that is under way stays so."""
+        """Sends a request that is never sent ahead, and returns its answer. A request that was sent ahead stays in
+        flight.
+        """
         self.sent += 1
         return await request()
 
     async def close(self) -> None:
-        """Cancels the request that is under way."""
+        """Cancels the request in flight."""
         if self._under_way is not None:
             _, task = self._under_way
             self._under_way = None

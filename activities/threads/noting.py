@@ -1,6 +1,6 @@
-"""Decides which notes a turn writes, and which earlier notes it resolves.
+"""Decides which notes a turn writes, and which notes of earlier sweeps it deletes.
 
-A note is written in the transaction of the page that finds the gap. It is resolved once the noted thing is whole.
+A note is written in the transaction of the page that shows the gap. It is deleted once nothing is missing any more.
 """
 
 from activities.threads.position import ThreadPosition
@@ -17,7 +17,7 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds the notes of an answer to its turn, and resolves the notes of parents that are whole now."""
+    """Adds the notes of an answer to its turn. Notes on threads and lists that the answer shows whole are deleted."""
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
     missing |= {(part.what, part.node_id) for part in turn.put}
@@ -37,7 +37,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """The note of a part that fails at every size and in every way."""
+    """The note on a part that GitHub fails to serve at every size and by every API."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

@@ -1,4 +1,6 @@
-"""Chooses how much one request asks for: halved if GitHub cannot answer, doubled while it answers quickly."""
+"""Chooses how much one request asks for. The size is halved when GitHub cannot answer, and doubled while GitHub answers
+quickly.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -22,9 +24,10 @@ PARENTS_CHILDREN = 1_000
 
 
 class PageSizes:
-    """The sizes of requests, by their kind.
+    """The sizes of requests, one for each kind of request.
 
-    Learned sizes are committed with the position (`learned`); a kind without one starts at its largest size.
+    Learned sizes are committed with the position (`learned`). A kind that has no learned size starts at its largest
+    size.
     """
 
     def __init__(self, prices: Prices, kind: ThreadType) -> None:
@@ -58,25 +61,27 @@ class PageSizes:
         return self._kind
 
     def begin(self, learned: Mapping[str, int]) -> None:
-        """Begins a turn with the sizes of the committed position."""
+        """Begins a turn with the learned sizes of the committed position."""
         self._learned = dict(learned)
 
     def size(self, kind: RequestKind) -> int:
-        """The size that a request of this kind may have."""
+        """The largest size that a request of this kind may have."""
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """As `size`, for the request that is sent now; `halve` and `answered` then refer to it."""
+        """Returns the size, as `size` does, for a request that is sent now. `halve` and `answered` then change the size
+        of this kind.
+        """
         self._kind, self._size = kind, self.size(kind)
         return self._size
 
     def asks_for(self, size: int) -> None:
-        """Records that the request asks for less than its kind's size."""
+        """Records that the latest request asks for `size` items, which is less than its kind allows."""
         self._size = size
 
     def halve(self, why: str) -> bool:
-        """Halves the size after a request that was too large. False if it asked for a single thing, so that it cannot
-        be halved.
+        """Halves the size after a request that was too large. Returns False if the request asked for one item, which
+        cannot be halved.
         """
         if self._size <= 1:
             return False
@@ -85,7 +90,7 @@ class PageSizes:
         return True
 
     def answered(self, seconds: float) -> None:
-        """Adapts the size to the duration of the answer: halves it after a slow one, doubles it after a fast one."""
+        """Adapts the size to the duration of an answer: halves it after a slow answer, doubles it after a fast one."""
         kind = self._kind
         if seconds >= SLOW_SECONDS and self._size > 1:
             self._learned[kind] = self._size // 2

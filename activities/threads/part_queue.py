@@ -1,4 +1,4 @@
-"""Chooses the parts that are due, those that fit into one request, and those that were tried too often."""
+"""Chooses which parts are fetched next, how many of them fit into one request, and which were tried too often."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -36,20 +36,20 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """Due parts of one kind; `going_on`: parts with a cursor inside their connection."""
+    """Parts of one kind that are to be fetched now. `going_on`: they resume at a cursor inside their connection."""
 
     kind: PartKind
     going_on: bool = False
 
     @property
     def whole_reviews(self) -> bool:
-        """Whether these are comments of reviews, each from its first."""
+        """Whether the parts are the comments of reviews, none of which has been fetched yet."""
         return self.kind == "review_comments" and not self.going_on
 
 
 @dataclass(slots=True)
 class Batch:
-    """The parts of one request, each of which fetches `children`."""
+    """The parts that one request fetches, with `children` children of each."""
 
     due: Due
     parts: list[Part]
@@ -59,17 +59,17 @@ class Batch:
 
     @property
     def asks_for(self) -> int:
-        """Threads, or children, that the request may return."""
+        """The number of threads, or of children, that the request may return."""
         return len(self.parts) * (1 if self.due.kind in ("thread", "head") else self.children)
 
     @property
     def orphans(self) -> list[Part]:
-        """Parts for comments of reviews that are no longer stored."""
+        """Parts for the comments of reviews that are no longer stored."""
         return [part for part in self.parts if part.kind == "review_comments" and part.parent not in self.pull_requests]
 
 
 class PartQueue:
-    """The parts that one sweep still has to fetch, from `backfill_parts`."""
+    """The parts that one sweep still has to fetch, read from `backfill_parts`."""
 
     def __init__(self, database: Database, sweep: Sweep, kind: ThreadType) -> None:
         self._database = database
@@ -84,7 +84,7 @@ class PartQueue:
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
 
     def expect(self, put: Collection[Part]) -> None:
-        """Counts parts that are about to be committed."""
+        """Counts the parts that are about to be committed."""
         for part in put:
             due = Due(part.kind, part.cursor is not None)
             self._waiting[due] = self._waiting.get(due, 0) + 1
@@ -93,10 +93,10 @@ class PartQueue:
         return bool(self._waiting.get(due))
 
     def due(self, *, everything: bool, reviews: bool) -> Due | None:
-        """The parts to fetch now; None if too few wait to make a request worthwhile.
+        """The parts to fetch now; None if too few are waiting to fill a request.
 
-        `everything`: nothing else is left, so that any number is worthwhile. `reviews`: comments of reviews may be
-        fetched review by review.
+        `everything`: nothing else is left to do, so that a few parts are enough. `reviews`: comments of reviews may
+        be fetched review by review.
         """
         for due, number in sorted(self._waiting.items()):
             if due.whole_reviews and not reviews:
@@ -106,7 +106,7 @@ class PartQueue:
         return None
 
     async def take(self, due: Due, size: int) -> Batch:
-        """The next parts that fit into a request of `size` threads or children; newest threads first."""
+        """The next parts that together fit into a request of `size` threads or children, newest threads first."""
         nested = due.kind == self._type.part and self._type.nested
         children = min(size, CHILDREN)
         if due.kind in ("thread", "head"):
@@ -140,7 +140,7 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """The first parts that together have at most `most` children left, as far as known; at least one part."""
+    """The first of `waiting` that together have at most `most` children left, as far as known; at least one part."""
     taken: list[Part] = []
     children = widest = 0
     for part in waiting:
@@ -156,8 +156,8 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Notes each part that began again too often, because its readings agreed neither with each other nor with GitHub's
-    count.
+    """Notes each part that was begun again too often, because two readings of it never agreed with each other or with
+    GitHub's count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)

@@ -1,4 +1,4 @@
-"""Fetches parts: whole threads by id, and the connections that did not fit into a page."""
+"""Fetches parts: whole threads by their ids, and the connections that did not fit into a page."""
 
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -35,7 +35,7 @@ CONNECTIONS: tuple[PartKind, ...] = ("timeline", "timeline_by_type", "timeline_b
 
 
 class PartReader:
-    """Fetches the queue's parts, one batch in each turn."""
+    """Fetches the parts of the queue, one batch in each turn."""
 
     def __init__(
         self,
@@ -90,8 +90,9 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """The batch reduced to reviews whose comments are prefetched, if there are any; the others wait for the next
-        turn."""
+        """The batch without the reviews whose comments have to be requested, if the comments of the others are
+        prefetched. The reviews left out wait for the next turn.
+        """
         if not batch.due.whole_reviews:
             return batch
         there = set(self._github.prefetched_reviews([part.node_id for part in batch.parts]))
@@ -114,10 +115,11 @@ class PartReader:
         return read_review_comments(github, waiting, batch.pull_requests, children)
 
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after the first part of the last batch proved too large alone, while GitHub answers other requests.
+        """The turn after a request for one part alone proved too large, while GitHub answers other requests.
 
-        A thread is read without its connections, which become parts. A connection is tried again; after `MOST_ATTEMPTS`
-        a timeline is read type by type, and any other connection is noted. Raises `RetryNow` to try it again.
+        A thread is read without its connections, which become parts. A connection is tried again; after
+        `MOST_ATTEMPTS` a timeline is read by item type, and any other connection is noted. Raises `RetryNow` to try
+        again.
         """
         assert self._batch is not None, "a request for parts has a batch"
         part = self._batch.parts[0]

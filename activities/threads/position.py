@@ -1,4 +1,4 @@
-"""The position of a sweep over threads, and each of its steps."""
+"""The position of a thread sweep, and each step that it can take."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,15 +15,16 @@ Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "v
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadPosition(Position):
-    """The resume point of a sweep over threads. The phases follow each other in the order of `Phase`.
+    """The position of a thread sweep. Its phases follow each other in the order of `Phase`:
 
-    history: whole threads, latest update first, down to the cutoff. seek: after GitHub refused the history's cursor, a
-    listing from the top down to where it stood. catch_up: a listing from the top down to `floor`, for changes
-    meanwhile. review_comments: those left as parts. comments: REST lists of comments since the first floor, for
-    comments that did not bump their thread. verify: compares counts. relist: if the counts differ, compares every
-    thread with what is stored.
+    history: reads whole threads, latest update first, down to the cutoff. seek: after GitHub refused the history's
+    cursor, lists threads from the top down to where the history stood. catch_up: lists threads from the top down to
+    `floor`, to find changes since the sweep began. review_comments: reads the comments of reviews, which are left as
+    parts. comments: reads REST's lists of comments since the first floor, for comments that did not change their
+    thread's `updatedAt`. verify: compares counts. relist: if the counts differ, lists every thread and compares it
+    with what is stored.
 
-    `cursor` belongs to the connection or the listing; in comments it is the path of the REST page.
+    `cursor` belongs to the history's connection or to the listing; in the phase comments it is the path of a REST page.
     """
 
     phase: Phase = "history"
@@ -97,20 +98,20 @@ class ThreadPosition(Position):
 
     @property
     def has_threads(self) -> bool:
-        """Whether this or an earlier sweep found threads. If not, there are no comments either."""
+        """Whether this sweep or an earlier one found threads. Without threads there are no comments to list."""
         return bool(self.total is None or self.total or self.seen or self.swept)
 
     def with_sizes(self, sizes: dict[str, int]) -> Self:
-        """Sets the learned sizes of requests."""
+        """The position with the learned sizes of requests."""
         return replace(self, sizes=sizes)
 
     # Beginning, and legs
 
     def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
-        """Resumes where the sweep that earned `covered` ended.
+        """The position that resumes where the sweep ended that earned the coverage `covered`.
 
-        `phase` catch_up: changes come first; the history follows if it has more to read below. `stored`: threads in
-        scope.
+        `phase` is the first one: with catch_up, changes come first, and the history follows if older threads are
+        still to be read. `stored` is the number of stored threads in scope.
         """
         left = self.read(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of
@@ -134,11 +135,11 @@ class ThreadPosition(Position):
         )
 
     def with_news_first(self) -> Self:
-        """Schedules the history after the catch-up."""
+        """The position in which the catch-up comes first and the history follows."""
         return replace(self, news_first=True)
 
     def for_later_sweeps(self, *, below: str | None) -> dict[str, Any]:
-        """The position as JSON for a later sweep. `below`: the cursor at which this sweep left the history."""
+        """The position as JSON, for a later sweep. `below` is the cursor at which this sweep left the history."""
         return replace(self, below=below).to_commit(
             only={"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
         )
@@ -157,10 +158,11 @@ class ThreadPosition(Position):
         withheld: list[str],
         ties: list[str],
     ) -> Self:
-        """Moves behind a page of the history that showed `seen` threads, `swept` of them in scope.
+        """The position behind a page of the history. The page showed `seen` threads, `swept` of them in scope.
 
-        `withheld`: GitHub's words for each thread that it counts and refuses to show. `last`: updatedAt and node id of
-        the page's last thread. `ties`: node ids of those updated at the same moment.
+        `withheld` holds GitHub's words for each thread that it counts and refuses to show. `last` is the updatedAt
+        and the node id of the page's last thread, `ties` are the node ids of the threads that were updated at the
+        same moment.
         """
         updated_at, node_id = last or (self.updated_at, self.node_id)
         floor = self.floor or asked_at - CLOCK_SLACK
@@ -182,38 +184,40 @@ class ThreadPosition(Position):
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
-        """Moves to the catch-up: the history is read to its end, or down to the cutoff at the cursor `below`."""
+        """The position at the beginning of the catch-up. The history was read to its end, or down to the cutoff, where
+        its cursor is `below`.
+        """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
         )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
-        """Moves to verify, because one answer held everything in scope and no catch-up is needed."""
+        """The position in the phase verify. One answer held everything in scope, so that no catch-up is needed."""
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
-        """The position behind an empty list, which GitHub counted as empty at `asked_at`."""
+        """The position behind a list that GitHub counted as empty at `asked_at`."""
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
         )
         return empty.to_catch_up(below=None).to_verify(as_of=asked_at, with_comments=with_comments)
 
     def to_seek(self) -> Self:
-        """Moves to seek, because GitHub refused the history's cursor."""
+        """The position in the phase seek, because GitHub refused the history's cursor."""
         return replace(self, phase="seek", cursor=None, seeks=self.seeks + 1, list_progress=Progress())
 
     def seek_on(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def back_to_history(self, cursor: str | None) -> Self:
-        """Returns to the history at the cursor that seek found."""
+        """The position that returns to the history, at the cursor that seek found."""
         return replace(self, phase="history", cursor=cursor)
 
     # Catch-up
 
     def begin_round_again(self) -> Self:
-        """Begins the round again at the top, because GitHub refused the listing's cursor."""
+        """The position at the beginning of the same round, because GitHub refused the listing's cursor."""
         return replace(
             self,
             cursor=None,
@@ -227,17 +231,19 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """Records a listing's count of threads, and that it showed `new` threads that are not stored."""
+        """The position after a listing: GitHub counts `total` threads, and `new` of those listed are not stored."""
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """Records that a page of the listing did not show all threads; the next sweep lists changes since the same
-        moment.
+        """The position after a page of the listing that did not show all its threads. The next sweep then lists changes
+        from the same moment on.
         """
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """Moves behind a page that listed `listed` threads; they are not counted if the list made no progress."""
+        """The position behind a page that listed `listed` threads. They are not counted if the list made no
+        progress.
+        """
         return replace(
             self,
             cursor=cursor,
@@ -248,17 +254,19 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """Begins another round after one of several pages: it lists changes since that one began."""
+        """The position at the beginning of another round, which lists changes since the last round began. It follows a
+        round of several pages.
+        """
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
-        """Moves to the history where the earlier sweep left it, once the changes are listed."""
+        """The position in the history where the earlier sweep left it, once all changes are listed."""
         return replace(
             self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
         )
 
     def to_review_comments(self, *, as_of: datetime) -> Self:
-        """Moves to review_comments: every change up to `as_of` is stored, or is a part."""
+        """The position in the phase review_comments: every change up to `as_of` is stored, or is a part."""
         return replace(self.end_round(), phase="review_comments", as_of=as_of)
 
     # Review comments, and the comments that did not bump their thread
@@ -267,11 +275,11 @@ class ThreadPosition(Position):
         return replace(self, listing=listing)
 
     def after_second_look(self) -> Self:
-        """Records that the notes of earlier sweeps were checked; what is shown again has become parts."""
+        """The position after the notes of earlier sweeps were checked again. What GitHub shows now has become parts."""
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:
-        """Leaves review_comments: those of this leg are stored."""
+        """The position after the phase review_comments: the comments of this leg's reviews are stored."""
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
@@ -295,28 +303,32 @@ class ThreadPosition(Position):
         return replace(self, list_failures=self.list_failures + 1)
 
     def end_list_failures(self) -> Self:
-        """Resets the list's failures, because it continues."""
+        """The position with no failures of the present list, because the list continues."""
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """Records, in GitHub's `words`, why a list's content is read in another way."""
+        """The position with `words`, which say why a list's content is read in another way."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Replaces the present list by comparing the numbers of comments of all threads in scope."""
+        """The position in which the present list of comments is replaced: the numbers of comments of all threads in
+        scope are compared instead.
+        """
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """Records that a list of comments could not be read in any way, so that the next sweep starts at the same
-        moment.
+        """The position after a list of comments that could be read in no way. The next sweep then reads it from the
+        same moment on.
         """
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
-        """Leaves comments: every comment up to `as_of` is stored, unless a list was missed."""
+        """The position after the phase comments: every comment up to `as_of` is stored, unless a list could not be
+        read.
+        """
         return replace(
             self,
             phase="verify",
@@ -331,17 +343,19 @@ class ThreadPosition(Position):
     # Verify and relist
 
     def to_relist(self) -> Self:
-        """Moves to relist, because the counts differ."""
+        """The position in the phase relist, because the counts differ."""
         return replace(self, phase="relist", cursor=None, list_progress=Progress())
 
     def begin_relist_again(self) -> Self:
-        """Begins the relist again, because GitHub refused its cursor."""
+        """The position at the beginning of the relist, because GitHub refused its cursor."""
         return replace(self, cursor=None, listed=0, born=None, list_progress=self.list_progress.restart())
 
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Moves behind a page that listed `listed` threads; they are not counted if the list made no progress."""
+        """The position behind a page of the relist that listed `listed` threads. They are not counted if the list made
+        no progress.
+        """
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words
@@ -349,7 +363,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
     def end_relist(self, *, counted: int) -> Self:
-        """Leaves relist: all threads are listed, so their number is known. GitHub counts `counted`."""
+        """The position after the relist: all threads are listed, so their number is known. GitHub counts `counted`."""
         total, withheld = self.listed, max(0, counted - self.listed)
         return replace(
             self,
@@ -364,9 +378,9 @@ class ThreadPosition(Position):
         )
 
     def to_retry(self) -> Self:
-        """The position for a retry of a failed type: it begins at the catch-up, and counts again.
+        """The position for a retry of a failed type: it begins at the catch-up and compares the counts again.
 
-        A history that did not reach its end begins again at its top.
+        If the history was not read to its end, it begins again at its top.
         """
         if self.phase in ("history", "seek"):
             return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)

@@ -1,6 +1,7 @@
-"""Reads one sweep over threads (pull requests, issues, discussions), phase by phase.
+"""Reads one thread sweep (pull requests, issues or discussions), phase by phase.
 
-docs/sweep.md has the rules; numbers in comments refer to it. Phases longer than a screen have their own modules.
+docs/sweep.md has the rules; numbers in comments are theirs. Phases that are longer than a screen have their own
+modules.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -47,7 +48,7 @@ REVIEWS_SHOWN_IN: frozenset[Phase] = frozenset({"history", "seek", "catch_up", "
 
 
 class ThreadReader:
-    """Reads one sweep. All its state is in the committed position, except for a request that is under way."""
+    """Reads one sweep. The committed position holds all its state, except for a request in flight."""
 
     positions = ThreadPosition
 
@@ -72,7 +73,7 @@ class ThreadReader:
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
     async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
-        """The next request after `position`; it shrinks while GitHub says that it is too large. (8)"""
+        """The next turn after `position`. A request becomes smaller while GitHub says that it is too large (rule 8)."""
         if position.floor is None:
             position = await self._begin(position)
         self._sizes.begin(position.sizes)
@@ -99,8 +100,8 @@ class ThreadReader:
             return turn
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next turn: due parts; else, once a leg's reviews are all shown, their comments; else
-        the phase's request.
+        """The next turn: parts that are due come first; then, once all reviews of a leg are shown, their comments; then
+        the request of the phase.
         """
         await self._queue.look()
         due = self._due(position)
@@ -145,10 +146,11 @@ class ThreadReader:
         return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
-        """The parts to fetch now. Inside a listing only full batches are worthwhile; at its end all parts are due.
+        """The parts to fetch now; None if there are none. Within a listing only full batches are fetched, at its end
+        all parts.
 
-        While review comments are listed, no other parts are fetched: a review that is read again would reset its part
-        and lose what the list had shown.
+        While review comments are listed, no other part is fetched: a review that is read again would begin a new
+        part and lose the comments listed for it.
         """
         if position.listing.in_bulk:
             return None
@@ -160,7 +162,7 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """The sweep's first position: behind what other jobs covered, or at the end of an empty list."""
+        """The sweep's first position: after what other jobs covered, or at the end of a list that is empty."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
@@ -189,7 +191,7 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """The next leg's first position: here, or behind what another job covered further down meanwhile."""
+        """The next leg's first position: unchanged, or after what another job covered of older threads meanwhile."""
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
         if not deeper:
@@ -198,7 +200,9 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """Whether the leg is over. The history then continues below it; later phases run once, in the last leg."""
+        """Whether the leg is over. The next leg continues the history; the phases after the history run once, in the
+        last leg.
+        """
         down_to, updated_at = self._sweep.down_to, position.updated_at
         return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to
 
@@ -208,8 +212,8 @@ class ThreadReader:
     # History: whole threads, latest updated first, down to the cutoff
 
     async def _history(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of the history. The first answer sets the floor (3); the page that crosses the cutoff is stored
-        whole (4).
+        """Reads the next page of the history. Its first answer sets the floor (rule 3), and the page that crosses the
+        cutoff is stored whole (rule 4).
         """
         cutoff_at = self._sweep.cutoff_at
         try:
@@ -246,8 +250,8 @@ class ThreadReader:
         return turn
 
     def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
-        """The request for the page at the position. If it may be the last page, the catch-up's first listing comes with
-        it.
+        """The request for the history's next page. If it may be the last page, the same request asks for the catch-up's
+        first listing.
         """
         left = position.total - position.seen if position.total is not None else size
         first, with_changes = size, False
@@ -264,8 +268,9 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists threads from the top until those updated after the lost place are passed; threads of the same moment
-        are read again."""
+        """Lists threads from the top, until all threads are passed that were updated after the lost place. Threads of
+        the same moment are read again.
+        """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
         ties = [entry.node_id for entry in listing.entries if entry.updated_at == last]
@@ -284,14 +289,15 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Whether a smaller request may succeed: GitHub says so, or fails with 500 at the same request again."""
+        """Whether a smaller request may succeed: GitHub says so, or answers the same request with 500 again."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """The turn after a request for a single thread or part proved too large.
 
-        It lists first: if the listing fails as well, GitHub itself is failing, and the listing's error is raised. If
-        not, this thread or part alone is treated as too large. Raises `RetryNow` if a listing was what failed before.
+        It first sends a listing. If the listing fails as well, GitHub itself is failing, and the listing's error is
+        raised. If not, only this thread or part is treated as too large. Raises `RetryNow` if the request that was
+        too large was itself a listing.
         """
         kind = self._sizes.asked_kind
         if isinstance(error, LostThread):
@@ -323,8 +329,8 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """The turn after GitHub shows neither the page nor its thread in the listing: after some attempts the thread is
-        passed over.
+        """The turn after GitHub showed the page's thread neither in the page nor in the listing. After some attempts
+        the thread is left out.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)
@@ -343,7 +349,7 @@ class ThreadReader:
         return Turn(after, points=1)
 
     def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after a list of comments failed at every size: after some failures its content is read in another
+        """The turn after a list of comments failed at every size. After some failures its content is read in another
         way.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
@@ -355,7 +361,9 @@ class ThreadReader:
     # One request ahead
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
-        """Sends the next page's request if a page comes next. Parts can only be taken once this turn is committed."""
+        """Sends the request for the history's next page ahead, if that page comes next. Parts are not sent ahead,
+        because they are only known after the commit.
+        """
         position = turn.position
         if self._look_ahead.is_under_way:
             return
@@ -377,8 +385,8 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """Threads in scope: exact once the history is swept, before that estimated from how far down in time it has
-        come.
+        """The number of threads in scope: exact once the history is read; before that, estimated from how much of the
+        time range is read.
         """
         if position.phase != "history" and not position.news_first:
             return position.swept

@@ -1,9 +1,10 @@
 """Reads all review comments of a large repository from REST's list, instead of review by review (decision 9).
 
-A leg's history adds a part for the comments of each review. At the leg's end the list is read in order of change, each
-page from the last change seen, so that changes cannot shift the place. Listed comments are recorded in the parts. Once
-the list has ended, and has shown as many comments as GitHub counted before, each review is whole whose pull request was
-opened after the list's beginning. Comments of the others are fetched by the reviews' ids.
+The history adds a part for the comments of each review. At the end of a leg the list is read in order of change.
+Each page begins at the last change seen, so that a change during the reading cannot shift it. Each part records
+which of its comments were listed. Once the list has ended and has shown as many comments as GitHub counted before,
+the reviews of all pull requests that were opened after the list's beginning are whole. Comments of other reviews are
+fetched by the reviews' ids.
 """
 
 from datetime import datetime, timedelta
@@ -39,7 +40,7 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class ReviewCommentList:
-    """The list of one sweep: decides whether to read it, reads its pages, and proves reviews whole."""
+    """Reads the list for one sweep: decides whether to read it, reads its pages, and proves which reviews are whole."""
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, sizes: PageSizes, look_ahead: LookAhead
@@ -52,11 +53,13 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment at which the leg ends: no comment on a later pull request is older."""
+        """The moment from which on the list is read: where the leg ends. A comment on a pull request opened later
+        cannot be older.
+        """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The next turn at a leg's end; None once the waiting reviews are to be fetched by their ids."""
+        """The next turn at a leg's end; None once the remaining reviews are to be fetched by their ids."""
         place = position.listing
         if place.in_bulk is False:
             return None
@@ -68,14 +71,14 @@ class ReviewCommentList:
             return self.fall_back(position, error.message)
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Gives up the list: comments are fetched by the ids of their reviews."""
+        """Stops reading the list: the remaining comments are fetched by the ids of their reviews."""
         log.warning("no list of review comments", why=why)
         left = position.with_listing(position.listing.leave())
         return Turn(left.fall_back(f"review comments were read review by review: {why}"))
 
     @staticmethod
     def requests_ahead(place: ReviewCommentPlace) -> int:
-        """Pages that the list has left; before that is known, the most that it may have."""
+        """The number of pages that the list has left; until the list is begun, the most that it may have."""
         if place.in_bulk is None:
             most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
         else:
@@ -83,7 +86,7 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """The next turn's request; None if the list is not being read."""
+        """The request of the next turn; None while the list is not read."""
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
             return None
@@ -91,7 +94,9 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Decides by GitHub's count whether the list is cheaper. What an earlier leg read of it does not count."""
+        """Decides, by GitHub's count of the comments, whether the list costs less. Comments that an earlier leg read
+        from the list are subtracted.
+        """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
         if waiting < WORTH_IT_FROM:
@@ -134,11 +139,12 @@ class ReviewCommentList:
         return Turn(position.with_listing(after), page=read.page, put=[*listed, *again])
 
     async def _match(self, read: ListedComments) -> tuple[list[Part], list[Part], bool, set[str]]:
-        """Matches a page's comments to pull requests and reviews; comments that match none are removed from the page.
+        """Matches the comments of a page to pull requests and reviews; comments without a stored pull request or review
+        are removed from the page.
 
-        Returns the reviews' parts with what was listed of each; the threads to read again because they lacked a review;
-        whether there were strangers, which are comments on an unknown pull request, or on a review without a part; and
-        the keys of comments that their parts had not seen before.
+        Returns four things: the parts of the reviews, with the comments listed; parts for the threads whose review
+        is not stored; whether the page had unmatched comments (on a pull request that is not stored, or of a review
+        without a part); and the keys of the comments that the parts list for the first time.
         """
         repository_id = self._sweep.repository.repository_id
         comments = read.page.comments
@@ -170,10 +176,9 @@ class ReviewCommentList:
         return listed, again, strangers, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Marks the reviews whole that the list has shown entirely, if it listed as many comments as GitHub had
-        counted.
+        """Marks the reviews as whole that the list has shown entirely, if it listed as many comments as GitHub counted.
 
-        Fewer are listed if GitHub left one out, or if one was deleted meanwhile, which shifts numbered pages.
+        It lists fewer if GitHub leaves a comment out, or if one was deleted meanwhile, which shifts numbered pages.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
@@ -202,19 +207,21 @@ class ReviewCommentList:
         return Request(("count", since), lambda: count_review_comments(self._github, repository, since))
 
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
-        """The request for changes from `since` on, or for the numbered page at `path`.
+        """The request for comments changed since `since`, or for the numbered page at `path`.
 
-        It begins one second earlier: GitHub may treat `since` as exclusive, and a page may end within a second.
+        It asks for one second more, because GitHub may treat `since` as exclusive, and because a page may end within
+        a second.
         """
         path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))
 
 
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
-    """How many of the page's comments are listed for the first time and existed when GitHub counted.
+    """How many of the page's comments existed when GitHub counted, and are listed for the first time.
 
-    A comment unchanged since the count has one place in the list. A changed one may be listed twice: it counts only if
-    its review's part has not seen it (`first`). Strangers do not count, because nothing records them.
+    A comment that has not changed since the count is listed once. A changed one may be listed twice: it counts only
+    if it is in `first`, the keys that its review's part had not recorded. Unmatched comments do not count, because
+    no part records them.
     """
     if place.counted_at is None:
         return 0

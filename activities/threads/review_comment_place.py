@@ -1,4 +1,4 @@
-"""The place in the list of all review comments, and each of its steps."""
+"""The place in the list of all review comments, and each step that it can take."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,7 +9,7 @@ from activities.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewCommentPlace:
-    """The place in the list of all review comments."""
+    """The place in the list of all review comments: how far it is read, and what it has shown."""
 
     in_bulk: bool | None = None
     """Whether the list is cheaper than fetching review by review; None while undecided."""
@@ -39,11 +39,13 @@ class ReviewCommentPlace:
     """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """Adds the reviews that a page of the history left to fetch."""
+        """The place after a page of the history that left `reviews` reviews to fetch."""
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Records whether the list is read. GitHub counts `counted` comments from `since` on."""
+        """The place at the list's beginning. `in_bulk`: the list is read. GitHub counts `counted` comments from `since`
+        on.
+        """
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
     def after_page(
@@ -57,7 +59,7 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """Moves behind a page that listed `listed` of the counted comments."""
+        """The place behind a page that listed `listed` of the comments that GitHub counted."""
         return replace(
             self,
             since=since,
@@ -70,17 +72,17 @@ class ReviewCommentPlace:
         )
 
     def recount(self, number: int) -> Self:
-        """Sets GitHub's new count of the comments from `read_from` on."""
+        """The place with `number`, GitHub's new count of the comments from `read_from` on."""
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
-        """Leaves the list: remaining comments are fetched review by review."""
+        """The place after the list is left: the remaining comments are fetched review by review."""
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """Leaves the list, which was whole from `since` on, so that the next leg reads only up to there."""
+        """The place after the whole list from `since` on was read, so that the next leg stops reading there."""
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """The place for the next leg: keeps what it need not read again."""
+        """The place for the next leg, which keeps how much it need not read again."""
         return type(self)(read_from=self.read_from, read_number=self.read_number)

@@ -1,7 +1,7 @@
-"""Checks again what earlier sweeps noted as missing, for at most one request for every hundred notes.
+"""Checks again what earlier sweeps noted as missing, with at most one request for a hundred notes.
 
-GitHub may now show what it hid: an account is no longer flagged, a permission was granted, a thread was restored. What
-is shown again becomes a part and is stored.
+GitHub may now show what it hid: an account is no longer flagged, a permission was granted, a thread was restored.
+What is shown again becomes a part and is stored.
 """
 
 import random
@@ -54,7 +54,7 @@ CONNECTIONS: dict[str, PartKind] = {
 
 
 class SecondLook:
-    """Checks once in a sweep the notes of other jobs, and threads that are gone."""
+    """Checks the notes of other jobs, and the threads that are gone, once in a sweep."""
 
     def __init__(
         self,
@@ -75,7 +75,9 @@ class SecondLook:
         """Stored children of each parent, by node id: an estimate of how many a new reading returns."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The parts to read again, and the notes that stay; None if there are no notes."""
+        """The turn with the parts that are to be read again and the notes that stay; None if there is nothing
+        to check.
+        """
         table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
         async with self._database.transaction() as connection:
             left = await notes.to_look_again(connection, self._sweep, limit=MOST_NOTES)
@@ -115,8 +117,8 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """Checks what all pull requests lack because of a permission. If some now show it, all that lack it are read
-        again.
+        """Checks what all pull requests lack because of a permission. If some of them show it now, all pull requests
+        that lack it are read again.
         """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
@@ -148,7 +150,7 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Parts for the threads with gaps in lists that come with the thread itself (labels, assignees, ...)."""
+        """Parts for the threads whose own lists (labels, assignees, ...) lack entries."""
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
             missing[note.node_id, note.number] += note.count
@@ -158,7 +160,7 @@ class SecondLook:
         ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
-        """Checks whole threads that were noted or gone; those that are shown are read again."""
+        """Checks threads that were noted as missing or marked as gone. Those that GitHub shows are read again."""
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
         node_ids = list(numbers)
@@ -184,9 +186,9 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
     ) -> None:
-        """Checks connections that failed at every size; those that return something are read again.
+        """Checks connections that failed at every size. Those that return something now are read again.
 
-        For timelines with failed item types these types are requested, for others one item.
+        For a timeline the request asks for the item types that failed, for any other connection for one item.
         """
         types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
         for by_type in (True, False):
@@ -203,10 +205,10 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """The node ids that GitHub answers, by at most `MOST_LOOKS` requests.
+        """The node ids that GitHub answers, found by at most `MOST_LOOKS` requests.
 
-        One failing node makes its whole request fail. So later requests ask for halves, and for different ones each
-        time.
+        If one node fails, GitHub fails the whole request. Then further requests ask for half of the nodes, and each
+        time for other halves.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]  # nosec B311 # an order, no secret

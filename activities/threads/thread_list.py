@@ -1,4 +1,4 @@
-"""Lists a repository's threads with numbers and times: 100 for one point."""
+"""Lists a repository's threads with their numbers and times: 100 threads for one point."""
 
 from activities.threads.look_ahead import LookAhead
 from activities.threads.page_sizes import PageSizes
@@ -13,11 +13,11 @@ MOST_LIST_FAILURES = 3
 
 
 class LostThread(TooLarge):
-    """A thread is null in the list without a reason."""
+    """Raised when a thread in the list is null and GitHub gives no reason."""
 
 
 class ThreadList:
-    """Pages of the list, each as large as GitHub can answer."""
+    """Reads pages of the list of threads, each as large as GitHub can answer."""
 
     def __init__(
         self, github: GitHub, kind: ThreadType, repository: RepositoryRef, sizes: PageSizes, look_ahead: LookAhead
@@ -30,14 +30,14 @@ class ThreadList:
         self._accepts_lost = False
 
     def begin_turn(self, *, failures: int) -> None:
-        """Begins a turn. `failures`: how often in a row a listing of one thread did not show it."""
+        """Begins a turn. `failures` is how many listings of one thread in a row did not show it."""
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """The page behind the cursor: latest update first, or oldest thread first with `by_birth`.
+        """The listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest first.
 
-        `comments` adds each thread's number of comments. Raises `LostThread` while a smaller page, or up to three
-        requests for the thread alone, may still show a lost thread.
+        `comments` adds the number of comments of each thread. Raises `LostThread` for a thread that is null without
+        a reason, while a smaller page, or one of three requests for that thread alone, may still show it.
         """
         first = self._sizes.ask("listing")
         listing = await self._read(first, cursor, by_birth=by_birth, comments=comments)
@@ -46,7 +46,9 @@ class ThreadList:
         return listing
 
     async def next_one(self, cursor: str | None) -> Listing:
-        """The next thread behind the cursor, latest update first; the listing counts it as lost if it is not shown."""
+        """The next thread behind `cursor`, in order of the latest update. If GitHub does not show it, the listing
+        counts it as lost.
+        """
         return await self._read(1, cursor)
 
     async def _read(self, first: int, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:

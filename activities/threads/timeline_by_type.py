@@ -1,7 +1,7 @@
-"""Reads a timeline type by type if it fails at every size, and by REST those types that still fail (decision 15).
+"""Reads a timeline by item type if it fails at every size, and reads by REST the types that still fail (decision 15).
 
-The part's kind and its `split` are the position. Each request is a turn: it stores items, narrows the request, or is
-counted as a failure.
+The part's kind and its `split` are the position. Each request is one turn, which stores items, asks for fewer types,
+or counts as a failure.
 """
 
 from activities.threads.look_ahead import LookAhead
@@ -27,13 +27,13 @@ OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
 
 
 def begin(part: Part, item_types: list[str]) -> Part:
-    """The part for a timeline that fails as a whole, with its types in two groups."""
+    """The part for a timeline that fails as a whole, with its item types in two groups."""
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """The item types at the beginning of a note's words; empty if the note does not name all missing ones."""
+    """The item types that a note's words begin with; empty if the note does not name every missing type."""
     named = words.partition(": ")[0].split(", ")
     return named if all(each in known for each in named) else []
 
@@ -48,7 +48,9 @@ class TimelineByType:
         self._look_ahead = look_ahead
 
     async def turn(self, position: ThreadPosition, part: Part) -> Turn[ThreadPosition]:
-        """The part's next request. Raises `RetryNow` for a passing error; `too_large` decides if it does not pass."""
+        """Sends the part's next request. Raises `RetryNow` for an error that may pass; if it does not pass, `too_large`
+        is called.
+        """
         if part.kind == "timeline_by_rest":
             return await self._rest(position, part)
         split = _split(part)
@@ -80,7 +82,9 @@ class TimelineByType:
         return turn
 
     def too_large(self, position: ThreadPosition, part: Part, error: RetryNow) -> Turn[ThreadPosition] | None:
-        """The turn after the last request failed, while GitHub answers others. None: it is to be tried again."""
+        """The turn after the last request failed while GitHub answered other requests; None if it is to be
+        tried again.
+        """
         if part.kind == "timeline_by_type":
             return self._failed(position, part, error.message)
         part.attempts += 1
@@ -89,7 +93,9 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """Halves a group of types after a failure. A single type is read item by item, and then left."""
+        """The part after a failure: a group of types is halved; a single type is read item by item, and then left to
+        REST.
+        """
         split = _split(part)
         split.failures, split.words = split.failures + 1, words
         group = split.left[0]
@@ -107,7 +113,7 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """Moves the part to its next group, to REST, or to its end."""
+        """The turn in which the part moves to its next group of types, to REST, or to its end."""
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.
@@ -152,7 +158,9 @@ class TimelineByType:
         return turn
 
     def _end(self, turn: Turn[ThreadPosition], part: Part, rest_failed: str) -> Turn[ThreadPosition]:
-        """The part's last turn: notes what is missing, or resolves the note. `rest_failed`: why REST cannot answer."""
+        """The part's last turn: it notes what is missing, or deletes an earlier note. `rest_failed` is why REST could
+        not answer.
+        """
         split = _split(part)
         turn.done.append(part)
         # Where REST shows nothing of a type that fails, it may be hidden there.

@@ -1,5 +1,5 @@
-"""Reads comments that did not bump their thread, which the catch-up misses: REST's lists show all changes since the
-sweep began.
+"""Finds comments that did not change their thread's `updatedAt`, which the catch-up therefore misses: REST's lists show
+all comments that changed since the sweep began.
 """
 
 from datetime import timedelta
@@ -30,7 +30,9 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class UnbumpedComments:
-    """Reads the lists one after the other, and adds a part for each stored thread whose comments they show newer."""
+    """Reads the lists of comments one after the other, and adds a part for each thread that has a comment newer than
+    the stored one.
+    """
 
     def __init__(
         self,
@@ -51,13 +53,13 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Whether to read the lists: there are threads, and no other job read the lists moments ago."""
+        """Whether to read the lists: there are threads, and no other job has read the lists within the hour."""
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
         return bool(self._type.comment_routes) and not recent and position.has_threads
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of the present list, in order of change."""
+        """Reads the next page of the present list, in order of change."""
         if position.by_totals:
             return await self._totals(position)
         assert position.first_floor is not None, "the history fixes the first floor"
@@ -100,9 +102,9 @@ class UnbumpedComments:
         return position.end_comment_lists()
 
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
-        """Gives up the list. For conversation comments, the threads' counts of comments are compared instead.
+        """Stops reading the list. For conversation comments, the threads' numbers of comments are compared instead.
 
-        For review comments nothing replaces the list, so the next sweep starts at the same moment.
+        Nothing replaces the list of review comments, so the next sweep reads it from the same moment on.
         """
         route = self._type.comment_routes[position.route]
         log.warning("no list of comments", route=route, why=why)
@@ -113,8 +115,8 @@ class UnbumpedComments:
         return Turn(left.to_comment_totals())
 
     async def _totals(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next page of all threads in scope with their numbers of comments; threads whose number differs become
-        parts.
+        """Lists the next page of all threads in scope with their numbers of comments. Threads whose number differs from
+        the stored one become parts.
         """
         listing = await self._list.page(position.cursor, comments=True)
         self._sizes.answered(listing.seconds)
@@ -137,7 +139,9 @@ class UnbumpedComments:
         return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
-        """Number -> node id of the stored threads that have a comment whose stored row is out of date."""
+        """Number -> node id of the stored threads that have a comment among `comments` whose stored row is missing or
+        out of date.
+        """
         numbers: set[int] = set()
         async with self._database.transaction() as connection:
             for comment_type in {comment.comment_type for comment in comments}:

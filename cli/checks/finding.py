@@ -1,4 +1,4 @@
-"""The results of `doctor`: one line each, with advice."""
+"""What `doctor` finds: one line for each check, with advice."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -58,7 +58,7 @@ def bad_setting(check: str, error: BadInput) -> Finding:
 
 
 def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
-    """The finding for an error: a failure."""
+    """The finding that a check failed with this error."""
     away = isinstance(error, (Unreachable, RetryNow))
     return Finding(
         check=check,
@@ -70,7 +70,9 @@ def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """The exit code: 2 if a setting is unreadable, 3 if no server answered at all, 1 if anything else fails."""
+    """The exit code of `doctor`: 2 if a setting cannot be read, 3 if no server answered, 1 if another check failed,
+    else 0.
+    """
     if any(each.cause == "setting" for each in findings):
         return 2
     failures = [each for each in findings if each.state == "failure"]

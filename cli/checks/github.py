@@ -17,8 +17,9 @@ API_NAMES = {"graphql": "points", "core": "REST requests"}
 
 
 async def examine(private_repositories: int) -> AsyncIterator[Finding]:
-    """The findings on GitHub. `private_repositories`: their number in all workspaces; a token without a scope sees none
-    of them."""
+    """Checks GitHub. `private_repositories` is the number of private repositories in all workspaces: a token without a
+    scope cannot read them.
+    """
     at = settings.load(settings.GitHub)
     for secret in at.tokens:
         logs.register_secret(secret)
@@ -35,7 +36,9 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
 
 def credential(of: "Health", share: float, private_repositories: int) -> Finding:
-    """The finding on one credential, given our share of its budget and the repositories that it has to read."""
+    """The finding on one credential. `share` is the part of its budget that backfills may use, `private_repositories`
+    how many private repositories they read.
+    """
     check = f"GitHub, {of.credential}"
     if of.error is not None:
         return trouble(check, of.error, "check GITHUB_API_URL, and GitHub's own state at https://www.githubstatus.com")

@@ -1,4 +1,4 @@
-"""Checks OpenAI, Polar and the mail server, if they are configured."""
+"""Checks those of OpenAI, Polar and the mail server that are configured."""
 
 import re
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ EVENTS = ("order.paid", "subscription.active", "subscription.canceled", "subscri
 
 
 async def openai() -> AsyncIterator[Finding]:
-    """Checks OpenAI by embedding one word, for the price of a token."""
+    """Checks OpenAI by embedding one word, which costs one token."""
     at = settings.load(settings.Embeddings)
     if at.key is None:
         yield warning("OpenAI", "OPENAI_API_KEY is not set: embeddings are skipped", "set it if search is wanted")
@@ -58,7 +58,7 @@ async def polar() -> AsyncIterator[Finding]:
 
 
 def _endpoints(endpoints: list[Endpoint]) -> list[Finding]:
-    """The findings on Polar's webhooks. Ours are those whose address ends in the path of `webhook.py`."""
+    """The findings on Polar's webhooks. A webhook is ours if its address ends in the path that `webhook.py` serves."""
     ours = [each for each in endpoints if re.search(r"/webhooks/polar/?$", each.url)]
     if not ours:
         what = "Polar has no webhook whose address ends in /webhooks/polar: purchases are not heard of"

@@ -1,4 +1,6 @@
-"""Checks Temporal: whether it answers, has the search attributes, and whether workers poll each task queue."""
+"""Checks Temporal: whether it answers, whether it has the search attributes, and whether workers poll each
+task queue.
+"""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Checks for stored work that stands still: jobs, Polar's deliveries, notifications."""
+"""Checks whether stored work stands still: jobs, Polar's deliveries, notifications."""
 
 from collections.abc import AsyncIterator, Sequence
 

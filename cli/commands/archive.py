@@ -102,7 +102,9 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
 
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """The first and the last whole hour of a range. Raises `BadInput` if the archive cannot have any of it."""
+    """The first and the last whole hour between two moments. Raises `BadInput` if the archive cannot have any of these
+    hours.
+    """
     from github.events.archive import FIRST_HOUR
 
     first = -(-since.timestamp() // 3_600)
