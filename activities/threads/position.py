@@ -15,14 +15,13 @@ Phase = Literal["history", "seek", "catch_up", "review_comments", "comments", "v
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadPosition(Position):
-    """The position of a thread sweep. Its phases follow each other in the order of `Phase`:
+    """The position of a thread sweep. Its phases follow each other in the order of `Phase`.
 
-    history: reads whole threads, latest update first, down to the cutoff. seek: after GitHub refused the history's
-    cursor, lists threads from the top down to where the history stood. catch_up: lists threads from the top down to
-    `floor`, to find changes since the sweep began. review_comments: reads the comments of reviews, which are left as
-    parts. comments: reads REST's lists of comments since the first floor, for comments that did not change their
-    thread's `updatedAt`. verify: compares counts. relist: if the counts differ, lists every thread and compares it
-    with what is stored.
+    history: whole threads, latest update first, down to the cutoff. seek: after GitHub refused the history's cursor,
+    lists threads down to where the history stood. catch_up: lists threads down to `floor`, to find changes.
+    review_comments: comments of reviews, which the history left as parts. comments: REST's lists of comments, for
+    those that did not change their thread's `updatedAt`. verify: compares counts. relist: if the counts differ,
+    lists every thread.
 
     `cursor` belongs to the history's connection or to the listing; in the phase comments it is the path of a REST page.
     """
@@ -235,8 +234,8 @@ class ThreadPosition(Position):
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """The position after a page of the listing that did not show all its threads. The next sweep then lists changes
-        from the same moment on.
+        """The position after a page of the listing that lacked a thread. The next sweep then lists changes from the
+        same moment.
         """
         return replace(self, missed_from=self.missed_from or self.floor)
 
