@@ -183,8 +183,8 @@ class ThreadPosition(Position):
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
-        """The position at the beginning of the catch-up. The history was read to its end, or down to the cutoff, where
-        its cursor is `below`.
+        """The position at the beginning of the catch-up. `below` is the history's cursor at the cutoff; None: it has
+        ended.
         """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
@@ -234,15 +234,11 @@ class ThreadPosition(Position):
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """The position after a page of the listing that lacked a thread. The next sweep then lists changes from the
-        same moment.
-        """
+        """The position after a listing that lacked a thread: the next sweep lists changes from the same moment."""
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """The position behind a page that listed `listed` threads. They are not counted if the list made no
-        progress.
-        """
+        """The position behind a page with `listed` threads. They are not counted if the list made no progress."""
         return replace(
             self,
             cursor=cursor,
@@ -253,9 +249,7 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """The position at the beginning of another round, which lists changes since the last round began. It follows a
-        round of several pages.
-        """
+        """The position at the beginning of the next round, which lists changes since the last round began."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
@@ -325,8 +319,8 @@ class ThreadPosition(Position):
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
-        """The position after the phase comments: every comment up to `as_of` is stored, unless a list could not be
-        read.
+        """The position after the phase comments: every comment up to `as_of` is stored, except from a list
+        that failed.
         """
         return replace(
             self,
@@ -352,8 +346,8 @@ class ThreadPosition(Position):
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """The position behind a page of the relist that listed `listed` threads. They are not counted if the list made
-        no progress.
+        """The position behind a page of the relist with `listed` threads; 0 are counted if the list made no
+        progress.
         """
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
