@@ -1,7 +1,7 @@
-"""The taxonomy of errors: each class says what happens next, and carries what a person needs to act.
+"""The taxonomy of errors. Each class says what happens next, and carries what a person needs to act.
 
-Every error that this project raises on purpose is one of these. Anything else is a bug: it is retried like `RetryNow`
-until its attempts without progress are used up, then ends its part with the code `bug`.
+Every error that this project raises on purpose is of one of these classes. Any other exception is a bug: it is
+retried like `RetryNow`, and after too many attempts without progress its data type ends with the code `bug`.
 """
 
 from datetime import datetime
@@ -9,8 +9,9 @@ from typing import Literal
 
 
 class BackfillError(Exception):
-    """The base of all errors. `code` is one word for machines (`gone`), `message` what happened, `action` what a person
-    can do."""
+    """The base of all errors. `code` is one word for machines (`gone`), `message` says what happened, `action` what a
+    person can do.
+    """
 
     def __init__(self, code: str, message: str, action: str = "") -> None:
         super().__init__(f"{code}: {message}" + (f" ({action})" if action else ""))
@@ -24,14 +25,16 @@ class RetryNow(BackfillError):
 
 
 class TooLarge(RetryNow):
-    """A request for less may succeed: the page was too large for GitHub (timeouts, resource limits, a null node)."""
+    """A request for less may succeed: what was requested is too large for GitHub (a timeout, a resource limit, a null
+    node).
+    """
 
 
 class RetryLater(BackfillError):
-    """A limit: the request may be sent again at `at`. It does not count as a failed attempt.
+    """A limit: the request may be sent again at the moment `at`. This does not count as a failed attempt.
 
-    `waits_for` is the reason that people are shown during the wait (`messages.WaitingReason`); `since` is when the wait
-    began, if that was before now.
+    `waits_for` is the reason that people see during the wait (`messages.WaitingReason`). `since` is when the wait
+    began, if that was earlier.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class BadInput(BackfillError):
 
 
 class Conflict(BadInput):
-    """The request does not fit the present state of its object. Commands exit with 2, HTTP answers 409."""
+    """The request does not fit the present state of what it is about. Commands exit with 2, HTTP answers 409."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)

@@ -1,7 +1,7 @@
-"""Writes logs to standard error, one line for each event, without secrets: JSON for machines, or text for a terminal.
+"""Writes logs to standard error, one line an event, without secrets: as JSON for machines, or as text for a terminal.
 
-Messages of libraries that use `logging` (temporalio, aiohttp, asyncpg) take the same way. Redaction is the last step,
-on the finished line, so it also covers what only the renderer turns into text: an exception, an object's repr.
+Messages of libraries that use `logging` (temporalio, aiohttp, asyncpg) are written in the same way. Secrets are
+removed from the finished line, so that exceptions and objects, which only then are text, are covered, too.
 """
 
 import json
@@ -34,13 +34,15 @@ _secrets: set[str] = set()
 
 
 def register_secret(value: str) -> None:
-    """Hides `value` from all further log lines, in whatever context. An empty string is ignored."""
+    """Removes `value` from all further log lines, wherever it stands. An empty string is ignored."""
     if value:
         _secrets.update(_spellings(value))
 
 
 def forget_secret(value: str) -> None:
-    """Stops hiding `value`, which is no longer valid, so that secrets that live for an hour do not pile up."""
+    """Stops removing `value` from log lines, because it is no longer valid. Otherwise secrets that live for an hour
+    would pile up.
+    """
     _secrets.difference_update(_spellings(value))
 
 

@@ -1,4 +1,4 @@
-"""Connections of commands to servers, and the signals to Temporal after a commit."""
+"""The connections of commands to Postgres and Temporal, and the signals that follow a commit."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -27,7 +27,9 @@ class Temporal(NamedTuple):
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """A pool whose role has the rights that this release needs."""
+    """Opens a pool of connections and closes it at the end. Raises `BadInput` if its role lacks rights that this
+    release needs.
+    """
     async with Database(settings.load(settings.Database).database_url, size=2) as database:
         async with database.transaction() as connection:
             await check_rights(connection)
@@ -35,7 +37,7 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 async def connect_temporal() -> Temporal:
-    """Connects to Temporal. Raises `BadInput` for wrong settings, including Postgres' ones, before it connects."""
+    """Connects to Temporal. Raises `BadInput` for a wrong setting of Temporal's or Postgres', before it connects."""
     settings.load(settings.Database)
     queue = settings.load(settings.Temporal).temporal_task_queue
     client = await temporal.connect()
@@ -43,8 +45,9 @@ async def connect_temporal() -> Temporal:
 
 
 async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
-    """Signals a committed job to its workflow. If Temporal is away, prints that, and the reconciler
-    signals it later."""
+    """Signals a committed job to its workspace's workflow. If Temporal does not answer, prints that the reconciler will
+    signal it later.
+    """
     async with database.transaction() as connection:
         unheard = await job_signals.unheard(connection, job_id=job_id)
     try:
@@ -55,10 +58,10 @@ async def signal_job(at: Temporal, database: Database, job_id: str) -> None:
 
 
 async def signal_changes(client: Client, database: Database, job_id: str) -> None:
-    """Signals a committed cancellation, pause or resumption to the job's workflow, unless the workflow knows it
-    already.
+    """Signals a committed cancel, pause or resume to the job's workflow, unless the workflow has heard of it already.
 
-    Raises `Unreachable` if Temporal does not answer: the request is stored, and the reconciler signals it later.
+    Raises `Unreachable` if Temporal does not answer; the reconciler then signals it later, because the request is
+    committed.
     """
     async with database.transaction() as connection:
         stopping = await job_signals.stopping(connection, job_id=job_id)

@@ -13,18 +13,18 @@ PIPED_WIDTH = 240
 
 
 def console() -> Console:
-    """A console that shows foreign names and messages unchanged: no markup, no emoji."""
+    """A console that prints names and messages unchanged, without interpreting markup or emoji codes in them."""
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_json(of: Any, kind: Any) -> None:
-    """Writes a model, or a list of models, of the type `kind` as JSON."""
+    """Prints `of`, a model or a list of models of the type `kind`, as JSON."""
     print(TypeAdapter(kind).dump_json(of, indent=2).decode())
 
 
 def complain(what: str, exit_code: int) -> int:
-    """Writes one line to standard error; returns the exit code."""
+    """Prints one line to standard error; returns `exit_code`."""
     print(f"starter: {one_line(what)}", file=sys.stderr)
     return exit_code
 

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Look:
-    """A followed job as of Postgres' last answer."""
+    """What `watch` knows of a job: its view as of Postgres' last answer."""
 
     job: JobView
     away_since: datetime | None = None
@@ -31,7 +31,7 @@ class Look:
 
 
 async def find_job(database: Database, reference: str) -> str:
-    """The id of the job with this id, or of the latest job of the workspace with this id or slug."""
+    """The job's id. `reference` is the id itself, or the id or slug of a workspace, which stands for its latest job."""
     async with database.transaction() as connection:
         return await job_views.find(connection, reference)
 
@@ -43,9 +43,9 @@ async def read_job(database: Database, job_id: str) -> JobView:
 
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
-    """The job whenever its view may have changed, for the last time when it has ended.
+    """Yields the job each time its view may have changed, and once more when it has ended.
 
-    Raises `Unreachable` if Postgres does not answer at first, or stays away.
+    Raises `Unreachable` if Postgres does not answer at the start, or stays away for long.
     """
     look: Look | None = None
     fingerprint, read_at, answered = None, 0.0, time.monotonic()

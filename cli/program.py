@@ -1,4 +1,4 @@
-"""The program: its commands, and the handling of their errors."""
+"""The program: its commands, and what it prints for their errors."""
 
 import asyncio
 import inspect
@@ -43,7 +43,7 @@ app.command(archive_status, name="archive-status")
 
 
 async def run(arguments: Sequence[str]) -> int:
-    """Runs one command; returns its exit code. An error was written to standard error, in one line."""
+    """Runs one command; returns its exit code. An error is printed as one line on standard error."""
     try:
         logs.configure(settings.load(settings.Log).log_format)
         logging.getLogger().setLevel(logging.ERROR)  # what a command has to say it says itself
@@ -69,7 +69,7 @@ async def _command(arguments: Sequence[str]) -> int:
 
 
 def main() -> int:
-    """Runs the program; returns its exit code. Ctrl-C prints no error: committed work continues."""
+    """Runs the program; returns its exit code. Ctrl-C prints no error, because committed work continues."""
     try:
         return asyncio.run(run(sys.argv[1:]))
     except KeyboardInterrupt:

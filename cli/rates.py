@@ -1,4 +1,4 @@
-"""The speed of a followed job: threads and rows a second, over the last half minute."""
+"""How fast a watched job is: threads and rows a second, over the last half minute."""
 
 from collections import deque
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ class _Sample(NamedTuple):
 
 
 class Rates:
-    """Rates of a job, computed from the readings that it is given."""
+    """Computes the rates of a job from its successive views."""
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque()
@@ -34,12 +34,12 @@ class Rates:
 
     @property
     def rows(self) -> float:
-        """Rows of all kinds a second; 0 while unknown."""
+        """Stored rows of all kinds a second; 0 while unknown."""
         seconds = self._seconds()
         return max(self._samples[-1].rows - self._samples[0].rows, 0) / seconds if seconds else 0.0
 
     def of(self, data_type: str) -> float:
-        """Threads of this type, or events, a second."""
+        """Stored threads of this type a second; for events, stored events."""
         seconds = self._seconds()
         if not seconds:
             return 0.0

@@ -19,12 +19,12 @@ def date(moment: datetime) -> str:
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Hour and minute, with the date unless it is today."""
+    """Hour and minute; with the date if `moment` is on another day than `now`."""
     return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date(moment)
 
 
 def say(sentence: Sentence, now: datetime) -> str:
-    """The sentence with its times in local time."""
+    """The sentence with its times written in local time."""
     return sentence.in_words(lambda moment: at(moment, now))
 
 
@@ -71,7 +71,7 @@ def few(number: int) -> str:
 
 
 def cut_middle(name: str, width: int) -> str:
-    """The name in at most `width` columns: its beginning and its end, which tell names apart."""
+    """The name in at most `width` columns. The middle is cut, because beginning and end tell names apart."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2

@@ -1,1 +1,1 @@
-"""Everything that is specific to OpenAI: the size of a request, its answers, and the meaning of its refusals."""
+"""Everything that is specific to OpenAI: how large a request may be, its answers, and what its refusals mean."""

@@ -16,7 +16,7 @@ TEXT_TOKENS = 8_191
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one request: the number of texts, of tokens in all, and of tokens in each text."""
+    """The limits of one request: how many texts, how many tokens together, and how many tokens in each text."""
 
     texts: int = MOST_TEXTS
     tokens: int = MOST_TOKENS
@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The first of a list of texts as they are sent, each cut to the model's limit."""
+    """The texts of one request, each cut to the model's limit. They are the first ones of a list."""
 
     texts: list[str]
     tokens: int
@@ -36,7 +36,7 @@ class Batch:
 
 
 def fill(texts: Iterable[str], limits: Limits) -> Batch:
-    """As many of `texts`, from the first on, as fit into one request; at least one, if there is one."""
+    """As many of `texts`, from the first on, as fit into one request; at least one, unless `texts` is empty."""
     batch: list[str] = []
     total = longest = shortened = 0
     for text in texts:

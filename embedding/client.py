@@ -1,4 +1,4 @@
-"""Client for OpenAI's embeddings, or a compatible server, with its errors mapped to the taxonomy."""
+"""A client for OpenAI's embeddings API, or a compatible server. Its errors are those of the taxonomy."""
 
 import math
 import re
@@ -30,7 +30,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Embedder:
-    """Turns texts into vectors of `dimensions` values by `model`; open inside its `async with` block."""
+    """Turns texts into vectors of `dimensions` values with the model `model`. Use as an async context manager."""
 
     def __init__(self, api_key: str, base_url: str, model: str, dimensions: int) -> None:
         self.model = model
@@ -49,10 +49,10 @@ class Embedder:
         await self._client.close()
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """A vector for each text, in their order, by one request; no text may be empty.
+        """Returns one vector for each text, in the same order, by one request. No text may be empty.
 
-        Raises `InputTooLong`, `InputRefused` and `TooLarge` for a problem with this request, `RetryLater` for a rate
-        limit, `RetryNow` for passing errors, `PartOver` for what a person has to fix.
+        Raises `InputTooLong`, `InputRefused` or `TooLarge` if this request is at fault, `RetryLater` for a rate
+        limit, `RetryNow` for passing errors, `PartOver` for what a person has to mend.
         """
         try:
             answer = await self._client.embeddings.create(

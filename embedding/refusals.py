@@ -1,4 +1,4 @@
-"""Refusals of an embeddings server that are due to the texts themselves; all others use the taxonomy's classes."""
+"""The refusals of an embeddings server that texts themselves cause. All other refusals are classes of the taxonomy."""
 
 from errors import PartOver, TooLarge
 

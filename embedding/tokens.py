@@ -1,4 +1,6 @@
-"""Cuts texts by tokens of cl100k_base, the encoding of OpenAI's embedding models; the wheel contains its vocabulary."""
+"""Cuts texts to a number of tokens of cl100k_base, the encoding of OpenAI's embedding models. Its vocabulary comes with
+the wheel.
+"""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """The beginning of `text` with at most `most` tokens and only whole characters, and its number of tokens."""
+    """The beginning of `text` with at most `most` tokens, cut between characters, and the number of its tokens."""
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)
     if len(tokens) <= most:

@@ -1,1 +1,1 @@
-"""Everything that is specific to GitHub: its queries, limits and errors, and the mapping of its answers to rows."""
+"""Everything that is specific to GitHub: its queries, limits and errors, and how its answers become rows."""

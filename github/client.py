@@ -1,4 +1,4 @@
-"""The client that the other packages use: GraphQL operations through gql, REST paths, and the costs of both."""
+"""The client for GitHub that all other packages use: GraphQL operations through gql, REST paths, and what both cost."""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
@@ -27,10 +27,10 @@ REST_SECONDS = 0.3
 
 
 class GitHub:
-    """A client for one base address, with the accounts of `credentials`, the budgets of `pool`, and the breaker of
-    `availability`: while GitHub does not answer, every request raises `RetryLater` (github_away).
+    """A client for one base address. It uses the accounts of `credentials`, the budgets of `pool`, and the breaker of
+    `availability`: while GitHub is down, every request raises `RetryLater` (github_away).
 
-    Use as an async context manager; `on_behalf_of` returns a client for one repository, on the same connections.
+    Use as an async context manager. `on_behalf_of` returns a client for one repository, with the same connections.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """A client for one repository's requests, sent only as `account` if given. `fence` has to hold for every
-        `Pool.reserve`.
+        """A client for the requests of one repository. If `account` is given, only that account sends them. `fence` is
+        checked by every `Pool.reserve`.
 
-        A request whose answer is in `prefetched` takes that answer, once, and is not sent.
+        A request whose answer is in `prefetched` takes that answer and is not sent. Each answer is taken once.
         """
         bound = copy(self)
         bound._repository, bound._fence, bound._account = full_name, fence, account
@@ -91,12 +91,13 @@ class GitHub:
         parents: int = 1,
         keep_lost: bool = False,
     ) -> Answer:
-        """Run an operation of `queries/`. Raises every class of the taxonomy, `InvalidCursor` among them.
+        """Sends an operation of `queries/` and returns the answer. Raises every class of the taxonomy, also
+        `InvalidCursor`.
 
         `$owner` and `$name` are filled in. `requests` and `parents` determine the price (`budget.prices`): how many
-        requests fill the operation's connections, and for how many parents. `keep_lost` is that of `read_graphql`.
-        Nodes that are deleted or hidden are marked in `data` (`nodes.nulls`). A nested field that this token may not
-        see (a reference into a private repository) is None; any other error raises.
+        requests fill the operation's connections, and for how many parents. `keep_lost` is as in `read_graphql`. In
+        `data`, nodes that are gone or hidden are marked (`nodes.nulls`). A nested field that this token may not see,
+        such as a reference into a private repository, is None; any other error is raised.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
             return had
@@ -127,12 +128,13 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments are in one prefetched answer."""
+        """Those of these reviews whose comments one prefetched answer holds."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
-        """The answer of a GET to a REST path (with its query). Follows renames (301). Raises `Gone`, `PartOver`, ... as
-        `graphql` does."""
+        """Sends a GET to a REST path (with its query) and returns the answer. Follows renames (301). Raises `Gone`,
+        `PartOver` and the other errors of `graphql`.
+        """
         route = route_of(path)
         seconds = self.prices.seconds(route, REST_SECONDS)
         ask = Ask("core", route, 1, seconds, self._repository or repository_of(path), self._fence)
@@ -142,13 +144,14 @@ class GitHub:
         return answer
 
     async def accounts(self) -> list[str]:
-        """The accounts that may be used for the repository now."""
+        """The accounts that may read the repository now."""
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Looks up the accounts of the tokens and their remaining budgets, once, for one point each.
+        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
+        each.
 
-        Raises an error of the taxonomy if that fails now; the lookup is then repeated before the first request.
+        Raises an error of the taxonomy if that fails; the next request then looks them up.
         """
         await self._transport.introduce()
 
@@ -156,9 +159,9 @@ class GitHub:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """What requests leave out because this server's schema lacks it. Coverage records it."""
+        """The fields that requests leave out because this server's schema lacks them. Coverage records them."""
         return self._transport.documents.left_out
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether this server's schema now has something of `left_out`, which an earlier request had to leave out."""
+        """Whether this server's schema now has a field of `left_out`, which earlier requests had to leave out."""
         return await self._transport.documents.has_learned(left_out)

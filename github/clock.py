@@ -13,7 +13,7 @@ def time(value: str) -> datetime:
 
 
 def time_or_none(value: str | None) -> datetime | None:
-    """As `time`; None if `value` is None."""
+    """As `time`, but None for None."""
     return datetime.fromisoformat(value) if value else None
 
 
@@ -33,6 +33,7 @@ def now_by(headers: Mapping[str, str]) -> datetime:
 def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
     """When the request was sent, by the server's clock.
 
-    The `Date` header is that of the answer, `seconds` later. The answer may lack changes of those seconds.
+    The header `Date` is from when the answer was made, `seconds` after the request. The answer may lack changes of
+    those seconds.
     """
     return now_by(headers) - timedelta(seconds=ceil(seconds))

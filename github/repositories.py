@@ -1,4 +1,6 @@
-"""Looks a repository up by one REST request before its sweeps begin: its current name, and whether it can be read."""
+"""Looks a repository up before its sweeps begin, by one REST request: its current name, and whether this account can
+read it.
+"""
 
 from typing import NamedTuple
 
@@ -21,9 +23,10 @@ class Facts(NamedTuple):
 
 
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """The repository by its GitHub id, which no rename changes; by name if the id is unknown or wrong.
+    """The repository with this GitHub id, which no rename changes; the one with this name if the id is unknown or
+    wrong.
 
-    Raises `Gone`, or `PartOver` with code forbidden or taken_down, if GitHub does not show it.
+    Raises `Gone` or `PartOver` (forbidden, taken_down) if GitHub does not show it.
     """
     if github_id:
         try:
@@ -35,8 +38,8 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Raises `PartOver` (renamed) if another repository has taken the name, since its rows would be stored under the
-    wrong one.
+    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name: its rows
+    must not be stored for the wanted one.
 
     A retry looks the repository up by its id.
     """

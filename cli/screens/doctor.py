@@ -17,7 +17,7 @@ WORST: tuple[State, ...] = ("failure", "warning")
 
 
 def report(findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """The findings in order of dependence, and the number of each kind."""
+    """The findings in the order in which checks depend on each other, and the number of findings of each kind."""
     table = Table.grid(padding=(0, 1))
     table.add_column(width=9, no_wrap=True)
     table.add_column(overflow="fold")

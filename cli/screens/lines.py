@@ -1,4 +1,4 @@
-"""The output of `watch` if it cannot draw: one line for each relevant change."""
+"""The output of `watch` where it cannot redraw the screen: one line for each change that matters."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ class _Progress(NamedTuple):
 
 
 class Lines:
-    """Compares each reading of a job with the one before, and describes what is new."""
+    """Compares each view of a job with the one before, and returns lines about what changed."""
 
     def __init__(self) -> None:
         self._rates = Rates()
@@ -34,7 +34,7 @@ class Lines:
         self._away = False
 
     def of(self, look: Look) -> Iterator[str]:
-        """`15:04:05 octo/a issues: completed, 30 of 30, 4 comments`."""
+        """The lines for a view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4 comments`."""
         job = look.job
         if look.away_since is not None:
             if not self._away:
@@ -58,8 +58,9 @@ class Lines:
             yield f"{at} {_progress(job, self._rates)}"
 
     def _is_due(self, job: JobView) -> bool:
-        """Whether a progress line is due: when the job's state changes, at each step, and at intervals while it
-        fetches."""
+        """Whether a progress line is due: after a change of the job's state, after each further `STEP` percent, and at
+        intervals while the job fetches.
+        """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress
         if last is not None and (now.state, now.attempt) == (last.state, last.attempt):
@@ -71,7 +72,7 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """What has ended and what waits, each with a key."""
+    """What has ended, and what waits: (key, line). A key that was printed before is not printed again."""
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
@@ -94,7 +95,7 @@ def _ended(its: TypeView) -> str:
 
 
 def amount(its: TypeView) -> str:
-    """The amount with all children of the threads: `120 of 582, 30 reviews, 4 comments`."""
+    """The stored threads of a type with their children: `120 of 582, 30 reviews, 4 comments`."""
     stored = f"{its.stored} of {its.expected}" if its.expected is not None else str(its.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in its.counts.items() if noun != its.data_type and count

@@ -18,7 +18,7 @@ LEAST_LINES = 4
 
 
 def screen(look: Look, rates: Rates, console: Console) -> RenderableType:
-    """The screen, at most as high as the console."""
+    """The screen of `watch`, at most as high as the console."""
     job, width = look.job, console.width
     above = [*summary(job, width, rates), Text()]
     below = [Text(), *_notes(job, width), _foot(look)]

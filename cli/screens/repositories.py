@@ -1,4 +1,4 @@
-"""Repositories by data type: first those that need a person, then running ones, then the number of the others."""
+"""Repositories by data type: first those that a person has to look at, then those in progress; the rest is counted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class _Layout:
 
 
 def standing(repository: RepositoryView) -> Standing:
-    """The state of all its types together, as a person would name it."""
+    """The one word for the state of all types of the repository together."""
     if repository.status == "failed" or any(each.status == "failed" for each in repository.types):
         return "failed"
     if repository.status in DONE:
@@ -66,7 +66,7 @@ def standing(repository: RepositoryView) -> Standing:
 
 
 def in_order(job: JobView) -> list[RepositoryView]:
-    """The repositories, failed ones first, then in order of interest."""
+    """The job's repositories in the order of `ORDER`: failed ones first."""
     return sorted(job.repositories, key=lambda each: ORDER.index(standing(each)))
 
 
@@ -98,7 +98,7 @@ def repositories(job: JobView, width: int, lines: int) -> list[Text]:
 
 
 def why(repository: RepositoryView) -> list[tuple[str, str]]:
-    """What went wrong with a repository, and what to do: types with the same failure are named together."""
+    """What went wrong with a repository, and what to do about it. Types with the same failure are named together."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for its in repository.types:
         if its.status == "failed" and its.error:
@@ -116,7 +116,9 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """A line for the repository, with what a person has to know of it beside it if there is room, else below."""
+    """The lines of one repository. What a person has to know stands beside the types if there is room, else
+    below them.
+    """
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{SIGNS[word]} ", style=STYLES.get(word, ""))
@@ -139,7 +141,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """The text on one line if it fits, else on two; `status` shows what is too long for these."""
+    """The text on one line if it fits, else on two lines, cut there. `status` shows it whole."""
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")
@@ -150,7 +152,7 @@ def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
 
 
 def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
-    """A sign and an amount: stored of expected if there is room, else a percentage."""
+    """A sign and an amount for one type: `stored of expected` if there is room, else a percentage."""
     if its is None:
         return Text(" " * width)
     waiting = repository.waiting

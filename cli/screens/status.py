@@ -54,7 +54,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
 
 
 def _blocks(job: JobView) -> Iterator[RenderableType]:
-    """The blocks of repositories. Notes are below the numbers if there is no room beside them."""
+    """The blocks of repositories. Notes stand below the numbers if there is no room beside them."""
     for repository in in_order(job):
         yield Text()
         yield Text(repository.full_name, style="bold")
@@ -80,7 +80,7 @@ def _in_order(repository: RepositoryView) -> list[TypeView]:
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """The type's obstacle, present or past; for a complete type the reason why it is complete."""
+    """One line about a type: what it waits for or failed with; for a complete type, why it is complete."""
     if waiting := waits.of_type(repository, its):
         return waiting
     if its.status == "failed" and not its.error:

@@ -1,4 +1,4 @@
-"""The state of a job, a repository or a data type, in its color."""
+"""The status of a job, a repository or a data type as a colored word."""
 
 from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""A job as a whole: its headline, its bars, the time left, and its obstacles."""
+"""A job as a whole: its headline, its bars, the time left, and what holds it up."""
 
 import re
 from collections import Counter
@@ -36,13 +36,13 @@ STATE_STYLES = {
 
 
 def summary(job: JobView, width: int, rates: Rates | None = None) -> list[RenderableType]:
-    """The lines from the headline to the time left; with `rates`, also the speed of each type."""
+    """The lines from the headline to the time left. With `rates`, each type also shows its speed."""
     headline = Text(words.say(job.headline, job.as_of), style=STATE_STYLES.get(job.headline.state, "bold"))
     return [headline, *(Text(line, style="dim") for line in about(job)), Text(), bars(job, width, rates), *_left(job)]
 
 
 def about(job: JobView) -> list[str]:
-    """The job's parameters, its add-on, and other facts about it."""
+    """Facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
     name = job.workspace_name
     named = name if name == job.workspace_slug else f"{name} ({job.workspace_slug})"
     types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(job.data_types)
@@ -61,7 +61,7 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """The purchase, and what will happen to it, unless it simply renews."""
+    """The add-on in words: how many days, and its next change, unless it simply renews."""
     bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
     outlook = ""
@@ -109,7 +109,7 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
 
 
 def waits(job: JobView) -> Iterator[str]:
-    """The waits of repositories while others continue, a line for each reason."""
+    """The waits of single repositories while others continue, one line for each reason."""
     if job.waiting is not None:
         return  # the headline says it
     reasons = Counter(
@@ -122,7 +122,7 @@ def waits(job: JobView) -> Iterator[str]:
 
 
 def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
-    """The things that GitHub does not show, a line each; long names are cut, reasons are not."""
+    """What GitHub does not show, one line for each thing. Long names are cut, reasons are not."""
     parts = [its.unshown for each in job.repositories for its in each.types if its.unshown]
     name = max(width // 3, 20)
     return [_NAME.sub(lambda its: words.cut_middle(its[0], name), line) for line in unshown.lines(parts, most)]

@@ -7,7 +7,7 @@ from progress.views import RepositoryView, TypeView
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """The repository's wait; empty if it waits for nothing. Names the types if only some of them wait."""
+    """What the repository waits for; empty if it waits for nothing. Types are named if only some of them wait."""
     waiting = _of(repository)
     if waiting is None:
         return ""
@@ -16,7 +16,7 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """The type's wait; empty if the type has ended, or continues."""
+    """What the type waits for; empty if it has ended or is in progress."""
     waiting = _of(repository)
     if waiting is None or part.status not in ("pending", "in_progress"):
         return ""
@@ -25,7 +25,7 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """The repository's wait. Rows of an older release only have its end."""
+    """What the repository waits for. Rows that an older release wrote only hold when the wait ends."""
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}

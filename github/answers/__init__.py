@@ -1,1 +1,1 @@
-"""Interprets GitHub's answers: each is data, or one error of the taxonomy. Nothing here sends a request."""
+"""Interprets GitHub's answers: each becomes data, or one error of the taxonomy. This package sends no request."""

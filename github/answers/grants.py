@@ -1,6 +1,6 @@
-"""Tells which permission a person has to grant, and to whom, from the message with which GitHub forbids something.
+"""Finds out, from the message of a refusal, which permission a person has to grant, and to whom.
 
-GitHub documents no list of these messages. Each pattern names the source that it was found in.
+GitHub has no list of these messages. Each pattern names the source that it was found in.
 """
 
 import re
@@ -14,7 +14,7 @@ OTHERWISE = "give the token access to the repository"
 
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
-    """What a person can do about a 403 or a FORBIDDEN with this message."""
+    """What a person can do about a 403, or a FORBIDDEN, with the message `words`."""
     said = words.lower()
     named = _organization(words)
     organization = named or "the organization"
@@ -63,8 +63,9 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """The permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions: `contents=read`,
-    separated by `;`."""
+    """The permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions. It holds `contents=read`;
+    alternatives are separated by `;`.
+    """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]
     if not sets:

@@ -1,4 +1,4 @@
-"""Parses the `Link` header, with which REST links the other pages of a list (RFC 8288)."""
+"""Parses the `Link` header, by which REST links to the other pages of a list (RFC 8288)."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNOR
 
 
 def links(headers: Mapping[str, str]) -> dict[str, str]:
-    """Addresses by relation (`next`, `last`, `prev`, `first`), for the relations that the header names."""
+    """The addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`)."""
     found: dict[str, str] = {}
     for address, parameters in _LINK.findall(headers.get("Link", "")):
         for quoted, bare in _RELATIONS.findall(parameters):
@@ -26,12 +26,14 @@ def query_of(address: str | None) -> str:
 
 
 def page_of(address: str | None) -> int | None:
-    """The number in an address's `page` parameter; None if it has none, as in lists with cursors."""
+    """The page number in an address; None if it has none, because the list has cursors."""
     return whole(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:
-    """Path and query of an address below `base`. The host is dropped, so that no token is sent to another server."""
+    """The path and query of an address below `base`. The address's host is dropped, so that a token is never sent to
+    another server.
+    """
     if address is None:
         return None
     parts = urlsplit(address)

@@ -1,5 +1,5 @@
-"""Turns GitHub's answers into data, or one error of the taxonomy, from status, headers and body. Only this module does
-so.
+"""Turns an answer's status, headers and body into data, or into one error of the taxonomy. No other module
+does this.
 """
 
 import json
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer(ExecutionResult):
-    """GitHub's answer: gql's result with what the headers say. `asked_at` is the `Date` header minus the request's
-    duration.
+    """GitHub's answer: gql's result, and what the headers say. `asked_at` is when the request was sent, by GitHub's
+    clock: the header `Date` minus the request's duration.
 
-    In `data`, hidden and deleted nodes are marked (`github.nodes.nulls`), so that no `errors` are left.
+    In `data`, hidden nodes and nodes that are gone are marked (`github.nodes.nulls`), so that no `errors` are left.
     """
 
     data: Any
@@ -60,13 +60,15 @@ class Answer(ExecutionResult):
     extensions: None = None
 
     def refusal_of(self, *path: str | int) -> str | None:
-        """GitHub's message about a refusal of the field at `path`, or of something below it; None if there is none."""
+        """GitHub's message if it refused the field at `path`, or something below that field; None if it refused
+        neither.
+        """
         return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer before it is interpreted."""
+    """An answer that is not interpreted yet."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,10 +85,10 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 
 
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
-    """The data of a GraphQL answer. Raises every class of the taxonomy, `Limited` and `Unauthorized`.
+    """The data of a GraphQL answer. Raises any class of the taxonomy, and `Limited` and `Unauthorized`.
 
-    `keep_lost`: nodes that GitHub failed to load become null; without it, one such node raises `TooLarge`. If the
-    request names several repositories and one of them lacks a permission, it raises `TooLarge`.
+    `keep_lost`: nodes that GitHub failed to load stay null; otherwise one such node raises `TooLarge`. `TooLarge` is
+    also raised if the request names several repositories and a permission is missing for one of them.
     """
     content = decode(raw.body) if raw.status == 200 else None
     if not isinstance(content, dict) or ("data" not in content and "errors" not in content):
@@ -141,8 +143,8 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
 
 def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
-    """The data of a REST answer; raises as `read_graphql` does. `base` is the address that paths of other pages begin
-    with.
+    """The data of a REST answer; raises as `read_graphql` does. `base` is the API's address, with which the addresses
+    of other pages begin.
     """
     if raw.status != 200:
         raise of_http(raw.status, raw.headers, raw.body).error(ask.operation)
@@ -173,9 +175,10 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """The window that the headers describe: (limit, used, seconds to its reset); empty beside `retry-after`.
+    """The budget's window as the headers describe it: (limit, used, seconds to the reset). Empty if there is a
+    `retry-after`.
 
-    `retry-after` takes precedence: the reset, up to an hour ahead, would be a false alarm.
+    A `retry-after` takes precedence: the window's reset may be an hour ahead, and waiting for it would be wrong.
     """
     if number(headers, "retry-after") is not None:
         return ()
@@ -207,8 +210,9 @@ def _count(rate: Mapping[str, Any], name: str) -> int:
 
 
 def _errors(content: Mapping[str, Any], operation: str) -> list[Mapping[str, Any]]:
-    """The entries of `errors`. Raises `RetryNow` if they do not have GraphQL's shape, since the answer may not be
-    GitHub's."""
+    """The entries of `errors`. Raises `RetryNow` if they do not have the shape that GraphQL prescribes, because the
+    answer may not be GitHub's.
+    """
     errors = content.get("errors") or []
     if not isinstance(errors, list) or not all(_is_error(each) for each in errors):
         raise RetryNow("bad_answer", f"the errors in the answer to {operation} are not GraphQL's: {str(errors)[:200]}")
@@ -220,7 +224,7 @@ def _is_error(entry: Any) -> bool:
 
 
 def _path(error: Mapping[str, Any]) -> Path:
-    """The place of an error in the answer; empty if it names none."""
+    """The path of an error in the answer; empty if the error names none."""
     path = error.get("path")
     return tuple(path) if isinstance(path, list) and all(isinstance(step, str | int) for step in path) else ()
 

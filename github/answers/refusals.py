@@ -1,7 +1,7 @@
-"""Classifies GitHub's refusals, the same way for GraphQL and REST.
+"""Classifies GitHub's refusals, in the same way for GraphQL and REST.
 
-`of_http` reads an answer with an HTTP error, `of_error` an entry of `errors` inside HTTP 200. Both return a `Refusal`;
-the caller turns it into the error that applies to its request.
+`of_http` reads an answer with an HTTP error status, `of_error` reads an entry of `errors` in an answer with status
+200. Both return a `Refusal`, from which the caller makes the error for its request.
 """
 
 import re
@@ -40,11 +40,11 @@ Headers = Mapping[str, str]
 
 
 class InvalidCursor(RetryNow):
-    """GitHub no longer accepts this cursor; the position in the list must be found again."""
+    """Raised when GitHub no longer accepts a cursor. The place in the list has to be found again."""
 
 
 class Gone(PartOver):
-    """A repository, or a route of it, does not exist, or this account may not see it (404)."""
+    """A repository, or one of its routes, does not exist, or this account may not see it (404)."""
 
 
 class SwitchedOff(PartOver):
@@ -52,11 +52,13 @@ class SwitchedOff(PartOver):
 
 
 class ScopeMissing(PartOver):
-    """A field of the query needs a scope that the token lacks, so GitHub answers no part of the query."""
+    """A field of the query needs a scope that the token lacks, so GitHub does not answer the query at all."""
 
 
 class FieldsRefused(PartOver):
-    """GitHub refuses fields of threads that need their own permission; `words` holds GitHub's message by field."""
+    """GitHub refuses fields of threads that need a permission of their own. `words` holds GitHub's message for each
+    field.
+    """
 
     def __init__(self, operation: str, words: Mapping[str, str]) -> None:
         super().__init__("forbidden", f"GitHub refuses {', '.join(words)} in {operation}: {'; '.join(words.values())}")
@@ -64,7 +66,7 @@ class FieldsRefused(PartOver):
 
 
 class SchemaMismatch(PartOver):
-    """The document names something that this server's schema lacks; `errors` holds what the server says about it."""
+    """The document uses a name that this server's schema lacks. `errors` holds the server's messages."""
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
         words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
@@ -81,13 +83,13 @@ class Limited(Exception):
 
 
 class Unauthorized(Exception):
-    """GitHub does not know this token (401)."""
+    """GitHub does not accept this token (401)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A server's refusal. `code` is one word for machines (`gone`, `http_502`); `words` is the message, cut to 500
-    characters.
+    """A refusal by GitHub. `code` is one word for machines (`gone`, `http_502`); `words` is GitHub's message, cut to
+    500 characters.
     """
 
     kind: Kind
@@ -100,8 +102,8 @@ class Refusal:
     """What a person can do about it."""
 
     def error(self, what: str) -> Exception:
-        """The error for this refusal: one of the taxonomy, `Limited` or `Unauthorized`. `what` names the operation or
-        the route.
+        """The error that this refusal means: a class of the taxonomy, `Limited` or `Unauthorized`. `what` is the
+        operation or the route.
         """
         said = f"{what} ({self.status})" if self.status != 200 else what
         words = f": {self.words}" if self.words else ""
@@ -193,15 +195,16 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
 
 
 def is_limit(message: str) -> bool:
-    """Whether the message is that of a rate limit. GitHub words it in many ways."""
+    """Whether the message says that a rate limit was reached. GitHub has many wordings for it."""
     words = message.lower()
     return "rate limit" in words or "abuse" in words
 
 
 def wait_of(headers: Headers) -> float | None:
-    """Seconds until the next attempt, an hour at most. None if the server does not say.
+    """Seconds to wait before the next attempt, at most an hour; None if the server does not say.
 
-    In the order that GitHub documents: retry-after; else the reset, if nothing remains. A reset in the past is ignored.
+    As GitHub documents: the header retry-after; without it, the reset, if nothing of the budget remains. A reset in
+    the past is ignored.
     """
     longest = LONGEST_WAIT.total_seconds()
     if (retry_after := number(headers, "retry-after")) is not None:
@@ -215,7 +218,7 @@ def wait_of(headers: Headers) -> float | None:
 
 
 def message_of(content: Any) -> str:
-    """The message in a body, on one short line: JSON's `message`, or the beginning of a page."""
+    """The message in a body, on one short line: `message` of JSON, or the beginning of any other text."""
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
@@ -235,9 +238,9 @@ def _tells_of_a_limit(headers: Headers) -> bool:
 
 
 def _block(status: int, content: Any) -> str:
-    """Why a repository was taken down, in brackets; empty if it was not taken down.
+    """Why a repository was taken down, in brackets; empty if it was not.
 
-    REST says so with 451, and with 403 and `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
+    REST answers 451, or 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
     """
     block = content.get("block") if isinstance(content, dict) else None
     if isinstance(block, dict) or status == 451:

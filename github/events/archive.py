@@ -1,8 +1,9 @@
-"""Client for GH Archive: one file an hour with the public events of all of GitHub, as the API showed them at the time.
+"""A client for GH Archive, which has one file for each hour, with the public events of all of GitHub as the API showed
+them then.
 
-A file is gzip of JSON lines, up to more than a hundred MB, so it is read as a stream: unpacked piece by piece. A line
-whose beginning rules it out is not parsed. GH Archive is not GitHub: requests carry no token and use no budget. Format
-and names: https://www.gharchive.org.
+A file is gzipped JSON lines, of up to more than a hundred MB. It is read as a stream and unpacked in pieces; a line
+is not parsed if its beginning shows that it is not wanted. GH Archive does not belong to GitHub: requests carry no
+token and use no budget. Its format and file names: https://www.gharchive.org.
 """
 
 import asyncio
@@ -63,9 +64,9 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """Which events to keep: those of these repositories (GitHub ids) and of these types.
+    """Which events to keep: those of these repositories (by GitHub id) and of these types.
 
-    Without types: all types except `TOLD_ELSEWHERE`.
+    Without types, every type except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -76,7 +77,7 @@ class Wanted(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The size and version of a file, known before it is read."""
+    """The length and the version of a file, known before it is read."""
 
     there: bool
     length: int | None
@@ -85,7 +86,7 @@ class Size(NamedTuple):
 
 @dataclass(slots=True)
 class Hour:
-    """The wanted events of one file, by the GitHub id of their repository."""
+    """The wanted events of one file, by their repository's GitHub id."""
 
     events: dict[int, list[FeedEvent]] = field(default_factory=dict)
     lines: int = 0
@@ -96,7 +97,8 @@ class Hour:
 
 
 class Damaged(RetryNow):
-    """The file is not gzip, or is cut off: in the transfer, or in the archive itself (gharchive.org#225).
+    """Raised when a file is not gzip, or is cut off. The transfer may be at fault, or the archive itself
+    (gharchive.org#225).
 
     `hour` holds the events before the damage.
     """
@@ -107,8 +109,9 @@ class Damaged(RetryNow):
 
 
 class Archive:
-    """A client for GH Archive, or another archive in its format, at one base address. Use as an
-    async context manager."""
+    """A client for GH Archive, or for another archive of the same format, at one base address. Use as an async context
+    manager.
+    """
 
     def __init__(self, base_url: str, availability: Availability | None = None) -> None:
         self.base_url = base_url
@@ -133,7 +136,7 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """The size of an hour's file, without reading it. Raises as `read` does."""
+        """The length of an hour's file, which is not read. Raises as `read` does."""
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)
@@ -146,11 +149,11 @@ class Archive:
             raise self._broken(error) from error
 
     async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
-        """The wanted events of the hour that begins at `at`; None if the archive lacks it.
+        """The wanted events of the hour that begins at `at`; None if the archive has no file for it.
 
-        `progress` is called with the bytes downloaded so far. Raises `RetryNow` for passing failures (5xx, timeouts),
-        `Damaged` for a damaged file, `RetryLater` for a limit or an archive that does not answer, `PartOver` if the
-        address is not an archive's.
+        `progress` is called with the number of bytes downloaded so far. Raises `RetryNow` for passing failures (5xx,
+        timeouts), `Damaged` for a damaged file, `RetryLater` for a limit or while the archive is down, `PartOver` if
+        the address is not an archive's.
         """
         if self._guard is None:
             return await self._read(at, wanted, progress)
@@ -215,13 +218,15 @@ def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
 
 
 def name_of(at: datetime) -> str:
-    """The name of the file of the hour that begins at `at`: `2026-03-01-9.json.gz`, the hour without a leading zero."""
+    """The name of the file for the hour that begins at `at`, such as `2026-03-01-9.json.gz`; the hour has no leading
+    zero.
+    """
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%d}-{utc.hour}.json.gz"
 
 
 class _Scan:
-    """Reads a file chunk by chunk; holds one piece, one line and the wanted events in memory."""
+    """Reads a file in chunks. It holds one piece of the file, one line, and the wanted events in memory."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.hour = Hour()
@@ -246,7 +251,7 @@ class _Scan:
             self._line(self._rest)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """Unpacked pieces of the chunk. A file may be several gzip files in sequence, with zeros between them."""
+        """The unpacked pieces of a chunk. A file may consist of several gzip files with zeros between them."""
         while chunk:
             if self._inflate.eof:
                 chunk = chunk.lstrip(b"\0")

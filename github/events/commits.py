@@ -32,7 +32,7 @@ class Commit(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """A commit and its ancestors, by oid, as many as fit in one request."""
+    """A commit and its ancestors, by oid, as many as one answer holds."""
 
     commits: dict[str, Commit]
     in_scope: int
@@ -43,7 +43,7 @@ class History:
 
 
 async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
-    """The name of the default branch and the oid of its head; None for an empty repository."""
+    """The name of the default branch and the oid of the commit at its head; both are None for an empty repository."""
     answer = await ask(github, "Head", repository, "defaultBranchRef", {})
     return branch_and_head(answer.data["repository"])
 
@@ -61,8 +61,8 @@ async def read_history(
 ) -> History | None:
     """The commit `oid` and its ancestors; None if GitHub no longer has the commit.
 
-    GitHub does not order them by date, and may list a parent before its child. The next request starts at the first
-    commit that was not listed, so it needs no cursor, and the branch may move meanwhile.
+    GitHub does not order them by date, and may list a parent before its child. The next request begins at the first
+    commit that was not listed, so it needs no cursor, and the branch may move in between.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:
@@ -92,7 +92,7 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """A push of this commit alone, because GitHub no longer shows which commits were pushed together."""
+    """A push event for this commit alone, because GitHub no longer shows which commits were pushed together."""
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

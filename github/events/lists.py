@@ -1,4 +1,4 @@
-"""The requests, refusals and pages that all lists of a repository's events have in common."""
+"""What all lists of a repository's events have in common: requests, refusals and pages."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,12 +19,12 @@ from rows import Page
 
 
 class Refused(PartOver):
-    """GitHub does not show this list to this account. The repository's other lists may still be shown."""
+    """Raised when GitHub does not show this list to this account. It may still show the repository's other lists."""
 
 
 @dataclass(slots=True)
 class Happenings:
-    """One page of a list: its rows, and where the next page begins."""
+    """One page of a list: its rows, and the cursor of the next page."""
 
     page: Page
     cursor: str | None = None
@@ -54,7 +54,7 @@ class Happenings:
     head: str | None = None
 
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
-        """Sets `depth` and `ties` from the moment of each item on the page, by id."""
+        """Sets `depth` and `ties` of the page. `moments` is the time of each item on the page, by the item's id."""
         self.depth = min(moments.values(), default=None)
         self.ties = [thing for thing, moment in moments.items() if moment == self.depth]
 
@@ -62,9 +62,10 @@ class Happenings:
 async def ask(
     github: GitHub, operation: str, repository: RepositoryRef, what: str, variables: dict[str, Any]
 ) -> Answer:
-    """The answer to a query about `what`, a field of the repository.
+    """The answer to an operation that reads `what`, a field of the repository.
 
-    Raises `Refused` if the field is refused (code gone: it does not exist), `Gone` if the repository is.
+    Raises `Refused` if GitHub refuses the field (code gone: the field does not exist), `Gone` if it refuses the
+    repository.
     """
     owner, _, name = repository.full_name.partition("/")
     answer = await github.graphql(operation, {"owner": owner, "name": name} | variables)
@@ -81,13 +82,13 @@ async def ask(
 
 
 async def probe(github: GitHub) -> None:
-    """Returns if GraphQL answers anything. Raises `RetryNow` or `RetryLater` if it does not."""
+    """Sends a small GraphQL request. Returns if GitHub answers it; raises `RetryNow` or `RetryLater` if not."""
     with suppress(PartOver):
         await github.graphql("Viewer", {})
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """The answer to a route of a repository that is known to exist. Raises `Refused` if GitHub denies the route."""
+    """The answer to a REST route of a repository that exists. Raises `Refused` if GitHub refuses the route."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
@@ -103,7 +104,7 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
 
 
 def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings:
-    """A page of a connection with these items; its rows are added by the caller."""
+    """A page of a GraphQL connection with these items. The caller adds the rows."""
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),
@@ -118,12 +119,12 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings
 
 
 def numbered(size: int, offset: int) -> dict[str, int]:
-    """Query parameters of the page after the first `offset` items; `offset` is a multiple of `size`."""
+    """The query parameters of the page behind the first `offset` items. `offset` has to be a multiple of `size`."""
     return {"per_page": size, "page": offset // size + 1}
 
 
 def of_numbers(answer: Answer, size: int, offset: int) -> Happenings:
-    """A page of a numbered list; its rows are added by the caller. Its cursor is the number of items read."""
+    """A page of a list with numbered pages. The caller adds the rows. The cursor is the number of items read so far."""
     return Happenings(
         Page(answer.asked_at),
         str(offset + size) if answer.next_path else None,

@@ -1,5 +1,5 @@
-"""Maps GitHub's event payloads to the host's shapes. GitHub trimmed its payloads in October 2025; GH Archive has older
-ones.
+"""Converts the payloads of GitHub's events to the shapes that the host reads. In October 2025 GitHub removed fields
+from its payloads; older files of GH Archive still have them.
 """
 
 from github.nodes.actors import Node
@@ -9,7 +9,9 @@ GHOST = "ghost"
 
 
 def payload_of(event: Node) -> Json:
-    """The host's payload for an event of the API or of GH Archive. Raises `KeyError` if `event` is not an event."""
+    """The host's payload for an event from the API or from GH Archive. Raises `KeyError` if `event` has not the fields
+    of an event.
+    """
     event_type = event["type"]
     return _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
 
@@ -43,7 +45,7 @@ def _issue(event: Node) -> Json:
 
 
 def _thread(thread: Node, event: Node) -> Node:
-    """The fields of a thread that the event holds; `feed.complete` adds the rest from stored threads."""
+    """The fields of a thread that the event itself holds. `feed.complete` adds the others from the stored thread."""
     shape = {key: thread[key] for key in ("id", "number", "title", "created_at", "updated_at") if thread.get(key)}
     action = event["payload"]["action"]
     if thread.get("user"):

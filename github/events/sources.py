@@ -1,8 +1,8 @@
-"""Reads events outside threads from GitHub's lists (stars, forks, releases, pushes, branches) as feed events.
+"""Reads events outside threads from GitHub's lists (stars, forks, releases, pushes, branches).
 
-One function for each list: it sends one request and returns rows with the next cursor. Lists are newest first. The
-cursor of a numbered list is the number of items read. Different lists show the same event in different words and
-seconds apart; `store/feed.py` merges them into one row.
+There is one function for each list. It sends one request, and returns the rows with the next cursor. Lists are
+newest first. The cursor of a list with numbered pages is the number of items read. Two lists may show the same event
+in different words and seconds apart; `store/feed.py` then makes one row of it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,9 @@ _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEven
 
 
 async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """Stars that still exist. If GitHub hides stargazers, the page can be empty although the total is not 0."""
+    """A page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although the count is
+    not 0.
+    """
     answer = await ask(github, "Stargazers", repository, "stargazers", {"first": first, "after": after})
     found = answer.data["repository"]
     edges = shown(found["stargazers"]["edges"], "stargazers")
@@ -44,7 +46,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Stars by day, starting `weeks` weeks ago. Today is left out because it is not over, and so are future days."""
+    """The number of stars on each day, beginning `weeks` weeks ago. Today is left out, because it is not over."""
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
     today = answer.asked_at.date()
@@ -59,7 +61,7 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
 
 
 async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """Forks that still exist. Who made a fork for an organization is only in the events API."""
+    """A page of the forks that still exist. Only the events API tells who forked for an organization."""
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
     found = answer.data["repository"]
     forks = shown(found["forks"]["nodes"], "forks")
@@ -73,7 +75,7 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
 
 
 async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """As `read_forks`, by REST: for repositories whose connection GitHub refuses or cannot answer."""
+    """As `read_forks`, by REST, for repositories whose GraphQL list GitHub refuses or cannot answer."""
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
     for fork in answer.data:
@@ -90,8 +92,8 @@ def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
 
 
 async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """Published releases, ordered by creation. A draft may be published much later, so only the end of the list ends
-    the reading.
+    """A page of the published releases, in order of creation. A draft may be published long after its creation, so the
+    list has to be read to its end.
     """
     answer = await ask_rest(github, repository, "releases", numbered(size, offset))
     read = of_numbers(answer, size, offset)
@@ -108,8 +110,8 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
 async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
 ) -> Happenings:
-    """As `read_releases`, by GraphQL: for repositories whose REST list is refused or cannot be
-    answered. It omits bots.
+    """As `read_releases`, by GraphQL, for repositories whose REST list GitHub refuses or cannot answer. Authors that
+    are bots are left out.
     """
     answer = await ask(github, "Releases", repository, "releases", {"first": first, "after": after})
     connection = answer.data["repository"]["releases"]
@@ -123,7 +125,7 @@ async def read_releases_by_graphql(
 
 
 def _release_shape(node: Node) -> Node:
-    """The release in REST's shape. An author who is a bot, or was deleted, is None."""
+    """The release in REST's shape. The author is None if it is a bot or a deleted account."""
     author = node["author"]
     user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
     if author is not None:
@@ -151,7 +153,7 @@ def _release(shape: Node) -> FeedEvent:
 
 
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
-    """Activity of branches: about a year of pushes, creations and deletions. Raises `InvalidCursor`."""
+    """A page of the pushes, creations and deletions of branches of about a year. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
         answer = await ask_rest(github, repository, "activity", query)
@@ -188,7 +190,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
 
 
 async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """The latest events of all types: at most 300, from at most 30 days."""
+    """A page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
     for event in answer.data:
@@ -207,7 +209,9 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """The cursor behind the item that follows `after`, without loading that item, and whether the list has more."""
+    """Requests one item behind `after`, without loading it. Returns the cursor behind that item, and whether the list
+    has more items.
+    """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
     info = answer.data["repository"][field]["pageInfo"]
@@ -215,7 +219,7 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: Happenings) -> Happenings:
-    """Sets `oldest` of a page whose order is that of its rows' moments."""
+    """Sets `oldest` of a page whose rows are ordered by their own times."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read

@@ -1,1 +1,1 @@
-"""Maps GitHub's nodes (threads, and items of their timelines) to rows, and interprets nulls."""
+"""Maps GitHub's nodes (threads, and the items of their timelines) to rows, and interprets null nodes."""

@@ -10,7 +10,7 @@ OWNERS = frozenset({"User", "Organization", "Bot"})
 
 
 def login(actor: Node | None) -> str | None:
-    """The login as REST and the web show it; GraphQL omits a bot's `[bot]`. None for a deleted account."""
+    """The login as REST and the web show it, with a bot's `[bot]`, which GraphQL omits. None for a deleted account."""
     if actor is None:
         return None
     name: str = actor["login"]
@@ -20,7 +20,9 @@ def login(actor: Node | None) -> str | None:
 
 
 def contributor(actor: Node | None, page: Page) -> int | None:
-    """The GitHub id of an actor; adds the actor's row to the page. None for a deleted account, or one without an id."""
+    """The actor's GitHub id; the actor's row is added to the page. None for a deleted account, or for an account
+    without an id.
+    """
     if actor is None:
         return None
     github_id = actor.get("databaseId")
@@ -39,7 +41,7 @@ def contributor(actor: Node | None, page: Page) -> int | None:
 
 
 def user(account: Node | None, page: Page) -> int | None:
-    """As `contributor`, for an account in REST's shape."""
+    """As `contributor`, for an account in the shape of REST's answers."""
     if account is None:
         return None
     github_id = int(account["id"])

@@ -49,7 +49,9 @@ def add(node: Node, page: Page) -> int:
 
 
 def add_comments(nodes: list[Node], discussion: int, number: int | None, page: Page) -> tuple[list[str], list[Part]]:
-    """Adds comments with their replies to the page; returns their `seen` keys, and the replies that did not fit."""
+    """Adds comments with their replies to the page. Returns the comments' `seen` keys (`rows.Whole`), and parts for the
+    replies that did not fit.
+    """
     seen, rest = [], []
     for node in nodes:
         github_id = _add_comment(node, discussion, None, node["replies"]["totalCount"], page)
@@ -72,7 +74,7 @@ def add_comments(nodes: list[Node], discussion: int, number: int | None, page: P
 
 
 def add_replies(nodes: list[Node], discussion: int, comment: int, page: Page) -> list[str]:
-    """Adds the replies to a comment to the page; returns their `seen` keys."""
+    """Adds the replies to one comment to the page; returns their `seen` keys (`rows.Whole`)."""
     return [f"d:{_add_comment(node, discussion, comment, 0, page)}" for node in nodes]
 
 

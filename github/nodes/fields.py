@@ -1,6 +1,6 @@
-"""Maps fields that issues and pull requests share to the host's jsonb columns, which use REST's names.
+"""Maps fields that issues and pull requests share to the host's jsonb columns, whose keys are REST's.
 
-Lists are sorted: GitHub promises no order, and a row must not change because an answer is ordered differently.
+Lists are sorted: GitHub promises no order, and a row must not change only because an answer has another order.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from rows import Note, Page, Short
 
 
 def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """All nodes of a thread's connection that fits into one page; hidden nodes are noted on the page.
+    """All nodes of a thread's connection that always fits into one page. Hidden nodes are noted on the page.
 
-    GitHub limits these connections (100 labels, 10 assignees, ...). If it shows fewer nodes than it counts, or no list,
-    the page records that (`Page.short`).
+    GitHub limits these connections (100 labels, 10 assignees, ...). If GitHub shows fewer nodes than it counts, or
+    no list at all, that is recorded in `page.short`.
     """
     found = node[connection] or {"nodes": None}
     came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]
@@ -30,19 +30,19 @@ def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
 
 
 def labels(node: Node, page: Page) -> list[dict[str, Any]]:
-    """`[{name, color, description}]`; GitHub allows 100 on a thread."""
+    """The labels as `[{name, color, description}]`. GitHub allows 100 on a thread."""
     nodes = sorted(whole(node, "labels", "labels", page), key=lambda label: str(label["name"]))
     return [{"name": each["name"], "color": each["color"], "description": each["description"]} for each in nodes]
 
 
 def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
-    """`[{id, login, avatar_url}]`, including bots; GitHub allows 10 on a thread."""
+    """The assignees as `[{id, login, avatar_url}]`, bots included. GitHub allows 10 on a thread."""
     nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
     return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
 
 
 def milestone(node: Node) -> dict[str, Any] | None:
-    """`{number, title, state, description, due_on}`, or None."""
+    """The milestone as `{number, title, state, description, due_on}`; None if there is none."""
     value = node["milestone"]
     if value is None:
         return None

@@ -53,8 +53,9 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Who closed the issue last, and whether that is certain. If its timeline has more pages, they may show a later
-    closing (`add_closings`)."""
+    """Who closed the issue last, and whether that is certain. It is not if the timeline has further pages, which may
+    hold a later closing (`add_closings`).
+    """
     if node["state"] != "CLOSED":
         return None, True
     timeline = node.get("timelineItems")
@@ -65,7 +66,7 @@ def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
 
 
 def add_closings(items: list[Node], issue: int, page: Page) -> None:
-    """Adds to the page who closed the issue, and when, from these items of its timeline."""
+    """Adds to the page who closed the issue and when, if these items of its timeline contain a closing."""
     page.closings.extend(
         Closing(issue, time(item["createdAt"]), contributor(item["actor"], page))
         for item in items

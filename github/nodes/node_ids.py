@@ -1,8 +1,9 @@
-"""Reads the number inside a node id, for nodes whose `databaseId` is too small to hold it.
+"""Reads the number in a node id, for nodes whose `databaseId` is too small to hold it.
 
-A node id of the present format is a prefix and base64url of a msgpack array, `[0, repository, ..., database id]`.
-GitHub calls it opaque (https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/), so it is
-decoded only where GitHub shows the number in no other way.
+A node id of the present format is a prefix and the base64url of a msgpack array, `[0, repository, ..., database
+id]`. GitHub calls node ids opaque
+(https://github.blog/changelog/2021-02-10-new-global-id-format-coming-to-graphql/), so one is decoded only if GitHub
+shows the number in no other way.
 """
 
 import base64
@@ -15,8 +16,8 @@ from github.nodes.actors import Node
 
 
 def database_id(node: Node) -> int:
-    """The id that REST uses for a node: `fullDatabaseId` if the type has it, `databaseId` if it fits 32 bits, else
-    decoded.
+    """The id of a node in REST: its `fullDatabaseId`, if its type has that field; its `databaseId`, if that fits into
+    32 bits; else the number in its node id.
 
     Raises `PartOver` (unreadable_id) for a node id of an unknown format.
     """

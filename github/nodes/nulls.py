@@ -1,9 +1,9 @@
-"""Marks each null in an answer as hidden, gone or lost, before any mapper sees the answer.
+"""Marks each null in an answer as hidden, gone or lost, before the answer is mapped to rows.
 
-If GitHub refuses a field that cannot be null, the node around it becomes null too (GraphQL, "Handling Execution
-Errors"): the null stands above the path that the error names. `mark` follows each such path and replaces the null by a
-`Hidden`, or by a `GoneNode` if a requested id does not exist. Any other null is lost: GitHub ran out of time or
-resources, and a smaller page may load it.
+If GitHub refuses a field that cannot be null, the node around it becomes null, too (GraphQL, "Handling Execution
+Errors"). The null then stands above the path that the error names. `mark` follows that path and replaces the null by
+a `Hidden`, or by a `GoneNode` if a requested id does not exist. Any other null is lost: GitHub ran out of time or
+resources, and a smaller page may load the node.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Replaces a node that this account may not see. `words` holds GitHub's message."""
+    """Stands in place of a node that this account may not see. `words` holds GitHub's message."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class GoneNode:
-    """Replaces a node that was requested by its id and does not exist, or no longer."""
+    """Stands in place of a node that was requested by its id and does not exist, or no longer."""
 
 
 @dataclass(slots=True)
 class Shown:
-    """The nodes of one page of a connection."""
+    """The nodes of one page of a connection: shown ones, and hidden ones beside them."""
 
     nodes: list[Node]
     hidden: list[str] = field(default_factory=list)
@@ -43,10 +43,10 @@ HIDDEN_KEY = "h:"
 
 
 def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
-    """Replaces the null that `path` leads to, or the null above it, by `mark`.
+    """Replaces the null at `path`, or the null above it, by `mark`.
 
-    Only the place of a node is replaced: in a list, in an edge (`node`), or of a requested id. Returns whether the
-    place holds a mark now; a nullable field that is refused stays None.
+    Only a place where a node belongs is replaced: in a list, in an edge (`node`), or of a requested id. Returns
+    whether the place now holds a mark. A refused field that may be null stays None.
     """
     here = data
     for step in path:
@@ -66,9 +66,10 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
 
 
 def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
-    """A page's shown nodes, with the hidden ones listed beside them. `after` is the page's cursor.
+    """The nodes of a page that GitHub shows, and the hidden ones beside them. `after` is the cursor with which the page
+    was requested.
 
-    Raises `TooLarge` if a node or the whole list is lost (the schema allows null in place of a list).
+    Raises `TooLarge` if a node, or the whole list, is lost (the schema allows null in place of a list).
     """
     found = Shown([])
     if nodes is None:

@@ -1,18 +1,18 @@
-"""Finds the next page of a connection."""
+"""Finds the cursor of a connection's next page."""
 
 from github.nodes.actors import Node
 
 
 def next_cursor(page_info: Node, after: str | None) -> str | None:
-    """The cursor of the next page, for a page requested with the cursor `after`; None at the end.
+    """The cursor of the page behind the one that was requested with the cursor `after`; None if that was the last page.
 
-    GitHub was seen to report a next page with a null cursor, or with the page's own cursor
-    (zerocracy/judges-action#2142). This returns None for those too; `leads_nowhere` tells them from an end.
+    GitHub was seen to report a next page without a cursor, or with the cursor `after`
+    (zerocracy/judges-action#2142). Then this returns None, too; `leads_nowhere` tells the difference.
     """
     cursor: str | None = page_info["endCursor"]
     return cursor if page_info["hasNextPage"] and cursor != after else None
 
 
 def leads_nowhere(page_info: Node, after: str | None) -> bool:
-    """Whether GitHub reports a next page without a usable cursor."""
+    """Whether GitHub reports a next page, but without a cursor that leads there."""
     return bool(page_info["hasNextPage"]) and next_cursor(page_info, after) is None

@@ -1,7 +1,7 @@
-"""Leaves fields out of queries for accounts that lack their permission or scope.
+"""Leaves out fields for accounts that lack the permission or scope.
 
-GitHub refuses such a field on every thread, and because it cannot be null, hides every thread with it. After the first
-refusal, queries omit the field for this account and repository (palantir/policy-bot#42).
+GitHub refuses such a field in every thread. Because the field cannot be null, GitHub then hides the whole thread.
+After the first refusal, queries of this account for this repository leave the field out (palantir/policy-bot#42).
 """
 
 from collections.abc import Mapping
@@ -31,14 +31,16 @@ HIDDEN_TEAM = "team"
 
 
 def field_of(path: Path) -> str | None:
-    """The field at the end of a refused path, if it can be left out: a field of a thread, or of a timeline item."""
+    """The name of the refused field that `path` ends with, if queries can leave it out: a field of a thread or of a
+    timeline item. Else None.
+    """
     last, above = path[-1:], path[-2:-1]
     of_a_node = any(isinstance(step, int) for step in above) or (len(path) == 2 and str(path[0]).startswith("n"))
     return str(last[0]) if last and last[0] in FIELDS and of_a_node else None
 
 
 def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
-    """The document without the fields `names`; with `TEAMS` among them, a Team keeps only its type."""
+    """The document without the fields `names`. With `TEAMS` among them, only the type of a Team is requested."""
     if not names:
         return document
 
@@ -59,7 +61,8 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
     """Notes on what all pull requests of an answer lack, one for each missing permission.
 
-    `left_out` and `unmarked` are those of the answer.
+    `left_out` holds GitHub's messages by the fields that the query left out, `unmarked` by the paths of refused
+    fields that may be null.
     """
     found = {what: words for what, words in left_out.items() if what != TEAMS}
     refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]
@@ -69,7 +72,7 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
 
 
 def lacks_permissions(page: Page) -> set[str]:
-    """The fields that this page of pull requests lacks because of missing permissions, named as in `notes`."""
+    """The fields that this page of pull requests lacks because a permission is missing, named as in `notes`."""
     lacks = {note.what for note in page.hidden if note.number is None}
     if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
         lacks.add(REQUESTED_REVIEWERS)
@@ -77,21 +80,23 @@ def lacks_permissions(page: Page) -> set[str]:
 
 
 class Withheld:
-    """Fields that GitHub refused to accounts; they are left out of their requests for `REMEMBERED` seconds."""
+    """The fields that GitHub refused to each account. Requests of that account leave them out for `REMEMBERED`
+    seconds.
+    """
 
     def __init__(self) -> None:
         self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
 
     def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
-        """Remembers refused fields. `words` holds GitHub's message by field, or by `TEAMS`. An empty `repository` means
-        all.
+        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field, or under `TEAMS`.
+        An empty `repository` means every repository.
         """
         until = monotonic() + REMEMBERED
         known = self._words.setdefault((account, repository), {})
         known.update({what: (said, until) for what, said in words.items()})
 
     def of(self, account: str, repository: str) -> dict[str, str]:
-        """The fields to leave out, with GitHub's words."""
+        """The fields that the account's requests leave out, with GitHub's messages."""
         known = self._words.get((account, ""), {}) | self._words.get((account, repository), {})
         now = monotonic()
         return {what: words for what, (words, until) in known.items() if until > now}

@@ -20,17 +20,21 @@ GHOST = Contributor(
 
 @cache
 def event_type(typename: str) -> str:
-    """REST's word for a timeline item: `LabeledEvent` is labeled, `ReviewRequestedEvent` review_requested."""
+    """REST's name for the type of a timeline item: labeled for `LabeledEvent`, review_requested for
+    `ReviewRequestedEvent`.
+    """
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
 
 
 def event_of(item_type: str) -> str:
-    """REST's word for a name of `itemTypes`: LABELED_EVENT is labeled."""
+    """REST's name for a value of `itemTypes`: labeled for LABELED_EVENT."""
     return event_type("".join(word.capitalize() for word in item_type.split("_")))
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
-    """Adds the items' rows to the page; returns their `seen` keys. Pending reviews have a key, but no row."""
+    """Adds the items' rows to the page; returns their `seen` keys (`rows.Whole`). A pending review has a key and no
+    row.
+    """
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
     for node in nodes:
@@ -77,7 +81,9 @@ def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> l
 
 
 def add_review(node: Node, pull_request: int, page: Page) -> str:
-    """Adds a review's row unless it is pending (its author's draft); returns its `seen` key."""
+    """Adds the review's row to the page, unless the review is pending (a draft of its author); returns its
+    `seen` key.
+    """
     github_id = database_id(node)
     if node["state"] != "PENDING" and node["submittedAt"]:
         author = contributor(node["author"], page)
@@ -132,7 +138,9 @@ def add_review_comments(nodes: list[Node], review: int, pull_request: int, page:
 
 
 def add_listed_review_comment(comment: Node, page: Page) -> str:
-    """Adds a review comment from REST's list, with its pull request's number; returns its `seen` key."""
+    """Adds a review comment from REST's list to the page. Its row holds the pull request's number in place of the id.
+    Returns its `seen` key.
+    """
     page.comments.append(
         Comment(
             "review_comment",
@@ -162,7 +170,9 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """An event's field as the payload stores it: keys in snake case, accounts by login, teams as `team:slug`."""
+    """The value of an event's field as the payload stores it: keys in snake case, accounts as logins, teams as
+    `team:slug`.
+    """
     if not isinstance(value, dict):
         return value
     if value.get("__typename") == "Team":

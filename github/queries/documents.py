@@ -1,4 +1,4 @@
-"""Loads the GraphQL documents in `queries/*.graphql`, each operation with the fragments that it spreads, and builds gql
+"""Loads the GraphQL documents in `queries/*.graphql`, each operation with the fragments that it uses, and makes gql's
 requests of them.
 """
 
@@ -84,11 +84,12 @@ OWN_VARIABLES = {
 
 @cache
 def aliased(name: str, count: int) -> DocumentNode:
-    """The template operation `name` with its `node` field, or else its `repository`, repeated `count` times, as `n0`,
-    `n1`, ...
+    """The operation `name` with its field `node`, or `repository`, repeated `count` times under the aliases `n0`, `n1`,
+    ...
 
-    The field's own variables (`OWN_VARIABLES`) become `id0`, `after0`, `id1`, ...; all others are shared. One request
-    thus fetches pages of many parents, each from its own cursor, or counts the lists of many repositories.
+    Each copy has its own variables for the names in `OWN_VARIABLES`: `id0`, `after0`, `id1`, ...; all others are
+    shared. So one request fetches pages of many parents, each from its own cursor, or counts the lists of many
+    repositories.
     """
     template = _definitions()[0][name]
     names = {each.name.value for each in template.selection_set.selections if isinstance(each, FieldNode)}
@@ -144,7 +145,7 @@ def aliased(name: str, count: int) -> DocumentNode:
 
 @cache
 def item_types(fragment: str) -> tuple[str, ...]:
-    """The `itemTypes` of a timeline: exactly the types that `fragment` selects, e.g. LABELED_EVENT for LabeledEvent."""
+    """The values of `itemTypes` for the types that `fragment` selects, such as LABELED_EVENT for LabeledEvent."""
     fragments = _definitions()[1]
     names = []
     for selection in fragments[fragment].selection_set.selections:
@@ -161,34 +162,36 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """The document of an operation, or of a template (`aliased`), without the fields `left_out`, whose permission is
-    missing.
+    """The document of an operation, or of one repeated as in `aliased`, without the fields `left_out`, for which a
+    permission is missing.
     """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 
 
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
-    """The text of `whole`'s document. It is cached, because printing a document costs more CPU than reading a page."""
+    """The text of the document that `whole` returns. It is cached, because printing a document costs more CPU than
+    reading a page.
+    """
     return print_ast(whole(name, aliases, left_out))
 
 
 class Printed(NamedTuple):
-    """A document with its text."""
+    """A document and its text."""
 
     document: DocumentNode
     text: str
 
 
 class Request(GraphQLRequest):
-    """An operation with its variables. gql would print a document for every request; this class prints it once for all
-    requests of an operation (decision 27).
+    """An operation with its variables, as gql sends it. gql would print the document for each request; this class
+    prints it once for all requests of the operation (decision 27).
     """
 
     def __init__(
         self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
     ) -> None:
-        """`printed` is the document to send, if it differs from the project's own."""
+        """`printed` is the document that is sent, if it is not the operation's own."""
         self.operation = operation
         self.aliases = aliases
         self.variables = dict(variables)
@@ -197,13 +200,13 @@ class Request(GraphQLRequest):
         super().__init__(document, variable_values=self.variables, operation_name=operation)
 
     def without(self, left_out: frozenset[str]) -> "Request":
-        """The same request without the fields `left_out`, whose permission is missing."""
+        """The same request, without the fields `left_out`, for which a permission is missing."""
         return self.sent_as(
             Printed(whole(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out))
         )
 
     def sent_as(self, printed: Printed, variables: Mapping[str, Any] | None = None) -> "Request":
-        """The same request with another document, and other variables if given."""
+        """The same request with another document, and with other variables if `variables` is given."""
         return Request(self.operation, self.variables if variables is None else variables, self.aliases, printed)
 
     @property

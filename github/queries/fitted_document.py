@@ -1,4 +1,4 @@
-"""Fits a document to a server: removes the fields, arguments, types and values that its schema lacks."""
+"""Fits a document to a server: removes what the server's schema lacks (fields, arguments, types, enum values)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,12 +30,12 @@ name, which the mappers read.
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """The document for this server, without fragments and variables that it no longer uses."""
+    """The document as this server accepts it. Fragments and variables that are no longer used are removed."""
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """The variables without the enum values, inside lists, that this server lacks."""
+    """The variables as this server accepts them: enum values that it lacks are removed from lists."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -46,10 +46,10 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Puts None, or an empty list, where an answer lacks a field that was left out, so that mappers find every field
+    """Adds each field that was left out to the answer, as None or as an empty list, so that mappers find every field
     that they read.
 
-    Fields that `@include` leaves out with these variables stay absent.
+    A field that `@include` leaves out for these variables stays absent.
     """
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
     for operation in _operations(document):
@@ -62,14 +62,14 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
 
 
 def _empty(field: FieldNode) -> Any:
-    """The value for a field that was left out: an empty connection if the list always fits into a page, else None."""
+    """The value for a field that was left out: an empty connection if the list always fits into one page, else None."""
     inner = field.selection_set.selections if field.selection_set is not None else ()
     names = {each.name.value for each in inner if isinstance(each, FieldNode)}
     return {"totalCount": 0, "nodes": []} if names == {"totalCount", "nodes"} and len(inner) == len(names) else None
 
 
 class _Filling:
-    """Fills the gaps of one answer."""
+    """Adds the fields that are missing in one answer."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
@@ -132,7 +132,7 @@ class _Fitting:
         return [each for each in self._fitted.values() if each is not None]
 
     def _selections(self, selections: SelectionSetNode, on: str) -> SelectionSetNode | None:
-        """A type's selections without what its schema lacks; None if nothing is left."""
+        """The selections of the type `on` without what the server's schema lacks; None if none is left."""
         kept = [fitted for each in selections.selections if (fitted := self._selection(each, on)) is not None]
         return SelectionSetNode(selections=tuple(kept)) if kept else None
 
@@ -199,7 +199,7 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """The variables that selections use. Others must be removed, because GraphQL forbids unused variables."""
+    """The names of the variables that are used. GraphQL forbids a document to declare others."""
     used: set[str] = set()
 
     class Collect(Visitor):

@@ -1,9 +1,9 @@
-"""Records what the server's schema has, so that documents can leave out what it lacks.
+"""Records what a server's schema has, so that documents can leave out what it lacks.
 
-github.com gains fields, and GitHub Enterprise Server of two years ago lacks some that every page requests. A server
-refuses the whole document if it names an unknown field, type or value. Its schema is then requested once, and documents
-leave out what it lacks (`fitted_document`). Sources: GraphQL, "Introspection"; graphql-ruby's error codes
-(`undefinedField`, ...), which GitHub's answers carry.
+github.com gains fields, and a GitHub Enterprise Server of two years ago lacks some that every page requests. A
+server refuses a whole document if it names an unknown field, type or value. Then its schema is requested once, and
+documents leave out what it lacks (`fitted_document`). Sources: GraphQL, "Introspection"; graphql-ruby's error codes
+(`undefinedField`, ...), which are in GitHub's answers.
 """
 
 import re
@@ -58,10 +58,11 @@ class _Type:
 
 @dataclass(slots=True)
 class ServerSchema:
-    """The types of a server. `left_out` collects the names that documents use and the server lacks:
-    `PullRequest.isDraft`, `Team`.
+    """The types of a server's schema. `left_out` collects the names that documents use and the schema lacks, such as
+    `PullRequest.isDraft` or `Team`.
 
-    Without `types` (the server hides its schema), names are learned from its errors (`unknown`).
+    Without `types` (the server hides its schema), missing names are learned from the server's errors and collected
+    in `unknown`.
     """
 
     types: Mapping[str, _Type] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class ServerSchema:
         return cls(types, introspection["__schema"]["queryType"]["name"])
 
     def learn(self, errors: Iterable[Mapping[str, Any]]) -> bool:
-        """Learns from the `errors` of a refusal what the server lacks. Returns whether any of it was new."""
+        """Learns what the schema lacks from the `errors` of a refusal. Returns whether anything in them was new."""
         before = len(self.unknown)
         for error in errors:
             message, extensions = str(error.get("message") or ""), error.get("extensions") or {}
@@ -103,7 +104,7 @@ class ServerSchema:
         return len(self.unknown) > before
 
     def has(self, what: str) -> bool:
-        """Whether the server now has `what`, a name that an earlier `left_out` held."""
+        """Whether the schema now has `what`, a name in the `left_out` of an earlier time."""
         name = what.partition("(")[0]
         on, _, called = name.rpartition(".")
         known = self.types.get(on or name)
@@ -117,7 +118,7 @@ class ServerSchema:
         return self._noted(name, lacks=name in self.unknown or (bool(self.types) and name not in self.types))
 
     def lacks_field(self, on: str, name: str) -> bool:
-        """Whether the type `on` lacks the field; `on` is empty if the type is not known."""
+        """Whether the type `on` lacks the field `name`. An empty `on` means that the type is unknown."""
         if name.startswith("__"):
             return False
         known = self.types.get(on)
@@ -136,7 +137,7 @@ class ServerSchema:
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """The type of a field, without list and non-null; empty if it is not known."""
+        """The name of a field's type, without list and non-null; empty if it is unknown."""
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""
 
@@ -147,15 +148,15 @@ class ServerSchema:
 
 
 def _is_named(unknown: str, on: str, name: str) -> bool:
-    """Whether a server's error named this field, of this type; if one of the two types is not
-    known, the name decides.
+    """Whether the server's error `unknown` means the field `name` of the type `on`. If one of the two types is unknown,
+    equal names are enough.
     """
     of, _, called = unknown.rpartition(".")
     return called == name and (not of or not on or of == on)
 
 
 def _named(found: Mapping[str, Any]) -> str:
-    """The name of a type without its lists and non-nulls."""
+    """The name of a type, without list and non-null."""
     here: Any = found
     while here and not here.get("name"):
         here = here.get("ofType")

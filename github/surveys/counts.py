@@ -1,4 +1,4 @@
-"""Surveys: one request for the counts of many repositories' lists, and the latest changes in each."""
+"""Surveys: one request counts the lists of many repositories, and returns the latest changes in each list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ class Survey:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Survey":
-        """The survey that `as_json` wrote. Raises pydantic's ValidationError if another release wrote it in another
-        format.
+        """The survey in `content`, which `as_json` wrote. Raises pydantic's ValidationError if another release wrote it
+        in another form.
         """
         return _ADAPTER.validate_python(dict(content))
 
@@ -62,9 +62,10 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """Ranges of repository indexes, one for each request: as many repositories as one point pays for.
+    """How repositories are divided among requests, as ranges of their indexes: one point pays for each request.
 
-    `discussions`: stored discussions by repository. The survey counts the comments of that many.
+    `discussions` is the number of stored discussions of each repository. The survey counts the comments of as many
+    discussions.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):
@@ -79,8 +80,8 @@ def batches(discussions: Sequence[int]) -> list[range]:
 async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
-    """Repository id -> its survey, by one request. Repositories that GitHub does not show whole under their name are
-    missing.
+    """Repository id -> its survey, by one request. A repository is missing if GitHub does not show it, or not all of
+    it, under its name.
 
     Raises the classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """

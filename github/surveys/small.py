@@ -1,7 +1,8 @@
-"""Reads small repositories whole, several in one request, with as many threads as a survey counted in each.
+"""Reads small repositories with everything in them, several in one request. A survey has counted how many threads each
+has.
 
-The answer is split into the answers that each sweep's own requests would have got (`Prefetched`). A sweep therefore
-handles and commits its first page in the same way, prefetched or not.
+The answer is divided into the answers that the sweeps' own requests would get (`Prefetched`). So a sweep handles and
+commits its first page in the same way, whether it was prefetched or not.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,7 +35,9 @@ the ten that it takes at most. One point is worth two repositories only, since e
 
 @dataclass(frozen=True)
 class Small:
-    """A small repository. `firsts`: how many threads to request, by type; types without an entry are not requested."""
+    """A small repository. `firsts` is how many threads to request, by type; a type without an entry is not
+    requested.
+    """
 
     repository: RepositoryRef
     firsts: Mapping[DataType, int]
@@ -44,7 +47,7 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """Requests that fill its connections, by GitHub's formula: a hundred of them cost a point (`budget.prices`)."""
+        """The number of requests by which GitHub prices this: a hundred cost one point (`budget.prices`)."""
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -59,16 +62,16 @@ class Small:
 
 
 def is_long(survey: Survey, wanted: Collection[str]) -> bool:
-    """Whether the history of the `wanted` types takes many pages, by GitHub's counts."""
+    """Whether the history of the `wanted` types takes many pages, according to GitHub's counts."""
     threads = sum(each.total for data_type, each in survey.threads.items() if data_type in wanted)
     stars = survey.stars if survey.shows_stargazers else 0
     return threads > MOST_THREADS or ("events" in wanted and max(stars, survey.forks) > MOST_LISTED)
 
 
 def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]) -> Small | None:
-    """How to read the repository whole; None if it is not small, or nothing is left to read.
+    """What to request of a small repository; None if the repository is not small, or if nothing is left to read.
 
-    `wanted`: the types whose history is read, rather than only their changes.
+    `wanted` are the types whose history the job reads; of all others it reads only changes.
     """
     if is_long(survey, wanted):
         return None
@@ -102,10 +105,11 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
 
 
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
-    """Repository id -> its answers, by one request. Repositories with anything refused, gone or left out are missing.
+    """Repository id -> its prefetched answers, by one request. A repository is missing if anything of it was refused,
+    gone or left out.
 
-    `since`: the job's cutoff; commits are counted from there. Raises the classes of the taxonomy; `TooLarge` if a
-    request for fewer repositories may succeed.
+    `since` is the job's cutoff; commits are counted from there on. Raises the classes of the taxonomy; `TooLarge` if
+    a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {
         "commits": COMMITS,
@@ -153,7 +157,7 @@ def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
 
 
 def reviews_of(prefetched: Prefetched) -> list[str]:
-    """Node ids of the reviews on the prefetched page of pull requests; `read_reviews` fetches their comments."""
+    """Node ids of the reviews on the prefetched page of pull requests. `read_reviews` fetches their comments."""
     told = prefetched.told.get(THREAD_TYPES["pull_requests"].page)
     nodes = (told.data["repository"]["threads"]["nodes"] or ()) if told is not None else ()
     items = [item for node in nodes if node for item in node["timelineItems"]["nodes"] or () if item]
@@ -161,7 +165,7 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
 
 
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
-    """Node id -> the review with its comments, by one request. The reviews may be of several repositories."""
+    """Node id -> the review with its comments, by one request. The reviews may belong to several repositories."""
     answer = await github.on_behalf_of(repository.full_name).graphql(
         "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True
     )

@@ -1,1 +1,3 @@
-"""Reads pull requests, issues and discussions: listings, pages of whole threads, and the parts that did not fit."""
+"""Reads pull requests, issues and discussions: listings, pages of whole threads, and the parts that did not fit into a
+page.
+"""

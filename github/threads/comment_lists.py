@@ -25,10 +25,10 @@ class CommentSince(NamedTuple):
 async def read_comments_since(
     github: GitHub, kind: ThreadType, path: str
 ) -> tuple[list[CommentSince], datetime | None, str | None, float]:
-    """A page of a REST list of comments (see `comments_path`).
+    """A page of one of REST's lists of comments. `path` is made by `comments_path`.
 
-    Returns the comments on this type of thread, the page's latest change, the path of the next page or None, and the
-    request's duration in seconds.
+    Returns the comments on this type of thread, the time of the page's latest change, the path of the next page
+    (None at the end), and the request's duration in seconds.
     """
     answer = await github.rest(path)
     latest = max((time(comment["updated_at"]) for comment in answer.data), default=None)
@@ -50,9 +50,10 @@ async def read_comments_since(
 async def count_review_comments(
     github: GitHub, repository: RepositoryRef, since: datetime
 ) -> tuple[int | None, datetime]:
-    """How many review comments were changed since `since`, and when GitHub was asked: one request.
+    """How many review comments have changed since `since`, and when GitHub was asked, by one request.
 
-    The count is None if GitHub does not tell it: there is another page, and the `Link` header names no last one.
+    The number is None if GitHub does not tell it: the list has another page, and the `Link` header does not name the
+    last one.
     """
     answer = await github.rest(comments_path(repository, REVIEW_COMMENTS, since, 1))
     if answer.last_page is None and answer.next_path is not None:
@@ -62,8 +63,8 @@ async def count_review_comments(
 
 @dataclass(frozen=True, slots=True)
 class ListedComments:
-    """A page of the list of a repository's review comments. In its rows, `pull_request` is the pull
-    request's number.
+    """A page of the list of a repository's review comments. `pull_request` of its rows is the pull request's number,
+    not its id.
     """
 
     page: Page
@@ -80,7 +81,7 @@ class ListedComments:
 
 
 async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
-    """A page of the repository's review comments (path: see `comments_path`), by REST."""
+    """A page of the list of the repository's review comments, by REST. `path` is made by `comments_path`."""
     answer = await github.rest(path)
     page = Page(answer.asked_at, "pull_request")
     seen: dict[int, list[str]] = {}
@@ -98,11 +99,11 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
 def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
-    """The path of the first page of comments changed since `since`, oldest change first; or `path`, if its page size is
-    the same.
+    """The path of the first page of comments changed since `since`, oldest change first. If `path` is given and has the
+    same page size, returns `path`.
 
-    It uses the repository's id: REST does not say whose comments it lists, and another repository may have taken the
-    name.
+    The path holds the repository's id, not its name: another repository may have taken the name over, and REST's
+    answer would not show that.
     """
     if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
         return path

@@ -1,4 +1,4 @@
-"""Asks GitHub whether nodes exist that a list did not show, by node id."""
+"""Asks GitHub, by node id, whether nodes exist that a list did not show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """Which of the requested node ids exist, are gone or are refused. GitHub left the others unanswered."""
+    """GitHub's answer about node ids: which exist, which are gone, which are refused. All others got no answer."""
 
     gone: frozenset[str]
     found: frozenset[str]
@@ -26,8 +26,9 @@ class Existence:
 
 
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
-    """Which of these node ids exist; at most `MOST` of them. Raises as `GitHub.graphql` does, also if the repository is
-    not shown."""
+    """Asks which of these node ids exist, at most `MOST` of them. Raises as `GitHub.graphql` does, also if GitHub does
+    not show the repository.
+    """
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
     gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):

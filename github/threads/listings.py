@@ -1,4 +1,4 @@
-"""Reads listings of threads: numbers and times without texts, a hundred for one point."""
+"""Reads listings of threads: their numbers and times, without texts; a hundred for one point."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,9 +61,11 @@ async def read_listing(
     by_birth: bool = False,
     comments: bool = False,
 ) -> Listing:
-    """A listing of up to 100 threads for 1 point: latest update first, or oldest thread first with `by_birth`.
+    """A listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of creation,
+    oldest first.
 
-    `comments` adds the number of comments of each, and makes it 2 points. Lost threads are counted (`Listing.lost`).
+    `comments` adds the number of comments of each thread, and makes the price two points. Lost threads are counted
+    (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}
     if by_birth:

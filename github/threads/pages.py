@@ -1,6 +1,7 @@
-"""Reads pages of whole threads (pull requests, issues, discussions), and the parts that did not fit.
+"""Reads pages of whole threads (pull requests, issues, discussions), and the parts that did not fit into a page.
 
-Each function sends one request and returns rows with the parts that are still to fetch. Callers keep the position.
+Each function sends one request, and returns rows with the parts that are still to be fetched. The caller keeps the
+position.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ REVIEW, COMMENT = "PULL_REQUEST_REVIEW", "ISSUE_COMMENT"
 
 @dataclass(slots=True)
 class Threads:
-    """Rows of some threads, and the parts that did not fit."""
+    """The rows of some threads, and the parts of them that are still to be fetched."""
 
     page: Page
     parts: list[Part] = field(default_factory=list)
@@ -56,7 +57,9 @@ class Threads:
 
     @property
     def hidden(self) -> list[Note]:
-        """Notes on what is hidden in shown threads, by thread and connection, counted up to the end of this page."""
+        """Notes on what is hidden in the shown threads, one for each thread and connection, with the number up to the
+        end of this page.
+        """
         return self.page.hidden
 
 
@@ -71,7 +74,8 @@ async def read_page(
 ) -> Threads:
     """A page of whole threads, latest update first. Raises `TooLarge` if a node is lost.
 
-    `changes` adds a listing of the latest updates; with a list's last page, it is the first page of the catch-up.
+    `changes` adds a listing of the latest updates, which is the first page of the catch-up if this is the history's
+    last page.
     """
     variables = {"first": first, "after": after, "changes": changes, **kind.variables()}
     answer = await github.graphql(
@@ -94,7 +98,7 @@ async def read_page(
 
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """The whole threads that `parts` (kind thread) name, and the parts of them that did not fit."""
+    """The whole threads that `parts` (of kind thread) name, and parts for what did not fit into the answer."""
     answer = await github.graphql(
         kind.by_id,
         {"ids": [part.node_id for part in parts], **kind.variables()},
@@ -109,7 +113,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Threads without their children (parts of kind head); the children become parts of their own."""
+    """The threads that `parts` (of kind head) name, without their children, for which it returns parts."""
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
@@ -124,9 +128,9 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
-    """The next `first` timeline items of each part's thread, each from its own cursor, in one request.
+    """The next `first` timeline items of each part's thread, each from its own cursor, by one request.
 
-    `item_types` limits the types; the threads then do not count as whole.
+    `item_types` limits the types of the items. The threads then do not count as whole.
     """
     each = 1 + first if kind.nested else 2 if kind.kind == "pull_request" else 1
     variables = {"first": first, **kind.variables(item_types)}
@@ -151,7 +155,9 @@ async def read_items(
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` reviews of each part's pull request, for those that the timeline did not show."""
+    """The next `first` reviews of each part's pull request, if the timeline showed fewer reviews than the pull request
+    has.
+    """
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
     for part, node in _aliases(answer, parts, threads):
@@ -166,7 +172,7 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` conversation comments of each part's thread, if GitHub cannot answer its timeline."""
+    """The next `first` conversation comments of each part's thread, if GitHub cannot answer the thread's timeline."""
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
@@ -180,7 +186,9 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:
-    """The comments of up to 100 reviews in one request. `pull_requests_of`: GitHub ids, review -> pull request."""
+    """The comments of up to 100 reviews, by one request. `pull_requests_of` maps a review's GitHub id to its pull
+    request's.
+    """
     if any(part.cursor for part in parts):
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
     else:
@@ -224,7 +232,7 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """The shown nodes of a part's page. Hidden nodes are added to `part.seen` and noted on the page."""
+    """The nodes of a part's page that GitHub shows. Hidden nodes are added to `part.seen` and noted on the page."""
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
         part.seen.extend(found.keys)
@@ -233,13 +241,13 @@ def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
 
 
 def _add_whole(wholes: list[Whole], part: Part) -> None:
-    """Records that all children of the part's parent are stored, unless some are hidden or missing."""
+    """Records that all children of the part's parent are stored, unless children are hidden or missing."""
     if not hidden_in(part) and len(part.seen) >= (part.expected or 0):
         wholes.append(Whole(_parent(part), part.began_at, part.seen))
 
 
 def _add_items(kind: ThreadType, connection: Node, part: Part, threads: Threads) -> None:
-    """Adds the thread's items to the page and to `part.seen`, and the parts that did not fit to `threads`."""
+    """Adds the thread's items to the page and to `part.seen`. Parts for what did not fit are added to `threads`."""
     page, thread = threads.page, _parent(part)
     nodes = _shown(connection, part, page)
     if kind.kind == "discussion":
@@ -276,9 +284,9 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """Adds a part for the reviews of a pull request if it counts more of them than its whole timeline showed.
+    """Adds a part for the reviews of a pull request, if it counts more of them than its whole timeline showed.
 
-    `reviews` is None if GitHub left out their count.
+    `reviews` is None if the request left their count out.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None
@@ -291,7 +299,7 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """A part for each review just added, which fetches its comments."""
+    """A part for each review that was just added to the page; it fetches the review's comments."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
@@ -301,9 +309,10 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
 
 
 def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
-    """Moves the part to its next page. Returns True if it is whole: all children that the connection counts were seen.
+    """Moves the part behind its page. Returns True if the part is whole: all children that the connection counts were
+    seen.
 
-    A page without new items counts as an attempt, so that pages that repeat end.
+    A page without new items counts as an attempt, so that a list that repeats its pages comes to an end.
     """
     cursor = next_cursor(connection["pageInfo"], part.cursor)
     seen = list(dict.fromkeys(part.seen))
@@ -333,7 +342,9 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    """Parts beside their nodes in the answer to `nodes(ids:)`. Parts that are gone or refused are marked done."""
+    """The parts with their nodes in the answer to `nodes(ids:)`. A part whose node is gone or refused is marked as
+    done.
+    """
     return _looked_up(parts, answer.data["nodes"], threads)
 
 

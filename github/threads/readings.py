@@ -1,4 +1,4 @@
-"""Compares readings of a list that show less than GitHub counts: two equal readings are final."""
+"""Compares two readings of a list that show fewer items than GitHub counts: if they are equal, the second is final."""
 
 from hashlib import blake2b
 from typing import Literal
@@ -12,20 +12,23 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """The `Part.reading` of a part with `missing` noted children. A later reading that lacks as many is final."""
+    """The value of `Part.reading` for a part with `missing` noted children. A later reading that lacks as many is
+    final.
+    """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """As `noted`, for a thread whose lists lack `missing` entries."""
+    """As `noted`, for a thread whose lists lack `missing` items."""
     return f"lists: {noted(missing)}"
 
 
 def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
-    """The part that reads the thread again if some of its lists are short (`Page.short`). After two equal readings the
-    gap is noted, and no part is returned.
+    """The part that reads the thread again if one of its lists is short (`Page.short`). After two equal readings the
+    gap is noted instead, and the list is empty.
 
-    `thread` is its GitHub id. `read_as` is the part that it was read as; None if it came on a page.
+    `thread` is the thread's GitHub id. `read_as` is the part by which it was read; None if it came with a page of
+    the history.
     """
     short = [each for each in page.short if each.thread == thread]
     if not short:
@@ -41,16 +44,16 @@ def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Par
 
 
 def reading_of(part: Part) -> str:
-    """What a complete reading of a connection showed, as text; two equal texts agree."""
+    """What a complete reading of a connection showed, as text. Two readings agree if their texts are equal."""
     children = "\n".join(sorted(set(part.seen))).encode()
     return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
 
 
 def hidden_in(part: Part) -> int:
-    """Children of a part that GitHub refuses. Children that are only counted are not included."""
+    """How many children of the part GitHub refuses. Children that GitHub counts and does not show are not included."""
     return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Whether an earlier reading of the part lacked the same number of children, so that this one is final."""
+    """Whether an earlier reading of the part lacked as many children, so that this one is final."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -1,6 +1,6 @@
 """Reads a thread's timeline by REST, for events that GraphQL cannot answer.
 
-REST's `node_id` is GraphQL's `id`, so both make the same rows. An event of which REST shows only a part makes no row.
+REST's `node_id` is GraphQL's `id`, so both make the same rows. An event makes no row if REST shows only a part of it.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ ITEMS_A_PAGE = 100
 
 @dataclass(slots=True)
 class RestTimeline:
-    """One page of the list."""
+    """One page of the timeline, as REST lists it."""
 
     page: Page
     seen: list[str] = field(default_factory=list)
@@ -65,12 +65,12 @@ def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
 
 
 def _login(account: Node | None) -> str | None:
-    """The login; None for a deleted account, which REST shows as null or as its own `ghost`."""
+    """The login; None for a deleted account, which REST shows as null or as the account `ghost`."""
     return account["login"] if account and account["id"] != GHOST_ID else None
 
 
 def _upper(word: str | None) -> str | None:
-    """A word of REST's (`not_planned`, `too heated`) as the value of GraphQL's enum."""
+    """The value of GraphQL's enum for a word of REST's, such as `not_planned` or `too heated`."""
     return word.upper().replace(" ", "_").replace("-", "_") if word else None
 
 
@@ -92,7 +92,7 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """The payload of a closing. REST names the commit that closed the thread, but no pull request."""
+    """The payload of a closing. REST names the commit that closed the thread, but not the pull request."""
     if not item.get("commit_id"):
         return None
     closer = {"type": "Commit", "oid": item["commit_id"]}

@@ -1,4 +1,4 @@
-"""Defines each type of thread: the operations that read it, and the mapping of its nodes to rows."""
+"""The types of threads: for each, the operations that read it, and the function that maps its nodes to rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ REVIEW_COMMENTS = "pulls/comments"
 
 @dataclass(frozen=True, slots=True)
 class ThreadType:
-    """How one type of thread is read: the operations of its module, and the mapping of a node to rows.
+    """How one type of thread is read: the operations, and the function that maps a node to rows.
 
-    A thread's children are in one connection (`items`): its timeline, or a discussion's comments.
+    All children of a thread are in one connection (`items`): the timeline, or the comments of a discussion.
     """
 
     kind: ThreadKind
@@ -47,7 +47,7 @@ class ThreadType:
     """Connections that a listing of 100 adds to the price of the page that it comes with."""
 
     def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
-        """The variables of an operation that reads timelines: of all item types, or only of these."""
+        """The variables of an operation that reads timelines: of all item types, or of `item_types` only."""
         wanted = self.item_types if item_types is None else item_types
         return {self.item_types_variable: wanted} if wanted else {}
 
@@ -101,5 +101,5 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
 
 
 def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
-    """Requests that fill the connections of a page of `first` threads (`budget.prices`)."""
+    """The number of requests by which GitHub prices a page of `first` threads (`budget.prices`)."""
     return 1 + kind.connections * first + (kind.listed_connections if changes else 0)

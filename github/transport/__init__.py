@@ -1,1 +1,1 @@
-"""Sends requests to GitHub: chooses the account, reserves its budget, and holds the connection."""
+"""Sends requests to GitHub: chooses the account, reserves budget, and holds the connections."""

@@ -1,4 +1,6 @@
-"""The accounts behind the credentials: which account a token belongs to, and which credentials GitHub accepts now."""
+"""The accounts behind the credentials: which account a token belongs to, and which credentials GitHub accepts at
+present.
+"""
 
 import asyncio
 import random
@@ -30,14 +32,18 @@ SET_ASIDE = 60.0
 
 @dataclass(slots=True)
 class _Standing:
-    """Counts a credential's 401 answers in a row. GitHub occasionally sends a stray one, so one alone is not final."""
+    """Counts a credential's 401 answers in a row. One alone is not final, because GitHub occasionally sends a stray
+    one.
+    """
 
     strikes: int = 0
     refused_until: float = 0.0
 
 
 class Accounts:
-    """The accounts of `credentials`. Looks up the account of each token once, and sets refused credentials aside."""
+    """The accounts of `credentials`. The account of each token is looked up once; a credential that GitHub refuses is
+    set aside.
+    """
 
     def __init__(self, credentials: Credentials, connection: Connection, pool: Pool) -> None:
         self._credentials = credentials
@@ -47,12 +53,12 @@ class Accounts:
         self._introducing = asyncio.Lock()
 
     def accepted(self, credential: Credential) -> None:
-        """Records that GitHub answered this credential; earlier refusals no longer count."""
+        """Records that GitHub accepted this credential. Earlier refusals no longer count."""
         self._standings.pop(credential.label, None)
 
     async def candidates(self, repository: str, call: Call, *, only: str | None = None) -> dict[str, Credential]:
-        """Account -> the credential to use next; only that of account `only`, if given. Empty if all accounts were
-        tried.
+        """Account -> the credential to use for the next request. Only the account `only`, if it is given. Empty once
+        all accounts were tried.
 
         `repository` is its full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """
@@ -72,14 +78,14 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """The account of a token; None if GitHub does not know the token."""
+        """The account of a token, looked up if it is not known yet; None if GitHub does not accept the token."""
         async with self._introducing:
             if credential.account is None and self._standing(credential).refused_until <= monotonic():
                 await self._introduce(credential)
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        """Looks up the account of a token by GraphQL, which also shows its budget; by REST if that
+        """Looks up the account of a token: by GraphQL, whose answer also holds the remaining budget, or by REST if that
         budget is used up.
         """
         secret = await credential.secret()
@@ -126,7 +132,9 @@ class Accounts:
         return f"user:{answer.data['id']}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
-        """Sets a credential aside after a 401: for `DOUBT` seconds after the first, for `SET_ASIDE` after the next."""
+        """Sets a credential aside after a 401: for `DOUBT` seconds after the first, for `SET_ASIDE` seconds after the
+        next.
+        """
         standing = self._standing(credential)
         standing.strikes += 1
         if standing.strikes > 1:
@@ -150,5 +158,5 @@ class Accounts:
 
 
 def _account_of_nobody(secret: str) -> str:
-    """The budget key of a token whose account GitHub does not tell."""
+    """The key of the budget for a token whose account GitHub does not tell."""
     return f"token:{sha256(secret.encode()).hexdigest()[:8]}"

@@ -1,7 +1,7 @@
-"""One call of the client: which accounts are still to be tried, and with which answer or error the call ends.
+"""One call of the client: which accounts are still to be tried, and the answer or error with which the call ends.
 
-Each account is tried until it answers or refuses for good. Passing refusals (a 401, a missing scope, a limit) are
-counted, so that every call ends after at most `MOST_REQUESTS` for each credential.
+Each account is tried until it answers, or refuses for good. Refusals that may pass (a 401, a missing scope, a limit)
+are counted, so that a call ends after at most `MOST_REQUESTS` requests for each credential.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ MOST_REQUESTS = 4
 
 
 class Call:
-    """The results of one operation on one repository, by account.
+    """What each account answered to one operation on one repository.
 
-    `denied` holds accounts that earlier calls were denied with; they are tried last. The call keeps it up to date.
+    `denied` holds the accounts that were refused in earlier calls. They are tried last. The call updates it.
     """
 
     def __init__(self, denied: set[str]) -> None:
@@ -33,24 +33,24 @@ class Call:
 
     @property
     def was_heard(self) -> bool:
-        """Whether the account gave a final result."""
+        """Whether the account answered, or refused for good."""
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """The accounts that may be tried next; empty if all gave a final result."""
+        """Those of `accounts` that may be tried next; empty once each has answered or refused for good."""
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
 
     def may_send(self, label: str) -> bool:
-        """Whether this credential may send another request in this call."""
+        """Whether the credential `label` may send another request in this call."""
         return self._requests[label] < MOST_REQUESTS
 
     def sent(self, label: str) -> None:
         self._requests[label] += 1
 
     def lacks_fields(self, account: str) -> None:
-        """Records that the account is refused some fields. It is tried again without them if no other account shows
-        more.
+        """Records that GitHub refuses some fields to the account. If no other account shows more, it is tried again
+        without these fields.
         """
         self._denied.add(account)
 
@@ -61,15 +61,16 @@ class Call:
         self._denials.append(_to(label, error))
 
     def shows_less(self, account: str, answer: Answer) -> None:
-        """Records an answer in which a part was refused: another account may see more."""
+        """Records an answer in which something was refused. Another account may see more."""
         self._heard.add(account)
         self._denied.add(account)
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """The most complete answer; without any answer, raises the most informative refusal.
+        """The answer with the fewest refusals. If no account answered, raises a refusal; one that says more than that
+        the repository is gone is preferred.
 
-        Accounts that were denied are tried again by the next call, since no account is left that may see more.
+        Accounts that were refused are tried again by the next call if no other account is left.
         """
         self._denied.difference_update(self._heard)
         if self._answers:
@@ -81,7 +82,7 @@ class Call:
 
 
 def _to(label: str, error: PartOver) -> PartOver:
-    """The refusal with the credential's label added, if a person can do something about it."""
+    """The refusal with the credential's label in its message, if a person can do something about it."""
     if error.code != "forbidden" or not error.action:
         return error
     return type(error)(error.code, error.message, f"{error.action} ({label})")

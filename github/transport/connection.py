@@ -1,4 +1,4 @@
-"""HTTP to GitHub: each request returns one raw answer, or raises if there is none. `answers.reading` interprets
+"""HTTP to GitHub: each request returns one raw answer, or raises if there is none. `answers.reading` interprets the
 answers.
 """
 
@@ -52,24 +52,26 @@ class Connection:
             self._session = None
 
     async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
-        """Sends the request. Raises `TooLarge` or `RetryNow` if there is no answer, `Gone` for a redirect loop."""
+        """Sends a GraphQL request. If there is no answer, raises `TooLarge` or `RetryNow`; for redirects in a circle,
+        `Gone`.
+        """
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
-        """The answer to a REST path with its query. Raises as `graphql` does."""
+        """Sends a GET to a REST path with its query, and returns the answer. Raises as `graphql` does."""
         return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
 
     async def viewer(self, secret: str) -> Raw:
-        """The token's account and its remaining budget, by GraphQL, for one point."""
+        """Requests the token's account and its remaining budget, by GraphQL, for one point."""
         return await self.graphql(Request("Viewer", {}), secret)
 
     async def user(self, secret: str) -> Raw:
-        """The token's account, by REST."""
+        """Requests the token's account, by REST."""
         return await self.get("/user", secret)
 
     async def probe(self, api: str, secret: str) -> None:
-        """Sends the smallest request to `graphql` or `core`. Raises `RetryNow` if there is no answer; a refusal is an
-        answer.
+        """Sends the smallest request of the API (`graphql` or `core`). Raises `RetryNow` if there is no answer. A
+        refusal is an answer.
         """
         try:
             if api == "graphql":
@@ -108,15 +110,15 @@ BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError)
 
 
 def broken(error: Exception, server: str = "GitHub", address: str = "") -> RetryNow:
-    """The error for an exception of `BROKEN`: the server cannot be reached, or the connection broke."""
+    """The error of the taxonomy for an exception of `BROKEN`: the server cannot be reached, or the connection broke."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryNow("unreachable", f"{server}{address} cannot be reached: {error}")
     return RetryNow("connection", f"the connection to {server} broke: {type(error).__name__}: {error}")
 
 
 def route_of(path: str) -> str:
-    """The route of a REST path, without repository and numbers: `pulls/comments`; `repository` for the repository
-    itself.
+    """The route of a REST path, without repository and numbers, such as `pulls/comments`; `repository` for the path of
+    the repository itself.
     """
     parts = path.partition("?")[0].strip("/").split("/")
     rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
@@ -124,6 +126,6 @@ def route_of(path: str) -> str:
 
 
 def repository_of(path: str) -> str:
-    """The owner/name in a path; empty if it has none."""
+    """The owner/name in a REST path; empty if there is none."""
     parts = path.partition("?")[0].strip("/").split("/")
     return "/".join(parts[1:3]) if parts[0] == "repos" else ""

@@ -1,7 +1,7 @@
 """The credentials for GitHub: tokens, and the installations of a GitHub App, whose tokens live for an hour.
 
-An installation's token is created at its first use and renewed before it expires. Expiry follows GitHub's clock, read
-from the `Date` of its answers; our own clock is used until the first answer.
+An installation's token is created when it is first needed, and renewed before it expires. GitHub's clock, read from
+the header `Date` of its answers, decides when it expires; our own clock is used before the first answer.
 """
 
 import asyncio
@@ -38,26 +38,26 @@ LIMIT_WAIT = 60.0
 
 
 class Credential(Protocol):
-    """A way to authenticate to GitHub.
+    """One way to authenticate to GitHub: a token, or an installation of the App.
 
-    `label` names it in messages and logs and is never a secret. `account` is the key of the budget that pays for its
-    requests, `installation:123` or `user:456`; for a token it is None until GitHub was asked.
+    `label` is its name in messages and logs, and is never a secret. `account` is the key of the budget that pays for
+    its requests, such as `installation:123` or `user:456`. A token's account is None until GitHub was asked for it.
     """
 
     label: str
     account: str | None
 
     async def secret(self) -> str:
-        """The token to send now; an installation's is created if there is none.
+        """The token to send. An installation's token is created if there is none.
 
-        Raises `RetryNow`, also if this installation turns out to be suspended or gone (`Credentials.of` omits it from
-        then on), `RetryLater` and `JobOver` (unauthorized: GitHub does not accept the App).
+        Raises `RetryNow`; also for an installation that turns out to be suspended or gone, which `Credentials.of`
+        leaves out from then on. Raises `RetryLater`, and `JobOver` (unauthorized) if GitHub does not accept the App.
         """
 
 
 @dataclass(slots=True, eq=False)
 class Token:
-    """A `Credential` from GITHUB_TOKENS."""
+    """A token of GITHUB_TOKENS, as a `Credential`."""
 
     value: str = field(repr=False)
     label: str
@@ -69,7 +69,7 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class Installation:
-    """A `Credential`: the App's installation for one owner. `set_aside` says why it cannot be used for now."""
+    """The App's installation for one owner, as a `Credential`. `set_aside` says why it cannot be used at present."""
 
     id: int
     label: str
@@ -89,11 +89,11 @@ class Installation:
         return await self._creation.done()
 
     def is_of(self, owner: str) -> bool:
-        """Whether this is the owner's installation (a login, in any case)."""
+        """Whether this is the installation for the account `owner`, a login in upper or lower case."""
         return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
 
     def forget(self, refused: str | None = None) -> None:
-        """Discards the token, unless it was already replaced by another than the `refused` one."""
+        """Discards the token. If `refused` is given, only if that is still the installation's token."""
         if self._token and refused in (None, self._token):
             logs.forget_secret(self._token)
             self._token = ""  # nosec B105 # none yet
@@ -126,11 +126,11 @@ class Credentials:
         self._app = app
 
     async def of(self, owner: str | None) -> Sequence[Credential]:
-        """Credentials that may read repositories of this owner (a login, in any case), best first.
+        """The credentials that may read repositories of `owner` (a login in upper or lower case), best first.
 
-        First the owner's installation, then tokens, then other installations, which see public repositories. Raises
-        `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if installations have to be
-        listed.
+        First comes the owner's installation, then the tokens, then other installations, which see public
+        repositories. Raises `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if
+        installations have to be listed.
         """
         own, others = await self._app.installations(owner) if self._app else ([], [])
         found: tuple[Credential, ...] = (*own, *self._tokens, *others)
@@ -143,19 +143,21 @@ class Credentials:
         return found
 
     async def refused(self, credential: Credential, secret: str | None = None) -> None:
-        """Records a refusal: a 401, or a 403 that says that the installation is suspended.
+        """Records that GitHub refused a credential: with a 401, or with a 403 that says that the installation is
+        suspended.
 
-        For an installation, the token `secret` (None: its current one) is discarded, and a new one is created at the
-        next use. Tokens of GITHUB_TOKENS are kept.
+        An installation's token is discarded if it is still `secret` (None: whichever it is); its next use creates a
+        new one. A token of GITHUB_TOKENS is kept.
         """
         if isinstance(credential, Installation):
             credential.forget(secret)
 
 
 class App:
-    """A GitHub App and its installations, by its id (or client id) and private key (PEM).
+    """A GitHub App and its installations. The App is given by its id (or client id) and its private key (PEM).
 
-    Requests go to `api_url` through `session`, which sets their timeout. `clock` counts seconds and never goes back.
+    Requests are sent to `api_url` through `session`, which sets their timeout. `clock` counts seconds and never goes
+    back.
     """
 
     def __init__(
@@ -179,11 +181,11 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """GitHub's time in seconds since 1970, from its last answer."""
+        """GitHub's time in seconds since 1970, continued from its last answer."""
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """The owner's installations, and the other ones, without those that cannot be used. Raises as
+        """The installations of `owner`, and all other installations, without those that cannot be used. Raises as
         `Credential.secret` does.
         """
         name = (owner or "").lower()
@@ -197,7 +199,7 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Whether installations have to be listed: for the first time, or because the owner has no usable one."""
+        """Whether installations have to be listed: none were listed yet, or the owner has no usable one."""
         if self._listed_at is None:
             return True
         usable = self._usable()
@@ -224,8 +226,8 @@ class App:
         self._installations, self._listed_at = found, self._clock()
 
     async def listed(self) -> AsyncIterator[dict[str, Any]]:
-        """Each installation as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, including
-        suspended ones.
+        """Yields each installation as GitHub lists it: `{id, account: {login}, permissions, suspended_at}`, suspended
+        ones included.
         """
         query = "per_page=100"
         while query:
@@ -241,10 +243,10 @@ class App:
             query = query_of(links(headers).get("next"))
 
     async def ask(self, method: str, path: str) -> tuple[int, Mapping[str, str], Any]:
-        """Status, headers and JSON of the answer. If GitHub refuses our JWT's times, the request is repeated with
-        GitHub's time.
+        """Sends a request as the App; returns status, headers and JSON of the answer. If GitHub refuses the times in
+        our JWT, the request is repeated with GitHub's time.
 
-        Raises `RetryNow` if there is no answer, or a success that is not JSON.
+        Raises `RetryNow` if there is no answer, or if an answer with status 2xx is not JSON.
         """
         status, headers, content = await self._send(method, path)
         words = message_of(content)
@@ -287,7 +289,7 @@ class App:
             self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
-        """The error for an unsuccessful answer: `PartOver` if it concerns `what` alone."""
+        """The error for an answer that is not a success: `PartOver` if only `what` is concerned."""
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
             at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))
@@ -304,7 +306,9 @@ class App:
 
 
 class _Shared(Generic[T]):
-    """A value that several callers may need at once: it is made once, and all share its result or its failure."""
+    """A value that several callers may need at the same time. It is made once, and all get the same result or the same
+    failure.
+    """
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._make = make

@@ -1,6 +1,6 @@
-"""gql's transport to GitHub: chooses accounts, reserves budgets, and handles refusals.
+"""gql's transport to GitHub: it chooses the account, reserves budget, sends the request, and handles refusals.
 
-`github.answers.reading` interprets answers; the `Pool` decides when a request may be sent.
+`github.answers.reading` interprets the answers; the `Pool` decides when a request may be sent.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ Send = Callable[[frozenset[str], str], Awaitable[Raw]]
 
 
 class GitHubTransport(AsyncTransport):
-    """Sends each request as the account with the largest remaining budget, and as another one if that one is limited or
-    refused. While GitHub does not answer, every request raises `RetryLater` (github_away).
+    """Sends each request as the account with the largest remaining budget. If that account is limited or refused,
+    another account sends it. While GitHub is down, every request raises `RetryLater` (github_away).
 
-    All requests to one server share one transport; `only` restricts a request to one account.
+    All requests to one server share one transport. `only` restricts a request to one account.
     """
 
     def __init__(
@@ -68,10 +68,11 @@ class GitHubTransport(AsyncTransport):
     async def execute(
         self, request: GraphQLRequest, ask: Ask | None = None, *, only: str | None = None, keep_lost: bool = False
     ) -> Answer:
-        """The answer to an operation of `queries/`, fitted to the server's schema, or to any other request.
+        """Sends a request and returns the answer. If it is an operation of `queries/`, its document is fitted to the
+        server's schema.
 
-        Without `ask` its cost is taken to be a point. `keep_lost` is that of `read_graphql`. Raises every class of the
-        taxonomy, so the result has no errors.
+        Without `ask`, the request is taken to cost one point. `keep_lost` is as in `read_graphql`. Raises every
+        class of the taxonomy; the answer that it returns has no errors.
         """
         wanted = ask or Ask("graphql", request.operation_name or "")
         read = partial(read_graphql, keep_lost=keep_lost)
@@ -87,7 +88,9 @@ class GitHubTransport(AsyncTransport):
         raise NotImplementedError("GitHub has no subscriptions")
 
     async def get(self, path: str, ask: Ask, *, only: str | None = None) -> Answer:
-        """The answer to a REST path (with its query). Follows renames (301). Raises as `execute` does."""
+        """Sends a GET to a REST path (with its query) and returns the answer. Follows renames (301). Raises as
+        `execute` does.
+        """
         return await self._guarded(
             ask,
             lambda _, secret: self._connection.get(path, secret),
@@ -96,11 +99,13 @@ class GitHubTransport(AsyncTransport):
         )
 
     async def accounts(self, repository: str, *, only: str | None = None) -> list[str]:
-        """The accounts that may be used for a repository now."""
+        """The accounts that may read the repository now."""
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Looks up the accounts of the tokens and their remaining budgets, once, for one point each."""
+        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
+        each.
+        """
         if self._guard is not None:
             await self._guard.admit("graphql")
         await self._accounts.candidates("", Call(set()))
@@ -109,12 +114,12 @@ class GitHubTransport(AsyncTransport):
         return await self.execute(GraphQLRequest(INTROSPECTION, operation_name="Introspection"))
 
     async def _probe(self, api: str) -> None:
-        """Sends the smallest possible request. Raises `RetryNow` if there is no answer."""
+        """Sends the smallest request of the API. Raises `RetryNow` if there is no answer."""
         credential = (await self._credentials.of(None))[0]
         await self._connection.probe(api, await credential.secret())
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
-        """As `_ask`, but raises `RetryLater` at once while GitHub does not answer."""
+        """As `_ask`, but raises `RetryLater` at once while GitHub is down."""
         if self._guard is None:
             return await self._ask(ask, send, read, only)
         return await self._guard.run(ask.resource, lambda: self._ask(ask, send, read, only))
@@ -180,8 +185,8 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """Reserves with the owner's installation, which sees private repositories, while it may be used; else with any
-        account.
+        """Reserves budget of the owner's installation, which sees private repositories, if it is a candidate; else of
+        any candidate.
         """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]

@@ -1,7 +1,7 @@
-"""Holds requests back while a server does not answer (decision 11). Every request to GitHub passes through here.
+"""Holds requests back while a server is down (decision 11). Every request to GitHub passes through this module.
 
-`budget.breaker` decides, and Postgres shares its state among workers; this module sends the probes, waits for the
-probes of others, and tells callers how long to wait.
+`budget.breaker` decides; its state is in Postgres, shared by all workers. This module sends probes, waits while
+another worker probes, and tells callers how long to wait.
 """
 
 import asyncio
@@ -36,15 +36,15 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Why a request got no answer, in few words; empty if the error is about something else."""
+    """Why a request got no answer, in a few words; empty if the error has another cause."""
     if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 
 
 class Guard:
-    """Guards one server. `probe` sends the smallest request of an API; any error of it except `RetryNow` counts as an
-    answer.
+    """Guards one server. `probe` sends the smallest request of an API; if it raises anything but `RetryNow`, the server
+    has answered.
     """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
@@ -56,8 +56,8 @@ class Guard:
         """API -> when Postgres last showed it available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
-        """The request's result, or its error. Raises `RetryLater` (github_away) if the server does not answer: before
-        the request, or after it got no answer.
+        """Runs `request` and returns its result, or raises its error. Raises `RetryLater` (github_away) if the server
+        is down, before the request or after it got no answer.
         """
         await self.admit(api)
         try:
@@ -70,7 +70,7 @@ class Guard:
         return result
 
     async def admit(self, api: str) -> None:
-        """Returns once a request may be sent. Raises as `run` does."""
+        """Waits until a request may be sent. Raises as `run` does."""
         while monotonic() >= self._looked.get(api, float("-inf")) + LOOK_EVERY:
             verdict = await self._availability.admit(api)
             if verdict.do == "ask":
@@ -79,7 +79,9 @@ class Guard:
                 await self._follow(verdict)
 
     async def _judge(self, api: str, reason: str) -> None:
-        """Returns if the server answers other requests, so that only this one failed. Raises if it does not."""
+        """Decides what a request without an answer means. Returns if the server answers other requests, so that only
+        this one failed; raises if the server is down.
+        """
         failed = monotonic()
         self._looked.pop(api, None)
         failed_at = await self._availability.failed(api, reason)
@@ -90,7 +92,7 @@ class Guard:
             await self._follow(verdict)
 
     async def _follow(self, verdict: Verdict) -> None:
-        """Acts on the verdict: waits, probes or raises; returns if the state has to be checked again."""
+        """Does what the verdict says: waits, probes or raises. Returns when a new verdict is needed."""
         if verdict.do == "wait":
             await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))  # nosec B311 # a pause, no secret
         elif verdict.do == "away":

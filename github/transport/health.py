@@ -1,4 +1,4 @@
-"""Checks each credential: whether GitHub accepts it, its account, its rights, and its remaining budgets."""
+"""Checks each credential: whether GitHub accepts it, which account and rights it has, and its remaining budgets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Health:
-    """The health of one credential. `error` says why it cannot be used; most other fields are then unset."""
+    """The result of checking one credential. `error` says why it cannot be used; most other fields are then unset."""
 
     credential: str
     login: str = ""
@@ -45,7 +45,7 @@ class Health:
 
 
 async def examine(api_url: str, graphql_url: str, tokens: tuple[str, ...], app: tuple[str, str] | None) -> list[Health]:
-    """The health of every credential, by two requests each: one point and one REST request."""
+    """Checks every credential, by two requests each, which cost a point and a REST request."""
     found: list[Health] = []
     async with Connection(api_url, graphql_url) as connection, aiohttp.ClientSession() as session:
         for place, token in enumerate(tokens, 1):

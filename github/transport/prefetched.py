@@ -1,4 +1,4 @@
-"""Answers that were read before a sweep began, in the shape of the answers to its own requests."""
+"""Answers that were read before a sweep began, each in the shape of the answer to the sweep's own request."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _REVISION, _REVIEW = "revision", "review:"
 
 
 class PrefetchedAnswer(NamedTuple):
-    """An answer that a sweep uses instead of sending the request."""
+    """An answer that a sweep takes in place of sending a request."""
 
     asked_at: datetime
     account: str
@@ -28,8 +28,9 @@ class PrefetchedAnswer(NamedTuple):
 
 @dataclass
 class Prefetched:
-    """What was read of one repository before its sweeps began: `told` by operation, and the comments of its `reviews`
-    by their node ids. Each answer is used once: a repeated request is sent."""
+    """The answers for one repository that were read before its sweeps began: `told` by operation, `reviews` by the node
+    id of a review, for its comments. Each answer is taken once; a repeated request is sent.
+    """
 
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     reviews: dict[str, PrefetchedAnswer] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class Prefetched:
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
-        """The answer to this request; None if it has to be sent."""
+        """The answer to this request; None if the request has to be sent."""
         if operation == "ReviewComments":
             return self._take_reviews(variables["ids"])
         told = self.told.get(operation)
@@ -55,7 +56,7 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments are in one prefetched answer; the others need another request."""
+        """Those of these reviews whose comments one prefetched answer holds. The others need a request."""
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
 
@@ -72,7 +73,7 @@ class Prefetched:
         return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
-        """How many requests were saved since the last call."""
+        """How many requests prefetched answers have saved since the last call."""
         taken, self._taken = self._taken, 0
         return taken
 
@@ -83,8 +84,9 @@ class Prefetched:
         return zlib.compress(orjson.dumps({key: list(each) for key, each in content.items()}))
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
-        """Adds the answers in `packed`; ignores them if another release packed them, whose documents request other
-        fields."""
+        """Adds the answers in `packed`. Answers of another release are ignored, because its documents request other
+        fields. `is_old`: they were read some time before.
+        """
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)
             for key, (at, account, data) in orjson.loads(zlib.decompress(packed)).items()
@@ -102,5 +104,5 @@ class Prefetched:
 
 @cache
 def _revision() -> str:
-    """A hash of the prefetched documents, so that answers with other fields are not used."""
+    """A hash of the documents whose answers are prefetched, so that answers with other fields are not used."""
     return sha256("".join(text(each) for each in OPERATIONS).encode()).hexdigest()[:16]

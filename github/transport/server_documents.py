@@ -21,7 +21,7 @@ MOST_FITTINGS = 4
 
 
 class ServerDocuments:
-    """Documents as they are, until the server refuses one; from then on without what its schema lacks.
+    """The project's documents, unchanged until the server refuses one; from then on without what its schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
@@ -35,11 +35,11 @@ class ServerDocuments:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """What documents request and the server lacks, as far as known."""
+        """The names that documents use and the server's schema lacks, as far as known."""
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether the server now has something of `left_out`. Requests its schema if that was not done yet."""
+        """Whether the server's schema now has a name of `left_out`. If the schema is not known yet, it is requested."""
         if not left_out:
             return False
         async with self._lock:
@@ -48,7 +48,7 @@ class ServerDocuments:
         return any(self._schema.has(each) for each in left_out)
 
     def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
-        """The request as this server accepts it, without the fields `withheld` from an account."""
+        """The request as this server accepts it, without the fields `withheld`, which GitHub refuses to the account."""
         if self._schema is None:
             return request.without(withheld) if withheld else request
         key = (request.operation, request.aliases, withheld)
@@ -61,10 +61,10 @@ class ServerDocuments:
         return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer to the request. `ask` sends it and is called again after a refusal, with the request `fitted`
-        anew. Fields that were left out are None.
+        """Calls `ask`, which sends the request, and returns the answer. After a refusal the request is fitted again,
+        and `ask` is called again. Fields that were left out are None in the answer.
 
-        Raises `SchemaMismatch` if the server keeps refusing.
+        Raises `SchemaMismatch` if the server refuses every version.
         """
         for _ in range(MOST_FITTINGS):
             revision = self._revision
@@ -90,7 +90,7 @@ class ServerDocuments:
             self._revision += 1
 
     async def _ask(self) -> ServerSchema:
-        """The server's schema; one without types if the server hides it."""
+        """Requests the server's schema; returns a schema without types if the server hides it."""
         try:
             return ServerSchema.of((await self._introspect()).data)
         except (PartOver, KeyError, TypeError) as error:
