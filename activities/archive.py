@@ -14,7 +14,17 @@ from typing import Any, Literal
 import structlog
 from temporalio import activity
 
-from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stopping_at_a_boundary
+from activities.attempts import (
+    HANG,
+    HEARTBEAT_SECONDS,
+    MOST_ATTEMPTS,
+    GivenUpError,
+    is_paused,
+    pause,
+    paused,
+    stopping_at_a_boundary,
+    unless,
+)
 from activities.failures import as_application_error, as_failure
 from errors import BackfillError, JobOver, PartOver, RetryLater
 from github.events.archive import Archive, Damaged, Hour, Wanted, name_of
@@ -68,7 +78,7 @@ class ArchiveActivities:
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:
-            return await stopping_at_a_boundary(self._slice(slice_, stop, drop), stop, drop)
+            return await stopping_at_a_boundary(self._slice(slice_, stop, drop), stop, canceled=drop)
         except BackfillError as error:
             raise as_application_error(error) from error
 
@@ -92,10 +102,6 @@ class ArchiveActivities:
                 await archive_reads.end(connection, ending.read_id, ending.status, ending.failure)
         except BackfillError as error:
             raise as_application_error(error) from error
-
-
-class _DroppedError(Exception):
-    """Raised when the activity is canceled while it downloads an hour."""
 
 
 class _Slice:
@@ -149,7 +155,7 @@ class _Slice:
                 if self._stop.is_set() or monotonic() >= until or self._hours >= self._pace.slice_pages:
                     await archive_reads.release(self._database, self._read)
                     return self._result("more")
-        except _DroppedError:
+        except GivenUpError:
             await archive_reads.release(self._database, self._read)
             return self._result("more")
         except RetryLater as error:
@@ -169,7 +175,7 @@ class _Slice:
             heartbeat.cancel()
 
     async def _download(self, archive: Archive) -> Hour | None:
-        """Downloads the next hour; returns None if the archive has no file for it. Raises `_DroppedError` if the
+        """Downloads the next hour; returns None if the archive has no file for it. Raises `GivenUpError` if the
         activity is canceled meanwhile.
         """
         async with self._database.transaction() as connection:
@@ -180,17 +186,7 @@ class _Slice:
             )
         types = self._read.event_types
         wanted = Wanted(frozenset(each.github_id for each in known), frozenset(types) if types is not None else None)
-        download = asyncio.create_task(archive.read(self._read.next_hour, wanted, self._moved))
-        dropped = asyncio.create_task(self._drop.wait())
-        try:
-            await asyncio.wait((download, dropped), return_when=asyncio.FIRST_COMPLETED)
-            if not download.done():
-                raise _DroppedError
-            return download.result()
-        finally:
-            download.cancel()
-            dropped.cancel()
-            await asyncio.wait((download, dropped))
+        return await unless(self._drop, archive.read(self._read.next_hour, wanted, self._moved))
 
     def _moved(self, downloaded: int) -> None:
         self._downloaded = downloaded

@@ -77,29 +77,37 @@ class GoesOn(Protocol):
 
 
 ResultT = TypeVar("ResultT", bound=GoesOn)
+WorkT = TypeVar("WorkT")
 
 
 async def stopping_at_a_boundary(
-    slice_: Coroutine[Any, Any, ResultT], stop: asyncio.Event, *more: asyncio.Event
+    slice_: Coroutine[Any, Any, ResultT],
+    stop: asyncio.Event,
+    *,
+    canceled: asyncio.Event | None = None,
+    out_of_time: asyncio.Event | None = None,
 ) -> ResultT:
     """Runs a slice and returns its result. Once `stop` is set, the slice ends at its next boundary (a page, or an
     hour), so that everything paid for is committed.
 
-    `stop` is set when the worker shuts down or the activity is canceled, the events in `more` only when it is
-    canceled. Raises the exception of `paused` if somebody paused the activity meanwhile and work is left.
+    `stop` is set when the worker shuts down or the activity is canceled, `canceled` when it is canceled or the worker's
+    `SHUTDOWN_SECONDS` are over, `out_of_time` when they are over. Raises the exception of `paused` if somebody paused
+    the activity meanwhile and work is left.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        for event in (stop, *more):
-            event.set()
+        why = activity.cancellation_details()
+        is_late = why is not None and why.worker_shutdown
+        for event in (stop, canceled, out_of_time if is_late else None):
+            if event is not None:
+                event.set()
         await asyncio.wait([work])
         error = None if work.cancelled() else work.exception()
         if error is not None:
             log.warning("stopped in an error", why=str(error))
-        why = activity.cancellation_details()
         if why is None or not why.paused or why.cancel_requested or work.cancelled():
             raise
         if error is not None or work.result().goes_on:
@@ -107,6 +115,24 @@ async def stopping_at_a_boundary(
         return work.result()
     finally:
         shutdown.cancel()
+
+
+class GivenUpError(Exception):
+    """There is no time, or no need any more, to wait for what was asked for."""
+
+
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> WorkT:
+    """The result of `work`. Cancels it and raises `GivenUpError` if `event` is set before there is one."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise GivenUpError
+        return working.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.wait((working, waiting))
 
 
 async def _stop_with_worker(stop: asyncio.Event) -> None:

@@ -7,14 +7,14 @@ sweep resumes from the last transaction.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from temporalio import activity
 
-from activities import measures
-from activities.attempts import HANG, HEARTBEAT_SECONDS, MOST_ATTEMPTS, is_paused, pause, paused, stopping_at_a_boundary
+from activities import attempts, measures
 from activities.embeddings.reader import EmbeddingReader
 from activities.events.reader import EventReader
 from activities.failures import as_application_error, as_failure
@@ -29,11 +29,7 @@ from store.sweeps import LeaseLostError, Sweep
 log = structlog.get_logger(__name__)
 
 
-class _MakeReader(Protocol):
-    def __call__(self, sources: Sources, sweep: Sweep) -> Reader[Any]: ...
-
-
-READERS: dict[DataType, _MakeReader] = {
+READERS: dict[DataType, Callable[[Sources, Sweep], Reader[Any]]] = {
     "pull_requests": ThreadReader,
     "issues": ThreadReader,
     "discussions": ThreadReader,
@@ -58,19 +54,19 @@ class SweepActivity:
         """Continues a sweep until `pace.slice_seconds` have passed, `pace.slice_pages` pages are stored, or the sweep
         has ended.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing
-        errors. A cancel, or a shutdown of the worker, stops the slice at the next page boundary, so that everything
-        paid for is committed. A pause in Temporal does so, too; the activity then raises, and Temporal starts the
-        next attempt after the pause.
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors. A
+        cancel, or a shutdown of the worker, stops the slice at the next page boundary, so that everything paid for is
+        committed; what GitHub does not answer in `SHUTDOWN_SECONDS` is given up. A pause in Temporal does so, too; the
+        activity then raises, and Temporal starts the next attempt after the pause.
         """
-        stop = asyncio.Event()
+        stop, give_up = asyncio.Event(), asyncio.Event()
         try:
-            return await stopping_at_a_boundary(self._slice(slice_, stop), stop)
+            return await attempts.stopping_at_a_boundary(self._slice(slice_, stop, give_up), stop, out_of_time=give_up)
         except BackfillError as error:
             failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)
             raise as_application_error(error, failure=failure) from error
 
-    async def _slice(self, slice_: SweepSlice, stop: asyncio.Event) -> SliceResult:
+    async def _slice(self, slice_: SweepSlice, stop: asyncio.Event, give_up: asyncio.Event) -> SliceResult:
         info = activity.info()
         with structlog.contextvars.bound_contextvars(
             workflow_id=info.workflow_id, repository=slice_.repository.full_name, data_type=slice_.data_type
@@ -87,10 +83,10 @@ class SweepActivity:
                 leg=slice_.leg,
                 down_to=slice_.down_to,
             )
-            attempt = _Slice(self._sources, slice_, sweep, stop)
+            attempt = _Slice(self._sources, slice_, sweep, stop, give_up)
             result = await attempt.run()
-            if result.goes_on and await is_paused(attempt.heartbeat):
-                raise paused()
+            if result.goes_on and await attempts.is_paused(attempt.heartbeat):
+                raise attempts.paused()
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
@@ -118,7 +114,9 @@ class SweepActivity:
 class _Slice:
     """One attempt's slice of a sweep."""
 
-    def __init__(self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event) -> None:
+    def __init__(
+        self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event, give_up: asyncio.Event
+    ) -> None:
         self._database = sources.database
         self._github = sources.github
         self._pace = slice_.pace
@@ -126,7 +124,8 @@ class _Slice:
         self._threads_behind = slice_.threads_behind
         self._sweep = sweep
         self._stop = stop
-        self._reader = READERS[slice_.data_type](sources=sources, sweep=sweep)
+        self._give_up = give_up
+        self._reader = READERS[slice_.data_type](sources, sweep)
         self._position = self._reader.positions.read(sweep.position)
         self._notes: list[str] = []
         self._noted: Noted = {}
@@ -142,7 +141,7 @@ class _Slice:
         if self._sweep.status not in ("pending", "in_progress"):
             self._noted = await self._read_noted()
             return self._ended()
-        if self._sweep.attempts > MOST_ATTEMPTS:
+        if self._sweep.attempts > attempts.MOST_ATTEMPTS:
             return await self._end("failed", self._exhausted())
         if await self._removed():
             return await self._end("skipped", self._left())
@@ -155,12 +154,12 @@ class _Slice:
                 return self._result("busy", other_job_id=other)
         if self._position.leg_over:
             self._position = await self._reader.begin_next_leg(self._position)
-        until = monotonic() + self._pace.slice_seconds
-        was_over = False
+        until, was_over = monotonic() + self._pace.slice_seconds, False
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
             while True:
-                turn = await self._reader.turn(self._position, threads_ended=self._threads_ended)
+                asking = self._reader.turn(self._position, threads_ended=self._threads_ended)
+                turn = await attempts.unless(self._give_up, asking)
                 if turn.waiting and self._threads_behind:
                     turn.waiting = "next_leg"
                 if turn.waiting == "next_leg":
@@ -184,6 +183,9 @@ class _Slice:
             measures.slice_failed(self._sweep.data_type, "retry_later", error.code)
             log.info("limited", until=error.at.isoformat(), why=error.message)
             return self._result("limited", limit=error)
+        except attempts.GivenUpError:
+            await sweeps.release(self._database, self._sweep)
+            return self._result("more")
         except LeaseLostError:
             raise
         except (PartOver, JobOver) as error:
@@ -193,7 +195,7 @@ class _Slice:
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
             log.warning("attempt failed", attempts=self._sweep.attempts, code=failure.code, why=failure.message)
             await sweeps.release(self._database, self._sweep, failure=failure)
-            raise as_application_error(error, pause(self._sweep.attempts), failure=failure) from error
+            raise as_application_error(error, attempts.pause(self._sweep.attempts), failure=failure) from error
         finally:
             heartbeat.cancel()
             await self._reader.close()
@@ -304,8 +306,8 @@ class _Slice:
         """Sends the committed position in a heartbeat. The heartbeat shows it to people, keeps the activity alive, and
         brings back a cancel.
         """
-        every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
-        while monotonic() - self._committed_at < HANG.total_seconds():
+        every = min(attempts.HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
+        while monotonic() - self._committed_at < attempts.HANG.total_seconds():
             activity.heartbeat(self.heartbeat)
             await asyncio.sleep(every)
         log.error("nothing committed for five minutes: heartbeat stopped")

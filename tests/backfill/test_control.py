@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from messages import repository_workflow_id
 from sandbox.github import StandIn, World
-from sandbox.github.faults import Forbidden
+from sandbox.github.faults import Forbidden, Held
 from sandbox.github.world.repositories import Repository
 from tests.support.backfill.control import (
     DATA,
@@ -23,6 +23,7 @@ from tests.support.backfill.control import (
     hold,
     id_of,
     in_the_middle,
+    is_late,
     is_now,
     progress,
     repositories,
@@ -274,4 +275,25 @@ async def test_a_worker_told_to_stop_finishes_its_pages_and_the_next_one_goes_on
     await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     assert_nothing_twice(github.log)
+    await check(backfill.dsn, repository)
+
+
+async def test_a_worker_told_to_stop_gives_up_requests_that_github_does_not_answer_in_its_time(
+    serve: Callable[..., StandIn], backfill: Backfill
+) -> None:
+    world = World()
+    [repository] = repositories(world, "long", pages=2)
+    github, held = serve(world), Held()
+    faults = [github.faults.add(held, times=None, operation=each, when=is_late) for each in PAGES]
+    backfill.environment["SHUTDOWN_SECONDS"] = "0.5"
+    worker, _, job_id = await begin(backfill, github, repository)
+    await eventually(so(lambda: held.waiting == len(PAGES)))
+    worker.send(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait, PATIENCE) == 0
+    assert [fault.hits for fault in faults] == [1, 1], "it asked for nothing more"
+    rows = await backfill.rows("select distinct attempts, lease_owner, error from backfill_sweeps where pages > 0")
+    assert [tuple(row) for row in rows] == [(0, None, None)], "told to stop is no failure"
+    held.release()
+    await backfill.start_worker(backfill.environment)
+    await backfill.completed(job_id)
     await check(backfill.dsn, repository)

@@ -194,7 +194,7 @@ class Scripted:
 def reading(*turns: Turn[Position]) -> Iterator[None]:
     script = iter(turns)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(cast(dict[str, Any], sweep_module.READERS), "pull_requests", lambda **_: Scripted(script))
+        patch.setitem(cast(dict[str, Any], sweep_module.READERS), "pull_requests", lambda *_: Scripted(script))
         yield
 
 

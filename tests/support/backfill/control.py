@@ -25,7 +25,8 @@ def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
     return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2)) for name in names]
 
 
-def _is_late(request: Request) -> bool:
+def is_late(request: Request) -> bool:
+    """Whether it asks for a page after the first."""
     return bool(request.variables["after"])
 
 
@@ -35,14 +36,14 @@ def slow(github: StandIn, seconds: float = 3.0) -> None:
     A cancel takes up to a heartbeat's time to be heard, and has to be heard before the last page.
     """
     for each in PAGES:
-        github.faults.add(Latency(seconds), times=None, operation=each, when=_is_late)
+        github.faults.add(Latency(seconds), times=None, operation=each, when=is_late)
 
 
 def hold(github: StandIn) -> Held:
     """No sweep is shown its second page before that is released."""
     held = Held()
     for each in PAGES:
-        github.faults.add(held, times=None, operation=each, when=_is_late)
+        github.faults.add(held, times=None, operation=each, when=is_late)
     return held
 
 
