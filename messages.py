@@ -1,6 +1,7 @@
-"""All messages between commands, workflows and activities: small, bounded, without secrets or records.
+"""All messages between commands, workflows and activities. They are small and bounded, and hold neither secrets nor
+rows.
 
-Times are timezone-aware UTC. Identifiers of jobs, workspaces and repositories are Postgres' uuids as strings.
+Times are UTC and know their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids as text.
 """
 
 from collections.abc import Callable
@@ -43,13 +44,16 @@ Noted = dict[str, dict[str, int]]
 
 
 def workspace_workflow_id(workspace_id: str) -> str:
-    """The id of a workspace's workflow, fixed by contract. One workflow for each workspace means one job at a time."""
+    """The id of a workspace's workflow, which the contract fixes. A workspace has one workflow, so it runs one job at a
+    time.
+    """
     return f"workspace-backfill-{workspace_id}"
 
 
 def repository_workflow_id(job_id: str, repository_id: str, name_at_start: str = "") -> str:
-    """The id of a repository's workflow in a job. It contains the repository's name at the job's start, which is unique
-    in the job. Jobs that an older release began stored no names, and use uuids."""
+    """The id of a repository's workflow in a job. It holds the name that the repository had at the job's start, which
+    is unique in the job. A job that an older release began recorded no names; there the id holds uuids.
+    """
     if name_at_start:
         return f"repository-backfill-{name_at_start}-{job_id}"
     return f"repository-backfill-{job_id}-{repository_id}"
@@ -60,19 +64,20 @@ def archive_workflow_id(read_id: str) -> str:
 
 
 def reconcile_schedule_id(task_queue: str) -> str:
-    """The id of a task queue's reconciling schedule; the ids of its runs begin with it."""
+    """The id of the schedule that reconciles with Polar on this task queue. The ids of its runs begin with it."""
     return f"reconcile-{task_queue}"
 
 
 class Message(BaseModel):
-    """The base of all messages. Frozen; unknown fields are dropped, so that a release can read what a newer one wrote
-    before a rollback."""
+    """The base of all messages. Messages are frozen. Unknown fields are dropped, so that this release can read what a
+    newer one wrote before it was rolled back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Waiting(Message):
-    """What a repository waits for; stored in its progress row (`metadata.waiting`)."""
+    """What a repository waits for. It is stored in the repository's progress row (`metadata.waiting`)."""
 
     reason: WaitingReason
     since: datetime
@@ -87,11 +92,11 @@ class Waiting(Message):
     """The types that wait while others of the repository continue; empty if all of it waits."""
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
-        """The same wait, for these types only."""
+        """The same wait, of these data types only."""
         return self.model_copy(update={"data_types": data_types})
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """The wait in words, for people; `clock` formats a moment."""
+        """The wait as a sentence for people. `clock` formats a moment."""
         until = f" until {clock(self.until)}" if self.until else ""
         why = f" ({self.detail})" if self.detail else ""
         since = f", since {clock(self.since)}"
@@ -114,17 +119,18 @@ class Waiting(Message):
 
 
 class Run(Message):
-    """Signal `run`: run this job, behind those requested earlier. Its row is already committed."""
+    """Signal `run`: run this job after those that were signaled earlier. The job's row is already committed."""
 
     job_id: str
 
 
 class Retry(Message):
-    """Signal `retry`: retry what failed or was canceled in this job, with its cutoff. Empty selections mean all.
+    """Signal `retry`: retry what failed or was canceled in this job, with the same cutoff. An empty selection means all
+    of it.
 
-    The job's row holds the same in `metadata.retry`, and that decides: a signal may arrive twice, or late. With
-    `attempt`, here and in the signals below, the request is in the row already. Without it, somebody sent the signal in
-    Temporal as a request, and the workflow writes it into the row.
+    The job's row holds the retry in `metadata.retry`. The row decides, because a signal may arrive twice or late. If
+    `attempt` is given, here and in the signals below, the row already holds the request. If not, a person sent the
+    signal in Temporal, and the workflow writes the request into the row.
     """
 
     job_id: str
@@ -133,7 +139,7 @@ class Retry(Message):
     attempt: int | None = None
 
     def of_attempt(self, attempt: int) -> "Retry":
-        """The same retry, once the job's row holds it as this attempt."""
+        """The same retry, with the attempt under which the job's row holds it."""
         return self.model_copy(update={"attempt": attempt})
 
 
@@ -145,14 +151,14 @@ class Cancel(Message):
 
 
 class Pause(Message):
-    """Signal `pause`: stop this job at a page boundary until it is resumed."""
+    """Signal `pause`: stop this job at a page boundary, until it is resumed."""
 
     job_id: str
     attempt: int | None = None
 
 
 class Resume(Message):
-    """Signal `resume`: resume this paused job at its cursors, behind the waiting jobs."""
+    """Signal `resume`: resume this paused job at its cursors, after the waiting jobs."""
 
     job_id: str
     attempt: int | None = None
@@ -167,8 +173,7 @@ class CancelRepository(Message):
 
 
 class JobStanding(Message):
-    """The state of a job in Postgres, as far as its workflow applies it. Result of
-    `carry_out_signal` and of updates."""
+    """The state of a job in Postgres, as far as its workflow acts on it. `carry_out_signal` and updates return it."""
 
     job_id: str
     status: JobStatus
@@ -192,8 +197,8 @@ SignalAction = Literal["retry", "cancel", "pause", "resume", "cancel_repository"
 
 
 class SignalRequest(Message):
-    """Input of `carry_out_signal`: a request about a job of this workspace, to be written into its row unless it is
-    there.
+    """Input of `carry_out_signal`: what a person asked for about a job of this workspace. It is written into the job's
+    row, unless the row holds it already.
 
     Without an `action` the row is only read.
     """
@@ -210,8 +215,9 @@ class SignalRequest(Message):
 
 
 class WorkspaceBackfill(Message):
-    """Input of `WorkspaceBackfillWorkflow`. A run that continues as new passes on its inbox and its
-    place in the job."""
+    """Input of `WorkspaceBackfillWorkflow`. A run that continues as new hands its inbox, and its place in the job, to
+    the next run.
+    """
 
     workspace_id: str
     inbox: Annotated[list[Run | Retry], Field(max_length=1_000)] = []
@@ -226,7 +232,7 @@ class WorkspaceBackfill(Message):
 
 
 class Pace(Message):
-    """How fast the job is worked on, from the worker's settings at the job's start."""
+    """How fast the job is worked on: the worker's settings at the job's start."""
 
     heartbeat_timeout_seconds: float = 60
     slice_seconds: float = 60
@@ -237,13 +243,13 @@ class Pace(Message):
 
 
 class FreePlaces(Message):
-    """Input of `free_places`: a paused job on which nobody works."""
+    """Input of `free_places`: a paused job on which no activity works."""
 
     job_id: str
 
 
 class BeginJob(Message):
-    """Input of `begin_job`. The job's row holds what a retry selects."""
+    """Input of `begin_job`. For a retry, the job's row holds what is selected."""
 
     job_id: str
 
@@ -259,7 +265,9 @@ class NextRepositories(Message):
 
 
 class SurveyRepositories(Message):
-    """Input of `survey_repositories`: the next repositories of a job, before their workflows begin."""
+    """Input of `survey_repositories` and `survey_page`: the next repositories of a job, whose workflows have
+    not begun.
+    """
 
     job_id: str
     repository_ids: Annotated[list[str], Field(max_length=1_000)]
@@ -281,7 +289,9 @@ class FinishJob(Message):
 
 
 class JobPlan(Message):
-    """Result of `begin_job`: the job's row, once its progress rows exist."""
+    """Result of `begin_job`: the fields of the job's row that its workflow needs. Progress rows of its repositories
+    exist then.
+    """
 
     job_id: str
     workspace_id: str
@@ -323,7 +333,7 @@ class JobPlan(Message):
 
 
 class RunningRepository(Message):
-    """A repository whose workflow runs, for the details of the workspace's workflow."""
+    """A repository whose workflow runs, as the workspace's workflow shows it in its details."""
 
     full_name: str
     leg: Leg
@@ -331,14 +341,14 @@ class RunningRepository(Message):
 
 
 class FailedRepository(Message):
-    """A failed repository, for the details of the workspace's workflow."""
+    """A failed repository, as the workspace's workflow shows it in its details."""
 
     full_name: str
     why: Annotated[str, Field(max_length=500)]
 
 
 class JobPlace(Message):
-    """A job's place when its workflow continues as new. It holds only the ids of repositories."""
+    """How far a job is when its workflow continues as new. It holds only the ids of repositories."""
 
     plan: JobPlan
     after: str | None = None
@@ -359,14 +369,14 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """The same place, for a job with a new plan."""
+        """The same position in the job, with a new plan."""
         return self.model_copy(update={"plan": plan})
 
 
 class JobProgress(Message):
-    """Result of the query `progress` of a workspace's workflow: the running job, and the jobs behind it.
+    """Result of the query `progress` of a workspace's workflow: the job in progress, and the jobs after it.
 
-    `GET /api/backfills/{job_id}` has more, from Postgres: rows by type, waits, time left.
+    `GET /api/backfills/{job_id}` returns more, from Postgres: rows by type, waits, time left.
     """
 
     job_id: str | None = None
@@ -386,7 +396,7 @@ class JobProgress(Message):
 
 
 class RepositoryRef(Message):
-    """A repository: our id, GitHub's id (which a rename does not change), and its present name."""
+    """A repository: our id, GitHub's id (which no rename changes), and its present name."""
 
     repository_id: str
     github_id: int
@@ -395,7 +405,7 @@ class RepositoryRef(Message):
     """Its name when the job began; empty if an older release began the job."""
 
     def called(self, full_name: str, github_id: int) -> "RepositoryRef":
-        """The same repository, with GitHub's present name and id."""
+        """The same repository, with the name and the id that GitHub shows now."""
         return self.model_copy(update={"full_name": full_name, "github_id": github_id})
 
 
@@ -419,12 +429,14 @@ class RepositoryBackfill(Message):
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
-        """The input for the run that continues this one after the transition `sequence`."""
+        """The input for the next run, which continues this one. `sequence` is the number of this run's last
+        transition.
+        """
         return self.model_copy(update={"sequence": sequence})
 
 
 class Failure(Message):
-    """Why something ended, for people and for the job's `error_details`."""
+    """Why a job, a repository or a data type failed, for people and for the job's `error_details`."""
 
     code: Annotated[str, Field(max_length=100)]
     message: Text
@@ -439,23 +451,23 @@ class Failure(Message):
         return self.model_copy(update={"data_type": data_type})
 
     def of_repository(self, full_name: str) -> "Failure":
-        """The same failure, of this repository unless it names one."""
+        """The same failure, with this repository's name, unless it already has one."""
         return self if self.repository else self.model_copy(update={"repository": full_name})
 
     @property
     def where(self) -> str:
-        """`issues of acme/rocket at cursor abc`, with the parts that are known."""
+        """Where it failed, as far as known: `issues of acme/rocket at cursor abc`."""
         parts = [self.data_type or "", self.repository or ""]
         at = f" at cursor {self.cursor}" if self.cursor else ""
         return " of ".join(part for part in parts if part) + at
 
     @property
     def what_and_remedy(self) -> str:
-        """What went wrong, and what a person can do."""
+        """What went wrong, and what a person can do about it."""
         return f"{self.code}: {self.message}" + (f" (what to do: {self.action})" if self.action else "")
 
     def in_words(self) -> str:
-        """The whole failure in words, for Temporal's UI."""
+        """The whole failure as text, for Temporal's UI."""
         where = self.where
         return (f"{where}: " if where else "") + self.what_and_remedy
 
@@ -464,7 +476,7 @@ class Failure(Message):
 
 
 class SweepSlice(Message):
-    """Input of the data activity: continue this type of this repository for one slice."""
+    """Input of the activity `sweep`: continue this data type of this repository for one slice."""
 
     job_id: str
     repository: RepositoryRef
@@ -483,7 +495,7 @@ class SweepSlice(Message):
 
 
 class PausedSlice(Message):
-    """A data type whose slice somebody paused in Temporal: it is held there, at its last page."""
+    """A data type whose slice a person paused in Temporal. The slice has stopped behind a page."""
 
     data_type: DataType
     since: datetime
@@ -492,7 +504,7 @@ class PausedSlice(Message):
 
     @property
     def as_waiting(self) -> Waiting:
-        """The wait as the repository's progress row shows it."""
+        """The pause as a wait, which the repository's progress row shows."""
         by = f" by {self.who}" if self.who else ""
         why = f": {self.why}" if self.why else ""
         return Waiting(reason="paused", since=self.since, detail=f"in Temporal{by}{why}")
@@ -505,10 +517,10 @@ class PausedSlices(Message):
 
 
 class SliceResult(Message):
-    """The result of a slice. `more`: run the next one. `limited`: not before `limited_until`.
+    """The result of a slice. `more`: run the next slice. `limited`: run it after `limited_until`.
 
-    `waiting`: everything is done until more threads are stored, or for this leg. `busy`: another job is sweeping this
-    type of this repository; what it brings need not be fetched again afterwards.
+    `waiting`: nothing is left to do until more threads are stored, or in this leg. `busy`: another job sweeps this
+    type of this repository; what it stores need not be fetched again.
     """
 
     outcome: SliceOutcome
@@ -534,7 +546,7 @@ class SliceResult(Message):
 
     @property
     def goes_on(self) -> bool:
-        """Whether another slice of the type follows."""
+        """Whether the type has another slice."""
         return self.outcome in ("more", "limited", "waiting", "busy")
 
 
@@ -586,14 +598,15 @@ class RepositoryScope(Message):
     def limited(
         self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
     ) -> "RepositoryScope":
-        """The scope of a repository for which GitHub cannot be asked before `until`."""
+        """The scope of a repository about which GitHub cannot be asked before `until`."""
         waiting = {"waiting_reason": reason, "waiting_since": since}
         return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 
 
 class RepositoryTransition(Message):
-    """A repository's new state for the mirror. A write with a lower (attempt, sequence) than the stored one has no
-    effect."""
+    """A repository's new state, to be written to its progress row. It is not written if the row's (attempt, sequence)
+    is higher.
+    """
 
     job_id: str
     attempt: int
@@ -621,7 +634,7 @@ class JobOutcome(Message):
 
 
 class Reconciled(Message):
-    """Result of reconciling with Polar. `said`: the first lines of differences and obstacles."""
+    """Result of reconciling with Polar. `said` holds the first lines about differences and obstacles."""
 
     listed: int
     """Active subscriptions that Polar lists."""
@@ -637,14 +650,16 @@ class Reconciled(Message):
 
 
 class ArchiveRead(Message):
-    """Input of `ArchiveWorkflow`: a reading whose row is committed. A run that continues as new passes on its plan."""
+    """Input of `ArchiveWorkflow`: a reading whose row is committed. A run that continues as new hands its plan to the
+    next run.
+    """
 
     read_id: str
     plan: "ArchivePlan | None" = None
 
 
 class ArchivePlan(Message):
-    """Result of `begin_archive`. Hours are given by their beginnings."""
+    """Result of `begin_archive`. An hour is given by the moment at which it begins."""
 
     read_id: str
     workspace_id: str
@@ -663,15 +678,16 @@ class ArchivePlan(Message):
 
 
 class ArchiveSlice(Message):
-    """Input of `read_archive`: continue for one slice, of at most `pace.slice_pages` hours."""
+    """Input of `read_archive`: continue for one slice, which has at most `pace.slice_pages` hours."""
 
     read_id: str
     pace: Pace
 
 
 class ArchiveProgress(Message):
-    """The result of a slice, and of `ArchiveWorkflow`. `more`: run the next slice. `limited`: not before
-    `limited_until`. Any other status ends the reading."""
+    """The result of a slice, and of `ArchiveWorkflow`. `more`: run the next slice. `limited`: run it after
+    `limited_until`. Any other status ends the reading.
+    """
 
     outcome: Literal["more", "limited", "completed", "failed", "canceled"]
     next_hour: datetime
@@ -696,7 +712,7 @@ class ArchiveProgress(Message):
 
 
 class EndArchive(Message):
-    """Input of `end_archive`: end the reading before its last hour."""
+    """Input of `end_archive`: end the reading before its last hour, with this status."""
 
     read_id: str
     status: Literal["failed", "canceled"]

@@ -1,4 +1,4 @@
-"""Starts and ends programs that run until they are told to stop."""
+"""Starts a program that runs until it is told to stop, and ends it."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,10 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run(name: str, work: Work) -> int:
-    """Runs until SIGTERM or SIGINT; returns the exit code: 0 stopped by a signal, 2 a setting is missing or wrong, 3 a
-    server cannot be reached. An error is one line on standard error that begins with `name`. With `--version` it only
-    prints the version."""
+    """Runs a program until SIGTERM or SIGINT; returns its exit code: 0 stopped by a signal, 2 a setting is missing or
+    wrong, 3 a server cannot be reached. An error is one line on standard error, which begins with `name`. With
+    `--version` it prints the version and returns.
+    """
     if sys.argv[1:] == ["--version"]:
         print(f"{name}.py {VERSION}")
         return 0
@@ -45,7 +46,7 @@ async def _until_signal(work: Work) -> None:
 
 
 def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
-    """Sends traces as long as it is open; None: nobody has set where to."""
+    """Sends traces while the context is open. It is None if no setting says where to send them."""
     endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
     if endpoint is None:
         return contextlib.nullcontext()
@@ -56,9 +57,8 @@ def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process without the interpreter's own shutdown.
-
-    temporalio's runtime sometimes aborts during that (sdk-python#300), and nothing is left to do there.
+    """Ends the process without the interpreter's own shutdown, in which temporalio's runtime sometimes aborts
+    (sdk-python#300).
     """
     with contextlib.suppress(BrokenPipeError):  # `starter.py list | head`
         sys.stdout.flush()

@@ -1,3 +1,3 @@
-"""The version of this release, which pyproject.toml and the newest heading of CHANGELOG.md repeat."""
+"""The version of this release. pyproject.toml and the newest heading of CHANGELOG.md repeat it."""
 
 VERSION = "0.2.0"

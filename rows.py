@@ -1,7 +1,7 @@
-"""The typed rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
+"""The types of the rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
 
-Rows refer to each other by GitHub's ids, which `store/` resolves to uuids in the statement that writes them. An author
-is a contributor's GitHub id, or None for a deleted account. Fields are in the order of the statements' columns.
+Rows refer to each other by GitHub's ids; the statement that writes a row replaces them by uuids. An author is a
+contributor's GitHub id, or None for a deleted account. Fields have the order of the columns in the statements.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ GHOST_ID = 10137
 
 
 class Contributor(NamedTuple):
-    """An account as one answer shows it, identified by `github_id` alone."""
+    """An account as one answer shows it. Only `github_id` identifies it."""
 
     github_id: int
     username: str
@@ -98,7 +98,7 @@ class Issue(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """Who closed an issue, and when, from a part of its timeline."""
+    """Who closed an issue, and when, as found in a part of its timeline."""
 
     issue: int
     at: datetime
@@ -124,8 +124,9 @@ class Review(NamedTuple):
 
 
 class Comment(NamedTuple):
-    """A comment. `comment_type` issue_comment: on `pull_request` or `issue`; review_comment: on `pull_request`, in
-    `review`."""
+    """A comment. If `comment_type` is issue_comment, it is on `pull_request` or on `issue`; if it is review_comment, it
+    is on `pull_request` and belongs to `review`.
+    """
 
     comment_type: str
     github_id: int
@@ -181,7 +182,7 @@ class Discussion(NamedTuple):
 
 
 class DiscussionComment(NamedTuple):
-    """A comment of `discussion`, or a reply to its comment `parent`."""
+    """A comment on `discussion`; if `parent` is given, a reply to that comment."""
 
     github_id: int
     node_id: str
@@ -198,10 +199,10 @@ class DiscussionComment(NamedTuple):
 
 
 class FeedEvent(NamedTuple):
-    """An event of a repository: a star, a fork, a push, ... A row of `github_events_cache`.
+    """An event of a repository, such as a star, a fork or a push: a row of `github_events_cache`.
 
-    `event_id` is `{event_type}_{id}`, with the id of the events API or one that is derived from the event and always
-    the same. `payload` has the shape of the host's contract, or GitHub's own for types that the contract does not name.
+    `event_id` is `{event_type}_{id}`. The id is that of the events API, or is derived from the event and always the
+    same. `payload` has the shape that the host's contract names for the type, or else GitHub's own.
     """
 
     event_id: str
@@ -213,14 +214,18 @@ class FeedEvent(NamedTuple):
 
 
 class StarDay(NamedTuple):
-    """Stars given on a day (UTC), for repositories of which GitHub shows counts but no stargazers."""
+    """The number of stars given on one day (UTC), for repositories of which GitHub shows the counts but not the
+    stargazers.
+    """
 
     day: date
     stars: int
 
 
 class Embedding(NamedTuple):
-    """A text's vector by a model, for the thread `github_id` of `table`. `content_hash` covers text and model."""
+    """The vector of a text by a model. It belongs to the thread `github_id` of `table`. `content_hash` is the hash of
+    text and model.
+    """
 
     table: ThreadTable
     github_id: int
@@ -230,7 +235,9 @@ class Embedding(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that GitHub will not give for good: of a thread, or of the repository if `number` is None."""
+    """Something that GitHub will not give for good. `number` is the thread's; None for something of the repository
+    itself.
+    """
 
     kind: NoteKind
     what: str
@@ -246,7 +253,9 @@ class Note(NamedTuple):
 
 
 class Short(NamedTuple):
-    """A thread's list that shows less than GitHub counts, without a reason; the thread is given by its GitHub id."""
+    """A thread's list that shows fewer items than GitHub counts, without a reason. The thread is given by its GitHub
+    id.
+    """
 
     thread: int
     what: str
@@ -258,11 +267,12 @@ class Short(NamedTuple):
 
 @dataclass(slots=True)
 class Page:
-    """Everything that one answer brings to Postgres; written in one transaction.
+    """Everything that one answer brings, to be written in one transaction.
 
-    `asked_at` is GitHub's `Date` of the answer: of two equally old versions of a row, the one requested later wins.
-    `kind` is the kind of the page's threads, if it has any. `whole_*` name the parents all of whose children are here:
-    stored children that are absent may be deleted. `account` is the account that asked; empty if it does not matter.
+    `asked_at` is when the answer was requested, by GitHub's clock: if two versions of a row are equally old, the one
+    that was requested later wins. `kind` is the kind of the page's threads, if it has threads. `whole_*` name the
+    parents of which the page has all children: a stored child that is absent from it may be deleted. `account` is
+    the account that asked; empty if it does not matter.
     """
 
     asked_at: datetime
@@ -305,7 +315,7 @@ class Page:
         return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
     def updated_at(self, moment: datetime | None) -> list[str]:
-        """Node ids of the page's threads that were updated at that moment."""
+        """The node ids of those of the page's threads that were last updated at `moment`."""
         return [
             row.node_id
             for rows in (self.pull_requests, self.issues, self.discussions)
@@ -315,17 +325,17 @@ class Page:
 
     @property
     def changes(self) -> list[datetime]:
-        """When each of the page's threads was last updated."""
+        """The last update of each of the page's threads."""
         return [row.updated_at for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
 
 class Whole(NamedTuple):
-    """A parent (thread or review, by GitHub id) with the ids of all its children, as `seen` keys.
+    """A parent (a thread or review, by GitHub id) and all its children, as `seen` keys.
 
-    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, `d:` + a discussion
-    comment's GitHub id. `began_at` is when the first of them was requested: an older child that is not among them is
-    absent (`store.absences`). A parent with hidden children (`h:`) is never recorded as whole, because hidden children
-    could not be told from deleted ones.
+    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, or `d:` + a
+    discussion comment's GitHub id. `began_at` is when the first of the children was requested: a stored child that
+    is older and not among them is absent (`store.absences`). A parent with a hidden child (key `h:`) is never
+    recorded as whole, because a hidden child could be taken for a deleted one.
     """
 
     parent: int
@@ -335,7 +345,7 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """How far a timeline that fails as a whole was read by item type, and then by REST (decision 15)."""
+    """How far a timeline that fails as a whole has been read: by item type, and after that by REST (decision 15)."""
 
     left: list[list[str]]
     """Groups of item types still to read, the next one first."""
@@ -355,12 +365,12 @@ class Split:
 
 @dataclass(slots=True)
 class Part:
-    """Something still to fetch before a type is complete; until then a row of `backfill_parts`.
+    """Something that is still to be fetched before a type is complete. Until then it is a row of `backfill_parts`.
 
-    `kind` thread: the whole thread again; head: a thread too large to read whole, whose timeline follows in parts;
-    timeline, comments, reviews, review_comments, replies: a connection of `node_id`, from `cursor` on;
-    timeline_by_type, timeline_by_rest: a timeline that fails as a whole, as `split` says; embedding: the vector of
-    `node_id`'s text.
+    `kind` is one of: thread, the whole thread; head, a thread too large to be read whole, whose children follow as
+    parts; timeline, comments, reviews, review_comments or replies, a connection of `node_id` from `cursor` on;
+    timeline_by_type or timeline_by_rest, a timeline that fails as a whole (`split`); embedding, the vector of the
+    text of `node_id`.
     """
 
     kind: PartKind
@@ -380,5 +390,5 @@ class Part:
 
     @property
     def what(self) -> str:
-        """The name in notes. Every way to read a timeline is `timeline`."""
+        """What notes call this part. A timeline is `timeline`, in whichever way it is read."""
         return "timeline" if self.split is not None else self.kind

@@ -1,7 +1,7 @@
-"""Settings from the environment and `.env`, one small class for each part of the system.
+"""Settings from the environment and `.env`: one small class for each part of the system.
 
-A command loads the parts that it needs (`load`) before it starts anything. A missing or wrong setting is a `BadInput`
-that names all of them in one line, and never repeats a secret's value.
+A command loads the parts that it needs (`load`) before it starts anything. If settings are missing or wrong, a
+`BadInput` names all of them in one line, without the value of a secret.
 """
 
 import base64
@@ -62,14 +62,15 @@ class _Part(BaseSettings):
 
 
 class Log(_Part):
-    """The log's format. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
+    """How logs are written. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
 
     log_format: Literal["json", "console"] = "json"
 
 
 class Database(_Part):
-    """Postgres. `DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for
-    migrations, LISTEN and locks."""
+    """The addresses of Postgres. `DATABASE_URL` may be a transaction pooler; `DATABASE_DIRECT_URL` is for migrations,
+    LISTEN and locks.
+    """
 
     database_url: PostgresUrl = Field(repr=False)
     database_direct_url: PostgresUrl | None = Field(default=None, repr=False)
@@ -80,10 +81,11 @@ class Database(_Part):
 
 
 class GitHub(_Part):
-    """Tokens, a GitHub App or both, addresses, and the share of every account's hourly budget that backfills may spend.
+    r"""How GitHub is reached: tokens, a GitHub App or both, addresses, and the share of every account's hourly budget
+    that backfills may use.
 
-    `GITHUB_APP_PRIVATE_KEY` is the PEM file's text; its line ends may be written as `\\n`. `GITHUB_PROBE_SECONDS` is
-    the interval of probes while GitHub does not answer.
+    `GITHUB_APP_PRIVATE_KEY` is the text of the PEM file; its line ends may be written as `\n`.
+    `GITHUB_PROBE_SECONDS` is the time between probes while GitHub is down.
     """
 
     github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -144,7 +146,7 @@ class GitHub(_Part):
 
     @property
     def app(self) -> tuple[str, str] | None:
-        """Id and private key (PEM) of the GitHub App, if there is one."""
+        """The id and the private key (PEM) of the GitHub App; None if no App is set."""
         if self.github_app_id and self.github_app_private_key:
             return self.github_app_id, self.github_app_private_key.get_secret_value()
         return None
@@ -155,7 +157,7 @@ class GitHub(_Part):
 
 
 class Archive(_Part):
-    """`GH_ARCHIVE_URL` is the address of GH Archive's hourly files; without it the archive is not read."""
+    """`GH_ARCHIVE_URL` is the address of GH Archive's hourly files. Without it the archive cannot be read."""
 
     gh_archive_url: HttpUrl | None = None
 
@@ -163,7 +165,7 @@ class Archive(_Part):
 class Embeddings(_Part):
     """OpenAI, or a compatible server. Without a key nothing is embedded.
 
-    `EMBEDDING_DIMENSIONS` is the length of vectors in the column; pgvector's index allows 2,000.
+    `EMBEDDING_DIMENSIONS` is the number of values in a vector, as the column has it. pgvector's index allows 2,000.
     """
 
     openai_api_key: SecretStr | None = None
@@ -196,9 +198,9 @@ RetentionProducts = Annotated[dict[str, int], NoDecode, BeforeValidator(_retenti
 
 
 class Polar(_Part):
-    """Polar's webhooks and products. `POLAR_WEBHOOK_SECRET` is one secret or several, separated by commas.
+    """Polar's webhooks and products. `POLAR_WEBHOOK_SECRET` is one secret, or several separated by commas.
 
-    `POLAR_RETENTION_PRODUCTS` maps a Polar product id to the days of retention that it buys.
+    `POLAR_RETENTION_PRODUCTS` maps the id of a Polar product to the days of retention that it buys.
     """
 
     polar_webhook_secret: SecretStr
@@ -206,9 +208,9 @@ class Polar(_Part):
 
 
 class PolarApi(_Part):
-    """`POLAR_ACCESS_TOKEN` allows reading active subscriptions from Polar; without it they are not read.
+    """`POLAR_ACCESS_TOKEN` allows this system to read subscriptions from Polar. Without it they are not reconciled.
 
-    `POLAR_API_URL` may be given with or without its `/v1`.
+    `POLAR_API_URL` may end in `/v1`.
     """
 
     polar_access_token: SecretStr | None = None
@@ -228,7 +230,9 @@ class PolarApi(_Part):
 
 
 class Webhook(_Part):
-    """The address that `webhook.py` listens on. With `METRICS_TOKEN` set, `/metrics` requires it as a bearer token."""
+    """The address that `webhook.py` listens on. If `METRICS_TOKEN` is set, `/metrics` requires it as the
+    bearer token.
+    """
 
     host: str = "0.0.0.0"  # nosec B104 # people reach it from outside
     port: int = Field(default=8080, ge=0, le=65_535)
@@ -240,16 +244,18 @@ class Webhook(_Part):
 
 
 class Metrics(_Part):
-    """`METRICS_PORT` and `METRICS_HOST` are where a worker serves Prometheus metrics; without a port it serves none."""
+    """`METRICS_HOST` and `METRICS_PORT` are where a worker serves Prometheus' metrics. Without a port it
+    serves none.
+    """
 
     metrics_host: str = "0.0.0.0"  # nosec B104 # Prometheus comes from outside
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
 
 class Traces(_Part):
-    """`OTEL_EXPORTER_OTLP_ENDPOINT` is where programs send their traces; without it they make none.
+    """`OTEL_EXPORTER_OTLP_ENDPOINT` is where programs send their traces. Without it they make none.
 
-    OpenTelemetry reads its other variables itself, from the environment alone.
+    OpenTelemetry reads its other variables itself, from the environment only.
     """
 
     otel_exporter_otlp_endpoint: HttpUrl | None = None
@@ -269,10 +275,11 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Api(_Part):
-    """Who may call the status API: users with tokens of the host's Supabase project, the service with its own token.
+    """Who may call the status API: users with tokens of the host's Supabase project, and the service with its own
+    token.
 
-    `API_ALLOWED_ORIGINS` are the origins of pages that may call it from a browser, `TRUSTED_PROXIES` the networks of
-    proxies whose `X-Forwarded-For` is trusted; both comma-separated.
+    `API_ALLOWED_ORIGINS` are the origins of pages that may call the API from a browser. `TRUSTED_PROXIES` are the
+    networks of proxies whose header `X-Forwarded-For` is trusted. Both are separated by commas.
     """
 
     supabase_url: HttpUrl | None = None
@@ -312,7 +319,7 @@ def _mail_from(value: str) -> str:
 
 
 class Mail(_Part):
-    """`SMTP_URL` is the mail server, `MAIL_FROM` the sender; without a server no e-mails are sent.
+    """`SMTP_URL` is the mail server, `MAIL_FROM` the sender's address. Without a server no e-mails are sent.
 
     `PUBLIC_URL` is the public address of the settings page, to which e-mails link.
     """
@@ -337,10 +344,11 @@ SECRET_BYTES = 16
 
 
 class Notify(_Part):
-    """`NOTIFY_URL` receives each job's beginning and end, signed with `NOTIFY_SECRET`; without it nothing is sent.
+    """`NOTIFY_URL` receives the beginning and the end of each job, signed with `NOTIFY_SECRET`. Without it nothing is
+    sent.
 
-    `NOTIFY_SECRET` may be several secrets separated by commas, each of which signs. `NOTIFY_ALLOW_PRIVATE` allows
-    `http://` and addresses outside the public Internet.
+    `NOTIFY_SECRET` may be several secrets, separated by commas, each of which signs. `NOTIFY_ALLOW_PRIVATE` allows
+    `http://`, and addresses outside the public Internet.
     """
 
     notify_url: ExactHttpUrl | None = Field(default=None, repr=False)
@@ -386,7 +394,9 @@ WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
 
 
 class Worker(_Part):
-    """Which task queues a worker polls, and the pace of its sweeps, which reaches a workflow through its job's plan."""
+    """The task queues that a worker polls, and the pace of its sweeps. A job takes the pace into its plan when it
+    starts.
+    """
 
     worker_queues: Annotated[tuple[WorkerQueue, ...], NoDecode] = WORKER_QUEUES
 
@@ -412,7 +422,9 @@ class Worker(_Part):
 
 
 class Versioning(_Part):
-    """Temporal's Worker Versioning: the deployment, and this worker's build. Used only if both are set."""
+    """Temporal's Worker Versioning: the name of the deployment, and this worker's build. It is used only if both are
+    set.
+    """
 
     temporal_deployment_name: str | None = None
     temporal_worker_build_id: str | None = None
@@ -427,9 +439,9 @@ class Versioning(_Part):
 
 
 class Payloads(_Part):
-    """Encryption of Temporal's payloads: `id:key,id:key`, each key 32 bytes in base64.
+    """The encryption of Temporal's payloads: `id:key,id:key`, where each key is 32 bytes in base64.
 
-    The first key encrypts, all of them decrypt. If `plain` comes first, nothing is encrypted, and the keys only
+    The first key encrypts, and all of them decrypt. If `plain` comes first, nothing is encrypted, and the keys only
     decrypt.
     """
 
@@ -456,17 +468,18 @@ class Payloads(_Part):
 
     @property
     def secrets(self) -> list[str]:
-        """The values that logs must not show."""
+        """The values that must not appear in logs."""
         text = _text(self.temporal_payload_keys) or ""
         return [text, *(base64.b64encode(key).decode() for key in self.keys.values())]
 
 
 class CodecServer(_Part):
-    """Who may have payloads decrypted over HTTP; without a token or signing keys there is no codec server.
+    """Who may have payloads decrypted over HTTP. Without a token and without signing keys there is no codec server.
 
-    `CODEC_SERVER_TOKEN` is a bearer token of your choice. For people who sign in to Temporal's Web UI, `CODEC_JWKS_URL`
-    lists the keys that sign their tokens, `CODEC_JWT_AUDIENCE` is the tokens' audience, and `CODEC_READERS` names who
-    may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web UI's origins.
+    `CODEC_SERVER_TOKEN` is a bearer token of your choice. It is for programs. For people who sign in to Temporal's
+    Web UI, `CODEC_JWKS_URL` lists the keys that sign their tokens, `CODEC_JWT_AUDIENCE` is the tokens' audience, and
+    `CODEC_READERS` are the people who may read payloads, by `sub` or `email`. `CODEC_ALLOWED_ORIGINS` are the Web
+    UI's origins.
     """
 
     codec_server_token: Annotated[SecretStr, Field(min_length=16)] | None = None
@@ -499,7 +512,7 @@ class CodecServer(_Part):
 
 
 class Temporal(_Part):
-    """Settings that `temporalio.envconfig` lacks; that library reads all other `TEMPORAL_*`."""
+    """Settings of Temporal that `temporalio.envconfig` does not have; it reads all other `TEMPORAL_*`."""
 
     temporal_task_queue: str = Field(default="workspace-backfill", min_length=1)
 
@@ -508,8 +521,9 @@ PartT = TypeVar("PartT", bound=_Part)
 
 
 def load(part: type[PartT]) -> PartT:
-    """The settings of one part. Raises `BadInput`, which names what is missing or wrong in one
-    line, without its value."""
+    """The settings of one part. Raises a `BadInput` that names, in one line, what is missing or wrong, without its
+    value.
+    """
     try:
         return part()
     except ValidationError as error:

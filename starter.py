@@ -1,7 +1,7 @@
-"""The operator's commands: `python starter.py --help`. They are in `cli/`.
+"""The operator's commands: see `python starter.py --help`. Their code is in `cli/`.
 
-Exit codes: 0 done, 1 (`watch`, `status`) the job failed, was canceled or ended with failures, 2 bad input, 3 a server
-cannot be reached, 130 interrupted. An error is one line on standard error.
+Exit codes: 0 done, 1 (`watch`, `status`) the job failed, was canceled or ended with failures, 2 bad input, 3 a
+server cannot be reached, 130 interrupted. An error is one line on standard error.
 """
 
 import contextlib

@@ -1,1 +1,1 @@
-"""Prometheus metrics: what this process did, and the state in Postgres. Names: docs/metrics.md."""
+"""Prometheus' metrics: what this process did, and the state in Postgres. docs/metrics.md lists the names."""

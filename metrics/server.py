@@ -1,4 +1,4 @@
-"""`GET /metrics` of the HTTP server, and the server's own counters."""
+"""Serves `GET /metrics` on the HTTP server, and counts what this server does."""
 
 import asyncio
 import hmac
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class ServerMetrics:
-    """One server's metrics. If `token` is set, a scrape has to send it as a bearer token."""
+    """The metrics of one server. If `token` is set, a request for them has to hold it as its bearer token."""
 
     def __init__(self, database: Database, *, streams: Callable[[], int], token: str | None = None) -> None:
         self._database = database
@@ -57,12 +57,12 @@ class ServerMetrics:
         self._read_at = -FRESH_SECONDS
 
     def delivery_finished(self, lag_seconds: float) -> None:
-        """Counts a finished delivery, `lag_seconds` after it was received."""
+        """Counts a delivery that was finished `lag_seconds` after it was received."""
         self._lag.observe(max(0.0, lag_seconds))
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Counts each request by its route rather than its path, because ids must not be labels."""
+        """Counts each request by its route. The path is no label, because it holds ids."""
         began, status = monotonic(), 500
         streams = False
         try:
@@ -81,7 +81,9 @@ class ServerMetrics:
                 self._seconds.labels(method, route).observe(monotonic() - began)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """The metrics in Prometheus' text format. While Postgres is down it still answers, and reports that."""
+        """Answers with the metrics in Prometheus' text format. While Postgres does not answer, it reports that in place
+        of Postgres' metrics.
+        """
         if self._token is not None:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):

@@ -1,4 +1,4 @@
-"""The system's state as metric families, which are the same in every process."""
+"""The state in Postgres as metric families. Every process returns the same."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from store.measures import Labelled, Measures
 
 
 class System(Collector):
-    """Metric families from `measures`. None: Postgres does not answer, and only that is reported."""
+    """Metric families of `measures`. If `measures` is None, Postgres does not answer, and only that is reported."""
 
     def __init__(self, measures: Measures | None) -> None:
         self._measures = measures

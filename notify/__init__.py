@@ -1,4 +1,4 @@
-"""Notifies people outside the application: the workspace's owner by e-mail, the host by webhook.
+"""Sends notifications out of the application: e-mails to the workspace's owner, and a webhook to the host.
 
-Messages are in the outbox (`store/outbox.py`); `sender.py` passes them to the channels.
+Messages wait in the outbox (`store/outbox.py`); `sender.py` hands them to the channels.
 """

@@ -1,4 +1,4 @@
-"""The interface between the sender and a channel."""
+"""The interface of a channel, which the sender of the outbox uses."""
 
 from typing import Protocol
 
@@ -9,20 +9,22 @@ SEND_SECONDS = 20.0
 
 
 class Channel(Protocol):
-    """A way to send messages to the outside, such as e-mail."""
+    """A way out of the application, such as e-mail."""
 
     @property
     def name(self) -> ChannelName: ...
 
     @property
     def over(self) -> bool:
-        """Whether the receiver wants no more messages: none is taken from the outbox until this process restarts."""
+        """Whether the receiver refuses all further messages. Until this process restarts, no message of this channel is
+        taken from the outbox.
+        """
         ...
 
     async def send(self, message: Outgoing) -> None:
-        """Returns once the receiver has accepted the message, within `SEND_SECONDS`.
+        """Sends a message; returns once the receiver has accepted it, within `SEND_SECONDS`.
 
-        Raises `PartOver` if it never will (`unwanted`: the owner does not want it), `RetryLater` if it accepts nothing
-        before a time that it names, `RetryNow` for passing errors.
+        Raises `PartOver` if the receiver will never accept it (`unwanted`: the owner switched it off), `RetryLater`
+        if it names a time before which it accepts nothing, `RetryNow` for passing errors.
         """
         ...

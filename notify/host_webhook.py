@@ -25,9 +25,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class HostWebhook:
-    """Posts each message to `url`, signed with each of `secrets`. Follows no redirect and reads no answer's body.
+    """Posts each message to `url`, signed with each of `secrets`. It follows no redirect and does not read the answer's
+    body.
 
-    Unless `allow_private`, it connects only to addresses of the public Internet, whatever `url`'s name resolves to.
+    Unless `allow_private`, it connects only to addresses of the public Internet, even if `url`'s name resolves to
+    others.
     """
 
     name: Literal["webhook"] = "webhook"
@@ -43,7 +45,9 @@ class HostWebhook:
         self.over = False
 
     async def send(self, message: Outgoing) -> None:
-        """Returns once the receiver has answered 2xx. A repeated message has the same `webhook-id` and body."""
+        """Posts a message; returns once the receiver has answered 2xx. If the message is sent again, its `webhook-id`
+        and its body are the same.
+        """
         body = orjson.dumps(
             {
                 "type": f"backfill.{message.milestone.status}",
@@ -73,7 +77,9 @@ class HostWebhook:
         }
 
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Status and headers of the answer; its body is left unread and the connection closed."""
+        """Sends one POST; returns status and headers of the answer. The body is not read, and the connection
+        is closed.
+        """
         connector = aiohttp.TCPConnector(
             force_close=True,
             use_dns_cache=False,
@@ -101,7 +107,7 @@ class HostWebhook:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the receiver asks to wait, a day at most; None if it does not say so clearly."""
+    """How long the receiver asks us to wait, at most a day; None if the header is missing or unreadable."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:10]), LONGEST_WAIT.total_seconds()))
@@ -115,7 +121,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public Internet; IPv4 addresses inside IPv6 ones are checked too."""
+    """Whether an IP address belongs to the public Internet. An IPv4 address inside an IPv6 address is checked, too."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -132,7 +138,9 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _public_socket(address: Any) -> socket.socket:
-    """A socket for the address, checked as it is connected: between a look-up and the connection a name can change."""
+    """A socket for the address, if the address is public. This is checked when the connection is made, because a name
+    may resolve to another address than at an earlier look-up.
+    """
     host = str(address[4][0])
     if not is_public(host):
         raise PermissionError(

@@ -1,4 +1,4 @@
-"""Renders a milestone as an e-mail: subject, text and HTML, from the templates beside this file."""
+"""Writes the e-mail about a milestone (subject, text and HTML) from the templates in this package."""
 
 import unicodedata
 from pathlib import Path
@@ -40,7 +40,7 @@ class Letter(NamedTuple):
 
 
 def write(milestone: Milestone, settings_page: str | None) -> Letter:
-    """The e-mail for a milestone; it links to `settings_page`, if given."""
+    """The e-mail about a milestone. It links to `settings_page`, if that is given."""
     workspace = one_line(milestone.workspace_name, NAME_LENGTH) or "your workspace"
     facts = {
         "workspace": workspace,
@@ -70,10 +70,10 @@ def write(milestone: Milestone, settings_page: str | None) -> Letter:
 
 
 def one_line(text: str, most: int = LINE_LENGTH) -> str:
-    """`text` on one line, without control characters and characters that hide text.
+    """`text` on one line, without control characters and without characters that hide or reverse text.
 
-    The text is from others: a line break in a subject would begin another header, and a direction mark could reverse
-    the text.
+    The text comes from others: a line break in a subject would begin another header, and a direction mark would
+    reverse what follows.
     """
     shown = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_shown(each))
     line = " ".join(shown.split())

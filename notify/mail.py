@@ -23,9 +23,10 @@ _START_TLS = {"implicit": False, "required": True, "if_offered": None, "never": 
 
 
 class Mail:
-    """Sends each message over its own connection. Links begin with `public_url`; without it there are none.
+    """Sends each message over a connection of its own. Links begin with `public_url`; without it, e-mails hold no
+    links.
 
-    `tls_context` replaces the authorities that verify the server's certificate.
+    `tls_context` replaces the certificate authorities that verify the mail server.
     """
 
     name: Literal["mail"] = "mail"
@@ -41,7 +42,9 @@ class Mail:
         self._tls_context = tls_context
 
     async def send(self, message: Outgoing) -> None:
-        """Returns once the server has accepted the e-mail. A repeated one has the same Message-ID."""
+        """Sends the e-mail; returns once the mail server has accepted it. If it is sent again, its Message-ID is the
+        same.
+        """
         if not message.mail_wanted:
             raise PartOver("unwanted", "e-mail notifications are switched off in the workspace's settings")
         if message.address is None:
@@ -49,7 +52,7 @@ class Mail:
         await self._deliver(self.compose(message, message.address))
 
     def compose(self, message: Outgoing, address: str) -> EmailMessage:
-        """The e-mail to `address`. Raises `PartOver` if `address` is not exactly one address."""
+        """The e-mail to `address`. Raises `PartOver` if `address` is not exactly one e-mail address."""
         page = f"{self._public_url}/workspaces/{message.milestone.workspace_id}/settings/data-retention"
         content = letter.write(message.milestone, page if self._public_url else None)
         email = EmailMessage(policy=SMTP)
@@ -64,7 +67,9 @@ class Mail:
         return email
 
     async def check(self) -> None:
-        """Connects and logs in without sending anything. Raises `RetryNow` if the server refuses."""
+        """Connects to the mail server and logs in, without sending anything. Raises `RetryNow` if the server
+        refuses.
+        """
         await self._converse(None)
 
     async def _deliver(self, email: EmailMessage) -> None:

@@ -1,4 +1,6 @@
-"""Sends the outbox's messages, each channel by itself, until they are sent, unwanted or too old."""
+"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, unwanted or
+too old.
+"""
 
 import asyncio
 import contextlib
@@ -36,18 +38,19 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a message waits after that many attempts: doubling up to an hour, plus or minus a quarter.
+    """How long a message waits after this many failed attempts: the time doubles up to an hour, and a random quarter is
+    added or subtracted.
 
-    The random part keeps messages that failed together from being sent together again.
+    Without the random part, messages that failed together would always be sent together.
     """
     pause = min(FIRST_PAUSE * (1 << min(attempts - 1, 10)), LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # nosec B311 # a pause, no secret
 
 
 class Sender:
-    """Sends messages; any number of processes may run one, each with its own channels.
+    """Sends messages. Any number of processes may run a sender, each with channels of its own.
 
-    Messages of a channel that this process lacks wait for a process that has it, until they are too old.
+    Messages for a channel that this process does not have wait for a process that has it, until they are too old.
     """
 
     def __init__(self, database: Database, channels: Sequence[Channel]) -> None:
@@ -57,7 +60,7 @@ class Sender:
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop`, and finishes the messages in progress."""
+        """Sends messages until `stop` is set, and then finishes those that it is sending."""
         self._stop = stop
         async with asyncio.TaskGroup() as loops:
             for channel in self._channels:
@@ -87,7 +90,9 @@ class Sender:
             pass
 
     async def send_due(self, channel: Channel) -> int:
-        """Sends some due messages; returns how many it took. Raises `RetryNow` if Postgres does not answer."""
+        """Sends messages of this channel that are due; returns how many it took. Raises `RetryNow` if Postgres does not
+        answer.
+        """
         if channel.over or datetime.now(UTC) < self._not_before[channel.name]:
             return 0
         async with self._database.transaction() as connection:
@@ -99,7 +104,7 @@ class Sender:
         return len(claimed)
 
     async def tidy(self) -> None:
-        """Gives up messages that are too old, and deletes those that ended long ago."""
+        """Gives up messages that are too old, and deletes messages that were sent or given up long ago."""
         async with self._database.transaction() as connection:
             if expired := await outbox.expire(connection, GIVEN_UP_AFTER):
                 log.warning("notifications were too old to be sent", messages=expired)
@@ -142,8 +147,9 @@ class Sender:
         await self._record(lambda connection: outbox.postpone(connection, message, wait, reason))
 
     async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
-        """Records the result of a message. While Postgres is away, this is retried: nobody else can take the message
-        meanwhile."""
+        """Writes the result of sending a message. While Postgres does not answer, it tries again, because no other
+        process may take the message during its lease.
+        """
         while True:
             try:
                 async with self._database.transaction() as connection:

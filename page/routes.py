@@ -1,7 +1,7 @@
 """Serves the settings page and the modules of its web component.
 
-`GET /workspaces/{id}/settings/data-retention` is a shell without data: its component calls the API with the reader's
-token. `GET /static/{name}` serves the files of `page/static` unchanged: there is no build step.
+`GET /workspaces/{id}/settings/data-retention` is a page without data: the component in it calls the API with the
+reader's token. `GET /static/{name}` serves the files of `page/static` unchanged, as there is no build step.
 """
 
 import gzip
@@ -68,7 +68,7 @@ class _File:
 
 
 class Page:
-    """The page and its files, read once. Pages of `origins` may load the component."""
+    """The page and its files, which are read once. Pages of `origins` may load the component."""
 
     def __init__(self, origins: Collection[str] = ()) -> None:
         self._origins = frozenset(origins)
@@ -87,19 +87,19 @@ class Page:
         self._shell = templates.get_template("data_retention.html")
 
     def add_to(self, app: web.Application) -> None:
-        """Adds the routes; HEAD is answered as well."""
+        """Adds the page's routes to the application, for GET and HEAD."""
         app.router.add_get("/workspaces/{id}/settings/data-retention", self.settings_page)
         app.router.add_get("/static/{name}", self.static_file)
 
     @property
     def modules(self) -> list[str]:
-        """The component's modules. The shell names all of them, so that the browser need not
-        discover them one by one."""
+        """The modules of the component. The page names all of them, so that the browser requests them at once."""
         return [name for name in self._files if name.endswith(".js") and name not in ENTRY]
 
     async def settings_page(self, request: web.Request) -> web.StreamResponse:
-        """Serves the page, which is the same for every workspace, even one that does not exist. Only the API checks
-        rights."""
+        """Serves the page. It is the same for every workspace, even for one that does not exist; only the API checks
+        rights.
+        """
         try:
             workspace = UUID(request.match_info["id"])
         except ValueError:
@@ -118,7 +118,9 @@ class Page:
         return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
-        """CORS headers. Browsers always fetch modules with CORS, and the component requests its stylesheet that way."""
+        """The CORS headers. Browsers fetch modules with CORS, and the component requests its stylesheet in the same
+        way.
+        """
         if not self._origins:
             return {}
         origin = request.headers.get("Origin", "")
@@ -128,7 +130,7 @@ class Page:
 
 
 def _answer(request: web.Request, file: _File, headers: Mapping[str, str]) -> web.Response:
-    """The file, or 304 if the caller has it."""
+    """Answers with the file, or with 304 if the caller already has it."""
     # A weak one: packed or not, it is the same file.
     tagged = {"Vary": "Accept-Encoding", **headers, "ETag": f'W/"{file.tag}"'}
     if any(known.value in ("*", file.tag) for known in request.if_none_match or ()):

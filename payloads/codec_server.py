@@ -1,7 +1,8 @@
-"""Temporal's remote codec over HTTP: decrypts payloads for the Web UI and the `temporal` command of authorized people.
+"""Temporal's remote codec over HTTP: decrypts payloads for people, in the Web UI and in the `temporal` command.
 
 `POST encode` and `POST decode` take and return `{"payloads": [...]}` as Protobuf's JSON
-(https://docs.temporal.io/codec-server). The Web UI calls it from the browser, so the Web UI's origin must be allowed.
+(https://docs.temporal.io/codec-server). The Web UI calls it from the browser, so the Web UI's origin has to be
+allowed.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 def application(codec: PayloadCodec, authenticate: Authenticate, origins: Collection[str] = ()) -> web.Application:
-    """The codec server, to be mounted at `PREFIX`; `origins` are those of Web UIs."""
+    """The codec server, to be mounted at `PREFIX`. `origins` are the origins of Web UIs."""
     server = _CodecServer(codec, authenticate, frozenset(origins))
     app = web.Application()
     for path, handler in (("/encode", server.encode), ("/decode", server.decode)):
@@ -95,7 +96,7 @@ class _CodecServer:
         return web.Response(status=204, headers=headers)
 
     async def allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Adds CORS headers, also to errors, so that the Web UI can show why it cannot show a payload."""
+        """Adds CORS headers. Errors get them, too, so that the Web UI can show why a payload is not shown."""
         response.headers["Vary"] = "Origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
         origin = request.headers.get("Origin")

@@ -1,8 +1,8 @@
 """Encrypts what Temporal stores of our workflows: arguments, results, heartbeats, summaries, errors.
 
-An encrypted payload contains the whole original, metadata included, in AES-256-GCM: 12 bytes of nonce, the ciphertext,
-16 bytes of tag. Its own metadata are `encoding` and the id of the key, named as in Temporal's samples; the tag covers
-both.
+An encrypted payload holds the whole original, with its metadata, encrypted by AES-256-GCM: 12 bytes of nonce, the
+ciphertext, 16 bytes of tag. Its own metadata are `encoding` and the id of the key, named as in Temporal's samples.
+The tag covers both.
 """
 
 import os
@@ -25,10 +25,11 @@ _TAG_BYTES = 16
 
 
 class PayloadEncryption(PayloadCodec):
-    """Encrypts with the key `encrypts_with`, decrypts with any of `keys`, and passes unencrypted payloads through.
+    """Encrypts with the key `encrypts_with`, and decrypts with any of `keys`. Payloads that are not encrypted stay as
+    they are.
 
-    With `encrypts_with` None nothing is encrypted, but encrypted payloads are still decrypted. A payload that cannot be
-    decrypted raises a `BadInput` that names the id of its key.
+    If `encrypts_with` is None, nothing is encrypted, but encrypted payloads are still decrypted. A payload that
+    cannot be decrypted raises a `BadInput` with the id of its key.
     """
 
     def __init__(self, keys: Mapping[str, bytes], encrypts_with: str | None) -> None:
@@ -71,5 +72,5 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """The metadata that the tag covers beside the ciphertext."""
+    """The metadata of an encrypted payload that its tag covers."""
     return ENCODING + b" " + key_id.encode()

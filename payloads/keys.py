@@ -10,9 +10,10 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def read_keys(setting: str) -> dict[str, bytes]:
-    """The keys by id, in the order of `id:key,id:key`; the first entry may be `plain`, which has no key.
+    """The keys by their ids, in the order of the setting `id:key,id:key`. The first entry may be `plain`, which has no
+    key.
 
-    Raises `ValueError`, whose message contains no key.
+    Raises `ValueError`, whose message holds no key.
     """
     keys: dict[str, bytes] = {}
     for entry in (part.strip() for part in setting.split(",")):

@@ -1,4 +1,6 @@
-"""Who may have payloads decrypted: holders of the codec server's token, and listed people with their Web UI's token."""
+"""Decides who may have payloads decrypted: callers with the codec server's token, and the listed people with the token
+of their Web UI.
+"""
 
 from collections.abc import Collection
 
@@ -13,9 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Authenticates readers. `token` is the codec server's own. `names` are subjects or verified e-mail addresses of
-    people, whose tokens for `audience` come from the identity provider of Temporal's Web UI; `keys` are that
-    provider's."""
+    """Authenticates callers. `token` is the codec server's own. `names` are subjects or verified e-mail addresses of
+    people whose tokens, for `audience`, come from the identity provider of Temporal's Web UI. `keys` are that
+    provider's keys.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,9 @@ class Readers:
         self._names = frozenset(names)
 
     async def authenticate(self, bearer: str) -> str | None:
-        """The reader's name; None if the bearer may not read. Raises `Unreachable` if that cannot be decided now."""
+        """The name of the caller; None if the caller may not read payloads. Raises `Unreachable` if the provider's keys
+        cannot be looked up.
+        """
         if not bearer or len(bearer) > LONGEST_TOKEN:
             return None
         if self._token.matches(bearer):

@@ -1,1 +1,1 @@
-"""Everything that is specific to Polar: signatures, the meaning of its events, and the effect of a purchase."""
+"""Everything that is specific to Polar: its signatures, what its events mean, and what a purchase changes."""

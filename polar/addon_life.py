@@ -1,7 +1,7 @@
-"""The effect of Polar's events on an add-on: `advance`, a pure function. Its table is in docs/decisions.
+"""What Polar's events do to an add-on: `advance`, a pure function. docs/decisions has its table.
 
-An add-on's state is that of its subscription's newest event, in whatever order events arrive. Two facts come from all
-events, including late ones: when the add-on was bought, and when it was last paid and last unpaid.
+Events may arrive in any order. An add-on has the state of its subscription's newest event. Late events still count
+for two facts: when the add-on was bought, and when it was last paid and last unpaid.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Precedence(NamedTuple):
-    """The order of two snapshots of one subscription: the greater one is newer. It uses the snapshots alone."""
+    """Orders two snapshots of one subscription: the greater one is newer. The order depends on the snapshots alone."""
 
     settled: bool
     """False for an order's snapshot, which may be stale, and for an unpaid checkout: every event of a settled
@@ -60,7 +60,7 @@ class _Precedence(NamedTuple):
 
 
 class Snapshot(BaseModel):
-    """A subscription as one event describes it. The newest one is stored in the add-on's metadata and columns."""
+    """A subscription as one event describes it. The newest snapshot is stored in the add-on's columns and metadata."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -85,7 +85,7 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """The event's meaning for the add-on, if the product is one of ours."""
+        """What the event means for the add-on, if its product is one of ours."""
         if self.polar_event == "subscription.revoked":
             return "ended"
         if self.polar_event == "subscription.paused":
@@ -96,24 +96,26 @@ class Snapshot(BaseModel):
 
     @property
     def lapses_at(self) -> datetime | None:
-        """When it ends without another event, because it was canceled; None if it renews."""
+        """When the subscription ends without another event, because it was canceled; None if it renews."""
         if self.cancel_at_period_end or self.ends_at:
             return self.ends_at or self.current_period_end
         return None
 
     @property
     def expires_at(self) -> datetime | None:
-        """The first known of: when it ended, when a cancellation ends it, when it is due for renewal."""
+        """When the add-on expires: when the subscription ended, else when a cancellation ends it, else when it is due
+        for renewal. None if Polar tells none of them.
+        """
         return self.ended_at or self.ends_at or self.current_period_end
 
     def to_metadata(self) -> dict[str, Any]:
-        """The fields that have no column."""
+        """The fields of the snapshot that the add-on's row has no column for."""
         return self.model_dump(mode="json", exclude={"at", "product_id"})
 
 
 @dataclass(frozen=True)
 class Known:
-    """Everything known of the add-on of one Polar subscription."""
+    """What is known of one Polar subscription's add-on."""
 
     told: Snapshot
     """The newest snapshot."""
@@ -130,13 +132,13 @@ class Known:
 
     @property
     def may_owe(self) -> bool:
-        """Whether a due payment keeps the add-on active: only if it was active before."""
+        """Whether the add-on stays active while a payment is due: yes, if it was active before."""
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The new state, None if the event does not concern an add-on, and the action."""
+    """The add-on's new state (None if the event is not about an add-on), and what is to be done."""
 
     known: Known | None
     do: Do
@@ -165,7 +167,9 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
-    """The change that an event causes. `products`: the days that each product buys. `now` decides what has lapsed."""
+    """The change that an event causes. `products` maps a product to the days that it buys. `now` decides which periods
+    are over.
+    """
     days = _days(known, told, products)
     if known is None and days is None:
         return Change(None, "nothing")
@@ -186,7 +190,7 @@ def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], no
 
 
 def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
-    """The change that several events cause together, in any order."""
+    """The change that several events cause together. Their order does not matter."""
     new = known
     for told in story:
         new = advance(new, told, products, now).known
@@ -194,12 +198,12 @@ def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mappin
 
 
 def lapse(known: Known, now: datetime) -> Change:
-    """The change that time alone causes: a canceled add-on ends with its last period."""
+    """The change that the passing of time causes: a canceled add-on ends with its last period."""
     return _settled(known, known, now)
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """The days of the product. One that is missing from the setting keeps the days that the add-on has."""
+    """The days that the product buys. If the setting no longer has the product, the add-on keeps its days."""
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
         return known.retention_days
@@ -219,7 +223,7 @@ def _do(before: Known | None, after: Known | None) -> Do:
 
 
 def _granted(known: Known | None) -> int:
-    """The granted days; 0 if the add-on is not active."""
+    """The days that the add-on grants; 0 unless it is active."""
     return (known.retention_days or 0) if known is not None and known.status == "active" else 0
 
 

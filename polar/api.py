@@ -1,7 +1,7 @@
-"""Client for Polar's API: active subscriptions, single subscriptions, failed deliveries, and redelivery.
+"""A client for Polar's API: active subscriptions, single subscriptions, failed deliveries, and redelivery.
 
-Lists are read to their last page. After a 429 it waits as long as Polar says. Errors name the request without its
-query, and never the token.
+Lists are read to their last page. After a 429 the client waits as long as Polar says. Errors name the request
+without its query, and never the token.
 """
 
 import asyncio
@@ -42,8 +42,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Listed:
-    """The active subscriptions of some products. `unreadable`: ids of those whose other fields have
-    an unknown shape."""
+    """The active subscriptions of some products. `unreadable` holds the ids of subscriptions whose other fields have an
+    unknown shape.
+    """
 
     subscriptions: tuple[Subscription, ...]
     unreadable: frozenset[str]
@@ -60,7 +61,7 @@ class _Event(BaseModel):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the event may concern an add-on, never arrived, and can be delivered again."""
+        """Whether the event may be about an add-on, was never delivered, and can be delivered again."""
         ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
         return ours and not self.succeeded and not self.is_archived
 
@@ -84,7 +85,7 @@ class Endpoint(BaseModel):
 
 
 class PolarApi:
-    """Polar's API. Use as `async with`. `url` may end in `/v1`. `sleep` is called to wait."""
+    """Polar's API. Use as an async context manager. `url` may end in `/v1`. `sleep` is called to wait."""
 
     def __init__(self, url: str, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._url = url.rstrip("/").removesuffix("/v1")
@@ -110,10 +111,10 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
-        """All active subscriptions, each once. Raises if any page is missing or unreadable, since a partial list is
-        useless.
+        """All active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable, because add-ons
+        that are missing in the list could be ended by mistake.
 
-        `BadInput` names the token if Polar does not accept it, or does not let it read subscriptions.
+        Raises `BadInput` if Polar does not accept the token, or does not let it read subscriptions.
         """
         found: dict[str, Subscription] = {}
         unreadable: set[str] = set()
@@ -129,7 +130,7 @@ class PolarApi:
         return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """The subscription in its present state; None if this token sees none with this id."""
+        """The subscription as it is now; None if there is none with this id, or if the token may not read it."""
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # it would be another route
         path = f"/v1/subscriptions/{polar_subscription_id}"
@@ -150,9 +151,9 @@ class PolarApi:
         return subscription
 
     async def failed_events(self, since: datetime) -> list[str]:
-        """Ids of events that may concern an add-on and whose deliveries all failed, oldest first.
+        """The ids of events that may be about an add-on and were never delivered, oldest first.
 
-        Raises `PartOver` with code `forbidden` if the token may not read deliveries.
+        Raises `PartOver` (forbidden) if the token may not read deliveries.
         """
         query = {"succeeded": "false", "start_timestamp": since.astimezone(UTC).isoformat().replace("+00:00", "Z")}
         events: dict[str, _Event] = {}
@@ -167,7 +168,7 @@ class PolarApi:
         return sorted(events, key=lambda each: (events[each].created_at or never, each))
 
     async def endpoints(self) -> list[Endpoint]:
-        """The configured webhooks. Raises `PartOver` with code `forbidden` if the token may not read them."""
+        """The webhooks that are configured at Polar. Raises `PartOver` (forbidden) if the token may not read them."""
         found = []
         async for item in self._pages("/v1/webhooks/endpoints", {}):
             with suppress(ValidationError):  # one of a newer kind is none of ours
@@ -175,8 +176,7 @@ class PolarApi:
         return found
 
     async def redeliver(self, event_id: str) -> None:
-        """Requests that Polar sends the event again soon. Raises `PartOver` (`forbidden`) if the
-        token may not do so."""
+        """Asks Polar to deliver the event again. Raises `PartOver` (forbidden) if the token may not do so."""
         await self._ask("POST", f"/v1/webhooks/events/{event_id}/redeliver", {}, empty=True)
 
     async def _pages(self, path: str, query: Mapping[str, str], scope: str | None = None) -> AsyncIterator[Any]:
@@ -201,10 +201,10 @@ class PolarApi:
             page += 1
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
-        """Sends a request, again after passing errors, and returns the JSON of its answer.
+        """Sends a request, and sends it again after passing errors. Returns the JSON of the answer.
 
-        With `empty` an answer without content is accepted, and returned as None. Raises `Unreachable`, and what `_read`
-        raises.
+        With `empty`, an answer without content is accepted and None is returned. Raises `Unreachable`, and what
+        `_read` raises.
         """
         failed = limited = 0
         while True:
@@ -227,7 +227,7 @@ class PolarApi:
                 return _read(method, path, status, body, empty=empty)
 
     async def _send(self, method: str, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], str]:
-        """Status (0: no answer), headers and text of the answer."""
+        """Sends a request; returns status (0 if there is no answer), headers and text of the answer."""
         if self._session is None:
             raise RuntimeError("it is not open: use `async with PolarApi(...)`")
         try:
@@ -268,7 +268,9 @@ def _lacks(scope: str) -> BadInput:
 
 
 def _id(item: object) -> str:
-    """The item's id. Raises `Unreachable` without one, because the list would be incomplete."""
+    """The id of an item in a list. Raises `Unreachable` if the item has none, because the list would then be
+    incomplete.
+    """
     found = item.get("id") if isinstance(item, dict) else None
     if not isinstance(found, str) or not found:
         raise _unreadable("/v1/subscriptions/")
@@ -276,7 +278,7 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Seconds to wait, at least one; a minute, Polar's window, if the header is missing or unreadable."""
+    """The seconds to wait, at least one; a minute, which is Polar's window, if the header is missing or unreadable."""
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

@@ -1,4 +1,6 @@
-"""Compares Polar's subscriptions with the stored add-ons: `compare`, a pure function, and the brake."""
+"""Compares Polar's subscriptions with the stored add-ons (`compare`, a pure function), and limits how many may end at
+once.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,9 +26,9 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Difference:
-    """The stored state of a subscription, and the state that it should have.
+    """What is stored of a subscription, and what should be stored.
 
-    `told` is Polar's version, None if Polar no longer shows the subscription.
+    `told` is the subscription at Polar; None if Polar no longer shows it.
     """
 
     polar_subscription_id: str
@@ -46,11 +48,11 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """A subscription in its present state as an event, dated to its last change.
+    """The present state of a subscription in the form of an event, with the time of the subscription's last change.
 
-    It is not dated to the answer, because Polar may answer from a copy that lags, and a newer event must win. If a
-    pending change of plan was withdrawn, Polar gives no date, so it is dated just after the event that announced the
-    change.
+    The time of the answer is not used: Polar may answer from a copy that lags behind, and a newer event has to win.
+    If a planned change of product was withdrawn, Polar gives no time; the event then gets a time just after the
+    event that announced the change.
     """
     at = subscription.changed_at or _EVER
     its = known.told if known is not None else None
@@ -60,9 +62,11 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """Add-ons that are active, or may be again, and that Polar does not list: each is to be requested by its id.
+    """The Polar subscriptions of add-ons that are active, or may be again, and that Polar's list lacks. Each is then
+    requested by its id.
 
-    Missing from the list does not end an add-on: a payment may be due, or a page may have shifted during the reading.
+    An add-on does not end only because it is missing from the list: a payment may be due, or a page may have shifted
+    during the reading.
     """
     return sorted(
         each
@@ -72,9 +76,9 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Whether an inactive add-on may be active again: it is paused or unpaid, lapsed lately, or ended without an event.
+    """Whether an inactive add-on may be active again: it is paused or unpaid, or it ended lately, or without an event.
 
-    Unpaid checkouts do not count: they pile up, and Polar lists them once they are paid.
+    Checkouts that were never paid are left out. There are many of them, and Polar lists them once they are paid.
     """
     its = known.told
     if known.status == "inactive":
@@ -91,10 +95,10 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Every difference, in the order in which they arose.
+    """All differences, in the order in which they arose.
 
-    `unseen` are add-ons that Polar shows neither in its list nor by id. Once all differences are applied, another
-    comparison finds none.
+    `unseen` are add-ons that Polar shows neither in its list nor by their id. After all differences are applied, a
+    second comparison finds none.
     """
     differences = []
     for subscription in told:
@@ -122,12 +126,12 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """How many add-ons would end."""
+    """How many add-ons the comparison would end."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 
 def may_end(ending: int, active: int) -> bool:
-    """The brake: whether at most a tenth of the active add-ons would end at once."""
+    """Whether so many add-ons may end at once: at most a tenth of the active ones."""
     return ending * ENDING_SHARE <= active
 
 

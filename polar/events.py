@@ -1,8 +1,9 @@
-"""Reads Polar's events: only the fields that a purchase needs, so that new fields and types do no harm.
+"""Reads Polar's events. Only fields that a purchase needs are read, so that new fields and new types of events do no
+harm.
 
-Polar's JSON is snake_case: `{type, timestamp, data: {...}}`. `data` of a `subscription.*` event is the subscription,
-`data` of `order.paid` an order that contains the subscription. An optional field with an unexpected shape counts as
-absent.
+Polar's JSON has keys in snake case: `{type, timestamp, data: {...}}`. The `data` of a `subscription.*` event is the
+subscription; that of `order.paid` is an order with the subscription in it. An optional field of an unexpected shape
+counts as missing.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ ORDER_PAID = "order.paid"
 
 
 def _storable(value: str) -> str:
-    """The text without NUL and half surrogate pairs, which JSON can express and Postgres cannot store."""
+    """The text without NUL characters and without unpaired surrogates, which JSON can hold and Postgres cannot."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
@@ -62,7 +63,7 @@ class Metadata(_Part):
 
 
 class PendingUpdate(_Part):
-    """A change of plan that takes effect in the next period."""
+    """A planned change of product, which takes effect with the next period."""
 
     product_id: Lenient[Text] = None
     applies_at: Lenient[Moment] = None
@@ -71,7 +72,7 @@ class PendingUpdate(_Part):
 
 
 class Subscription(_Part):
-    """A subscription at the time of the event; inside an order it may be older."""
+    """A subscription as of its event. In an order it may be as of an earlier time."""
 
     id: Required
     status: Required
@@ -90,7 +91,7 @@ class Subscription(_Part):
 
     @property
     def buyer_claims(self) -> tuple[tuple[str, str | None], ...]:
-        """The fields that may hold the buyer's auth user id, best first, with their values."""
+        """The fields that may hold the buyer's auth user id, with their values; the most reliable comes first."""
         return (
             ("metadata.user_id", self.metadata.user_id if self.metadata else None),
             ("customer.external_id", self.customer.external_id if self.customer else None),
@@ -98,7 +99,9 @@ class Subscription(_Part):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When Polar last changed the subscription, or planned a change of its product; None if Polar gives no time."""
+        """When Polar last changed the subscription, or planned a change of its product; None if Polar gives neither
+        time.
+        """
         waits = self.pending_update
         moments = [self.created_at, self.started_at, self.modified_at]
         moments += [waits.created_at, waits.modified_at] if waits else []
@@ -106,7 +109,7 @@ class Subscription(_Part):
 
 
 class SubscriptionEvent(_Part):
-    """An event with its subscription. `at` is when Polar created the event."""
+    """An event and its subscription. `at` is when Polar created the event."""
 
     type: Required
     at: Moment
@@ -120,9 +123,9 @@ def type_of(payload: object) -> str:
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """The event; None if it does not concern a subscription, or lacks what identifies one.
+    """The event; None if it is not about a subscription, or lacks the ids of the subscription.
 
-    An event without a readable `timestamp` is dated to its arrival.
+    An event without a readable `timestamp` gets the time of its arrival.
     """
     if not isinstance(payload, Mapping):
         return None

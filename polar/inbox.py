@@ -1,4 +1,6 @@
-"""Processes stored deliveries: one at a time, oldest first, each in one transaction with its effects."""
+"""Processes stored deliveries: one at a time, oldest first. Each is processed in one transaction with everything that
+it changes.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -22,15 +24,17 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a delivery waits after that many attempts: doubling up to five minutes, without an end."""
+    """How long a delivery waits after this many failed attempts: the time doubles up to five minutes. There is no last
+    attempt.
+    """
     return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 
 
 class Inbox:
-    """Processes deliveries; any number of processes may run one.
+    """Processes deliveries. Any number of processes may run an inbox.
 
-    `created` is called when an event has created jobs or stopped some; `finished` when a delivery is done, with the
-    seconds since it was received.
+    `created` is called when a delivery has created or stopped jobs. `finished` is called when a delivery is done,
+    with the seconds since it was received.
     """
 
     def __init__(
@@ -47,11 +51,11 @@ class Inbox:
         self._announced = asyncio.Event()
 
     def announce(self) -> None:
-        """Wakes the inbox, because a delivery was just stored."""
+        """Wakes the inbox, because a delivery was stored a moment ago."""
         self._announced.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop`, and finishes the delivery in progress."""
+        """Processes deliveries until `stop` is set, and then finishes the one in progress."""
         stopped = asyncio.ensure_future(stop.wait())
         trouble = False
         try:
@@ -79,7 +83,9 @@ class Inbox:
             stopped.cancel()
 
     async def finish_one(self) -> bool:
-        """Processes the oldest due delivery; False if there is none. Raises `RetryNow` if Postgres does not answer."""
+        """Processes the oldest delivery that is due. Returns False if there is none. Raises `RetryNow` if Postgres does
+        not answer.
+        """
         async with self._database.transaction() as connection:
             delivery = await deliveries.take(connection)
             if delivery is None:
@@ -95,7 +101,7 @@ class Inbox:
         return True
 
     async def _finish(self, connection: Connection, delivery: Delivery) -> bool | None:
-        """Whether the delivery started or stopped jobs; None if it is postponed."""
+        """Processes a delivery. Returns whether it created or stopped jobs; None if it is postponed."""
         try:
             async with connection.transaction():
                 created = await self._record(connection, delivery)

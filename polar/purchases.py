@@ -1,4 +1,4 @@
-"""Applies Polar's events: to the add-on, to its buyer's workspaces and their retention, and to their jobs."""
+"""Applies Polar's events: to the add-on, to the retention of its buyer's workspaces, and to their jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from store.database import Connection
 
 @dataclass(frozen=True)
 class Recorded:
-    """The effects of an event; `notes` are remarks for the log."""
+    """What an event has changed. `notes` are remarks for the log."""
 
     addon_id: UUID | None = None
     job_ids: tuple[str, ...] = ()
@@ -32,9 +32,9 @@ class Recorded:
 async def record(
     connection: Connection, event: SubscriptionEvent, products: Mapping[str, int], now: datetime
 ) -> Recorded:
-    """Applies the event in the caller's transaction; applying it again changes nothing.
+    """Applies the event in the caller's transaction. To apply it a second time changes nothing.
 
-    Raises `RetryNow` with code `unknown_buyer` while the buyer is not known here.
+    Raises `RetryNow` (unknown_buyer) as long as the host's tables do not have the buyer.
     """
     subscription = event.subscription
     if subscription.product_id not in products and await addons.known(connection, subscription.id) is None:
@@ -54,15 +54,16 @@ async def record(
 
 
 async def _left_alone(connection: Connection, polar_subscription_id: str) -> list[Snapshot]:
-    """Snapshots of earlier events that were ignored because the subscription's product was not one of ours."""
+    """Earlier events of the subscription that changed nothing, because its product was not one of ours then."""
     kept = await deliveries.finished_of(connection, polar_subscription_id)
     read = [events.read(each.payload, each.received_at) for each in kept]
     return [addon_life.snapshot(each) for each in read if each is not None]
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Updates the workspaces of an owner (`app_users.id`), or all, to their active add-ons: their retention, and which
-    jobs stop or resume."""
+    """Adapts workspaces to the active add-ons of their owners: their retention, and which jobs stop or resume. `owner`
+    is an `app_users.id`; None means every owner.
+    """
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)
     return Recorded(job_ids=await addon_jobs.resume_paid(connection, owner), stopped=stopped)
@@ -84,14 +85,14 @@ async def _start(
 
 
 async def known(connection: Connection) -> dict[str, Known]:
-    """The state of every add-on, by Polar subscription."""
+    """What is known of every add-on, by Polar subscription."""
     return {each: _known(row) for each, row in (await addons.all_known(connection)).items()}
 
 
 async def end_unseen(connection: Connection, polar_subscription_id: str, before: Known) -> Recorded:
-    """Ends an add-on that Polar no longer shows, unless it is no longer `before`.
+    """Ends an add-on that Polar no longer shows, unless it has changed since `before`.
 
-    Its events are kept: if Polar shows the subscription again, the add-on is active again.
+    Its events are kept. If Polar shows the subscription again, the add-on becomes active again.
     """
     buyer = await addons.find_buyer(connection, [], polar_customer_id=None, polar_subscription_id=polar_subscription_id)
     if buyer is not None:
@@ -104,10 +105,10 @@ async def end_unseen(connection: Connection, polar_subscription_id: str, before:
 
 
 async def follow(connection: Connection, now: datetime, looked_to: Listed | None = None) -> Recorded | None:
-    """Applies changes that come without an event: lapsed add-ons, added or removed workspaces and repositories, new
-    owners.
+    """Applies changes for which Polar sends no event: add-ons whose period is over, workspaces and repositories that
+    were added or removed, workspaces with a new owner.
 
-    Resumes where the last call stopped (`looked_to`). None if somebody else is changing add-ons now.
+    Resumes where the last call stopped (`looked_to`). Returns None if another process is changing add-ons.
     """
     if not await addons.lock_all(connection):
         return None
@@ -121,7 +122,7 @@ async def follow(connection: Connection, now: datetime, looked_to: Listed | None
 
 
 def _known(row: AddonRow) -> Known:
-    """The state in a row. Rows of the first release have fewer metadata."""
+    """What is known of an add-on, from its row. Rows of the first release have fewer metadata."""
     told = {"current_period_end": row.expires_at, **row.metadata, "at": row.at, "product_id": row.product_id}
     paid_at, unpaid_at = (row.metadata.get(name) for name in ("paid_at", "unpaid_at"))
     return Known(

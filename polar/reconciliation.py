@@ -1,4 +1,6 @@
-"""Repairs the effects of missed webhooks: reads Polar's subscriptions, compares, and corrects the add-ons."""
+"""Repairs what missed webhooks left undone: reads Polar's subscriptions, compares them with the add-ons, and corrects
+the add-ons.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +31,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Report:
-    """What was found and done; in a dry run, what would be done. `trouble` lists obstacles."""
+    """What reconciling has found and done; in a dry run, what it would have done. `trouble` lists what stood in its
+    way.
+    """
 
     now: datetime
     listed: int = 0
@@ -63,7 +67,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Said:
-    """Polar's subscriptions: those listed, those requested by id, and the add-ons that it does not show."""
+    """What Polar shows: the listed subscriptions, those requested by id, and the add-ons that Polar does not show."""
 
     told: list[Subscription]
     unseen: list[str]
@@ -77,11 +81,11 @@ async def reconcile(
     dry_run: bool = False,
     force: bool = False,
 ) -> Report:
-    """Reads everything from Polar first, then repairs. A second call changes nothing.
+    """Reads everything from Polar, then corrects the add-ons. A second call changes nothing.
 
-    `force` lets more than a tenth of the active add-ons end at once. A dry run changes nothing, here or at Polar.
-    Raises `BadInput` if Polar does not accept the token, `Unreachable` if its answers are not Polar's; nothing is
-    changed then.
+    `force` lets more than a tenth of the active add-ons end at once. A dry run changes nothing, neither here nor at
+    Polar. Raises `BadInput` if Polar does not accept the token, `Unreachable` if an answer cannot be Polar's; in
+    both cases nothing has changed.
     """
     report = Report(now=datetime.now(UTC))
     async with database.transaction() as connection:
@@ -110,7 +114,7 @@ async def reconcile(
 
 
 def _lapsed(known: Known, now: datetime) -> Known:
-    """The state that `purchases.follow` will set in a moment."""
+    """The add-on after `purchases.follow` will have ended it because its period is over."""
     return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 
@@ -154,7 +158,9 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
 
 
 async def _redeliver(api: PolarApi, database: Database, report: Report, *, dry_run: bool) -> None:
-    """Requests the redelivery of failed events: events show changes in order, the list shows only their result."""
+    """Asks Polar to deliver failed events again: events show each change, and the list of subscriptions only the last
+    one.
+    """
     try:
         failed = await api.failed_events(report.now - FAILED_SINCE)
     except (PartOver, BadInput, Unreachable) as error:
@@ -182,7 +188,7 @@ def _not_asked(scope: str, error: BackfillError) -> str:
 
 
 async def forget(connection: Connection) -> int:
-    """Deletes deliveries older than 90 days; returns how many. Unfinished ones are logged."""
+    """Deletes deliveries older than 90 days; returns how many. If unfinished ones are among them, they are logged."""
     finished, lost = await deliveries.forget(connection, DELIVERIES_KEPT)
     for each in lost:
         log.warning("a delivery was never finished, and is forgotten", delivery=each.webhook_id, error=each.error)

@@ -1,4 +1,4 @@
-"""Reconciles with Polar regularly: the Temporal Schedule, and the activity that it runs."""
+"""Reconciles with Polar at intervals: the Temporal Schedule, and the activity that it starts."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class ReconcileActivity:
-    """Holds the worker's connections; `api` is None if the worker has no token."""
+    """Holds the worker's connections. `api` is None if the worker has no access token of Polar's."""
 
     def __init__(self, database: Database, api: PolarApi | None, products: Mapping[str, int]) -> None:
         self._database = database
@@ -44,7 +44,9 @@ class ReconcileActivity:
 
     @activity.defn(name="reconcile_with_polar")
     async def reconcile_with_polar(self) -> Reconciled:
-        """Repairs the effects of missed webhooks. Raises an ApplicationError, retryable if another attempt helps."""
+        """Repairs what missed webhooks left undone. Raises an ApplicationError, which is retryable if another attempt
+        may succeed.
+        """
         try:
             if self._api is None:
                 raise RetryNow("no_token", "POLAR_ACCESS_TOKEN: missing on this worker", "set it for every worker")
@@ -55,9 +57,9 @@ class ReconcileActivity:
 
 
 async def ensure_schedule(client: Client, task_queue: str) -> None:
-    """Creates the schedule, or updates an existing one to this release. A schedule that operators paused stays paused.
+    """Creates the schedule, or updates it to this release. If operators paused it, it stays paused.
 
-    Any number of processes may call it. If Temporal refuses, that is logged, and the process continues.
+    Any number of processes may call this. If Temporal refuses, that is logged and nothing is raised.
     """
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(

@@ -1,12 +1,15 @@
-"""Verifies that Polar sent a delivery: Standard Webhooks signatures, checked on the raw body before it is parsed.
+"""Verifies that a delivery comes from Polar: Standard Webhooks' signatures, checked on the raw body before it is
+parsed.
 
-Polar signs in two ways (polar#14117, #14400). For secrets that a merchant chose, `polar_whs_…`, and `whsec_…` made
-between 2026-06-29 and 2026-09-08, the key is the secret's text, prefix included. For newer generated ones it is the
-part after `whsec_`, base64-decoded. A secret does not show which kind it is, so both keys are tried.
+Polar signs in two ways (polar#14117, #14400). If the merchant chose the secret, or if it begins with `polar_whs_`,
+or with `whsec_` and was made between 2026-06-29 and 2026-09-08, the key is the secret's text with its prefix. For
+newer generated secrets it is the part after `whsec_`, base64-decoded. A secret does not tell of which kind it is, so
+both keys are tried.
 
-The `standardwebhooks` package, with which the tests sign, does not fit: its `verify` takes one key, raises `ValueError`
-for any entry of the header that it cannot parse, even beside a valid one, takes only UTF-8 bodies, reads the real
-clock, and does not say which header was missing or in which direction a timestamp was off.
+The package `standardwebhooks`, with which the tests sign, does not suffice: its `verify` takes one key, raises
+`ValueError` for an entry of the header that it cannot parse even if a valid one stands beside it, takes only UTF-8
+bodies, reads the real clock, and says neither which header was missing nor whether a timestamp was too old or too
+new.
 """
 
 import base64
@@ -27,9 +30,9 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Signatures:
-    """Verifies signatures with the secrets of `POLAR_WEBHOOK_SECRET`: one, or several separated by commas.
+    """Verifies signatures with the secrets of `POLAR_WEBHOOK_SECRET`, which holds one or several, separated by commas.
 
-    Raises `BadInput` if there is none.
+    Raises `BadInput` if it holds none.
     """
 
     def __init__(self, setting: str) -> None:
@@ -40,7 +43,8 @@ class Signatures:
         self._keys = tuple(dict.fromkeys(key for text in (*self.secrets, setting) for key in _keys(text)))
 
     def refusal(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Why this request is not from Polar, for the log; None if it is. `headers` must ignore case.
+        """Why the request is not Polar's, as text for the log; None if it is Polar's. The mapping `headers` has to
+        ignore case.
 
         The text holds no secret and no signature. The timestamp is checked only if a signature is valid.
         """
@@ -68,7 +72,7 @@ class Signatures:
 
 
 def _keys(secret: str) -> Iterator[bytes]:
-    """The keys that a secret may stand for."""
+    """The keys that a secret may mean, one for each way of signing."""
     yield secret.encode(errors="surrogateescape")
     for prefix in _PREFIXES:
         # An empty key would be anybody's.
@@ -77,8 +81,9 @@ def _keys(secret: str) -> Iterator[bytes]:
 
 
 def _v1(entries: list[str]) -> Iterator[bytes]:
-    """The symmetric signatures (`v1`) of a header, as bytes; other entries, such as asymmetric ones (`v1a`), are
-    skipped."""
+    """The symmetric signatures (`v1`) in a header, as bytes. Other entries, such as asymmetric signatures (`v1a`), are
+    skipped.
+    """
     for entry in entries:
         version, comma, encoded = entry.partition(",")
         if version == "v1" and comma and (digest := _decoded(encoded)):

@@ -1,4 +1,6 @@
-"""Rows by data type over time, in buckets of equal length, computed from samples of what was stored."""
+"""Rows stored over time, by data type, in spans of equal length (buckets). They are computed from samples of how much
+was stored.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +13,9 @@ LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_
 
 
 class Bucket(NamedTuple):
-    """One bucket. `rows` were stored in it, by data type; rows from before the job are in the first one."""
+    """One time span of a chart. `rows` were stored in it, by data type. Rows that were stored before the job are in the
+    first one.
+    """
 
     at: datetime
     rows: dict[str, int]
@@ -23,8 +27,10 @@ class Buckets(NamedTuple):
 
 
 def of(samples: Sequence[tuple[datetime, Mapping[str, int]]], since: datetime, until: datetime) -> Buckets:
-    """The buckets from `since` to `until`. `samples` are totals, oldest first. A total that fell, because rows were
-    deleted, counts as no new rows. Rows between two samples are spread evenly over the time between them."""
+    """The buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. A total that became
+    smaller, because rows were deleted, counts as no new rows. Rows between two samples are spread evenly over the
+    time between them.
+    """
     seconds = max((until - since).total_seconds(), 1.0)
     length = next((each for each in LENGTHS if seconds / each < MOST_BUCKETS), 0)
     length = length or 86_400 * (floor(seconds / 86_400 / MOST_BUCKETS) + 1)
@@ -53,7 +59,7 @@ def _spread(came: list[dict[str, float]], name: str, new: int, first: float, las
 
 
 def _whole(came: Sequence[Mapping[str, float]]) -> list[dict[str, int]]:
-    """The buckets in whole rows, with the same sum."""
+    """The buckets with whole numbers of rows. Their sum is unchanged."""
     over: dict[str, float] = {}
     found = []
     for rows in came:

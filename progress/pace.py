@@ -1,4 +1,4 @@
-"""Marks of a job's progress, from which its pace is computed."""
+"""Marks of a job's progress. The pace of the job is computed from two of them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,10 @@ from progress.views import JobState
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A job's progress at one moment. `worked_seconds`: since the attempt began, without pauses and waits. `units`:
-    stored threads and embeddings (`Progress.stored`). `requests`: REST requests."""
+    """The progress of a job at one moment. `worked_seconds` is the time since the attempt began, without pauses and
+    waits. `units` is how many threads and embeddings are stored (`Progress.stored`). `requests` counts REST
+    requests.
+    """
 
     worked_seconds: float
     units: int
@@ -18,7 +20,7 @@ class Mark:
 
 
 def worked_seconds(job: JobState, waited_seconds: float) -> float:
-    """Seconds that the attempt has worked: since it began, without pauses and `waited_seconds`."""
+    """How many seconds the attempt has worked: the time since it began, without pauses and without `waited_seconds`."""
     if job.started_at is None:
         return 0.0
     return max(0.0, (job.as_of - job.started_at).total_seconds() - job.paused_seconds - waited_seconds)
@@ -34,5 +36,5 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """Seconds from the view's moment to `moment`."""
+    """The seconds from the moment of the job's view to `moment`."""
     return (moment - job.as_of).total_seconds()

@@ -1,4 +1,4 @@
-"""Sentences for people. Whoever shows one formats its times in the reader's time zone and locale."""
+"""Sentences for people. Whoever shows a sentence formats its times for the reader's time zone and locale."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Sentence(BaseModel):
-    """A sentence. `text` is plain English in which `{name}` stands for each of `times`; other
-    braces are ordinary text."""
+    """A sentence in plain English. Where `text` has `{name}`, the time `name` of `times` belongs; other braces are
+    ordinary text.
+    """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -18,7 +19,7 @@ class Sentence(BaseModel):
     times: dict[str, datetime] = {}
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """The text with its times filled in; `clock` formats a moment."""
+        """The sentence with its times, each formatted by `clock`."""
         text = self.text
         for name, moment in self.times.items():
             text = text.replace(f"{{{name}}}", clock(moment))
@@ -26,7 +27,9 @@ class Sentence(BaseModel):
 
 
 def count(number: int, noun: str, nouns: str = "") -> str:
-    """`1 repository`, `1,234 repositories`; `nouns` is the plural if it is not made with an s."""
+    """A number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural, if it is not the noun with
+    an s.
+    """
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 

@@ -1,4 +1,6 @@
-"""Sums over some of a job's repositories. Sums can be added, so a job of any size is counted in steps of equal size."""
+"""Sums over some of a job's repositories. The sums of two groups can be added, so a job of any size is counted in
+groups of equal size.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,7 +14,7 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """Whether some of a job's repositories continue, and if not, until when."""
+    """Whether any of some repositories is at work, and if none is, until when."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,12 +54,12 @@ class Hold(BaseModel):
 
     @property
     def waiting(self) -> Waiting | None:
-        """The wait that ends first; None if a repository continues."""
+        """The wait that ends first; None if a repository is at work."""
         return None if self.goes_on else self.first
 
     @property
     def waiting_until(self) -> datetime | None:
-        """The moment before which no repository can continue."""
+        """The moment before which none of the repositories can go on."""
         return None if self.may_ask else self.until
 
 
@@ -66,7 +68,7 @@ def _first(waits: Iterable[Waiting]) -> Waiting | None:
 
 
 class Tally(BaseModel):
-    """The sums from which a job's remaining time, chart and waits are computed."""
+    """The sums from which a job's time left, chart and waits are computed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,8 +88,9 @@ class Tally(BaseModel):
 
     @classmethod
     def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
-        """The sums of `part`, which is the job with these repositories only; `spent` are GraphQL points and REST
-        requests."""
+        """The sums of `part`, a job view that holds only some of the job's repositories. `spent` is how many GraphQL
+        points and REST requests these have cost.
+        """
         its = totals.of(part)
         return cls(
             stored=its.progress.stored,

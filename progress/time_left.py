@@ -1,8 +1,9 @@
-"""Estimates a job's remaining time: a range, its reason, and the most likely value.
+"""Estimates the time that a job still needs: a range, the most likely value, and the reason.
 
-The model works at the pace so far while GitHub's budgets last, and stands still until they are reset. One end of the
-range assumes less work, done faster and cheaper, with the budgets for this job alone; the other assumes more work, done
-slower and dearer, with the budgets shared with the other running jobs.
+The model assumes that the job continues at its pace so far, and stands still whenever GitHub's budgets are used up,
+until they are reset. The short end of the range assumes less work at a higher pace and a lower price, and budgets
+that only this job uses. The long end assumes more work at a lower pace and a higher price, and budgets that are
+shared with the other jobs in progress.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,9 @@ RESUME_SECONDS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An account's budget of a resource: `left` until `resets_in` seconds from now, then `allowed` every `period`."""
+    """One account's budget of one resource: `left` units for the next `resets_in` seconds, then `allowed` units in each
+    `period`.
+    """
 
     resource: str
     left: float
@@ -42,9 +45,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One assumption about the rest: factors on the work left, the pace and the cost; `others` share the budgets.
+    """Assumptions about the rest of a job: factors for the work left, the pace and the cost, and how many `others`
+    share the budgets.
 
-    `requests` is the number of REST requests after the last unit (thread or embedding).
+    `requests` is the number of REST requests that follow the last unit (thread or embedding).
     """
 
     left: float
@@ -57,7 +61,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """A simulated rest: `seconds` until the end, and how many waits for budgets."""
+    """The result of a simulation: `seconds` until the end, and how many waits for budgets."""
 
     seconds: float
     waits: int
@@ -65,7 +69,7 @@ class Future:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The range and the most likely value, in seconds from the view's moment."""
+    """The range and the most likely value of the time left, in seconds from the moment of the job's view."""
 
     left: TimeLeft
     likely_seconds: float
@@ -74,7 +78,7 @@ class Outlook:
 def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
-    """The remaining time, or why it is unknown. `earlier`: marks of the same attempt, oldest first."""
+    """The time left, or a sentence why it is unknown. `earlier` are marks of the same attempt, oldest first."""
     unknown = _unknown(job, rest)
     if unknown is not None:
         return unknown
@@ -131,7 +135,7 @@ class _Pace:
 
 
 def _pace(since: Mark, now: Mark) -> _Pace | None:
-    """The pace between two marks; None if nothing was stored."""
+    """The pace between two marks; None if nothing was stored between them."""
     units, seconds = now.units - since.units, now.worked_seconds - since.worked_seconds
     if units <= 0 or seconds <= 0:
         return None
@@ -139,7 +143,7 @@ def _pace(since: Mark, now: Mark) -> _Pace | None:
 
 
 def _delay(job: JobState) -> float:
-    """Seconds until the job continues."""
+    """The seconds until the job goes on, if it waits."""
     moments = [job.waiting_until, job.waiting.until if job.waiting else None]
     return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
 
@@ -166,9 +170,10 @@ def _future(
 def simulate(
     units: float, per_second: float, cost: Mapping[str, float], windows: Sequence[Window], delay: float
 ) -> Future:
-    """Simulates working off `units`, each at its `cost` by resource, with waits for the resets of budgets.
+    """Simulates the work on `units`, each of which costs `cost` by resource. It waits for the reset of each budget that
+    is used up.
 
-    A resource without a known window costs no time.
+    A resource whose window is not known costs no time.
     """
     left = [each.left for each in windows]
     resets = [each.resets_in for each in windows]
@@ -206,7 +211,7 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Takes the amount from the account with the most left, as reservations do."""
+    """Subtracts the amount from the account that has the most left, as reservations do."""
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

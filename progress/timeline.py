@@ -1,4 +1,4 @@
-"""A job's past as typed events, each with its moment, a sentence, the actor and the repository."""
+"""The past of a job as a list of events, each with its time, a sentence, who did it, and the repository."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ Kind = Literal[
 
 
 class Event(BaseModel):
-    """One event. `who` is `you`, `a member`, `an operator`, ...: never a person's id."""
+    """One event in a job's past. `who` is `you`, `a member`, `an operator`, ..., and never a person's id."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -52,7 +52,7 @@ class PastWait:
 
 @dataclass(frozen=True, slots=True)
 class EndedRepository:
-    """A repository that ended. `error`: why it failed; None if it is complete."""
+    """A repository that has ended. `error` is why it failed; None if it is complete."""
 
     full_name: str
     at: datetime
@@ -61,7 +61,7 @@ class EndedRepository:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A job's recorded past. `audit` is that of its metadata, with auth user ids."""
+    """What is recorded of a job's past. `audit` comes from the job's metadata and holds auth user ids."""
 
     job: JobSummary
     bought_at: datetime | None
@@ -75,7 +75,9 @@ class Story:
 
 
 def events(story: Story, me: str | None) -> list[Event]:
-    """The latest events, newest first. `me`: the reader, named as in the audit."""
+    """The latest events of the job, newest first. `me` is the reader's name in the audit; the reader's own actions are
+    by `you`.
+    """
     found = [*_of_job(story, me), *_of_waits(story), *_of_repositories(story)]
     # Of one moment the end comes last: it is the newest.
     order = {"completed": 1, "failed": 1, "canceled": 1, "bought": -2, "asked": -1}
@@ -117,7 +119,7 @@ def _who(entry: Mapping[str, Any], me: str | None) -> str:
 
 
 def _selection(entry: Mapping[str, Any]) -> str:
-    """The selected part of the job, in words; empty if it is all of it."""
+    """Which part of the job a request selected, in words; empty if all of it."""
     names = list(entry.get("repositories") or ())
     more = int(entry.get("more_repositories") or 0)
     named = names[0] if len(names) == 1 and not more else count(len(names) + more, "repository", "repositories")

@@ -1,9 +1,9 @@
-"""Sums over all repositories of a job: what is stored and expected, and a percentage that never falls.
+"""Sums over all repositories of a job: what is stored, what is expected, and a percentage that never falls.
 
-Each sweep has a `weight`, its expected total when that was first known, and a `share`, the largest fraction of its
-expected total that it has had stored. Weights do not change and shares do not fall, so neither does the sum of their
-products. The present expected total is shown as a number but not used in a percentage, because GitHub's counts, and the
-progress of sweeps, keep correcting it.
+Each sweep has a `weight`: its expected total when that was first known. It has a `share`: the largest fraction of
+its expected total that was ever stored. Weights do not change and shares do not fall, so the sum of their products
+does not fall. The present expected total is shown as a number, but no percentage uses it, because GitHub's counts
+and the progress of sweeps correct it again and again.
 """
 
 from collections import Counter
@@ -25,10 +25,11 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is left of the counted types: `units`, and the number of further `uncounted` types.
+    """The work that is left. `units` counts threads and embeddings. `uncounted` is how many further types have no
+    count.
 
-    REST requests follow the last unit: `requests` for sweeps whose units are all stored, at most `most_requests` in
-    all.
+    REST requests follow the last unit: `requests` of them in sweeps that have stored all their units, and at most
+    `most_requests` in all sweeps.
     """
 
     units: int
@@ -45,7 +46,9 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """All sums, in one pass: a job can have a thousand repositories and is read again for every change of one."""
+    """All sums, in one pass over the repositories: a job can have a thousand of them, and is read again for every
+    change of one.
+    """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
         threads = _Threads.of(repository) if "embeddings" in sums else None
@@ -76,7 +79,7 @@ def of(job: JobState) -> Totals:
 
 @dataclass(slots=True)
 class _Sum:
-    """The sum of one data type over the repositories so far."""
+    """The sum of one data type, over the repositories that were added."""
 
     stored: int = 0
     expected: int = 0
@@ -91,8 +94,9 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
-        """Adds a repository's type. `held`: the waiting types of its repository, empty for all;
-        None if nothing waits."""
+        """Adds a repository's type. `held` are the types of the repository that wait; empty if all of them do, None if
+        none does.
+        """
         stored, status = its.stored, its.status
         is_open = status in _OPEN
         self.stored += stored
@@ -127,7 +131,7 @@ def share_of(its: TypeView, weight: int) -> float:
 
 
 class _Threads:
-    """The threads of a repository, as far as known, from which its embeddings are counted."""
+    """The threads of a repository, as far as they are known. Its expected embeddings follow from them."""
 
     def __init__(self, weight: int | None, expected: int | None, number: int) -> None:
         self._weight = weight
@@ -160,7 +164,7 @@ def _held(repository: RepositoryView) -> frozenset[str] | None:
 
 
 def _percent(sums: Iterable[_Sum]) -> float | None:
-    """The percentage; None if a total is unknown, or if nothing is expected."""
+    """The percentage; None if one of the totals is unknown, or if all of them are 0."""
     weight, done = 0, 0.0
     for its in sums:
         if its.unweighted:
@@ -170,7 +174,7 @@ def _percent(sums: Iterable[_Sum]) -> float | None:
 
 
 def _expected(sums: Iterable[_Sum]) -> int | None:
-    """The expected total; None if one of them is unknown."""
+    """The sum of the expected totals; None if one of them is unknown."""
     total = 0
     for its in sums:
         if its.uncounted:
@@ -201,7 +205,7 @@ def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
 
 
 def _status(its: _Sum, job: JobSummary) -> PartStatus:
-    """The status of all of them together."""
+    """The status of a data type over all repositories."""
     number = sum(its.statuses.values()) + its.waiting
     if not number:
         return "completed" if job.status == "completed" else "canceled" if job.status == "canceled" else "pending"

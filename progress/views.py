@@ -1,4 +1,4 @@
-"""A job with all its details, as `store/job_views.py` reads it."""
+"""Views of a job with all its details, as `store/job_views.py` reads them."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ class _View(BaseModel):
 
 
 class FailureView(Failure):
-    """Why something ended, and what a person can do about it."""
+    """Why a job, a repository or a data type failed, and what a person can do about it."""
 
     what_to_do: str
 
@@ -25,8 +25,9 @@ class FailureView(Failure):
 class TypeView(_View):
     """One data type of one repository. `stored` and `expected` count threads, `counts` all stored rows.
 
-    `notes` lists in words what GitHub refuses of a type that is otherwise complete. `proof.sources` holds `status`,
-    `rows`, `as_of` and, for a skipped source, the `reason`, by source of events (rows.EventSource).
+    `notes` are sentences on what GitHub refuses of a type that is otherwise complete. `proof.sources` holds, for
+    each source of events (rows.EventSource), its `status`, `rows` and `as_of`, and for a skipped source the
+    `reason`.
     """
 
     data_type: str
@@ -117,12 +118,12 @@ class JobSummary(_View):
 
     @property
     def ended_well(self) -> bool:
-        """Whether the job has ended and is complete."""
+        """Whether the job has ended and everything in it is complete."""
         return self.status == "completed" and self.failed_repositories == 0
 
 
 class Progress(_View):
-    """How much of a job is stored, over all types that GitHub counts: threads and their embeddings."""
+    """How much of a job is stored, over all types that have a count: threads, and their embeddings."""
 
     percent: float | None
     """0 to 100, and 100 only once everything is complete. It never falls within an attempt. None if
@@ -132,7 +133,7 @@ class Progress(_View):
 
 
 class StatusCounts(_View):
-    """Numbers of repositories by the status of one of their data types; each repository counts once."""
+    """How many repositories have one of their data types in each status. A repository is counted once."""
 
     completed: int = 0
     failed: int = 0
@@ -155,7 +156,7 @@ class TypeTotals(_View):
 
 
 class TimeLeft(_View):
-    """A range in which the job's end is expected, in seconds from the view's `as_of`."""
+    """A range in which the job is expected to end, in seconds from the view's `as_of`."""
 
     from_seconds: int
     to_seconds: int
@@ -163,7 +164,7 @@ class TimeLeft(_View):
 
 
 class JobState(JobSummary):
-    """A job as of one moment, from its rows."""
+    """The state of a job as of one moment, read from its rows."""
 
     as_of: datetime
     waiting: Waiting | None
@@ -177,7 +178,7 @@ class JobState(JobSummary):
 
 
 class JobView(JobState):
-    """A job with everything that a progress view needs, as of one moment."""
+    """A job as of one moment, with everything that people see of it."""
 
     headline: Sentence
     progress: Progress

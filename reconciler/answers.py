@@ -1,4 +1,4 @@
-"""Time limit for Temporal's answers, and the error for a missing one."""
+"""How long Temporal may take to answer, and the error for an answer that does not come."""
 
 from datetime import timedelta
 
@@ -11,5 +11,5 @@ ANSWER = timedelta(seconds=5)
 
 
 def unreachable(error: RPCError) -> Unreachable:
-    """The error, for people, of a request that Temporal did not answer."""
+    """The error, for people, that Temporal did not answer a request."""
     return Unreachable("temporal_unreachable", f"Temporal: {error.status.name.lower()}: {error.message[:300]}")

@@ -1,4 +1,4 @@
-"""Whether workflows run, and how the others ended, as Temporal reports."""
+"""Asks Temporal whether workflows run, and how the others ended."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,19 +16,23 @@ DESCRIBED_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class Life:
-    """The state of a workspace's workflow: `end` is how it ended, None while it runs."""
+    """The state of a workspace's workflow. `end` is how it ended; None while it runs."""
 
     first_run_id: str | None
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Whether the workflow runs, in the chain of runs that heard of the job (if both are known)."""
+        """Whether the workflow runs and has heard of the job: it belongs to the chain of runs to which the job was
+        signaled, if both are known.
+        """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
 
 
 async def describe(client: Client, workspace_id: str) -> Life:
-    """Whether the workspace's workflow runs, and how it ended. Raises `Unreachable` if Temporal does not answer."""
+    """Asks whether the workspace's workflow runs, and how it ended. Raises `Unreachable` if Temporal does not
+    answer.
+    """
     return await life_of(client, workspace_workflow_id(workspace_id))
 
 
@@ -67,5 +71,5 @@ ENDS = {
 
 
 def how(life: Life) -> str:
-    """How the workflow ended, as the end of a sentence."""
+    """How the workflow ended, in words that end a sentence."""
     return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"

@@ -39,7 +39,9 @@ log = structlog.get_logger(__name__)
 
 
 async def lost(client: Client, database: Database) -> list[str]:
-    """Open jobs without a workflow that runs them, in words. Changes nothing. Raises `Unreachable`."""
+    """The open jobs that no workflow runs, as text. Changes nothing. Raises `Unreachable` if Temporal does not
+    answer.
+    """
     async with database.transaction() as connection:
         heard = await job_signals.heard_and_open(connection, quiet=QUIET)
     lives = await describe_all(client, sorted({job.workspace_id for job in heard}))
@@ -51,7 +53,7 @@ async def lost(client: Client, database: Database) -> list[str]:
 
 
 class Reconciler:
-    """Reconciles jobs; one in each process. Temporal may be away at its start, and is then retried."""
+    """Reconciles jobs, in rounds; one instance in each process. If Temporal is away at the start, it tries again."""
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class Reconciler:
         client: Client | None = None,
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
-        """`interceptors` are of the client that it connects itself, if none is given."""
+        """`interceptors` are for the client that the reconciler connects itself, if `client` is not given."""
         self._database = database
         self._interceptors = interceptors
         self._task_queue = task_queue
@@ -78,20 +80,20 @@ class Reconciler:
 
     @property
     def trouble(self) -> str | None:
-        """What is out of reach since the last round; None if nothing is."""
+        """Which server did not answer in the last round; None if all did."""
         return self._trouble
 
     @property
     def silence(self) -> timedelta:
-        """How long Temporal has refused or not answered; zero while it answers, and while Postgres does not."""
+        """How long Temporal has refused, or not answered; zero once it answers, and while Postgres does not."""
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """Starts a round at once, because a job was just committed."""
+        """Starts a round at once, because a job was committed a moment ago."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop`. An outage is logged once, and nothing is changed during it."""
+        """Runs rounds until `stop` is set. An outage is logged once, and nothing is changed while it lasts."""
         stopped = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -125,7 +127,7 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """Runs one round. Raises `Unreachable` (Temporal) or `RetryNow` (Postgres)."""
+        """Runs one round. Raises `Unreachable` if Temporal does not answer, `RetryNow` if Postgres does not."""
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
         if self._client is None:
@@ -165,9 +167,9 @@ class Reconciler:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        """Ends jobs that lost their workflow, and counts jobs in progress; one process at a time.
+        """Ends jobs whose workflow is gone, and counts jobs in progress. Only one process at a time does this.
 
-        No transaction is open during requests to Temporal, so rows are checked again when they are written.
+        No transaction is open during requests to Temporal, so a row is checked again when it is written.
         """
         async with self._database.transaction() as connection:
             turn = await job_signals.take_turn(connection, TURN)
@@ -192,7 +194,7 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """Starts readings whose workflow was never started; fails those whose workflow is gone."""
+        """Starts the workflows of readings that have none yet. Readings whose workflow is gone become failed."""
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

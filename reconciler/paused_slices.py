@@ -1,7 +1,7 @@
 """Tells repositories' workflows which of their slices somebody paused in Temporal (`temporal activity pause`).
 
-Temporal tells neither the workflow nor a worker that an activity is paused. So these processes check, and the workflow
-shows in Postgres, in its details and in `BackfillStatus` what waits for an operator.
+Temporal tells neither the workflow nor a worker that an activity is paused. So workers and webhook servers check it,
+and the workflow shows in Postgres, in its details and in `BackfillStatus` what waits for an operator.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,9 @@ log = structlog.get_logger(__name__)
 
 
 class PausedSliceWatch:
-    """Watches for paused slices; one in each process. It remembers what it has told, so workflows hear only of changes;
-    a repeated message does no harm."""
+    """Looks for paused slices; one instance in each process. It remembers what it has told each workflow, so that it
+    tells only changes. A repeated message does no harm.
+    """
 
     def __init__(self, task_queue: str) -> None:
         self._query = (
@@ -39,7 +40,9 @@ class PausedSliceWatch:
         self._can_look = True
 
     async def look(self, client: Client) -> None:
-        """Tells workflows what changed since the last look. Raises `RPCError` if Temporal does not answer."""
+        """Looks once, and tells workflows what has changed since the last look. Raises `RPCError` if Temporal does not
+        answer.
+        """
         if not self._can_look or monotonic() - self._looked_at < LOOKED.total_seconds():
             return
         try:
@@ -78,8 +81,9 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """A paused slice, identified by its activity id, which is its data type. None while it still runs to its page's
-    end."""
+    """The slice, if its activity is paused; the activity's id is the data type. None while the activity still runs to
+    the end of its page.
+    """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:
         return None

@@ -1,6 +1,6 @@
-"""Tells Temporal of committed rows: jobs to run, stop or pause, and readings of GH Archive to start.
+"""Tells Temporal what was committed: jobs to run, to stop or to pause, and readings of GH Archive to start.
 
-Messages are sent outside transactions and recorded as heard afterwards. A repeated message does no harm.
+A message is sent outside any transaction, and recorded as heard afterwards. A repeated message does no harm.
 """
 
 from collections.abc import Collection
@@ -35,7 +35,8 @@ log = structlog.get_logger(__name__)
 
 
 async def signal(client: Client, database: Database, job: Unheard, *, usable: Collection[str], task_queue: str) -> None:
-    """Signals a committed job to its workspace's workflow, started if necessary, and records that Temporal heard.
+    """Signals a committed job to its workspace's workflow, and starts the workflow if none runs. Records that Temporal
+    has heard of the job.
 
     A repeated signal does no harm. Raises `Unreachable` if Temporal does not answer.
     """
@@ -63,9 +64,9 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
 
 
 async def stop(client: Client, database: Database, job: Stopping) -> None:
-    """Tells a workspace's workflow to stop a job at a page boundary, and records that it heard.
+    """Signals a workspace's workflow to stop a job at a page boundary, and records that the workflow has heard.
 
-    If the workflow is gone, the job is ended elsewhere. Raises `Unreachable` if Temporal does not answer.
+    If the workflow is gone, `reconciler.loop` ends the job. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
     try:
@@ -80,9 +81,9 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
 
 
 async def tell_of_pause(client: Client, database: Database, change: PauseChange) -> None:
-    """Tells a workspace's workflow that a job was paused or resumed, and records that it heard.
+    """Signals a workspace's workflow that a job was paused or resumed, and records that the workflow has heard.
 
-    If the workflow is gone, the next one reads the row. Raises `Unreachable` if Temporal does not answer.
+    If the workflow is gone, the next workflow reads the job's row. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(change.workspace_id))
     message = Pause if change.paused else Resume
@@ -109,7 +110,7 @@ async def start_archive(
     usable: Collection[str],
     task_queue: str,
 ) -> None:
-    """Starts a committed reading of GH Archive, unless it was started before. Raises `Unreachable`."""
+    """Starts the workflow of a committed reading of GH Archive, unless it was started before. Raises `Unreachable`."""
     try:
         await client.start_workflow(
             ARCHIVE,

@@ -1,1 +1,1 @@
-"""The SQL files that define the database's shape, and the code that brings any database into it: `migrate.py`."""
+"""The SQL files that define the shape of the database, and the code that brings any database into it (`migrate.py`)."""

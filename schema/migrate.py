@@ -1,7 +1,7 @@
-"""Brings a database into the shape that `host/*.sql` and `ours/*.sql` describe, whatever its present shape.
+"""Brings a database into the shape that `host/*.sql` and `ours/*.sql` define, whatever its present shape is.
 
-No state is kept between runs: each compares the catalog with the files and does what is missing. So it is repeatable,
-and restores what somebody dropped. It names what it cannot fix before it changes anything.
+It keeps no state between runs: each run compares the database's catalog with the files, and does what is missing. So
+it can be repeated, and it restores what somebody dropped. Before it changes anything, it names what it cannot mend.
 """
 
 import asyncio
@@ -38,13 +38,14 @@ async def migrate(
     patience: float = 60,
     report: Report = print,
 ) -> None:
-    """Creates what is missing and relaxes constraints in the way, reporting each change in a line; repeatable.
+    """Creates what is missing, and relaxes constraints that GitHub's data would violate. Each change is reported as one
+    line. It can be repeated.
 
-    `dsn` is a direct connection, not a transaction pooler. Concurrent calls wait for each other. Large tables are
-    neither rewritten nor kept locked. If a lock is not available within `patience` seconds, it raises a `RetryNow` that
-    names the table and the lock's holder; earlier changes stay, and the next run continues. It raises a `BadInput`
-    before any change for what a migration may not fix, such as a view in place of a table. `replace_host_keys` drops
-    the host's unique (github_id) of `comments`, on which the host's own upserts rely.
+    `dsn` has to be a direct connection, not a transaction pooler. Concurrent calls wait for each other. A large
+    table is neither rewritten nor locked for long. If a lock is not free within `patience` seconds, it raises a
+    `RetryNow` that names the table and who holds the lock; earlier changes stay, and the next run continues. Before
+    any change it raises a `BadInput` for what a migration may not mend, such as a view in the place of a table.
+    `replace_host_keys` drops the host's unique (github_id) of `comments`, on which the host's own upserts rely.
     """
     connection = await _connect(dsn)
     try:
@@ -62,7 +63,7 @@ async def migrate(
 
 
 async def pending(dsn: str, *, embedding_dimensions: int = 384) -> list[str]:
-    """The changes that `migrate` would make, a line each, without making them. Raises as `migrate` does."""
+    """The changes that `migrate` would make, one line each. It makes none. Raises as `migrate` does."""
     connection = await _connect(dsn)
     try:
         await _prepare(connection)
@@ -103,8 +104,9 @@ async def _migrate(
 async def _plan(
     connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
 ) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
-    """The plan: whether this is Supabase, the wanted shape, the present shape, the roles that must not see new tables,
-    and the steps."""
+    """What a migration has to do. Returns whether this is Supabase, the wanted shape, the present shape, the roles that
+    must not read new tables, and the steps.
+    """
     supabase = await policies.has_supabase(connection)
     await check_rights(connection, "DATABASE_DIRECT_URL")
     try:
@@ -167,8 +169,9 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _alone(connection: asyncpg.Connection, report: Report) -> None:
-    """Waits for other migrations to end. It polls: a waiting statement would hold a snapshot, for which `create index
-    concurrently` of the other migration would wait in turn."""
+    """Waits until no other migration runs. It polls, because a statement that waits holds a snapshot, and `create index
+    concurrently` of the other migration would wait for that in turn.
+    """
     said = False
     while not await connection.fetchval(f"select pg_try_advisory_lock({_LOCK})"):
         if not said:
@@ -204,7 +207,7 @@ def _check_that_rows_can_be_secured(wanted: Shape, there: Shape) -> None:
 
 @asynccontextmanager
 async def _running(statement: str) -> AsyncIterator[None]:
-    """Adds the statement to errors that are raised inside."""
+    """Adds the text of the statement to errors that are raised inside the context."""
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
@@ -223,7 +226,7 @@ def _line(error: asyncpg.PostgresError) -> str:
 
 
 async def _take(connection: asyncpg.Connection, step: Step, patience: float) -> None:
-    """Does the step; retries to get its locks until `patience` seconds are over."""
+    """Makes the step. If a lock is not free, it tries again until `patience` seconds are over."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
@@ -257,7 +260,7 @@ async def _do(connection: asyncpg.Connection, step: Step, patience: float) -> No
 
 
 async def _remove_invalid(connection: asyncpg.Connection, step: Step) -> None:
-    """Drops an index that could not be finished: a unique one would keep refusing rows."""
+    """Drops an index that could not be finished. If it is unique, it would refuse rows for ever."""
     names = await connection.fetch(
         """
         select indexrelid::regclass::text from pg_index

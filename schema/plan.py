@@ -1,4 +1,4 @@
-"""Plans the steps from the present shape to the wanted one, and finds conflicts."""
+"""Plans the steps from the present shape to the wanted one, and finds conflicts between them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ _WIDER = {"integer": {"bigint"}, "text": {"character varying"}}
 
 @dataclass(frozen=True)
 class Step:
-    """A change that is made whole or not at all; `says` is reported afterwards. It locks the tables `name` and `also`.
+    """One change, which is made whole or not at all. `says` is reported afterwards. It locks the tables `name` and
+    `also`.
 
-    With `concurrently` each statement runs alone and blocks nobody; otherwise all run in one short transaction.
+    With `concurrently`, each statement runs by itself and blocks nobody; otherwise all run in one short transaction.
     """
 
     name: str
@@ -38,7 +39,7 @@ class _Change:
 
 
 def conflicts(wanted: Shape, there: Shape) -> list[tuple[str, str]]:
-    """Conflicts that no migration may fix: (what, why), both for people."""
+    """What no migration may mend: (what, why), both as text for people."""
     return [
         (what, why)
         for table in wanted.tables.values()
@@ -77,9 +78,9 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """All steps, in order. New tables are hidden from the roles `hidden_from`.
+    """All steps in their order. The roles `hidden_from` get no access to new tables.
 
-    Assumes that `conflicts` found none.
+    There must be no `conflicts`.
     """
     for table in wanted.tables.values():
         ours = table.name in wanted.ours
@@ -110,7 +111,7 @@ def steps(
 
 
 def kept_keys(there: Shape) -> list[Index]:
-    """The host's unique (github_id) of `comments`, which lets the two kinds of comments collide."""
+    """The host's unique indexes on (github_id) of `comments`, under which comments of the two kinds can collide."""
     comments = there.tables.get("comments")
     keys = comments.indexes if comments else []
     return [key for key in keys if key.unique and not key.primary and key.keys == ["github_id"]]
@@ -236,8 +237,9 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """The column's SQL. `bare`: only its type. Not `filled`: existing rows may lack a value, so that not null needs a
-    default."""
+    """The column as SQL. `bare`: only its type. Not `filled`: existing rows may have no value, so that not null needs a
+    default.
+    """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:
         return sql

@@ -1,7 +1,7 @@
 """Row level security of our tables in a Supabase database, whose public API shows every table of the schema.
 
-`supabase/*.sql` define what signed-in users may read. As with tables, the policies are made on temporary tables and
-read back from the catalog, so that wanted and present ones are in the same words.
+`supabase/*.sql` say what signed-in users may read. The policies are created on temporary tables and read back from
+the catalog, so that wanted and present policies have the same wording.
 """
 
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ order by 1
 
 
 class Policy(BaseModel):
-    """A policy in the catalog's terms. `roles` is `public` for everybody."""
+    """A policy as the catalog describes it. `roles` is `public` if it holds for everybody."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -100,9 +100,10 @@ class Policy(BaseModel):
 
 
 async def has_supabase(connection: asyncpg.Connection) -> bool:
-    """Whether the database has Supabase's `auth.uid()` and its role `authenticated`.
+    """Whether this is a Supabase database: it has `auth.uid()` and the role `authenticated`.
 
-    Raises `BadInput` if it has them and this connection's role may not use them, because policies could not be created.
+    Raises `BadInput` if it has them but the connection's role may not use them, because policies could then not be
+    created.
     """
     found = await connection.fetchrow(
         """
@@ -120,8 +121,9 @@ async def has_supabase(connection: asyncpg.Connection) -> bool:
 
 
 async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterable[str]) -> list[Step]:
-    """The steps for row level security that our tables lack. The tables, and everything that policies call, exist
-    already."""
+    """The steps that give our tables the row level security that they lack. The tables, and the functions that policies
+    call, have to exist.
+    """
     ours = [table for table in wanted.tables if table in wanted.ours]
     policies, rights = await _wanted(connection, wanted)
     there = {(each.table, each.name): each for each in await _policies(connection, ours)}
@@ -156,7 +158,7 @@ async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterab
 
 
 async def foreign(connection: asyncpg.Connection, wanted: Shape) -> list[Policy]:
-    """Policies on our tables for users of the public API that somebody else created."""
+    """Policies on our tables that we did not create and that hold for users of the public API."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     known = {(each.table, each.name) for each in (await _wanted(connection, wanted))[0]}
     there = await _policies(connection, ours)
@@ -168,7 +170,7 @@ async def _policies(connection: asyncpg.Connection, tables: Iterable[str]) -> li
 
 
 async def _wanted(connection: asyncpg.Connection, wanted: Shape) -> tuple[list[Policy], list[tuple[str, str, str]]]:
-    """The policies, and the rights to read as (table, column, role). Changes nothing permanently."""
+    """The wanted policies, and the wanted rights to read as (table, column, role). Changes nothing for good."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     transaction = connection.transaction()
     await transaction.start()

@@ -1,8 +1,9 @@
-"""Finds the host's CHECK constraints that real GitHub data violates, by trying records on them rather than by name.
+"""Finds CHECK constraints of the host that GitHub's real data violates. It tries records on them, and does not go by
+their names.
 
-For each table there is a record that every sensible constraint accepts, and variations of it that GitHub really sends.
-A constraint that accepts the record and refuses a variation is in the way. One that refuses the record itself concerns
-something else, and stays.
+Each table has one record that every sensible constraint accepts, and variations of it that GitHub really sends. A
+constraint that accepts the record and refuses a variation has to be relaxed. One that refuses the record itself is
+about something else, and stays.
 """
 
 import json
@@ -119,8 +120,9 @@ _LESSONS: dict[str, list[tuple[str, Record]]] = {"notifications": [("status", {"
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A constraint to relax. `refuses` says which data it refuses. It is replaced by `replacement`, or dropped without
-    one."""
+    """A constraint to relax. `refuses` says which data it refuses. `replacement` takes its place; None: it is
+    dropped.
+    """
 
     table: str
     constraint: Constraint
@@ -129,7 +131,7 @@ class Relaxation:
 
 
 async def relaxations(connection: asyncpg.Connection, there: Shape) -> list[Relaxation]:
-    """Every CHECK of the tables `there` that refuses what GitHub sends or what this system writes."""
+    """The CHECK constraints of the tables `there` that refuse data that GitHub sends, or that this system writes."""
     return [
         relaxation
         for name in _RECORDS

@@ -1,6 +1,7 @@
-"""Checks the programs' database role before anything starts.
+"""Checks the database role of the programs before anything starts.
 
-Row level security does not refuse a role, but shows it no rows: a worker would silently find no workspaces and no jobs.
+Row level security does not refuse a role; it shows the role no rows. A worker would find no workspaces and no jobs,
+without an error.
 """
 
 import re
@@ -59,9 +60,10 @@ order by array_position($1::text[], relname::text)
 async def check_rights(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", setting: str = "DATABASE_URL"
 ) -> None:
-    """Checks that this role sees all rows and may write what this release writes. Raises `BadInput`, naming `setting`.
+    """Checks that this role sees every row and may write what this release writes. Raises a `BadInput` that names
+    `setting`.
 
-    Missing tables are skipped: other errors for them name `starter.py migrate`.
+    Tables that are missing are skipped; for these, other errors name `starter.py migrate`.
     """
     pairs = [(table, right) for table, rights in RIGHTS.items() for right in rights]
     rows = await connection.fetch(_CHECK, [*RIGHTS], *map(list, zip(*pairs, strict=True)))
@@ -76,5 +78,5 @@ async def check_rights(
 
 
 def _some(names: list[str], separator: str = ", ") -> str:
-    """The first few names, which are enough to show what is wrong."""
+    """The first few names, as text."""
     return separator.join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,8 +1,8 @@
-"""A database's shape as Postgres' catalog describes it: the wanted and the present one.
+"""The shape of a database as Postgres' catalog describes it.
 
-`host/*.sql` and `ours/*.sql` define the wanted shape. They never touch real tables: they create temporary ones, which
-are read back from the catalog and rolled back. So Postgres itself interprets the files, and both shapes are in the same
-words.
+`host/*.sql` and `ours/*.sql` define the wanted shape. They do not touch real tables: they create temporary tables,
+which are read back from the catalog and rolled back. So Postgres itself interprets the files, and the wanted and the
+present shape have the same wording.
 """
 
 from dataclasses import dataclass
@@ -118,12 +118,14 @@ class Constraint(_Fact):
 
     @property
     def meaning(self) -> str:
-        """The constraint's condition, without a foreign key's action on delete, which the owner may choose."""
+        """The constraint's condition. What a foreign key does on delete is left out, because the host may choose it."""
         return self.definition.partition(" ON ")[0] if self.kind == "f" else self.definition
 
 
 class Index(_Fact):
-    """An index. `using` is its definition from the method on; `constraint` is the key that it implements."""
+    """An index. `using` is its definition, from the access method on. `constraint` is the key that the index
+    implements.
+    """
 
     name: str
     sql: str
@@ -141,11 +143,13 @@ class Index(_Fact):
 
     @property
     def operators(self) -> str:
-        """Method, keys and operator classes: an index for one distance is useless for queries by another."""
+        """The access method, the keys and the operator classes. A vector index for one distance is of no use to queries
+        by another.
+        """
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 
     def serves_as(self, wanted: "Index") -> bool:
-        """Whether this index makes `wanted` unnecessary."""
+        """Whether this index can be used in place of `wanted`."""
         if not self.usable or self.using.split()[0] != wanted.using.split()[0]:
             return False
         if self.using.split()[0] != "btree" and self.operators != wanted.operators:
@@ -157,7 +161,7 @@ class Index(_Fact):
 
 
 class Table(_Fact):
-    """A table. `sql` is its name for statements: quoted, and with its schema if that is not in the search_path.
+    """A table. `sql` is its name in statements: quoted, and with its schema if that is not in the search_path.
 
     `secured`: row level security is enabled.
     """
@@ -187,7 +191,9 @@ class Function(_Fact):
 
 @dataclass(frozen=True)
 class Shape:
-    """Tables in the order in which they can be created; `ours` are the names of those that the host does not have."""
+    """Tables in an order in which they can be created. `ours` are the names of the tables that the host does
+    not have.
+    """
 
     tables: dict[str, Table]
     functions: dict[str, Function]
@@ -195,7 +201,7 @@ class Shape:
 
 
 async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
-    """The shape that the files define, with `dimensions` values in an embedding. Changes nothing permanently.
+    """The shape that the files define. A vector has `dimensions` values. Changes nothing for good.
 
     `supabase` adds the functions that policies call.
     """
@@ -220,8 +226,9 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """The part of `like` that this database has, wherever its search_path finds it; including partitions, by their
-    `sql`."""
+    """The part of the shape `like` that this database has, in any schema of its search_path. Partitions are included,
+    under their `sql`.
+    """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]
     parts = await _tables(connection, "select unnest($1::text[])::regclass::oid", partitions)

@@ -1,7 +1,8 @@
-"""`backfill_absences`: stored children that a whole reading did not show, and their deletion once it is confirmed.
+"""`backfill_absences`: stored children that a whole reading did not show. They are deleted once GitHub confirms that
+they are gone.
 
-One reading without a child deletes nothing: GitHub returns blank lists without an error, its counts drop for a moment,
-and different accounts see different children (docs/decisions/0013-deletions.md).
+One reading without a child deletes nothing: GitHub returns blank lists without an error, its counts fall for a
+moment, and two accounts may see different children (docs/decisions/0013-deletions.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -170,7 +171,9 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """GitHub's answer about an absent child by its id: gone, found, or (neither) no answer."""
+    """GitHub's answer about an absent child that was requested by its id: gone, found, or neither, if there was no
+    answer.
+    """
 
     child: str
     gone: bool
@@ -178,8 +181,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """GitHub's answers to one account. An empty account stands for two whole readings, far enough apart, that lacked
-    these children.
+    """GitHub's answers to one account. An empty account means two whole readings without these children, far enough
+    apart.
     """
 
     account: str
@@ -188,8 +191,9 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records stored children that are missing from the page's whole parents; drops the records of children that are
-    back."""
+    """Records the stored children that the page's whole parents do not show. Records of children that are shown again
+    are deleted.
+    """
     if page.kind is None:
         return
     data_type = DATA_TYPES[page.kind]
@@ -236,8 +240,8 @@ def _shown(page: Page) -> list[str]:
 async def record_threads(
     connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
 ) -> None:
-    """Records that GitHub told this account that these threads do not exist. They are gone once all readers were told
-    so.
+    """Records that GitHub told this account that these threads do not exist. They count as gone once GitHub has told
+    every account that read the type.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
@@ -247,7 +251,7 @@ async def record_threads(
 
 
 async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None:
-    """Records that this account has read some of the type."""
+    """Records that this account has read something of the type."""
     _, repository_id, data_type = sweep.key
     await connection.execute(
         "insert into backfill_readers (repository_id, data_type, account) values ($1, $2, $3) on conflict do nothing",
@@ -258,7 +262,7 @@ async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None
 
 
 async def readers(connection: Connection, sweep: Sweep) -> list[str]:
-    """The accounts that read the type in this or an earlier sweep."""
+    """The accounts that have read the type, in this sweep or an earlier one."""
     return [row["account"] for row in await connection.fetch(_READERS, *sweep.key[1:])]
 
 
@@ -272,10 +276,10 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:
-    """Child -> node id of absent children that GitHub has not yet reported as gone to this account.
+    """Child -> node id of absent children that GitHub has not yet reported to this account as gone.
 
-    Each account is asked once in a job for each child. If many children went missing at once, only those that did
-    before `many_since` are included.
+    Each account asks for each child once in a job. If many children went missing at once, only those are returned
+    that went missing before `many_since`.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
@@ -285,10 +289,10 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Child -> (node id, number) of its thread, for absent children that GitHub cannot be asked about by id.
+    """Child -> (node id, number) of its thread, for absent children that have no node id to ask GitHub for.
 
-    Only children that went missing at least `apart` before `now`, and that no reading at least `apart` later has
-    confirmed as missing.
+    Only children that went missing at least `apart` before `now`, and that no later reading, at least `apart` after
+    the first, has missed as well.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -310,9 +314,10 @@ async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[st
 
 
 async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmation) -> None:
-    """Records GitHub's answers about absent children; deletes those that are gone for every account that read them.
+    """Records GitHub's answers about absent children. Deletes the children that are gone for every account that read
+    them.
 
-    Threads are not deleted, but marked as gone.
+    Threads are not deleted. They are marked as gone.
     """
     job_id, repository_id, data_type = sweep.job_id, sweep.repository.repository_id, sweep.data_type
     account, answers, asked_at = confirmation
@@ -335,7 +340,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 
 async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
-    """Leaves these children to the next job, because this job has their threads read again."""
+    """Leaves these children to the next job, because this job reads their threads again."""
     job_id, repository_id, data_type = sweep.key
     await connection.execute(
         "update backfill_absences set asked_in = $3, asked = '{}'"

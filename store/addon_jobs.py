@@ -1,4 +1,6 @@
-"""Jobs that an add-on pays for: created by a purchase, stopped when it ends, resumed when it is active again."""
+"""Jobs that an add-on pays for: a purchase creates them, the end of the add-on stops them, and its renewal resumes
+them.
+"""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -26,8 +28,8 @@ _PAID = """
 async def create_bought(
     connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
 ) -> tuple[str, ...]:
-    """Creates a job for each active workspace of the owner that has none for as many days of this add-on; returns their
-    ids.
+    """Creates a job for each active workspace of the owner, unless this add-on has already paid for a job of as many
+    days there. Returns the jobs' ids.
     """
     rows = await connection.fetch(
         """
@@ -60,7 +62,7 @@ async def create_bought(
 
 
 class Listed(NamedTuple):
-    """A repository in a workspace's list of repositories."""
+    """A repository in a workspace, as an entry of the list that `create_added` checks."""
 
     workspace_id: UUID
     repository_id: UUID
@@ -97,11 +99,12 @@ _ADDED = """
 
 
 async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
-    """Creates a job for each workspace with the add-on that has repositories without a job for as many days.
+    """Creates a job for each workspace with the add-on that has repositories without a job of as many days.
 
-    Such repositories were added after the purchase, or their whole workspace was created or handed to the buyer since.
-    One call checks the `LOOKED_AT` repositories behind `after`; a workspace with an added one is checked whole, so that
-    it gets a single job. Returns the jobs' ids, and where the next call resumes: None at the end.
+    These repositories were added after the purchase, or their workspace was created later, or given to the buyer
+    later. One call checks the next `LOOKED_AT` repositories behind `after`. A workspace with such a repository is
+    checked as a whole, so that it gets one job. Returns the ids of the jobs, and where the next call resumes (None
+    at the end).
     """
     [looked_at] = await connection.fetch(
         f"""
@@ -148,10 +151,11 @@ async def create_added(connection: Connection, after: Listed | None = None) -> t
 
 
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Stops open jobs whose add-on is over, or belongs to a former owner of the workspace; returns their ids.
+    """Stops open jobs whose add-on is over, or belongs to a former owner of the workspace. Returns their ids.
 
-    The workspaces are those of one `app_users.id`, or all. A job that another add-on of the owner pays for continues
-    under that one. A waiting job is canceled here; one in progress is marked, and the reconciler tells its workflow.
+    It checks the workspaces of one `app_users.id`, or all workspaces. A job that another add-on of the owner pays
+    for continues under that add-on. A waiting job is canceled here. A job in progress is marked, and the reconciler
+    tells its workflow to stop.
     """
     await connection.execute(
         f"""
@@ -183,8 +187,8 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of jobs that stopped with an add-on, if their owner now has one for as many days; returns their
-    ids.
+    """Requests a retry of jobs that stopped with an add-on, if their owner has an add-on of as many days again. Returns
+    their ids.
 
     The next attempt resumes at the committed cursors.
     """

@@ -1,4 +1,4 @@
-"""Purchased add-ons and their buyers. The base subscription is read here and never written."""
+"""Add-ons that were bought, and their buyers. The base subscription is read and never written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ EXTENDED_DATA_RETENTION = "extended_data_retention"
 
 @dataclass(frozen=True)
 class Buyer:
-    """A person who bought something. `auth_user_id` is the id in Polar and `subscriptions`, `app_user_id` that of
-    owners of workspaces.
+    """A person who bought something. `auth_user_id` identifies the person at Polar and in `subscriptions`,
+    `app_user_id` as the owner of workspaces.
     """
 
     auth_user_id: UUID
@@ -25,7 +25,7 @@ class Buyer:
 
 @dataclass(frozen=True)
 class AddonRow:
-    """The stored row of an add-on; `metadata` holds its newest event, under Polar's names."""
+    """The stored row of an add-on. `metadata` holds its newest event, with Polar's names."""
 
     status: AddonStatus
     product_id: str
@@ -40,7 +40,7 @@ class AddonRow:
 
 @dataclass(frozen=True)
 class Addon:
-    """An add-on that grants retention."""
+    """An add-on that grants days of retention."""
 
     id: UUID
     retention_days: int
@@ -49,8 +49,8 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """The first of `auth_user_ids` who exists; else whoever has this customer id; else whoever has
-    this add-on already.
+    """The buyer: the first of `auth_user_ids` that exists; else the person with this customer id; else the person who
+    has this add-on already.
     """
     row = await connection.fetchrow(
         """
@@ -76,7 +76,7 @@ async def find_buyer(
 
 
 async def lock(connection: Connection, buyer: Buyer) -> None:
-    """Locks the buyer's add-ons against all other changes until the transaction ends."""
+    """Locks the buyer's add-ons until the transaction ends. Nobody else can change them meanwhile."""
     await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended('subscription_addons', 0))")
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended('subscription_addons ' || $1, 0))", str(buyer.auth_user_id)
@@ -84,7 +84,7 @@ async def lock(connection: Connection, buyer: Buyer) -> None:
 
 
 async def lock_all(connection: Connection) -> bool:
-    """Locks all add-ons until the transaction ends. False if somebody else holds a lock on them."""
+    """Locks all add-ons until the transaction ends. Returns False if another transaction holds a lock on them."""
     alone: bool = await connection.fetchval(
         "select pg_try_advisory_xact_lock(hashtextextended('subscription_addons', 0))"
     )
@@ -100,7 +100,7 @@ _ROW = """
 
 
 async def known(connection: Connection, polar_subscription_id: str) -> AddonRow | None:
-    """The add-on of this Polar subscription; None before its first event."""
+    """The add-on of this Polar subscription; None if no event has created it yet."""
     row = await connection.fetchrow(
         f"{_ROW} where polar_subscription_id = $1 and last_event_at is not null", polar_subscription_id
     )
@@ -108,7 +108,7 @@ async def known(connection: Connection, polar_subscription_id: str) -> AddonRow 
 
 
 async def all_known(connection: Connection) -> dict[str, AddonRow]:
-    """Every add-on that had an event, by Polar subscription."""
+    """Every add-on that an event has created, by Polar subscription."""
     rows = await connection.fetch(
         f"""
         select polar_subscription_id, row.* from subscription_addons addon
@@ -124,7 +124,7 @@ async def all_known(connection: Connection) -> dict[str, AddonRow]:
 
 
 async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
-    """Active add-ons whose last known period has ended, by Polar subscription."""
+    """Active add-ons whose last known period is over, by Polar subscription."""
     rows = await connection.fetch(
         """
         select polar_subscription_id from subscription_addons
@@ -138,9 +138,9 @@ async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
 
 
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
-    """Writes the add-on, one row for each Polar subscription; returns its id.
+    """Writes the add-on and returns its id. Each Polar subscription has one row.
 
-    An earlier row without a Polar subscription is taken over.
+    If the buyer's earlier row has no Polar subscription, that row is used.
     """
     addon_id: UUID = await connection.fetchval(
         """
@@ -186,8 +186,9 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the base subscription to a single add-on (the host's key): an active one first, then the one with most
-    days, then the one bought first."""
+    """Links the base subscription to one of the buyer's add-ons, because the host's key allows one: an active add-on
+    before others, then the one with most days, then the one that was bought first.
+    """
     if buyer.subscription_id is None:
         return
     best = await connection.fetchval(
@@ -247,10 +248,10 @@ OWNED = """
 
 
 async def update_retention(connection: Connection, owner: UUID | None) -> None:
-    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant: for one `app_users.id`, or for all.
+    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant, for one `app_users.id` or for all.
 
-    A workspace never gets less than without an add-on. The earlier value is kept, and restored when the last add-on
-    ends. If somebody else has written the column meanwhile, that value counts as the earlier one.
+    A workspace never keeps fewer days than without an add-on. The value from before is kept, and restored when the
+    last add-on ends. If somebody else wrote the column meanwhile, that value is restored.
     """
     await connection.execute(
         f"""

@@ -1,6 +1,6 @@
-"""`archive_reads`: readings of GH Archive, with their place, their lease and their counts.
+"""`archive_reads`: readings of GH Archive, each with its next hour, its lease and its counts.
 
-As with sweeps (`store/sweeps.py`), whoever takes the lease makes every earlier holder's commit fail, and the place is
+As in `store/sweeps.py`, whoever takes the lease makes the commits of every earlier holder fail. The next hour is
 committed with the rows of the hour before it.
 """
 
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The repositories of a workspace that can be found in the archive."""
+    """The repositories of a workspace that the archive can have events of."""
 
     workspace_id: str
     workspace_name: str
@@ -34,9 +34,9 @@ class Scope:
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """The repositories of a workspace (its id or slug); only those named in `repositories`, if any are.
+    """The repositories of a workspace (its id or slug). If `repositories` names some, only those.
 
-    Raises `BadInput` for unknown ones, and if no repository is left.
+    Raises `BadInput` for an unknown name, and if no repository is left.
     """
     rows = await connection.fetch(
         """
@@ -96,7 +96,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """The speed of the latest readings; None if there was none."""
+    """How fast the latest readings were; None if there were none."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
@@ -112,7 +112,7 @@ async def bytes_per_second(connection: Connection) -> float | None:
 
 @dataclass(slots=True)
 class Read:
-    """A reading whose lease this process holds, as of the last commit."""
+    """A reading, as of its last commit. This process holds its lease."""
 
     id: str
     token: int
@@ -136,8 +136,8 @@ class Read:
 
 
 async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
-    """Sets a pending reading in progress; a second call changes nothing. Raises `JobOver` if there
-    is no such reading.
+    """Sets a pending reading to in progress. A second call changes nothing. Raises `JobOver` if there is no such
+    reading.
     """
     await connection.execute(
         "update archive_reads set status = 'in_progress', started_at = now() where id = $1 and status = 'pending'",
@@ -157,7 +157,7 @@ async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan
 
 
 async def take(database: Database, read_id: str, owner: str) -> Read:
-    """Takes the lease from any other holder. Raises `JobOver` if the reading was deleted."""
+    """Takes the lease, from its holder if it has one. Raises `JobOver` if the reading was deleted."""
     async with database.transaction() as connection:
         rows = await connection.fetch(
             """
@@ -184,10 +184,10 @@ def _deleted(read_id: str) -> JobOver:
 async def repositories(
     connection: Connection, read: Read, github_ids: Collection[int] | None = None
 ) -> list[RepositoryRef]:
-    """The requested repositories that still belong to the workspace, by their present names; only `github_ids`, if
-    given.
+    """The reading's repositories that still belong to the workspace, with their present names. If `github_ids` is
+    given, only those.
 
-    Their names are locked until the transaction ends; otherwise events could be stored under an old name.
+    Their names are locked until the transaction ends; otherwise events could be stored under a former name.
     """
     rows = await connection.fetch(
         """
@@ -207,7 +207,9 @@ async def repositories(
 
 
 async def fence(connection: Connection, read: Read) -> None:
-    """Raises `LeaseLostError` if another attempt took the lease. Comes first in every transaction that stores."""
+    """Raises `LeaseLostError` if another attempt has taken the lease. It comes first in every transaction that stores
+    something.
+    """
     if (
         await connection.fetchval("select lease_token from archive_reads where id = $1 for update", read.id)
         != read.token
@@ -226,9 +228,9 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """Commits the hour at `read.next_hour` as stored, missing, or damaged and stored as far as it was readable.
+    """Commits the hour at `read.next_hour`: as stored, as missing, or as damaged and stored as far as it was readable.
 
-    Returns the reading after it.
+    Returns the reading with the next hour.
     """
     [row] = await connection.fetch(
         """
@@ -259,7 +261,9 @@ def _with(read: Read, row: Any) -> Read:
 
 
 async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
-    """Gives the lease back between two commits. Without a failure the attempt is not counted; a failure is recorded."""
+    """Gives the lease back, between two commits. A failure is recorded and counts as an attempt; without one, no
+    attempt is counted.
+    """
     async with database.transaction() as connection:
         await connection.execute(
             """
@@ -276,7 +280,7 @@ async def release(database: Database, read: Read, *, failure: Failure | None = N
 async def end(
     connection: Connection, read_id: str, status: Literal["failed", "canceled"], failure: Failure | None = None
 ) -> None:
-    """Ends a reading before its last hour, and revokes its lease. One that has ended stays as it is."""
+    """Ends a reading before its last hour, and takes its lease away. A reading that has ended is not changed."""
     await connection.execute(
         """
         update archive_reads set status = $2, error = coalesce($3, error), completed_at = now(), lease_owner = null,
@@ -291,7 +295,7 @@ async def end(
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """An unfinished reading without recent signs of life."""
+    """An unfinished reading that has shown no sign of life for some time."""
 
     id: str
     workspace_id: str
@@ -301,7 +305,7 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Unfinished readings that were not requested, taken up or advanced by an hour for `quiet`."""
+    """Unfinished readings that for `quiet` were neither requested, nor begun, nor moved to their next hour."""
     rows = await connection.fetch(
         """
         select a.id::text, a.workspace_id::text, w.name as workspace_name, a.status, a.next_hour
@@ -319,7 +323,7 @@ async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
 
 
 class ArchiveView(BaseModel):
-    """The state of a reading, for people. Hours are given by their beginnings."""
+    """A reading as people see it. An hour is given by the moment at which it begins."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -350,7 +354,7 @@ class ArchiveView(BaseModel):
 
 
 async def look(connection: Connection, read_id: str) -> ArchiveView:
-    """A reading, for people. Raises `BadInput` for an unknown id."""
+    """A reading as people see it. Raises `BadInput` if the id is unknown."""
     rows = await connection.fetch(
         """
         select a.*, w.name as workspace_name, array(

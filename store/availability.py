@@ -1,4 +1,4 @@
-"""`github_availability`: whether a server answers, shared by all workers. Times are Postgres' own."""
+"""`github_availability`: whether a server answers, shared by all workers. Times are from Postgres' clock."""
 
 from datetime import datetime
 
@@ -9,7 +9,9 @@ _READ = "select state, clock_timestamp() as now from github_availability where s
 
 
 class SharedBreaker:
-    """The breaker of one server (`budget.breaker.Availability`). Its row is locked only during a change."""
+    """The breaker of one server (`budget.breaker.Availability`), stored in one row. The row is locked only while it is
+    changed.
+    """
 
     def __init__(self, database: Database, server: str, intervals: Intervals | None = None) -> None:
         self.intervals = intervals or Intervals()
@@ -53,7 +55,7 @@ class SharedBreaker:
             return verdict
 
     async def _locked(self, connection: Connection) -> tuple[Breaker, datetime]:
-        """The breaker, locked until the transaction ends, and the present time."""
+        """The breaker, whose row is locked until the transaction ends, and the present time."""
         await connection.execute(
             "insert into github_availability (server) values ($1) on conflict do nothing", self._server
         )

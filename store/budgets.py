@@ -1,7 +1,8 @@
-"""`github_budgets`: every account's budget, shared by all workers: reserved before a request, settled after it.
+"""`github_budgets`: every account's budget, shared by all workers. It is reserved before a request and settled after
+it.
 
-Both happen outside a page's transaction, because a request costs its points even if its page is not committed. An
-account's row is locked only to read, decide and write. Times are Postgres' own.
+Both are done outside a page's transaction, because a request costs its points even if the page is not committed. The
+row of an account is locked only while the budget is read, decided and written. Times are from Postgres' clock.
 """
 
 import asyncio
@@ -45,7 +46,9 @@ from github_reservations where account = any($1) group by account
 
 
 class Budgets:
-    """The pool of budgets, using a share of each. The `fence` of an `Ask` is the sweep whose lease has to hold."""
+    """The budgets of all accounts, of each of which a share may be used. The `fence` of an `Ask` is the sweep whose
+    lease has to be held.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Budgets:
         prices: Prices,
         ended: Callable[[str, Ask, Told], None] | None = None,
     ) -> None:
-        """`ended` is called with the account of each settled request."""
+        """`ended` is called after each settled request, with its account."""
         self._database = database
         self._ended = ended
         self._share = share
@@ -80,9 +83,11 @@ class Budgets:
             )
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
-        """Reserves points of the account with the largest remaining budget; waits up to `PATIENCE` in all until it can.
+        """Reserves points of the account that has the largest remaining budget. Waits up to `PATIENCE` if no account
+        can be used now.
 
-        Raises `RetryLater` with the moment at which a request is possible, and `LeaseLostError`.
+        Raises `RetryLater` with the moment at which an account can be used, and `LeaseLostError` if the sweep's
+        lease was taken.
         """
         patience = PATIENCE
         while True:
@@ -98,7 +103,9 @@ class Budgets:
             await asyncio.sleep(wait.total_seconds())
 
     async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
-        """The reservation; or None, how long to wait, and the moment at which the wait ends."""
+        """Tries once to reserve. Returns the reservation; or None, how long to wait, and the moment at which the wait
+        ends.
+        """
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, accounts, ask.resource)
             if isinstance(ask.fence, Sweep):
@@ -118,7 +125,7 @@ class Budgets:
             return Reservation(number, account, ask), timedelta(0), now
 
     async def settle(self, reservation: Reservation, told: Told) -> None:
-        """Settles a finished request: counts its cost as spent, and records what GitHub said of the account."""
+        """Settles a finished request: its cost is counted as spent, and what GitHub said of the account is recorded."""
         ask = reservation.ask
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [reservation.account], ask.resource)
@@ -126,7 +133,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Records the GraphQL request that looks up a token's account, which has no reservation."""
+        """Records the request that looks up a token's account. It is GraphQL and has no reservation."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)
@@ -173,7 +180,7 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """The accounts that read a job's repositories, or only these of them."""
+    """The accounts that read a job's repositories; if `repository_ids` is given, only these repositories."""
     rows = await connection.fetch(
         """
         select distinct account from workspace_backfill_progress p
@@ -187,9 +194,9 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """What the budgets of a job's accounts have left, when they are reset, and how many other jobs share them.
+    """What the budgets of a job's accounts have left and when they are reset, and how many other jobs use them.
 
-    Budgets with unknown limits are left out. One that was reset since its last answer counts as full.
+    Budgets with an unknown limit are left out. A budget that was reset since its last answer counts as full.
     """
     found = []
     for row in await connection.fetch(_BUDGETS, sorted(accounts)):
@@ -238,7 +245,9 @@ async def _held(
 
 
 async def _check(connection: Connection, sweep: Sweep) -> None:
-    """Raises `LeaseLostError` if another attempt took the sweep, so that this one spends nothing."""
+    """Raises `LeaseLostError` if another attempt has taken the sweep's lease, so that this attempt spends
+    nothing more.
+    """
     token = await connection.fetchval(
         "select lease_token from backfill_sweeps where backfill_job_id = $1 and repository_id = $2 and data_type = $3",
         *sweep.key,
@@ -248,7 +257,7 @@ async def _check(connection: Connection, sweep: Sweep) -> None:
 
 
 async def forget(database: Database, older_than: timedelta) -> int:
-    """Deletes the records of older requests, and expired reservations; returns how many rows were deleted."""
+    """Deletes records of requests that are older, and reservations that have expired; returns how many rows."""
     async with database.transaction() as connection:
         gone = await connection.execute("delete from github_requests where at < now() - $1::interval", older_than)
         left = await connection.execute(

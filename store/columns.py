@@ -1,4 +1,4 @@
-"""Converts rows to the columns that `unnest` takes: one array for each field."""
+"""Turns rows into the arrays that `unnest` takes: one for each column."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import orjson
 
 
 def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """The transpose of `rows`, which must not be empty."""
+    """The columns of `rows`, one list for each field. `rows` must not be empty."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
-    """Values as JSON texts, for columns that the statement casts to jsonb; None stays null."""
+    """The values as JSON, for columns that the statement casts to jsonb. None stays null."""
     return [None if value is None else orjson.dumps(value).decode() for value in values]

@@ -64,12 +64,12 @@ where c.comment_type = 'review_comment' and c.in_reply_to_id is null
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Comment], since: datetime
 ) -> int:
-    """Writes rows unless a newer version is stored, and links replies to their comments.
+    """Writes rows, unless a newer version is stored, and links replies to the comments that they answer.
 
-    Returns how many are new, of threads updated at or after `since`.
+    Returns how many are new, counting only comments of threads that were updated at or after `since`.
 
-    Raises `PartOver` (comment_id_collision) if an older key of the host forbids a conversation comment and a review
-    comment with the same number; nothing is overwritten.
+    Raises `PartOver` (comment_id_collision) if an older key of the host does not allow a conversation comment and a
+    review comment with the same number. Nothing is overwritten then.
     """
     if not rows:
         return 0

@@ -1,21 +1,22 @@
-"""`contributors`: everyone who wrote, reviewed, merged or closed, identified by GitHub's id and never by login.
+"""`contributors`: everyone who wrote, reviewed, merged or closed. GitHub's id identifies them, never the login.
 
-A login is unique in the table, but not on GitHub: a mannequin bears a user's, and two Copilot accounts share one. One
-account may also have several, since REST and GraphQL name some bots differently. These rules keep rows stable and let
-no write fail:
+A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts
+share one. One account may also have several logins, because REST and GraphQL name some bots differently. These rules
+keep rows stable and let no write fail:
 
-- REST adds people and changes nobody, because its names and avatar addresses differ from GraphQL's.
+- REST adds people but changes nobody, because its names and avatar addresses differ from GraphQL's.
 
-- A row holds what an answer said together with its login. An answer with another login of the account changes nothing
-of it.
+- A row holds what an answer said together with its login. An answer that gives the account another login does not
+change the row.
 
-- The first time that an account is seen with a login decides for a week (`DECIDED_FOR`) whether it takes it. So a real
-change is taken at once, and two logins in use at the same time do not alternate.
+- If an account is seen with a new login, the first answer decides, for a week (`DECIDED_FOR`), whether the account
+gets it. So a real change is made at once, and two logins in use at the same time do not alternate.
 
-- The owner of a login (a user, an organization, a bot by its GraphQL name) takes it from any other holder, unless both
-own it and are seen with it on one page. All others take it only if nobody holds it.
+- The owner of a login (a user, an organization, or a bot by its GraphQL name) takes the login from any other
+account, unless both own it and one page shows both with it. An account that is not the owner gets a login only if
+nobody has it.
 
-- Whoever has no login is called `renamed-{id}`.
+- An account without a login gets the name `renamed-{id}`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -102,10 +103,10 @@ class _Known(NamedTuple):
 
 
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
-    """Adds and corrects people in transactions of its own, before the page that names them is stored.
+    """Adds and corrects people, in transactions of its own, before the page that names them is stored.
 
-    `seen_at` is GitHub's time of the answer. Concurrent writers do not make it fail: a login that cannot be had is left
-    out.
+    `seen_at` is when GitHub answered. Concurrent writers do not make it fail: a login that another account holds is
+    left out.
     """
     people = sorted(contributors)
     if not people:
@@ -150,7 +151,7 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Whether something of the person may have to be written."""
+    """Whether the person's row is missing or differs, so that it may have to be written."""
     if known is None:
         return True
     if person.source == "rest":
@@ -167,7 +168,7 @@ def _takes(
     held: Mapping[str, int],
     keepers: set[str],
 ) -> set[int]:
-    """Ids of those who take the login that they are seen with; at most one for each login."""
+    """The ids of the people who get the login that they are seen with; at most one person for each login."""
     takers: dict[str, Contributor] = {}
     for each in changed:
         its = known.get(each.github_id)
@@ -217,7 +218,7 @@ async def _correct(
 
 
 async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
-    """Gives a person the login that it is seen with, in steps; after a kill the next call continues."""
+    """Gives a person the login that it was seen with, in several steps. After a kill, the next call continues."""
     for _ in range(_MOST_STEPS):
         async with database.transaction() as connection:
             await connection.execute(_ONE_AT_A_TIME)

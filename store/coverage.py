@@ -21,9 +21,9 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """A time range of a type: everything changed in [`low`, `as_of`] is stored as it was at `as_of`.
+    """A time range of a type: everything that changed in [`low`, `as_of`] is stored as it was at `as_of`.
 
-    `position` is what a reader resumes from, below `low` and above `as_of`.
+    A reader resumes from `position`, for what is older than `low` and newer than `as_of`.
     """
 
     low: datetime
@@ -34,9 +34,10 @@ class Coverage:
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """The coverage of the sweep's type in this version of the plan; None for a job that begins afresh.
+    """The coverage of the sweep's type in the present version of the plan; None for a job that fetches everything
+    again.
 
-    Also None if fewer rows are stored than then: somebody deleted some, so the coverage no longer holds.
+    Also None if fewer rows are stored than the coverage counted: somebody deleted some, so it no longer holds.
     """
     row = await connection.fetchrow(
         """
@@ -65,10 +66,10 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 
 
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
-    """Writes the coverage of a complete sweep, in the transaction that completes it.
+    """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    The latest sweep wins, unless it covers less: what a longer retention paid for is kept. `left_out` is what the
-    server's schema lacks, which is part of the plan, like its version.
+    The latest sweep wins, unless it covers a shorter range: what a longer retention has paid for is kept. `left_out`
+    is what the server's schema lacks; it belongs to the plan, as the plan's version does.
     """
     await connection.execute(
         """
@@ -96,5 +97,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
 
 
 def _finite(moment: datetime) -> datetime:
-    """The moment, or `BEGINNING` for -infinity, which asyncpg reads as the smallest datetime without a timezone."""
+    """The moment. For -infinity, which asyncpg reads as the smallest datetime without a time zone, it is
+    `BEGINNING`.
+    """
     return moment if moment.tzinfo else BEGINNING

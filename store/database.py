@@ -1,4 +1,4 @@
-"""The connection pool. Every statement runs inside one of its transactions."""
+"""The connection pool. Every statement runs inside a transaction of it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -58,7 +58,9 @@ async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
 
 
 class Database:
-    """A pool that is safe behind a transaction pooler (no named prepared statements, nothing outside a transaction)."""
+    """A pool that works behind a transaction pooler: it uses no named prepared statements, and runs nothing outside a
+    transaction.
+    """
 
     def __init__(self, url: str, *, size: int = 10, idle_seconds: float = IDLE_SECONDS) -> None:
         logs.register_secret(url)  # as a whole, should a library print it
@@ -69,7 +71,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Host and database for error texts, without the password."""
+        """The host and the database's name, for error messages. The password is not in it."""
         return show_postgres(self._url)
 
     async def __aenter__(self) -> "Database":
@@ -108,9 +110,9 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction: committed at the end, rolled back on any error.
+        """A connection inside a transaction, which is committed at the end, and rolled back on any error.
 
-        Raises `RetryNow` for passing errors; all other errors of Postgres are raised unchanged.
+        Raises `RetryNow` for passing errors; other errors of Postgres are raised as they are.
         """
         if self._pool is None:
             raise RuntimeError("the database is not open: use `async with Database(...)`")

@@ -1,4 +1,4 @@
-"""Deletes stored children that GitHub is confirmed not to have (`store.absences` decides when)."""
+"""Deletes stored children once GitHub has confirmed that they are gone (`store.absences` decides when)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -47,7 +47,9 @@ delete from discussion_comments c using doomed d where c.id = d.id
 async def delete_children(
     connection: Connection, data_type: DataType, children: Sequence[str], asked_at: datetime
 ) -> None:
-    """Deletes `children`, each a `kind:id` of `backfill_absences`. A `thread:id` is marked as gone since `asked_at`."""
+    """Deletes `children`, each a `kind:id` of `backfill_absences`. A `thread:id` is not deleted, but marked as gone
+    since `asked_at`.
+    """
     by_kind: dict[str, list[str]] = defaultdict(list)
     for child in children:
         kind, _, key = child.partition(":")

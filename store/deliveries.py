@@ -1,4 +1,4 @@
-"""Polar's webhook deliveries: stored when they arrive, processed afterwards."""
+"""Polar's webhook deliveries: they are stored when they arrive, and processed afterwards."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ ERROR_LENGTH = 1_000
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery that is due. `text` is the JSON that arrived; `attempts` counts earlier ones."""
+    """A delivery that is due. `text` is the JSON that arrived; `attempts` is how often it was tried before."""
 
     webhook_id: str
     type: str
@@ -25,7 +25,7 @@ class Delivery:
 
     @property
     def payload(self) -> object:
-        """The delivery's JSON. Raises `ValueError` if Python cannot read it although Postgres can (numbers of 5,000
+        """The delivery's JSON. Raises `ValueError` if Python cannot read what Postgres could (a number of 5,000
         digits).
         """
         payload: object = json.loads(self.text)
@@ -37,7 +37,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Unprocessed:
-    """An unfinished delivery; `error` is the latest obstacle."""
+    """An unfinished delivery. `error` is why its last attempt failed."""
 
     webhook_id: str
     type: str
@@ -60,15 +60,15 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Returns if deliveries can be stored: Postgres answers, and has our tables. Raises otherwise."""
+    """Returns if deliveries can be stored: Postgres answers, and has our tables. Raises if not."""
     await connection.execute("select from webhook_deliveries limit 0")
 
 
 async def keep(connection: Connection, *, webhook_id: str, event_type: str, text: str) -> bool:
-    """Stores a delivery, whose `text` is valid JSON; False if it is stored already.
+    r"""Stores a delivery; `text` has to be valid JSON. Returns False if it is stored already.
 
-    JSON that jsonb refuses (`\\u0000`, half a surrogate pair, numbers beyond numeric) is stored whole, as a JSON
-    string.
+    JSON that jsonb refuses (`\u0000`, an unpaired surrogate, a number that is too large for numeric) is stored as a
+    JSON string of the whole text.
     """
     try:
         async with connection.transaction():
@@ -90,7 +90,9 @@ async def _insert(connection: Connection, payload: str, *values: str) -> bool:
 
 
 async def take(connection: Connection) -> Delivery | None:
-    """The oldest due delivery, locked until the transaction ends; None if there is none that is free."""
+    """The oldest delivery that is due and that no other process is working on, locked until the transaction ends; None
+    if there is none.
+    """
     row = await connection.fetchrow(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
@@ -119,7 +121,7 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
-    """Those of `webhook_ids` that are stored, finished or not."""
+    """Those of `webhook_ids` that are stored, whether they are finished or not."""
     rows = await connection.fetch(
         "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
     )
@@ -127,7 +129,7 @@ async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[
 
 
 async def forget(connection: Connection, age: timedelta) -> tuple[int, list[Unprocessed]]:
-    """Deletes deliveries older than `age`; returns how many were finished, and the unfinished ones."""
+    """Deletes deliveries older than `age`. Returns how many of them were finished, and the unfinished ones."""
     rows = await connection.fetch(
         """
         delete from webhook_deliveries where received_at < now() - $1::interval
@@ -151,7 +153,7 @@ async def finish(connection: Connection, webhook_id: str) -> None:
 
 
 async def postpone(connection: Connection, webhook_id: str, *, error: str, pause: timedelta) -> None:
-    """Leaves the delivery unfinished, with its obstacle, until `pause` from now."""
+    """Records why the delivery could not be processed, and makes it due again after `pause`."""
     await connection.execute(
         """
         update webhook_deliveries set error = $2, attempts = attempts + 1, next_attempt_at = now() + $3

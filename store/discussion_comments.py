@@ -1,4 +1,4 @@
-"""`discussion_comments`: comments of discussions and the replies to them."""
+"""`discussion_comments`: comments on discussions, and the replies to these comments."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -47,9 +47,9 @@ select count(*) from written w join discussions d on d.id = w.discussion_id wher
 
 
 async def write(connection: Connection, asked_at: datetime, rows: Sequence[DiscussionComment], since: datetime) -> int:
-    """Writes rows unless a newer version is stored, comments before the replies to them.
+    """Writes rows, unless a newer version is stored; comments before their replies.
 
-    Returns how many are new, of discussions updated at or after `since`.
+    Returns how many are new, counting only comments of discussions that were updated at or after `since`.
     """
     if not rows:
         return 0
@@ -62,7 +62,7 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
 
 
 async def count_replies(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the reply counts of comments (by GitHub id) that were stored before GitHub counted them."""
+    """Corrects the numbers of replies of comments. `counts` maps a comment's GitHub id to GitHub's present number."""
     if counts:
         await connection.execute(
             """

@@ -1,4 +1,4 @@
-"""`discussions`. A row that the host created keeps its id, whichever format of node id it has."""
+"""`discussions`. A row that the host created keeps its id, in whichever format of node ids."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -61,9 +61,9 @@ select count(*) filter (where inserted and updated_at >= $24) from written
 async def write(
     connection: Connection, repository_id: str, asked_at: datetime, rows: Sequence[Discussion], since: datetime
 ) -> int:
-    """Writes rows unless a newer version is stored.
+    """Writes rows, unless a newer version is stored.
 
-    Returns how many are new and updated at or after `since`.
+    Returns how many are new, counting only discussions that were updated at or after `since`.
     """
     if not rows:
         return 0
@@ -75,7 +75,9 @@ async def write(
 
 
 async def count_comments(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the comment counts of discussions (by GitHub id) that were stored before GitHub counted them."""
+    """Corrects the numbers of comments of discussions. `counts` maps a discussion's GitHub id to GitHub's present
+    number.
+    """
     if counts:
         await connection.execute(
             """

@@ -1,4 +1,5 @@
-"""Embeddings of threads, stored in the threads' own rows: texts still to embed, vectors, and the search.
+"""Embeddings of threads, stored in the threads' own rows: the texts that are still to be embedded, the vectors, and the
+search.
 
 A vector is current if its row names the model and holds the hash of the present text, `embedding_hash` (schema/ours).
 """
@@ -22,7 +23,7 @@ MOST_BYTES = 400_000
 
 
 class Place(NamedTuple):
-    """The thread behind which a list continues; without a number, the beginning of the table."""
+    """The thread after which a list continues. Without a number, the list begins at the table's first thread."""
 
     table: ThreadTable
     number: int | None = None
@@ -30,7 +31,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A thread's text to embed, with the hash that its vector is to be stored with."""
+    """The text of a thread that is to be embedded, and the hash that is stored with its vector."""
 
     table: ThreadTable
     github_id: int
@@ -43,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Counts of threads in scope, of those with a text, and of those without a current vector."""
+    """How many threads are in scope, how many of them have a text, and how many have no current vector."""
 
     threads: int
     with_text: int
@@ -114,9 +115,10 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """The next texts in scope without a current vector, by table and number, except those given up.
+    """The next texts in scope without a current vector, in the order of table and number, without those that were given
+    up.
 
-    Without `changed`, only texts without any vector of this model. Fewer than `most` if the texts are long.
+    Without `changed`, only texts that have no vector of this model at all. Long texts make it fewer than `most`.
     """
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
@@ -139,7 +141,9 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """How much of the repository is to be embedded, and how much is left, except texts given up."""
+    """How many of the repository's threads are to be embedded, and how many are left, without those that were
+    given up.
+    """
     threads = with_text = left = 0
     for table in TABLES:
         [row] = await connection.fetch(
@@ -155,7 +159,7 @@ async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: in
 
 
 async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
-    """The number of threads in scope, and Postgres' time."""
+    """The number of threads in scope, and the time by Postgres' clock."""
     union = " union all ".join(f"select count(*) as n from {table} where {_IN_SCOPE}" for table in TABLES)
     [row] = await connection.fetch(
         f"select sum(n)::integer as threads, now() as now from ({union}) counted",
@@ -166,9 +170,9 @@ async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
 
 
 async def write(connection: Connection, rows: Sequence[Embedding], since: datetime) -> int:
-    """Stores the vectors of texts that have not changed since.
+    """Stores vectors, unless the text has changed since it was embedded.
 
-    Returns how many threads, updated at or after `since`, had no vector before.
+    Returns how many of the threads, of those updated at or after `since`, had no vector before.
     """
     new = 0
     for table in TABLES:
@@ -187,7 +191,7 @@ def _array(vector: Sequence[float]) -> str:
 
 
 async def check_dimensions(connection: Connection, dimensions: int) -> None:
-    """Raises `BadInput` if an embedding column has vectors of another length. Columns may be missing."""
+    """Raises `BadInput` if an embedding column holds vectors of another length. A column may be missing."""
     rows = await connection.fetch(
         """
         select relname as table, atttypmod as dimensions from pg_attribute join pg_class on pg_class.oid = attrelid
@@ -211,7 +215,9 @@ async def check_dimensions(connection: Connection, dimensions: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A found thread, with the cosine similarity of its text to the query, 1 at most."""
+    """A thread that a search found. The similarity is the cosine between its text's vector and the query's, at
+    most 1.
+    """
 
     score: float
     table: ThreadTable
@@ -245,7 +251,7 @@ async def nearest(
     limit: int,
     tables: Sequence[ThreadTable] = TABLES,
 ) -> list[Hit]:
-    """The threads of a workspace (id or slug) whose vectors by `model` are nearest to `vector`, nearest first.
+    """The threads of a workspace (id or slug) whose vectors of `model` are nearest to `vector`, nearest first.
 
     Raises `BadInput` if there is no such workspace.
     """
@@ -263,7 +269,7 @@ async def nearest(
 
 
 async def find_workspace(connection: Connection, reference: str) -> UUID:
-    """The workspace of this id or slug. Raises `BadInput` if there is none."""
+    """The id of the workspace with this id or slug. Raises `BadInput` if there is none."""
     try:
         uuid = UUID(reference)
     except ValueError:
@@ -277,10 +283,10 @@ async def find_workspace(connection: Connection, reference: str) -> UUID:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Prepares the transaction: finds pgvector in any schema, and lets its index scan on until enough rows pass the
-    filter.
+    """Prepares the transaction for a search: finds the schema of pgvector, and lets its index continue until enough
+    rows pass the filter.
 
-    Before version 0.8 pgvector cannot do that, and examines more rows at once instead.
+    pgvector before version 0.8 cannot do that; for it, more rows are examined at once.
     """
     [row] = await connection.fetch(
         """

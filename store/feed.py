@@ -1,8 +1,8 @@
-"""`github_events_cache`: a repository's events. One event is one row, whichever source reported it first.
+"""`github_events_cache`: a repository's events. An event is one row, even if several sources report it.
 
-A stored row never changes: an incoming event makes a new row, or is there already. Different sources give one event
-different ids, and times that are seconds apart, so incoming events are matched against stored ones under the lock of
-`pages.write`.
+A stored row never changes. An incoming event adds a row, unless a stored row is the same event. Sources give one
+event different ids, and times that are seconds apart, so incoming events are matched with stored rows under the lock
+of `pages.write`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -118,14 +118,14 @@ _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class Chain(NamedTuple):
-    """A stored push that moved the branch from `before` (empty or zeros: it did not exist) to `head`."""
+    """A stored push. It moved the branch from the commit `before` (empty or zeros: it was new) to the commit `head`."""
 
     head: str
     before: str
 
 
 async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
-    """Creates the partitions that the rows need, once in each process, in transactions of its own.
+    """Creates the monthly partitions that rows need, once in a process, in transactions of its own.
 
     Raises `PartOver` (no_partition) if the role may not.
     """
@@ -148,9 +148,9 @@ async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
 
 
 async def write(connection: Connection, repository: RepositoryRef, rows: Sequence[FeedEvent], since: datetime) -> int:
-    """Adds missing events. Returns how many are new, of those created at or after `since`.
+    """Adds events that are not stored yet; returns how many, of those created at or after `since`.
 
-    Each stored row matches one incoming event, the nearest in time: closed, reopened and closed within a minute are two
+    A stored row matches one incoming event, the nearest in time: closed, reopened, closed within a minute are two
     closings.
     """
     rows = list({(row.event_id, row.source not in _NUMBERED and row.created_at): row for row in rows}.values())
@@ -231,7 +231,7 @@ select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) 
 
 
 async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[Chain]:
-    """The stored pushes of a branch whose head is one of the commits `heads`."""
+    """The stored pushes of a branch that moved it to one of the commits `heads`."""
     found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
     return [Chain(row["head"], row["before"] or "") for row in found]
 
@@ -239,15 +239,15 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """The commits reached from `oids` along the branch's stored pushes that no stored push accounts for.
+    """The commits from which the branch has to be read on: reached from `oids` by stored pushes, and in none of them.
 
-    There can be several if the branch was forced. `gone` are commits that GitHub no longer has, which lead nowhere.
+    There can be several after a forced push. `gone` are commits that GitHub no longer has; they are not followed.
     """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
-    """Rows created at or after `since`, by their source; `host` for those that the host stored."""
+    """The number of rows created at or after `since`, by source; `host` for rows that the host itself stored."""
     found = await connection.fetch(
         """
         select coalesce(source, 'host') as source, count(*) as rows from github_events_cache
@@ -260,7 +260,7 @@ async def by_source(connection: Connection, repository: RepositoryRef, since: da
 
 
 async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, str]) -> None:
-    """Moves a repository's events from its old (owner, name) to its new one."""
+    """Moves a repository's events from its former (owner, name) to its new one."""
     await connection.execute(
         """
         update github_events_cache set repository_owner = $3, repository_name = $4
@@ -320,8 +320,8 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """When the next `limit` stored threads of `table` (pull_requests, issues) were opened, closed and reopened since
-    `since`; and the last thread's number, None at the end.
+    """The events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened. Also returns
+    the number of the last of these threads; None at the end.
     """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]
@@ -392,8 +392,8 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Completes our rows of the events API with fields of the stored threads that GitHub left out, and protects rows
-    that the host stored since then from its purge.
+    """Adds to our rows the fields that the events API left out, from stored threads. Protects rows that the host stored
+    since `since` from the host's purge.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

@@ -1,4 +1,4 @@
-"""Checks the health of Postgres and of the jobs in it."""
+"""Checks Postgres, and the jobs in it, for `doctor`."""
 
 import asyncio
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ ROUNDS = 5
 async def way_to(dsn: str) -> Way:
     """Whether an address leads to Postgres itself, to a session pooler or to a transaction pooler.
 
-    A pooler gives its clients process ids of its own making, and a transaction pooler hands an idle connection to the
-    next client. Raises `Unreachable` if nothing answers, and asyncpg's errors for a bad address.
+    A pooler gives its clients process ids that it made up, and a transaction pooler hands an idle connection to
+    another client. Raises `Unreachable` if nothing answers, and asyncpg's errors for a wrong address.
     """
     first, second = await _connect(dsn), None
     try:
@@ -47,7 +47,7 @@ async def way_to(dsn: str) -> Way:
 
 
 async def _pid(connection: asyncpg.Connection) -> int:
-    """The id of the Postgres process that serves a transaction of this client."""
+    """The id of the Postgres process that serves a transaction of this connection."""
     async with connection.transaction():
         pid: int = await connection.fetchval("select pg_backend_pid()")
     return pid
@@ -62,7 +62,7 @@ async def _connect(dsn: str) -> asyncpg.Connection:
 
 @dataclass(frozen=True)
 class Server:
-    """The state of the Postgres server; `ahead` is how far its clock is ahead of ours."""
+    """The state of the Postgres server. `ahead` is by how much its clock is ahead of ours."""
 
     version: str
     ahead: timedelta
@@ -98,7 +98,7 @@ def _free(directory: str) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Work:
-    """Waiting work and its age, with some ids."""
+    """Work that waits: how much, how old it is, and some ids."""
 
     unheard: list[str]
     """Pending jobs that Temporal has not heard of."""

@@ -1,4 +1,4 @@
-"""A job's attempts: how the next one is requested, and how one is ended from outside its workflow."""
+"""Attempts of a job: begins the next one, and ends one whose workflow cannot end it."""
 
 from collections import defaultdict
 
@@ -23,7 +23,9 @@ UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """Sets a job, whose row is locked, to pending if it ended without being canceled and a retry waits for that."""
+    """Begins the attempt for a waiting retry: sets a job that has ended, and was not canceled, to pending. The caller
+    has locked its row. Returns False if no retry waits.
+    """
     tag: str = await connection.execute(
         f"""
         update workspace_backfill_jobs job set
@@ -40,9 +42,9 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
-    """Ends a job, whose row is locked, from outside its workflow, with everything unfinished of it.
+    """Ends a job without its workflow, and with it everything in it that has not ended. The caller has locked its row.
 
-    Every lease is revoked and every `transition` closed, so that nobody who still works on it can write.
+    Leases are taken away and every `transition` is closed, so that an activity that still runs cannot write.
     """
     failed = reason.model_dump(mode="json") if reason else None
     # Sweeps first, progress after: the order in which a page's transaction locks them.

@@ -1,4 +1,6 @@
-"""Detects which jobs changed for people: `fingerprints` differ whenever a `JobView` might."""
+"""Finds out which jobs have changed for people: the `fingerprints` of a job differ whenever its `JobView` may
+differ.
+"""
 
 from collections.abc import Sequence
 
@@ -43,9 +45,9 @@ from versions group by 1
 
 
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """A fingerprint for each job id, except for deleted jobs.
+    """The fingerprint of each job. A job that was deleted has none.
 
-    A different fingerprint means that some row was written, not necessarily that the view differs.
+    If a fingerprint differs, a row was written; the view does not necessarily differ.
     """
     rows = await connection.fetch(_FINGERPRINTS, list(job_ids))
     return {row["id"]: row["fingerprint"] for row in rows}

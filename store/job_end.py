@@ -1,4 +1,4 @@
-"""Ends a job with an outcome derived from its repositories, and notifies its owner."""
+"""Ends a job with the outcome that follows from its repositories, and notifies the workspace's owner."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from unshown import Unshown, how_many, threads
 
 
 async def finish(connection: Connection, job_id: str, attempt: int, *, canceled: bool) -> JobOutcome:
-    """Ends the job and returns its outcome, derived from its repositories; its owner is notified once. A second call
-    changes nothing.
+    """Ends the job, notifies the workspace's owner, and returns the job's outcome, which follows from its repositories.
+    A second call changes nothing and notifies nobody.
     """
     rows = await connection.fetch(
         "select attempt, status, error_message from workspace_backfill_jobs where id = $1 for update", job_id
@@ -95,7 +95,7 @@ def _where(not_shown: Unshown) -> str:
 
 
 def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown | None) -> tuple[str, str]:
-    """The notification for a completed job: the end of its title, and its message."""
+    """The notification that a job is complete: the end of its title, and its message."""
     if not_shown is None:
         whole = message or f"All {total} repositories are complete."
         return "completed with failures" if failed else "completed", whole
@@ -107,8 +107,8 @@ def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown |
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
-    """The job's metadata on proofs: `proofs` by repository and type; `as_of` by type, the earliest
-    of its repositories.
+    """What the job's metadata say of proofs: `proofs` by repository and type, and `as_of` by type, which is the
+    earliest of all repositories.
     """
     rows = await connection.fetch(
         """
@@ -127,7 +127,7 @@ async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
 
 
 async def _cancel_open(connection: Connection, job_id: str) -> None:
-    """Cancels everything unfinished of a canceled job; cursors are kept for a retry."""
+    """Cancels everything in a canceled job that has not ended. Cursors are kept for a retry."""
     await connection.execute(
         """
         update backfill_sweeps set status = 'canceled', completed_at = now(), lease_token = lease_token + 1

@@ -1,7 +1,8 @@
-"""Estimates, once a second, when each job in progress will end, what it has stored, and what it waits for.
+"""Computes, once a second, when each job in progress will end, what it has stored, and what it waits for.
 
-The work of one second does not grow with a job: it counts `AT_ONCE` repositories of each job and keeps the sums in
-`backfill_tallies`. A job of up to that many is counted every second, one of a thousand every 20 seconds.
+The work in a second does not grow with a job: `AT_ONCE` repositories of each job are counted, and the sums are kept
+in `backfill_tallies`. A job with at most that many repositories is counted every second, a job with a thousand every
+20 seconds.
 """
 
 from typing import Any
@@ -17,9 +18,10 @@ AT_ONCE = 50
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts the next repositories of each job. Once a job is counted completely, stores its estimated end in its row
-    (for readers of the row rather than `JobView.eta`), and its progress (`samples`, `job_waits`) for its chart,
-    timeline and pace."""
+    """Counts the next repositories of each job. When all repositories of a job are counted, it stores the job's
+    estimated end in its row (for those who read the row and not `JobView.eta`), and its progress
+    (`backfill_samples`, `backfill_waits`), from which its chart, timeline and pace are made.
+    """
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await job_views.row(connection, row["id"])
         tally = await _count(connection, job)
@@ -28,7 +30,7 @@ async def estimate(connection: Connection) -> None:
 
 
 async def _count(connection: Connection, job: Any) -> Tally | None:
-    """The sums over all repositories of a job; None while some are not counted yet."""
+    """The sums over all repositories of a job; None while some of them are not counted."""
     after, so_far = await _so_far(connection, job)
     its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
     ids = [each.repository_id for each in its]
@@ -54,7 +56,7 @@ async def _count(connection: Connection, job: Any) -> Tally | None:
 
 
 async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
-    """The repository id up to which this attempt is counted, and the sums so far."""
+    """The id of the last repository that this attempt has counted, and the sums so far."""
     row = await connection.fetchrow(
         "select counted_to::text, tally from backfill_tallies where backfill_job_id = $1 and attempt = $2",
         job["id"],

@@ -1,4 +1,4 @@
-"""All jobs of a workspace, newest first, in pages: what was requested, and the result."""
+"""All jobs of a workspace, newest first, in pages: what was requested, and how each ended."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from store.places import Place
 
 
 class PastJob(JobSummary):
-    """A job in the history."""
+    """One job in the history of a workspace."""
 
     headline: Sentence
     rows_stored: int
@@ -32,7 +32,7 @@ from workspace_backfill_progress where backfill_job_id = any($1::uuid[]) group b
 
 
 async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
-    """At most `limit` jobs of the workspace, newest first, older than `before` if given."""
+    """At most `limit` jobs of the workspace, newest first. If `before` is given, only older ones."""
     rows = await job_views.of_workspace(
         connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
     )
@@ -46,7 +46,7 @@ async def read(connection: Connection, workspace_id: UUID, *, before: Place | No
 
 
 async def _headline(connection: Connection, row: Any) -> Sentence:
-    """The headline of a job: from its row if it has ended, otherwise from its full view."""
+    """The headline of a job: from its row if it has ended, else from its whole view."""
     if row["status"] not in TERMINAL_JOB_STATUSES:
         return (await job_views.read(connection, row["id"])).headline
     return headline.of_ended(

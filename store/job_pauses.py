@@ -1,8 +1,7 @@
-"""Pauses of jobs: their beginning and end in the job's row, the places that they free, and what Temporal has to be
-told.
+"""Pauses of jobs: when they begin and end, which places they free, and which workflows have to be told.
 
-`metadata.paused_at` says that a job is paused, `paused_by` by whom. `pause_changed_at` is set until the job's workflow
-was told to read its row.
+In the job's row, `metadata.paused_at` says that it is paused, `paused_by` says by whom. `pause_changed_at` is set
+until the job's workflow was told to read the row.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from store.database import Connection
 
 
 async def begin(connection: Connection, job_id: str, who: str) -> None:
-    """Pauses the job, whose row is locked."""
+    """Records that the job is paused. The caller has locked its row."""
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), estimated_completion_at = null,
@@ -26,8 +25,8 @@ async def begin(connection: Connection, job_id: str, who: str) -> None:
 
 
 async def end(connection: Connection, job_id: str) -> None:
-    """Ends the pause of a job whose row is locked: it continues when its turn comes. The paused time is kept, so that
-    the job's pace excludes it.
+    """Records that the job is no longer paused. The caller has locked its row. How long it was paused is kept, so that
+    its pace leaves that time out.
     """
     await connection.execute(
         """
@@ -54,8 +53,8 @@ async def end(connection: Connection, job_id: str) -> None:
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
-    """Frees the places of a paused job on which nobody works any more: other jobs stop waiting for its sweeps, and its
-    repositories show why they wait. Changes nothing if the job was resumed meanwhile.
+    """Frees the places of a paused job on which no activity works: other jobs no longer wait for its sweeps, and its
+    repositories show what they wait for. If the job was resumed meanwhile, nothing changes.
     """
     paused_at = await connection.fetchval(
         """
@@ -89,7 +88,7 @@ async def free_places(connection: Connection, job_id: str) -> None:
 
 @dataclass(frozen=True)
 class PauseChange:
-    """A job that was paused, was resumed, or ended during a pause, and whose workflow has to be told."""
+    """A job whose workflow has to be told that it was paused, was resumed, or ended while it was paused."""
 
     job_id: str
     workspace_id: str
@@ -99,7 +98,7 @@ class PauseChange:
 
 
 async def changes(connection: Connection, *, job_id: str | None = None) -> list[PauseChange]:
-    """Changes that no workflow was told of, oldest first; only `job_id`'s, if given."""
+    """The changes that workflows have not been told of, oldest first. If `job_id` is given, only that job's."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt, metadata ? 'paused_at' as paused,
@@ -113,7 +112,9 @@ async def changes(connection: Connection, *, job_id: str | None = None) -> list[
 
 
 async def heard_of(connection: Connection, change: PauseChange) -> None:
-    """Records that the workflow was told, or that there is none. A later change stays to be told."""
+    """Records that the workflow was told of the change, or that there is no workflow. A later change still has to be
+    told.
+    """
     await connection.execute(
         """
         update workspace_backfill_jobs set metadata = metadata - 'pause_changed_at'

@@ -1,8 +1,8 @@
-"""Requests of people: a new job, a retry, a cancel, a pause, and a resume.
+"""What people can request: a new job, a retry, a cancel, a pause, and a resume.
 
-A request is committed before Temporal hears of it, and `reconciler/` tells Temporal, because the requesting process may
-die. It is decided under the job's row lock. A repeated request changes nothing and returns the same. `metadata.audit`
-of the job records what was requested, by whom, when and from where.
+A request is committed first; `reconciler/` then tells Temporal, because the requesting process may die. It is
+decided while the job's row is locked. A repeated request changes nothing and returns the same. `metadata.audit` of
+the job records who requested what, when, and from where.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _OVER: frozenset[PartStatus] = frozenset({"failed", "canceled"})
 
 
 class Actor(NamedTuple):
-    """Who sends a request, and from where."""
+    """The person or service that makes a request, and from where."""
 
     who: str
     """`user:<auth user id>`, `service` or `operator:<login>`. Temporal does not tell who sent a signal."""
@@ -39,12 +39,12 @@ class Actor(NamedTuple):
 
     @property
     def is_bound_by_purchase(self) -> bool:
-        """Whether the actor may request at most what the workspace's owner bought."""
+        """Whether the actor may request no more than the workspace's owner has bought."""
         return self.source in ("api", "host")
 
     @property
     def kind(self) -> str:
-        """The kind of actor, for `requested_by`, which names no person."""
+        """What kind of actor this is, for `requested_by`, which holds no person's name."""
         return "api" if self.is_bound_by_purchase else "operator"
 
 
@@ -62,13 +62,14 @@ async def ask_for(
     fresh: bool = False,
     idempotency_key: str | None = None,
 ) -> str:
-    """Creates a job for a workspace (its id or slug); returns its id.
+    """Creates a job for a workspace (its id or slug); returns the job's id.
 
-    Defaults: `retention_days` as the workspace's owner bought, else as the workspace keeps anyway; all repositories
-    (full names); all types. `fresh` fetches again what other jobs covered. If the workspace already has a job with this
-    `idempotency_key`, its id is returned, whatever else differs.
+    Without `retention_days`, it is as many days as the owner bought, else as many as the workspace keeps anyway.
+    Without `repositories` (full names) and `data_types` it is all of them. `fresh` fetches again what other jobs
+    covered. If the workspace has a job with this `idempotency_key`, that job's id is returned, whatever else
+    differs.
 
-    Raises `BadInput` for unknown names, and for more days than were bought if the actor is bound by the purchase.
+    Raises `BadInput` for an unknown name, and for more days than were bought if the actor is bound by the purchase.
     """
     workspace_id, bought, kept = await _workspace(connection, workspace)
     if idempotency_key is not None and (known := await _known(connection, workspace_id, idempotency_key)):
@@ -123,7 +124,9 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """The job that was requested with this key. The key is locked until the transaction ends."""
+    """The id of the job that was requested with this key; None if there is none. The key is locked until the
+    transaction ends.
+    """
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
     )
@@ -136,7 +139,7 @@ async def _known(connection: Connection, workspace_id: UUID, idempotency_key: st
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
-    """The workspace's id, its owner's best active add-on with its days, and the days that it keeps."""
+    """The workspace's id, its owner's best active add-on with its days, and the days that the workspace keeps."""
     row = await connection.fetchrow(
         """
         select workspaces.id, workspaces.data_retention_days as kept, addon.id as addon_id, addon.retention_days as days
@@ -187,12 +190,13 @@ async def ask_again(
     repositories: Sequence[str] = (),
     data_types: Sequence[DataType] = (),
 ) -> str:
-    """Requests a retry of what failed or was canceled in a job, as its next attempt; returns the job's id.
+    """Requests a retry of what failed or was canceled in a job; returns the job's id.
 
-    A job that has ended becomes pending at once; `metadata.retry` holds the selection. While an attempt runs, or waits
-    for its turn, the request waits in `metadata.retries_waiting`, and the next attempt begins after that one.
+    A job that has ended becomes pending at once, and `metadata.retry` holds the selection. While the job runs or
+    waits for its turn, the request is kept in `metadata.retries_waiting`, and becomes the attempt after the present
+    one.
 
-    Raises `BadInput` if the job or a part of it is unknown, `Conflict` if nothing in the selection can be retried.
+    Raises `BadInput` if the job, or something selected, is unknown, `Conflict` if nothing selected can be retried.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
@@ -231,7 +235,7 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Whether this retry is waiting already, or is the present attempt, which has had no failure yet."""
+    """Whether the same retry is already waiting, or is the present attempt without any failure yet."""
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
     waiting = metadata.get("retries_waiting", [])
     if job.attempt and (job.status == "pending" or not parts & _OVER):
@@ -283,9 +287,9 @@ def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
 
 
 async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Cancels a waiting job; marks one in progress for its workflow to stop. Returns the job.
+    """Cancels a job that waits. A job in progress is marked, and its workflow stops it. Returns the job.
 
-    Raises `BadInput` if it is unknown, `Conflict` if it has ended otherwise.
+    Raises `BadInput` if the job is unknown, `Conflict` if it has ended in another way.
     """
     await _lock(connection, job_id)
     job = await read(connection, job_id)
@@ -309,10 +313,10 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
 
 
 async def ask_to_stop_repository(connection: Connection, job_id: str, repository: str, *, actor: Actor) -> JobSummary:
-    """Marks one repository of a job (full name) as to be stopped: the workflow stops it at a page boundary, and the
-    others continue. Returns the job.
+    """Marks one repository of a job (full name) as to be stopped at a page boundary; the others continue. Returns the
+    job.
 
-    Raises `BadInput` if it is unknown, `Conflict` if it or the job has ended, or the job has not begun.
+    Raises `BadInput` if job or repository is unknown, `Conflict` if one has ended, or the job has not begun.
     """
     job = await _open(connection, job_id)
     [selected] = _select(job, [repository])
@@ -338,9 +342,9 @@ async def ask_to_stop_repository(connection: Connection, job_id: str, repository
 
 
 async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Marks a job as paused; its workflow stops at a page boundary. Returns the job.
+    """Marks a job as paused. Its workflow stops at a page boundary. Returns the job.
 
-    Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
+    Raises `BadInput` if the job is unknown, `Conflict` if it has ended or is being canceled.
     """
     job = await _open(connection, job_id)
     if job.paused_at:
@@ -351,9 +355,9 @@ async def pause(connection: Connection, job_id: str, *, actor: Actor) -> JobSumm
 
 
 async def resume(connection: Connection, job_id: str, *, actor: Actor) -> JobSummary:
-    """Resumes a paused job at its cursors, behind the waiting jobs of its workspace. Returns the job.
+    """Resumes a paused job at its cursors, after the waiting jobs of its workspace. Returns the job.
 
-    Raises `BadInput` if it is unknown, `Conflict` if it has ended or is being canceled.
+    Raises `BadInput` if the job is unknown, `Conflict` if it has ended or is being canceled.
     """
     job = await _open(connection, job_id)
     if not job.paused_at:

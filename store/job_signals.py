@@ -1,4 +1,4 @@
-"""Jobs about which Temporal has to be told: pending ones, ones to stop, and ones that lost their workflow."""
+"""The jobs that Temporal has to be told of: pending ones, ones that have to stop, and ones whose workflow is gone."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from store.job_attempts import end
 
 @dataclass(frozen=True)
 class Unheard:
-    """A pending job that Temporal has not heard of; `message` is the signal to send."""
+    """A pending job that Temporal has not heard of. `message` is the signal to send."""
 
     job_id: str
     workspace_id: str
@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Pending jobs that Temporal has not heard of, oldest first; only `job_id`, if given."""
+    """Pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only that one."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
@@ -54,8 +54,8 @@ def _message(job_id: str, attempt: int, retry: dict[str, Any] | None) -> Run | R
 
 
 async def heard(connection: Connection, job: Unheard, *, first_run_id: str | None) -> None:
-    """Records that Temporal heard of the job, in the chain of runs that began with `first_run_id`; None if the server
-    is too old to tell.
+    """Records that Temporal has heard of the job. The workflow belongs to the chain of runs that began with
+    `first_run_id`; None if the server is too old to tell.
     """
     await connection.execute(
         """
@@ -72,7 +72,7 @@ async def heard(connection: Connection, job: Unheard, *, first_run_id: str | Non
 
 @dataclass(frozen=True)
 class Stopping:
-    """A job in progress that is to stop and whose workflow has not been told."""
+    """A job in progress that has to stop, and whose workflow has not been told."""
 
     job_id: str
     workspace_id: str
@@ -80,7 +80,9 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Jobs to stop whose workflows have not been told, oldest first; only `job_id`, if given."""
+    """Jobs that have to stop and whose workflows have not been told, oldest first. If `job_id` is given, only
+    that one.
+    """
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
@@ -108,7 +110,7 @@ async def heard_to_stop(connection: Connection, job: Stopping) -> None:
 
 @dataclass(frozen=True)
 class Open:
-    """A job that should have a running workflow, in the chain of runs that began with `first_run_id`."""
+    """A job that should have a workflow, in the chain of runs that began with `first_run_id`."""
 
     job_id: str
     workspace_id: str
@@ -119,7 +121,7 @@ class Open:
 
 
 async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None:
-    """When this process' turn to compare jobs with Temporal ends, unless `end_turn` ends it earlier; None if another
+    """Takes this process' turn to compare jobs with Temporal. Returns when the turn expires; None if another process
     has it.
 
     A turn is not a lock: no transaction stays open during requests to Temporal, and the turn of a killed process
@@ -137,16 +139,14 @@ async def take_turn(connection: Connection, lasts: timedelta) -> datetime | None
 
 
 async def end_turn(connection: Connection, ends_at: datetime) -> None:
-    """Ends this process' turn. If it has already expired, nothing changes, since another process
-    may have the turn now.
-    """
+    """Ends this process' turn. If it has expired, nothing changes, because another process may have the turn."""
     await connection.execute(
         "update reconciler_turns set ends_at = clock_timestamp() where name = 'jobs' and ends_at = $1", ends_at
     )
 
 
 async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
-    """Jobs in progress, and pending jobs that Temporal heard of at least `quiet` ago."""
+    """Jobs in progress, and pending jobs of which Temporal heard at least `quiet` ago."""
     rows = await connection.fetch(
         """
         select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id,
@@ -171,8 +171,8 @@ async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Op
 
 
 async def forget(connection: Connection, job: Open) -> bool:
-    """Marks this pending job as unknown to Temporal, because its workflow is gone. False if it has changed since it was
-    read.
+    """Records that Temporal does not know this pending job, because its workflow is gone. Returns False if the job has
+    changed since it was read.
     """
     tag: str = await connection.execute(
         """
@@ -187,10 +187,10 @@ async def forget(connection: Connection, job: Open) -> bool:
 
 
 async def abandon(connection: Connection, job: Open, reason: Failure) -> JobStatus | None:
-    """Ends a job in progress whose workflow is gone: canceled if that was requested, else failed.
+    """Ends a job in progress whose workflow is gone: as canceled if that was requested, else as failed.
 
-    Returns the status. If the job has changed since it was read, it writes nothing and returns None, so that an end
-    which the workflow itself has written is kept.
+    Returns the status. If the job has changed since it was read, it changes nothing and returns None, because the
+    workflow may have written the end itself.
     """
     unchanged = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status = 'in_progress' and attempt = $2 for update",

@@ -38,10 +38,10 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
-    """Starts a pending job: fixes its repositories and notifies its owner. A second call changes nothing.
+    """Starts a pending job: fixes its repositories, and notifies the workspace's owner. A second call changes nothing.
 
-    A paused job stays as it is. In a retry (`attempt` > 0), what `metadata.retry` selects becomes pending, and resumes
-    at its committed cursors. Raises `JobOver` if there is no such job.
+    A paused job is not changed. In a retry (`attempt` > 0), everything that `metadata.retry` selects becomes
+    pending, and resumes at its committed cursors. Raises `JobOver` if there is no such job.
     """
     began = await connection.execute(_BEGIN, job_id) == "UPDATE 1"
     rows = await connection.fetch(_PLAN, job_id)
@@ -106,7 +106,7 @@ on conflict (backfill_job_id, repository_id, data_type) do nothing
 
 
 async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retry) -> None:
-    """Sets everything in the selection that failed, was canceled or never began to pending, with its position kept."""
+    """Sets everything selected that failed, was canceled or never began to pending. Positions are kept."""
     if not await connection.fetchval(
         "select exists (select from workspace_backfill_progress where backfill_job_id = $1)", job_id
     ):
@@ -143,5 +143,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """The reason for which a repository waits before it begins: its turn."""
+    """The reason why a repository waits that has not begun: its turn has not come."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,6 @@
-"""A job's recorded past, for its timeline and its chart. Only samples and waits are written just for them."""
+"""What is recorded of a job's past, for its timeline and its chart. Only samples and waits are recorded for
+this alone.
+"""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -28,7 +30,7 @@ order by completed_at desc, repository_id limit $2
 
 
 async def story(connection: Connection, job_id: str) -> Story:
-    """A job's recorded past, for its timeline and its chart. Raises `BadInput` if there is no such job."""
+    """What is recorded of a job's past. Raises `BadInput` if there is no such job."""
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     waits = [
@@ -59,8 +61,8 @@ class Chart(NamedTuple):
 
 
 async def chart_of(connection: Connection, job_id: str) -> Chart:
-    """The job's chart from its first attempt's beginning to its end, or to now. Empty before it begins. Raises
-    `BadInput`.
+    """The job's chart, from the beginning of its first attempt to its end, or to now. Empty if it has not begun. Raises
+    `BadInput` if there is no such job.
     """
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)

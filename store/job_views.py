@@ -1,4 +1,4 @@
-"""Jobs for people: the latest jobs, and one job with all its details."""
+"""Jobs as people see them: the latest jobs, and one job with all its details."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -79,7 +79,7 @@ def uuid_of(text: str) -> UUID | None:
 
 
 async def find(connection: Connection, reference: str) -> str:
-    """The id of a job. `reference` is its id, or the id or slug of a workspace, whose latest job it then is.
+    """The id of a job. `reference` is the id itself, or the id or slug of a workspace, which stands for its latest job.
 
     Raises `BadInput` if there is none.
     """
@@ -100,7 +100,7 @@ async def find(connection: Connection, reference: str) -> str:
 
 
 async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
-    """The latest requested jobs, newest first."""
+    """The jobs that were requested last, newest first."""
     rows = await connection.fetch(f"{_JOB} order by job.created_at desc, job.id limit $1", limit)
     return [JobSummary.model_validate(dict(row)) for row in rows]
 
@@ -108,7 +108,7 @@ async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
 async def of_workspace(
     connection: Connection, workspace_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Any]:
-    """Rows of a workspace's jobs older than the one with this (creation, id), newest first."""
+    """The rows of a workspace's jobs, newest first. If `before` (creation time, id) is given, only older ones."""
     at, job_id = before or (None, None)
     return await connection.fetch(
         f"""
@@ -123,7 +123,7 @@ async def of_workspace(
 
 
 async def row(connection: Connection, job_id: str) -> Any:
-    """A job's own fields. Raises `BadInput` if there is none."""
+    """The fields of a job's own row. Raises `BadInput` if there is no such job."""
     job = await connection.fetchrow(f"{_JOB} where job.id = $1", uuid_of(job_id))
     if job is None:
         raise BadInput("JOB", f"there is no job {job_id}")
@@ -131,12 +131,12 @@ async def row(connection: Connection, job_id: str) -> Any:
 
 
 def recorded_as_of(job: Any) -> datetime | None:
-    """The moment as of which everything in an ended job is complete, from its row alone."""
+    """The moment as of which everything in an ended job is complete, from its row only."""
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
 async def look(connection: Connection, job_id: str) -> JobView:
-    """The job's view, at one moment. The transaction must not have run another statement before."""
+    """The job's view as of one moment. It has to be the first statement of the transaction."""
     await connection.execute("set transaction isolation level repeatable read, read only")
     return await read(connection, job_id)
 
@@ -159,7 +159,9 @@ async def repositories(
     after: str | None = None,
     limit: int | None = None,
 ) -> list[RepositoryView]:
-    """A job's repositories (`job` is its row), by name; with `limit`, that many begun ones, behind the id `after`."""
+    """The repositories of a job (`job` is its row), in order of name. With `limit`, that many of those that have begun,
+    in order of id, behind the id `after`.
+    """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
     )
@@ -186,7 +188,7 @@ def state(
     addon: AddonView | None = None,
     unshown: int = 0,
 ) -> JobState:
-    """The state of a job (its row), with these repositories and what holds it up."""
+    """The state of a job from its row, with these repositories and what holds them up."""
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
         {
@@ -219,7 +221,7 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
 
 
 async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
-    """What the job has stored and spent so far (points, requests), with its working time."""
+    """How much the job has stored and spent (points, requests), and how long it has worked."""
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
     return Mark(pace.worked_seconds(job, waited), stored, *spent)
 
@@ -227,7 +229,7 @@ async def marked(connection: Connection, job: JobState, stored: int, spent: tupl
 async def outlook(
     connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
 ) -> Outlook | Sentence:
-    """The remaining time, or why it is unknown. `accounts` read the job's repositories."""
+    """The time left, or a sentence why it is unknown. `accounts` are those that read the job's repositories."""
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
     earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
@@ -236,12 +238,12 @@ async def outlook(
 
 
 def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
-    """The most likely end of the job."""
+    """The moment at which the job will most likely end."""
     return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 
 async def _with_outlook(connection: Connection, job: JobState) -> JobView:
-    """The view of a job with everything that is derived from its rows."""
+    """The view of a job, with everything that is derived from its rows."""
     its = totals.of(job)
     left = None if job.ended else await _outlook(connection, job, its)
     likely = eta(job, left)
@@ -291,7 +293,9 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """The status of a type. If the repository ended before its sweep began (it is gone), the progress row tells it."""
+    """The status of a type. If the repository ended before the type's sweep began, the status comes from the progress
+    row.
+    """
     if swept:
         return swept
     for status in ("completed", "skipped"):

@@ -1,4 +1,4 @@
-"""`backfill_waits`: when a job stood still, and why. Written once a second, by `job_estimates`."""
+"""`backfill_waits`: when a job stood still, and why. `job_estimates` writes them once a second."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ delete from backfill_waits where backfill_job_id = $1 and since <= (
 
 
 async def follow(connection: Connection, job: JobState) -> None:
-    """Begins, continues or ends a wait, according to the job's present state."""
+    """Begins, continues or ends a wait, as the job's present state requires."""
     waiting = job.waiting
     await connection.execute(_END, job.id, job.as_of, waiting.reason if waiting else None)
     if waiting is None:
@@ -72,7 +72,7 @@ class Wait:
 
 
 async def of_job(connection: Connection, job_id: str, *, limit: int = KEPT) -> list[Wait]:
-    """The latest waits of a job, newest first. A job that has ended has no open wait."""
+    """The latest waits of a job, newest first. If the job has ended, all of them have an end."""
     rows = await connection.fetch(
         """
         select since, until, reason, detail, coalesce(

@@ -1,4 +1,4 @@
-"""Metrics for operators, from Postgres, in one transaction of a dozen small statements."""
+"""Reads the metrics for operators from Postgres, in one transaction of a dozen small statements."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,7 +11,9 @@ Labelled = dict[tuple[str, ...], float]
 
 
 class Measures(NamedTuple):
-    """Metrics from Postgres. Counts are rows; ages and waits are in seconds, 0 if there is nothing to measure."""
+    """Metrics from Postgres. Counts are numbers of rows. Ages and waits are in seconds, 0 if there is nothing to
+    measure.
+    """
 
     jobs: Labelled
     """All kept jobs by status, including `paused`."""
@@ -133,7 +135,7 @@ async def read(connection: Connection) -> Measures:
 
 
 async def _counted(connection: Connection, query: str) -> Labelled:
-    """The result of a query whose rows are labels and one number."""
+    """The result of a query whose rows are labels and a number."""
     return {tuple(row.values())[:-1]: float(tuple(row.values())[-1]) for row in await connection.fetch(query)}
 
 

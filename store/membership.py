@@ -25,7 +25,7 @@ _MEMBER = """
 
 @dataclass(frozen=True)
 class Seen:
-    """A workspace, or one of its jobs, that a user may see, with the user's role."""
+    """A workspace, or one of its jobs, that a user may see, and the user's role."""
 
     workspace_id: UUID
     role: Role
@@ -33,8 +33,8 @@ class Seen:
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
-    """An auth user's role in a workspace; None if there is no such workspace or no role. `user_id`
-    None: the service.
+    """The workspace with the role that an auth user has in it; None if there is no such workspace, or if the user has
+    no role. If `user_id` is None, the service asks.
     """
     role = await connection.fetchval(
         f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
@@ -43,7 +43,7 @@ async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID
 
 
 async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
-    """As `of_workspace`, for the workspace of a job."""
+    """As `of_workspace`, for a job and its workspace."""
     row = await connection.fetchrow(
         f"""
         select workspaces.id, {_ROLE} as role
@@ -58,7 +58,8 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
     """The active workspaces with this repository that an auth user may see. Those that the user may change come first,
-    then those with the most bought days."""
+    and of these those with the most days bought.
+    """
     rows = await connection.fetch(
         f"""
         select workspace_id, role from (

@@ -1,4 +1,4 @@
-"""Describes a job's beginning or end, as of the transaction that reads it."""
+"""Describes the beginning or end of a job, as of the transaction that reads it."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +16,7 @@ NAMED = 10
 
 
 class NamedFailure(BaseModel):
-    """Why a repository, or one data type of it, failed, and what a person can do."""
+    """Why a repository, or one data type of it, failed, and what a person can do about it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -28,7 +28,7 @@ class NamedFailure(BaseModel):
 
 
 class Milestone(BaseModel):
-    """A job's beginning or end: the data of the host's webhook, and the source of e-mails."""
+    """The beginning or end of a job. The host's webhook sends it as its data, and e-mails are written from it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -104,7 +104,7 @@ _FOUND: TypeAdapter[list[NamedFailure]] = TypeAdapter(list[NamedFailure])
 async def look(
     connection: Connection, job_id: str, status: Name, what: str, message: str, not_shown: Unshown | None
 ) -> Milestone:
-    """The milestone of a job's present state. Its title is `Backfill of {workspace} {what}`."""
+    """The milestone of a job, from its present state. The title is `Backfill of {workspace} {what}`."""
     [job] = await connection.fetch(_JOB, job_id)
     failures = await connection.fetch(_FAILURES, job_id, NAMED) if status != "started" else []
     facts: dict[str, Any] = dict(job)

@@ -1,4 +1,4 @@
-"""`backfill_notes`: what GitHub will not give for good. A type completes without it, and reports it."""
+"""`backfill_notes`: what GitHub will not give for good. A type is complete without it, and says so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """Counts of the notes on whole threads of a data type."""
+    """How many whole threads of a data type are noted, by the kind of note."""
 
     unlisted: int
     """Threads that GitHub counts and does not list."""
@@ -89,7 +89,7 @@ async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
 
 
 async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
-    """Node ids of the threads that this job noted as unavailable."""
+    """The node ids of the threads that this job has noted as unavailable."""
     rows = await connection.fetch(
         "select node_id from backfill_notes where repository_id = $1 and data_type = $2 and what = 'thread'"
         " and node_id <> '' and seen_by = $3",
@@ -101,9 +101,9 @@ async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
 
 
 async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> None:
-    """Adds notes, and updates known ones: their kind, count, words, and when they were last seen.
+    """Adds notes. A note that exists is updated: its kind, number and words, and when it was last seen.
 
-    Of two notes on one (what, node id), the last one counts.
+    If `notes` has two for one (what, node id), the last one counts.
     """
     # In the order of their key: two sweeps never wait for each other in a circle.
     distinct = {(note.what, note.node_id): note._replace(words=note.words[:LONGEST_WORDS]) for note in notes}
@@ -114,7 +114,7 @@ async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> 
 
 
 async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[str, str]]) -> None:
-    """Deletes the notes on each (what, node id) that GitHub shows whole now, if there are any."""
+    """Deletes the notes on each (what, node id) of `whole`, of which GitHub now shows everything."""
     if whole:
         _, repository_id, data_type = sweep.key
         await connection.execute(
@@ -123,17 +123,16 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 
 
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
-    """Notes on threads that other jobs wrote and this job has not checked again.
+    """Notes on threads that other jobs wrote and that this job has not checked yet.
 
-    A check either writes the note again or resolves it. Both remove it from this list, so the list becomes empty.
+    To check a note is to write it again or to delete it, so the list becomes empty.
     """
     rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
     return [_note(row) for row in rows]
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Notes of other jobs on something that all threads of the repository lack, if this job has not
-    checked it again."""
+    """Notes of other jobs on what all threads of the repository lack, unless this job has checked them."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]
@@ -147,12 +146,14 @@ async def read(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[Note]:
-    """All notes on a data type of a repository in pages, behind the (what, node id) `after`."""
+    """One page of the notes on a data type of a repository, after the note on (what, node id) `after`."""
     return [_note(row) for row in await connection.fetch(_PAGE, repository_id, data_type, *after, limit)]
 
 
 async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
-    """How many things are missing from a data type of a repository: kind -> what -> number. Empty if none is."""
+    """How many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing is
+    missing.
+    """
     numbers: Noted = {}
     for row in await connection.fetch(_SUMMARY, repository_id, data_type):
         numbers.setdefault(row["kind"], {})[row["what"]] = row["count"]

@@ -1,4 +1,4 @@
-"""In-app notifications, in pages for their readers."""
+"""The notifications that people see in the application, in pages."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from store.places import Place
 
 @dataclass(frozen=True)
 class NotificationView:
-    """An in-app notification; `created_at` is null if the host wrote none."""
+    """A notification in the application. `created_at` is null if the host wrote none."""
 
     id: UUID
     job_id: str
@@ -30,9 +30,9 @@ class NotificationView:
 async def read(
     connection: Connection, workspace_id: UUID, user_id: UUID | None, *, before: Place | None, limit: int
 ) -> list[NotificationView]:
-    """An auth user's notifications of a workspace's backfills, newest first, older than `before`.
+    """An auth user's notifications about backfills of a workspace, newest first; older than `before`, if that is given.
 
-    `user_id` None: those of the workspace's present owner.
+    If `user_id` is None, those of the workspace's present owner.
     """
     rows = await connection.fetch(
         """

@@ -1,4 +1,4 @@
-"""Notifies people of a job's milestones: in-app rows in `notifications`, e-mails and webhooks through the outbox."""
+"""Notifies people of a job's milestones: by rows in `notifications`, and by e-mails and webhooks through the outbox."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,10 +28,10 @@ async def tell(
     message: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a milestone's notifications in the transaction of the milestone. Their title is `Backfill of {workspace}
-    {what}`.
+    """Writes the notifications of a milestone, in the transaction that writes the milestone. The title is `Backfill of
+    {workspace} {what}`.
 
-    `metadata` goes into the in-app row; e-mail and webhook also include its `unshown`.
+    `metadata` is stored in the row in `notifications`. E-mail and webhook hold its `unshown`.
     """
     facts = dict(metadata or {})
     await connection.execute(_TELL, job_id, status, what, message, facts)

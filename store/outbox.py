@@ -1,4 +1,4 @@
-"""`notification_outbox`: e-mails and webhooks until they are sent or too old."""
+"""`notification_outbox`: e-mails and webhooks, until they are sent or given up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ ERROR_LENGTH = 500
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A row that this process has leased. `attempts` includes the one that now begins."""
+    """A message of the outbox whose lease this process holds. `attempts` includes the present one."""
 
     id: str
     channel: ChannelName
@@ -28,7 +28,7 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Unsent:
-    """A row that waits or was given up."""
+    """A message of the outbox that waits, or was given up."""
 
     id: str
     channel: str
@@ -43,7 +43,7 @@ class Unsent:
 
 
 async def write(connection: Connection, milestone: Milestone) -> None:
-    """Stores a milestone for every channel. A second one of the same attempt of the job changes nothing."""
+    """Stores a message for every channel. A second call for the same milestone of the same attempt changes nothing."""
     await connection.execute(
         """
         insert into notification_outbox (channel, milestone, backfill_job_id, job_attempt, user_id, content)
@@ -85,7 +85,7 @@ returning o.id::text, o.channel, o.content, o.attempts, o.created_at,
 
 
 async def claim(connection: Connection, channel: ChannelName, *, limit: int, lease: timedelta) -> list[Outgoing]:
-    """Leases due rows, oldest first. Nobody else gets them until the lease expires."""
+    """Takes messages that are due, oldest first. No other process gets them until the lease expires."""
     return [
         Outgoing(
             id=row["id"],
@@ -101,7 +101,9 @@ async def claim(connection: Connection, channel: ChannelName, *, limit: int, lea
 
 
 async def sent(connection: Connection, message: Outgoing) -> None:
-    """Records that the receiver accepted it, even if the lease has expired and another sender has begun."""
+    """Records that the receiver accepted the message, even if the lease has expired and another process has
+    taken it.
+    """
     await connection.execute(
         """
         update notification_outbox set status = 'sent', ended_at = now(), leased_until = null, error = null
@@ -112,7 +114,7 @@ async def sent(connection: Connection, message: Outgoing) -> None:
 
 
 async def close(connection: Connection, message: Outgoing, status: Literal["off", "given_up"], error: str) -> None:
-    """Ends a message unsent: it is not tried again."""
+    """Ends a message that was not sent. It is not tried again."""
     await connection.execute(
         """
         update notification_outbox set status = $3, ended_at = now(), leased_until = null, error = $4
@@ -126,7 +128,7 @@ async def close(connection: Connection, message: Outgoing, status: Literal["off"
 
 
 async def postpone(connection: Connection, message: Outgoing, pause: timedelta, error: str) -> None:
-    """Records a failed attempt; the message is due again after `pause`."""
+    """Records an attempt that failed. The message is due again after `pause`."""
     await connection.execute(
         """
         update notification_outbox set next_attempt_at = now() + $3::interval, leased_until = null, error = $4
@@ -140,7 +142,7 @@ async def postpone(connection: Connection, message: Outgoing, pause: timedelta, 
 
 
 async def expire(connection: Connection, age: timedelta) -> int:
-    """Gives up rows older than `age` that nobody is sending; returns how many."""
+    """Gives up messages older than `age`, unless one is being sent; returns how many."""
     rows = await connection.fetch(
         """
         update notification_outbox set status = 'given_up', ended_at = now(), leased_until = null,
@@ -155,7 +157,7 @@ async def expire(connection: Connection, age: timedelta) -> int:
 
 
 async def forget(connection: Connection, age: timedelta) -> int:
-    """Deletes rows that ended longer than `age` ago; returns how many."""
+    """Deletes messages that ended longer ago than `age`; returns how many."""
     rows = await connection.fetch(
         "delete from notification_outbox where status <> 'pending' and ended_at < now() - $1::interval returning id",
         age,

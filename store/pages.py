@@ -1,4 +1,4 @@
-"""Writes a page's rows into all tables, parents before children."""
+"""Writes the rows of a page into all tables, parents before their children."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -25,17 +25,18 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def lock(connection: Connection, repository_id: str) -> None:
-    """Locks a repository's rows: two jobs or types of one repository write the same rows in different orders and could
-    deadlock.
+    """Locks a repository's rows until the transaction ends. Two jobs or types write the same rows in different orders,
+    and could deadlock.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
 
 
 async def write(connection: Connection, repository: RepositoryRef, page: Page, since: datetime = EVER) -> Counter[str]:
-    """Writes the page inside the caller's transaction.
+    """Writes the page, in the caller's transaction.
 
-    Returns how many rows are new, by noun, of threads updated and events created at or after `since`. The page's people
-    (`contributors.write`) and its events' months (`feed.ensure_months`) have to be stored before.
+    Returns how many rows are new, by noun. Only rows of threads that were updated, and events that were created, at
+    or after `since` are counted. The page's people (`contributors.write`) and the months of its events
+    (`feed.ensure_months`) have to be written before.
     """
     repository_id = repository.repository_id
     await lock(connection, repository_id)

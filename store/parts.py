@@ -1,4 +1,4 @@
-"""`backfill_parts`: what a sweep still has to fetch. A type is not complete while a part is left."""
+"""`backfill_parts`: what a sweep still has to fetch. As long as a type has a part, it is not complete."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -84,21 +84,21 @@ def _row(part: Part) -> tuple[object, ...]:
 
 
 async def put(connection: Connection, sweep: Sweep, parts: Iterable[Part]) -> None:
-    """Adds parts, or updates those that are there."""
+    """Adds parts. A part that exists is updated."""
     rows = [_row(part) for part in {(part.kind, part.node_id): part for part in parts}.values()]
     if rows:
         await connection.execute(_PUT, *sweep.key, *columns(rows))
 
 
 async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) -> None:
-    """Removes parts that are whole."""
+    """Removes parts that were fetched whole."""
     if parts:
         await connection.execute(_REMOVE, *sweep.key, [part.kind for part in parts], [part.node_id for part in parts])
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """How many parts are left, by (kind, whether they have a cursor inside a connection); those without one count up to
-    100.
+    """How many parts are left, by (kind, whether the part has a cursor inside its connection). Of those without a
+    cursor at most 100 are counted.
     """
     rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}
@@ -116,7 +116,9 @@ async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
 
 
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
-    """Up to `limit` parts of one kind, newest threads first; `going_on`: those with a cursor inside a connection."""
+    """Up to `limit` parts of one kind, newest threads first. `going_on`: only those with a cursor inside their
+    connection.
+    """
     rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)
     return [_part(row) for row in rows]
 
@@ -138,7 +140,7 @@ def _part(row: Record) -> Part:
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
-    """The parts for the comments of these reviews (GitHub ids)."""
+    """The parts for the comments of these reviews (by GitHub id)."""
     rows = await connection.fetch(
         f"""
         select {_FIELDS} from backfill_parts
@@ -152,9 +154,9 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
 
 
 async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
-    """Parts for the comments of reviews whose pull requests were opened since `since`.
+    """The parts for comments of reviews whose pull requests were opened at or after `since`.
 
-    Their comments cannot be older, so a list of all comments since then shows them all.
+    Their comments cannot be older, so a list of all comments since then shows all of them.
     """
     rows = await connection.fetch(
         """
@@ -174,12 +176,12 @@ async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime,
 
 
 async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) -> None:
-    """Records that GitHub does not serve this part, by its thread's number. The other parts continue."""
+    """Records that GitHub does not serve this part, and why. The sweep continues with the other parts."""
     await connection.execute(_FAIL, *sweep.key, part.kind, part.node_id, {"reason": reason[:500]})
 
 
 async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
-    """(thread's number, reason) of the parts that GitHub did not serve."""
+    """The parts that GitHub did not serve: (number of the thread, reason)."""
     rows = await connection.fetch(
         "select distinct number, failure->>'reason' as reason from backfill_parts"
         " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",
@@ -189,7 +191,7 @@ async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | Non
 
 
 async def forgive(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> None:
-    """Prepares a retry: parts that GitHub did not serve are requested again."""
+    """Prepares a retry: parts that GitHub did not serve are fetched again."""
     await connection.execute(
         "update backfill_parts set failure = null, attempts = 0, reading = null"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and failure is not null",

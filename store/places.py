@@ -1,4 +1,4 @@
-"""Marks where a page ends in a list that is ordered by time."""
+"""Where one page ends in a list that is ordered by time, as text that a caller can send back."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Place:
-    """A row's place in the order: its time in microseconds since 1970, and its id."""
+    """The position of a row in a list: its time in microseconds since 1970, and its id."""
 
     microseconds: int
     id: UUID
@@ -19,13 +19,13 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """The place in a text that `str` of a place made."""
+        """The place that `str` of a place wrote as `text`."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 
     @classmethod
     def of(cls, at: datetime | None, identifier: UUID) -> "Place":
-        """The place of a row with this time and id. A row without a time is the oldest."""
+        """The place of a row with this time and id. A row without a time counts as the oldest."""
         return cls((at - _EPOCH) // timedelta(microseconds=1) if at else 0, identifier)
 
     @property

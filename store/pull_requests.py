@@ -1,4 +1,6 @@
-"""`pull_requests` with `requested_reviewers`, and `reviewer_data`, which is derived from these and from reviews."""
+"""`pull_requests`, `requested_reviewers`, and the column `reviewer_data`, which is derived from requested reviewers and
+reviews.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -131,8 +133,8 @@ _LACKS = {
 async def lacking(
     connection: Connection, repository_id: str, what: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of fetched pull requests, updated since `since`, that lack `what` because of a missing
-    permission.
+    """(node id, number) of the pull requests, updated since `since`, that lack `what` because a permission was
+    missing.
     """
     rows = await connection.fetch(
         f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"
@@ -155,10 +157,11 @@ async def write(
     requests_short: Sequence[int],
     since: datetime,
 ) -> int:
-    """Writes rows unless a newer version is stored, with their requested reviewers.
+    """Writes rows and their requested reviewers, unless a newer version is stored.
 
-    Stored teams are kept for pull requests in `teams_hidden`, all requested reviewers for those in `requests_short`.
-    Returns how many are new and updated at or after `since`.
+    Stored teams are kept for pull requests in `teams_hidden`, and all stored requested reviewers for those in
+    `requests_short`. Returns how many rows are new, counting only pull requests that were updated at or after
+    `since`.
     """
     if not rows:
         return 0
@@ -189,7 +192,7 @@ async def write(
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Recomputes what is derived from events and reviews: when reviews were requested, and `reviewer_data`."""
+    """Computes again what is derived from events and reviews: when each review was requested, and `reviewer_data`."""
     if github_ids:
         await connection.execute(_REQUESTED_AT, github_ids)
         await connection.execute(_REVIEWER_DATA, github_ids)

@@ -1,7 +1,7 @@
-"""`repositories`, a table of the host: a rename keeps the row, and a name taken over by another repository is freed
-first.
+"""`repositories`, a table of the host. A rename keeps the row. If a name has passed to another repository, the row that
+had it gives it up first.
 
-Events are stored by a repository's name, so a rename moves them as well.
+Events are stored under the repository's name, so a rename moves them.
 """
 
 from errors import PartOver
@@ -38,9 +38,9 @@ async def update(
     has_issues: bool,
     has_discussions: bool,
 ) -> None:
-    """Corrects what a rename, a transfer or an archiving changed; a row that is right is not written.
+    """Writes what a rename, a transfer or an archiving has changed. A row that is right is not written.
 
-    Raises `PartOver` (duplicate) if another row is this repository; nothing is changed then.
+    Raises `PartOver` (duplicate) if another row is the same repository; nothing is changed then.
     """
     owner, _, name = full_name.partition("/")
     other = await connection.fetchval(

@@ -1,4 +1,5 @@
-"""`backfill_samples`: what a job had stored at a bounded number of moments, for its chart and its pace.
+"""`backfill_samples`: how much a job had stored, at a limited number of moments. Its chart and its pace are computed
+from them.
 
 One process at a time takes the samples of all jobs (`job_estimates`), and no page's transaction waits for it.
 """
@@ -48,7 +49,7 @@ union all
 
 
 async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[str, int]) -> None:
-    """Stores a sample of the job's work and its stored rows, unless the last sample is too recent."""
+    """Stores a sample of the job's progress and of its stored rows, unless the last sample is too recent."""
     taken = await connection.execute(
         _TAKE,
         job.id,
@@ -65,7 +66,7 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """This attempt's first mark, and the one at half of its work so far; only once if they are the same."""
+    """The first mark of this attempt, and the mark at half of its work so far. If they are the same, one mark."""
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
 

@@ -1,4 +1,4 @@
-"""Keeps a thread's stored list if an answer shows it shorter than GitHub counts it."""
+"""Keeps a thread's stored list if an answer shows a shorter one, and shorter than GitHub's count."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
@@ -15,7 +15,7 @@ COLUMNS = {"labels": "labels", "assignees": "assignees", "linked pull requests":
 async def keep_longer(
     connection: Connection, table: Literal["pull_requests", "issues"], rows: Sequence[RowT], short: Sequence[Short]
 ) -> Sequence[RowT]:
-    """The rows, with each short list replaced by the stored one if that is longer."""
+    """The rows. A list that `short` names is replaced by the stored list, if that is longer."""
     columns: dict[int, set[str]] = {}
     for each in short:
         if each.what in COLUMNS:
