@@ -124,8 +124,8 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """The id of the job that was requested with this key; None if there is none. The key is locked until the
-    transaction ends.
+    """The id of the job that was requested with this key, which is locked until the transaction ends; None if there is
+    none.
     """
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
@@ -313,8 +313,7 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
 
 
 async def ask_to_stop_repository(connection: Connection, job_id: str, repository: str, *, actor: Actor) -> JobSummary:
-    """Marks one repository of a job (full name) as to be stopped at a page boundary; the others continue. Returns the
-    job.
+    """Marks a job's repository (full name) as to be stopped at a page boundary; others continue. Returns the job.
 
     Raises `BadInput` if job or repository is unknown, `Conflict` if one has ended, or the job has not begun.
     """
