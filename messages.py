@@ -314,6 +314,8 @@ class JobPlan(Message):
     paused_at: datetime | None = None
     """Set if the job is paused: it must not continue before it is resumed."""
     paused_by: Text = ""
+    stopping: list[str] = []
+    """Repositories, by our ids, that somebody canceled individually in this attempt."""
 
     def with_search_attributes(self, names: list[str]) -> "JobPlan":
         """The same plan, with these search attributes."""
@@ -329,6 +331,7 @@ class JobPlan(Message):
             cancel_requested=self.cancel_requested,
             paused_at=self.paused_at,
             paused_by=self.paused_by,
+            stopping=self.stopping,
         )
 
 
@@ -369,8 +372,8 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """The same position in the job, with a new plan."""
-        return self.model_copy(update={"plan": plan})
+        """The same position in the job, with a new plan, without repositories that were canceled meanwhile."""
+        return self.model_copy(update={"plan": plan, "stopping": sorted({*self.stopping, *plan.stopping})})
 
 
 class JobProgress(Message):

@@ -1,7 +1,7 @@
 """Routes of one job: show, retry, pause, resume and cancel it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -9,15 +9,14 @@ from pydantic import BaseModel
 from api import access
 from api.access import CALLER
 from api.answers import answer, not_found, read
-from api.models import Accepted, Backfill, Chart, ChartBucket, ChartWait, Event, Retry, Timeline
+from api.models import Accepted, Backfill, Cancel, Chart, ChartBucket, ChartWait, Event, Retry, Timeline
 from api.requests import json_of
 from api.routes import Handler, Route
 from errors import BadInput
 from progress import timeline
-from progress.views import JobSummary
 from store import job_requests, job_timeline, job_views
-from store.database import Connection, Database
-from store.job_requests import Actor
+from store.database import Database
+from store.job_requests import Change
 
 MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"})
 """Fields of a job that change with time alone, while its rows stay the same."""
@@ -61,7 +60,7 @@ class Jobs:
             _change("retry", self.retry, "Try again what failed or was canceled of a job", body=Retry),
             _change("pause", self.pause, "Stop a job at the end of a page, until it is resumed"),
             _change("resume", self.resume, "Let a paused job go on where it stood"),
-            _change("cancel", self.cancel, "End a job; what it stored stays"),
+            _change("cancel", self.cancel, "End a job, or repositories of it; what is stored stays", body=Cancel),
         )
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -110,20 +109,18 @@ class Jobs:
         return await self._change(request, job_requests.resume)
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
-        return await self._change(request, job_requests.ask_to_stop)
+        wanted = await json_of(request, Cancel)
+        if wanted.repositories is None:
+            return await self._change(request, job_requests.ask_to_stop)
+        stop = partial(job_requests.ask_to_stop_repositories, repositories=wanted.repositories)
+        return await self._change(request, stop)
 
-    async def _change(self, request: web.Request, change: "_Change") -> web.StreamResponse:
+    async def _change(self, request: web.Request, change: Change) -> web.StreamResponse:
         async with self._database.transaction() as connection:
             seen = await access.job(connection, request, change=True)
             job = await change(connection, str(seen.job_id), actor=request[CALLER].actor())
         self._hurry()
         return answer(Accepted.model_validate({"job_id": job.id}), 202)
-
-
-class _Change(Protocol):
-    """A function of `store.job_requests` that takes a job and an actor, and nothing else."""
-
-    async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 
 
 def _change(what: str, handler: Handler, summary: str, body: type[BaseModel] | None = None) -> Route:

@@ -52,6 +52,13 @@ class Retry(In):
     data_types: DataTypes | None = None
 
 
+class Cancel(In):
+    """What of a job is to end: all of it, or repositories of it while the others go on."""
+
+    repositories: Repositories | None = None
+    """Only these repositories of the job, by full name; by default the whole job."""
+
+
 def _whole(value: Any) -> Any:
     """The whole number in plain digits. Python's own parser would also accept +5, 1_0, and digits of other scripts."""
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
@@ -134,6 +141,8 @@ class RepositoryProgress(Out):
     completed_at: datetime | None
     waiting: Waiting | None
     waiting_until: datetime | None
+    cancel_requested: bool
+    """Whether it was canceled without the rest of the job, and stops at its next page."""
     types: list[TypeProgress]
 
 

@@ -64,6 +64,8 @@ class RepositoryView(_View):
     """What the repository, or some of its types, waits for."""
     waiting_until: datetime | None
     """The moment before which nothing of the repository can continue."""
+    cancel_requested: bool = False
+    """Whether it was canceled without the rest of the job, and stops at its next page."""
     types: list[TypeView]
 
 

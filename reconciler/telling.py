@@ -64,9 +64,11 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
 
 
 async def stop(client: Client, database: Database, job: Stopping) -> None:
-    """Signals a workspace's workflow to stop a job at a page boundary, and records that the workflow has heard.
+    """Signals a workspace's workflow to stop a job, or repositories of it, at a page boundary, and records that the
+    workflow has heard.
 
-    If the workflow is gone, `reconciler.loop` ends the job. Raises `Unreachable` if Temporal does not answer.
+    The signal is the same for both: the workflow reads in the job's row what is to stop. If the workflow is gone,
+    `reconciler.loop` ends the job. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
     try:

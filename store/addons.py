@@ -137,6 +137,24 @@ async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
     return {polar_subscription_id: addon for polar_subscription_id, addon in addons.items() if addon is not None}
 
 
+async def covers(connection: Connection, workspace_id: UUID, retention_days: int) -> bool:
+    """Whether the workspace's owner has an active add-on of at least so many days."""
+    paid: bool = await connection.fetchval(
+        """
+        select exists (
+            select from workspaces join app_users on app_users.id = owner_id
+            join subscription_addons on subscription_addons.user_id = auth_user_id
+            where workspaces.id = $1 and addon_type = $2 and subscription_addons.status = 'active'
+              and retention_days >= $3
+        )
+        """,
+        workspace_id,
+        EXTENDED_DATA_RETENTION,
+        retention_days,
+    )
+    return paid
+
+
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
     """Writes the add-on and returns its id. Each Polar subscription has one row.
 

@@ -15,7 +15,9 @@ PENDING_AGAIN = """
 """
 """SQL that sets a job (`job`) that has ended to pending, as its next attempt."""
 
-OF_AN_ATTEMPT = "{cancel_requested_at,cancel_heard_at,stopping,addon_ended_at,first_run_id,paused_seconds}"
+OF_AN_ATTEMPT = (
+    "{cancel_requested_at,cancel_heard_at,stopping,stopping_heard,addon_ended_at,first_run_id,paused_seconds}"
+)
 """Keys of a job's metadata that belong to a single attempt."""
 
 # What a job's metadata holds until it ends. One that was paused has a workflow that holds it, which must hear of it.

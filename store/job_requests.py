@@ -7,13 +7,13 @@ the job records who requested what, when, and from where.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from errors import BadInput, Conflict
 from messages import DATA_TYPES, DataType, PartStatus
 from progress.views import DONE, JobSummary, JobView, RepositoryView
-from store import job_pauses
+from store import addons, job_pauses
 from store.addons import EXTENDED_DATA_RETENTION
 from store.database import Connection
 from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
@@ -46,6 +46,12 @@ class Actor(NamedTuple):
     def kind(self) -> str:
         """What kind of actor this is, for `requested_by`, which holds no person's name."""
         return "api" if self.is_bound_by_purchase else "operator"
+
+
+class Change(Protocol):
+    """A request about a job that needs nothing but the job and the actor."""
+
+    async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 
 
 # --- A job of its own -------------------------------------------------------------------------------------------------
@@ -212,8 +218,9 @@ async def ask_again(
     if not job.ended and await _is_asked(connection, job, selection, parts):
         return job.id
     _check_retry(job, parts)
-    if actor.is_bound_by_purchase and job.addon is not None:
-        await _check_paid(connection, job)
+    is_bound = actor.is_bound_by_purchase and job.addon is not None
+    if is_bound and not await addons.covers(connection, UUID(job.workspace_id), job.retention_days):
+        raise Conflict("JOB", f"the add-on that {job.id} was bought with has ended")
     retry = {**selection, "requested_by": actor.kind, "requested_at": datetime.now(UTC)}
     await connection.execute(_RETRY_NOW if job.ended else _RETRY_LATER, job.id, retry)
     await _audit(connection, job.id, "retry", actor, repositories=repositories, data_types=data_types)
@@ -256,24 +263,6 @@ def _check_retry(job: JobView, parts: set[PartStatus]) -> None:
         raise Conflict("JOB", f"{job.retries_waiting} retries of {job.id} wait for their attempts already")
 
 
-async def _check_paid(connection: Connection, job: JobView) -> None:
-    paid = await connection.fetchval(
-        """
-        select exists (
-            select from workspaces join app_users on app_users.id = owner_id
-            join subscription_addons on subscription_addons.user_id = auth_user_id
-            where workspaces.id = $1 and addon_type = $2 and subscription_addons.status = 'active'
-              and retention_days >= $3
-        )
-        """,
-        UUID(job.workspace_id),
-        EXTENDED_DATA_RETENTION,
-        job.retention_days,
-    )
-    if not paid:
-        raise Conflict("JOB", f"the add-on that {job.id} was bought with has ended")
-
-
 def _select(job: JobView, repositories: Sequence[str]) -> list[RepositoryView]:
     if not repositories:
         return job.repositories
@@ -312,31 +301,34 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
     return await read(connection, job.id)
 
 
-async def ask_to_stop_repository(connection: Connection, job_id: str, repository: str, *, actor: Actor) -> JobSummary:
-    """Marks a job's repository (full name) as to be stopped at a page boundary; others continue. Returns the job.
+async def ask_to_stop_repositories(
+    connection: Connection, job_id: str, /, repositories: Sequence[str], *, actor: Actor
+) -> JobView:
+    """Marks repositories of a job (full names) as to be stopped: the workflow stops them at a page boundary, and the
+    others continue. Returns the job.
 
-    Raises `BadInput` if job or repository is unknown, `Conflict` if one has ended, or the job has not begun.
+    All or none: raises `BadInput` if one is unknown, `Conflict` if one or the job has ended, or the job has not begun.
     """
     job = await _open(connection, job_id)
-    [selected] = _select(job, [repository])
+    selected = _select(job, repositories)
     if job.status == "pending":
         raise Conflict("JOB", f"{job.id} has not begun; cancel it, or wait for its turn")
-    if selected.status == "canceled":
+    if over := [each for each in selected if each.status in DONE or each.status == "failed"]:
+        raise Conflict("--repo", ", ".join(f"{each.full_name} is {each.status} already" for each in over))
+    asked = [each for each in selected if each.status != "canceled" and not each.cancel_requested]
+    if not asked:
         return job
-    if selected.status in _OVER | DONE:
-        raise Conflict("--repo", f"{selected.full_name} is {selected.status} already")
     # In the job's row: a progress row is locked by its pages, which lock it before the job's.
-    marked = await connection.execute(
+    await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), metadata = metadata
-            || jsonb_build_object('stopping', coalesce(metadata -> 'stopping', '[]') || to_jsonb($2::text))
-        where id = $1 and not coalesce(metadata -> 'stopping', '[]') ? $2
+            || jsonb_build_object('stopping', coalesce(metadata -> 'stopping', '[]') || to_jsonb($2::text[]))
+        where id = $1
         """,
         job.id,
-        selected.repository_id,
+        [each.repository_id for each in asked],
     )
-    if marked == "UPDATE 1":
-        await _audit(connection, job.id, "cancel", actor, repositories=[selected.full_name])
+    await _audit(connection, job.id, "cancel", actor, repositories=[each.full_name for each in asked])
     return await read(connection, job.id)
 
 

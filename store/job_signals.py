@@ -72,22 +72,30 @@ async def heard(connection: Connection, job: Unheard, *, first_run_id: str | Non
 
 @dataclass(frozen=True)
 class Stopping:
-    """A job in progress that has to stop, and whose workflow has not been told."""
+    """A job in progress that has to stop, whole or in part, and whose workflow has not been told."""
 
     job_id: str
     workspace_id: str
     attempt: int
+    whole: bool
+    """Whether all of it is to stop."""
+    repositories: list[str]
+    """The ids of the repositories that are to stop alone."""
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Jobs that have to stop and whose workflows have not been told, oldest first. If `job_id` is given, only
-    that one.
+    """Jobs that have to stop, whole or in part, and whose workflows have not been told, oldest first. If `job_id` is
+    given, only that one.
     """
     rows = await connection.fetch(
         """
-        select id::text as job_id, workspace_id::text, attempt from workspace_backfill_jobs
-        where status = 'in_progress' and metadata ? 'cancel_requested_at' and not metadata ? 'cancel_heard_at'
-          and ($1::uuid is null or id = $1)
+        select id::text as job_id, workspace_id::text, attempt, metadata ? 'cancel_requested_at' as whole,
+               coalesce(metadata -> 'stopping', '[]') as repositories
+        from workspace_backfill_jobs
+        where status = 'in_progress' and ($1::uuid is null or id = $1) and (
+            (metadata ? 'cancel_requested_at' and not metadata ? 'cancel_heard_at')
+            or metadata -> 'stopping' <> coalesce(metadata -> 'stopping_heard', '[]')
+        )
         order by created_at
         """,
         job_id,
@@ -96,15 +104,18 @@ async def stopping(connection: Connection, *, job_id: str | None = None) -> list
 
 
 async def heard_to_stop(connection: Connection, job: Stopping) -> None:
-    """Records that the job's workflow was told to stop."""
+    """Records that the job's workflow was told. A repository that was canceled since stays to be told."""
     await connection.execute(
         """
-        update workspace_backfill_jobs set
-            metadata = metadata || jsonb_build_object('cancel_heard_at', now()), updated_at = now()
+        update workspace_backfill_jobs set updated_at = now(), metadata = metadata
+            || case when $3 then jsonb_build_object('cancel_heard_at', now()) else '{}' end
+            || jsonb_build_object('stopping_heard', $4::jsonb)
         where id = $1 and attempt = $2 and status = 'in_progress'
         """,
         job.job_id,
         job.attempt,
+        job.whole,
+        job.repositories,
     )
 
 

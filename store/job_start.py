@@ -22,7 +22,7 @@ _PLAN = """
 select j.workspace_id::text, w.name, w.owner_id, j.status, j.retention_days, j.cutoff_at, j.backfill_types,
   j.total_repositories, j.attempt, j.metadata -> 'retry' as retry, j.created_at, w.tier,
   (j.metadata ->> 'paused_at')::timestamptz as paused_at, coalesce(j.metadata ->> 'paused_by', '') as paused_by,
-  j.metadata ? 'cancel_requested_at' as cancel_requested
+  j.metadata ? 'cancel_requested_at' as cancel_requested, coalesce(j.metadata -> 'stopping', '[]') as stopping
 from workspace_backfill_jobs j join workspaces w on w.id = j.workspace_id where j.id = $1
 """
 
@@ -74,6 +74,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
         cancel_requested=job["cancel_requested"],
         paused_at=job["paused_at"],
         paused_by=job["paused_by"],
+        stopping=job["stopping"],
     )
 
 

@@ -29,6 +29,7 @@ _JOB = """
            (job.metadata ->> 'addon_ended_at')::timestamptz as addon_ended_at,
            coalesce(jsonb_array_length(job.metadata -> 'retries_waiting'), 0) as retries_waiting, job.error_message,
            job.subscription_addon_id, job.repositories_selected, job.metadata -> 'as_of' as as_of_by_type,
+           coalesce(job.metadata -> 'stopping', '[]') as stopping,
            (job.metadata #>> '{unshown,things}')::integer as things_unshown, now() as as_of
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
@@ -170,6 +171,8 @@ async def repositories(
         RepositoryView.model_validate(
             {
                 **row,
+                "cancel_requested": row["status"] in ("pending", "in_progress")
+                and row["repository_id"] in job["stopping"],
                 "types": [
                     {**_type(each, row), "unshown": shown.get((row["repository_id"], each))}
                     for each in job["data_types"]

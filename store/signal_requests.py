@@ -51,7 +51,7 @@ async def _ask(connection: Connection, request: SignalRequest) -> None:
         case "resume":
             await job_requests.resume(connection, request.job_id, actor=actor)
         case "cancel_repository":
-            await job_requests.ask_to_stop_repository(connection, request.job_id, request.repository, actor=actor)
+            await job_requests.ask_to_stop_repositories(connection, request.job_id, [request.repository], actor=actor)
         case None:
             pass
 

@@ -305,7 +305,7 @@ class WorkspaceBackfillWorkflow:
         if plan.cancel_requested:
             await self._end_job(plan.job_id, plan.attempt, canceled=True)
             return None
-        return place.with_plan(plan) if place and place.plan.attempt == plan.attempt else JobPlace(plan=plan)
+        return (place if place and place.plan.attempt == plan.attempt else JobPlace(plan=plan)).with_plan(plan)
 
     async def _run_job(self, place: JobPlace) -> None:
         """Runs a job to its end, or until it is paused.

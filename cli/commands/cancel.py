@@ -1,9 +1,21 @@
 """`starter.py cancel`."""
 
+from functools import partial
+
+from cli.arguments import Repositories, Switch
 from cli.changes import change_job
 from store import job_requests
 
 
-async def cancel(job: str, /) -> int:
-    """Stop a job, whether it runs, waits for its turn or is paused. What it stored stays."""
-    return await change_job(job, job_requests.ask_to_stop)
+async def cancel(job: str, /, *, repo: Repositories = (), json: Switch = False) -> int:
+    """Stop a job, whether it runs, waits for its turn or is paused. What it stored stays.
+
+    Parameters
+    ----------
+    repo
+        Only this repository of the job (owner/name), while the others go on. May be repeated.
+    json
+        As JSON: the job as it stands then, as `GET /api/backfills/JOB` answers it.
+    """
+    change = partial(job_requests.ask_to_stop_repositories, repositories=repo) if repo else job_requests.ask_to_stop
+    return await change_job(job, change, json=json)

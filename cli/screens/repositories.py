@@ -132,7 +132,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
         for what, to_do in why(repository):
             yield from _indented(what, to_do, width)
         return
-    waiting = waits.of_repository(repository) if word in ("waiting", "running") else ""
+    waiting = waits.of_repository(repository) if word in ("waiting", "running") or repository.cancel_requested else ""
     if waiting and layout.note:
         line.append(f"  {_cut(waiting, layout.note)}", style="yellow")
     yield line

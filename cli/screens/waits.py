@@ -5,9 +5,14 @@ from datetime import datetime
 from messages import Waiting
 from progress.views import RepositoryView, TypeView
 
+STOPS = "canceled: stops at its next page"
+
 
 def of_repository(repository: RepositoryView) -> str:
-    """What the repository waits for; empty if it waits for nothing. Types are named if only some of them wait."""
+    """The repository's wait, or that it is about to stop; empty if it goes on. Names the types if only some of them
+    wait."""
+    if repository.cancel_requested:
+        return STOPS
     waiting = _of(repository)
     if waiting is None:
         return ""
@@ -16,9 +21,13 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """What the type waits for; empty if it has ended or is in progress."""
+    """The type's wait, or that it is about to stop; empty if the type has ended, or continues."""
+    if part.status not in ("pending", "in_progress"):
+        return ""
+    if repository.cancel_requested:
+        return STOPS
     waiting = _of(repository)
-    if waiting is None or part.status not in ("pending", "in_progress"):
+    if waiting is None:
         return ""
     waits = not waiting.data_types or part.data_type in waiting.data_types
     return waiting.in_words(_clock) if waits else ""

@@ -95,6 +95,28 @@ export function retry({ api, job }, repository, dataType = null) {
   };
 }
 
+/** Of one repository, while the others go on. */
+export function cancelOne({ api, job }, repository) {
+  const name = repository.full_name;
+  return {
+    key: "cancel-one",
+    label: "Cancel this repository",
+    isDangerous: true,
+    confirm: `Cancel ${name}`,
+    dismiss: "Keep it running",
+    title: `Cancel ${name}?`,
+    points: [
+      job.isPaused
+        ? "It does not go on when this backfill is resumed. The other repositories do."
+        : "It ends at its next page. The other repositories go on.",
+      "What is stored stays. History that has not been fetched by then will be missing.",
+      "You can have the rest fetched later: a retry goes on from here.",
+    ],
+    run: () => api.change(job.fields.id, "cancel", { repositories: [name] }),
+    done: `Canceling ${name}: it ends at its next page.`,
+  };
+}
+
 function retryPoints(job) {
   return [
     "Only what failed or was canceled is tried again. What is complete stays as it is.",

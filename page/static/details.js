@@ -2,7 +2,7 @@
 
 import { el, keepList, setAttribute, setText, show } from "./dom.js";
 import { count, date, number, timeElement } from "./formats.js";
-import { hasNotes, isRetryable, STATUS_WORDS, typeName } from "./model.js";
+import { hasNotes, isCancelable, isRetryable, STATUS_WORDS, typeName } from "./model.js";
 import { setStatusIcon, statusIcon } from "./icons.js";
 
 const KINDS = { hidden: "counted but not shown", refused: "refused", unavailable: "not to be had" };
@@ -10,18 +10,25 @@ const KINDS = { hidden: "counted but not shown", refused: "refused", unavailable
 export class RepositoryDetails {
   #waiting = el("p", { class: "waits", hidden: true });
   #types = el("ul", { role: "list" });
-  #ask;
-  element = el("td", { role: "cell", class: "wide details", "data-details": true }, this.#waiting, this.#types);
+  #cancel = el("button", { type: "button", class: "small change", "data-cancel": true }, "Cancel this repository");
+  #listener;
+  element = el("td", { role: "cell", class: "wide details", "data-details": true }, this.#waiting, this.#types, this.#cancel);
 
-  /** `ask(dataType)` asks whether that type shall be retried. */
-  constructor(ask) {
-    this.#ask = ask;
+  /** `listener` has `retry(dataType)` and `cancel()`, which ask whether that shall be done. */
+  constructor(listener) {
+    this.#listener = listener;
+    this.#cancel.addEventListener("click", () => listener.cancel());
   }
 
   update(repository) {
-    show(this.#waiting, Boolean(repository.waiting));
-    if (repository.waiting) this.#waiting.replaceChildren(...waitInWords(repository.waiting));
-    keepList(this.#types, repository.types, (each) => each.data_type, (each) => new TypeDetails(each, repository, this.#ask));
+    const { cancel_requested: isStopping, waiting } = repository;
+    show(this.#waiting, isStopping || Boolean(waiting));
+    if (isStopping) this.#waiting.replaceChildren("Canceled. It ends at its next page; what is stored stays.");
+    else if (waiting) this.#waiting.replaceChildren(...waitInWords(waiting));
+    const { retry } = this.#listener;
+    keepList(this.#types, repository.types, (each) => each.data_type, (each) => new TypeDetails(each, repository, retry));
+    setAttribute(this.#cancel, "aria-label", `Cancel ${repository.full_name}`);
+    show(this.#cancel, isCancelable(repository));
   }
 }
 

@@ -19,13 +19,14 @@ export const STATUS_WORDS = {
   in_progress: "in progress",
   pending: "not begun",
   paused: "paused",
+  stopping: "stopping",
   canceled: "canceled",
   notes: "complete, with notes",
   completed: "complete",
   skipped: "skipped",
 };
 
-const ATTENTION = ["failed", "waiting", "in_progress", "paused", "pending", "canceled", "notes", "skipped", "completed"];
+const ATTENTION = ["failed", "waiting", "in_progress", "stopping", "paused", "pending", "canceled", "notes", "skipped", "completed"];
 
 export const typeName = (dataType) => TYPES[dataType] ?? dataType;
 
@@ -33,6 +34,7 @@ export const typeName = (dataType) => TYPES[dataType] ?? dataType;
 export function stateOf(repository) {
   const { status, waiting } = repository;
   if (status === "in_progress" || status === "pending") {
+    if (repository.cancel_requested) return "stopping";
     if (waiting?.reason === "paused") return "paused";
     if (waiting?.reason === "turn") return status === "pending" ? "pending" : "in_progress";
     if (waiting && !waiting.data_types.length) return "waiting";
@@ -43,6 +45,8 @@ export function stateOf(repository) {
 
 export const hasNotes = (type) => (type.unshown?.things ?? 0) > 0 || type.notes.length > 0;
 export const isRetryable = (status) => status === "failed" || status === "canceled";
+/** Whether it can be canceled without the others, in a job that goes on. */
+export const isCancelable = ({ status, cancel_requested: isStopping }) => ["in_progress", "pending"].includes(status) && !isStopping;
 export const attention = (state) => ATTENTION.indexOf(state);
 
 export const storedOf = (repository) => repository.types.reduce((sum, type) => sum + type.stored, 0);

@@ -2,7 +2,7 @@
 // Rows are updated in place, one by one, as the stream sends them. They stand in groups, and the browser skips the groups
 // that are out of sight (content-visibility): to watch each of a thousand rows would cost more than it saves.
 
-import { retry } from "./actions.js";
+import { cancelOne, retry } from "./actions.js";
 import { el, setAttribute, setText, show } from "./dom.js";
 import { count, number, percent, timeElement } from "./formats.js";
 import { asOf, isRetryable, ORDERS, shareOf, shareOfType, stateOf, STATUS_WORDS, typeName } from "./model.js";
@@ -65,6 +65,8 @@ export class Repositories {
     if (changed.size) this.#arrange();
     const mayChange = session.workspace?.may_change && !session.isLookingBack;
     setAttribute(this.element, "data-may-change", mayChange);
+    // A job that waits for its turn, or is being canceled, has no repository to cancel alone.
+    setAttribute(this.element, "data-goes-on", job.fields.status === "in_progress" && !job.fields.cancel_requested_at);
   }
 
   #begin(job) {
@@ -175,6 +177,10 @@ export class Repositories {
   ask(repository, dataType) {
     this.#ask(retry(this.#session, repository, dataType));
   }
+
+  askToCancel(repository) {
+    this.#ask(cancelOne(this.#session, repository));
+  }
 }
 
 class Row {
@@ -239,7 +245,10 @@ class Row {
       this.#details.element.remove();
       this.#details = null;
     } else {
-      this.#details = new RepositoryDetails((dataType) => this.#table.ask(this.repository, dataType));
+      this.#details = new RepositoryDetails({
+        retry: (dataType) => this.#table.ask(this.repository, dataType),
+        cancel: () => this.#table.askToCancel(this.repository),
+      });
       this.#details.update(this.repository);
       this.element.append(this.#details.element);
     }

@@ -11,7 +11,7 @@ import pytest
 from messages import DATA_TYPES
 from tests.support.api import world
 from tests.support.api.sweeps import sweep
-from tests.support.api.world import SERVICE, Api, Tenant
+from tests.support.api.world import SERVICE, Answer, Api, Tenant
 
 
 async def stored(host: asyncpg.Connection, job_id: str) -> dict[str, Any]:
@@ -231,6 +231,25 @@ class TestControl:
         job = await stored(host, job_id)
         assert job["status"] == "canceled" or "cancel_requested_at" in job["metadata"]
         assert len(api.hurried) == hurried + 1
+
+    async def test_cancel_of_one_repository(self, api: Api, host: asyncpg.Connection, tenant: Tenant) -> None:
+        job_id = await world.job(host, tenant.workspace_id, "in_progress")
+        path, hurried = f"/api/backfills/{job_id}/cancel", len(api.hurried)
+        for repository in ("octo/moon", "octo/rocket"):
+            await sweep(host, job_id, repository, "issues", status="in_progress")
+
+        async def ask(role: str, *names: str) -> Answer:
+            return await api.ask("POST", path, token=tenant.token(role), json={"repositories": list(names)})
+
+        assert (await ask("editor", "octo/moon")).status == 403
+        assert (await ask("admin")).status == 400, "an empty list is not the whole job"
+        unknown = await ask("admin", "octo/moon", "octo/sun")
+        assert (unknown.status, "octo/sun is not part of job" in unknown.json["error"]["message"]) == (400, True)
+        answer = await ask("admin", "Octo/Moon")
+        assert (answer.status, answer.json, len(api.hurried)) == (202, {"job_id": job_id}, hurried + 1)
+        shown = (await api.ask("GET", f"/api/backfills/{job_id}", token=tenant.token("viewer"))).json
+        names = {each["full_name"]: each["cancel_requested"] for each in shown["repositories"]}
+        assert (names, shown["cancel_requested_at"]) == ({"octo/moon": True, "octo/rocket": False}, None)
 
     async def test_pause_and_resume(self, api: Api, host: asyncpg.Connection, tenant: Tenant) -> None:
         job_id = await world.job(host, tenant.workspace_id, "in_progress")

@@ -294,6 +294,28 @@ async def test_a_change_in_postgres_is_shown_without_a_reload(
     await expect(row).to_contain_text(re.compile(r"77\s*of 120"))
 
 
+async def test_one_repository_is_canceled_by_its_button_and_a_viewer_has_none(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    buttons = []
+    for role in ("viewer", "owner"):
+        page = (await open_reader()).page
+        await page.goto(site.settings(made.workspace_id, made.token(role)))
+        for name in ("acme/rocket", "acme/moon"):
+            await page.get_by_role("button", name=name, exact=True).click()
+        await expect(page.locator("[data-details]")).to_have_count(2)
+        buttons.append(await page.locator("[data-cancel]:visible").count())
+    assert buttons == [0, 1], "a repository that is complete has nothing to cancel"
+    await page.get_by_role("button", name="Cancel acme/rocket").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("The other repositories go on")
+    await page.locator("[data-confirm]").click()
+    await expect(page.locator("[data-repository='acme/rocket'] > .status")).to_have_text("Stopping")
+    await expect(page.locator("[data-cancel]:visible")).to_have_count(0)
+    metadata = await host.fetchval("select metadata from workspace_backfill_jobs")
+    assert (len(metadata["stopping"]), "cancel_requested_at" in metadata) == (1, False)
+
+
 async def test_what_others_wrote_is_text_and_never_markup(
     host: asyncpg.Connection, site: Served, open_reader: Open
 ) -> None:

@@ -74,7 +74,7 @@ class TestStatus:
         }
         for repository in (failed, waiting):
             assert uuid.UUID(repository.pop("repository_id"))
-        nothing = {"error": None, "started_at": None, "completed_at": None}
+        nothing = {"error": None, "started_at": None, "completed_at": None, "cancel_requested": False}
         untold: dict[str, Any] = {"stored": 0, "expected": None, "counts": {}, "as_of": None, "error": None}
         untold |= {"proof": None, "notes": [], "unshown": None, "recent_done": False}
         assert failed == nothing | {

@@ -26,7 +26,7 @@ from reconciler.telling import signal
 from sandbox.ports import LOOPBACK
 from sandbox.postgres import Postgres
 from sandbox.temporal import Temporal
-from store import addon_jobs, job_requests, job_signals
+from store import addon_jobs, job_requests, job_signals, job_views
 from store.database import Database
 from tests.support import shop
 from tests.support.listener import heard
@@ -164,6 +164,18 @@ class TestHearing:
         await world.reconciler.reconcile()
         assert [each["signal"] for each in await heard(world.client, world.workspace_id)] == ["run", "cancel"]
         assert (await world.look(job_id))["status"] == "in_progress", "it stops at the boundary of a page"
+
+    async def test_a_repository_that_is_to_stop_is_told_to_its_jobs_workflow_once(self, world: World) -> None:
+        job_id = await world.job()
+        await world.reconciler.reconcile()
+        await world.begin(job_id)
+        async with world.database.transaction() as connection:
+            [one, *_] = (await job_views.read(connection, job_id)).repositories
+            await job_requests.ask_to_stop_repositories(connection, job_id, [one.full_name], actor=shop.OPERATOR)
+        await world.reconciler.reconcile()
+        await world.reconciler.reconcile()
+        assert [each["signal"] for each in await heard(world.client, world.workspace_id)] == ["run", "cancel"]
+        assert "cancel_requested_at" not in (await world.look(job_id))["metadata"], "the others go on"
 
     async def test_a_workflow_that_is_gone_is_started_again_for_a_pending_job(self, world: World) -> None:
         job_id = await world.job()

@@ -12,9 +12,20 @@ from errors import BadInput, Conflict
 from messages import DATA_TYPES, Failure, Pace
 from progress.views import JobView
 from sandbox.postgres import Postgres
-from store import addon_jobs, job_attempts, job_end, job_estimates, job_pauses, job_requests, job_start, job_views
+from store import (
+    addon_jobs,
+    job_attempts,
+    job_end,
+    job_estimates,
+    job_pauses,
+    job_requests,
+    job_signals,
+    job_start,
+    job_views,
+)
 from store.database import Database
 from store.job_requests import AUDITED, Actor
+from store.job_signals import Stopping
 from tests.support import shop
 
 MEMBER = Actor("user:00000000-0000-4000-8000-0000000000a1", "api", "192.0.2.7")
@@ -503,9 +514,14 @@ class TestPause:
 # --- One repository of a job ------------------------------------------------------------------------------------------
 
 
-async def stop(world: World, name: str) -> Any:
+async def stop(world: World, *names: str) -> JobView:
     async with world.pool.transaction() as connection:
-        return await job_requests.ask_to_stop_repository(connection, world.job_id, name, actor=shop.OPERATOR)
+        return await job_requests.ask_to_stop_repositories(connection, world.job_id, names, actor=shop.OPERATOR)
+
+
+async def to_stop(world: World) -> list[Stopping]:
+    async with world.pool.transaction() as connection:
+        return await job_signals.stopping(connection, job_id=world.job_id)
 
 
 async def test_a_repository_that_is_canceled_alone_is_marked_once_in_its_jobs_row(world: World) -> None:
@@ -528,8 +544,44 @@ async def test_what_has_ended_or_not_begun_is_not_canceled_alone(world: World) -
     await world.fails("octo/a")
     with pytest.raises(Conflict, match="octo/a is failed already"):
         await stop(world, "octo/a")
+    with pytest.raises(Conflict, match="octo/a is failed already"):
+        await stop(world, "octo/b", "octo/a")
     with pytest.raises(BadInput, match="octo/c is not part of job"):
-        await stop(world, "octo/c")
+        await stop(world, "octo/b", "octo/c")
+    assert "stopping" not in await world.metadata(), "all or none"
+
+
+async def test_what_is_canceled_alone_is_shown_so_until_it_has_stopped(world: World) -> None:
+    await world.begin()
+    shown = await stop(world, "octo/a")
+    assert {each.full_name: each.cancel_requested for each in shown.repositories} == {"octo/a": True, "octo/b": False}
+    await world.fails("octo/a", "canceled")
+    assert not any(each.cancel_requested for each in (await stop(world, "octo/a")).repositories)
+
+
+async def test_the_workflow_is_told_once_of_each_repository_that_is_canceled_alone(world: World) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    [first] = await to_stop(world)
+    await stop(world, "octo/b")
+    async with world.pool.transaction() as connection:
+        await job_signals.heard_to_stop(connection, first)
+    [second] = await to_stop(world)
+    assert (first.whole, len(first.repositories), len(second.repositories)) == (False, 1, 2)
+    async with world.pool.transaction() as connection:
+        await job_signals.heard_to_stop(connection, second)
+    assert await to_stop(world) == []
+
+
+async def test_a_job_that_is_canceled_after_a_repository_of_it_is_told_of_again(world: World) -> None:
+    await world.begin()
+    await stop(world, "octo/a")
+    [first] = await to_stop(world)
+    async with world.pool.transaction() as connection:
+        await job_signals.heard_to_stop(connection, first)
+        await job_requests.ask_to_stop(connection, world.job_id, actor=shop.OPERATOR)
+    [whole] = await to_stop(world)
+    assert whole.whole
 
 
 async def test_an_attempt_knows_nothing_of_what_the_one_before_was_to_stop(world: World) -> None:

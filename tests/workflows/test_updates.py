@@ -76,6 +76,28 @@ async def test_a_repository_that_is_canceled_alone_stops_and_the_others_go_on(te
     assert [each.canceled for each in pretence.finished] == [False]
 
 
+async def test_a_repository_that_is_canceled_alone_while_its_job_is_paused_does_not_go_on_with_it(
+    temporal_client: Client,
+) -> None:
+    going, job_id = Going(), str(uuid.uuid4())
+    pretence = Rows(repositories(2), going)
+    canceled, _ = pretence.repositories
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, job_id)
+        await eventually(so(lambda: going.running == 4))
+        await ask(handle, "pause", Pause(job_id=job_id))
+        await eventually(so(lambda: pretence.freed == [job_id]))
+        pretence.stopping.append(canceled.repository_id)
+        # Our own signal: the row was written before, and this only says that it was.
+        await handle.signal("cancel", Cancel(job_id=job_id, attempt=0))
+        going.may_end.set()
+        await ask(handle, "resume", Resume(job_id=job_id))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    ended = {each.full_name: pretence.outcome(each.full_name).status for each in pretence.repositories}
+    assert ended == {"o/1": "canceled", "o/2": "completed"}
+
+
 async def test_an_update_that_cannot_be_carried_out_is_refused_with_words(temporal_client: Client) -> None:
     going, job_id = Going(), str(uuid.uuid4())
     pretence = Rows(repositories(1), going)

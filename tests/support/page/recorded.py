@@ -76,6 +76,7 @@ def repository(name: str, status: str, types: list[Json], **more: Any) -> Json:
         "completed_at": at(minutes=3) if status == "completed" else None,
         "waiting": None,
         "waiting_until": None,
+        "cancel_requested": False,
         "types": types,
         **more,
     }

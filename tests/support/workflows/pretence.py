@@ -105,6 +105,8 @@ class Pretence:
     """Jobs whose rows say that they are to stop."""
     paused: set[str] = field(default_factory=set)
     """Jobs whose rows say that they are paused."""
+    stopping: list[str] = field(default_factory=list)
+    """Repositories that the row of every job says are to stop alone."""
     signaled: list[SignalRequest] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
     """Jobs whose places were freed."""
@@ -125,6 +127,7 @@ class Pretence:
             pace=self.pace,
             cancel_requested=job.job_id in self.canceled,
             paused_at=PAUSED_AT if job.job_id in self.paused else None,
+            stopping=self.stopping,
         )
 
     @activity.defn(name="carry_out_signal")

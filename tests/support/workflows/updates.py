@@ -1,7 +1,7 @@
 """Rows that updates are written into."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
@@ -18,7 +18,6 @@ from tests.support.workflows.pretence import Pretence
 class Rows(Pretence):
     """As the rows of jobs: a repository is canceled alone, and what cannot be done is refused."""
 
-    stopping: list[str] = field(default_factory=list)
     refusal: str = ""
 
     @activity.defn(name="carry_out_signal")
