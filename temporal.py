@@ -1,6 +1,8 @@
-"""All Temporal configuration: the connection, the encryption of payloads, and the namespace's search attributes.
+"""Everything about Temporal's configuration: the connection, the encryption of payloads, the namespace's search
+attributes.
 
-`attributes` and `updates` are pure, so workflows may use them; a message tells a workflow which attributes are usable.
+`attributes` and `updates` are pure functions, so workflows may call them. A message tells the workflow which search
+attributes the namespace has.
 """
 
 import asyncio
@@ -47,12 +49,13 @@ _TYPES = {
 
 
 async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Interceptor] = ()) -> Client:
-    """A client configured by `TEMPORAL_*` and `.env`, whose namespace exists; `runtime` receives its metrics.
+    """Connects to the server and namespace that `TEMPORAL_*` and `.env` name, and returns the client. `runtime` gets
+    its metrics.
 
-    Its `interceptors` are those of the workers that use it, too. Its identity, which Temporal shows beside its actions,
-    contains process, host and release.
+    `interceptors` also apply to workers that use the client. Its identity, which Temporal shows beside its actions,
+    holds process, host and release.
 
-    Raises `BadInput` for a wrong setting, and `Unreachable` without an answer within five seconds.
+    Raises `BadInput` for a wrong setting, and `Unreachable` if the server does not answer within five seconds.
     """
     config = _connect_config()
     address = config.setdefault("target_host", "localhost:7233")
@@ -87,9 +90,9 @@ async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Inte
 
 
 def measured_runtime() -> Runtime | None:
-    """A runtime that serves Temporal's metrics and our own at `METRICS_PORT`; None if no port is set.
+    """A runtime that serves Temporal's metrics and ours at `METRICS_PORT`; None if no port is set.
 
-    Raises `BadInput` if the port is not available.
+    Raises `BadInput` if the port is not free.
     """
     import settings
 
@@ -112,9 +115,9 @@ def measured_runtime() -> Runtime | None:
 
 
 def data_converter() -> DataConverter:
-    """Pydantic's converter. With `TEMPORAL_PAYLOAD_KEYS` set it encrypts payloads, including errors.
+    """Pydantic's converter. If `TEMPORAL_PAYLOAD_KEYS` is set, it encrypts payloads, errors included.
 
-    Raises `BadInput` if the setting is wrong. Registers the keys as secrets of the logs.
+    Raises `BadInput` if the setting is wrong. The keys are registered as secrets, which logs leave out.
     """
     # Here, because workflows import this module and need none of it.
     import logs
@@ -132,7 +135,7 @@ def data_converter() -> DataConverter:
 
 
 def encryption_in_words() -> str:
-    """Whether payloads are encrypted, in words for the line that programs log at their start."""
+    """Whether payloads are encrypted, in words. Programs log it at their start."""
     import settings
 
     setting = settings.load(settings.Payloads)
@@ -167,12 +170,12 @@ def attributes(
     status: str | None = None,
     retention_days: int | None = None,
 ) -> TypedSearchAttributes:
-    """Search attributes for the start of a workflow: those given that its namespace has."""
+    """The search attributes with which a workflow is started: those that are given and that its namespace has."""
     return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """Updates for `workflow.upsert_search_attributes`; empty if the namespace lacks the attribute."""
+    """The argument of `workflow.upsert_search_attributes`; empty if the namespace does not have the attribute."""
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 
 
@@ -191,10 +194,10 @@ def _pairs(
 
 
 async def register_search_attributes(client: Client) -> frozenset[str]:
-    """Registers missing search attributes; returns the names of all that can be used.
+    """Registers the search attributes that are missing; returns the names of all that can be used.
 
-    Never raises for a missing one: without permission, without operator service, at a limit, or if another type has the
-    name, it logs that and continues. Any number of processes may call it at once.
+    It raises nothing for an attribute that it cannot register (no permission, no operator service, a limit, another
+    type has the name): it logs that and continues. Any number of processes may call it at once.
     """
     refused = await refused_search_attributes(client)
     for name in sorted(refused):
@@ -218,12 +221,13 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
 
 
 async def refused_search_attributes(client: Client) -> dict[str, str]:
-    """The refused search attributes, by name, with the reason why the namespace refuses each. Registers none."""
+    """The search attributes that the namespace refuses: name -> reason. Registers none."""
     return {name: why for name in _TYPES if (why := await _refusal(client, name))}
 
 
 async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
-    """Identities of the workers that poll a task queue for activities, and with `workflows` also for workflow tasks.
+    """The identities of the workers that poll a task queue for activities; with `workflows`, those that also poll it
+    for workflows.
 
     Raises `Unreachable` if the server does not answer.
     """
@@ -243,7 +247,9 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
-    """Why the namespace still refuses a newly registered name after `REGISTERED_SECONDS`; None if it accepts it."""
+    """Why the namespace still refuses a newly registered attribute after `REGISTERED_SECONDS`; None if it
+    accepts it.
+    """
     why = None
     for _ in range(int(REGISTERED_SECONDS / 0.2)):
         why = await _refusal(client, name)
@@ -256,7 +262,7 @@ async def _lasting_refusal(client: Client, name: str) -> str | None:
 async def _refusal(client: Client, name: str) -> str | None:
     """Why the namespace refuses a value of our type for this attribute; None if it accepts it.
 
-    It is tested by a query, which every deployment allows; listing attributes needs an operator's permission.
+    A query finds it out, which every server allows; to list attributes needs an operator's permission.
     """
     value = "0" if _TYPES[name] == IndexedValueType.INDEXED_VALUE_TYPE_INT else "'0'"
     try:

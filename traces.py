@@ -1,7 +1,9 @@
-"""Traces by OpenTelemetry: a span for each workflow, activity and request to GitHub, each below what caused it.
+"""Traces by OpenTelemetry: a span for each workflow, each activity and each request to GitHub, below the span that
+caused it.
 
-Imported by those alone who send them (`process.traced`). A trace begins where a workflow is told of a job. Spans hold
-ids, names of operations and numbers; no text of an error, which may quote what a customer wrote.
+Only programs that send traces import this module (`process.traced`). A trace begins when a workflow is signaled
+about a job. Spans hold ids, names of operations and numbers. They hold no text of an error, which might quote what a
+customer wrote.
 """
 
 import time
@@ -26,7 +28,7 @@ END_SECONDS = 3.0
 
 
 class Traces:
-    """Sends spans to an OTLP receiver (HTTP, protobuf) while it is open. Use as an async context manager."""
+    """Sends spans to an OTLP receiver (HTTP, protobuf) while the context is open."""
 
     def __init__(self, program: str, endpoint: str) -> None:
         resource = Resource.create({SERVICE_NAME: f"workspace-backfill-{program}", SERVICE_VERSION: VERSION})
@@ -49,7 +51,7 @@ class Traces:
         ending.join(END_SECONDS)
 
     def request_ended(self, account: str, ask: Ask, told: Told) -> None:
-        """A span for a request that GitHub has answered, below the activity that made it."""
+        """Makes a span for a request that GitHub has answered, below the span of the activity that sent it."""
         now = time.time_ns()
         attributes: dict[str, str | int] = {
             "github.account": account,
@@ -68,7 +70,7 @@ class Traces:
 
 
 class _WithoutTexts(SpanExporter):
-    """Sends spans on with an error's class in the place of its text."""
+    """Hands spans on, with the class of an error in the place of its text."""
 
     def __init__(self, sender: SpanExporter) -> None:
         self._sender = sender

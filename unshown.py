@@ -15,7 +15,7 @@ _IN_WORDS = {
 
 
 class UnshownThing(BaseModel):
-    """One note, for people and for JSON."""
+    """One note, as `status`, the API and messages show it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,14 +32,16 @@ class UnshownThing(BaseModel):
 
     @property
     def in_words(self) -> str:
-        """`octo/a#12: 3 timeline counted but not shown since 2026-11-02: Resource not accessible by ...`."""
+        """The note as text: `octo/a#12: 3 timeline counted but not shown since 2026-11-02: Resource not accessible by
+        ...`.
+        """
         where = self.repository + (f"#{self.number}" if self.number is not None else "")
         words = f": {self.words}" if self.words else ""
         return f"{where}: {self.count} {self.what} {_IN_WORDS[self.kind]} since {self.since:%Y-%m-%d}{words}"
 
 
 class Unshown(BaseModel):
-    """What GitHub does not show of something: how many things, and the first of them by name."""
+    """What GitHub does not show: how many things, and the first of them one by one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -55,17 +57,19 @@ def things(noted: Noted) -> int:
 
 
 def how_many(number: int) -> str:
-    """`3 things GitHub does not show`."""
+    """The number in words: `3 things GitHub does not show`."""
     return f"{number} {'thing' if number == 1 else 'things'} GitHub does not show"
 
 
 def complete(of: Unshown | None) -> str:
-    """`complete, 3 things GitHub does not show`; empty if it shows everything."""
+    """The status of a complete job or type: `complete, 3 things GitHub does not show`; empty if GitHub shows
+    everything.
+    """
     return f"complete, {how_many(of.things)}" if of else ""
 
 
 def kinds(noted: Noted) -> str:
-    """`3 timeline, 1 comments counted but not shown; 2 thread refused`."""
+    """The numbers by kind and reason: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
     return "; ".join(
         ", ".join(f"{number} {what}" for what, number in sorted(by_what.items())) + f" {_IN_WORDS.get(kind, kind)}"
         for kind, by_what in sorted(noted.items())
@@ -73,7 +77,7 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """One line for each thing in `which`, up to `most` lines. A last line counts what is not listed."""
+    """A line for each thing in `which`, at most `most` lines. One more line counts the things that are not listed."""
     all_of = list(of)
     named = [each for its in all_of for each in its.which]
     more = sum(its.more for its in all_of) + max(0, len(named) - most)
@@ -81,7 +85,7 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """The places in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
+    """Where the things are, in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"
         for each in which

@@ -1,9 +1,9 @@
 """The HTTP server, `python webhook.py`: receives Polar's webhooks, and serves the status API and the settings page.
 
-A delivery is verified, stored in Postgres and answered; `polar.inbox` processes it, and `reconciler` tells Temporal of
-the result. `notify.sender` notifies people and the host about jobs. The API (`api.server`) has its own connections, so
-that deliveries are stored whatever its load. Settings: docs/settings.md. Exit codes: 0 stopped by a signal, 2 a setting
-is missing or wrong, 3 Postgres cannot be reached at the start.
+A delivery is verified, stored in Postgres and answered. Then `polar.inbox` processes it, and `reconciler` tells
+Temporal of new jobs. `notify.sender` notifies people, and the host, about jobs. The API (`api.server`) has
+connections of its own, so that deliveries are stored whatever load the API has. Settings: docs/settings.md. Exit
+codes: 0 stopped by a signal, 2 a setting is missing or wrong, 3 Postgres cannot be reached at the start.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ log = structlog.get_logger("webhook")
 
 
 class PolarWebhook:
-    """`POST /webhooks/polar`: 202 means that Postgres has stored the delivery."""
+    """Serves `POST /webhooks/polar`. Status 202 means that Postgres has stored the delivery."""
 
     def __init__(self, database: Database, signatures: Signatures, inbox: Inbox) -> None:
         self._database = database
@@ -97,7 +97,9 @@ class PolarWebhook:
 
 
 class Readiness:
-    """`GET /readyz`: 200 if deliveries can be stored. Temporal's state is reported, but does not affect the status."""
+    """Serves `GET /readyz`. Status 200 means that deliveries can be stored. The answer also reports Temporal's state,
+    which does not change the status.
+    """
 
     def __init__(self, database: Database, reconciler: Reconciler) -> None:
         self._database = database
@@ -131,7 +133,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def own_routes(
     database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
 ) -> list[Route]:
-    """The routes that this server answers itself, beside the API."""
+    """The routes that the server serves itself, outside the API."""
     polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
     refused = frozenset({400, 403, 413, 503})
     routes = [
@@ -157,7 +159,7 @@ def application(
     page: Page | None = None,
     metrics: ServerMetrics | None = None,
 ) -> web.Application:
-    """The application with all routes. The caller runs the loops behind them."""
+    """The application with all its routes. The caller has to run inbox, reconciler and the other loops."""
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
     for route in own_routes(database, signatures, inbox, reconciler, metrics):
@@ -184,7 +186,7 @@ def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None
 
 
 def access_to_api(setting: settings.Api) -> Access:
-    """The check of who may call the API, from the settings."""
+    """The API's check of its callers, configured by the settings."""
     for secret in (setting.jwt_secret, setting.service_token):
         logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
@@ -193,7 +195,7 @@ def access_to_api(setting: settings.Api) -> Access:
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
-    """The configured channels. A missing one is off, which is logged."""
+    """The channels that are configured. A channel that is not configured is off, which is logged."""
     channels: list[Channel] = []
     if mail.smtp_url and mail.server and mail.mail_from:
         for secret in (mail.smtp_url, mail.server.password or ""):
@@ -213,7 +215,7 @@ def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[
 
 
 def codec_application(setting: settings.CodecServer, encryption: settings.Payloads) -> web.Application | None:
-    """The codec server; None if the settings authorize nobody."""
+    """The codec server; None if the settings allow nobody to use it."""
     if not setting.wanted:
         return None
     for secret in (setting.token or "", *encryption.secrets):
@@ -225,7 +227,9 @@ def codec_application(setting: settings.CodecServer, encryption: settings.Payloa
 
 
 async def serve(stop: asyncio.Event) -> None:
-    """Serves until `stop`. Raises `BadInput` for settings, `Unreachable` if Postgres does not answer at the start."""
+    """Serves until `stop` is set. Raises `BadInput` for wrong settings, `Unreachable` if Postgres does not answer at
+    the start.
+    """
     polar, listen = settings.load(settings.Polar), settings.load(settings.Webhook)
     callers, codec = settings.load(settings.Api), settings.load(settings.CodecServer)
     encryption = settings.load(settings.Payloads)
@@ -297,7 +301,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _allow_many_connections() -> None:
-    """Raises the process' limit of open files, often 1,024, because every stream needs one."""
+    """Raises the process' limit of open files, which is often 1,024, because each stream needs an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MOST_STREAMS
     if soft not in (resource.RLIM_INFINITY, hard) and soft < wanted:

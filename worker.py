@@ -1,7 +1,7 @@
-"""One worker process: polls its task queues and runs workflows and activities until it is told to stop.
+"""One worker: a process that polls its task queues, and runs workflows and activities until it is told to stop.
 
-Any number may run; `WORKER_QUEUES` says which work each takes. SIGTERM and SIGINT stop it at the next page boundaries;
-SIGKILL loses no data either.
+Any number of workers may run; `WORKER_QUEUES` says which queues each polls. SIGTERM and SIGINT stop it at the next
+page boundaries. SIGKILL loses no data either.
 """
 
 import asyncio
@@ -69,9 +69,9 @@ LOOK_SECONDS = 1.0
 
 
 def build_id() -> str:
-    """A hash of the workflow code, which Temporal records with each decision.
+    """A hash of the workflows' code. Temporal records it with each decision of a workflow.
 
-    By default the SDK hashes every module of every package, which takes most of a worker's start.
+    The SDK's own hash covers every module of every package, which takes most of the time that a worker needs to start.
     """
     root = Path(__file__).parent
     decides = hashlib.sha256()
@@ -92,7 +92,7 @@ def build(
     search_attributes: frozenset[str],
     versioning: settings.Versioning,
 ) -> list[Worker]:
-    """A worker for each of the task queues, with its workflows and activities; all share the connections."""
+    """A worker for each of the task queues, with its workflows and activities. All of them share the connections."""
     pace = Pace(
         heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
         slice_seconds=worker.slice_seconds,
@@ -149,10 +149,10 @@ def build(
 
 
 def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
-    """This worker's build and deployment; None if it is not versioned.
+    """The build and the deployment of this worker; None if it is not versioned.
 
-    Workflows continue on the current build, whichever began them: changes of their shape are patched, and some run for
-    years.
+    A workflow continues on the current build, whichever build began it: changes of its shape are patched, and some
+    workflows run for years.
     """
     name, build = versioning.temporal_deployment_name, versioning.temporal_worker_build_id
     if not name or not build:
@@ -165,8 +165,9 @@ def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | Non
 
 
 async def work(stop: asyncio.Event) -> None:
-    """Loads every setting, connects, and works until `stop`. Raises `Unreachable` once Temporal has been silent for
-    `TEMPORAL_SILENCE_SECONDS`, because this process gets no more work then."""
+    """Reads every setting, connects, and works until `stop` is set. Raises `Unreachable` once Temporal has been silent
+    for `TEMPORAL_SILENCE_SECONDS`: this process would get no more work.
+    """
     worker_setting = settings.load(settings.Worker)
     task_queue = settings.load(settings.Temporal).temporal_task_queue
     database_setting = settings.load(settings.Database)

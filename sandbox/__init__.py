@@ -1,1 +1,1 @@
-"""Embedded servers for the demo and the tests. Nothing in production imports this package."""
+"""Embedded servers for the demo, the tests and the benchmarks. The product does not import this package."""

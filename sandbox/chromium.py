@@ -1,4 +1,4 @@
-"""Starts this machine's Chromium without a window, for the page's tests, bench and pictures."""
+"""Starts this machine's Chromium without a window, for the page's tests, benchmarks and pictures."""
 
 import os
 import shutil
@@ -18,7 +18,8 @@ HOW_TO_GET_ONE = (
 
 
 def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The program in `CHROMIUM`, else the one on the PATH, else `own` (Playwright's) if it exists.
+    """The path of Chromium: the one that `CHROMIUM` names, else the one on the PATH, else `own` (Playwright's), if it
+    exists.
 
     Raises `BadInput` if `CHROMIUM` names no program.
     """
@@ -31,7 +32,7 @@ def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 async def launch(playwright: Playwright, *flags: str) -> Browser:
-    """A browser without a window, which the caller closes. Raises `Unreachable` if this machine has none."""
+    """Starts a browser without a window, which the caller closes. Raises `Unreachable` if this machine has none."""
     program = find(Path(playwright.chromium.executable_path))
     if program is None:
         raise Unreachable("no_chromium", HOW_TO_GET_ONE)

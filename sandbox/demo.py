@@ -1,10 +1,11 @@
-"""`make demo`: runs everything on this machine, from an empty directory to a backfilled workspace, and leaves nothing
-running.
+"""`make demo`: runs everything on this machine, from nothing to a workspace that is backfilled. At the end nothing is
+left running.
 
-`DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` in the environment replace the embedded servers.
-`EXPORTS="a.json.gz b.json.gz"` (or a folder of them) makes the GitHub stand-in serve these instead of generated
-repositories; `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` uses the real GitHub. `DAYS` is the bought retention.
-Exit codes: 0 only if the job completed and no repository failed, 1 if not, 2 bad input, 3 a server cannot be reached.
+`DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` in the environment take the place of the embedded servers.
+`EXPORTS="a.json.gz b.json.gz"` (or a folder with such files) lets the stand-in for GitHub serve these repositories,
+not generated ones. `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` uses the real GitHub. `DAYS` is the retention
+that is bought. Exit codes: 0 the job completed and no repository failed, 1 otherwise, 2 bad input, 3 a server cannot
+be reached.
 """
 
 import asyncio
@@ -71,7 +72,9 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class Demo:
-    """The demo's parts, and the environment that `worker.py`, `webhook.py` and `starter.py` share."""
+    """The servers and programs of the demo, and the environment that `worker.py`, `webhook.py` and
+    `starter.py` share.
+    """
 
     def __init__(self, processes: Processes, asked: Wish, environment: Mapping[str, str], pace: str = PACE) -> None:
         self._processes = processes
@@ -91,7 +94,7 @@ class Demo:
         }
 
     def run(self) -> bool:
-        """Runs the demo; returns whether the job completed and no repository failed."""
+        """Runs the demo. Returns whether the job completed and no repository failed."""
         workspace, page = self.begin()
         job = self.buy(workspace)
         names = ", ".join(self._wish.repositories)
@@ -106,8 +109,9 @@ class Demo:
         return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
 
     def begin(self) -> tuple[Workspace, str]:
-        """Starts everything; returns a workspace whose owner has bought nothing yet, and the address of its settings
-        page."""
+        """Starts everything. Returns a workspace whose owner has bought nothing yet, and the address of its settings
+        page.
+        """
         self._databases()
         self._github()
         self._embeddings()
@@ -130,13 +134,13 @@ class Demo:
         return workspace, page
 
     def buy(self, workspace: Workspace) -> str:
-        """Buys the add-on for the workspace's owner; returns the id of the resulting job."""
+        """Buys the add-on for the workspace's owner; returns the id of the job that follows."""
         buy(self._url, WEBHOOK_SECRET, workspace)
         return asyncio.run(self._job(workspace))
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The settings of the programs, in addition to the environment."""
+        """The environment variables that the programs get in addition to the process' own."""
         return self._settings
 
     @property
@@ -145,7 +149,7 @@ class Demo:
         return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
-        """A token as the host application's Supabase would sign it for the workspace's owner."""
+        """A token of the workspace's owner, as the host application's Supabase would sign it."""
         expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
         claims = {"sub": workspace.owner, "aud": "authenticated", "exp": expires}
         return jwt.encode(claims, self._settings["SUPABASE_JWT_SECRET"], algorithm="HS256")
@@ -201,7 +205,7 @@ class Demo:
         return inherited | self._settings
 
     def _module(self, name: str, module: str, *arguments: str) -> str:
-        """Starts a server of the sandbox that writes its port to a file; returns its address."""
+        """Starts a server of the sandbox, which writes its port to a file; returns the server's address."""
         port_file = self._processes.directory / f"{name}.port"
         command: list[str | Path] = [sys.executable, "-m", module, "--port", "0", "--port-file", port_file, *arguments]
         server = self._processes.start(name, command, env=self._environment | {"PYTHONPATH": str(ROOT)})
@@ -209,7 +213,7 @@ class Demo:
         return f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 
     def _part(self, name: str, script: str, *arguments: str, terminal: bool = False, **settings: str) -> Process:
-        """Starts one of the product's programs, in a directory without a `.env`."""
+        """Starts one of the product's programs, in a folder without a `.env`."""
         command: list[str | Path] = [sys.executable, ROOT / script, *arguments]
         return self._processes.start(name, command, env=self._environment | settings, terminal=terminal)
 
@@ -260,7 +264,7 @@ class Demo:
         return "\n".join(part.tail() for part in self._processes.started if part.name == name)
 
     async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-        """The job's row; and for each of its repositories the seconds it took and its stored rows."""
+        """The row of the job; and for each of its repositories how many seconds it took and what is stored."""
         counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:
@@ -325,7 +329,7 @@ def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Exits through every `finally`, which a second signal does not interrupt."""
+    """Ends the program in such a way that every `finally` runs. A second signal does not interrupt them."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -1,8 +1,10 @@
-"""A server with OpenAI's embeddings API and a small real model: wordllama, whose 256 values are inside its wheel.
+"""A server with OpenAI's embeddings API and a small real model: wordllama, whose vectors have 256 values and come with
+its wheel.
 
-Vectors depend on the text alone. For more than 256 values it adds zeros, which keeps all cosines; for fewer it cuts and
-normalises again, as OpenAI does. It refuses what OpenAI refuses, with the same messages, except that tokens are the
-model's own. `python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it alone.
+A vector depends on the text alone. If more than 256 values are requested, zeros are added, which changes no cosine.
+If fewer are requested, the vector is cut and normalised, as OpenAI does. The server refuses what OpenAI refuses,
+with the same messages; only tokens are counted by the model's own rules. `python -m sandbox.embeddings --port 0
+--port-file FILE --token TOKEN` runs it as a program.
 """
 
 import argparse
@@ -32,7 +34,7 @@ Vector = numpy.typing.NDArray[numpy.float32]
 
 
 class Model:
-    """wordllama from the files of its own package: no network, no cache in the user's home."""
+    """wordllama, loaded from the files of its package, without network and without a cache in the user's home."""
 
     def __init__(self) -> None:
         loaded = _load()
@@ -58,7 +60,7 @@ class Model:
 
 @cache
 def _load() -> Any:
-    """The model, loaded once in each process: that takes a third of a second and 31 MB."""
+    """The model. A process loads it once, which takes a third of a second and 31 MB."""
     root, silent = logging.getLogger(), logging.NullHandler()
     # Imported, it configures logging for the whole process, unless somebody has.
     root.addHandler(silent)
@@ -72,7 +74,7 @@ def _load() -> Any:
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """A refusal in OpenAI's shape."""
+    """A refusal in the shape of OpenAI's."""
 
     status: int
     message: str
@@ -87,13 +89,13 @@ class Refused(Exception):
 
 
 def rate_limited(seconds: float) -> Refused:
-    """OpenAI's 429 for a rate limit, which passes."""
+    """OpenAI's 429 for a rate limit, which passes by waiting."""
     message = f"Rate limit reached on tokens per min (TPM). Please try again in {seconds:g}s."
     return Refused(429, message, "tokens", "rate_limit_exceeded", headers={"retry-after": f"{seconds:g}"})
 
 
 def out_of_quota() -> Refused:
-    """OpenAI's 429 for an exhausted quota, which does not pass by waiting."""
+    """OpenAI's 429 for a used-up quota, which does not pass by waiting."""
     return Refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
 
 
@@ -113,10 +115,10 @@ class Answered:
 
 
 class EmbeddingServer:
-    """Serves inside its `async with` block; `url` is the value for `OPENAI_BASE_URL`.
+    """Serves while the context is open. `url` is the value for `OPENAI_BASE_URL`.
 
-    `faults` are answered first, one for each request; a request that contains the text `poison` is refused as a whole.
-    `meanwhile` is awaited before an answer, with its texts.
+    `faults` are answered first, one to each request. A request that contains the text `poison` is refused as a
+    whole. `meanwhile` is awaited before each answer, with the texts of the request.
     """
 
     def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:
@@ -247,7 +249,7 @@ def _dimensions(body: dict[str, Any]) -> int:
 
 
 def _encoding(name: Any) -> Any:
-    """A function that encodes a vector for the answer."""
+    """The function that writes a vector in the encoding `name`."""
     if name == "float":
         return lambda vector: [float(value) for value in vector]
     if name == "base64":

@@ -1,9 +1,10 @@
-"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: becomes PROGRAM, which gets SIGNAL when process PARENT ends.
+"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: this process becomes PROGRAM, which gets SIGNAL when the
+process PARENT ends.
 
-It works however PARENT ends, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process. USER
-is the user to switch to first, or `-`. It is a program rather than a function between fork and exec, because Python
-code there can deadlock in a process with threads. It uses the standard library only, because it runs before anything is
-imported.
+That holds however PARENT ends, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process
+does. USER is the user that it switches to before, or `-`. It is a program, not a function between fork and exec,
+because Python code there can deadlock in a process with threads. It uses the standard library only, because it runs
+before anything is imported.
 """
 
 import contextlib
@@ -25,7 +26,9 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, number: int) -> None:
-    """Asks the kernel for a signal when the parent ends. Must follow `become`, because a change of user clears it."""
+    """Asks the kernel to send this process a signal when the parent ends. It has to be called after the change of user,
+    which would clear it.
+    """
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
@@ -36,7 +39,9 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Starts a watchdog, as a grandchild, so that the program has no unknown child."""
+    """Starts a watchdog, which is a grandchild of this process, so that the program has no child that it does
+    not know.
+    """
     program = os.getpid()
     child = os.fork()
     if child:

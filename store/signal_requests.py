@@ -1,4 +1,6 @@
-"""Requests that people send to a workspace's workflow as signals or updates, with Temporal's Web UI or command line."""
+"""Requests that people send to a workspace's workflow in Temporal, as signals or updates, by its Web UI or its command
+line.
+"""
 
 import structlog
 
@@ -17,10 +19,11 @@ log = structlog.get_logger(__name__)
 
 
 async def carry_out(connection: Connection, request: SignalRequest) -> JobStanding | None:
-    """Writes the request into the job's row, as the API and the command line do; returns the job's state.
+    """Writes the request into the job's row, as the API and the command line do. Returns the job's state; None if the
+    workspace has no such job.
 
-    None if the workspace has no such job. A request that cannot be carried out changes nothing: it raises `BadInput` if
-    it `refuses`, and is logged otherwise.
+    If the request cannot be carried out, nothing changes: `BadInput` is raised if the request is an update
+    (`refuses`), and logged if it is a signal.
     """
     if await _standing(connection, request) is None:
         if request.refuses:
@@ -57,7 +60,7 @@ async def _ask(connection: Connection, request: SignalRequest) -> None:
 
 
 async def _names(connection: Connection, request: SignalRequest) -> list[str]:
-    """Names of the repositories to retry. Raises `BadInput` for an unknown id."""
+    """The full names of the repositories to retry. Raises `BadInput` for an unknown id."""
     rows = await connection.fetch(
         "select id::text, full_name from repositories where id::text = any($1)", request.repository_ids
     )

@@ -1,4 +1,4 @@
-"""`backfill_surveys`: surveys of repositories, for the sweeps of the job that made them."""
+"""`backfill_surveys`: surveys of repositories, for the sweeps of the job that made the surveys."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,8 +11,9 @@ FRESH = timedelta(minutes=10)
 
 
 async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mapping[str, Any]]) -> None:
-    """Stores the surveys of one request, by repository id. A job that has ended meanwhile gets none, because nothing
-    would delete them."""
+    """Stores the surveys of one request, by repository id. If the job has ended meanwhile, none is stored, because
+    nothing would delete it.
+    """
     goes_on = await connection.fetchval(
         "select true from workspace_backfill_jobs where id = $1 and status in ('pending', 'in_progress') for share",
         job_id,
@@ -29,7 +30,7 @@ async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mappin
 
 
 async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
-    """Stores the prefetched answers of repositories with a survey: everything known by now."""
+    """Stores everything that is prefetched of each repository so far. A repository without a survey is left out."""
     await connection.executemany(
         """
         update backfill_surveys set answers = $3, answered_at = coalesce(answered_at, now())
@@ -40,7 +41,7 @@ async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str
 
 
 async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
-    """The repository's survey, if this job made one moments ago."""
+    """The survey that this job made of the repository a moment ago; None if there is none."""
     survey: dict[str, Any] | None = await connection.fetchval(
         "select survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
@@ -60,7 +61,7 @@ class Answers(NamedTuple):
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """The repository's prefetched answers, however old, because they are paid for."""
+    """The repository's prefetched answers. Their age does not matter, because they are paid for."""
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",
@@ -72,7 +73,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
 
 
 async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Repository id -> its survey, for those of these repositories that this job has surveyed, however long ago."""
+    """Repository id -> its survey, for those of these repositories that this job has ever surveyed."""
     rows = await connection.fetch(
         "select repository_id::text, survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
@@ -88,8 +89,9 @@ async def forget(connection: Connection, job_id: str) -> None:
 
 
 async def forget_completed(connection: Connection, job_id: str, repository_id: str) -> None:
-    """Deletes the repository's survey if the job has completed it. A failed repository may be retried, and keeps its
-    survey."""
+    """Deletes the repository's survey if the job has completed the repository. A failed repository keeps its survey,
+    because it may be retried.
+    """
     await connection.execute(
         """
         delete from backfill_surveys where backfill_job_id = $1 and repository_id = $2 and exists (
@@ -102,7 +104,7 @@ async def forget_completed(connection: Connection, job_id: str, repository_id: s
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
-    """The job's data types and its cutoff."""
+    """The data types and the cutoff of the job."""
     row = await connection.fetchrow(
         "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
     )
@@ -110,7 +112,7 @@ async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetim
 
 
 async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Repository id -> its covered data types; none for a job that begins afresh."""
+    """Repository id -> the data types that have coverage; none for a job that fetches everything again."""
     rows = await connection.fetch(
         """
         select repository_id::text, array_agg(data_type) as data_types from backfill_coverage
@@ -125,7 +127,7 @@ async def covered(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories that the job has begun to read, so that their sweeps resume."""
+    """Those of these repositories that the job has begun to read. Their sweeps resume, and need no survey."""
     rows = await connection.fetch(
         "select distinct repository_id::text from backfill_sweeps"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",
@@ -136,7 +138,7 @@ async def begun(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def private(connection: Connection, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories that were private when GitHub last showed them."""
+    """Those of these repositories that GitHub last showed as private."""
     rows = await connection.fetch(
         "select id::text from repositories where id = any($1::uuid[]) and is_private", list(repository_ids)
     )
@@ -144,7 +146,7 @@ async def private(connection: Connection, repository_ids: Sequence[str]) -> set[
 
 
 async def stored_discussions(connection: Connection, repository_ids: Sequence[str]) -> dict[str, int]:
-    """Repository id -> its stored discussions; repositories without any are left out."""
+    """Repository id -> the number of its stored discussions. Repositories without discussions are left out."""
     rows = await connection.fetch(
         "select repository_id::text, count(*) as number from discussions where repository_id = any($1::uuid[])"
         " and gone_at is null group by 1",

@@ -1,7 +1,7 @@
-"""`backfill_sweeps`: one row for each job, repository and data type, with its position, its lease and its counts.
+"""`backfill_sweeps`: one row for each job, repository and data type, with the position, the lease and the counts.
 
-The lease is a fence: whoever takes it makes every earlier holder's commit fail, so that an attempt that Temporal gave
-up on and its retry never both write. Times are Postgres' own.
+The lease is a fence: whoever takes it makes the commits of every earlier holder fail. So an attempt that Temporal
+has given up and its retry never both write. Times are from Postgres' clock.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from store.database import Connection, Database
 
 
 class LeaseLostError(RetryNow):
-    """Another attempt holds this sweep's lease; this one has to stop without writing anything."""
+    """Raised when another attempt holds the sweep's lease. This attempt has to stop without writing anything."""
 
     def __init__(self) -> None:
         super().__init__("lease_lost", "another attempt goes on with this sweep")
@@ -26,7 +26,9 @@ class LeaseLostError(RetryNow):
 
 @dataclass(slots=True)
 class Sweep:
-    """A sweep whose lease this process holds. `position` is as of the last commit; the database is authoritative."""
+    """A sweep, as of its last commit. This process held its lease then; only the database knows whether it
+    still does.
+    """
 
     job_id: str
     repository: RepositoryRef
@@ -150,7 +152,7 @@ async def is_held_by_another_run(
 ) -> bool:
     """Whether an attempt of another run of the repository's workflow still holds the lease.
 
-    An owner is `{run id}/{activity id}/{attempt}`.
+    The owner of a lease is `{run id}/{activity id}/{attempt}`.
     """
     async with database.transaction() as connection:
         held: bool | None = await connection.fetchval(
@@ -177,8 +179,8 @@ async def take(
     leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
-    """Takes the lease from any other holder: Temporal runs one attempt at a time, so the latest attempt is the valid
-    one.
+    """Takes the lease, from its holder if it has one. Temporal runs one attempt at a time, so the latest attempt is the
+    valid one.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
@@ -226,7 +228,9 @@ async def is_removed(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def fence(connection: Connection, sweep: Sweep) -> None:
-    """Raises `LeaseLostError` if another attempt took the lease. Comes first in every transaction of a sweep."""
+    """Raises `LeaseLostError` if another attempt has taken the lease. It comes first in every transaction of a
+    sweep.
+    """
     if await connection.fetchval(_FENCE, *sweep.key) != sweep.token:
         raise LeaseLostError
 
@@ -245,7 +249,9 @@ async def commit(
     requests: int = 0,
     points: int = 0,
 ) -> None:
-    """Stores the position and the counts, in the transaction of their rows. `counts` are totals, not increments."""
+    """Stores the position and the counts, in the transaction that stores their rows. `counts` are totals, not
+    increments.
+    """
     await connection.execute(
         _COMMIT,
         *sweep.key,
@@ -268,16 +274,17 @@ async def commit(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """Stored rows by noun, in scope or since `since`, whichever job fetched them."""
+    """The number of stored rows by noun, whichever job fetched them: in scope of the job, or since `since`."""
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
     return Counter(dict(row))
 
 
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
-    """GraphQL points and REST requests of a job so far; only for these repositories, if given.
+    """How many GraphQL points and REST requests a job has cost so far; if `repository_ids` is given, for these
+    repositories only.
 
-    Nearly every GraphQL request costs one point.
+    A GraphQL request counts as one point, which nearly every one costs.
     """
     [row] = await connection.fetch(
         """
@@ -292,7 +299,9 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """Gives the lease back between two commits. Without a failure the attempt is not counted; a failure is recorded."""
+    """Gives the lease back, between two commits. A failure is recorded and counts as an attempt; without one, no
+    attempt is counted.
+    """
     async with database.transaction() as connection:
         await connection.execute(
             """

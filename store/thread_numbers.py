@@ -1,4 +1,4 @@
-"""Corrects stored GitHub ids and numbers of threads that contradict GitHub."""
+"""Corrects stored numbers and GitHub ids of threads where GitHub has others."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,8 +13,9 @@ async def correct_github_ids(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Corrects the GitHub ids of the threads with these numbers, since the host may have stored wrong ones. An id that
-    another row has is not set."""
+    """Corrects the GitHub ids of the threads with these numbers, because the host may have stored wrong ones. An id
+    that another row has is not written.
+    """
     await connection.execute(
         f"""
         update {table} t set github_id = u.github_id
@@ -35,7 +36,7 @@ async def free(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Frees each number that a thread with another GitHub id holds, by negating that thread's number."""
+    """Frees each of these numbers that a thread with another GitHub id has: the number of that thread is negated."""
     await connection.execute(
         f"""
         update {table} t set number = -t.number

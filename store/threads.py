@@ -1,4 +1,4 @@
-"""Queries on stored threads that decide whether a sweep is complete."""
+"""Reads from the stored threads what decides whether a sweep is complete."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,10 +10,10 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updatedAt of the stored threads among `github_ids` that are certain to be as of that moment.
+    """GitHub id -> updatedAt of those of the threads `github_ids` whose rows are certain to be as of that moment.
 
-    updatedAt has whole seconds only. A thread requested in the very second of its last change may have changed again
-    within it, so it is left out.
+    updatedAt has whole seconds. A thread that was requested in the second of its last change may have changed again
+    within that second, so it is left out.
     """
     rows = await connection.fetch(
         f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
@@ -24,8 +24,8 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Those of `github_ids` that we have fetched. Gone threads are left out, so that they are
-    fetched if shown again.
+    """Those of `github_ids` that this system has fetched. Threads that are gone are left out, so that they are fetched
+    again if GitHub shows them.
     """
     rows = await connection.fetch(
         f"select github_id from {table}"
@@ -36,9 +36,10 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """GitHub ids of fetched threads whose recorded number of comments differs from `counts` (GitHub id -> comments).
+    """GitHub ids of the fetched discussions whose stored number of comments differs from `counts` (GitHub id ->
+    number).
 
-    Only discussions record GitHub's number.
+    Empty for other types, because only discussions store GitHub's number.
     """
     if not counts:
         return set()
@@ -53,8 +54,9 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """GitHub ids of fetched pull requests or issues whose number of stored comments differs from `counts` (GitHub id ->
-    comments)."""
+    """GitHub ids of the fetched pull requests or issues of which another number of comments is stored than `counts`
+    says (GitHub id -> number).
+    """
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
         f"select t.github_id from unnest($1::bigint[], $2::integer[]) as u(github_id, comments)"
@@ -70,7 +72,7 @@ async def comments_miscounted(connection: Connection, table: DataType, counts: M
 async def by_number(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, str]:
-    """Number -> node id of the fetched threads among `numbers`."""
+    """Number -> node id of the fetched threads with these numbers."""
     rows = await connection.fetch(
         f"select number, node_id from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
@@ -83,7 +85,7 @@ async def by_number(
 async def github_ids(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, int]:
-    """Number -> GitHub id of the stored threads among `numbers`."""
+    """Number -> GitHub id of the stored threads with these numbers."""
     rows = await connection.fetch(
         f"select number, github_id from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
@@ -94,8 +96,8 @@ async def github_ids(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updated_at of the stored comments among `github_ids`. Comments read within the second of their last
-    change are left out, since they may have changed again.
+    """GitHub id -> updated_at of the stored comments with these GitHub ids. A comment that was requested in the second
+    of its last change is left out, because it may have changed again.
     """
     rows = await connection.fetch(
         "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
@@ -107,7 +109,7 @@ async def comment_versions(connection: Connection, comment_type: str, github_ids
 
 
 async def count(connection: Connection, table: DataType, repository_id: str) -> int:
-    """Fetched threads of the repository that GitHub still has."""
+    """The number of the repository's fetched threads that are not gone."""
     number: int = await connection.fetchval(
         f"select count(*) from {table} where repository_id = $1 and node_id is not null and gone_at is null",
         repository_id,
@@ -122,10 +124,11 @@ async def unlisted(
     born: tuple[datetime | None, datetime],
     listed: Sequence[int],
 ) -> list[tuple[str, int]]:
-    """(node id, number) of fetched threads that a page of a listing by creation does not name.
+    """(node id, number) of the fetched threads that one page of a listing by creation should have, and that `listed`
+    does not name.
 
-    `born`: the page's range of creation times, from the last thread of the previous page (included, since others may
-    share its second) to the last of this page (excluded).
+    `born` is the page's range of creation times: from the last thread of the previous page (included, because others
+    may have the same second) to the last thread of this page (excluded).
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
@@ -140,7 +143,7 @@ async def unlisted(
 
 
 async def mark_gone(connection: Connection, table: DataType, github_ids: Sequence[int], asked_at: datetime) -> None:
-    """Marks threads as gone, once GitHub is confirmed not to have them (`store.absences`)."""
+    """Marks threads as gone, once it is confirmed that GitHub does not have them (`store.absences`)."""
     await connection.execute(
         f"update {table} set gone_at = $2 where github_id = any($1::bigint[]) and gone_at is null",
         github_ids,
@@ -151,7 +154,7 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of gone threads updated since `since`, the latest to go first."""
+    """(node id, number) of the gone threads that were updated since `since`; those that went last come first."""
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
         " and updated_at >= $2 order by gone_at desc, number limit $3",
@@ -163,7 +166,7 @@ async def gone(
 
 
 async def ids_by_node(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Node id -> GitHub id of the fetched threads among `node_ids`."""
+    """Node id -> GitHub id of the fetched threads with these node ids."""
     rows = await connection.fetch(f"select node_id, github_id from {table} where node_id = any($1::text[])", node_ids)
     return {row["node_id"]: row["github_id"] for row in rows}
 
@@ -185,9 +188,9 @@ _CHILDREN = {
 
 
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Node id -> number of stored children, of the fetched threads among `node_ids`.
+    """Node id -> the number of stored children of the fetched threads with these node ids.
 
-    For comments of discussions among them: their replies.
+    If a node id is that of a comment on a discussion, its replies are counted.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids
@@ -200,7 +203,7 @@ async def count_children(connection: Connection, table: DataType, node_ids: Sequ
 
 
 async def pull_requests_of(connection: Connection, reviews: Sequence[int]) -> dict[int, int]:
-    """Review -> its pull request, both by GitHub id."""
+    """The GitHub id of a review -> that of its pull request."""
     rows = await connection.fetch(
         "select r.github_id as review, p.github_id as pull_request from reviews r"
         " join pull_requests p on p.id = r.pull_request_id where r.github_id = any($1::bigint[])",

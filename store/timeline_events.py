@@ -1,5 +1,5 @@
-"""`issue_events`: events of a thread's timeline. Stored events change only in what GitHub may show differently later:
-names, and the thread.
+"""`issue_events`: events of threads' timelines. A stored event changes only in what GitHub may later show differently:
+names, and the thread it belongs to.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,9 @@ where inserted and coalesce(p.updated_at, i.updated_at) >= $9
 
 
 async def write(connection: Connection, repository_id: str, rows: Sequence[TimelineEvent], since: datetime) -> int:
-    """Writes the events. Returns how many are new, of threads updated at or after `since`."""
+    """Writes the events. Returns how many are new, counting only events of threads that were updated at or after
+    `since`.
+    """
     if not rows:
         return 0
     *plain, payload = columns(rows)

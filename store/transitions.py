@@ -1,7 +1,7 @@
-"""The mirror: writes the workflows' decisions on a job's repositories to `workspace_backfill_progress`.
+"""The mirror: writes what workflows decide about a job's repositories to `workspace_backfill_progress`.
 
-Writes are ordered by (attempt, transition). A late write, from a killed worker or a run that was reset, finds a higher
-pair and changes nothing.
+Writes are ordered by (attempt, transition). A write that comes late, from a killed worker or a run that was reset,
+finds a higher pair in the row, and changes nothing.
 """
 
 from datetime import timedelta
@@ -14,7 +14,9 @@ from store.database import Connection
 async def next_repositories(
     connection: Connection, job_id: str, after: str | None, limit: int, repository_ids: list[str] | None = None
 ) -> list[RepositoryRef]:
-    """Pending repositories of the job behind the id `after`, in order of id; or those of `repository_ids`."""
+    """The job's next pending repositories after the id `after`, in order of id. If `repository_ids` is given, those
+    instead.
+    """
     rows = await connection.fetch(
         """
         select p.repository_id::text, coalesce(r.github_id, 0) as github_id, r.full_name,
@@ -33,7 +35,7 @@ async def next_repositories(
 
 
 async def begun_types(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, TypeOutcome]:
-    """The outcome of each data type of a repository that this job began, with the reason if it failed."""
+    """The outcome of each data type that this job has begun of a repository; if it failed, with the reason."""
     rows = await connection.fetch(
         "select data_type, status, error from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
         job_id,
@@ -50,7 +52,7 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
 
 
 class LastTransition(NamedTuple):
-    """The last transition of a repository in an attempt; 0 if there is none."""
+    """The number of a repository's last transition in an attempt; 0 if there was none."""
 
     sequence: int = 0
     waiting: Waiting | None = None
@@ -72,7 +74,7 @@ async def last_transition(connection: Connection, job_id: str, repository_id: st
 
 
 async def was_read(connection: Connection, job_id: str, repository_id: str, within: timedelta) -> bool:
-    """Whether the job stored something of a repository within this time."""
+    """Whether the job has stored something of the repository within this time."""
     read: bool = await connection.fetchval(
         """
         select exists (select from backfill_sweeps
@@ -86,7 +88,7 @@ async def was_read(connection: Connection, job_id: str, repository_id: str, with
 
 
 async def skip(connection: Connection, job_id: str, repository_id: str, data_type: DataType, reason: Failure) -> None:
-    """Records that a type does not apply, with the reason."""
+    """Records that the repository cannot have a data type, and why."""
     await connection.execute(
         """
         insert into backfill_sweeps (backfill_job_id, repository_id, data_type, status, error, started_at, completed_at)
@@ -160,7 +162,9 @@ from new where id = $1
 
 
 async def record(connection: Connection, change: RepositoryTransition) -> None:
-    """Writes a repository's state, its failures once, and the job's counts. A late write changes nothing."""
+    """Writes a repository's state, each of its failures once, and the job's counts. A write that comes late changes
+    nothing.
+    """
     outcome = change.outcome
     repository_id = outcome.repository.repository_id
     # Sweeps first, progress after: the order in which a page's transaction locks them.

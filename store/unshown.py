@@ -1,4 +1,4 @@
-"""What GitHub does not show of a job's repositories, for people: the present notes, whichever job wrote them."""
+"""What GitHub does not show of a job's repositories, for people. The present notes count, whichever job wrote them."""
 
 from store.database import Connection
 from unshown import Unshown, UnshownThing
@@ -32,7 +32,7 @@ from counted c join named n using (repository_id, data_type) group by 1, 2, 3
 
 
 async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> dict[tuple[str, str], Unshown]:
-    """(repository id, data type) -> what GitHub does not show of it. Types that it shows whole are left out."""
+    """(repository id, data type) -> what GitHub does not show of it. A type without notes is left out."""
     found = {}
     for row in await connection.fetch(_OF_JOB, job_id, named):
         by_kind: dict[str, dict[str, int]] = {}
@@ -48,7 +48,7 @@ async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> 
 
 
 async def summary(connection: Connection, job_id: str) -> Unshown | None:
-    """The sum of what GitHub does not show of a job; None if it shows everything."""
+    """What GitHub does not show of a job, added up; None if it shows everything."""
     found = await of_job(connection, job_id)
     parts = sorted(found.values(), key=lambda its: (its.which[0].repository, its.which[0].data_type))
     if not parts:

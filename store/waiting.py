@@ -1,18 +1,19 @@
-"""Decides which sweep waits for another job's sweep of the same type and repository, and for how long at most.
+"""Decides whether a sweep waits for another job's sweep of the same type and repository, and for how long at most.
 
-A sweep checks at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job that
+A sweep checks this at the beginning of each of its legs, after it took its lease. It waits for a sweep of another
+job if all of this holds for that sweep:
 
-- is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for a
-limit that would hold up any job;
+- it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits
+for a limit that would stop every job;
 
-- is in the middle of a leg, or took its lease earlier;
+- it is in the middle of a leg, or took its lease earlier;
 
-- is not in its historical leg while this one is in its recent leg (docs/decisions/0012-waiting.md);
+- it is not in its historical leg while the checking sweep is in its recent leg (docs/decisions/0012-waiting.md);
 
-- committed a page within `PATIENCE`, counted from when this sweep first saw its position.
+- it committed a page within `PATIENCE`, counted from when the checking sweep first saw its position.
 
-A sweep in the middle of a leg never waits, and of two at the beginning only the one with the later lease does. So no
-two wait for each other, however many jobs there are.
+A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the one with the later
+lease waits. So no two sweeps wait for each other, however many jobs there are.
 """
 
 from collections import defaultdict
@@ -71,9 +72,9 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status 
 
 
 async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
-    """The job whose sweep this one has to wait for; None if there is none.
+    """The id of the job whose sweep this sweep has to wait for; None if there is none.
 
-    A sweep that has to wait gives its lease back, so that nobody waits for it, and the attempt is not counted.
+    If it has to wait, it gives its lease back, so that no other sweep waits for it, and its attempt is not counted.
     """
     await fence(connection, sweep)
     leased_at = await connection.fetchval(_LEASED_AT, *sweep.key)
@@ -93,7 +94,7 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
 
 
 async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
-    """Whether another job's historical leg of the same type and repository is under way, and gave a sign of life."""
+    """Whether another job's historical leg of the same type and repository is in progress and gave a sign of life."""
     swept: bool = await connection.fetchval(
         f"""
         select exists (
@@ -110,9 +111,9 @@ async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
-    """The repositories, of these waiting ones, in which something no longer has to wait for another job.
+    """Those of these waiting repositories in which a data type no longer has to wait for another job.
 
-    A repository that was removed from the workspace is included: its work ends with that reason.
+    A repository that was removed from the workspace is among them; when it goes on, it ends with that reason.
     """
     rows = await connection.fetch(
         f"""
@@ -141,7 +142,7 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """The jobs to wait for, and what was seen of each: its last commit, and since when that has been the last."""
+    """The jobs to wait for; and for each of them its last commit, and since when no later one was seen."""
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}
     for other in others:

@@ -1,4 +1,4 @@
-"""A workspace for its settings page, which is shown before there is a job: its names, its add-on, its latest job."""
+"""A workspace as its settings page shows it, also before it has a job: its names, its add-on, its latest job."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,7 +20,7 @@ class WorkspaceView:
 
 
 async def look(connection: Connection, workspace_id: UUID) -> WorkspaceView | None:
-    """The workspace; None if there is none."""
+    """The workspace; None if there is no such workspace."""
     row = await connection.fetchrow(
         """
         select workspaces.id, workspaces.name, workspaces.slug,

@@ -1,4 +1,4 @@
-"""Reads GH Archive for one workspace, slice by slice."""
+"""The workflow that reads GH Archive for one workspace, slice by slice."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 @workflow.defn(name=ARCHIVE)
 class ArchiveWorkflow:
-    """Reads one hour after another until the last. A cancel stops it in the middle of an hour and is recorded."""
+    """Reads hour after hour, up to the last one. A cancel stops it within an hour, and is recorded."""
 
     @workflow.init
     def __init__(self, read: ArchiveRead) -> None:
@@ -29,7 +29,7 @@ class ArchiveWorkflow:
 
     @workflow.run
     async def run(self, _read: ArchiveRead) -> ArchiveProgress | None:
-        """The reading's progress; None if there was nothing (left) to do."""
+        """Runs the reading and returns how it ended; None if there was nothing (left) to do."""
         try:
             if self._plan is None:
                 self._plan = await self._begin()
@@ -62,7 +62,9 @@ class ArchiveWorkflow:
         )
 
     async def _slices(self, plan: ArchivePlan) -> ArchiveProgress | None:
-        """The reading's progress at its end. None: this run's history is long, and the next run continues."""
+        """Runs slices to the end of the reading and returns how it ended. None: the history of this run is long, and
+        the next run continues.
+        """
         while not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:
                 # A slice that ended by itself while it was being canceled has swallowed the cancellation.

@@ -1,4 +1,4 @@
-"""Extracts the failure from the error of an activity or a child workflow."""
+"""Finds the failure in the error of an activity or of a child workflow."""
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
@@ -10,7 +10,9 @@ with workflow.unsafe.imports_passed_through():
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The failure that an activity's or a child's error carries, or one made from its message."""
+    """The failure in the error of an activity or of a child workflow; if it holds none, one with the error's
+    message.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ApplicationError) and cause.details:
@@ -27,7 +29,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Whether a slice's worker died while the slice was being canceled: Temporal makes no other attempt of it then.
+    """Whether the worker of a slice died after the slice was canceled. Temporal then makes no further attempt.
 
     `stopping`: the run has asked its slices to stop.
     """
@@ -36,5 +38,5 @@ def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
 
 
 def was_never_begun(error: ActivityError) -> bool:
-    """Whether no worker took the activity from its task queue in time."""
+    """Whether no worker has taken the activity from its task queue in time."""
     return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START

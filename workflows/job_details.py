@@ -1,4 +1,6 @@
-"""Markdown that describes a workspace's job in Temporal's Web UI; it stays small for a job of 1,000 repositories."""
+"""The Markdown that describes a workspace's job in Temporal's Web UI. It stays short for a job of 1,000
+repositories.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ MOST_ROWS = 20
 
 @dataclass(frozen=True)
 class JobCounts:
-    """Numbers of a job's repositories by state."""
+    """How many of a job's repositories are in each state."""
 
     total: int
     completed: int
@@ -29,7 +31,7 @@ class JobCounts:
 
 
 def failed(outcome: RepositoryOutcome) -> FailedRepository:
-    """The row of a failed repository: each failure once, with the types that failed with it."""
+    """What the details show of a failed repository: each failure once, with the data types that have it."""
     types: dict[str, list[str]] = {}
     for each in outcome.types:
         if each.status == "failed" and each.failure is not None:
@@ -51,7 +53,7 @@ def of_running_job(
     paused: Collection[JobStanding],
     jobs_behind: int,
 ) -> str:
-    """The details of a running job: failed and running repositories first, then the numbers of the others."""
+    """The details of a job in progress: failed and running repositories by name, then the numbers of the others."""
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting
     numbers = {
@@ -79,12 +81,12 @@ def of_running_job(
 
 
 def of_paused_jobs(paused: Collection[JobStanding]) -> str:
-    """The details while every remaining job is paused: nothing runs until one of them is resumed."""
+    """The details while every job of the workspace that has not ended is paused."""
     return "\n\n".join(_paused(paused))
 
 
 def of_ended_job(outcome: JobOutcome, failures: Sequence[FailedRepository]) -> str:
-    """The details of the latest job that ended."""
+    """The details after the workspace's latest job has ended."""
     text = (
         f"Job `{outcome.job_id}`: **{outcome.status}**, {outcome.completed_repositories} of"
         f" {outcome.total_repositories} repositories complete"

@@ -1,6 +1,7 @@
-"""Runs one job's repositories: a child workflow for each, a limited number at once.
+"""Runs the repositories of one job: a child workflow for each, a limited number at once.
 
-Recent legs come first, but without a barrier: once every recent leg has begun, free places go to historical legs.
+Recent legs come first. Once every recent leg has begun, free places go to historical legs; the recent legs need not
+have ended.
 """
 
 import asyncio
@@ -41,10 +42,10 @@ LOOK_SECONDS = (2, 5, 10, 30)
 
 
 class JobRun:
-    """Runs the children of the job at `place`. Stops once the job's id is in `canceled`, to which others add.
+    """Runs the child workflows of the job at `place`. It stops once the job's id is in `canceled`, which others change.
 
-    `making_room`: historical legs that were asked to give way to a recent leg that had waited for another job. `show`
-    is called when the shown details change, `tell` with the job's status for the search attribute.
+    `making_room` are historical legs that were asked to give way to a recent leg that had waited for another job.
+    `show` is called when the details change, `tell` is called with the job's status for the search attribute.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class JobRun:
         return len(self.line.waiting) if self.line else 0
 
     def obey(self, standing: JobStanding) -> None:
-        """Applies the job's row, unless it belongs to another attempt."""
+        """Does what the job's row says, unless the row is about another attempt."""
         if standing.attempt == self.plan.attempt and not standing.ended:
             self.pausing = standing if standing.is_paused else None
             self.stopping = set(standing.stopping)
@@ -128,7 +129,9 @@ class JobRun:
         )
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
-        """Starts the children and waits for them. Returns where the next run continues, or None if all have ended."""
+        """Starts the child workflows and waits for them. Returns where the next run continues; None if all repositories
+        have ended.
+        """
         line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))
         try:
@@ -200,7 +203,9 @@ class JobRun:
                     line.join(repository_id, outcome.next_leg)
 
     async def _look_after_waiting(self, line: RepositoryLine) -> None:
-        """While repositories wait for other jobs, checks which of them may resume and puts those back into the line."""
+        """While repositories wait for other jobs, checks which of them may resume, and puts these back into
+        the line.
+        """
         while True:
             await workflow.wait_condition(lambda: bool(line.waiting))
             looks = 0
@@ -228,13 +233,15 @@ class JobRun:
             return waiting
 
     async def _make_room(self, line: RepositoryLine) -> None:
-        """Asks historical legs to end if recent legs have waited for other jobs and now find every place taken."""
+        """Asks historical legs to end, if recent legs that waited for other jobs may resume and find no free place."""
         if historical := self._in_the_way(line):
             self._making_room.update(historical)
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """As many historical legs as recent legs lack a place. A run that gives way starts none."""
+        """The historical legs to end: as many as recent legs lack a place. A run that is giving way itself starts
+        nothing, so none.
+        """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
 
@@ -245,20 +252,22 @@ class JobRun:
         )
 
     def _is_to_stop(self, line: RepositoryLine) -> bool:
-        """Whether a repository that was canceled alone is running, or waits for another job."""
+        """Whether a repository that somebody canceled alone is running, or waits for another job."""
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:
-        """Stops repositories that were canceled alone at their next page; waiting ones move to the front of the line,
-        to end."""
+        """Stops the repositories that somebody canceled alone, at their next page. Those that wait move to the front of
+        the line, so that they end.
+        """
         for repository_id in self.stopping & self._children.keys():
             self._children.pop(repository_id)
             self._running[repository_id].cancel()
         line.go_on([each for each in line.waiting if each in self.stopping])
 
     async def _ask_to_give_way(self, repository_ids: list[str]) -> None:
-        """Asks these repositories' workflows to give way. A workflow that is ending misses the request, which does no
-        harm."""
+        """Asks the workflows of these repositories to give way. A workflow that ends at that moment may miss it, which
+        does no harm.
+        """
         children = [self._children.pop(each) for each in repository_ids]
         signals = (child.signal(RepositoryBackfillWorkflow.give_way) for child in children)
         await asyncio.gather(*signals, return_exceptions=True)
@@ -280,7 +289,7 @@ class JobRun:
             self._children.pop(repository.repository_id, None)
 
     async def stop_children(self) -> None:
-        """Cancels all children and waits until they have stopped."""
+        """Cancels all child workflows, and waits until they have ended."""
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)

@@ -1,7 +1,8 @@
-"""Orders the work: the task queue of each leg, and the order in which a queue hands out tasks.
+"""The order of the work: the task queue of each leg, and which task of a queue comes first.
 
-Temporal orders tasks by priority, then shares workers among fairness keys by weight when it dispatches them. So slices
-of a minute each take turns. Neither affects a workflow's history: all of it may change while jobs run.
+Temporal hands out tasks by their priority. Among equal ones it shares workers between fairness keys, by their
+weights, whenever a worker is free. So slices, each of which takes a minute, take turns. Neither is part of a
+workflow's history, so all of this may change while jobs run.
 """
 
 from temporalio.common import Priority
@@ -17,12 +18,12 @@ WEIGHTS = {"free": 1.0, "starter": 2.0, "pro": 2.0, "team": 3.0, "enterprise": 4
 
 
 def sweep_queue(task_queue: str, leg: Leg) -> str:
-    """The task queue for sweeps of this leg; `task_queue` is that of workflows."""
+    """The task queue for sweeps of this leg. `task_queue` is the queue of workflows."""
     return f"{task_queue}-{leg}"
 
 
 def priority(workspace_id: str, tier: str, leg: Leg, *, retry: bool) -> Priority:
-    """The priority of a repository's workflow and of all its activities."""
+    """The priority of a repository's workflow and of its activities."""
     return Priority(
         priority_key=RETRY if retry else RECENT if leg == "recent" else HISTORICAL,
         fairness_key=workspace_id,

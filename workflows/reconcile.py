@@ -1,4 +1,4 @@
-"""One run of the schedule that reconciles with Polar."""
+"""The workflow that the schedule for reconciling with Polar starts."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ RETRY = RetryPolicy(initial_interval=timedelta(seconds=10), backoff_coefficient=
 
 @workflow.defn(name=RECONCILE)
 class ReconcileWorkflow:
-    """Reconciles with Polar. Fails if the brake kept add-ons from ending, so that somebody looks at them."""
+    """Reconciles with Polar. It fails if too many add-ons would have ended at once, so that somebody looks at them."""
 
     @workflow.run
     async def run(self) -> Reconciled:

@@ -1,6 +1,6 @@
-"""The backfill of one repository: looks up its current name, then runs its data types side by side, slice by slice.
+"""The workflow of one repository: looks up its current name, then runs its data types side by side, slice by slice.
 
-One run is one leg: the recent leg ends with the types that ended in it, the historical leg resumes at their cursors.
+One run is one leg. The recent leg ends with the types that ended in it; the historical leg resumes at their cursors.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _ENDED: dict[SliceOutcome, PartStatus] = {"completed": "completed", "skipped": "
 
 
 class LegOver:
-    """The result of a type that continues in the next leg."""
+    """The result of a type in this leg: it continues in the next leg."""
 
 
 LEG_OVER: Final = LegOver()
@@ -52,7 +52,7 @@ LEG_OVER: Final = LegOver()
 
 @workflow.defn(name=REPOSITORY_BACKFILL)
 class RepositoryBackfillWorkflow:
-    """Backfills one repository. A failed data type stops no other one; the outcome holds the result of each."""
+    """Backfills one repository. If a data type fails, the others continue. The outcome holds the result of each."""
 
     @workflow.init
     def __init__(self, backfill: RepositoryBackfill) -> None:
@@ -80,15 +80,14 @@ class RepositoryBackfillWorkflow:
 
     @workflow.signal
     def give_way(self) -> None:
-        """Ends this run with what is committed, because the parent continues as new; its next run starts this workflow
-        again."""
+        """Ends this run with what is committed. The parent workflow continues as new, and starts this one again."""
         self._asked_to_give_way = True
         self._stop()
 
     # A run that ends meanwhile writes what became of it: this need not be awaited.
     @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def paused_in_temporal(self, paused: PausedSlices) -> None:
-        """Shows these slices, and no others, as paused by an operator in Temporal until they resume."""
+        """Shows these slices, and no others, as paused by an operator in Temporal, until they resume."""
         for data_type in [each for each in self._open if self._is_paused(each)]:
             del self._waiting[data_type]
         for slice_ in paused.slices:
@@ -153,7 +152,7 @@ class RepositoryBackfillWorkflow:
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """The result of each coroutine, or its error. None for one that was stopped because this run gives way."""
+        """The result of each coroutine, or its error; None for one that was stopped because this run gives way."""
         self._work = [asyncio.create_task(each) for each in work]
         if self._stopping:
             self._stop()
@@ -166,16 +165,14 @@ class RepositoryBackfillWorkflow:
         ]
 
     def _stop(self) -> None:
-        """Stops this run. A running slice ends at its next page, with everything committed; a slice without a worker,
-        or a wait, ends at once."""
+        """Stops this run. A running slice ends at its next page; a slice without a worker, or a wait, ends at once."""
         self._stopping = True
         for task in self._work:
             if task is not asyncio.current_task():
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """The outcome of a run that is not the last. Lost types are written to Postgres, so that they are not tried
-        again."""
+        """The outcome of a run that is not the last. Records types that lost their worker; they are not tried again."""
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
         if not self._gives_place_back:
@@ -219,8 +216,7 @@ class RepositoryBackfillWorkflow:
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
-        """Runs one type to its end, or to its leg's end. None: this run gives way, and the type
-        continues in the next."""
+        """Runs one type to its end or its leg's end. None: this run gives way; the type continues in the next one."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:
@@ -240,7 +236,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Whether the remaining threads come in the next leg."""
+        """Whether threads that are still missing come in the next leg."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -301,8 +297,7 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Whether threads may have been stored since `thread_slices` slices had ended, or all
-        threads are stored now."""
+        """Whether there may be new threads: further slices than `thread_slices` have ended, or all of them."""
         return (
             thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
@@ -311,7 +306,7 @@ class RepositoryBackfillWorkflow:
         )
 
     async def _slice(self, slice_: SweepSlice) -> SliceResult:
-        """Runs one slice. While no worker takes it, the repository is shown as waiting for one."""
+        """Runs one slice. While no worker takes it, the repository is shown as waiting for a worker."""
         leg, pace = self._backfill.leg, self._backfill.pace
         queue = order.sweep_queue(workflow.info().task_queue, leg)
 
@@ -354,7 +349,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until `until` without occupying a slot, and shows the reason."""
+        """Sleeps until `until`, and shows the reason. It needs no worker meanwhile."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
@@ -365,8 +360,7 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits for another job's sweep: for `pause` while other types run; otherwise gives the repository's place back
-        to its job."""
+        """Waits for another job's sweep: for `pause` while other types run; else it frees the repository's place."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -384,12 +378,12 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Whether the whole repository waits for another job."""
+        """Whether all types of the repository that are left wait for another job."""
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records what the repository or its types wait for, and lost types, if that has changed."""
+        """Records, if it has changed, what the repository or its types wait for, and types that lost their worker."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

@@ -1,4 +1,6 @@
-"""Starts the workflow of one repository for its job's workflow, and records the outcome of children that cannot."""
+"""Starts the workflow of one repository for the workflow of its job. For a repository that cannot be started, it
+records the outcome.
+"""
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
@@ -31,8 +33,9 @@ Child = workflow.ChildWorkflowHandle[RepositoryBackfillWorkflow, RepositoryOutco
 
 
 async def start(plan: JobPlan, repository: RepositoryRef, leg: Leg) -> Child:
-    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if another one runs
-    and does not give way."""
+    """Starts the repository's workflow. Raises `WorkflowAlreadyStartedError` if one with the same id runs and does not
+    give way.
+    """
     down_to = plan.recent_since if leg == "recent" else None
     since = f"{plan.cutoff_at:%Y-%m-%d %H:%M} UTC"
     # Who keeps the names of repositories from Temporal has uuids (docs/decisions/0022-payload-encryption.md).
@@ -100,12 +103,12 @@ async def record_lost(plan: JobPlan, repository: RepositoryRef, error: FailureEr
 
 
 async def record_canceled(plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
-    """Records a repository that was canceled alone, once it has stopped; returns its outcome."""
+    """Records that the repository was canceled alone, once it has stopped; returns its outcome."""
     return await _record(plan, RepositoryOutcome(repository=repository, status="canceled"))
 
 
 async def _record(plan: JobPlan, outcome: RepositoryOutcome) -> RepositoryOutcome:
-    """Records an outcome in place of the child; returns it."""
+    """Records an outcome that no child workflow has recorded; returns it."""
     await workflow.execute_activity_method(
         JobActivities.record_repository,
         RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),

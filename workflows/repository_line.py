@@ -30,11 +30,12 @@ small ones among them, which is what it gives an account in a minute."""
 
 
 class RepositoryLine:
-    """Decides which repository starts next: every recent leg before every historical leg, and among recent legs those
-    that a survey counts as short first. Holds ids, and the details of one page of them."""
+    """Decides which repository starts next: every recent leg before every historical one, and among recent legs first
+    those that a survey counts as short. It holds the ids of repositories, and the details of one page of them.
+    """
 
     def __init__(self, job_id: str, place: JobPlace, stops: Callable[[], bool] = lambda: False) -> None:
-        """`stops`: whether the job is to stop. Then no survey is waited for."""
+        """`stops` returns whether the job has to stop. If so, no survey is waited for."""
         self.job_id = job_id
         self._stops = stops
         self.waiting: dict[str, Leg] = {}
@@ -65,17 +66,17 @@ class RepositoryLine:
         self._ids[leg].append(repository_id)
 
     def wait(self, repository_id: str, leg: Leg) -> None:
-        """Takes a repository out of the line until another job lets it resume."""
+        """Takes a repository out of the line. It comes back once another job lets it resume."""
         self.waiting[repository_id] = leg
 
     def go_on(self, repository_ids: list[str]) -> None:
-        """Puts repositories at the front of the line for their leg."""
+        """Puts waiting repositories at the front of the line for their leg."""
         for each in repository_ids:
             self._back[self.waiting.pop(each)].append(each)
 
     @property
     def returned(self) -> int:
-        """Recent legs that have waited and may resume."""
+        """The number of recent legs that have waited and may resume."""
         return len(self._back["recent"])
 
     async def following(self) -> tuple[Leg, RepositoryRef] | None:
@@ -106,8 +107,9 @@ class RepositoryLine:
     def place(
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
-        """The place for the next run. Repositories that wait for other jobs are in line there, and find out again that
-        they wait."""
+        """The job's place for the next run. Repositories that wait for other jobs are in the line again; in the next
+        run they find out that they still have to wait.
+        """
         ids = {
             leg: [
                 *self._back[leg],
@@ -132,11 +134,13 @@ class RepositoryLine:
 
     @staticmethod
     def _page_size() -> int:
-        """Of recent legs."""
+        """How many repositories are surveyed together before their recent legs."""
         return SURVEYED_PAGE if workflow.patched(SHORT_FIRST) else PAGE
 
     async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
-        """The repositories of a page that start next, after a survey of the page. Long ones are put aside."""
+        """Surveys a page of repositories; returns those with a short history, which start next. The others go to the
+        back of the line.
+        """
         if not workflow.patched(SHORT_FIRST):
             if page and workflow.patched(SURVEYS):
                 await self._survey(JobActivities.survey_repositories, page)
@@ -148,7 +152,7 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """The survey's answer; None if it fails or the job stops, so that each repository sends its own requests."""
+        """The survey's answer; None if the survey fails or the job stops. The sweeps then send their own requests."""
         waits_on = not workflow.patched(SHORT_FIRST)
         if self._stops() and not waits_on:
             return None

@@ -1,5 +1,4 @@
-"""Shows the state of a repository's workflow: in rows in Postgres, and in details and a search
-attribute in Temporal."""
+"""Shows the state of a repository's workflow: in Postgres' rows, and in Temporal's details and search attribute."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -40,7 +39,7 @@ _OUTCOMES = {
 
 
 class RepositoryMirror:
-    """Mirrors the types in `open_types`, which have not ended, and the `waits`. Both change while the workflow runs."""
+    """Shows the types in `open_types`, which have not ended, and the `waits`. Both change while the workflow runs."""
 
     def __init__(self, backfill: RepositoryBackfill, open_types: Collection[DataType], waits: Waits) -> None:
         self.sequence = backfill.sequence
@@ -54,7 +53,7 @@ class RepositoryMirror:
         self._told: dict[str, str] = {}
 
     async def record(self, outcome: RepositoryOutcome) -> None:
-        """Records a transition, with the present wait."""
+        """Records a transition of the repository, with its present wait."""
         self.sequence += 1
         goes_on = outcome.status == "in_progress"
         await workflow.execute_activity_method(
@@ -73,8 +72,9 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Records the present wait and lost types, if they have changed. `idle` types wait for other types of the
-        repository."""
+        """Records the present wait, and lost types, if either has changed. `idle` are the types that wait for other
+        types of the repository.
+        """
         wait = self._wait_of_all(idle)
         until = wait.until if wait and not wait.data_types else None
         only_shown = until == self._until
@@ -87,7 +87,7 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """The wait that ends first, with the types that wait for it if others continue."""
+        """The wait that ends first. It names its types, if other types continue."""
         if not self._waits:
             return None
         first = min(self._waits.values(), key=lambda its: (its.until is None, its.until or its.since))
@@ -101,13 +101,13 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Whether the next transition has to delete a recorded wait."""
+        """Whether a wait is recorded that the next transition has to delete."""
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
 
     def tell(self, data_type: DataType, result: SliceResult) -> None:
-        """Shows the result of a slice."""
+        """Shows the result of a slice in Temporal's details."""
         stored = ", ".join(f"{number} {noun}" for noun, number in sorted(result.stored.items()))
         cursor = f"at cursor {result.failure.cursor}: " if result.failure and result.failure.cursor else ""
         end = f": {cursor}{result.failure.what_and_remedy}" if result.failure else ""
@@ -137,24 +137,24 @@ class RepositoryMirror:
         )
 
     def _type_line(self, data_type: DataType) -> str:
-        """The line for a data type: its state, and what it waits for."""
+        """One line of the details: the state of a data type, and what it waits for."""
         waiting = self._waits.get(data_type)
         told = self._told.get(data_type, "**in progress**" if data_type in self._open else "not begun")
         return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
 
     def upsert(self, status: str) -> None:
-        """Sets Temporal's search attribute."""
+        """Sets Temporal's search attribute `BackfillStatus`."""
         if updates := temporal.updates(self._backfill.search_attributes, status=status):
             workflow.upsert_search_attributes(updates)
 
 
 def _gist(wait: Waiting | None) -> object:
-    """The part of a wait that has to differ for it to be recorded again."""
+    """What of a wait has to change for it to be recorded again."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 
 def _status(wait: Waiting | None) -> str:
-    """The value of the search attribute for a wait."""
+    """The value of `BackfillStatus` for a wait."""
     if wait is None or wait.data_types:
         return "in_progress"
     return "paused" if wait.reason == "paused" else "waiting"

@@ -1,4 +1,6 @@
-"""Checks what people ask a workspace's workflow for in Temporal, and builds the input of its activity."""
+"""Checks what people request of a workspace's workflow in Temporal, and makes the input of the activity that carries it
+out.
+"""
 
 import re
 import uuid
@@ -15,7 +17,7 @@ _FULL_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def check(update: Update) -> None:
-    """Raises `ValueError` for an update that no job could carry out, before it is written to the history."""
+    """Raises `ValueError` for an update that no job could carry out, before Temporal writes it to the history."""
     try:
         uuid.UUID(update.job_id)
     except ValueError:
@@ -28,13 +30,16 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """The activity's input for a signal. Our own signals (with an attempt) follow a change of the job's row, which is
-    then only read. For a person's signal the action is written into the row."""
+    """The activity's input for a signal. A signal of our own has an attempt: the job's row is changed already, and is
+    only read. For a person's signal, the action is written into the row.
+    """
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 
 
 def of_update(workspace_id: str, action: SignalAction, update: Update) -> SignalRequest:
-    """The activity's input for an update: writes the action into the job's row, or refuses it with a reason."""
+    """The activity's input for an update. The activity writes the action into the job's row, or refuses it with a
+    reason.
+    """
     return _request(workspace_id, action, update, refuses=True)
 
 

@@ -1,4 +1,6 @@
-"""Retry policies of activities. Errors carry their class of the taxonomy as type, which decides about the retry."""
+"""The retry policies of activities. The type of an error is its class in the taxonomy, which decides whether it is
+retried.
+"""
 
 from datetime import timedelta
 

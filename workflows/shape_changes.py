@@ -1,4 +1,4 @@
-"""Changes to the workflows' shape, by the ids that histories record (`workflow.patched`)."""
+"""The changes of the workflows' shape, by the ids that histories record (`workflow.patched`)."""
 
 DIES_CANCELED = "dies canceled"
 """Takes a slice for canceled that was being canceled when its worker died, instead of counting its type as failed."""

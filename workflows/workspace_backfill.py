@@ -1,4 +1,4 @@
-"""The backfills of one workspace, one job at a time: the queue of jobs, and requests about them."""
+"""The workflow of a workspace: runs its jobs, one at a time, and carries out requests about them."""
 
 import asyncio
 from typing import Literal, NoReturn
@@ -44,7 +44,7 @@ class WorkspaceBackfillWorkflow:
     """Runs a workspace's jobs. Signals add jobs to its inbox. It ends when the inbox is empty and no job is paused; the
     next signal starts it again.
 
-    A paused job gives its place to the jobs behind it. When it is resumed it joins the end of the inbox.
+    When a job is paused, the jobs after it run. When it is resumed, it joins the end of the inbox.
     """
 
     @workflow.init
@@ -95,7 +95,7 @@ class WorkspaceBackfillWorkflow:
                 return
 
     async def _rest(self) -> None:
-        """Waits until there is a job to run, or no paused job is left."""
+        """Waits until there is a job to run, or until no paused job is left."""
         if self._paused:
             self._upsert("paused")
             self._show_paused()
@@ -128,7 +128,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal(name="run")
     def run_job(self, job: Run) -> None:
-        """Adds a job behind the waiting ones."""
+        """Adds a job, after those that wait."""
         if job not in self._inbox and not (self._job and self._job.plan.job_id == job.job_id):
             self._inbox.append(job)
 
@@ -159,12 +159,12 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.signal
     async def resume(self, resume: Resume) -> None:
-        """Resumes a paused job, behind the waiting ones."""
+        """Resumes a paused job, after those that wait."""
         await self._obey("resume", resume)
 
     @workflow.query
     def progress(self) -> JobProgress:
-        """The progress of the running job, and the jobs behind it."""
+        """Answers how far the running job is, and which jobs come after it."""
         paused, behind = sorted(self._paused), len(self._inbox)
         if self._job is None:
             return JobProgress(paused_jobs=paused, jobs_behind=behind)
@@ -193,7 +193,7 @@ class WorkspaceBackfillWorkflow:
 
     @workflow.update(name="resume")
     async def update_resume(self, resume: Resume) -> JobStanding:
-        """Resumes a paused job, behind the waiting ones."""
+        """Resumes a paused job, after those that wait."""
         return await self._asked_and_obeyed("resume", resume)
 
     @workflow.update
@@ -228,7 +228,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """The job's state after an update was written into its row. Raises the row's refusal, in words."""
+        """Writes an update into the job's row; returns the job's state. Raises the reason if the request is refused."""
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -239,14 +239,14 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
-        """Applies the job's row. A signal is only the reason to read it; the row decides."""
+        """Does what the job's row says. A signal is only the reason to read the row."""
         async with self._row:
             standing = await self._carry_out(action, signal)
             if standing is not None:
                 await self._obey_row(standing)
 
     async def _obey_row(self, standing: JobStanding) -> None:
-        """Applies what a job's row says. The caller holds `self._row`."""
+        """Does what the job's row says. The caller holds the lock `self._row`."""
         if self._job is not None and self._job.plan.job_id == standing.job_id:
             self._job.obey(standing)
             return
@@ -263,7 +263,7 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """The job's state after a signal was written into its row; None if the workspace has no such job."""
+        """Writes a signal into the job's row; returns the job's state. None if the workspace has no such job."""
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
@@ -276,7 +276,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
-        """Where the job begins; None if it cannot run now: ended, canceled, paused or deleted meanwhile."""
+        """Begins a job; returns its place. None if it has ended, or was canceled, paused or deleted."""
         # A cancel that was meant for an earlier attempt of this job is not meant for this one.
         self._canceled.discard(work.job_id)
         self._paused.pop(work.job_id, None)
@@ -308,9 +308,9 @@ class WorkspaceBackfillWorkflow:
         return (place if place and place.plan.attempt == plan.attempt else JobPlace(plan=plan)).with_plan(plan)
 
     async def _run_job(self, place: JobPlace) -> None:
-        """Runs a job to its end, or until it is paused.
+        """Runs a job until it has ended or is paused.
 
-        Continues as new in between once the history is long and no child is running.
+        In between, the workflow continues as new when its history is long and no child workflow runs.
         """
         plan = place.plan
         self._job = job = JobRun(
@@ -363,7 +363,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _free_places(self, job_id: str) -> None:
-        """Frees the places of the running job, on which nobody works until it is resumed."""
+        """Frees the places of the running job, on which no activity works until it is resumed."""
         await workflow.execute_activity_method(
             JobActivities.free_places,
             FreePlaces(job_id=job_id),
@@ -389,7 +389,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     def _tell(self, status: str) -> None:
-        """Sets the search attribute: whether everything left of the job waits for other jobs."""
+        """Sets the search attribute: `waiting` if all that is left of the job waits for other jobs."""
         if status != self._told:
             self._upsert(status)
 

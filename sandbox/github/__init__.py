@@ -1,6 +1,7 @@
-"""A stand-in for GitHub: GraphQL on its real schema, the REST routes that the product uses, its limits and its faults.
+"""The stand-in for GitHub: GraphQL on GitHub's real schema, the REST routes that the product uses, GitHub's limits and
+its faults.
 
-It serves `make demo`, tests and benchmarks; nothing in production imports it.
+The demo, the tests and the benchmarks use it; the product does not import it.
 """
 
 from sandbox.github.exchange.limits import Limits

@@ -1,8 +1,8 @@
-"""Runs the stand-in by itself.
+"""Runs the stand-in as a program.
 
     python -m sandbox.github --port 0 --port-file F --export FILE --generate "owner/name?pull_requests=200&seed=1"
 
-Prints its address when it listens; ends on SIGTERM and SIGINT.
+It prints its address once it listens, and ends on SIGTERM and SIGINT.
 """
 
 import argparse

@@ -1,1 +1,3 @@
-"""What GraphQL and REST have in common: requests and answers, refusals, pages and cursors, limits, and durations."""
+"""What GraphQL and REST have in common: requests, answers, refusals, pages and cursors, limits, and how long an answer
+takes.
+"""

@@ -1,4 +1,4 @@
-"""Rate limits: an account's windows of points and requests, and the secondary limits that GitHub documents."""
+"""Rate limits: each account's windows of points and of requests, and the secondary limits that GitHub documents."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,8 +15,9 @@ Resource = Literal["graphql", "core"]
 class Limits:
     """The limits of an account. A window begins with its first request and lasts `window_seconds`.
 
-    `minute_seconds` is the length of the minute of secondary limits, which tests shorten. `graphql_seconds_per_minute`
-    is GitHub's own time (60 documented, counted here as response time); it has an effect only with a `Pace`.
+    `minute_seconds` is how long a minute of the secondary limits is; tests make it shorter.
+    `graphql_seconds_per_minute` limits GitHub's own time (60 s are documented; here the time of the answer counts).
+    It has an effect only with a `Pace`.
     """
 
     graphql: int = 5_000
@@ -37,7 +38,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Window:
-    """One window. `used` may exceed `limit` by the one query that was started with points left."""
+    """One window. `used` can exceed `limit` by one query, which was begun while points were left."""
 
     limit: int
     reset: datetime
@@ -68,7 +69,7 @@ class Window:
 
 @dataclass(slots=True)
 class Budget:
-    """One account's use of each resource, and its rate. All tokens of the account share it."""
+    """What an account has used of each resource, and how fast. All tokens of the account share it."""
 
     clock: Clock
     limits: Limits
@@ -78,7 +79,7 @@ class Budget:
     _seconds: deque[tuple[datetime, float]] = field(default_factory=deque)
 
     def window(self, resource: Resource) -> Window:
-        """The present window; a new one if the last has been reset."""
+        """The present window; a new one if the last one is over."""
         now = self.clock.now()
         window = self.windows.get(resource)
         if window is None or now >= window.reset:
@@ -88,16 +89,16 @@ class Budget:
         return window
 
     def exhaust(self, resource: Resource) -> None:
-        """Uses up the window, as if another client of the account had done so."""
+        """Uses up the window, as if another client of the same account had used it."""
         window = self.window(resource)
         window.used = window.limit
 
     def took(self, seconds: float) -> None:
-        """Adds GitHub's time for a GraphQL answer."""
+        """Adds the time that GitHub took for a GraphQL answer."""
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request; returns whether it exceeds a minute's limit, or too many run at once."""
+        """Counts a request. Returns whether it exceeds what a minute allows, or how many may run at once."""
         now = self.clock.now()
         begin = now - timedelta(seconds=self.limits.minute_seconds)
         recent = self._minute.setdefault(resource, deque())

@@ -1,7 +1,7 @@
-"""Simulates the duration of GitHub's answers: it grows with the request, and requests that take too long fail.
+"""Simulates how long GitHub takes to answer: longer for larger requests; a request that takes too long fails.
 
-Fitted to users' reports on pages of pull requests with their timelines: 25 in 2.5 s, 50 in 4.9 s, of 100 the rest is
-null after 8 s; beyond 10 s there is a 502, which costs extra points.
+The durations follow what users report about pages of pull requests with their timelines: 25 take 2.5 s, 50 take 4.9
+s; of 100, the last ones are null after 8 s. After 10 s there is a 502, which costs extra points.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sandbox.github.exchange.refusals import something_went_wrong
 
 @dataclass(slots=True, frozen=True)
 class Pace:
-    """Durations of answers. `scale` shortens the real waits, so that a test with slow answers runs fast."""
+    """How long answers take. `scale` makes the real waits shorter, so that a test with slow answers is fast."""
 
     scale: float = 1.0
     base: float = 0.1
@@ -25,12 +25,14 @@ class Pace:
     rest: float = 0.3
 
     def graphql(self, connections: int, nodes: int) -> float:
-        """GitHub's seconds for a query that resolved this many connections and nodes."""
+        """The seconds that GitHub takes for a query that resolved so many connections and nodes."""
         return self.base + self.per_connection * connections + self.per_node * nodes
 
 
 def null_rest(body: dict[str, Any], share: float, request_id: str) -> None:
-    """Replaces the nodes beyond this share of each outermost list by null, as GitHub does when its time is up."""
+    """Replaces the last nodes of each outermost list by null, as GitHub does when its time is up. `share` of each list
+    stays.
+    """
     errors = body.setdefault("errors", [])
     for path, nodes in list(_lists(body["data"], [])):
         for place in range(int(len(nodes) * share), len(nodes)):

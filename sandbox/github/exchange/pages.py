@@ -1,6 +1,6 @@
-"""Pages of connections, with cursors that name a place in an order rather than an item.
+"""Pages of connections. A cursor names a place in an order, not an item.
 
-A cursor holds the sort key of its item, so it still works when that item has moved or is gone.
+A cursor holds the sort key of its item, so it can be used after that item has moved or is gone.
 """
 
 import base64
@@ -20,9 +20,10 @@ _PREFIX = b"cursor:v2:"
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """One page of a connection, which is its own `pageInfo`. `total_count` ignores the page and its cursors.
+    """One page of a connection. The same object serves as its `pageInfo`. `total_count` counts all items, whatever the
+    page and its cursors.
 
-    `nodes` are the page's items; `shown` has exceptions in place of those that GitHub fails to answer.
+    `nodes` are the items of the page. In `shown`, an item that GitHub fails to answer is replaced by an exception.
     """
 
     nodes: list[Any]
@@ -77,8 +78,9 @@ def page(
     descending: bool = False,
     total_count: int | None = None,
 ) -> Page:
-    """A page of `items`, which ascend by `key` whichever way they are served. Without `first` and `last`: no nodes,
-    only counts."""
+    """A page of `items`, which are sorted by `key` in ascending order, even if they are served in descending order.
+    Without `first` and `last` the page has no nodes, only counts.
+    """
     low, high = 0, len(items)
     if after is not None:
         place = decode(after, items, key)
@@ -108,7 +110,9 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, items: Sequence[Any], key: Key) -> tuple[Any, ...]:
-    """The place that a cursor names. Raises `GitHubError` if it is not a cursor, or is one of another order."""
+    """The sort key that a cursor holds. Raises `GitHubError` if the text is no cursor, or the cursor of
+    another order.
+    """
     try:
         raw = base64.b64decode(cursor, validate=True)
         place = tuple(orjson.loads(raw[len(_PREFIX) :])) if raw.startswith(_PREFIX) else None

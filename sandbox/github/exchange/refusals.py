@@ -1,10 +1,12 @@
-"""GitHub's errors inside HTTP 200: one exception in the shape of an entry of `errors`."""
+"""Errors of GitHub's in an answer with HTTP status 200: an exception that becomes an entry of `errors`."""
 
 from typing import Any
 
 
 class GitHubError(Exception):
-    """An entry of `errors`. `type` is GitHub's word (`NOT_FOUND`); path and locations are added where it is raised."""
+    """An entry of `errors`. `type` is GitHub's word, such as `NOT_FOUND`. Path and locations are added where it is
+    raised.
+    """
 
     def __init__(self, type_: str, message: str, extensions: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -24,7 +26,9 @@ class GitHubError(Exception):
 
 
 class NotModelled(Exception):
-    """The schema has this and the stand-in does not. It is refused rather than answered with null."""
+    """Raised for something that the schema has and the stand-in does not. The request is then refused, not answered
+    with null.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the stand-in does not model {what}")

@@ -1,4 +1,4 @@
-"""One request and its answer, as faults, limits and the log use them."""
+"""A request and its answer, as faults, limits and the log see them."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -19,7 +19,9 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 @dataclass(slots=True)
 class Request:
-    """A request. Its price (`operation` to `node_count`) is set for GraphQL only, once it is computed."""
+    """A request. The fields of its price (`operation` to `node_count`) are set for GraphQL only, once the price is
+    computed.
+    """
 
     kind: Kind
     method: str
@@ -55,7 +57,7 @@ class Request:
 
     @property
     def payer(self) -> str:
-        """The owner of the used budget: a login, `installation:5` or `app:7`; empty while unknown."""
+        """Whose budget the request uses: a login, `installation:5` or `app:7`; empty while that is unknown."""
         if self.installation is not None:
             return self.installation.payer
         if self.app is not None:
@@ -65,8 +67,9 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer to send. `cut` sends only half the body: `reset` drops the connection there, `short` ends it as if it
-    were complete, `endless` never sends the rest."""
+    """An answer to send. With `cut`, only half of the body is sent: `reset` then breaks the connection, `short` ends it
+    as if the body were complete, `endless` never sends the rest.
+    """
 
     status: int
     body: bytes
@@ -82,10 +85,10 @@ class Reply:
 
 @dataclass(slots=True, frozen=True)
 class Entry:
-    """One entry of the log. `after` is the cursor (or the page number) at which the request continued.
+    """One entry of the log. `after` is the cursor (or the page number) that the request continued from.
 
-    `at` and `sequence` are those of its arrival; `account` is who paid (`Request.payer`), `cost` what was charged,
-    `fault` names the effects that applied.
+    `at` and `sequence` are from the request's arrival. `account` is whose budget it used (`Request.payer`), `cost`
+    what it was charged, `fault` the names of the faults that applied.
     """
 
     sequence: int
@@ -116,6 +119,6 @@ def json_reply(status: int, content: Any, **headers: str) -> Reply:
 
 
 def message_reply(status: int, message: str, documentation: str = DOCUMENTATION, **headers: str) -> Reply:
-    """REST's form of a refusal."""
+    """A refusal in the form of REST's."""
     content = {"message": message, "documentation_url": documentation, "status": str(status)}
     return json_reply(status, content, **headers)

@@ -1,15 +1,16 @@
-"""What goes wrong with GitHub, each switched on by a test for the next requests that match.
+"""Faults of GitHub. A test switches each of them on, for the next requests that match.
 
     github.faults.add(BadGateway(), times=3, operation="PullRequests", page_over=25)
     github.faults.add(NullNode(number=7), times=None)
 
-An effect acts instead of the work, while fields and nodes are resolved, or on the finished answer. What it makes of a
-GraphQL answer is checked against the schema (`conformance.py`): a shape that GitHub could not send fails the test.
+A fault acts in place of the work, or while fields and nodes are resolved, or on the finished answer. A GraphQL
+answer that it has changed is checked against the schema (`conformance.py`): if GitHub could not have sent it, the
+test fails. docs/faults.md lists what the system does about each.
 
-**Add a fault or an oddity.** An `Effect` in the module of what it strikes: a whole answer (`replies.py`), limits,
-pages, nodes, fields, the way of an answer (`transport.py`), who asks (`accounts.py`, `policies.py`), or anything by
-chance (`chance.py`). It overrides the moments at which it acts (`effect.py`), and is named below. What is odd about
-the world itself, such as a deleted author, is no fault: it is a method of `world/`.
+**Add a fault or an oddity.** Write an `Effect` in the module of what it changes: a whole answer (`replies.py`),
+limits, pages, nodes, fields, the transfer of an answer (`transport.py`), who asks (`accounts.py`, `policies.py`), or
+anything at random (`chance.py`). It overrides the moments at which it acts (`effect.py`), and its name is added
+below. Something odd about the world itself, such as a deleted author, is not a fault but a method in `world/`.
 """
 
 from sandbox.github.faults.accounts import Poorer

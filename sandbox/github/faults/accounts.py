@@ -1,4 +1,4 @@
-"""Faults that show some accounts less than others."""
+"""A fault that shows some accounts less than others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Poorer(Effect):
-    """Lists contain and count only items for which `sees` is True. Switched on for one `account`, it makes a token that
-    is shown fewer children and lower counts than others. Source: reports.md C, 0xB10C/github-metadata-backup#1."""
+    """Lists contain and count only the items for which `sees` returns True. Switched on for one `account`, it lets one
+    token see fewer children and smaller counts than others (0xB10C/github-metadata-backup#1).
+    """
 
     sees: Callable[[Any], bool]
     selects: ClassVar[bool] = True

@@ -1,6 +1,7 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Random faults from a seed: a GitHub that answers anything its schema allows, and one with a tenth
-of its items odd."""
+"""Random faults from a seed: a GitHub that answers anything that its schema allows, and one of whose items a tenth is
+odd.
+"""
 
 import re
 from dataclasses import dataclass
@@ -28,13 +29,13 @@ NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
 
 @dataclass
 class Babble(Effect):
-    """Random answers that the schema allows: nulls where they may be, with or without an error, short and empty lists,
-    false next pages, any cursor, any count; REST lists in the same way, with links that lead anywhere, and statuses
-    that refuse.
+    """Answers at random whatever the schema allows: nulls where it allows them, with or without an error, short and
+    empty lists, false next pages, any cursor, any count. REST's lists are treated in the same way, with links that
+    lead anywhere and with statuses that refuse.
 
-    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order. With
-    `stubborn`, repeating a request does not help: a field or route always gets the same answer (for an odd seed: a
-    field of the same item). Source: issue 10, rule 3.
+    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
+    With `stubborn`, it does not help to repeat a request: a field or a route always gets the same answer (if the
+    seed is odd, a field of the same item does). See docs/faults.md, "Limits": anything that the schema allows.
     """
 
     seed: int = 0
@@ -121,11 +122,11 @@ ODDITIES: tuple[Oddity, ...] = get_args(Oddity)
 
 @dataclass
 class OddTenth(Effect):
-    """A tenth of all items, chosen by a seed, is odd while it is on, each in one way, in GraphQL and in REST: hidden
-    (counted and not listed), refused (FORBIDDEN in its place), null without an error, miscounted (its lists count one
-    too many), or blank (its lists are empty, and keep their counts).
+    """Makes a tenth of all items odd while it is switched on. A seed chooses them. Each is odd in one way, in GraphQL
+    and in REST: hidden (counted and not listed), refused (FORBIDDEN in its place), null without an error, miscounted
+    (its lists count one item too many), or blank (its lists are empty and keep their counts).
 
-    Source: issue 10, "What must be shown" 3.
+    See docs/faults.md, "Limits": a tenth of all nodes.
     """
 
     seed: int = 0
@@ -134,7 +135,7 @@ class OddTenth(Effect):
     resolves: ClassVar[bool] = True
 
     def oddity(self, thing: Any) -> Oddity | None:
-        """The way in which an item is odd; None for the other nine of ten, and for items without an id of their own."""
+        """In which way an item is odd; None for nine items of ten, and for items that have no id of their own."""
         identifier = getattr(thing, "database_id", None)
         if identifier is None or isinstance(thing, PullRequestCommit) or thing.typename in UNIQUE:
             return None
@@ -151,8 +152,9 @@ class OddTenth(Effect):
         return value
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
-        """The REST answer without hidden and refused items, which its links still count. Items that are null in GraphQL
-        are shown."""
+        """The REST answer without hidden and refused items; its links still count them. Items that are null in GraphQL
+        are shown.
+        """
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
         world, content = request.world, orjson.loads(reply.body)
@@ -207,7 +209,7 @@ THREAD = re.compile(r".*/(?:issues|pulls)/(\d+)/\w+")
 
 
 def _thread_of(world: World, path: str) -> Any:
-    """The issue or pull request to which a REST list belongs."""
+    """The issue or pull request that a REST list belongs to."""
     found = THREAD.fullmatch(path.partition("?")[0])
     repository = rest.repository_of(world, path)
     if found is None or repository is None:

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""The base of effects, with a method for each moment of a request at which an effect may act."""
+"""The base class of faults. It has a method for each moment of a request at which a fault may act."""
 
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from sandbox.github.graphql.context import Field
 
 
 class Effect:
-    """An effect that does nothing; subclasses override the moments at which they act."""
+    """A fault that does nothing. A subclass overrides the moments at which it acts."""
 
     seconds: float = 0
     charged: ClassVar[bool] = False
@@ -18,18 +18,20 @@ class Effect:
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        """The answer that replaces the processing of the request; None to process it."""
+        """The answer that is sent in place of processing the request; None if the request is to be processed."""
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """What replaces an item (a thread, or anything that `node` and `nodes` found) that is not served; None to serve
-        it."""
+        """What replaces an item (a thread, or anything that `node` or `nodes` found) that is not served; None if it is
+        served.
+        """
 
     resolves: ClassVar[bool] = False
     """Whether `resolved` is called for every field of a query. Off unless it is overridden, because it takes time."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        """The value of a field in place of `value`. `GitHubError` or `Broken` makes the field null; if the field cannot
-        be null, what is above it."""
+        """The value that a field gets in place of `value`. If it is a `GitHubError` or `Broken`, the field becomes
+        null; if the field cannot be null, what is above it becomes null.
+        """
         return value
 
     selects: ClassVar[bool] = False
@@ -43,9 +45,9 @@ class Effect:
         return reply
 
     async def hold(self) -> None:
-        """Delays the finished answer until it returns."""
+        """Returns when the finished answer may be sent."""
 
 
 def names(pattern: str, field: Field) -> bool:
-    """Whether `pattern` (`Issue.timelineItems`, `*.timelineItems`) names the field."""
+    """Whether `pattern`, such as `Issue.timelineItems` or `*.timelineItems`, names the field."""
     return fnmatchcase(field.name, pattern)

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of fields that GitHub refuses, or never manages to answer."""
+"""Faults of fields: GitHub refuses them, or never manages to answer them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ BY_APP = "Resource not accessible by integration"
 
 @dataclass
 class Refused(Effect):
-    """A refused field: FORBIDDEN at its path, and null; if it cannot be null, its node is.
+    """A field that is refused: FORBIDDEN at its path, and null; if the field cannot be null, its node is null.
 
-    `type` and `field` are patterns (`CrossReferencedEvent`, `*`); `when` is called with the object of the field and its
-    value. Source: reports.md A, entrius/gittensor#1582, cartography#2935 and #2008.
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` is called with the field's object and its
+    value. Reported in entrius/gittensor#1582, cartography#2935 and #2008.
     """
 
     type: str
@@ -41,13 +41,14 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """Refuses requested teams, as for an App without Members: read. Source: reports.md B, "teams under App tokens"."""
+    """Refuses requested teams, as GitHub refuses them to an App without Members: read."""
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """Refuses the commits of every pull request, as for an App without Contents: read. Source: reports.md C,
-    policy-bot#42."""
+    """Refuses the commits of every pull request, as GitHub refuses them to an App without Contents: read
+    (policy-bot#42).
+    """
     return Refused("PullRequest", "commits", BY_APP)
 
 
@@ -55,8 +56,8 @@ def refused_commits() -> Refused:
 class BrokenField(Effect):
     """A field (`Type.field`, a pattern) that fails with "Something went wrong" at any size.
 
-    `number`: only for this thread. `item_types`: only if one of these, or all types, are requested. `whole`: it fails
-    the whole answer; otherwise the field is null, or what is above it. Source: reports.md A, cli/cli#11027.
+    `number`: only for this thread. `item_types`: only if one of these types, or all types, are requested. `whole`:
+    the whole answer fails; otherwise the field is null, or what is above it. Reported in cli/cli#11027.
     """
 
     name: str
@@ -86,8 +87,9 @@ class BrokenField(Effect):
 
 @dataclass
 class BrokenTimeline(BrokenField):
-    """A thread's timeline that fails whenever one of `item_types` is requested, or any item; with
-    `rest` also in REST."""
+    """A thread's timeline that fails whenever one of `item_types` is requested; without `item_types`, always. With
+    `rest` it fails in REST, too.
+    """
 
     name: str = "*.timelineItems"
     rest: bool = False
@@ -101,8 +103,7 @@ class BrokenTimeline(BrokenField):
 
 @dataclass
 class GoneCommits(Effect):
-    """Commits with these oids, or all commits, are gone: `object` is NOT_FOUND. Source: issue 10, rule 3 (a forced
-    push)."""
+    """Commits with these oids, or all commits, are gone: `object` is NOT_FOUND, as after a forced push."""
 
     oids: frozenset[str] | None = None
     resolves: ClassVar[bool] = True

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of limits: limits that are reached, and wrong headers about them."""
+"""Faults of limits: limits that are reached, and headers that are wrong about them."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ SECONDARY_DOCUMENTATION = (
 
 @dataclass
 class PrimaryLimit(Effect):
-    """The account's window is used up: this request and all others are refused until the reset."""
+    """The account's window is used up: this request and all later ones are refused until the reset."""
 
     status: int = 403
     type: str = "RATE_LIMITED"
@@ -31,8 +31,9 @@ class PrimaryLimit(Effect):
 
 @dataclass
 class SecondaryLimit(Effect):
-    """A secondary limit. `retry_after`: the header's seconds, or no header. `status` 200 is a form that GraphQL
-    sometimes uses."""
+    """A secondary limit. `retry_after` is the seconds in the header; None: no header. `status` 200 is a form that
+    GraphQL sometimes has.
+    """
 
     retry_after: int | None = 60
     status: int = 403
@@ -43,7 +44,9 @@ class SecondaryLimit(Effect):
 
 @dataclass
 class Headers(Effect):
-    """A good answer with some headers missing (`drop`) or wrong (`set`): a reset in the past, an absurd number."""
+    """A good answer of which some headers are missing (`drop`) or wrong (`set`), such as a reset in the past or an
+    absurd number.
+    """
 
     drop: tuple[str, ...] = ()
     set: dict[str, str] = field(default_factory=dict)
@@ -58,7 +61,7 @@ class Headers(Effect):
 
 @dataclass
 class StaleUsed(Effect):
-    """A good answer with the limit headers from `behind` points ago, as when answers arrive out of order."""
+    """A good answer whose headers are from `behind` points earlier, as if answers had arrived out of order."""
 
     behind: int = 100
 

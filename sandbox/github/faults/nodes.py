@@ -12,7 +12,7 @@ from sandbox.github.graphql.execution import Broken
 
 @dataclass
 class ResourceLimits(Effect):
-    """RESOURCE_LIMITS_EXCEEDED: threads from place `served` of a page on are null, the others are good."""
+    """RESOURCE_LIMITS_EXCEEDED: the first `served` threads of a page are good, the others are null."""
 
     served: int = 0
 
@@ -24,10 +24,10 @@ class ResourceLimits(Effect):
 
 @dataclass
 class NullNode(Effect):
-    """A thread is null on its page: the one with `number`, else the last.
+    """A thread that is null on its page: the one with `number`, else the last one.
 
-    `over`: only on larger pages than this. `asking`: only if nodes of one of these connections are requested
-    (`{"timelineItems"}`: the thread can then be listed, and fetched in parts through other connections).
+    `over`: only on pages that are larger than this. `asking`: only if nodes of one of these connections are
+    requested (with `{"timelineItems"}` the thread can be listed, and fetched in parts by other connections).
     """
 
     number: int | None = None

@@ -1,6 +1,6 @@
-"""An outage of GitHub, during which nobody gets an answer.
+"""An outage of GitHub, in which nobody gets an answer.
 
-Source: reports.md E (incidents of hours; twenty attempts were used up in 28 minutes).
+Users report outages of hours, in which an extractor used up twenty attempts within 28 minutes.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Way = Literal["502", "refused", "reset", "hangs", "endless"]
 
 @dataclass
 class Outage:
-    """One outage. `requests` counts those that arrived; with `refused` none arrive."""
+    """One outage. `requests` is how many arrived. With `refused` none arrive."""
 
     way: Way
     requests: int = 0

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of pages: blank, miscounted, or with a wrong next page."""
+"""Faults of pages: they are blank, miscounted, or have a wrong next page."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -13,9 +13,9 @@ from sandbox.github.graphql.context import Field
 
 
 class AlteredPage:
-    """A page of a connection, which is its own `pageInfo`, with some of its fields replaced.
+    """A page of a connection of which some fields are replaced. The same object serves as its `pageInfo`.
 
-    `nodes` are the remaining nodes, as (place on the page, what is there: the item, an error, None).
+    `nodes` are the nodes that are left: (place on the page, the item, an error or None).
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
@@ -43,7 +43,7 @@ def _edge(edge: Any, thing: Any) -> Any:
 
 
 class _LostEdge:
-    """An edge whose node is an error, or null."""
+    """An edge of which the node is an error, or null."""
 
     def __init__(self, edge: Any, instead: Exception | None) -> None:
         self.node = instead
@@ -52,15 +52,16 @@ class _LostEdge:
 
 
 def is_page(field: Field, value: Any) -> bool:
-    """Whether the field is a connection. A page is its own `pageInfo`."""
+    """Whether the field is a connection. A page also serves as its own `pageInfo`, which is not one."""
     return not field.name.endswith(".pageInfo") and hasattr(value, "page_info") and hasattr(value, "edges")
 
 
 @dataclass
 class Blank(Effect):
-    """Connections (`Type.field`, a pattern) are empty with HTTP 200 and no error; their counts are unchanged or 0.
+    """Connections (`Type.field`, a pattern) that are empty, with HTTP 200 and without an error. Their counts are
+    unchanged, or 0.
 
-    Source: issue 10, rule 2 (69 pull requests requested, 45 timelines empty).
+    Reported of GitHub: of 69 pull requests in one answer, 45 had an empty timeline.
     """
 
     name: str
@@ -87,7 +88,7 @@ class Blank(Effect):
 
 @dataclass
 class BlankList(Effect):
-    """A REST list is `[]` without another page. Source: issue 10, rule 2."""
+    """A REST list that is `[]`, without another page."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         if reply.status == 200 and request.kind == "rest" and isinstance(orjson.loads(reply.body), list):
@@ -98,10 +99,10 @@ class BlankList(Effect):
 
 @dataclass
 class Miscounted(Effect):
-    """Connections that match `name` (a pattern of `Type.field`) report a wrong count.
+    """Connections that match `name` (a pattern of `Type.field`) and report a wrong count.
 
-    They report the true count plus `by`, which may be negative, or exactly `to` if that is given. Source: streamlink's
-    issue 622, and public reports of counts that drop to 0.
+    The count is the true one plus `by`, which may be negative; or it is `to`, if that is given. Reported in
+    streamlink#622; others report counts that fall to 0.
     """
 
     name: str
@@ -123,8 +124,9 @@ class Miscounted(Effect):
 
 @dataclass
 class EndlessPages(Effect):
-    """Connections (`Type.field`, a pattern) always have a next page, whose cursor is null, always the same, or one of
-    two in turn. Source: reports.md A, zerocracy/judges-action#2142."""
+    """Connections (`Type.field`, a pattern) that always have a next page. Its cursor is null, always the same, or one
+    of two in turn (zerocracy/judges-action#2142).
+    """
 
     name: str
     cursor: Literal["null", "same", "alternating"] = "null"
@@ -148,8 +150,7 @@ class EndlessPages(Effect):
 
 @dataclass
 class CircularLinks(Effect):
-    """A REST list whose next page is the page itself, or the first one. Source: reports.md A,
-    zerocracy/judges-action#2142, and issue 10, rule 3."""
+    """A REST list whose next page is the page itself, or the first one (zerocracy/judges-action#2142)."""
 
     to: Literal["itself", "first"] = "itself"
 

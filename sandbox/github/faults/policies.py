@@ -1,4 +1,4 @@
-"""Policies of organizations that forbid content to accounts that may otherwise see the repositories."""
+"""Policies of organizations, which keep content from accounts that may otherwise see the repositories."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -33,9 +33,10 @@ WORDS: dict[Rule, str] = {
 
 @dataclass
 class Policy(Effect):
-    """An organization's rule: content of its repositories is FORBIDDEN, or 403, also where others refer to it.
+    """A policy of an organization: the content of its repositories is FORBIDDEN, or 403, also where other content
+    refers to it.
 
-    SAML comes with `X-GitHub-SSO: required; url=...`, where a person authorizes the token. Source: issue 10, rule 7.
+    For SAML the answer has `X-GitHub-SSO: required; url=...`, where a person authorizes the token.
     """
 
     organization: str

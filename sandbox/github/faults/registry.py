@@ -1,4 +1,4 @@
-"""The faults that are switched on, and the requests to which they apply."""
+"""The faults that are switched on, and the requests that they apply to."""
 
 import threading
 from collections.abc import Callable
@@ -46,8 +46,9 @@ EFFECTS: dict[str, type[Effect]] = {
 
 @dataclass
 class Fault:
-    """An effect, and the requests to which it applies. `path` is a pattern of the URL's path and query
-    (`*/pulls/comments*`), `account` is who pays (`Request.payer`)."""
+    """A fault that is switched on, and the requests that it applies to. `path` is a pattern of the URL's path and query
+    (`*/pulls/comments*`), `account` is whose budget the request uses (`Request.payer`).
+    """
 
     effect: Effect
     times: int | None = 1
@@ -75,7 +76,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that are switched on, oldest first. Every one that matches a request applies to it."""
+    """The faults that are switched on, oldest first. Every fault that matches a request applies to it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -83,8 +84,9 @@ class Faults:
         self._cursors: set[str] = set()
 
     def add(self, effect: Effect, **how: Any) -> Fault:
-        """Switches on an effect. `how` are the other fields of `Fault`; `times=None` is unlimited. `hits` counts how
-        often it applied."""
+        """Switches on a fault. `how` are the other fields of `Fault`; `times=None` means for ever. `hits` counts how
+        often it applied.
+        """
         fault = Fault(effect, **how)
         with self._lock:
             self._faults.append(fault)
@@ -111,8 +113,9 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """The effects that apply to this request; counts each, and records their names and
-        selections in the request."""
+        """The faults that apply to this request. Each is counted, and its name and what it selects are recorded in the
+        request.
+        """
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
             for fault in met:
@@ -125,7 +128,7 @@ class Faults:
         return effects
 
     def described(self) -> list[dict[str, Any]]:
-        """Describes the active faults for people."""
+        """The faults that are switched on, in words."""
         with self._lock:
             return [_described(fault) for fault in self._faults]
 
@@ -138,7 +141,7 @@ HOW: tuple[str, ...] = ("times", "kind", "operation", "path", "page_over", "acco
 
 
 def from_control(wanted: dict[str, Any]) -> tuple[Effect, dict[str, Any]]:
-    """An effect by name with its fields, and how it is switched on, from a control request's JSON.
+    """Reads a control request's JSON. Returns the effect with the given name and fields, and how it is switched on.
 
     Raises `ValueError` for an unknown name, `TypeError` for an unknown field.
     """

@@ -16,8 +16,9 @@ UNICORN = (
 
 @dataclass
 class BadGateway(Effect):
-    """502 as HTML or JSON. `extra_cost` is the points that GitHub charges for a timeout, in addition to the query's
-    own."""
+    """502, as HTML or JSON. `extra_cost` is the points that GitHub charges for a timeout, beside the price of the
+    query.
+    """
 
     json: bool = False
     extra_cost: int = 0
@@ -37,7 +38,7 @@ class GatewayTimeout(BadGateway):
 
 @dataclass
 class SomethingWentWrong(Effect):
-    """HTTP 200 with only the error "Something went wrong", which names the request."""
+    """An answer with HTTP status 200 that has nothing but the error "Something went wrong", with the request's id."""
 
     charged: ClassVar[bool] = True
 
@@ -47,7 +48,7 @@ class SomethingWentWrong(Effect):
 
 @dataclass
 class Forbidden(Effect):
-    """A final 403 that is not a limit."""
+    """A 403 that is final and not a limit."""
 
     message: str = "Resource not accessible by personal access token"
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Faults of the transfer: answers that are late, cut short, or missing."""
+"""Faults of the transfer: answers that are late, cut off or missing."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Reset(Effect):
-    """Resets the connection in the middle of a good answer."""
+    """Breaks the connection in the middle of a good answer."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         reply.cut = "reset"
@@ -20,7 +20,7 @@ class Reset(Effect):
 
 @dataclass
 class Truncated(Effect):
-    """Sends half of a good answer as if it were complete: JSON that does not parse."""
+    """Sends half of a good answer as if it were complete; its JSON cannot be parsed."""
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
         reply.cut = "short"
@@ -36,13 +36,13 @@ class Latency(Effect):
 
 @dataclass
 class Hang(Effect):
-    """Never answers: the connection stays open until the client gives up."""
+    """Sends no answer. The connection stays open until the client gives up."""
 
     seconds: float = float("inf")
 
 
 class Held(Effect):
-    """Sends no answer before `release`, which any thread may call. `waiting` is the number of held answers."""
+    """Sends no answer before `release` is called, which any thread may do. `waiting` is how many answers are held."""
 
     def __init__(self) -> None:
         self.waiting = 0

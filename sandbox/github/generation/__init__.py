@@ -1,6 +1,6 @@
-"""Fills a world with repositories, either generated from a plan or loaded from exports.
+"""Fills a world with repositories: generated from a plan, or loaded from exports.
 
-The same plan and the same `end` (the moment at which its history ends) always generate the same repositories.
+The same plan with the same `end` (the moment at which its history ends) generates the same repositories.
 
 repository(world, Plan("octo/large", pull_requests=1_000, issues=500))
 

@@ -1,6 +1,6 @@
-"""Derives what an export of a repository lacks: ids of comments, requested reviewers, timeline events, links, ...
+"""Derives what the export of a repository lacks: ids of comments, requested reviewers, timeline events, links, ...
 
-Everything is derived from the export, and is the same at every load.
+Everything follows from the export, so that it is the same whenever the export is loaded.
 """
 
 import re
@@ -143,7 +143,9 @@ class Derived:
                 )
 
     def _link(self, thread: Thread) -> None:
-        """Adds the events that this thread's texts cause in other threads and for other people."""
+        """Adds the events that this thread's texts cause in other threads and for other people: mentions and
+        references.
+        """
         dice = Random(f"{self.name}#{thread.number} links")
         closing = set(_numbers(CLOSING, thread.body)) if isinstance(thread, PullRequest) else set()
         done = {thread.number}

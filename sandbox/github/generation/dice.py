@@ -1,4 +1,4 @@
-"""Random choices that are the same for the same plan: people, times, ids, words."""
+"""Random choices (people, times, ids, words) that are always the same for the same plan."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ WIDE = 2**31
 
 
 class Dice:
-    """Random choices for a plan whose history ends at `end`; `seed` names the sequence."""
+    """Random choices for a plan whose history ends at `end`. `seed` chooses the sequence."""
 
     people: list[Account]
     bots: list[Account]
@@ -37,7 +37,7 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """`total` threads: the first `deep` of a random order `depth` times each, the rest at random."""
+        """Yields `total` threads: `deep` of them, chosen at random, `depth` times each, and the rest at random."""
         order = self.dice.sample(threads, len(threads))
         chosen: Counter[int] = Counter()
         for place in range(min(deep, len(order))):
@@ -65,7 +65,7 @@ class Dice:
         return self.dice.choice(self.bots if chance < self.plan.ghosts + self.plan.bots else self.people)
 
     def later(self, at: Stamp, days: float = 60) -> Stamp:
-        """A random time after `at` and before the end; earlier ones are more likely."""
+        """A random time after `at` and before the end. Earlier times are more likely."""
         room = (moment(self.end) - moment(at)).total_seconds()
         return after(at, min(room, days * 86_400) * self.dice.random() ** 2)
 

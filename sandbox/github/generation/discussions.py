@@ -8,7 +8,7 @@ from sandbox.github.world.repositories import Repository
 
 
 class Discussions(Dice):
-    """Generates discussions from random choices of its own, so that threads do not depend on them."""
+    """Generates discussions by random choices of its own, so that other threads do not depend on them."""
 
     def __init__(self, repo: Repository, plan: Plan) -> None:
         super().__init__(repo.world, plan, repo.updated_at, f"discussions of {repo.name_with_owner} {plan.seed}")
@@ -75,7 +75,9 @@ class Discussions(Dice):
         return comment
 
     def settle(self, discussion: Discussion, before: Discussion | None) -> None:
-        """Sets its answer, a comment or a reply, and its last change; a few share a second with another discussion."""
+        """Sets the discussion's answer, which is a comment or a reply, and its last change. A few discussions share the
+        second of their change with the one before.
+        """
         written = list(discussion.children())
         moments = [discussion.created_at, *(each.created_at for each in written)]
         if written and discussion.category.is_answerable and self.dice.random() < self.plan.answers:

@@ -1,4 +1,6 @@
-"""Generates the stars, forks, pushes and releases of a plan, always the same for the same plan, repository and end."""
+"""Generates the stars, forks, pushes and releases of a plan. They are always the same for the same plan, repository and
+end.
+"""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ RECENT = 0.1
 
 @dataclass(slots=True)
 class Step:
-    """A change of a branch: the default branch if `topic` is 0."""
+    """A change of a branch; of the default branch if `topic` is 0."""
 
     at: Stamp
     kind: Literal["merge", "push", "create", "force", "delete"]
@@ -34,7 +36,7 @@ class Step:
 
 
 class Happenings:
-    """Generates events from random choices of its own, so that threads do not depend on them."""
+    """Generates events by random choices of its own, so that threads do not depend on them."""
 
     def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:
         self.repo, self.plan, self.end = repo, plan, end
@@ -64,8 +66,7 @@ class Happenings:
     # --- stars and forks
 
     def add_stars(self) -> None:
-        """Adds stars, including some that were taken back or vanished with their accounts; only events of these are
-        left."""
+        """Adds stars. Some were taken back, or vanished with their accounts; only their events are left."""
         plan = self.plan
         lost = plan.stars // 20
         moments = self.moments(plan.stars + lost)
@@ -82,11 +83,13 @@ class Happenings:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def stranger(self, number: int) -> Account:
-        """A passer-by, the same in every repository. Some are machines with user accounts."""
+        """An account that has no other part in the world, the same in every repository. Some of them are machines with
+        user accounts.
+        """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
     def add_forks(self) -> None:
-        """Adds forks. Those of organizations were made by their members."""
+        """Adds forks. If an organization owns a fork, one of its members made it."""
         for number, at in enumerate(self.moments(self.plan.forks)):
             by = self.stranger(number * 3)
             owner = by
@@ -97,7 +100,7 @@ class Happenings:
     # --- releases
 
     def add_releases(self) -> None:
-        """Adds releases. Every tenth was a draft for days; one more is still a draft, and is not counted."""
+        """Adds releases. Every tenth was a draft for some days. One more is still a draft, and is not counted."""
         dice, repo = self.dice, self.repo
         for number, at in enumerate(self.moments(self.plan.releases)):
             release = repo.release(
@@ -119,8 +122,9 @@ class Happenings:
     # --- pushes
 
     def add_pushes(self) -> None:
-        """Replaces the default branch's history: commits of pull requests, merged or squashed, with pushes in between;
-        and topic branches that are created, pushed to (also by force) and mostly deleted."""
+        """Replaces the history of the default branch: the commits of merged and squashed pull requests, with pushes
+        between them. Adds topic branches that are created, pushed to (sometimes by force) and mostly deleted.
+        """
         repo = self.repo
         pulls = {each.merge_commit_oid: each for each in repo.pull_requests.values() if each.merged_at}
         steps = [
@@ -173,8 +177,9 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """The commit that the pull request names, on top of the branch; three times in five it merges a branch of its
-        own."""
+        """Creates the commit that the pull request names, on top of the branch. Three times in five it merges
+        a branch.
+        """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]
         commit.parents = (self.mainline[-1][1],)
@@ -184,8 +189,9 @@ class Happenings:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Commits that were pushed at `at` and made earlier: most of them hours, some months, with
-        some wrong clocks."""
+        """Adds `count` commits that were pushed at `at` and made earlier: most of them hours, some months earlier, some
+        by a wrong clock.
+        """
         dice = self.dice
         for left in range(count, 0, -1):
             committed = after(at, -left * dice.randrange(30, 1_800))
@@ -207,7 +213,7 @@ class Happenings:
     # --- chance
 
     def moments(self, count: int) -> list[Stamp]:
-        """Random moments in order, some of them recent."""
+        """Random moments in ascending order. Some of them are recent."""
         dice = self.dice
         lately = min(self.span, EVENTS_DAYS * DAY)
         recent = max(1, round(count * RECENT)) if count else 0

@@ -1,6 +1,7 @@
-"""Loads exports of real repositories (JSON, possibly gzipped: `repo`, `labels`, `issues`, `pulls`) into a world.
+"""Loads exports of real repositories into a world. An export is JSON, possibly gzipped: `repo`, `labels`, `issues`,
+`pulls`.
 
-The export's content is served unchanged. What it lacks is derived from it (`derived.py`).
+The content of the export is served unchanged. `derived.py` adds what it lacks.
 """
 
 import gzip
@@ -37,7 +38,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load(world: World, path: Path) -> Repository:
-    """Adds the export's repository. Raises `ValueError` if the world has one of that name."""
+    """Adds the repository of an export to the world. Raises `ValueError` if the world has a repository of that name."""
     return _Export(world, read(path)).load()
 
 
@@ -216,7 +217,7 @@ class _Export(Derived):
 
     @staticmethod
     def _thread_review_comments(pull_request: PullRequest) -> None:
-        """Makes later comments on a line replies to the first one."""
+        """Makes later comments on a line replies to the first one on it."""
         first: dict[int, ReviewComment] = {}
         for comment in sorted(pull_request.review_comments(), key=created):
             root = first.setdefault(comment.original_position, comment)

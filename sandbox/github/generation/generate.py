@@ -1,4 +1,4 @@
-"""Generates repositories of any size, or adds a plan's content to existing ones."""
+"""Generates repositories of any size, or adds a plan's content to repositories that exist."""
 
 from sandbox.github.generation.discussions import Discussions
 from sandbox.github.generation.events import Happenings
@@ -10,8 +10,9 @@ from sandbox.github.world.world import World
 
 
 def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Repository:
-    """Adds a generated repository whose dates are spread over the plan's years before `end` (now). Raises `ValueError`
-    if the name exists."""
+    """Adds a generated repository. Its dates are spread over the plan's years before `end` (None: now). Raises
+    `ValueError` if the name exists.
+    """
     with world.lock:
         end = end or world.clock.stamp()
         made = Threads(world, plan, end).make()
@@ -21,17 +22,18 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Adds the plan's discussions to any repository, and switches discussions on. They are numbered from the
-    repository's next number, dated between its creation and its `updated_at`, and written by the authors of its
-    threads."""
+    """Adds the plan's discussions to a repository, and switches discussions on. Their numbers begin at the repository's
+    next number, their dates are between its creation and its `updated_at`, and authors of its threads write them.
+    """
     if plan.discussions:
         with to.changed():
             Discussions(to, plan).add()
 
 
 def add_events(to: Repository, plan: Plan, *, end: Stamp | None = None) -> None:
-    """Adds the plan's stars, forks, pushes and releases to any repository, over the plan's years before `end` (now),
-    some in its last month."""
+    """Adds the plan's stars, forks, pushes and releases to a repository, over the plan's years before `end` (None:
+    now), some of them in the last month.
+    """
     if plan.stars or plan.forks or plan.pushes or plan.releases:
         with to.changed():
             Happenings(to, plan, end or to.world.clock.stamp()).add()

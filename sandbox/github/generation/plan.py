@@ -1,4 +1,4 @@
-"""A plan for a generated repository: sizes, shares and a seed."""
+"""The plan of a generated repository: sizes, shares and a seed."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Plan:
-    """What to generate. Averages are over all threads of their kind, including the deep ones, and are met exactly."""
+    """What to generate. An average is over all threads of a kind, the deep ones included, and is met exactly."""
 
     name: str
     pull_requests: int = 100
@@ -73,9 +73,10 @@ class Plan:
 
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
-    """The plan on which costs are measured: 1,000 pull requests and 500 issues with 4,361 reviews, 4,343 review
-    comments, 3,849 comments and about 7,544 events, 20 pull requests with 120 reviews, 7 threads with 130 comments.
-    Another one refers to a tenth of the pull requests, which only timelines show."""
+    """The plan by which costs are measured. It has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review
+    comments, 3,849 comments and about 7,544 events; 20 pull requests have 120 reviews each, 7 threads have 130
+    comments each. A tenth of the pull requests is referred to by another one, which only timelines show.
+    """
     return Plan(
         name,
         pull_requests=round(1_000 * scale),

@@ -1,4 +1,4 @@
-"""Generates a plan's repository with its pull requests, issues and their children."""
+"""Generates the repository of a plan, with its pull requests, its issues and their children."""
 
 from typing import Any
 
@@ -208,8 +208,9 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """Adds references between pull requests. A plan without references makes no random choice here, so that the
-        other choices stay the same."""
+        """Adds references between pull requests. If the plan has none, no random choice is made, so that later choices
+        stay the same.
+        """
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)
             if self.dice.random() < self.plan.references and source is not pull:
@@ -225,7 +226,7 @@ class Threads(Dice):
             self.chance_event(thread)
 
     def needed_events(self, thread: Thread) -> None:
-        """Adds the events that the thread's state requires."""
+        """Adds the events without which the thread could not be in its state."""
         for label in thread.labels:
             self.event(thread, "LabeledEvent", self.somebody(), self.later(thread.created_at, days=2), label=label)
         for assignee in thread.assignees:
@@ -288,7 +289,9 @@ class Threads(Dice):
         self.world.remember(event)
 
     def finish(self, thread: Thread) -> None:
-        """Sets `updated_at` to the thread's last event; a few share a second with the previous thread."""
+        """Sets `updated_at` to the time of the thread's last event. A few threads share that second with the thread
+        before.
+        """
         thread.events.sort(key=created)
         moments = [thread.created_at, *(each.updated_at for each in thread.comments)]
         moments += [each.created_at for each in thread.events]

@@ -1,6 +1,7 @@
-"""Answers GraphQL like GitHub, on its real schema: validated, priced, executed.
+"""Answers GraphQL requests as GitHub does, on GitHub's real schema: they are validated, priced and executed.
 
-**Add a field.** An attribute of a world's object is served under its name already. Otherwise write a resolver in
-`fields/`, in the module of its type, under `@field("Type.field")`. If `schema.graphql` lacks the type, name it in
-`derive_schema.py`, which derives that file from GitHub's whole schema. A field with neither is refused with 501.
+**Add a field.** If an object of the world has an attribute of that name, the field is served already. Otherwise
+write a resolver in `fields/`, in the module of the field's type, under `@field("Type.field")`. If `schema.graphql`
+lacks the type, name it in `derive_schema.py`, which derives that file from GitHub's whole schema. A field that has
+neither is refused with 501.
 """

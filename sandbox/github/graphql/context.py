@@ -1,4 +1,4 @@
-"""The state of a request, for resolvers."""
+"""What resolvers know of the request that they work for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sandbox.github.world.world import World
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """The query's price and the account's window after it: the type `RateLimit`."""
+    """What a query costs, and the account's window after it: the type `RateLimit`."""
 
     limit: int
     cost: int
@@ -25,7 +25,7 @@ class Rate:
 
 
 class Field(NamedTuple):
-    """A field that is being resolved: `Type.field`, its object, and its arguments."""
+    """A field that is being resolved: `Type.field`, the object that it belongs to, and its arguments."""
 
     name: str
     source: Any
@@ -37,9 +37,10 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """The context of one request. `spoilt` is called for each thread of a page (the thread, its place, the page's size,
-    the response key of its connection): an error makes it null. `resolved` is called for each field, and `selected` for
-    each item of a list, if an effect needs them."""
+    """What is known of one request. `spoilt` is called for each thread of a page, with the thread, its place, the
+    page's size and the response key of its connection; if it returns an error, the thread is null. `resolved` is
+    called for each field and `selected` for each item of a list, if a fault needs it.
+    """
 
     world: World
     viewer: Account

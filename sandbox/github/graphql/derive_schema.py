@@ -1,7 +1,8 @@
-"""Derives `schema.graphql` from GitHub's whole public schema: the types named here, without their descriptions.
+"""Derives `schema.graphql` from GitHub's whole public schema: the types that are named here, without their
+descriptions.
 
-A kept type has every field and argument whose own types are kept. Scalars, enums, inputs, connections and edges are not
-named: they are kept where a kept type needs them. Run it again when GitHub's schema moves:
+A type that is kept has every field and argument whose own types are kept. Scalars, enums, inputs, connections and
+edges are not named here; they are kept if a kept type needs them. Run it again when GitHub's schema has changed:
 
     python -m sandbox.github.graphql.derive_schema path/to/@octokit/graphql-schema/schema.graphql
 """
@@ -56,7 +57,9 @@ TIMELINES = ("PullRequestTimelineItems", "IssueTimelineItems")
 
 
 def derive(source: str) -> str:
-    """The text of `schema.graphql`, including its header. Raises `ValueError` if a named type is not in the source."""
+    """The text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type that is
+    named here.
+    """
     types: dict[str, TypeDefinitionNode] = {
         definition.name.value: definition
         for definition in parse(source, no_location=True).definitions
@@ -86,7 +89,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Whether a type that a kept one mentions is kept although it is not named."""
+    """Whether a type that is not named here is kept because a kept type mentions it."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):
@@ -99,7 +102,7 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """The types of its fields, and of the arguments of the fields kept so far."""
+    """The types of the definition's fields, and of the arguments of those fields that are kept."""
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
@@ -110,7 +113,7 @@ def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
 
 
 def _trimmed(definition: TypeDefinitionNode, kept: set[str]) -> DefinitionNode:
-    """The definition reduced to kept types, without descriptions."""
+    """The definition without descriptions, and without fields and arguments whose types are not kept."""
     match definition:
         case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
             return replace(
@@ -139,7 +142,7 @@ def _undescribed(values: Iterable[InputValueDefinitionNode] | None) -> tuple[Inp
 
 
 def named(node: TypeNode) -> str:
-    """The name of the type inside lists and non-nulls."""
+    """The name of a type, without list and non-null."""
     while isinstance(node, ListTypeNode | NonNullTypeNode):
         node = node.type
     assert isinstance(node, NamedTypeNode)

@@ -1,5 +1,6 @@
-"""Runs GraphQL queries like GitHub: parsed, validated and priced first, and answered with HTTP 200
-whatever the result."""
+"""Runs GraphQL queries as GitHub does: a query is parsed, validated and priced, and then answered with HTTP 200
+whatever its result is.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from sandbox.github.graphql.validation import syntax_entry, validation_entry, va
 
 
 class Refused(Exception):
-    """A query that is not run; `body` is the whole answer."""
+    """Raised for a query that is not run. `body` is the whole answer."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors[0]["message"])
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Document:
-    """A valid query text, parsed and validated once."""
+    """The text of a valid query, parsed and validated once."""
 
     tree: DocumentNode
     operations: dict[str, OperationDefinitionNode]
@@ -47,8 +48,9 @@ class Document:
 
 @dataclass(slots=True)
 class Query:
-    """A priced query, ready to run. `name` is its operation's, empty if it has none; `coerced` are its variables with
-    defaults."""
+    """A query that is priced and ready to run. `name` is that of its operation, or empty. `coerced` are its variables,
+    with defaults filled in.
+    """
 
     schema: GraphQLSchema
     document: Document
@@ -63,8 +65,9 @@ class Query:
 
 
 def prepare(text: str, operation_name: str | None, variables: dict[str, Any], lacks: frozenset[str] = NOTHING) -> Query:
-    """The query, ready to run. Raises `Refused` if GitHub would not run it, `NotModelled` if the stand-in cannot.
-    `lacks`: what the server's schema lacks (`servers.py`)."""
+    """Parses, validates and prices a query. Raises `Refused` if GitHub would not run it, `NotModelled` if the stand-in
+    cannot. `lacks` is what the server's schema does not have (`servers.py`).
+    """
     document = _document(text, lacks)
     if isinstance(document, Refused):
         raise Refused(document.body["errors"])
@@ -82,7 +85,7 @@ def prepare(text: str, operation_name: str | None, variables: dict[str, Any], la
 
 
 def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
-    """The body of the answer. Raises exceptions that are bugs of the stand-in rather than errors of GitHub's."""
+    """Runs the query; returns the body of the answer. It raises only exceptions that are bugs of the stand-in."""
     with context.world.lock:
         result = execute_sync(
             query.schema,
@@ -101,7 +104,7 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """A wrapper that graphql-core calls around each resolver."""
+    """A function that graphql-core calls in place of each resolver, and that calls the resolver."""
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         value = resolver(source, info, **arguments)
@@ -151,4 +154,4 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """Replaces something that GitHub tried to answer and could not."""
+    """Stands in place of something that GitHub tried to answer and could not."""

@@ -1,8 +1,9 @@
-"""Computes a query's cost and its most nodes from its text and variables alone, as GitHub documents it.
+"""Computes, from a query's text and variables alone, what the query costs and how many nodes it may return, as GitHub
+documents it.
 
-Cost: the requests needed to fill every connection up to its `first` or `last`, divided by 100 and rounded, at least 1.
-A nested connection needs as many requests as it has parents. A connection of which only counts are requested is priced
-as well, as a margin.
+Cost: the number of requests that fill every connection up to its `first` or `last`, divided by 100 and rounded, at
+least 1. A nested connection needs one request for each of its parents. A connection of which only counts are
+requested is priced, too, as a margin.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ PAGE_LIMIT = 100
 
 
 class PricingError(GitHubError):
-    """The query is refused: pages without limits or above them, or too many nodes."""
+    """Raised if GitHub refuses the query: a page has no limit or too large a one, or there are too many nodes."""
 
     def __init__(self, type_: str, message: str, path: list[str | int] | None = None, at: FieldNode | None = None):
         super().__init__(type_, message)
@@ -50,8 +51,8 @@ class PricingError(GitHubError):
 
 @dataclass(slots=True)
 class Price:
-    """A query's price. `requests` is that of the formula; `page_size` is the largest page of the outermost connections
-    or node lists.
+    """What a query costs. `requests` is the number of the formula. `page_size` is the largest page of its outermost
+    connections or lists of nodes.
 
     `asked` names the connections whose nodes are requested, at any depth.
     """
@@ -67,7 +68,7 @@ class Price:
 
 
 def points(requests: int) -> int:
-    """The points for this many requests. Halves are rounded up: 150 requests are 2 points."""
+    """The price in points of so many requests. Halves are rounded up: 150 requests cost 2 points."""
     return max(1, floor(requests / 100 + 0.5))
 
 
@@ -77,7 +78,7 @@ def price(
     fragments: dict[str, FragmentDefinitionNode],
     variables: dict[str, Any],
 ) -> Price:
-    """The price of an operation. Raises `PricingError` if GitHub refuses the query before running it."""
+    """What an operation costs. Raises `PricingError` if GitHub would refuse to run the query."""
     walk = _Walk(schema, fragments, variables)
     assert schema.query_type is not None
     walk.selections(operation.selection_set, schema.query_type, 1, [], 0)
@@ -98,7 +99,7 @@ class _Walk:
     price: Price = field(default_factory=Price)
 
     def selections(self, selected: SelectionSetNode, type_: Any, parents: int, path: list[str], depth: int) -> None:
-        """Prices a selection. Fields that GraphQL merges (same type, same response key) count once."""
+        """Adds the price of a selection. Fields that GraphQL merges (same type, same response key) are counted once."""
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         types: dict[str, Any] = {}
         for parent, node in self._fields(selected, type_):
@@ -196,7 +197,7 @@ class _Walk:
 
 
 def included(directives: tuple[DirectiveNode, ...] | None, variables: dict[str, Any]) -> bool:
-    """Whether `@include` and `@skip` keep a selection."""
+    """Whether the directives `@include` and `@skip` keep a selection."""
     for directive in directives or ():
         condition = next((each.value for each in directive.arguments or () if each.name.value == "if"), None)
         if condition is not None and value_from_ast_untyped(condition, variables) == (directive.name.value == "skip"):

@@ -1,4 +1,4 @@
-"""GitHub's schema (`schema.graphql`) with a resolver on each field that the stand-in models."""
+"""GitHub's schema (`schema.graphql`), with a resolver for each field that the stand-in models."""
 
 import re
 from functools import cache
@@ -102,8 +102,9 @@ ALIASES = {"bodyText": "body"}
 
 @cache
 def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
-    """The executable schema, built once in each process, without what a server `lacks` (`servers.py`). It is not
-    validated, because GitHub's own schema breaks a rule on deprecations."""
+    """The schema with its resolvers, without what a server `lacks` (`servers.py`). A process builds it once. It is not
+    validated, because GitHub's own schema breaks a rule about deprecations.
+    """
     text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))
     document = parse(text, no_location=True)
     built = build_ast_schema(reduced(document, lacks) if lacks else document, assume_valid=True, assume_valid_sdl=True)
@@ -192,7 +193,7 @@ def _snake(name: str) -> str:
 
 
 def _moment(value: Any) -> str:
-    """An argument's time in the world's format."""
+    """The value of an argument that is a time, in the format that the world uses."""
     try:
         return stamp(moment(value))
     except (TypeError, ValueError) as error:

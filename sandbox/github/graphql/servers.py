@@ -1,9 +1,8 @@
-"""Other servers than today's github.com, by what their schema lacks.
+"""Servers other than today's github.com. They differ in what their schema lacks.
 
-A server `lacks` types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and enum
-values (`IssueTimelineItemsItemType.PINNED_EVENT`). What needs a lacking type is lacking as well.
-
-Source: reports.md G.
+A server can lack types (`IssueType`), fields (`Issue.assignedActors`), arguments (`Issue.timelineItems.skip`) and
+enum values (`IssueTimelineItemsItemType.PINNED_EVENT`). Everything that needs a missing type is missing as well.
+Releases of GitHub Enterprise Server are such servers.
 """
 
 from dataclasses import replace
@@ -34,7 +33,7 @@ lacking."""
 
 
 def reduced(document: DocumentNode, lacks: frozenset[str]) -> DocumentNode:
-    """The schema's document without the lacking parts, and without everything that needs them."""
+    """The schema's document without what the server lacks, and without everything that needs it."""
     kept = [each for each in document.definitions if _name(each) not in lacks]
     return replace(document, definitions=tuple(_without(each, lacks) for each in kept))
 

@@ -1,6 +1,7 @@
-"""GitHub's errors for a query that does not fit its server's schema: they have `extensions.code` instead of `type`.
+"""GitHub's errors for a query that does not fit the server's schema. They have `extensions.code` in the place of
+`type`.
 
-GitHub's GraphQL is graphql-ruby, and these are that library's messages. Errors without a translation here keep
+GitHub uses graphql-ruby, and these are the messages of that library. An error that is not translated here keeps
 graphql-core's message.
 """
 
@@ -42,7 +43,7 @@ CODES = (
 
 
 def validation_entry(error: GraphQLError, document: DocumentNode) -> Entry:
-    """An entry of `errors` for a mistake in the text of a query."""
+    """The entry of `errors` for a mistake in the text of a query."""
     node = error.nodes[0] if error.nodes else None
     above = list(_above(document, node)) if node is not None else []
     message, extensions = _translated(error, node, above)
@@ -57,7 +58,7 @@ def syntax_entry(error: GraphQLError) -> Entry:
 def variable_entries(
     errors: list[GraphQLError], schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> list[Entry]:
-    """An entry for each variable with a wrong value, with all its mistakes."""
+    """For each variable with a wrong value one entry of `errors`, which holds all mistakes in it."""
     entries = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -135,7 +136,7 @@ def _wrong_literal(enum: str, node: Node | None, above: list[Node]) -> tuple[str
 
 
 def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
-    """The nodes from the enclosing definition down to the node itself."""
+    """The nodes from the definition that encloses `wanted` down to `wanted` itself."""
 
     def search(node: Node, above: list[Node]) -> list[Node] | None:
         here = [*above, node]
@@ -155,8 +156,9 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 
 def _path(above: list[Node]) -> list[str]:
-    """GitHub's path of an error: from the operation or fragment through fields and conditions, to the argument if it is
-    at fault."""
+    """The path that GitHub gives an error: from the operation or fragment, through fields and conditions, to the
+    argument, if that is wrong.
+    """
     path = []
     for node in above:
         if isinstance(node, OperationDefinitionNode):

@@ -1,4 +1,4 @@
-"""REST's routes for GitHub Apps, which authenticate with a JSON web token."""
+"""REST's routes for GitHub Apps, which authenticate by a JSON web token."""
 
 import re
 from math import ceil
@@ -26,7 +26,7 @@ SUSPENDED = "This installation has been suspended"
 
 
 def authenticate(world: World, token: str) -> App:
-    """The App that signed a token. Raises `Refusal` if none did, or if the token is not valid now."""
+    """The App that signed the token. Raises `Refusal` if no App did, or if the token is not valid now."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         app = world.apps.get(str(claims.get("iss")))

@@ -1,7 +1,7 @@
-"""GH Archive's hourly files as gzipped lines: every public event of the world, and of unrelated repositories.
+"""GH Archive's hourly files, as gzipped lines: every public event of the world, and events of other repositories.
 
-Unlike GitHub it keeps everything: events of deleted accounts, and those that the API does not show. Events from before
-October 2025 have the fuller payloads of their time.
+Unlike GitHub it keeps everything: events of deleted accounts, and events that the API no longer shows. Events from
+before October 2025 have the payloads of that time, which have more fields.
 """
 
 import gzip
@@ -34,12 +34,12 @@ STRANGERS = 5
 
 
 def name_of(at: Stamp) -> str:
-    """The name of the file with the hour of `at`."""
+    """The name of the file for the hour in which `at` lies."""
     return f"{at[:10]}-{int(at[11:13])}.json.gz"
 
 
 def hour(world: World, name: str) -> bytes | None:
-    """A file's content; None if it does not exist, as for an hour that is not over."""
+    """The content of a file; None if there is no such file, for example because the hour is not over."""
     parsed = NAME.fullmatch(name)
     if parsed is None:
         return None

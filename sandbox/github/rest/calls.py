@@ -1,4 +1,4 @@
-"""A REST request for its routes: its query, the repository in its path, and pages of lists."""
+"""A REST request as its route gets it: with its query, the repository in its path, and the pages of lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PAGINATION_IS_LIMITED = "In order to keep the API fast for everyone, pagination 
 
 
 class Refusal(Exception):
-    """A refused request; `reply` is the whole answer."""
+    """Raised to refuse a request. `reply` is the whole answer."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """One REST request. `root` is the API's address, used in links."""
+    """One REST request. `root` is the address of the API, which is used in links."""
 
     world: World
     viewer: Account
@@ -42,11 +42,13 @@ class Call:
     """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """The items that are listed and counted for the caller. Items of flagged accounts are only counted."""
+        """The items that are listed and counted for the caller. Items of flagged accounts are among them, because they
+        are counted.
+        """
         return things if self.selected is None else [each for each in things if self.selected(each)]
 
     def shown(self, things: list[T]) -> list[T]:
-        """The items without those of flagged accounts."""
+        """The items without those of flagged accounts, which are counted and not shown."""
         return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
     def number(self, name: str, otherwise: int) -> int:
@@ -68,7 +70,7 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """The repository by name; 301 to its id if it had that name before."""
+    """The repository with that name. If it had the name earlier, the caller is redirected (301) to its id."""
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
     if not call.world.is_present_name(f"{owner}/{name}"):
@@ -94,13 +96,15 @@ def visible(call: Call, found: Repository | None) -> Repository:
 
 
 def needs_contents(call: Call) -> None:
-    """Refuses an App without Contents: read, with 403."""
+    """Refuses an App that has no permission Contents: read, with 403."""
     if call.installation is not None and not call.installation.reads("contents"):
         raise Refusal(message_reply(403, "Resource not accessible by integration"))
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """The thread by number; 301 if it was transferred, 410 if it was deleted, 404 if there is none."""
+    """The thread with that number. The answer is 301 if it was transferred, 410 if it was deleted, 404 if there never
+    was one.
+    """
     if number in repository.moved:
         to = repository.moved[number]
         url = f"{call.root}/repositories/{to.repository.database_id}/issues/{to.number}"
@@ -126,7 +130,9 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """One page of a list, with links to others. 422 beyond `limit` items, if there is a limit."""
+    """One page of a list, with links to the other pages. The answer is 422 beyond `limit` items, if there is a
+    limit.
+    """
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)
     if limit and (page - 1) * size >= limit:
@@ -145,7 +151,7 @@ def listed(
 
 
 def link(call: Call, reply: Reply, queries: dict[str, dict[str, str]]) -> None:
-    """Adds links to the other pages, with their queries."""
+    """Adds links to other pages to the answer. `queries` are their query parameters by relation."""
     if queries:
         reply.headers["Link"] = ", ".join(
             f'<{call.root}{call.path}?{urlencode(query)}>; rel="{name}"' for name, query in queries.items()

@@ -1,4 +1,4 @@
-"""REST's routes on a repository's events, its branches' activity, its stars, forks and releases."""
+"""REST's routes for a repository's events, the activity of its branches, its stars, forks and releases."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def activity(call: Call, owner: str, name: str) -> Reply:
-    """Activity of branches, newest or oldest first; pages follow cursors."""
+    """The activity of branches, newest or oldest first. Its pages have cursors."""
     needs_contents(call)
     found = find_repository(call, owner, name)
     try:
@@ -84,7 +84,7 @@ def _activity(call: Call, found: Repository) -> list[Activity]:
 
 
 def stargazers(call: Call, owner: str, name: str) -> Reply:
-    """Stars, oldest first. Since July 2026 they are shown only to collaborators."""
+    """The stars, oldest first. Since July 2026 GitHub shows them to collaborators only."""
     found = find_repository(call, owner, name)
     shown = found.ordered("stars", "starred_at")
     if not found.shows_stargazers_to(call.viewer, call.installation):
@@ -107,8 +107,7 @@ def stargazer_count(call: Call, owner: str, name: str) -> Reply:
 
 
 def stargazer_history(call: Call, owner: str, name: str) -> Reply:
-    """Stars by week, from this one back to the repository's creation, including weeks without stars. Shown to
-    everybody."""
+    """The number of stars in each week, from this week back to the repository's creation. Everybody may see it."""
     found = find_repository(call, owner, name)
     days = found.kept("stars a day", lambda: Counter(star.starred_at[:10] for star in found.stars.values()))
     first = min([found.created_at[:10], *days])

@@ -1,4 +1,4 @@
-"""GitHub's REST routes that the product uses. Times and rules are the world's, as in GraphQL."""
+"""The REST routes that the product uses. Times and rules come from the world, as in GraphQL."""
 
 import hashlib
 import re
@@ -33,8 +33,9 @@ PAGES_LIMIT = 100
 
 
 def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
-    """The answer; 304 if `etag` is still valid. Raises `NotModelled` for a path that GitHub may have and the stand-in
-    lacks."""
+    """Answers a REST request, with 304 if `etag` is still valid. Raises `NotModelled` for a path that GitHub may have
+    and the stand-in does not.
+    """
     assert request.account is not None
     path, _, query = request.path.partition("?")
     if by_id := BY_ID.fullmatch(path):
@@ -57,7 +58,7 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
 
 
 def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
-    """The reply with its ETag, or 304. An ETag is valid for one token only."""
+    """The reply with its ETag, or 304. An ETag is valid for one token."""
     if reply.status != 200:
         return reply
     made = f'W/"{hashlib.sha256(request.token.encode() + reply.body).hexdigest()}"'
@@ -77,7 +78,7 @@ def user(call: Call) -> Reply:
 
 
 def user_by_login(call: Call, login: str) -> Reply:
-    """A user; a bot by its REST login, `dependabot[bot]`."""
+    """A user. A bot has its REST login, such as `dependabot[bot]`."""
     name = unquote(login).lower()
     account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
     if account is None or account.rest_login.lower() != name:
@@ -86,7 +87,7 @@ def user_by_login(call: Call, login: str) -> Reply:
 
 
 def user_organizations(call: Call, login: str) -> Reply:
-    """Always empty, because no membership is public here."""
+    """Always empty: no membership in an organization is public here."""
     user_by_login(call, login)
     return json_reply(200, [])
 
@@ -170,7 +171,7 @@ BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(/.+)?")
 
 
 def repository_of(world: World, path: str) -> Repository | None:
-    """The repository in a request's path."""
+    """The repository in the path of a request; None if there is none."""
     path = path.partition("?")[0]
     if by_id := BY_ID.fullmatch(path):
         return world.repositories.get(int(by_id[1]))

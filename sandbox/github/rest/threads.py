@@ -1,4 +1,4 @@
-"""REST's lists of a repository's issues and pull requests, of their events, and of their contents."""
+"""REST's routes for issues and pull requests, their events, and what belongs to them."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Issues and pull requests. Numbered pages end at the hundredth; links follow cursors without an end."""
+    """Issues and pull requests. Numbered pages end at page 100; links have cursors, and do not end there."""
     found = find_repository(call, owner, name)
     if not found.has_issues_enabled:
         raise NotModelled("the issues of a repository that has none")
@@ -71,7 +71,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
 
 
 def pull_requests(call: Call, owner: str, name: str) -> Reply:
-    """Pull requests, newest first; oldest first in other orders, by default."""
+    """Pull requests: newest first by default; if another order is requested, oldest first by default."""
     found = find_repository(call, owner, name)
     _refuse(call, "head", "base")
     sort = call.one_of("sort", ("created", "updated"), "created")
@@ -87,7 +87,9 @@ def issue_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
-    """The timeline of one thread, oldest first: events, comments, reviews and commits, without comments of reviews."""
+    """The timeline of one thread, oldest first: events, comments, reviews and commits, but not the comments of
+    reviews.
+    """
     found = find_thread(call, find_repository(call, owner, name), int(number))
     items: list[Any] = [*found.comments, *found.events]
     if isinstance(found, PullRequest):

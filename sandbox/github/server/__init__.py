@@ -1,1 +1,1 @@
-"""The stand-in's HTTP server: takes a request, applies limits and faults, has it answered, and checks the answer."""
+"""The stand-in's HTTP server: takes a request, applies limits and faults, gets the answer, and checks it."""

@@ -1,7 +1,7 @@
 """Checks whether GitHub could have sent an answer, by the query and the schema.
 
-The stand-in's own answers need no check, because they are made by executing the query. It is for answers that a test
-edits, so that no test relies on an impossible shape.
+An answer that the stand-in itself makes needs no check, because it is the result of executing the query. The check
+is for answers that a test has edited, so that no test relies on an answer that cannot exist.
 """
 
 import re
@@ -38,7 +38,7 @@ ALWAYS_THERE = frozenset({"id", "node_id", "url", "html_url", "created_at", "upd
 
 
 class ImpossibleAnswer(Exception):
-    """GitHub could not have sent this answer."""
+    """Raised for an answer that GitHub could not have sent."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"GitHub cannot send this: {'.'.join(map(str, path)) or 'the answer'} {why}")
@@ -46,7 +46,7 @@ class ImpossibleAnswer(Exception):
 
 
 def check_graphql(query: Query, body: Any) -> None:
-    """Raises `ImpossibleAnswer`, naming the path, unless GitHub could answer `query` with `body`."""
+    """Raises `ImpossibleAnswer`, with the path, unless GitHub could answer `query` with `body`."""
     if not isinstance(body, dict) or body.keys() - {"data", "errors", "extensions"}:
         raise ImpossibleAnswer((), "is no object with data and errors")
     errors = body.get("errors", [])
@@ -65,10 +65,10 @@ def check_graphql(query: Query, body: Any) -> None:
 
 
 def check_rest(genuine: Any, edited: Any) -> None:
-    """Raises `ImpossibleAnswer` unless an edited REST answer resembles the genuine one: the same keys, each of the same
-    kind.
+    """Raises `ImpossibleAnswer` unless an edited REST answer has the same keys as the genuine one, with values of the
+    same types.
 
-    A key may become null, unless it never is; a list may be longer, shorter and in another order.
+    A key may become null, unless it never is null at GitHub. A list may be longer or shorter, and in another order.
     """
     if type(genuine) is not type(edited):
         raise ImpossibleAnswer((), f"is {_kind(edited)}, and not {_kind(genuine)}")
@@ -112,7 +112,7 @@ def _check_error(path: Path, error: Any) -> None:
 
 @dataclass(slots=True)
 class _Answer:
-    """Compares an answer with the selections of its query."""
+    """Compares an answer with what its query selects."""
 
     query: Query
     _possible: dict[str, list[GraphQLObjectType]] = field(default_factory=dict)
@@ -123,7 +123,9 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks that each error's path leads to a null, in a place that the refused field's null can reach."""
+        """Checks that the path of each error leads to a null, and that the null of the refused field can have spread up
+        to there.
+        """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
             found = self._null_on(data, path)
@@ -155,7 +157,7 @@ class _Answer:
             self._object(type_, selections, value, path)
 
     def _object(self, type_: Any, selections: list[SelectionSetNode], value: dict[str, Any], path: Path) -> None:
-        """Checks an object; if its type is an interface or a union, as one of the possible types."""
+        """Checks an object. If its type is an interface or a union, it has to fit one of the possible types."""
         problems = [ImpossibleAnswer(path, f"is of none of the types of {type_}")]
         for possible in self._types(type_, value, selections):
             try:
@@ -207,7 +209,7 @@ class _Answer:
                 raise ImpossibleAnswer((*path, key), f"has {len(listed)} things, and {size} were asked for")
 
     def _merged(self, type_: GraphQLObjectType, selections: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """The selected fields of this type, by response key."""
+        """The fields that are selected on this type, by response key."""
         merged: dict[str, list[FieldNode]] = {}
         for selected in selections:
             for node in self._selected(type_, selected):
@@ -243,7 +245,7 @@ class _Answer:
 
     @staticmethod
     def _null_on(data: Any, path: Path) -> Path | None:
-        """The path of the first null along the path."""
+        """The path of the first null on the way along `path`; None if there is none."""
         value = data
         for place, step in enumerate(path):
             try:
@@ -255,7 +257,7 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """The place that a failed field's null reaches: the nearest one above it that may be null."""
+        """The place to which the null of a failed field spreads: the nearest one above that may be null."""
         reach: Path = ()
         type_: Any = self.query.schema.query_type
         selections = [self.query.operation.selection_set]
@@ -276,7 +278,7 @@ class _Answer:
     def _named(
         self, type_: Any, selections: list[SelectionSetNode], value: Any, key: str, path: Path
     ) -> tuple[Any, list[SelectionSetNode]]:
-        """The type of the value with this response key, and the selections in it."""
+        """The type of the value under this response key, and what is selected in it."""
         if is_list_type(type_) or is_leaf_type(type_):
             raise ImpossibleAnswer(path, "has an error, and was not asked for")
         possible = self._possible_types(type_)

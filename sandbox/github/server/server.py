@@ -1,4 +1,4 @@
-"""The stand-in's HTTP server in its own thread: real sockets, and a world in the same process."""
+"""The stand-in's HTTP server in a thread of its own: real sockets, and a world in the same process."""
 
 import asyncio
 import socket
@@ -31,16 +31,17 @@ DROPPED = web.ResponseKey("dropped", tuple[str, ...])
 
 
 class StandIn(Service):
-    """Serves `world` while the context lasts.
+    """Serves `world` while the context is open.
 
         with StandIn(world, tokens={"token-a": "account-a"}) as github:
-            github.url       # what GITHUB_API_URL is set to
+            github.url       # the value for GITHUB_API_URL
             github.log       # every request so far
             github.faults.add(BadGateway(), times=3)
             github.world.repository("o/n").pull_request(5).edit(body="x")
 
-    Requests that the stand-in itself failed at are raised when the context ends. `/_stand-in/` is for whoever runs it
-    as another process: GET and DELETE `log` (`?since=` a sequence number), GET `stats`, GET, POST and DELETE `faults`.
+    When the context ends, it raises if the stand-in itself failed at a request. The path `/_stand-in/` controls a
+    stand-in that runs in another process: GET and DELETE `log` (`?since=` a sequence number), GET `stats`, GET, POST
+    and DELETE `faults`.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class StandIn(Service):
             raise failed[0]
 
     def stop(self) -> None:
-        """Drops all connections and ends. Does nothing if it is not running."""
+        """Breaks all connections and ends the server. Does nothing if it does not run."""
         if self._thread is None or self._loop is None or self._stop is None:
             return
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -103,8 +104,9 @@ class StandIn(Service):
         self._thread = None
 
     def begin_outage(self, way: Way = "502") -> Outage:
-        """Starts an outage: nobody gets an answer until `end_outage`. GH Archive, which is not GitHub, still answers,
-        unless connections are refused."""
+        """Begins an outage: nobody gets an answer before `end_outage`. GH Archive does not belong to GitHub and still
+        answers, unless connections are refused.
+        """
         self.end_outage()
         outage = Outage(way)
         self._in_loop(self._close() if way == "refused" else self._drop())
@@ -122,7 +124,7 @@ class StandIn(Service):
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        """Listens at the previous address, if there is one: a socket that does not listen has reserved it."""
+        """Listens at the port that it had before, if there is one. A socket that does not listen has reserved it."""
         assert self._runner is not None
         if self._kept is None:
             site: web.BaseSite = web.TCPSite(self._runner, self._host, self._port)
@@ -142,7 +144,7 @@ class StandIn(Service):
         await self._drop()
 
     async def _drop(self) -> None:
-        """Closes all connections, including those with unfinished answers."""
+        """Closes all connections, also those whose answers are not finished."""
         assert self._runner is not None
         for connection in self._runner.server.connections if self._runner.server else ():
             if connection.transport is not None:
@@ -216,7 +218,7 @@ class StandIn(Service):
 
 
 async def _drop_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Removes headers that aiohttp adds (`Date`), if a fault omits them."""
+    """Removes headers that aiohttp adds by itself (`Date`), if a fault leaves them out."""
     for name in response.get(DROPPED, ()):
         response.headers.popall(name, None)
 

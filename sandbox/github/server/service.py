@@ -1,4 +1,4 @@
-"""GitHub without its sockets: turns a request into a reply, by GitHub's rules in GitHub's order."""
+"""GitHub without sockets: makes a reply of a request, by GitHub's rules, in GitHub's order."""
 
 import asyncio
 import time
@@ -43,11 +43,12 @@ NO_AGENT = (
 
 
 class Service:
-    """Answers requests from a world, and keeps the log of them.
+    """Answers requests from a world, and logs them.
 
-    `tokens` maps tokens to the logins of accounts; those of one account share a budget. The world's Apps use tokens of
-    their own. `log` is in the order in which requests ended. `failures` are requests that the stand-in itself could not
-    answer (a bug, something not modelled); they are answered with 501.
+    `tokens` maps a token to the login of an account. Tokens of the same account share its budget. The world's Apps
+    have tokens of their own. `log` has the requests in the order in which they ended. `failures` are requests that
+    the stand-in itself could not answer (because of a bug, or of something that it does not model); they are
+    answered with 501.
     """
 
     def __init__(
@@ -79,17 +80,17 @@ class Service:
             world.account(login)
 
     def budget(self, payer: str) -> Budget:
-        """The windows of an account (by its login), an App or an installation (`Request.payer`)."""
+        """The windows of an account (by its login), of an App or of an installation. `payer` is as `Request.payer`."""
         return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
 
     def refuse_token(self, token: str) -> None:
-        """Answers this token with 401 from now on; it may be an installation's."""
+        """Makes GitHub answer this token with 401 from now on. The token may be an installation's."""
         self.tokens.pop(token, None)
         if (installation := self.world.installation_of(token)) is not None:
             del installation.tokens[token]
 
     def stats(self) -> dict[str, Any]:
-        """Requests, points and seconds so far, and the world's contents."""
+        """How many requests, points and seconds there were so far, and what the world contains."""
         kinds = ("graphql", "rest")
         return {
             "requests": {kind: sum(entry.kind == kind for entry in self.log) for kind in kinds},
@@ -104,7 +105,7 @@ class Service:
         }
 
     async def answer(self, request: Request) -> Reply:
-        """The reply. Takes as long as GitHub would, and never returns if a fault says so."""
+        """Answers a request. It takes as long as GitHub would; it never returns if a fault says so."""
         self._sequence += 1
         request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()
@@ -171,7 +172,9 @@ class Service:
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:
-        """The refusal of a caller without access; None after it has set the request's account."""
+        """The refusal of a caller that has no access; None if the caller has access. The request then has its
+        account.
+        """
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -273,7 +276,7 @@ class Service:
 
 
 class _Unreadable(Exception):
-    """The body is not a GraphQL request."""
+    """Raised if the body is not a GraphQL request."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -281,8 +284,9 @@ class _Unreadable(Exception):
 
 
 def _prepare(request: Request, lacks: frozenset[str]) -> Query:
-    """The priced query; records in the request what it asks for. Raises `Refused` or `_Unreadable` if it is not
-    processed."""
+    """The query with its price. What it asks for is recorded in the request. Raises `Refused` or `_Unreadable` if the
+    query is not run.
+    """
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))
     try:
@@ -311,7 +315,7 @@ async def _away(outage: Outage) -> Reply:
 
 
 def _check(query: Query | None, reply: Reply) -> None:
-    """Raises `ImpossibleAnswer` if an effect produced an answer that GitHub could not send."""
+    """Raises `ImpossibleAnswer` if a fault has made an answer that GitHub could not send."""
     if reply.status != 200 or reply.body is reply.genuine:
         return
     if query is not None:
@@ -342,7 +346,7 @@ def _rate_limit(budget: Budget) -> Reply:
 
 
 def _entry(sequence: int, at: str, request: Request, reply: Reply | None, started: float) -> Entry:
-    """The log entry. Without a reply the client gave up: status 0."""
+    """The log's entry for a request. If there is no reply, the client gave up, and the status is 0."""
     asked = dict(parse_qsl(request.path.partition("?")[2])) if request.kind == "rest" else request.variables
     after = asked.get("after") or asked.get("cursor") or asked.get("page")
     return Entry(
@@ -369,7 +373,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
 
 
 def _error_types(reply: Reply | None) -> tuple[str, ...]:
-    """The types of the errors in a GraphQL answer, `ERROR` for one without a type."""
+    """The types of the errors in a GraphQL answer. An error without a type is `ERROR`."""
     if reply is None or b'"errors"' not in reply.body:
         return ()
     try:

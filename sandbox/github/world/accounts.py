@@ -1,4 +1,4 @@
-"""Actors on GitHub: users, bots, mannequins, organizations and teams."""
+"""The accounts of GitHub: users, bots, mannequins, organizations and teams."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -21,7 +21,7 @@ class Register(Protocol):
 class Account:
     """An account. `typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
 
-    `login` is GraphQL's: REST names the bot `dependabot` `dependabot[bot]`. Content of a deleted account is served
+    `login` is GraphQL's. REST calls the bot `dependabot` `dependabot[bot]`. Content of a deleted account is served
     without an author.
     """
 
@@ -70,15 +70,16 @@ class Account:
         return f"https://avatars.githubusercontent.com/u/{self.database_id}?v=4"
 
     def rename(self, login: str) -> None:
-        """Renames the account. The old login is free at once. Raises `ValueError` if the new one is taken."""
+        """Renames the account. Its old login is free at once. Raises `ValueError` if the new login is taken."""
         self.world.rename_account(self, login)
 
     def delete(self) -> None:
         self.world.delete_account(self)
 
     def flag(self) -> None:
-        """Flags it as spam until `unflag`: its content and stars are counted and not shown, its threads leave every
-        list and `node`, and no `updated_at` changes. Source: reports.md A, PyGithub#631, dcoapp/app#58, streamlink#622.
+        """Flags the account as spam, until `unflag`. Its content and stars are counted and not shown, its threads are
+        missing from every list and from `node`, and no `updated_at` changes (PyGithub#631, dcoapp/app#58,
+        streamlink#622).
         """
         self.world.flag_account(self, True)
 
@@ -127,5 +128,5 @@ Reviewer = Account | Team
 
 
 def present(account: Account | None) -> Account | None:
-    """The account as GitHub shows it: None once it is deleted."""
+    """The account as GitHub shows it; None once it is deleted."""
     return None if account is None or account.deleted else account

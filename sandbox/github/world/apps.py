@@ -1,4 +1,4 @@
-"""GitHub Apps: their installations, what each may see, and its tokens."""
+"""GitHub Apps: where they are installed, what each installation may see, and its tokens."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ READS = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class App:
-    """A GitHub App. It signs with the private key for `public_key` (PEM). Tokens of its installations live
-    `token_seconds`."""
+    """A GitHub App. It signs with the private key that belongs to `public_key` (PEM). Tokens of its installations are
+    valid for `token_seconds`.
+    """
 
     world: Ground
     database_id: int
@@ -32,8 +33,10 @@ class App:
     installations: "dict[int, Installation]" = field(default_factory=dict)
 
     def install(self, login: str, *repositories: RepositoryIdentity, **permissions: str) -> "Installation":
-        """Installs the App for all present and future repositories of the account, or only for `repositories`.
-        `permissions` are in addition to `READS`: `contents="write"`. Raises `ValueError` if it is installed there."""
+        """Installs the App for all present and future repositories of the account, or for `repositories` only.
+        `permissions` are added to `READS`, such as `contents="write"`. Raises `ValueError` if it is installed there
+        already.
+        """
         with self.world.lock:
             owner = self.world.account(login, "Organization")
             if any(each.account is owner for each in self.installations.values()):
@@ -46,7 +49,9 @@ class App:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Installation:
-    """One installation. `repositories` are the selected ones; None is all of the account's. It has its own budget."""
+    """One installation of the App, with a budget of its own. `repositories` are the selected ones; None means all of
+    the account's.
+    """
 
     app: App
     database_id: int
@@ -60,7 +65,7 @@ class Installation:
 
     @property
     def payer(self) -> str:
-        """The name of its budget."""
+        """The name of the installation's budget."""
         return f"installation:{self.database_id}"
 
     @property
@@ -68,7 +73,9 @@ class Installation:
         return "all" if self.repositories is None else "selected"
 
     def reads(self, permission: str) -> bool:
-        """Whether it has a permission. `install(..., contents="none")` makes one without access to contents."""
+        """Whether the installation has a permission. `install(..., contents="none")` makes an installation that cannot
+        read contents.
+        """
         return self.permissions.get(permission) in ("read", "write")
 
     def covers(self, repository: RepositoryIdentity) -> bool:
@@ -76,7 +83,7 @@ class Installation:
         return mine and (self.repositories is None or repository in self.repositories)
 
     def create_token(self) -> tuple[str, Stamp]:
-        """A new token and its expiry; earlier tokens stay valid."""
+        """Creates a token; returns it and when it expires. Earlier tokens stay valid."""
         with self.app.world.lock:
             token = f"ghs_{secrets.token_hex(18)}"
             expires_at = stamp(self.app.world.clock.now() + timedelta(seconds=self.app.token_seconds))
@@ -84,7 +91,7 @@ class Installation:
             return token, expires_at
 
     def suspend(self) -> None:
-        """Refuses its tokens (403) and new ones until `unsuspend`."""
+        """Refuses the installation's tokens (403), and new ones, until `unsuspend`."""
         with self.app.world.lock:
             self.suspended_at = self.app.world.clock.stamp()
 
@@ -93,6 +100,8 @@ class Installation:
             self.suspended_at = None
 
     def uninstall(self) -> None:
-        """Removes it and its tokens (401). A new installation has another id."""
+        """Removes the installation and its tokens (401). If the App is installed again, the installation has another
+        id.
+        """
         with self.app.world.lock:
             del self.app.installations[self.database_id]

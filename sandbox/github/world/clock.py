@@ -1,4 +1,4 @@
-"""The world's time, and the format in which the stand-in keeps times."""
+"""The time in the world, and the format in which the stand-in keeps times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ def stamp(moment: datetime) -> Stamp:
 
 
 def moment(at: Stamp) -> datetime:
-    """The datetime of a stamp; UTC if it has no zone. Raises `ValueError` if it is not ISO 8601."""
+    """The datetime of a stamp; UTC if the stamp names no zone. Raises `ValueError` if it is not ISO 8601."""
     parsed = datetime.fromisoformat(at)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -21,7 +21,9 @@ def after(at: Stamp, seconds: float) -> Stamp:
 
 
 class Clock:
-    """A clock that runs with real time, from `at` if given. Once `stop`ped, only `set` and `advance` move it."""
+    """A clock that runs with real time, from `at` on if that is given. After `stop`, only `set` and `advance`
+    move it.
+    """
 
     def __init__(self, at: datetime | None = None, *, stopped: bool = False) -> None:
         self._offset = timedelta()

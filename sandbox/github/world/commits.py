@@ -1,7 +1,7 @@
-"""A repository's commit graph, its branches, and their changes: pushes, merges, creations, deletions.
+"""The graph of a repository's commits, its branches, and their changes: pushes, merges, creations, deletions.
 
-A commit never changes and never vanishes: after a force push it is still found by its oid. Dates come from the authors'
-clocks, so a commit may be older than its parent.
+A commit never changes and never vanishes: after a force push it can still be requested by its oid. Dates come from
+the clocks of authors, so a commit may be older than its parent.
 """
 
 import heapq
@@ -29,8 +29,9 @@ happened = attrgetter("timestamp", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class Commit:
-    """A commit. Only its oid is known unless it is in its repository's graph; `author_name` is that of an author
-    without account."""
+    """A commit. If it is not in its repository's graph, only its oid is known. `author_name` is the name of an author
+    who has no account.
+    """
 
     typename: ClassVar[str] = "Commit"
 
@@ -82,8 +83,9 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """This commit and its ancestors in `git log`'s order: of the commits whose child is listed, the one committed
-        last comes next. A commit can thus come before another of its children."""
+        """This commit and its ancestors, in the order of `git log`: among the commits of which a child is listed, the
+        one that was committed last comes next. So a commit may come before another one of its children.
+        """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
             commit = heapq.heappop(queue)[2]
@@ -134,9 +136,9 @@ class Activity:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Git:
-    """A repository's commits by oid, its branches' heads by name, and its activity, oldest first.
+    """A repository's commits by oid, the heads of its branches by name, and its activity, oldest first.
 
-    It is changed by the repository's methods, which hold the lock.
+    Only the repository's methods change it, while they hold the lock.
     """
 
     repository: RepositoryIdentity
@@ -145,11 +147,11 @@ class Git:
     activity: list[Activity] = field(default_factory=list)
 
     def commit(self, oid: str) -> Commit:
-        """The commit with that oid; an otherwise unknown one if there is none."""
+        """The commit with that oid. If there is none, a commit of which nothing but the oid is known."""
         return self.commits.get(oid) or Commit(self.repository, oid)
 
     def add(self, commit: Commit) -> Commit:
-        """Adds a commit. Raises `ValueError` if another has its oid."""
+        """Adds a commit. Raises `ValueError` if another commit has the same oid."""
         if self.commits.setdefault(commit.oid, commit) is not commit:
             raise ValueError(f"two commits have the oid {commit.oid}")
         return commit
@@ -158,7 +160,7 @@ class Git:
         return self.branches.get(branch)
 
     def root(self) -> Commit:
-        """The head of the default branch; creates a first commit if there is none."""
+        """The head of the default branch. If the branch has no commit, one is created."""
         repository = self.repository
         if repository.default_branch not in self.branches:
             oid = repository.world.oid(f"root of {repository.database_id}")
@@ -167,7 +169,9 @@ class Git:
         return self.branches[repository.default_branch]
 
     def chain(self, onto: Commit | None, commits: int | Sequence[str], author: Account | None, at: Stamp) -> Commit:
-        """Adds new commits on top of another, by number or by oids; returns the last."""
+        """Adds commits on top of `onto`, as many as `commits` says or with the oids that it lists; returns the last
+        one.
+        """
         world = self.repository.world
         if isinstance(commits, int):
             start = len(self.commits)
@@ -189,7 +193,7 @@ class Git:
     def move(
         self, branch: str, to: Commit | None, account: Account | None, at: Stamp, activity_type: ActivityType
     ) -> Activity:
-        """Moves the branch to a commit, or deletes it (None), and records the activity."""
+        """Moves the branch to the commit `to`, or deletes it if `to` is None, and records the activity."""
         before = self.branches.get(branch)
         if to is None:
             self.branches.pop(branch, None)
@@ -206,7 +210,7 @@ class Git:
         at: Stamp,
         activity_type: ActivityType,
     ) -> Activity:
-        """Records an activity without moving the branch."""
+        """Records an activity. The branch is not moved."""
         number = self.repository.world.next_id("Push")
         oids = before.oid if before else NOTHING, after.oid if after else NOTHING
         made = Activity(self.repository, number, account, *oids, HEADS + branch, at, activity_type)
@@ -236,7 +240,7 @@ class RepositoryCode(RepositoryIdentity):
 
     @property
     def commits(self) -> list[Commit]:
-        """The default branch's history, as `git log` lists it."""
+        """The history of the default branch, as `git log` lists it."""
         head = self.git.head(self.default_branch)
         return self.kept(("history", head.oid), head.history) if head else []
 
@@ -249,8 +253,9 @@ class RepositoryCode(RepositoryIdentity):
         at: Stamp | None = None,
         force: bool = False,
     ) -> Activity:
-        """Pushes commits, by number or by oids, to a branch (by default the default one), which is created if missing.
-        `force` replaces its head. The first push to an empty repository creates its branch."""
+        """Pushes commits to a branch (None: the default branch), as many as `commits` says or with the oids that it
+        lists. A branch that does not exist is created. `force` replaces the branch's head.
+        """
         with self.changed():
             now, branch = at or self.world.clock.stamp(), self.branch(ref)
             if branch == self.default_branch and not self.is_empty:
@@ -267,8 +272,9 @@ class RepositoryCode(RepositoryIdentity):
     def create_branch(
         self, account: Account | None, ref: str, oid: str | None = None, *, at: Stamp | None = None
     ) -> Activity:
-        """Creates a branch at an existing commit, by default the default branch's head. Raises `ValueError` if it
-        exists."""
+        """Creates a branch at a commit that exists; None: at the head of the default branch. Raises `ValueError` if the
+        branch exists.
+        """
         with self.changed():
             branch = self.branch(ref)
             if self.git.head(branch):
@@ -277,7 +283,9 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, to, account, at or self.world.clock.stamp(), "branch_creation")
 
     def delete_branch(self, account: Account | None, ref: str, *, at: Stamp | None = None) -> Activity:
-        """Deletes a branch; its commits are still found by their oids. Raises `KeyError` if there is none."""
+        """Deletes a branch. Its commits can still be requested by their oids. Raises `KeyError` if there is no such
+        branch.
+        """
         with self.changed():
             branch = self.branch(ref)
             if not self.git.head(branch):
@@ -285,5 +293,5 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
 
     def branch(self, ref: str | None) -> str:
-        """The name of a branch without `refs/heads/`; the default branch's for None."""
+        """The name of a branch without `refs/heads/`; that of the default branch for None."""
         return ref.removeprefix(HEADS) if ref else self.default_branch

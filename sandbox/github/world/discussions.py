@@ -1,7 +1,7 @@
-"""Discussions: categories, threads of two levels (comments and their replies), answers, and their changes.
+"""Discussions: their categories, their comments and replies, their answers, and how they change.
 
-Attributes have GitHub's names in snake case, and every change holds the world's lock, as in `threads.py`. Each change
-says whether it moves `updated_at`; a comment's own is never its discussion's.
+Attributes are named as in GitHub's GraphQL, in snake case. Every change holds the world's lock, as in `threads.py`.
+Each change's docstring says whether it moves `updated_at`; that of a comment is independent of its discussion's.
 """
 
 from bisect import insort
@@ -31,7 +31,7 @@ _created = attrgetter("created_at", "database_id")
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionCategory:
-    """A category. `emoji` is the emoji's name between colons."""
+    """A category. `emoji` is the name of an emoji between colons."""
 
     typename: ClassVar[str] = "DiscussionCategory"
 
@@ -54,7 +54,7 @@ class DiscussionCategory:
         return self.name.lower().replace("&", "-").replace(" ", "-")
 
     def rename(self, name: str) -> None:
-        """Renames it; no discussion's `updated_at` changes."""
+        """Renames the category. No discussion's `updated_at` changes."""
         with self.repository.changed():
             del self.repository.discussion_categories[self.name]
             self.name, self.updated_at = name, self.repository.world.clock.stamp()
@@ -63,7 +63,7 @@ class DiscussionCategory:
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionComment(Written):
-    """A comment, or a reply to one: `reply_to` is then its comment, and it has no replies of its own."""
+    """A comment, or a reply. `reply_to` of a reply is the comment that it answers; a reply has no replies."""
 
     typename: ClassVar[str] = "DiscussionComment"
 
@@ -98,14 +98,15 @@ class DiscussionComment(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> "DiscussionComment":
-        """Adds a reply. `bump` moves the discussion's `updated_at`; this comment's own stays. Raises `ValueError` on a
-        reply."""
+        """Adds a reply. `bump` moves the discussion's `updated_at`; that of this comment stays. Raises `ValueError` if
+        this is itself a reply.
+        """
         if self.reply_to is not None:
             raise ValueError("there are two levels only")
         return self.discussion.comment(author, body, bump=bump, database_id=database_id, at=at, reply_to=self)
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Edits it. `bump` moves the comment's `updated_at`; the discussion's always stays."""
+        """Changes the text. `bump` moves the comment's `updated_at`; that of the discussion stays in any case."""
         with self.repository.changed():
             self.body = body
             if bump:
@@ -117,7 +118,9 @@ class DiscussionComment(Written):
             self.upvote_count += votes
 
     def mark_as_answer(self, by: Account | None = None) -> None:
-        """Marks it as the answer, replacing another. Raises `ValueError` if the category has no answers."""
+        """Marks this comment as the answer, in place of another one. Raises `ValueError` if the category has no
+        answers.
+        """
         discussion = self.discussion
         if not discussion.category.is_answerable:
             raise ValueError(f"nothing in {discussion.category.name} is answered")
@@ -127,8 +130,9 @@ class DiscussionComment(Written):
             discussion.bump()
 
     def delete(self) -> None:
-        """Deletes it; the discussion's `updated_at` stays. A comment with replies is kept empty and without an author;
-        an answer stops being one."""
+        """Deletes the comment; the discussion's `updated_at` stays. If it has replies, it is kept without text and
+        author. If it was the answer, the discussion has none any more.
+        """
         with self.repository.changed():
             if self.is_answer:
                 self.discussion.unanswer(bump=False)
@@ -143,7 +147,9 @@ class DiscussionComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Discussion(Written):
-    """A discussion. `comments` are the first-level ones in order of creation, and so are their replies."""
+    """A discussion. `comments` are the comments of the first level, in order of creation; replies have the
+    same order.
+    """
 
     typename: ClassVar[str] = "Discussion"
 
@@ -169,7 +175,7 @@ class Discussion(Written):
 
     @property
     def is_answered(self) -> bool | None:
-        """Whether it has an answer; None if the category has no answers, as on GitHub."""
+        """Whether the discussion has an answer; None if its category has no answers, as on GitHub."""
         return self.answer is not None if self.category.is_answerable else None
 
     @property
@@ -182,7 +188,7 @@ class Discussion(Written):
     def edit(
         self, *, title: str | None = None, body: str | None = None, category: DiscussionCategory | None = None
     ) -> None:
-        """Edits it. It loses its answer in a category without answers."""
+        """Changes title, text or category. In a category without answers, the discussion loses its answer."""
         with self.repo.changed():
             self.title = self.title if title is None else title
             if body is not None:
@@ -203,7 +209,7 @@ class Discussion(Written):
         at: Stamp | None = None,
         reply_to: DiscussionComment | None = None,
     ) -> DiscussionComment:
-        """Adds a comment. `bump` moves the discussion's `updated_at`, which GitHub sometimes leaves alone."""
+        """Adds a comment. `bump` moves the discussion's `updated_at`; GitHub sometimes does not move it."""
         with self.repo.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("DiscussionComment")
@@ -241,7 +247,7 @@ class Discussion(Written):
             self.bump()
 
     def delete(self) -> None:
-        """Deletes it with all its children; the number stays used."""
+        """Deletes the discussion and everything in it. Its number is not used again."""
         with self.repo.changed():
             self.repo.deleted.add(self.number)
             del self.repo.discussions[self.number]
@@ -250,7 +256,7 @@ class Discussion(Written):
                 self.world.forget(child)
 
     def children(self) -> Iterator[DiscussionComment]:
-        """Each comment, followed by its replies."""
+        """Yields each comment, followed by its replies."""
         for comment in self.comments:
             yield comment
             yield from comment.replies
@@ -269,7 +275,7 @@ class RepositoryDiscussions(RepositoryPullRequests):
         return self.discussions[number]
 
     def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
-        """The category of that name, created if missing; `answerable` by default only for Q&A."""
+        """The category of that name; it is created if there is none. `answerable` is True by default only for Q&A."""
         with self.changed():
             if name not in self.discussion_categories:
                 category = DiscussionCategory(
@@ -289,8 +295,9 @@ class RepositoryDiscussions(RepositoryPullRequests):
     def open_discussion(
         self, author: Account | None, title: str, body: str = "", *, category: str = "General", **fields: Any
     ) -> Discussion:
-        """Opens a discussion now; `category` is a name. `fields` are any of `Discussion`'s. Raises `ValueError` if
-        discussions are switched off."""
+        """Opens a discussion now. `category` is a name, `fields` are fields of `Discussion`. Raises `ValueError` if
+        discussions are switched off.
+        """
         if not self.has_discussions_enabled:
             raise ValueError(f"{self.name_with_owner} has no discussions")
         with self.changed():

@@ -1,7 +1,8 @@
-"""The events of a repository that GitHub's events API shows.
+"""The events of a repository, as GitHub's events API shows them.
 
-An event is derived from the world, always with the same id and time. Its time is up to five seconds later than that of
-its source, or earlier if that would be in the future: on GitHub, sources of one event never agree to the second.
+An event is derived from the world, and always has the same id and time. Its time is up to five seconds later than
+that of the object it is about (or earlier, if it would lie in the future), because at GitHub the times of one event
+never agree to the second.
 """
 
 from bisect import bisect_left, bisect_right
@@ -33,7 +34,7 @@ EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
 class Happening(NamedTuple):
-    """What an event describes: the time, the object (`source`), the actor and the action."""
+    """What an event is about: the time, the object (`source`), who did it, and the action."""
 
     at: Stamp
     type: str
@@ -44,7 +45,7 @@ class Happening(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class Event:
-    """One event. `created_at` is its own time, not its source's."""
+    """One event. `created_at` is the event's time, not that of the object that it is about."""
 
     repository: Repository
     id: int
@@ -80,8 +81,9 @@ def _is_hidden(event: Event) -> bool:
 
 
 def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
-    """All events from `first` to `last`, latest first, including those of deleted accounts, which the archive recorded
-    before."""
+    """All events from `first` to `last`, newest first. Events of deleted accounts are among them, because the archive
+    recorded them earlier.
+    """
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
     start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))
     end = bisect_right(happenings, after(last, SHIFT), key=itemgetter(0))
@@ -92,7 +94,7 @@ def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event
 
 
 def _event(repository: Repository, happening: Happening) -> Event | None:
-    """The event; None without an actor."""
+    """The event; None if nobody is known to have done it."""
     at, type_, action, source, account = happening
     if account is None:
         return None

@@ -1,4 +1,4 @@
-"""What objects of the world need of it: its clock, its lock, its ids."""
+"""What the objects of a world need of it: a clock, a lock, ids."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from sandbox.github.world.clock import Clock
 
 
 class Numbered(Protocol):
-    """Anything that has a node id."""
+    """An object that has a node id."""
 
     @property
     def typename(self) -> str: ...

@@ -25,10 +25,10 @@ class Grant(Protocol):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIdentity:
-    """A repository's identity. `state` `gone` also stands for a private one without access. A private one is visible
-    only to its owner, `collaborators` and installations of its owner.
+    """A repository without its contents. The state `gone` also stands for a private repository that the caller may not
+    see. A private repository is visible to its owner, to `collaborators`, and to installations of its owner.
 
-    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody except `collaborators`; their number
+    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody but `collaborators`. Their number
     is public.
     """
 
@@ -99,13 +99,13 @@ class RepositoryIdentity:
 
     @contextmanager
     def changed(self) -> Iterator[None]:
-        """Surrounds every change: holds the world's lock, and invalidates cached lists."""
+        """Surrounds every change: holds the world's lock, and discards lists that were cached."""
         with self.world.lock:
             yield
             self.revision += 1
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """The result of `make`, cached for this revision. Must not be changed."""
+        """What `make` returns, cached until the next change. The caller must not change it."""
         if self._kept_at != self.revision:
             self._kept.clear()
             self._kept_at = self.revision
@@ -115,8 +115,9 @@ class RepositoryIdentity:
         return made
 
     def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
-        """Whether the account or installation can see it. For an installation only its own rights
-        count, not its bot's."""
+        """Whether the account, or the installation, can see the repository. For an installation, only its own rights
+        count, not those of its bot.
+        """
         return not self.is_private or self._is_theirs(account, installation)
 
     def shows_stargazers_to(self, account: Account, installation: Grant | None = None) -> bool:
@@ -131,11 +132,15 @@ class RepositoryIdentity:
         return account in (self.owner_account, *self.collaborators)
 
     def rename(self, name_with_owner: str) -> None:
-        """Renames it. GraphQL and REST still find it under the old name, until another repository takes that."""
+        """Renames the repository. GraphQL and REST still find it under its old name, until another repository takes
+        that name.
+        """
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Sets its state. The origin of a fork that is gone keeps the fork's event."""
+        """Sets the repository's state. If a fork is gone, the event about it stays in the repository that was
+        forked.
+        """
         with self.changed():
             self.state = state
             if self.parent is not None:

@@ -1,8 +1,9 @@
-"""GitHub's two formats of node ids. Both are opaque to clients and accepted by `node` and `nodes`.
+"""The two formats of GitHub's node ids. Clients must not interpret either; `node` and `nodes` accept both.
 
-The old one is base64 of `0{length}:{Type}{database id}` (`MDU6SXNzdWU1MTMzNzA1MDI=`). The new one is a short prefix and
-base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`); accounts have no repository in
-theirs, timeline events have their thread's id too, commits and refs a name in place of a number.
+An old one is base64 of `0{length}:{Type}{database id}` (`MDU6SXNzdWU1MTMzNzA1MDI=`). A new one is a short prefix and
+base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`). In the ids of accounts there
+is no repository. The ids of timeline events also hold the id of their thread, and those of commits and refs a name
+in the place of a number.
 """
 
 import base64
@@ -120,8 +121,9 @@ def old(typename: str, key: int | str) -> str:
 
 
 def new(typename: str, *path: int | str) -> str:
-    """A node id in the new format. `path` leads to the object: repository id, thread id (events only), the object's id
-    or name."""
+    """A node id in the new format. `path` holds the repository's id, for an event also its thread's id, and the
+    object's own id or name.
+    """
     own = path[-1]
     if isinstance(own, int) and own <= 0xFFFFFFFF:
         # The plain cases make nearly every id of a page: no generic packing for them.
@@ -140,7 +142,7 @@ def new(typename: str, *path: int | str) -> str:
 
 
 def parse(node_id: str) -> NodeId | None:
-    """The content of a node id; None if it has neither format."""
+    """The content of a node id; None if it is in neither format."""
     prefix, separator, packed = node_id.partition("_")
     try:
         if separator and prefix in TYPES:
@@ -157,7 +159,7 @@ def parse(node_id: str) -> NodeId | None:
 
 
 def repository_of(node_id: str) -> int:
-    """The repository's id in an id of the new format. Raises `ValueError` if it has none."""
+    """The repository's id in a node id of the new format. Raises `ValueError` if it has none."""
     prefix, _, packed = node_id.partition("_")
     path = _unpacked(base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True))
     if prefix not in TYPES or len(path) < 2 or not isinstance(path[0], int):

@@ -1,4 +1,4 @@
-"""Objects that timelines refer to, apart from threads: projects, issue types and deployments."""
+"""Objects that timelines refer to and that are no threads: projects, issue types and deployments."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -11,7 +11,9 @@ from sandbox.github.world.pull_requests import PullRequest
 
 @dataclass(slots=True, eq=False, repr=False)
 class PullRequestCommit:
-    """One commit of a pull request, created on request, since there are many and they hold no state."""
+    """One commit of a pull request. Commits are created when they are requested, since there are many and they never
+    change.
+    """
 
     typename: ClassVar[str] = "PullRequestCommit"
 
@@ -36,7 +38,9 @@ class PullRequestCommit:
 
 
 def commits_of(pull: PullRequest) -> list[PullRequestCommit]:
-    """The commits, created anew by each call: the head, and as many before it as the pull request counts."""
+    """The commits of the pull request, created by each call: the head, and before it as many as the pull request
+    counts.
+    """
     oid = pull.repository.world.oid
     found = []
     for place in range(pull.commit_count):

@@ -16,7 +16,9 @@ from sandbox.github.world.written import Written
 
 @dataclass(slots=True, eq=False, repr=False)
 class ReviewComment(Written):
-    """A comment on a line of a pull request's diff; `position` is null once the line is outdated."""
+    """A comment on a line of a pull request's diff. `position` is None once the line has changed (the comment is
+    outdated).
+    """
 
     typename: ClassVar[str] = "PullRequestReviewComment"
 
@@ -73,19 +75,21 @@ class ReviewComment(Written):
         return f"{self.pull_request.resource_path}#discussion_r{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Edits it. `bump` moves the comment's `updated_at`; the pull request's always stays."""
+        """Changes the text. `bump` moves the comment's `updated_at`; that of the pull request stays in any case."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def outdate(self) -> None:
-        """Outdates it, as a push to the line does: `position` becomes null, and no `updated_at` changes."""
+        """Makes the comment outdated, as a push to its line does: `position` becomes None. No `updated_at` changes."""
         with self.repository.changed():
             self.position = None
 
     def delete(self) -> None:
-        """Deletes it; the pull request's `updated_at` stays. Replies stay as well, and reply to a missing comment."""
+        """Deletes the comment. The pull request's `updated_at` stays. Replies to it stay, too, and answer a comment
+        that is missing.
+        """
         with self.repository.changed():
             self.review.comments.remove(self)
             self.repository.review_comments.pop(self.database_id)
@@ -123,7 +127,7 @@ class Review(Written):
             self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def submit(self, state: str = "COMMENTED") -> None:
-        """Submits a pending review, which makes it visible to everybody."""
+        """Submits a pending review. Then everybody can see it."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.submitted_at, self.updated_at = state, now, now
@@ -239,7 +243,7 @@ class PullRequest(Thread):
         yield from self.review_requests
 
     def merge(self, by: Account | None = None, *, queued: bool = False) -> None:
-        """Merges it; `queued`: by a merge queue."""
+        """Merges the pull request; with `queued`, by a merge queue."""
         with self.repository.changed():
             now = self.world.clock.stamp()
             self.state, self.closed_at, self.merged_at, self.merged_by_account = "MERGED", now, now, by
@@ -262,7 +266,7 @@ class PullRequest(Thread):
             self.event("ConvertToDraftEvent", by or self.account)
 
     def force_push(self, by: Account | None = None) -> None:
-        """Force-pushes its head; review comments on the old lines lose their position."""
+        """Force-pushes the pull request's head. Review comments on the old lines lose their position."""
         with self.repository.changed():
             before = self.head_ref_oid
             self.head_ref_oid = self.world.oid(f"push to {self.url} over {before}")
@@ -280,8 +284,9 @@ class PullRequest(Thread):
         at: Stamp | None = None,
         bump: bool = True,
     ) -> Review:
-        """Adds a review. In state PENDING only its author sees it, and the pull request is not bumped. `comments` are
-        bodies."""
+        """Adds a review. If its state is PENDING, only its author sees it, and the pull request's `updated_at` stays.
+        `comments` are the texts of review comments.
+        """
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             pending = state == "PENDING"
@@ -322,7 +327,9 @@ class PullRequest(Thread):
             self.event("ReviewRequestRemovedEvent", by or self.account, reviewer=reviewer)
 
     def will_close(self, issue: Issue) -> None:
-        """Links them as "fixes #N" in the body does: references on both sides, and a cross reference on the issue."""
+        """Links the pull request with an issue, as "fixes #N" in its text does: each refers to the other, and the issue
+        gets a cross reference.
+        """
         with self.repository.changed():
             self.closes.append(issue)
             issue.closed_by.append(self)
@@ -344,7 +351,7 @@ class RepositoryPullRequests(RepositoryIssues):
         return self.pull_requests.get(number) or self.issues[number]
 
     def open_pull_request(self, author: Account | None, title: str, body: str = "", **fields: Any) -> PullRequest:
-        """Opens a pull request now, from a branch of the repository itself. `fields` are any of `PullRequest`'s."""
+        """Opens a pull request now, from a branch of the repository itself. `fields` are fields of `PullRequest`."""
         with self.changed():
             fields.setdefault("head_repository", self)
             fields.setdefault("base_ref_name", self.default_branch)
@@ -353,7 +360,7 @@ class RepositoryPullRequests(RepositoryIssues):
             return pull_request
 
     def land(self, pull: PullRequest, by: Account | None, at: Stamp, *, queued: bool = False) -> Activity:
-        """Merges a pull request's head into its base branch, as the commit that it names."""
+        """Merges the head of a pull request into its base branch, as the commit that the pull request names."""
         with self.changed():
             git, oid = self.git, pull.merge_commit_oid
             assert oid is not None, "it has none yet"

@@ -1,4 +1,4 @@
-"""Stars, releases, and events that have no other source."""
+"""Stars, releases, and events that are about none of the world's objects."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ class Star:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Release:
-    """A release. A draft has no `published_at`, and only people with push rights see it."""
+    """A release. A draft has no `published_at`, and only people who may push see it."""
 
     typename: ClassVar[str] = "Release"
 
@@ -67,7 +67,7 @@ class Release:
         return f"https://github.com{self.resource_path}"
 
     def publish(self, at: Stamp | None = None) -> None:
-        """Publishes a draft: it keeps its creation time."""
+        """Publishes a draft. The time of its creation stays."""
         with self.repository.changed():
             self.is_draft = False
             self.published_at = self.updated_at = at or self.repository.world.clock.stamp()
@@ -78,7 +78,7 @@ class Release:
             self.updated_at = self.repository.world.clock.stamp()
 
     def delete(self) -> None:
-        """Deletes it, and its events with it."""
+        """Deletes the release and the events about it."""
         with self.repository.changed():
             del self.repository.releases[self.database_id]
             self.repository.world.forget(self)
@@ -86,7 +86,7 @@ class Release:
 
 @dataclass(slots=True, eq=False, repr=False)
 class RawEvent:
-    """An event that is stored as it is shown. `archived`: only GH Archive has it, the API no longer shows it."""
+    """An event that is stored as it is shown. `archived`: only GH Archive has it; the API does not show it any more."""
 
     typename: ClassVar[str] = "RawEvent"
 
@@ -107,13 +107,14 @@ class RepositoryReleases(RepositoryDiscussions):
     """Releases, including drafts, which nobody sees."""
 
     def shown_releases(self) -> list[Release]:
-        """Published releases, by creation."""
+        """The published releases, in order of creation."""
         shown = (each for each in self.releases.values() if not each.is_draft)
         return self.kept("shown releases", lambda: sorted(shown, key=created))
 
     def release(self, author: Account | None, tag_name: str, at: Stamp | None = None, **fields: Any) -> Release:
-        """Creates a release of the default branch's head, published at once unless `is_draft`. `fields` are any of
-        `Release`'s."""
+        """Creates a release of the default branch's head. It is published at once, unless it `is_draft`. `fields` are
+        fields of `Release`.
+        """
         with self.changed():
             now = at or self.world.clock.stamp()
             fields.setdefault("published_at", None if fields.get("is_draft") else now)

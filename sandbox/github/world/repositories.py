@@ -1,4 +1,4 @@
-"""A repository with all its contents, in the orders in which GitHub lists them."""
+"""A repository with everything in it, in the orders in which GitHub lists it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ ORDERS: dict[Order, Callable[[Any], tuple[Stamp, int]]] = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Repository(RepositoryReleases):
-    """A repository with all its contents. Lists are by number or id; `ordered` sorts them.
+    """A repository with everything in it. Its lists are by number or id; `ordered` sorts them.
 
-    `events_latency` is the seconds until the API shows an event.
+    `events_latency` is how many seconds pass until the API shows an event.
     """
 
     stars: dict[int, Star] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Repository(RepositoryReleases):
     """The time of each event, by its source; decided once, by `events.py`."""
 
     def ordered(self, kind: Listing, by: Order = "created_at") -> list[Any]:
-        """The items in ascending order, cached for this revision. Must not be changed."""
+        """The items in ascending order, cached until the next change. The caller must not change the list."""
         return self.kept((kind, by), lambda: sorted(getattr(self, kind).values(), key=ORDERS[by]))
 
     @property
@@ -53,12 +53,13 @@ class Repository(RepositoryReleases):
         return len(self.shown_forks())
 
     def shown_forks(self) -> "list[Repository]":
-        """Forks that still exist, by creation."""
+        """The forks that still exist, in order of creation."""
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """The number of each, by the contract's nouns. Pending reviews and draft releases do not count; merges count as
-        pushes."""
+        """How many of each thing the repository has, by the contract's nouns. Pending reviews and draft releases do not
+        count. Merges count as pushes.
+        """
         pulls = self.pull_requests.values()
         reviews = [each for pull in pulls for each in pull.reviews if each.state != "PENDING"]
         return {
@@ -77,8 +78,9 @@ class Repository(RepositoryReleases):
         }
 
     def star(self, account: Account, at: Stamp | None = None) -> Star:
-        """Stars the repository for a user, by default now; returns the existing star if there is one. Only users can
-        star."""
+        """Stars the repository for a user, now or at `at`; returns the star, which may exist already. Only users can
+        star.
+        """
         if account.typename != "User":
             raise ValueError(f"{account.login} is no user")
         with self.changed():
@@ -88,12 +90,14 @@ class Repository(RepositoryReleases):
             return self.stars[account.database_id]
 
     def unstar(self, account: Account) -> None:
-        """Takes a star back; raises `KeyError` without one. That makes no event, and the star's own event stays."""
+        """Takes a star back. Raises `KeyError` if there is none. This makes no event, and the event about the star
+        stays.
+        """
         with self.changed():
             self.former_stars.append(self.stars.pop(account.database_id))
 
     def fork(self, account: Account, at: Stamp | None = None, *, by: Account | None = None) -> "Repository":
-        """Forks it for the account; for an organization, `by` one of its people."""
+        """Forks the repository for the account. If that is an organization, `by` is the person who did it."""
         with self.changed():
             name, place = f"{account.login}/{self.name}", 0
             while self.world.is_present_name(name):
@@ -114,8 +118,9 @@ class Repository(RepositoryReleases):
         *,
         archived: bool = False,
     ) -> RawEvent:
-        """Adds an event of any type (`PublicEvent`, `GollumEvent`, ...), with its whole payload. `archived`: the API
-        does not show it, only GH Archive does."""
+        """Adds an event of any type (`PublicEvent`, `GollumEvent`, ...) with its whole payload. `archived`: only GH
+        Archive shows it, the API does not.
+        """
         with self.changed():
             number = self.world.next_id("RawEvent")
             event = RawEvent(self, number, type_, actor, at or self.world.clock.stamp(), payload or {}, archived)
@@ -132,7 +137,7 @@ class Repository(RepositoryReleases):
                     fork.become("gone")
 
     def empty(self) -> None:
-        """Removes everything except stars and forks, which need no commit."""
+        """Removes everything but stars and forks, which need no commit."""
         with self.changed():
             for thread in [*self.pull_requests.values(), *self.issues.values()]:
                 self.drop(thread)

@@ -1,7 +1,7 @@
 """Issues, and what they share with pull requests: comments, labels, timelines, and changes.
 
-Attributes have GitHub's GraphQL names in snake case, so that most fields need no resolver. Every change takes the
-world's lock, sets `updated_at` as GitHub does, and returns the object that it created, if any.
+Attributes are named as in GitHub's GraphQL, in snake case, so that most fields need no resolver. Every change holds
+the world's lock, sets `updated_at` as GitHub does, and returns the object that it created, if there is one.
 """
 
 from bisect import insort
@@ -22,13 +22,15 @@ created = attrgetter("created_at", "database_id")
 
 
 def by_place(thing: Any) -> tuple[Stamp, int, str]:
-    """The sort key of timelines. It includes the type, because ids of different types may be equal."""
+    """The key by which timelines are sorted. It holds the type, because the ids of different types may be equal."""
     return thing.created_at, thing.database_id, thing.typename
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class TimelineEvent:
-    """A timeline event: `typename` is its type, `data` holds the fields of that type alone (`label`, ...)."""
+    """An event in a timeline. `typename` is its type; `data` holds the fields that only this type has, such as
+    `label`.
+    """
 
     typename: str
     thread: "Thread"
@@ -81,15 +83,16 @@ class IssueComment(Written):
         return f"{self.thread.resource_path}#issuecomment-{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Edits it. `bump` moves the comment's `updated_at`; the thread's always stays."""
+        """Changes the text. `bump` moves the comment's `updated_at`; that of the thread stays in any case."""
         with self.repository.changed():
             self.body = body
             if bump:
                 self.updated_at = self.last_edited_at = self.world.clock.stamp()
 
     def delete(self, *, by: Account | None = None) -> None:
-        """Deletes it; the thread's `updated_at` stays. If another than the author does so, a `CommentDeletedEvent` is
-        added."""
+        """Deletes the comment; the thread's `updated_at` stays. If `by` is not its author, a `CommentDeletedEvent` is
+        added.
+        """
         with self.repository.changed():
             self.thread.comments.remove(self)
             self.repository.issue_comments.pop(self.database_id)
@@ -100,7 +103,7 @@ class IssueComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Thread(Written):
-    """What issues and pull requests share. `comments`, `events` and `reviews` are in the order of their creation."""
+    """What issues and pull requests share. `comments`, `events` and `reviews` are in order of creation."""
 
     repo: "RepositoryIssues" = field(kw_only=True)
     number: int = field(kw_only=True)
@@ -140,7 +143,7 @@ class Thread(Written):
             return event
 
     def edit(self, *, title: str | None = None, body: str | None = None, by: Account | None = None) -> None:
-        """Edits it. A new title adds a `RenamedTitleEvent`."""
+        """Changes the title or the text. A new title adds a `RenamedTitleEvent`."""
         with self.repository.changed():
             if title is not None and title != self.title:
                 self.event("RenamedTitleEvent", by or self.account, previous_title=self.title, current_title=title)
@@ -159,7 +162,7 @@ class Thread(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> IssueComment:
-        """Adds a comment. `bump` moves the thread's `updated_at`, which GitHub sometimes leaves alone."""
+        """Adds a comment. `bump` moves the thread's `updated_at`; GitHub sometimes does not move it."""
         with self.repository.changed():
             at = at or self.world.clock.stamp()
             number = database_id or self.world.next_id("IssueComment")
@@ -212,7 +215,9 @@ class Thread(Written):
             self.event("UnlockedEvent", by or self.account)
 
     def close(self, by: Account | None = None, **data: Any) -> None:
-        """Closes it. `data`: `closer` (the pull request that closed an issue) and `state_reason`."""
+        """Closes the thread. `data` may hold `closer`, which is the pull request that closed an issue, and
+        `state_reason`.
+        """
         with self.repository.changed():
             self.state, self.closed_at = "CLOSED", self.world.clock.stamp()
             self.event("ClosedEvent", by or self.account, **data)
@@ -223,12 +228,12 @@ class Thread(Written):
             self.event("ReopenedEvent", by or self.account)
 
     def delete(self) -> None:
-        """Deletes it with all its children."""
+        """Deletes the thread and everything in it."""
         with self.repository.changed():
             self.repository.drop(self)
 
     def children(self) -> Iterator[Numbered]:
-        """Every child with a node id, which is deleted with the thread."""
+        """Yields every child that has a node id. They are deleted with the thread."""
         yield from self.comments
         yield from self.events
 
@@ -257,7 +262,9 @@ class Issue(Thread):
             Thread.reopen(self, by)
 
     def transfer(self, to: "RepositoryIssues", by: Account | None = None) -> "Issue":
-        """Transfers it with its comments to another repository, where it gets a new number and a new id; returns it."""
+        """Transfers the issue with its comments to another repository; returns the issue there, which has a new number
+        and a new id.
+        """
         with self.repository.changed(), to.changed():
             origin = self.repository
             origin.drop(self)
@@ -271,7 +278,7 @@ class Issue(Thread):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIssues(RepositoryCode):
-    """A repository's issues, with its labels and milestones. Lists are by number or id."""
+    """The issues of a repository, with its labels and milestones. Lists are by number or id."""
 
     has_issues_enabled: bool = True
     issues: dict[int, Issue] = field(default_factory=dict)
@@ -286,14 +293,14 @@ class RepositoryIssues(RepositoryCode):
         return self.issues[number]
 
     def next_number(self) -> int:
-        """The next free number, for pull requests, issues and discussions alike."""
+        """Takes the next number, which pull requests, issues and discussions share."""
         return max(self.used_numbers(), default=0) + 1
 
     def used_numbers(self) -> set[int]:
         return self.issues.keys() | self.moved.keys() | self.deleted
 
     def label(self, name: str, color: str = "ededed", description: str | None = None) -> Label:
-        """The label of that name, created if missing."""
+        """The label of that name; it is created if there is none."""
         with self.changed():
             if name not in self.labels:
                 label = Label(self, self.world.next_id("Label"), name, color, description, self.created_at)
@@ -302,7 +309,7 @@ class RepositoryIssues(RepositoryCode):
             return self.labels[name]
 
     def milestone(self, title: str, creator: Account | None = None) -> Milestone:
-        """The milestone of that title, created if missing."""
+        """The milestone of that title; it is created if there is none."""
         with self.changed():
             for milestone in self.milestones.values():
                 if milestone.title == title:
@@ -315,7 +322,7 @@ class RepositoryIssues(RepositoryCode):
             return milestone
 
     def open_issue(self, author: Account | None, title: str, body: str = "", **fields: Any) -> Issue:
-        """Opens an issue now. `fields` are any of `Issue`'s (`created_at`, `database_id`, ...)."""
+        """Opens an issue now. `fields` are fields of `Issue`, such as `created_at` or `database_id`."""
         with self.changed():
             issue = Issue(**self.new_thread("Issue", author, title, body, fields))
             self.add_issue(issue)
@@ -356,7 +363,7 @@ class RepositoryIssues(RepositoryCode):
                 self.issue_comments[child.database_id] = child
 
     def drop(self, thread: Thread) -> None:
-        """Removes a thread with its comments; the number stays used."""
+        """Removes a thread with its comments. Its number is not used again."""
         self.deleted.add(thread.number)
         self.issues.pop(thread.number, None)
         self.world.forget(thread)

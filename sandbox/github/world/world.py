@@ -1,7 +1,7 @@
-"""The whole simulated GitHub: accounts and repositories, found by name and by node id.
+"""The whole simulated GitHub: accounts and repositories, which are found by name and by node id.
 
-Tests change it while requests are answered: every change and every answer takes `lock`, so that no page shows half a
-change.
+Tests change it while it answers requests. Every change and every answer holds `lock`, so that no page shows half of
+a change.
 """
 
 import hashlib
@@ -23,8 +23,9 @@ GHOST = 10137
 
 
 class World:
-    """All accounts and repositories. `sequences` are the latest database ids by type; set one to continue from there
-    (collisions, 2^31)."""
+    """All accounts and repositories. `sequences` are the last database ids by type; set one to continue from there, for
+    collisions or for ids above 2^31.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
@@ -47,12 +48,14 @@ class World:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Prevents all changes inside the block."""
+        """Prevents all changes while the context is open."""
         with self.lock:
             yield
 
     def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
-        """The account of that login, created if missing. Logins differ by more than case."""
+        """The account with that login; it is created if there is none. Two logins must differ in more than upper and
+        lower case.
+        """
         with self.lock:
             key = login.lower()
             if key not in self.accounts:
@@ -65,17 +68,17 @@ class World:
             return self.accounts[key]
 
     def mannequin(self, login: str) -> Account:
-        """A new mannequin, for somebody of an imported repository. It may have the login of another account, and is not
-        found by it. Source: reports.md B, psf/gh-migration#11."""
+        """Creates a mannequin, which stands for a person of an imported repository. It may have the login of another
+        account, and cannot be found by its login (psf/gh-migration#11).
+        """
         with self.lock:
             made = Account(self, "Mannequin", self.next_id("Account"), login, None, "2015-01-01T00:00:00Z")
             self.remember(made)
             return made
 
     def copilots(self) -> tuple[Account, Account]:
-        """The Copilot that reviews, and the one that writes code: two accounts that REST names `Copilot`.
-
-        Source: reports.md B, breferrari/vigia#132, idd-skill#2507.
+        """The Copilot that reviews, and the Copilot that writes code: two accounts, both of which REST calls `Copilot`
+        (breferrari/vigia#132, idd-skill#2507).
         """
         reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
         coder = self.account("copilot-swe-agent", "Bot", 198982749)
@@ -83,7 +86,7 @@ class World:
         return reviewer, coder
 
     def team(self, organization: str, slug: str) -> Team:
-        """The team, created with its organization if missing."""
+        """The team; it is created with its organization if there is none."""
         with self.lock:
             owner = self.account(organization, "Organization")
             key = f"{owner.login}/{slug}".lower()
@@ -94,22 +97,21 @@ class World:
             return self.teams[key]
 
     def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
-        """Creates a GitHub App without installations. `public_key` is PEM."""
+        """Creates a GitHub App that is installed nowhere. `public_key` is PEM."""
         with self.lock:
             app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
             self.apps[str(app.database_id)] = app
             return app
 
     def installation_of(self, token: str) -> Installation | None:
-        """The installation of a token that has not expired."""
+        """The installation that a token belongs to; None if the token has expired or is unknown."""
         with self.lock:
             now = self.clock.now()
             installations = [each for app in self.apps.values() for each in app.installations.values()]
             return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
-        """The repository by its present name or a former one, whatever its state. Raises `KeyError`
-        if there is none."""
+        """The repository with that name, now or earlier, in whatever state. Raises `KeyError` if there is none."""
         with self.lock:
             key = name_with_owner.lower()
             return self._names[key] if key in self._names else self._former[key]
@@ -124,7 +126,7 @@ class World:
     def add_repository(
         self, name_with_owner: str, *, database_id: int | None = None, created_at: Stamp | None = None, **fields: Any
     ) -> Repository:
-        """Adds a repository. `fields` are any of `Repository`'s. Raises `ValueError` if the name is taken."""
+        """Adds a repository. `fields` are fields of `Repository`. Raises `ValueError` if the name is taken."""
         with self.lock:
             if name_with_owner.lower() in self._names:
                 raise ValueError(f"{name_with_owner} exists")
@@ -190,7 +192,9 @@ class World:
                             thread.assignees.remove(account)
 
     def next_id(self, sequence: str) -> int:
-        """The next id of a type. Each type counts from its own start, so ids of different types are rarely equal."""
+        """Takes the next id of a type. Each type begins at another number, so the ids of different types are rarely
+        equal.
+        """
         with self.lock:
             if sequence not in self.sequences:
                 self.sequences[sequence] = 1_000_000 + spread(sequence, 400) * 1_000_000
@@ -198,7 +202,7 @@ class World:
             return self.sequences[sequence]
 
     def remember(self, thing: Numbered) -> None:
-        """Registers an object for `node`. Raises `ValueError` if another has its id."""
+        """Registers an object, so that `node` finds it. Raises `ValueError` if another object has the same id."""
         known = self._nodes.setdefault(thing.typename, {})
         if known.setdefault(thing.database_id, thing) is not thing:
             raise ValueError(f"two {thing.typename} have the id {thing.database_id}")
@@ -210,7 +214,7 @@ class World:
         return database_id in self._nodes.get(typename, ())
 
     def node(self, node_id: str) -> Any:
-        """The object with that id, in either format; None if there is none."""
+        """The object with that node id, in either format; None if there is none."""
         parsed = node_ids.parse(node_id)
         if parsed is None or not isinstance(parsed.key, int):
             return None
@@ -219,5 +223,5 @@ class World:
 
     @staticmethod
     def oid(of: str) -> str:
-        """A commit's oid, always the same for the same text."""
+        """The oid of a commit. It is always the same for the same text."""
         return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()

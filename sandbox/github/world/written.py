@@ -1,4 +1,4 @@
-"""What all written texts have in common."""
+"""What all texts that people write have in common."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -12,7 +12,9 @@ from sandbox.github.world.identity import RepositoryIdentity
 
 @dataclass(slots=True, eq=False, repr=False)
 class Written:
-    """A text by an author. `modern`: its node id never had the old format, as for everything recent on GitHub."""
+    """A text that somebody wrote. `modern`: its node id never had the old format, as with everything recent on
+    GitHub.
+    """
 
     typename: ClassVar[str]
 

@@ -1,6 +1,6 @@
-"""Resolvers, by `Type.field`, for fields that are not plain attributes of the world's objects.
+"""Resolvers, by `Type.field`, of fields that are not simply attributes of the world's objects.
 
-`schema.py` binds them. A field that is neither here nor an attribute is not modelled.
+`schema.py` connects them with the schema. A field that has no resolver and is no attribute is not modelled.
 """
 
 from sandbox.github.graphql.fields import (

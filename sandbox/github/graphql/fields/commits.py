@@ -1,4 +1,4 @@
-"""Fields of commits and refs, and a branch's history."""
+"""Resolvers of commits and refs, and of the history of a branch."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ class Ref:
 
 @dataclass(slots=True, eq=False)
 class GitActor:
-    """The author that a commit names; `user` if GitHub knows the account."""
+    """The author that a commit names. `user` is the account, if GitHub knows it."""
 
     name: str | None
     email: str | None
@@ -46,7 +46,7 @@ def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
 
 @field("Repository.object")
 def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
-    """A commit by its oid, even if no branch leads to it any longer."""
+    """The commit with the oid, even if no branch leads to it any longer."""
     refuse_contents(info.context)
     refuse_arguments("Repository.object", args, "expression")
     return source.git.commits.get(args.get("oid") or "")
@@ -54,7 +54,9 @@ def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
 
 @dataclass(slots=True, eq=False)
 class HistoryPage:
-    """A page of a history, which is its own `pageInfo`. Its cursors contain the commit at its start and a place."""
+    """A page of a history. The same object serves as its `pageInfo`. A cursor holds the commit at the history's start,
+    and a place.
+    """
 
     start: Commit
     nodes: list[Any]
@@ -98,8 +100,9 @@ class HistoryEdge:
 
 @field("Commit.history")
 def history(source: Commit, info: Info, **args: Any) -> HistoryPage:
-    """The history in `git log`'s order, which is not by date. A cursor belongs to the commit at the history's start,
-    and is refused for any other, such as a branch's new head."""
+    """The history in the order of `git log`, which is not the order of dates. A cursor belongs to the commit at the
+    history's start; it is refused for any other commit, such as the new head of a branch.
+    """
     refuse_arguments("Commit.history", args, "author", "path", "last", "before")
     since, until = args.get("since") or "", args.get("until") or "9999"
     commits = source.repository.kept(("history", source.oid), source.history)
@@ -138,7 +141,7 @@ def commit_committer(source: Commit, _info: Info) -> GitActor:
 
 
 def git_actor(source: Commit, date: str) -> GitActor:
-    """The commit's author; the name stays after the account is deleted."""
+    """The author of the commit. The name stays when the account is deleted."""
     account = source.author_account
     name = source.author_name or (account.rest_login if account else None)
     domain = "users.noreply.github.com" if account else "example.org"
@@ -147,7 +150,7 @@ def git_actor(source: Commit, date: str) -> GitActor:
 
 
 def a_user(account: Account | None) -> Account | None:
-    """The account, if it is a User; null for a bot and for a deleted account."""
+    """The account, if it is a User; None for a bot and for a deleted account."""
     shown = present(account)
     return shown if shown is not None and shown.typename == "User" else None
 

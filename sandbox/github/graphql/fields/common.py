@@ -1,4 +1,4 @@
-"""Fields that mean the same on every type that has them, and constant values."""
+"""Resolvers that are the same for every type that has the field, and fields with a constant value."""
 
 from typing import Any
 

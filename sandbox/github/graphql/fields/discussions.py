@@ -1,4 +1,4 @@
-"""Fields of discussions."""
+"""Resolvers of discussions."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from sandbox.github.world.repositories import ORDERS, Repository
 
 @field("Repository.discussions")
 def discussions(source: Repository, info: Info, **args: Any) -> Page:
-    """The repository's discussions; an empty list if they are switched off, even if there were some."""
+    """The repository's discussions. The list is empty while they are switched off, even if the repository has some."""
     if args.get("answered") is not None or args.get("states"):
         raise NotModelled("Repository.discussions by answer or state")
     order = args.get("orderBy") or {"field": "UPDATED_AT", "direction": "DESC"}
@@ -44,7 +44,7 @@ def discussion_categories(source: Repository, info: Info, **args: Any) -> Page:
 
 @field("Discussion.comments")
 def discussion_comments(source: Discussion, info: Info, **args: Any) -> Page:
-    """First-level comments; only these are counted."""
+    """The comments of the first level. Only these are counted."""
     return serve(info, source.comments, ORDERS["created_at"], args)
 
 

@@ -1,4 +1,4 @@
-"""Fields of pull requests and of their reviews."""
+"""Resolvers of pull requests and of their reviews."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -121,7 +121,7 @@ def base_ref(source: PullRequest, _info: Info) -> Ref:
 
 @field("PullRequest.headRef")
 def head_ref(source: PullRequest, _info: Info) -> Ref | None:
-    """The pull request's branch; None once it is deleted."""
+    """The branch of the pull request; None once it is deleted."""
     gone = any(event.typename == "HeadRefDeletedEvent" for event in source.events)
     if gone or source.head_repository is None:
         return None
@@ -135,7 +135,7 @@ def can_be_rebased(source: PullRequest, _info: Info) -> bool:
 
 @field("PullRequest.mergeable")
 def mergeable(source: PullRequest, _info: Info) -> str:
-    """Always mergeable, because the stand-in has no conflicts."""
+    """Always MERGEABLE, because the stand-in has no conflicts."""
     return "UNKNOWN" if source.closed else "MERGEABLE"
 
 

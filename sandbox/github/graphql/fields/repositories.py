@@ -1,4 +1,4 @@
-"""Fields of repositories: their threads, labels and milestones."""
+"""Resolvers of repositories: their threads, labels and milestones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -117,6 +117,7 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
 
 @field("Repository.viewerPermission")
 def viewer_permission(source: Repository, info: Info, **_args: Any) -> str:
-    """The viewer's permission: collaborators may push. If everybody may see stargazers, every viewer counts as a
-    collaborator."""
+    """What the viewer may do. Collaborators may push. If everybody may see the stargazers, every viewer counts as a
+    collaborator.
+    """
     return "WRITE" if source.shows_stargazers_to(info.context.viewer, info.context.installation) else "READ"

@@ -1,4 +1,4 @@
-"""Registers resolvers, and holds what they share: pages, orders, refusals."""
+"""Registers resolvers, and holds what resolvers share: pages, orders, refusals."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -28,7 +28,9 @@ def constant(value: Any, *names: str) -> None:
 
 
 def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **how: Any) -> Page:
-    """The page that `args` request, with its nodes counted. Refuses cursors that `Faults.refuse_cursor` marked."""
+    """The page that `args` request; its nodes are counted for the price. Cursors that `Faults.refuse_cursor` named are
+    refused.
+    """
     context: Context = info.context
     items, hidden = listed(context, items)
     how.setdefault("total_count", len(items) + hidden)
@@ -50,7 +52,7 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
 
 
 def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
-    """The items that the viewer is shown, and how many counted items are shown to nobody."""
+    """The items that the viewer sees, and how many further items are counted and shown to nobody."""
     if context.selected is not None:
         items = [each for each in items if context.selected(each)]
     if not context.world.flagged:
@@ -60,7 +62,7 @@ def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
 
 
 def spoil(info: Info, things: list[Any]) -> list[Any]:
-    """The items, with an exception in place of each that GitHub fails to answer."""
+    """The items. In place of each item that GitHub fails to answer there is an exception."""
     spoilt = info.context.spoilt
     if spoilt is None:
         return things
@@ -94,6 +96,6 @@ def one(info: Info, thing: T) -> T:
 
 
 def refuse_contents(context: Context) -> None:
-    """Raises FORBIDDEN for an App without Contents: read. Source: reports.md C, policy-bot#42."""
+    """Raises FORBIDDEN for an App without Contents: read (policy-bot#42)."""
     if context.installation is not None and not context.installation.reads("contents"):
         raise GitHubError("FORBIDDEN", "Resource not accessible by integration")

@@ -1,4 +1,4 @@
-"""Fields of issues, and fields that issues and pull requests share."""
+"""Resolvers of issues, and of fields that issues and pull requests share."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from sandbox.github.world.threads import Issue, Thread
 
 @field("Issue.assignees", "PullRequest.assignees")
 def assignees(source: Thread, info: Info, **args: Any) -> Page:
-    """Assigned users. Bots are only in `assignedActors`. Source: reports.md B, vscode-pull-request-github#7324."""
+    """The assignees that are users. Bots are in `assignedActors` only (vscode-pull-request-github#7324)."""
     people = [each for each in source.assignees if each.typename == "User"]
     return serve(info, sorted(people, key=by_login), by_login, args)
 

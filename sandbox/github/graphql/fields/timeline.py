@@ -1,4 +1,4 @@
-"""Timelines, with GitHub's order and counts."""
+"""Resolvers of timelines, with GitHub's order and counts."""
 
 import re
 from functools import cache
@@ -15,8 +15,9 @@ from sandbox.github.world.threads import Thread, by_place
 
 @field("Issue.timelineItems", "PullRequest.timelineItems")
 def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
-    """The items of a timeline. `totalCount` ignores `itemTypes` and `since`; `filteredCount` respects them and the
-    cursors."""
+    """The items of a timeline. `totalCount` counts all items; `filteredCount` counts those that `itemTypes`, `since`
+    and the cursors select.
+    """
     types = frozenset(args.get("itemTypes") or ())
     everything = timeline(info.context, source, types)
     if types:
@@ -39,7 +40,7 @@ def item_type(typename: str) -> str:
 
 
 def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[Any]:
-    """The unsorted items. Commits are included only on request, because they are created for it."""
+    """The items, not sorted yet. Commits are created only if they are requested."""
     items: list[Any] = [*source.comments, *source.events]
     if isinstance(source, PullRequest):
         items += visible_reviews(context, source)

@@ -1,4 +1,4 @@
-"""Fields of timeline events. `data` holds those of a single type."""
+"""Resolvers of timeline events. `data` of an event holds the fields that only its type has."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from sandbox.github.world.threads import Thread, TimelineEvent
 
 
 def event_field(names: str, value: Callable[[TimelineEvent], Any]) -> None:
-    """Registers a field. `names`: `Type.field`, separated by spaces."""
+    """Registers a field. `names` holds one or more `Type.field`, separated by spaces."""
     field(*names.split())(lambda source, _info, **_args: value(source))
 
 
 def account_field(key: str) -> Callable[[TimelineEvent], Any]:
-    """A resolver for an account in `data`; null once it is deleted."""
+    """A resolver for an account in `data`. It returns None once the account is deleted."""
 
     def value(event: TimelineEvent) -> Any:
         someone = event.data.get(key)

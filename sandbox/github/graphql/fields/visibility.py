@@ -1,4 +1,4 @@
-"""Decides what the viewer may see of repositories and reviews."""
+"""Decides which repositories and reviews the viewer may see."""
 
 from typing import TypeVar
 

@@ -1,1 +1,1 @@
-"""The world's objects in REST's shapes."""
+"""The objects of the world in the shapes of REST's answers."""

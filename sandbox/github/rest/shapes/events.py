@@ -1,4 +1,4 @@
-"""Events in REST's shapes, trimmed as since October 2025; activity and releases."""
+"""Events in REST's shapes, with the fields that are left since October 2025; activity and releases."""
 
 from collections.abc import Callable
 from typing import Any
@@ -106,7 +106,7 @@ def _pull_requests(call: Call, event: Event) -> dict[str, Any]:
 
 
 def _changed(call: Call, event: Event) -> dict[str, Any]:
-    """The label or assignee of the event."""
+    """The label or the assignee that the event is about."""
     data = event.source.data if isinstance(event.source, TimelineEvent) else {}
     changed = {}
     if event.action in ("labeled", "unlabeled") and "label" in data:
@@ -168,7 +168,7 @@ PAYLOADS: dict[str, Callable[[Call, Event], dict[str, Any]]] = {
 
 
 def _pull(call: Call, pull: PullRequest) -> dict[str, Any]:
-    """A pull request in an event, which lacks title, state, and whether it was merged."""
+    """The pull request inside an event. It has no title, no state, and does not say whether it was merged."""
     return {
         "url": f"{repository_url(call, pull.repository)}/pulls/{pull.number}",
         "id": pull.database_id,
