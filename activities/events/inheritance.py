@@ -1,7 +1,9 @@
 """Resumes from an earlier events sweep: where each source continues, and down to where it has to be read for news."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from activities.events.odd_pages import pages_to_look_at
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
 from activities.events.source import SIZES
 from activities.turn import CLOCK_SLACK
@@ -65,19 +67,27 @@ def _inherited(
         # One that was skipped was not read at all.
         until = as_of - EVENTS_LAG if source == "events" and done and left.status == "complete" else None
         return EventPlace(until=until, reached_end=left.reached_end, noted=left.kind is not None)
-    if fresh and (done or left.status == "skipped"):
+    if left == EventPlace(way=left.way, noted=left.noted):
+        # Nothing of it was read.
         return left
     if left.status == "skipped":
-        # GitHub may show now what it did not give then.
+        # GitHub may show now what it did not give then, however short a time ago that was.
         return EventPlace.look_again(left.way) if left.kind else EventPlace(way=left.way)
-    if left.absent and left.total is not None and left.total <= SIZES[0]:
-        # What was missing is looked at again: the whole list is one page.
+    if left.absent and (source == "releases" or (left.total is not None and left.total <= SIZES[0])):
+        # What was missing is looked at again: the whole list is one page, or is read whole by each sweep.
         return EventPlace(way=left.way)
+    if not left.way and ((left.missing and left.below is None) or (left.hidden + left.unserved and not left.odd)):
+        # An older release did not record where.
+        return EventPlace()
+    # REST numbers its pages from the top: what was deleted since would be skipped by going on below.
+    below = None if left.way else left.below
+    again = [] if left.way else pages_to_look_at(left.odd)
+    ended_early = left.missing > 0 and below is not None
+    if fresh and done and not ended_early:
+        return replace(left, status="open", again=again, only_again=True) if again else left
     if left.way and source == "releases":
         # GraphQL tells less of them than REST, and all are read by each sweep.
         return EventPlace.look_again()
-    # REST numbers its pages from the top: what was deleted since would be skipped by going on below.
-    below = None if left.way else left.below
     return EventPlace(
         cursor=below if fresh else None,
         until=None if fresh else as_of - CLOCK_SLACK,
@@ -92,11 +102,16 @@ def _inherited(
         missing=left.missing,
         unserved=left.unserved,
         total=left.total,
+        odd=left.odd,
+        again=again,
     )
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
     """The place below what an earlier sweep read of the source; complete if nothing below it is in scope."""
+    if place.missing and place.below is not None:
+        # GitHub counts more than it showed before the list ended there.
+        return place.move_below(place.below)
     if place.reached_end or is_deep_enough(position, cutoff_at) or source == "events":
         return place.complete()
     cursor = place.below

@@ -1,6 +1,7 @@
 """Event sources that are GitHub's lists, newest first: stars, forks, releases, branch activity, the events API."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -59,6 +60,8 @@ class ListSource:
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
         place = position.places[self.name]
+        if place.again:
+            return await self._look_again(position, place)
         try:
             read = await self._ask(place.way, place.cursor, size_of(position, self.name))
         except Refused as error:
@@ -79,6 +82,31 @@ class ListSource:
                 raise TooLarge(error.code, error.message) from error
             raise
         return await self._after(position, place, read)
+
+    async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
+        """One request for a page on which an earlier sweep was not shown every item."""
+        page = place.again[0]
+        try:
+            read = await self._ask(place.way, page.cursor, page.size)
+        except InvalidCursor as error:
+            log.warning("the cursor of an odd page is refused, reading from the top", why=error.message)
+            return self._turn(position.with_place(self.name, place.restart()))
+        except PartOver as error:
+            # The list as a whole is refused now. What is stored and what is noted stay as they are.
+            log.warning("odd pages are not shown", source=self.name, why=error.message)
+            return self._turn(position.with_place(self.name, place.stop_looking()))
+        except RetryNow as error:
+            if not is_failure_of_list(error):
+                raise
+            log.warning("an odd page is still not served", source=self.name, why=error.message)
+            return self._turn(position.with_place(self.name, place.look_at(page, page)))
+        absent = page
+        if read.number:
+            absent = replace(page, hidden=read.hidden, unserved=read.unreadable)
+        # Items that came since have moved the top page's items to the page after it.
+        moved = page.cursor is None and read.total != place.total
+        looked_at = place.look_at(page, absent, beyond=read.cursor if moved else None)
+        return self._turn(position.with_place(self.name, looked_at), read)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
         place = position.places[self.name]
@@ -112,8 +140,10 @@ class ListSource:
         asked_at = read.page.asked_at
         if not read.number and await self._is_suspicious(place, read):
             return await self._after_blank(position, place, read)
+        begun_at = place.cursor
         place = place.after_page(
             asked_at,
+            size=size_of(position, self.name),
             number=read.number,
             hidden=read.hidden,
             unserved=read.unreadable,
@@ -139,7 +169,7 @@ class ListSource:
         else:
             log.warning("GitHub says that there is more and not where, asking again", source=self.name)
         if not read.more:
-            place = place.count_missing(read.total)
+            place = place.count_missing(read.total, read.end or begun_at)
         after = position.with_place(self.name, place).after_answer(asked_at)
         after = grow(after, self.name, seconds=read.seconds, offset=self._offset(place))
         return self._turn(after, read)
@@ -195,7 +225,7 @@ class ListSource:
             return self._turn(position.with_place(self.name, place).with_size(self.name, size), read)
         position = position.with_place(self.name, place).with_size(self.name, None).after_answer(read.page.asked_at)
         if not place.is_at_top or (self.can_become_empty and not read.total):
-            ended = place.complete_at(None).count_missing(read.total)
+            ended = place.complete_at(None).count_missing(read.total, place.cursor)
             return self._turn(position.with_place(self.name, ended), read)
         if read.total:
             words = f"GitHub shows none of the {read.total} {self.name} to these tokens"
@@ -320,16 +350,12 @@ class Releases(ListSource):
         return await events.read_releases(self._github, self._repository, size, int(cursor or 0))
 
     def _is_over(self, _position: EventPosition, _place: EventPlace, _read: Happenings) -> bool:
-        """Always False: a draft may be published long after it was created, so releases are read to the end of the
-        list.
-        """
+        """Always False: a draft may be published long after it was created, so the list is read to its end."""
         return False
 
 
 class Activity(ListSource):
-    """Pushes, creations and deletions of branches, for about a year. If GitHub refuses the list, pushes are derived
-    from commits.
-    """
+    """Activity of branches, for about a year. If GitHub refuses the list, pushes are derived from commits."""
 
     name: EventSourceName = "activity"
     is_long = True

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self, get_args
 
+from activities.events.odd_pages import MOST_ODD_PAGES, OddPage
 from activities.position import Position
 from activities.progress import MOST_IDLE, Progress
 from rows import NoteKind
@@ -68,6 +69,12 @@ class EventPlace:
     """GitHub's count of the list, from its first page."""
     noted: bool = False
     """Whether an earlier sweep noted the source as not shown. One request then checks it again."""
+    odd: list[OddPage] = field(default_factory=list)
+    """The pages that the items in `hidden` and `unserved` are on, as far as known."""
+    again: list[OddPage] = field(default_factory=list)
+    """The odd pages that this sweep still requests again, before it reads on."""
+    only_again: bool = False
+    """Whether the source is complete once `again` is empty."""
 
     @property
     def is_at_top(self) -> bool:
@@ -106,40 +113,76 @@ class EventPlace:
         ties: Iterable[str] = (),
         oldest: datetime | None = None,
         total: int | None = None,
+        size: int = 100,
     ) -> Self:
         """The place with what a page shows about the whole source: counts and depth. Another method then moves the
         cursor.
 
-        `number` is the number of items on the page. `depth` is the earliest of the moments by which the list is
-        ordered, `ties` are the ids of the items of that moment.
+        `size` is the number of items that were requested, `number` the number of items on the page. `depth` is the
+        earliest of the moments by which the list is ordered, `ties` are the ids of the items of that moment.
         """
         from_top = self.is_at_top and self.until is None
-        listed = 0 if from_top else self.listed
+        listed = 0 if self.is_at_top else self.listed
+        missing = 0 if from_top else self.missing
+        if listed is None and self.until is None:
+            # The earlier sweep ended at this cursor, where GitHub showed no more: these are items that it lacked.
+            missing = max(missing - number, 0)
+        odd = [] if from_top else self.odd
+        if hidden or unserved:
+            page = OddPage(cursor=self.cursor, size=size, hidden=hidden, unserved=unserved)
+            odd = [*odd, page][:MOST_ODD_PAGES]
         return replace(
             self,
             as_of=self.as_of or asked_at,
             hidden=hidden if from_top else self.hidden + hidden,
             unserved=unserved if from_top else self.unserved + unserved,
-            missing=0 if from_top else self.missing,
+            missing=missing,
+            odd=odd,
             oldest=oldest,
             progress=self.progress.descend(depth, ties),
             blanks=0,
             noted=False,
             listed=None if listed is None else listed + number,
-            total=total if self.total is None or from_top else self.total,
+            total=total if self.total is None or self.is_at_top else self.total,
         )
 
     def count_blank(self, asked_at: datetime) -> Self:
         """The place after an answer without items although the list has some. The same page is requested again."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
-    def count_missing(self, total: int | None) -> Self:
-        """The place at the end of a list that was read from its top, with the number of items that GitHub counts and
-        did not show. `total` is GitHub's count.
+    def count_missing(self, total: int | None, end: str | None) -> Self:
+        """The place at the end of a list, with the number of items that GitHub counts and did not show.
+
+        `total` is GitHub's count, `end` the cursor at which GitHub showed no more. If items are missing, later sweeps
+        read on from there, since GitHub may have ended the list too early.
         """
-        if self.listed is None or total is None or total != self.total:
-            return self
-        return replace(self, missing=max(total - self.listed - self.unserved, 0))
+        place = self
+        if self.listed is not None and total is not None and total == self.total:
+            place = replace(self, missing=max(total - self.listed - self.unserved, 0))
+        if not place.missing:
+            return place
+        return replace(place, reached_end=False, below=end or place.below)
+
+    def look_at(self, page: OddPage, now: OddPage, *, beyond: str | None = None) -> Self:
+        """The place after `page`, the first of `again`, was requested again. `now` is what GitHub shows now.
+
+        `beyond` is the cursor of another page to request; None if there is none.
+        """
+        # Pages that this sweep does not request come first in the next one.
+        odd = [each for each in self.odd if each != page] + ([now] if now.absent else [])
+        again = self.again[1:] if beyond is None else [OddPage(cursor=beyond, size=page.size), *self.again[1:]]
+        return replace(
+            self,
+            hidden=max(self.hidden - page.hidden + now.hidden, 0),
+            unserved=max(self.unserved - page.unserved + now.unserved, 0),
+            odd=odd,
+            again=again,
+            status="complete" if self.only_again and not again else self.status,
+        )
+
+    def stop_looking(self) -> Self:
+        """The place that leaves the other pages of `again` to a later sweep."""
+        return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
         """The place behind one item that GitHub fails to serve, at `cursor`."""
@@ -147,8 +190,9 @@ class EventPlace:
             self,
             cursor=cursor,
             unserved=self.unserved + 1,
+            odd=[*self.odd, OddPage(cursor=self.cursor, size=1, unserved=1)][:MOST_ODD_PAGES],
             progress=self.progress.count(moved=False),
-            listed=0 if self.is_at_top and self.until is None else self.listed,
+            listed=0 if self.is_at_top else self.listed,
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
@@ -159,7 +203,7 @@ class EventPlace:
         """The place below what an earlier sweep read, once the news above it is read. Without a cursor, reading begins
         at the top.
         """
-        return replace(self, cursor=cursor, until=None, progress=Progress())
+        return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
         """The place of a complete source. `below` and `reached_end` keep what an earlier sweep recorded."""
@@ -181,7 +225,15 @@ class EventPlace:
 
     def restart(self) -> Self:
         """The place at the top of the list, because GitHub refused the cursor."""
-        return replace(self, cursor=None, until=None, restarts=self.restarts + 1, progress=Progress())
+        return replace(
+            self,
+            cursor=None,
+            until=None,
+            restarts=self.restarts + 1,
+            progress=Progress(),
+            again=[],
+            only_again=False,
+        )
 
     def leave_for_next_leg(self) -> Self:
         """The place from which the next leg, or another job, reads what is older."""

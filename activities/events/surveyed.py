@@ -37,7 +37,14 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
     }
     for source, is_empty in empty.items():
         place = position.places[source]
-        if not is_empty or place.status != "open" or not place.is_at_top or place.noted or stored.get(source):
+        if (
+            not is_empty
+            or place.status != "open"
+            or not place.is_at_top
+            or place.noted
+            or place.absent
+            or stored.get(source)
+        ):
             continue
         place = place.after_page(survey.asked_at, total=0).complete_at(None)
         position = position.with_place(source, place).after_answer(survey.asked_at)

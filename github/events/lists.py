@@ -29,6 +29,8 @@ class Happenings:
     page: Page
     cursor: str | None = None
     """The cursor of the next page; None at the end, or if GitHub reports a next page without a cursor."""
+    end: str | None = None
+    """The cursor behind the page's last item, whether or not GitHub reports a next page; None if it gives none."""
     more: bool = False
     """Whether GitHub reports a next page."""
     number: int = 0
@@ -109,6 +111,7 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings
     return Happenings(
         Page(answer.asked_at),
         info["endCursor"] if info["hasNextPage"] else None,
+        end=info["endCursor"],
         more=info["hasNextPage"],
         number=len(things.nodes) + len(things.hidden),
         hidden=len(things.hidden),

@@ -7,10 +7,12 @@ no list goes on for ever.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from activities.events import inheritance
 from activities.progress import MOST_IDLE
 from messages import SliceResult
 from sandbox.github.exchange.requests import Entry, Request
@@ -52,6 +54,8 @@ FEW = Plan(
 )
 PAGES = replace(FEW, stars=105, forks=105)
 """Stars and forks that do not fit into one page."""
+LONG = replace(FEW, stars=320, forks=320, pushes=2)
+"""Stars and forks on four pages."""
 PUSHED = replace(FEW, stars=2, forks=2, pushes=130)
 """Pushes that do not fit into one page."""
 OLD = replace(FEW, stars=2, forks=2, pushes=30, years=3)
@@ -376,6 +380,99 @@ async def test_forks_that_are_counted_and_never_shown_are_noted(make_feed: MakeF
     await feed.agrees()
     await feed.completed()
     assert await feed.notes() == {"forks": ("hidden", 2)}, "what a sweep did not look at is still missing"
+
+
+# --- What GitHub did not show is read by the next sweep, however soon and however long the list
+
+
+def moments_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes each sweep follow the one before within the hour. The stand-in's clock is weeks behind this machine's."""
+    monkeypatch.setattr(inheritance, "FRESH", timedelta(days=10_000))
+
+
+@pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
+@pytest.mark.parametrize("connection", ["stargazers", "forks"])
+async def test_a_tenth_that_is_hidden_all_over_a_long_list_is_stored_once_it_is_shown(
+    connection: str, soon: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if soon:
+        moments_later(monkeypatch)
+    feed = make_feed(LONG)
+
+    operation = connection.capitalize()
+    if connection == "stargazers":
+        feed.fails(
+            Refused("StargazerEdge", "node", when=lambda _, user: user.database_id % 10 == 0), operation=operation
+        )
+    else:
+        feed.fails(Refused("Repository", "owner", when=lambda fork, _: fork.database_id % 10 == 0), operation=operation)
+    await feed.completed()
+    assert await feed.notes() == {connection: ("hidden", 32)}
+    asked = len(feed.asked(operation))
+    feed.recovers()
+    repository = feed.reading.repository
+    repository.star(repository.world.account("late"))
+    await feed.completed()
+    assert await feed.notes() == {}
+    await feed.agrees()
+    # The four pages; where stars have come since, the page that they moved items to; and the news.
+    assert len(feed.asked(operation)) - asked <= 4 + (connection == "stargazers") + (not soon)
+
+
+@pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
+@pytest.mark.parametrize("blank", [True, False], ids=["blank", "full"])
+@pytest.mark.parametrize("connection", ["stargazers", "forks"])
+async def test_a_list_that_ended_too_early_is_read_on_by_the_next_sweep(
+    connection: str, blank: bool, soon: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if soon:
+        moments_later(monkeypatch)
+    feed = make_feed(LONG)
+
+    def end(content: Any) -> None:
+        page = content["data"]["repository"][connection]
+        if blank:
+            page["edges" if connection == "stargazers" else "nodes"] = []
+            page["pageInfo"]["endCursor"] = None
+        page["pageInfo"]["hasNextPage"] = False
+
+    def is_second(entry: Request) -> bool:
+        return entry.variables.get("after") is not None
+
+    operation = connection.capitalize()
+    feed.fails(Edited(end), operation=operation, when=is_second)
+    await feed.completed()
+    [(kind, missing)] = (await feed.notes()).values()
+    assert (kind, missing) == ("hidden", 220 if blank else 120)
+    asked = len(feed.asked(operation))
+    feed.recovers()
+    await feed.completed()
+    assert await feed.notes() == {}
+    await feed.agrees()
+    assert len(feed.asked(operation)) - asked <= 3 + (not soon)
+
+
+@pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
+async def test_what_is_never_shown_costs_a_request_in_each_sweep(
+    soon: bool, make_feed: MakeFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if soon:
+        moments_later(monkeypatch)
+    feed = make_feed(LONG)
+    hidden = feed.reading.repository.shown_forks()[150]
+    feed.fails(Refused("Repository", "owner", when=lambda fork, _: fork is hidden), operation="Forks")
+
+    def count_more(content: Any) -> None:
+        content["data"]["repository"]["stargazerCount"] += 5
+
+    feed.fails(Edited(count_more), operation="Stargazers")
+    for sweep in range(3):
+        before = len(feed.asked("Forks")), len(feed.asked("Stargazers"))
+        await feed.completed()
+        assert await feed.notes() == {"forks": ("hidden", 1), "stargazers": ("hidden", 5)}
+        if sweep:
+            assert len(feed.asked("Forks")) - before[0] <= 1 + (not soon)
+            assert len(feed.asked("Stargazers")) - before[1] <= 1 + (not soon)
 
 
 # --- Lists that are blank

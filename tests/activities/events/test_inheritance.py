@@ -3,7 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from activities.events import inheritance
+from activities.events.odd_pages import OddPage
 from activities.events.position import SOURCES, EventPlace, EventPosition
 from store.coverage import Coverage
 
@@ -62,10 +65,41 @@ def test_a_deeper_cutoff_goes_on_below() -> None:
     assert inheritance.go_below(position, "forks", EventPlace(cursor="x", until=AS_OF), LOW).status == "complete"
 
 
-def test_what_was_refused_is_asked_for_again_unless_that_was_moments_ago() -> None:
+@pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
+def test_what_was_refused_is_asked_for_again(now: datetime) -> None:
     refused = covered(stargazers=EventPlace().give_up("no", "refused"))
-    assert begun(refused, cutoff_at=LOW, now=SOON).places["stargazers"].status == "skipped"
-    assert begun(refused, cutoff_at=LOW, now=LATER).places["stargazers"] == EventPlace.look_again()
+    assert begun(refused, cutoff_at=LOW, now=now).places["stargazers"] == EventPlace.look_again()
+    may_come = covered(stargazers=EventPlace().give_up("blank", None))
+    assert begun(may_come, cutoff_at=LOW, now=now).places["stargazers"] == EventPlace()
+
+
+def test_what_was_refused_is_read_whole_though_github_s_clock_says_that_hours_went_by() -> None:
+    refused = covered(stargazers=EventPlace().give_up("no", "refused"), forks=EventPlace().give_up("blank", None))
+    position = inheritance.inherit(begun(refused, cutoff_at=LOW, now=SOON), LOW, fresh=False)
+    assert position.places["stargazers"] == EventPlace.look_again()
+    assert position.places["forks"] == EventPlace()
+
+
+@pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
+def test_odd_pages_are_asked_for_again_one_for_ten_items(now: datetime) -> None:
+    odd = [OddPage(cursor=str(number), size=100, hidden=3) for number in range(5)]
+    left = EventPlace(status="complete", reached_end=True, total=2_000, hidden=15, odd=odd)
+    forks = begun(covered(forks=left), cutoff_at=LOW, now=now).places["forks"]
+    assert (forks.status, forks.again, forks.odd) == ("open", odd[:2], odd)
+    for page in odd[:2]:
+        forks = forks.look_at(page, page)
+    assert forks.odd == [*odd[2:], *odd[:2]], "the others come first in the next sweep"
+    assert forks.status == ("complete" if now == SOON else "open")
+
+
+@pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
+def test_a_list_that_ended_before_its_count_is_read_on_from_there(now: datetime) -> None:
+    left = EventPlace(status="complete", below="abc", total=500, missing=400)
+    position = begun(covered(forks=left), cutoff_at=LOW, now=now)
+    forks = position.places["forks"]
+    if now == LATER:
+        forks = inheritance.go_below(position, "forks", forks.move_to("new", recent=False), LOW)
+    assert (forks.status, forks.cursor, forks.until, forks.missing) == ("open", "abc", None, 400)
 
 
 def test_every_source_that_was_noted_is_looked_at_with_one_request() -> None:
