@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,21 @@ LARGE = Plan(
     years=1.5,
 )
 SMALL = Plan("", pull_requests=4, issues=5, discussions=2, stars=3, forks=1, releases=1, pushes=3, years=0.5)
+
+
+TOLD_EVERY = 15.0
+"""Seconds after which it is said what jobs wait for, once nothing strikes them any more."""
+WAITS = """
+select r.full_name, s.data_type, s.status, concat_ws(', ',
+  case when s.lease_owner is null then 'nobody is at it' else
+    'taken ' || round(extract(epoch from clock_timestamp() - s.leased_at)) || ' s ago' end,
+  'committed ' || round(extract(epoch from clock_timestamp() - s.committed_at)) || ' s ago',
+  nullif(s.attempts, 0) || ' attempts', s.error ->> 'code', 'waits for ' || (s.waits_for ->> 'job_id'),
+  'waiting: ' || (p.metadata ->> 'waiting')) as state
+from backfill_sweeps s join workspace_backfill_progress p using (backfill_job_id, repository_id)
+join workspace_backfill_jobs j on j.id = s.backfill_job_id join repositories r on r.id = s.repository_id
+where s.status in ('pending', 'in_progress') and j.status in ('pending', 'in_progress') order by 1, 2
+"""
 
 
 class Customers:
@@ -143,13 +159,23 @@ class Customers:
         )
         return int(row["count"])
 
-    async def wait(self) -> None:
-        """Until every job has ended; fails with those that do not."""
+    async def wait(self, say: Callable[[str], None]) -> None:
+        """Until every job has ended; fails if one does not. `say` is told from time to time what they wait for."""
 
         async def ended() -> bool:
             return await self.unfinished() == 0
 
-        await eventually(ended)
+        telling = asyncio.create_task(self._tell_waits(say))
+        try:
+            await eventually(ended)
+        finally:
+            telling.cancel()
+
+    async def _tell_waits(self, say: Callable[[str], None]) -> None:
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            for row in await self._system.rows(WAITS):
+                say(f"  {row['full_name']}: {row['data_type']} {row['status']}: {row['state']}")
 
     async def resume_all(self) -> None:
         """What is paused goes on."""

@@ -64,16 +64,16 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
         with contextlib.suppress(asyncio.CancelledError):
             await buying
         tell("no more faults; every job goes on to its end")
-        found = await _ends(customers)
+        found = await _ends(customers, tell)
         if not found:
             log = list(system.github.log)
             found += await verdict.rows(system, [each for each in customers.repositories if ODD not in each.name])
             tell("all rows are compared")
             found += [*await verdict.jobs(system), *await verdict.notifications(system)]
-            found += await verdict.paid_twice(system, log, began, struck.lost_answers)
+            found += verdict.paid_twice(await verdict.committed(system), log, began)
             if "github oddity" in at.kinds:
                 tell("every workspace is backfilled once more, undisturbed")
-                found += await _once_more(system, customers)
+                found += await _once_more(system, customers, tell)
         found += verdict.faults([each.kind for each in strikes], struck.done)
         for line in _report(system, customers, struck, found):
             say(line)
@@ -88,23 +88,23 @@ async def _keep_busy(customers: Customers, jobs: int) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _ends(customers: Customers) -> list[str]:
+async def _ends(customers: Customers, say: Callable[[str], None]) -> list[str]:
     """Every job ends, and so does what is retried of it as customers do. What failed has to have been odd."""
     await customers.resume_all()
-    await customers.wait()
+    await customers.wait(say)
     found = [f"failed: {each}" for each in await customers.failures() if ODD not in each]
     await customers.retry_all()
-    await customers.wait()
+    await customers.wait(say)
     return found
 
 
-async def _once_more(system: System, customers: Customers) -> list[str]:
+async def _once_more(system: System, customers: Customers, say: Callable[[str], None]) -> list[str]:
     """What GitHub did not show while it was odd is there after the next job, and all else still is."""
     for row in await system.rows("select distinct workspace_id::text from workspace_backfill_jobs"):
         ended = await system.command("start", "--workspace", row["workspace_id"], "--retention-days", DAYS)
         if ended.exit_code != 0:
             return [f"there is no other job: {ended.stderr}"]
-    await customers.wait()
+    await customers.wait(say)
     return await verdict.rows(system, customers.repositories)
 
 

@@ -40,19 +40,26 @@ PACE = {
     "POLAR_RETENTION_PRODUCTS": json.dumps({shop.YEAR: 3_650}),
 }
 """Waits are short: a fault that lasts as long as production's would take the whole run."""
-LEASES = """
-create table chaos_leases (
-  backfill_job_id uuid, repository_id uuid, data_type text, lease_token bigint,
-  at timestamptz default clock_timestamp());
+RECORDS = """
+create table chaos_pages (repository_id uuid, data_type text, cursor text, at timestamptz default clock_timestamp());
+create table chaos_takeovers (repository_id uuid, data_type text);
 create function chaos_record() returns trigger language plpgsql as $$
 begin
-  insert into chaos_leases values (new.backfill_job_id, new.repository_id, new.data_type, new.lease_token);
+  if coalesce(old.position ->> 'phase', 'history') = 'history'
+    and old.position ->> 'cursor' is distinct from new.position ->> 'cursor'
+  then
+    insert into chaos_pages values (new.repository_id, new.data_type, old.position ->> 'cursor');
+  end if;
+  if old.lease_token <> new.lease_token and old.lease_owner is not null then
+    insert into chaos_takeovers values (new.repository_id, new.data_type);
+  end if;
   return null;
 end
 $$;
-create trigger chaos_record after insert or update on backfill_sweeps for each row execute function chaos_record();
+create trigger chaos_record after update on backfill_sweeps for each row execute function chaos_record();
 """
-"""When each sweep was taken by whom, which nobody can tell from its row alone."""
+"""When each page of threads was committed, and which sweeps were taken from somebody who had not given them back: no
+row tells that afterwards."""
 
 
 class Program:
@@ -150,7 +157,7 @@ async def running(
     """The system on these servers and on a migrated database; `pooled`: with pgbouncer before Postgres."""
     async with AsyncExitStack() as stack:
         async with connected(dsn) as connection:
-            await connection.execute(LEASES)
+            await connection.execute(RECORDS)
         limits = Limits(graphql=100_000, core=100_000, graphql_per_minute=100_000, core_per_minute=100_000)
         github = stack.enter_context(StandIn(world, tokens=TOKENS, limits=limits, latency=0.02))
         pooler = pgbouncer.start(programs, postgres) if pooled else None
