@@ -35,12 +35,14 @@ class Babble(Effect):
 
     `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
     With `stubborn`, it does not help to repeat a request: a field or a route always gets the same answer (if the
-    seed is odd, a field of the same item does). See docs/faults.md, "Limits": anything that the schema allows.
+    seed is odd, a field of the same item does). Without `lone_nulls`, only lists are null without an error: nobody can
+    tell an author that is null from a deleted account. See docs/faults.md, "Limits": anything that the schema allows.
     """
 
     seed: int = 0
     odds: float = 0.05
     stubborn: bool = False
+    lone_nulls: bool = True
     resolves: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -68,7 +70,8 @@ class Babble(Effect):
             return self._error(field) if field.name != "Query.nodes" else [self._error(field) for _ in value]
         if field.name.startswith(NOT_TOUCHED):
             return value
-        if not is_non_null_type(field.type) and self._happens(0.1 if is_leaf_type(field.type) else 0.5):
+        may_be_null = not is_non_null_type(field.type) and (self.lone_nulls or is_list_type(field.type))
+        if may_be_null and self._happens(0.1 if is_leaf_type(field.type) else 0.5):
             return None
         if self._happens(0.02):
             return self._error(field)

@@ -232,7 +232,8 @@ class Strikes:
         return fault.hits
 
     async def _github_oddity(self, strike: Strike) -> int:
-        effect = Babble(strike.dice, 0.05) if strike.target == "Babble" else OddTenth(strike.dice)
+        # A null that may be true is believed, and what has not changed since is not asked for again.
+        effect = Babble(strike.dice, 0.05, lone_nulls=False) if strike.target == "Babble" else OddTenth(strike.dice)
         fault = self._system.github.faults.add(effect, times=None, when=_of_the_odd)
         await asyncio.sleep(strike.seconds)
         with contextlib.suppress(TimeoutError):
