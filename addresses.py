@@ -99,7 +99,7 @@ class SmtpServer(NamedTuple):
 
 
 def read_smtp(url: str) -> SmtpServer:
-    """The mail server in `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
+    """Returns the mail server in `smtp[s]://[user:password@]host[:port][?starttls=required|if_offered|never]`.
 
     A password is sent over TLS only, unless `starttls` says otherwise. Raises `ValueError`, whose message holds no part
     of `url`.

@@ -44,15 +44,16 @@ Noted = dict[str, dict[str, int]]
 
 
 def workspace_workflow_id(workspace_id: str) -> str:
-    """The id of a workspace's workflow, which the contract fixes. A workspace has one workflow, so it runs one job at a
-    time.
+    """Returns the id of a workspace's workflow, which the contract fixes. A workspace has one workflow, so it runs
+    one job at a time.
     """
     return f"workspace-backfill-{workspace_id}"
 
 
 def repository_workflow_id(job_id: str, repository_id: str, name_at_start: str = "") -> str:
-    """The id of a repository's workflow in a job. It holds the name that the repository had at the job's start, which
-    is unique in the job. A job that an older release began recorded no names; there the id holds uuids.
+    """Returns the id of a repository's workflow in a job. It holds the name that the repository had at the job's
+    start, which is unique in the job. A job that an older release began recorded no names; there the id holds
+    uuids.
     """
     if name_at_start:
         return f"repository-backfill-{name_at_start}-{job_id}"
@@ -64,7 +65,9 @@ def archive_workflow_id(read_id: str) -> str:
 
 
 def reconcile_schedule_id(task_queue: str) -> str:
-    """The id of the schedule that reconciles with Polar on this task queue. The ids of its runs begin with it."""
+    """Returns the id of the schedule that reconciles with Polar on this task queue. The ids of its runs begin with
+    it.
+    """
     return f"reconcile-{task_queue}"
 
 
@@ -92,11 +95,11 @@ class Waiting(Message):
     """The types that wait while others of the repository continue; empty if all of it waits."""
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
-        """The same wait, of these data types only."""
+        """Returns the same wait, of these data types only."""
         return self.model_copy(update={"data_types": data_types})
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """The wait as a sentence for people. `clock` formats a moment."""
+        """Returns the wait as a sentence for people. `clock` formats a moment."""
         until = f" until {clock(self.until)}" if self.until else ""
         why = f" ({self.detail})" if self.detail else ""
         since = f", since {clock(self.since)}"
@@ -139,7 +142,7 @@ class Retry(Message):
     attempt: int | None = None
 
     def of_attempt(self, attempt: int) -> "Retry":
-        """The same retry, with the attempt under which the job's row holds it."""
+        """Returns the same retry, with the attempt under which the job's row holds it."""
         return self.model_copy(update={"attempt": attempt})
 
 
@@ -318,7 +321,7 @@ class JobPlan(Message):
     """Repositories, by our ids, that somebody canceled individually in this attempt."""
 
     def with_search_attributes(self, names: list[str]) -> "JobPlan":
-        """The same plan, with these search attributes."""
+        """Returns the same plan, with these search attributes."""
         return self.model_copy(update={"search_attributes": names})
 
     @property
@@ -372,7 +375,7 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """The same position in the job, with a new plan, without repositories that were canceled meanwhile."""
+        """Returns the same position in the job, with a new plan, without repositories that were canceled meanwhile."""
         return self.model_copy(update={"plan": plan, "stopping": sorted({*self.stopping, *plan.stopping})})
 
 
@@ -408,7 +411,7 @@ class RepositoryRef(Message):
     """Its name when the job began; empty if an older release began the job."""
 
     def called(self, full_name: str, github_id: int) -> "RepositoryRef":
-        """The same repository, with the name and the id that GitHub shows now."""
+        """Returns the same repository, with the name and the id that GitHub shows now."""
         return self.model_copy(update={"full_name": full_name, "github_id": github_id})
 
 
@@ -432,7 +435,7 @@ class RepositoryBackfill(Message):
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
-        """The input for the next run, which continues this one. `sequence` is the number of this run's last
+        """Returns the input for the next run, which continues this one. `sequence` is the number of this run's last
         transition.
         """
         return self.model_copy(update={"sequence": sequence})
@@ -454,7 +457,7 @@ class Failure(Message):
         return self.model_copy(update={"data_type": data_type})
 
     def of_repository(self, full_name: str) -> "Failure":
-        """The same failure, with this repository's name, unless it already has one."""
+        """Returns the same failure, with this repository's name, unless it already has one."""
         return self if self.repository else self.model_copy(update={"repository": full_name})
 
     @property
@@ -470,7 +473,7 @@ class Failure(Message):
         return f"{self.code}: {self.message}" + (f" (what to do: {self.action})" if self.action else "")
 
     def in_words(self) -> str:
-        """The whole failure as text, for Temporal's UI."""
+        """Returns the whole failure as text, for Temporal's UI."""
         where = self.where
         return (f"{where}: " if where else "") + self.what_and_remedy
 
@@ -601,7 +604,7 @@ class RepositoryScope(Message):
     def limited(
         self, until: datetime, why: str, reason: WaitingReason, since: datetime | None = None
     ) -> "RepositoryScope":
-        """The scope of a repository about which GitHub cannot be asked before `until`."""
+        """Returns the scope of a repository about which GitHub cannot be asked before `until`."""
         waiting = {"waiting_reason": reason, "waiting_since": since}
         return self.model_copy(update={"limited_until": until, "limited_why": why, **waiting})
 
@@ -676,7 +679,7 @@ class ArchivePlan(Message):
     """The search attributes that the namespace has."""
 
     def with_search_attributes(self, names: list[str]) -> "ArchivePlan":
-        """The same plan, with these search attributes."""
+        """Returns the same plan, with these search attributes."""
         return self.model_copy(update={"search_attributes": names})
 
 
@@ -710,7 +713,7 @@ class ArchiveProgress(Message):
         return self.outcome in ("more", "limited")
 
     def as_failed(self, failure: Failure) -> "ArchiveProgress":
-        """The same progress, ended by this failure."""
+        """Returns the same progress, ended by this failure."""
         return self.model_copy(update={"outcome": "failed", "failure": failure})
 
 

@@ -315,7 +315,7 @@ class Page:
         return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
     def updated_at(self, moment: datetime | None) -> list[str]:
-        """The node ids of those of the page's threads that were last updated at `moment`."""
+        """Returns the node ids of those of the page's threads that were last updated at `moment`."""
         return [
             row.node_id
             for rows in (self.pull_requests, self.issues, self.discussions)

@@ -521,8 +521,8 @@ PartT = TypeVar("PartT", bound=_Part)
 
 
 def load(part: type[PartT]) -> PartT:
-    """The settings of one part. Raises a `BadInput` that names, in one line, what is missing or wrong, without its
-    value.
+    """Returns the settings of one part. Raises a `BadInput` that names, in one line, what is missing or wrong,
+    without its value.
     """
     try:
         return part()

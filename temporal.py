@@ -90,7 +90,7 @@ async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Inte
 
 
 def measured_runtime() -> Runtime | None:
-    """A runtime that serves Temporal's metrics and ours at `METRICS_PORT`; None if no port is set.
+    """Returns a runtime that serves Temporal's metrics and ours at `METRICS_PORT`; None if no port is set.
 
     Raises `BadInput` if the port is not free.
     """
@@ -135,7 +135,7 @@ def data_converter() -> DataConverter:
 
 
 def encryption_in_words() -> str:
-    """Whether payloads are encrypted, in words. Programs log it at their start."""
+    """Returns whether payloads are encrypted, in words. Programs log it at their start."""
     import settings
 
     setting = settings.load(settings.Payloads)
@@ -170,12 +170,16 @@ def attributes(
     status: str | None = None,
     retention_days: int | None = None,
 ) -> TypedSearchAttributes:
-    """The search attributes with which a workflow is started: those that are given and that its namespace has."""
+    """Returns the search attributes with which a workflow is started: those that are given and that its namespace
+    has.
+    """
     return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """The argument of `workflow.upsert_search_attributes`; empty if the namespace does not have the attribute."""
+    """Returns the argument of `workflow.upsert_search_attributes`; empty if the namespace does not have the
+    attribute.
+    """
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 
 
@@ -221,13 +225,13 @@ async def register_search_attributes(client: Client) -> frozenset[str]:
 
 
 async def refused_search_attributes(client: Client) -> dict[str, str]:
-    """The search attributes that the namespace refuses: name -> reason. Registers none."""
+    """Returns the search attributes that the namespace refuses: name -> reason. Registers none."""
     return {name: why for name in _TYPES if (why := await _refusal(client, name))}
 
 
 async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[str]:
-    """The identities of the workers that poll a task queue for activities; with `workflows`, those that also poll it
-    for workflows.
+    """Returns the identities of the workers that poll a task queue for activities; with `workflows`, those that also
+    poll it for workflows.
 
     Raises `Unreachable` if the server does not answer.
     """
@@ -247,7 +251,7 @@ async def pollers(client: Client, task_queue: str, *, workflows: bool) -> set[st
 
 
 async def _lasting_refusal(client: Client, name: str) -> str | None:
-    """Why the namespace still refuses a newly registered attribute after `REGISTERED_SECONDS`; None if it
+    """Returns why the namespace still refuses a newly registered attribute after `REGISTERED_SECONDS`; None if it
     accepts it.
     """
     why = None
@@ -260,7 +264,7 @@ async def _lasting_refusal(client: Client, name: str) -> str | None:
 
 
 async def _refusal(client: Client, name: str) -> str | None:
-    """Why the namespace refuses a value of our type for this attribute; None if it accepts it.
+    """Returns why the namespace refuses a value of our type for this attribute; None if it accepts it.
 
     A query finds it out, which every server allows; to list attributes needs an operator's permission.
     """

@@ -57,19 +57,19 @@ def things(noted: Noted) -> int:
 
 
 def how_many(number: int) -> str:
-    """The number in words: `3 things GitHub does not show`."""
+    """Returns the number in words: `3 things GitHub does not show`."""
     return f"{number} {'thing' if number == 1 else 'things'} GitHub does not show"
 
 
 def complete(of: Unshown | None) -> str:
-    """The status of a complete job or type: `complete, 3 things GitHub does not show`; empty if GitHub shows
+    """Returns the status of a complete job or type: `complete, 3 things GitHub does not show`; empty if GitHub shows
     everything.
     """
     return f"complete, {how_many(of.things)}" if of else ""
 
 
 def kinds(noted: Noted) -> str:
-    """The numbers by kind and reason: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
+    """Returns the numbers by kind and reason: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
     return "; ".join(
         ", ".join(f"{number} {what}" for what, number in sorted(by_what.items())) + f" {_IN_WORDS.get(kind, kind)}"
         for kind, by_what in sorted(noted.items())
@@ -77,7 +77,9 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """A line for each thing in `which`, at most `most` lines. One more line counts the things that are not listed."""
+    """Returns a line for each thing in `which`, at most `most` lines. One more line counts the things that are not
+    listed.
+    """
     all_of = list(of)
     named = [each for its in all_of for each in its.which]
     more = sum(its.more for its in all_of) + max(0, len(named) - most)
@@ -85,7 +87,7 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Where the things are, in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
+    """Returns where the things are, in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"
         for each in which

@@ -133,7 +133,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def own_routes(
     database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
 ) -> list[Route]:
-    """The routes that the server serves itself, outside the API."""
+    """Returns the routes that the server serves itself, outside the API."""
     polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
     refused = frozenset({400, 403, 413, 503})
     routes = [
@@ -159,7 +159,7 @@ def application(
     page: Page | None = None,
     metrics: ServerMetrics | None = None,
 ) -> web.Application:
-    """The application with all its routes. The caller has to run inbox, reconciler and the other loops."""
+    """Returns the application with all its routes. The caller has to run inbox, reconciler and the other loops."""
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
     for route in own_routes(database, signatures, inbox, reconciler, metrics):
@@ -186,7 +186,7 @@ def _say_what_is_off(setting: settings.Api, codec: settings.CodecServer) -> None
 
 
 def access_to_api(setting: settings.Api) -> Access:
-    """The API's check of its callers, configured by the settings."""
+    """Returns the API's check of its callers, configured by the settings."""
     for secret in (setting.jwt_secret, setting.service_token):
         logs.register_secret(secret or "")
     keys = SigningKeys(setting.supabase_url) if setting.supabase_url else None
@@ -195,7 +195,7 @@ def access_to_api(setting: settings.Api) -> Access:
 
 
 def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[Channel]:
-    """The channels that are configured. A channel that is not configured is off, which is logged."""
+    """Returns the channels that are configured. A channel that is not configured is off, which is logged."""
     channels: list[Channel] = []
     if mail.smtp_url and mail.server and mail.mail_from:
         for secret in (mail.smtp_url, mail.server.password or ""):
@@ -215,7 +215,7 @@ def notification_channels(mail: settings.Mail, notify: settings.Notify) -> list[
 
 
 def codec_application(setting: settings.CodecServer, encryption: settings.Payloads) -> web.Application | None:
-    """The codec server; None if the settings allow nobody to use it."""
+    """Returns the codec server; None if the settings allow nobody to use it."""
     if not setting.wanted:
         return None
     for secret in (setting.token or "", *encryption.secrets):

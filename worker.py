@@ -69,7 +69,7 @@ LOOK_SECONDS = 1.0
 
 
 def build_id() -> str:
-    """A hash of the workflows' code. Temporal records it with each decision of a workflow.
+    """Returns a hash of the workflows' code. Temporal records it with each decision of a workflow.
 
     The SDK's own hash covers every module of every package, which takes most of the time that a worker needs to start.
     """
@@ -92,7 +92,9 @@ def build(
     search_attributes: frozenset[str],
     versioning: settings.Versioning,
 ) -> list[Worker]:
-    """A worker for each of the task queues, with its workflows and activities. All of them share the connections."""
+    """Returns a worker for each of the task queues, with its workflows and activities. All of them share the
+    connections.
+    """
     pace = Pace(
         heartbeat_timeout_seconds=worker.heartbeat_timeout_seconds,
         slice_seconds=worker.slice_seconds,
@@ -149,7 +151,7 @@ def build(
 
 
 def _deployment(versioning: settings.Versioning) -> WorkerDeploymentConfig | None:
-    """The build and the deployment of this worker; None if it is not versioned.
+    """Returns the build and the deployment of this worker; None if it is not versioned.
 
     A workflow continues on the current build, whichever build began it: changes of its shape are patched, and some
     workflows run for years.

@@ -193,8 +193,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Whether the file is damaged in the archive itself, as repeated attempts show. False if no file was ever read
-        from this address, because the address may then not be an archive's.
+        """Returns whether the file is damaged in the archive itself, as repeated attempts show. False if no file was
+        ever read from this address, because the address may then not be an archive's.
         """
         last = self._read.error
         same = last is not None and last.message == damage.message

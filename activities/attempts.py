@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """The pause before the next attempt, after `attempts` attempts that committed nothing. It doubles with each
-    attempt.
+    """Returns the pause before the next attempt, after `attempts` attempts that committed nothing. It doubles with
+    each attempt.
 
     Temporal's own count of attempts is not used, because it also grows with each deploy and each kill.
     """
@@ -38,8 +38,8 @@ def pause(attempts: int) -> timedelta:
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Whether somebody paused this activity in Temporal. Sends a heartbeat with the details `heartbeat`, because only
-    Temporal's answer to a heartbeat tells.
+    """Returns whether somebody paused this activity in Temporal. Sends a heartbeat with the details `heartbeat`,
+    because only Temporal's answer to a heartbeat tells.
 
     The SDK sends heartbeats only every few seconds; without this one, a slice could end before it learned of the pause.
     """
@@ -55,8 +55,8 @@ async def is_paused(heartbeat: Any) -> bool:
 
 
 def paused() -> Exception:
-    """The exception that ends a paused attempt. Temporal starts the next attempt once somebody unpauses the activity;
-    the paused attempt does not count against `MOST_ATTEMPTS`.
+    """Returns the exception that ends a paused attempt. Temporal starts the next attempt once somebody unpauses the
+    activity; the paused attempt does not count against `MOST_ATTEMPTS`.
     """
     return as_application_error(
         RetryNow(
@@ -122,7 +122,7 @@ class GivenUpError(Exception):
 
 
 async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> WorkT:
-    """The result of `work`. Cancels it and raises `GivenUpError` if `event` is set before there is one."""
+    """Returns the result of `work`. Cancels it and raises `GivenUpError` if `event` is set before there is one."""
     working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
     try:
         await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)

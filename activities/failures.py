@@ -14,7 +14,9 @@ _UNSPECIFIED = ApplicationErrorCategory.UNSPECIFIED
 
 
 def as_failure(error: BaseException, *, repository: str | None = None, cursor: str | None = None) -> Failure:
-    """The failure that describes an error. An unexpected error gets the code `bug` and the name of its class."""
+    """Returns the failure that describes an error. An unexpected error gets the code `bug` and the name of its
+    class.
+    """
     message = str(getattr(error, "message", "") or error) or type(error).__name__
     if not isinstance(error, BackfillError):
         return Failure(
@@ -46,7 +48,7 @@ def as_failure(error: BaseException, *, repository: str | None = None, cursor: s
 
 
 def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure:
-    """The failure of a type that is not complete at its end. `message` says what is missing."""
+    """Returns the failure of a type that is not complete at its end. `message` says what is missing."""
     return Failure(
         code="incomplete",
         message=message,
@@ -59,7 +61,7 @@ def incomplete(message: str, *, repository: str, data_type: DataType) -> Failure
 def as_application_error(
     error: Exception, pause: timedelta | None = None, *, failure: Failure | None = None
 ) -> ApplicationError:
-    """The error for Temporal: retryable for passing errors, final for all others. Its type is the name of the
+    """Returns the error for Temporal: retryable for passing errors, final for all others. Its type is the name of the
     taxonomy's class.
 
     `pause` replaces the retry policy's interval before the next attempt. `failure` is stored as the details; it can

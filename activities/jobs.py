@@ -66,7 +66,7 @@ class JobActivities:
 
     @activity.defn(name="next_repositories")
     async def next_repositories(self, page: NextRepositories) -> list[RepositoryRef]:
-        """The next page of the job's repositories that have not ended, in order of their ids."""
+        """Returns the next page of the job's repositories that have not ended, in order of their ids."""
         try:
             async with self._database.transaction() as connection:
                 return await transitions.next_repositories(
@@ -103,7 +103,7 @@ class JobActivities:
 
     @activity.defn(name="repositories_that_may_go_on")
     async def repositories_that_may_go_on(self, those: WaitingRepositories) -> list[str]:
-        """Those of these repositories that no longer have to wait for another job."""
+        """Returns those of these repositories that no longer have to wait for another job."""
         try:
             async with self._database.transaction() as connection:
                 return await waiting.may_go_on(connection, those.job_id, those.repository_ids)
@@ -149,7 +149,7 @@ class JobActivities:
             raise as_application_error(error, failure=as_failure(error, repository=ref.full_name)) from error
 
     async def _facts(self, backfill: RepositoryBackfill) -> Facts:
-        """The repository as GitHub shows it: from a recent survey if there is one, else by a request."""
+        """Returns the repository as GitHub shows it: from a recent survey if there is one, else by a request."""
         ref = backfill.repository
         async with self._database.transaction() as connection:
             survey = await surveys.read(connection, backfill.job_id, ref)
@@ -175,8 +175,8 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """The data types that the repository cannot have, such as discussions that are switched off, with the
-        reason.
+        """Returns the data types that the repository cannot have, such as discussions that are switched off, with
+        the reason.
         """
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {

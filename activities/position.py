@@ -30,7 +30,7 @@ class Position:
 
     @classmethod
     def read(cls, committed: Mapping[str, Any]) -> Self:
-        """The position in `committed`, the JSON of a sweep's row, which another release may have written.
+        """Returns the position in `committed`, the JSON of a sweep's row, which another release may have written.
 
         Unknown fields are dropped, and missing ones get their defaults. Raises pydantic's ValidationError for a
         value of a wrong type.
@@ -39,8 +39,8 @@ class Position:
         return position
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
-        """The position as JSON, without the fields that have their defaults. `only` names the fields to keep; None
-        keeps all.
+        """Returns the position as JSON, without the fields that have their defaults. `only` names the fields to
+        keep; None keeps all.
         """
         committed: dict[str, Any] = _adapter(type(self)).dump_python(
             self, mode="json", exclude_defaults=True, include=only
@@ -48,7 +48,7 @@ class Position:
         return committed
 
     def expect_requests(self, number: int) -> Self:
-        """The position with the number of REST requests that are expected to follow the last thread."""
+        """Returns the position with the number of REST requests that are expected to follow the last thread."""
         return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:

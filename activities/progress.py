@@ -46,18 +46,18 @@ class Progress:
         return self.idle >= MOST_IDLE or self.restarts >= MOST_RESTARTS
 
     def count(self, *, moved: bool) -> Self:
-        """The progress after one answer. `moved` says whether the answer brought the list forward; if so, the count of
-        answers without progress returns to 0, else it grows by one.
+        """Returns the progress after one answer. `moved` says whether the answer brought the list forward; if so,
+        the count of answers without progress returns to 0, else it grows by one.
         """
         return replace(self, idle=0 if moved else self.idle + 1)
 
     def restart(self) -> Self:
-        """The progress of a list that is read again from its top, because GitHub refused its cursor."""
+        """Returns the progress of a list that is read again from its top, because GitHub refused its cursor."""
         return type(self)(restarts=self.restarts + 1)
 
     def descend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """The progress after a page of a list that is ordered newest first. `to` is the moment of the page's oldest
-        item, None for an empty page.
+        """Returns the progress after a page of a list that is ordered newest first. `to` is the moment of the page's
+        oldest item, None for an empty page.
 
         `ties` are the ids of the page's items of that moment. A page that shows further items of the same moment
         counts as progress, too.
@@ -65,8 +65,8 @@ class Progress:
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to < self.farthest))
 
     def ascend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
-        """The progress after a page of a list that is ordered oldest first. `to` is the moment of the page's newest
-        item; `ties` is as in `descend`.
+        """Returns the progress after a page of a list that is ordered oldest first. `to` is the moment of the page's
+        newest item; `ties` is as in `descend`.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to > self.farthest))
 

@@ -81,8 +81,9 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Groups of repositories that one request can hold, each ordered by name. All public repositories form one group;
-    the private repositories of each owner form another, because only the owner's credentials may read them.
+    """Returns groups of repositories that one request can hold, each ordered by name. All public repositories form
+    one group; the private repositories of each owner form another, because only the owner's credentials may read
+    them.
     """
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):
@@ -121,7 +122,7 @@ class _Page:
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:
-        """The types of which the job reads the history, because no earlier job covered it."""
+        """Returns the types of which the job reads the history, because no earlier job covered it."""
         return frozenset(self._data_types).difference(self._covered.get(repository_id, ()))
 
     async def survey(self, group: Sequence[RepositoryRef], stored: Mapping[str, int]) -> None:
@@ -219,8 +220,8 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """The survey that this job made of the repository a moment ago; None if there is none, or if another release wrote
-    it in a form that this one cannot read.
+    """Returns the survey that this job made of the repository a moment ago; None if there is none, or if another
+    release wrote it in a form that this one cannot read.
     """
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:

@@ -201,8 +201,8 @@ class _Slice:
             await self._reader.close()
 
     def _left_out(self) -> frozenset[str]:
-        """The fields that this server's schema lacks and requests leave out. Empty for embeddings, which do not come
-        from GitHub.
+        """Returns the fields that this server's schema lacks and requests leave out. Empty for embeddings, which do
+        not come from GitHub.
         """
         return frozenset() if self._sweep.data_type == "embeddings" else self._github.left_out
 
@@ -211,8 +211,8 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Whether this is the recent leg of embeddings while the historical leg of another job embeds all stored
-        threads.
+        """Returns whether this is the recent leg of embeddings while the historical leg of another job embeds all
+        stored threads.
         """
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False
@@ -220,8 +220,8 @@ class _Slice:
             return await waiting.history_is_being_swept(connection, self._sweep)
 
     async def _wait_for_another(self) -> str | None:
-        """The id of the job whose sweep of the same type and repository this sweep has to wait for, so that nothing is
-        paid for twice; None if there is none.
+        """Returns the id of the job whose sweep of the same type and repository this sweep has to wait for, so that
+        nothing is paid for twice; None if there is none.
         """
         async with self._database.transaction() as connection:
             return await waiting.wait_for_another(connection, self._sweep)
@@ -366,7 +366,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """The result of a type that has ended, from the end that the sweep's row records."""
+        """Returns the result of a type that has ended, from the end that the sweep's row records."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

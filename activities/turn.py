@@ -83,7 +83,7 @@ class Reader(Protocol[PositionT]):
     """The class of this reader's resume points."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
-        """The position after the end of a leg: unchanged, or after what other jobs have covered since."""
+        """Returns the position after the end of a leg: unchanged, or after what other jobs have covered since."""
         ...
 
     async def turn(self, position: PositionT, *, threads_ended: bool) -> Turn[PositionT]:

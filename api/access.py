@@ -40,7 +40,7 @@ class Caller:
         return f"user:{self.user_id}" if self.user_id else "service"
 
     def actor(self, source: Literal["api", "host"] = "api") -> Actor:
-        """The caller as the actor of a change to a job, for its audit. `host`: the change came by the host
+        """Returns the caller as the actor of a change to a job, for its audit. `host`: the change came by the host
         application's old routes.
         """
         return Actor(self.who, source, self.address)
@@ -95,15 +95,15 @@ class Access:
 
 
 def _bearer(request: web.Request) -> str:
-    """The bearer token; empty unless there is exactly one Authorization header, with this scheme."""
+    """Returns the bearer token; empty unless there is exactly one Authorization header, with this scheme."""
     given = request.headers.getall("Authorization", [])
     scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def workspace(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The workspace that the request's address names, if `request[CALLER]` may see it. With `change` the caller has to
-    be allowed to change it.
+    """Returns the workspace that the request's address names, if `request[CALLER]` may see it. With `change` the
+    caller has to be allowed to change it.
 
     Raises a `Refusal`: 404 if the caller may not see the workspace, 403 if the caller may see it but not change it.
     """
@@ -114,7 +114,7 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """The job that the request's address names. Otherwise as `workspace`."""
+    """Returns the job that the request's address names. Otherwise as `workspace`."""
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:
         raise not_found()

@@ -19,7 +19,7 @@ class Refusal(BackfillError):
 
 
 def not_found() -> Refusal:
-    """A 404, the same for what does not exist and for what the caller may not see."""
+    """Returns a 404, the same for what does not exist and for what the caller may not see."""
     return Refusal(404, "not_found", "there is nothing here that you may see")
 
 
@@ -32,14 +32,15 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """The ETag of an answer, which a stream uses as its version, too. `lasting` is the answer without the fields that
-    change with time alone.
+    """Returns the ETag of an answer, which a stream uses as its version, too. `lasting` is the answer without the
+    fields that change with time alone.
     """
     return hashlib.sha256(lasting).hexdigest()[:32]
 
 
 def read(request: web.Request, model: BaseModel, *, moving: Set[str] = frozenset()) -> web.Response:
-    """The answer with `model` as JSON and with its ETag; 304 without a body if the caller already has this version.
+    """Returns the answer with `model` as JSON and with its ETag; 304 without a body if the caller already has this
+    version.
 
     `moving` names the fields that change with time alone. The ETag ignores them, so that it changes only when rows
     change.

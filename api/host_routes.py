@@ -132,8 +132,8 @@ def _as_host(job: Backfill) -> HostJob:
 
 
 def progress(job: Backfill) -> int:
-    """How much of the job is done, in percent. A type in progress counts by its share of stored threads; 100 only if
-    every type is complete.
+    """Returns how much of the job is done, in percent. A type in progress counts by its share of stored threads; 100
+    only if every type is complete.
 
     A failed or canceled type counts with the share that it stored, and never as whole.
     """

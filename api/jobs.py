@@ -23,7 +23,7 @@ MOVING = frozenset({"as_of", "eta", "headline", "time_left", "time_left_reason"}
 
 
 async def look(database: Database, job_id: str) -> Backfill:
-    """The job as people see it. Raises a `Refusal` (404) if it was deleted a moment ago."""
+    """Returns the job as people see it. Raises a `Refusal` (404) if it was deleted a moment ago."""
     async with database.transaction() as connection:
         try:
             view = await job_views.look(connection, job_id)

@@ -27,7 +27,8 @@ Network = IPv4Network | IPv6Network
 
 
 def address_of(request: web.Request, proxies: Sequence[Network]) -> str | None:
-    """The caller's address: the last one in the header `X-Forwarded-For` that is not the address of one of our proxies.
+    """Returns the caller's address: the last one in the header `X-Forwarded-For` that is not the address of one of our
+    proxies.
 
     Addresses before it are not trusted, because the caller may have written them. The header is ignored if the
     connection does not come from one of our proxies.
@@ -54,7 +55,9 @@ def _is_address(text: str | None) -> bool:
 
 
 async def body_of(request: web.Request) -> bytes:
-    """The body. Raises a `Refusal`: 413 if it is larger than `LARGEST_BODY`, 408 if it does not come in time."""
+    """Returns the body. Raises a `Refusal`: 413 if it is larger than `LARGEST_BODY`, 408 if it does not come in
+    time.
+    """
     too_large = Refusal(413, "too_large", f"the body is larger than {LARGEST_BODY} bytes", {"Connection": "close"})
     if (request.content_length or 0) > LARGEST_BODY:
         raise too_large
@@ -99,7 +102,7 @@ class FailedAuthentications:
 
 
 def _network(address: str | None) -> str:
-    """The address; for IPv6 its /64 network, because a caller owns all of it."""
+    """Returns the address; for IPv6 its /64 network, because a caller owns all of it."""
     try:
         parsed = ip_address(address or "")
     except ValueError:

@@ -216,7 +216,7 @@ class _Reader:
         return min(self._check_at, self._expires_at)
 
     async def is_out(self) -> bool:
-        """Whether the person's token has expired, or the person may no longer see the job."""
+        """Returns whether the person's token has expired, or the person may no longer see the job."""
         now = monotonic()
         if now < self._check_at or now >= self._expires_at:
             return now >= self._expires_at

@@ -60,7 +60,9 @@ class Cancel(In):
 
 
 def _whole(value: Any) -> Any:
-    """The whole number in plain digits. Python's own parser would also accept +5, 1_0, and digits of other scripts."""
+    """Returns the whole number in plain digits. Python's own parser would also accept +5, 1_0, and digits of other
+    scripts.
+    """
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
     return value

@@ -19,8 +19,8 @@ KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The body, parsed as `model`; an empty body counts as `{}`. Raises a `Refusal`: 415 if the body is not declared as
-    JSON, 400 if it is invalid, 408 or 413 as `body_of` does.
+    """Returns the body, parsed as `model`; an empty body counts as `{}`. Raises a `Refusal`: 415 if the body is not
+    declared as JSON, 400 if it is invalid, 408 or 413 as `body_of` does.
     """
     body = await body_of(request)
     if not body:
@@ -31,7 +31,7 @@ async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def key_of(request: web.Request) -> str | None:
-    """The `Idempotency-Key` header; None if it is missing. Raises a `Refusal` for an invalid one."""
+    """Returns the `Idempotency-Key` header; None if it is missing. Raises a `Refusal` for an invalid one."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not re.fullmatch(KEY, key):
         raise Refusal(400, "bad_input", "Idempotency-Key: must be 1 to 255 visible characters of ASCII")
@@ -39,7 +39,7 @@ def key_of(request: web.Request) -> str | None:
 
 
 def query_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The query parameters, parsed as `model`; each may be given once. Raises a `Refusal` (400)."""
+    """Returns the query parameters, parsed as `model`; each may be given once. Raises a `Refusal` (400)."""
     given = request.query
     if twice := sorted({name for name in given if len(given.getall(name)) > 1}):
         raise Refusal(400, "bad_input", f"{', '.join(map(_quoted, twice))}: given more than once")

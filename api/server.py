@@ -43,8 +43,8 @@ def application(
     more: Sequence[Route] = (),
     beside: Sequence[Route] = (),
 ) -> web.Application:
-    """The API, to be mounted at `PREFIX`. `more` are routes of other modules. Pages of `origins` may call the API from
-    a browser.
+    """Returns the API, to be mounted at `PREFIX`. `more` are routes of other modules. Pages of `origins` may call the
+    API from a browser.
 
     `beside` are routes that the server serves itself, outside the API. They are only described here.
     """
@@ -72,7 +72,9 @@ async def _nothing(_request: web.Request) -> web.StreamResponse:
 
 
 def _guarded(route: Route, access: Access) -> Handler:
-    """The route's handler, with authentication before anything of the request is read, and with a time limit."""
+    """Returns the route's handler, with authentication before anything of the request is read, and with a time
+    limit.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.security != "none":

@@ -64,7 +64,7 @@ class ServiceToken:
         self._digest = _digest(token) if token else None
 
     def matches(self, token: str) -> bool:
-        """Whether `token` is the service's, compared in constant time."""
+        """Returns whether `token` is the service's, compared in constant time."""
         return self._digest is not None and hmac.compare_digest(_digest(token), self._digest)
 
 
@@ -90,7 +90,7 @@ class SigningKeys:
         self._asking = asyncio.Lock()
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """The key with this id; None if it is not listed.
+        """Returns the key with this id; None if it is not listed.
 
         Raises `Unreachable` if Supabase does not answer.
         """
@@ -126,7 +126,7 @@ class SigningKeys:
         self._listed_at, self._unanswered = self._clock(), None
 
     async def _fetch(self) -> dict[str, jwt.PyJWK]:
-        """The listed keys. Raises `ValueError` if the answer is not a list of keys."""
+        """Returns the listed keys. Raises `ValueError` if the answer is not a list of keys."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -147,7 +147,7 @@ class SigningKeys:
 
 
 def _public_key(entry: Any) -> jwt.PyJWK | None:
-    """The public key; None for an entry that cannot verify users' tokens, above all a shared secret."""
+    """Returns the public key; None for an entry that cannot verify users' tokens, above all a shared secret."""
     if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA", "OKP") or entry.get("use") == "enc":
         return None
     try:
@@ -168,8 +168,8 @@ class UserTokens:
         self._keys = keys
 
     async def verify(self, token: str) -> Verified | Rejected:
-        """The user whom the token names, or why the token is rejected. Raises `Unreachable` if the public keys cannot
-        be looked up.
+        """Returns the user whom the token names, or why the token is rejected. Raises `Unreachable` if the public
+        keys cannot be looked up.
         """
         if not _SHAPE.fullmatch(token):
             return Rejected("it is no JSON web token")

@@ -56,7 +56,7 @@ class WatchedJob:
         return self.view.status in TERMINAL_JOB_STATUSES
 
     def batch_of(self, version: str | None) -> int | None:
-        """The number of the batch that ended with this version; None if the version is unknown or too old."""
+        """Returns the number of the batch that ended with this version; None if the version is unknown or too old."""
         return self._batches.get(version or "")
 
     def update(self, view: Backfill, fingerprint: str | None) -> None:
@@ -89,8 +89,8 @@ class WatchedJob:
         self._wake()
 
     def events_since(self, batch: int | None) -> bytes:
-        """The events since `batch`, the last batch that the client has received; None: the client has received
-        nothing.
+        """Returns the events since `batch`, the last batch that the client has received; None: the client has
+        received nothing.
         """
         if batch not in self._made:
             self._made[batch] = self._snapshot() if batch is None else self._changes(batch)
@@ -123,7 +123,7 @@ class WatchedJob:
 
 
 def event(name: str, data: bytes, version: str | None = None) -> bytes:
-    """One server-sent event; `data` is JSON without line ends."""
+    """Returns one server-sent event; `data` is JSON without line ends."""
     last = b"id: %s\n" % version.encode() if version else b""
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), last, data)
 

@@ -1,6 +1,6 @@
-"""Measures the cost of a backfill: points, requests, GitHub's seconds, CPU and memory of a real worker, and whether it
-is complete.
+"""Measures what a backfill costs: points, requests, GitHub's seconds, and CPU and memory of a real worker. Also checks
+that the backfill is complete.
 
-`python -m bench.cost` (or `python -m bench`) measures this system; `python -m bench.peers` measures other extractors
-beside it, on the same repository. Nothing else imports this package.
+`python -m bench.cost` (or `python -m bench`) measures this system. `python -m bench.peers` also measures other
+extractors, on the same repository. Nothing outside this package imports it.
 """

@@ -1,4 +1,4 @@
-"""The aims for a backfill's cost, compared with the measured cost."""
+"""The aims for what a backfill costs, and whether the measured costs meet them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ GROWTH = 1.25
 
 @dataclass(frozen=True)
 class Aim:
-    """An aim. `measured` meets it if it is at most (`at_least`: at least) `limit`; missing a `binding` one fails the
-    bench."""
+    """One aim. `measured` meets it if it is at most `limit` (with `at_least`: at least `limit`). If a `binding` aim is
+    missed, the bench fails.
+    """
 
     what: str
     measured: float
@@ -37,15 +38,15 @@ class Aim:
 
 
 def per(number: float, of: int, things: int) -> float:
-    """The cost of `things` things, if `of` of them cost `number`; infinite if `of` is 0."""
+    """Returns what `things` things cost, if `of` things cost `number`; infinite if `of` is 0."""
     return number * of / things if things else float("inf")
 
 
 def judged(runs: Mapping[str, Run]) -> list[Aim]:
-    """The aims that apply to these runs, by name.
+    """Returns the aims that apply to these runs, which are given by name.
 
-    Counts are the same on every machine, so they are binding. Times and memory depend on the machine, so they are only
-    shown.
+    Counts are the same on every machine, so their aims are binding. Times and memory depend on the machine, so they
+    are only shown.
     """
     aims = [
         Aim(f"{run.case.name}: signs of being incomplete", len(run.faults), 0, binding=True) for run in runs.values()

@@ -1,5 +1,6 @@
-"""Compares the rows that must exist with those that do, by identity, table by table. Their contents are checked by
-tests."""
+"""Compares the rows that must exist with the rows that do, table by table, by their ids. Tests check the contents of
+rows.
+"""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ Census = dict[str, set[str]]
 
 @dataclass(frozen=True)
 class Share:
-    """How many were found, out of how many."""
+    """How many rows were found, of how many there should be."""
 
     found: int
     there: int
@@ -31,13 +32,14 @@ class Share:
 
 
 def github_id(thing: Any) -> str:
-    """The identity of a row in Postgres; for an event its node id."""
+    """Returns the id of a row in Postgres. For an event, that is its node id."""
     return thing.node_id(True) if isinstance(thing, TimelineEvent) else str(thing.database_id)
 
 
 def node_id(thing: Any) -> str:
-    """The node id that GitHub shows to clients that do not request its new format. Some ids are too large for
-    `databaseId`."""
+    """Returns the node id in GitHub's old format, which clients get that do not request the new one. Some ids are
+    too large for `databaseId`.
+    """
     identifier: str = thing.node_id(False)
     return identifier
 
@@ -62,7 +64,7 @@ STORED = {
 def wanted(
     repository: Repository, data_types: Collection[DataType], identity: Callable[[Any], str] = github_id
 ) -> Census:
-    """Every row that these types have in the whole repository."""
+    """Returns every row that these data types have in the whole repository."""
     census: Census = {noun: set() for noun in STORED}
     pulls = repository.pull_requests.values() if "pull_requests" in data_types else ()
     issues = repository.issues.values() if "issues" in data_types else ()
@@ -81,7 +83,7 @@ def wanted(
 
 
 async def stored(dsn: str, github_id: int) -> Census:
-    """The repository's rows in Postgres."""
+    """Returns the rows of the repository that Postgres has."""
     connection = await asyncpg.connect(dsn)
     try:
         repository = await connection.fetchval("select id from repositories where github_id = $1", github_id)
@@ -91,9 +93,9 @@ async def stored(dsn: str, github_id: int) -> Census:
 
 
 async def told(dsn: str, repository: Repository) -> dict[str, tuple[int, int]]:
-    """For the kinds of events that the world counts: how many are stored, and how many there must be at least.
+    """For each kind of event that the world counts: how many are stored, and how many there must be at least.
 
-    A star that was taken back still has an event.
+    If a star was taken back, its event is still there.
     """
     connection = await asyncpg.connect(dsn)
     try:
@@ -114,7 +116,9 @@ async def told(dsn: str, repository: Repository) -> dict[str, tuple[int, int]]:
 
 
 def differences(wanted: Census, stored: Census) -> list[str]:
-    """Missing and surplus rows, a line for each noun; empty if the two are equal."""
+    """Returns the rows that are missing and those that should not exist, a line for each noun; empty if there are
+    none.
+    """
     lines = []
     for noun, identities in wanted.items():
         missing, surplus = len(identities - stored[noun]), len(stored[noun] - identities)
@@ -124,7 +128,7 @@ def differences(wanted: Census, stored: Census) -> list[str]:
 
 
 def shares(wanted: Census, found: Census) -> dict[str, Share]:
-    """The share found of each noun that has rows; surplus rows do not count."""
+    """For each noun that has rows, how many of them were found. Rows that should not exist are ignored."""
     return {
         noun: Share(len(identities & found.get(noun, set())), len(identities))
         for noun, identities in wanted.items()
@@ -133,5 +137,5 @@ def shares(wanted: Census, found: Census) -> dict[str, Share]:
 
 
 def size(census: Census) -> int:
-    """The number of rows in all tables."""
+    """Returns the number of rows in all tables."""
     return sum(map(len, census.values()))

@@ -1,4 +1,4 @@
-"""Measures the cost of one backfill: each data type alone, all of them, and with a GitHub that takes its time.
+"""Measures what one backfill costs: each data type alone, all of them together, and with a GitHub that answers slowly.
 
     python -m bench.cost [--scale 0.1] [--only pull_requests] [--json]
 

@@ -1,11 +1,11 @@
-"""Measures Polar's deliveries to the real `webhook.py`: how soon each is answered, and that none is lost.
+"""Measures how soon the real `webhook.py` answers Polar's deliveries, and checks that none is lost.
 
     python -m bench.deliveries [--per-second 50] [--seconds 60] [--json]
 
-It runs twice: undisturbed, and with a restart of Postgres in the middle. A delivery without a 202 is sent again, as
-Polar does. Deliveries are sent at fixed times, whether earlier ones were answered or not, and their durations count
-from these times. Exit codes: 0 done, 1 a delivery was lost, 2 bad arguments, 3 a part did not start or ended, 130
-interrupted.
+It runs twice: undisturbed, and with a restart of Postgres in the middle. A delivery that is not answered with 202 is
+sent again, as Polar does. Deliveries are sent at fixed times, whether or not earlier ones were answered, and their
+durations are counted from these times. Exit codes: 0 done, 1 a delivery was lost, 2 bad arguments, 3 a part did not
+start or ended, 130 interrupted.
 """
 
 import argparse
@@ -54,7 +54,7 @@ P99_MS = 200
 
 @dataclass
 class Load:
-    """The results of some deliveries."""
+    """The results of one series of deliveries."""
 
     name: str
     per_second: float
@@ -80,7 +80,7 @@ class Load:
 
 
 class Polar:
-    """Sends deliveries of some buyers' subscriptions."""
+    """Plays Polar: sends deliveries about the subscriptions of some buyers."""
 
     def __init__(self, url: str, owners: Sequence[str]) -> None:
         self._url = f"{url}/webhooks/polar"
@@ -88,7 +88,7 @@ class Polar:
         self._subscriptions = {owner: str(uuid.uuid4()) for owner in owners}
 
     async def send(self, load: Load) -> list[str]:
-        """Sends the deliveries of a load; returns their ids once all are accepted, or given up."""
+        """Sends the deliveries of a load. Returns their ids once each of them was accepted or given up."""
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=POLAR_TIMEOUT, connector=connector) as session:
             began, sending = monotonic(), list[asyncio.Task[str]]()
@@ -139,7 +139,7 @@ class Polar:
 
 
 class Stage:
-    """The servers that a load is sent to. Nobody else may use their Postgres, because it is restarted."""
+    """The servers that get a load. No other test may use their Postgres, because it is restarted."""
 
     def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
         self._processes = processes
@@ -149,7 +149,7 @@ class Stage:
     async def run(
         self, name: str, *, per_second: float, seconds: float, restart: bool = False, buyers: int = BUYERS
     ) -> Load:
-        """Sends a load and returns its results. Raises `Unreachable` if a part does not start, or ends."""
+        """Sends a load; returns the results. Raises `Unreachable` if a server does not start, or ends."""
         dsn = await self._postgres.create_database(name)
         await migrate(dsn, report=lambda _line: None)
         workspaces = [await purchase.create_workspace(dsn, []) for _ in range(buyers)]
@@ -173,7 +173,7 @@ class Stage:
 
 
 async def _judge(dsn: str, load: Load, sent: Sequence[str], bought: int) -> None:
-    """Waits until everything stored is finished, and compares it with what was sent."""
+    """Waits until everything that is stored has been processed, and compares it with what was sent."""
     began = monotonic()
     connection = await asyncpg.connect(dsn)
     try:

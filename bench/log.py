@@ -1,4 +1,4 @@
-"""Reads the requests to GitHub from the stand-in's log."""
+"""Reads from the stand-in's log which requests it got."""
 
 import json
 import urllib.request
@@ -24,8 +24,9 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of requests. `points` are GraphQL's; a REST request costs one of its own budget, or is `free`
-    (`/rate_limit`, 304, a refusal for being too fast)."""
+    """What requests cost. `points` are of GraphQL. A REST request costs one of its own budget, or is `free`
+    (`/rate_limit`, a 304, a refusal because of too many requests).
+    """
 
     graphql: int
     rest: int
@@ -43,11 +44,11 @@ class Cost:
         return self.graphql + self.rest + self.free
 
     def per_token_and_hour(self, things: int) -> float:
-        """How many of `things` one token's hour suffices for, by the tighter of its two budgets."""
+        """Returns how many of `things` one token pays for in an hour, by the budget that is used up first."""
         return _an_hour(things, self.points / POINTS_AN_HOUR, self.rest / REST_AN_HOUR)
 
     def per_hour_of_responses(self, things: int) -> float:
-        """As `per_token_and_hour`, by the duration of GitHub's answers; infinite if it was not measured."""
+        """As `per_token_and_hour`, but by the time that GitHub's answers take. Infinite if it was not measured."""
         return _an_hour(things, self.response_seconds / RESPONSE_SECONDS_AN_HOUR)
 
 
@@ -64,8 +65,9 @@ def clear(url: str) -> None:
 
 
 def read(url: str) -> Cost:
-    """The cost of all requests to the stand-in at `url` since its log was cleared. Raises `OSError` if it does not
-    answer."""
+    """Returns the cost of all requests to the stand-in at `url` since its log was cleared. Raises `OSError` if it
+    does not answer.
+    """
     with urllib.request.urlopen(f"{url}/_stand-in/log", timeout=TIMEOUT_SECONDS) as response:
         return cost(json.load(response))
 
@@ -87,7 +89,7 @@ def cost(log: Iterable[Entry]) -> Cost:
 
 
 def busy(intervals: Iterable[tuple[float, float]]) -> float:
-    """Seconds covered by at least one of these (begin, end) intervals."""
+    """Returns the seconds that at least one of these intervals (begin, end) covers."""
     total, until = 0.0, -inf
     for begin, end in sorted(intervals):
         total += max(0.0, end - max(begin, until))

@@ -1,12 +1,12 @@
-"""Measures the settings page's cost for a reader's browser, and how soon it shows a change in Postgres.
+"""Measures what the settings page costs a reader's browser, and how soon it shows a change in Postgres.
 
     python -m bench.page [--repositories 1000] [--pages 100] [--seconds 15] [--per-second 2] [--json]
 
-It opens the page of a job with `--repositories` repositories of all data types. Chromium's trace shows how long its
-scripts ran until every row was shown, and how many frames were drawn during scrolling; a page with the same rows as
-plain HTML is scrolled for comparison. It then opens many pages of a smaller job at once, commits changes, and measures
-the time from each commit until each page shows it. Exit codes: 0 done, 1 a page missed a change or showed no rows, 2
-bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 interrupted.
+It opens the page of a job with `--repositories` repositories of all data types. A trace of Chromium shows how long
+scripts ran until every row was shown, and how many frames were drawn while the page was scrolled. A page with the
+same rows as plain HTML is scrolled for comparison. Then it opens many pages of a smaller job at once, commits
+changes, and measures the time from each commit until each page shows it. Exit codes: 0 done, 1 a page missed a
+change or showed no rows, 2 bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 interrupted.
 """
 
 import argparse
@@ -127,7 +127,7 @@ async def measure(
     seconds: float,
     per_second: float,
 ) -> Run:
-    """Measures the page. Raises `Unreachable` if a part does not start or there is no Chromium."""
+    """Measures the page. Raises `Unreachable` if a part does not start, or if there is no Chromium."""
     run = Run(repositories, pages)
     dsn = await database.create_database("page")
     await migrate(dsn, report=lambda _line: None)
@@ -179,9 +179,9 @@ async def _render(run: Run, browser: Browser, address: str) -> None:
 
 
 async def _scroll(browser: Browser, page: Page) -> float:
-    """Frames a second while rows are scrolled by a wheel over the middle of the window.
+    """Returns the frames in a second while a wheel over the middle of the window scrolls the rows.
 
-    A thousand rows scroll within the page. The page itself is short, and nothing moves at its end.
+    A thousand rows scroll inside the page. The page itself is short, and would not move any further.
     """
     session = await page.context.new_cdp_session(page)
     await page.evaluate(ROWS_IN_THE_MIDDLE)
@@ -194,7 +194,7 @@ async def _scroll(browser: Browser, page: Page) -> float:
 
 
 def _plain(repositories: int) -> str:
-    """A page with as many rows and cells as ours, and nothing else."""
+    """Returns a page that has as many rows and cells as ours, and nothing else."""
     cells = "".join("<td>1,234 / 5,678</td>" for _ in ("status", *DATA_TYPES))
     rows = "".join(f"<tr><th>acme/rocket-{number}</th>{cells}</tr>" for number in range(repositories))
     style = "td, th { padding: 8px 12px; border-bottom: 1px solid #ddd; text-align: left }"
@@ -246,7 +246,7 @@ async def _watch(
 async def _commit(
     run: Run, connection: asyncpg.Connection, job_id: str, seconds: float, per_second: float
 ) -> dict[int, float]:
-    """The time of each commit, by its number. Each commit changes one row of the job."""
+    """Commits changes, each of one row of the job. Returns the time of each commit, by its number."""
     committed = {}
     began = time.monotonic()
     for number in range(1, round(seconds * per_second) + 1):

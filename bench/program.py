@@ -1,4 +1,4 @@
-"""How every benchmark begins and ends: with processes of its own, which are gone after it."""
+"""How every benchmark begins and ends: it starts processes, which have ended when it ends."""
 
 import asyncio
 import signal
@@ -15,7 +15,9 @@ Found = TypeVar("Found")
 
 
 def on_processes(measure: Callable[[Processes], Coroutine[Any, Any, Found]]) -> Found:
-    """What `measure` finds. Ends the program with 3 if a server does not start, and with 130 at Ctrl-C."""
+    """Runs `measure` and returns its result. Ends the program with 3 if a server does not start, and with 130 at
+    Ctrl-C.
+    """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with (

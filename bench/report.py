@@ -1,4 +1,4 @@
-"""Prints the measurements for people and for machines."""
+"""Prints the measurements, for people or as JSON."""
 
 import os
 import platform
@@ -45,7 +45,9 @@ def _costs(runs: Mapping[str, Run]) -> Table:
 
 
 def _headline(runs: Mapping[str, Run]) -> RenderableType:
-    """What one token's hour suffices for: 5,000 points, 5,000 REST requests, 3,600 seconds of GitHub's time."""
+    """Returns how much one token fetches in an hour: with 5,000 points, 5,000 REST requests, and 3,600 seconds of
+    GitHub's time.
+    """
     table = Table(title="Complete pull requests per token and hour", title_justify="left")
     for name in ("", "by points and REST", "GitHub's response s", "by these, too"):
         table.add_column(name, justify="right" if name else "left")
@@ -82,7 +84,7 @@ def machine() -> dict[str, Any]:
 
 
 def document(runs: Mapping[str, Run], aims: Sequence[Aim]) -> dict[str, Any]:
-    """The report as JSON, with requests by operation; counts are totals, not per thousand."""
+    """Returns the report as JSON, with the requests by operation. Counts are totals, not per thousand."""
     return {
         "machine": machine(),
         "runs": [

@@ -1,10 +1,11 @@
-"""Measures gql's cost for a page: this process' CPU time, with and without parts of gql, over one recorded answer.
+"""Measures what gql costs for a page: the CPU time of this process, with and without parts of gql, for one recorded
+answer.
 
     python -m bench.requests [--pages 10] [--rounds 15]
 
-A page of 25 whole pull requests is read from the stand-in once. Another process then gives that answer to each request,
-so the time is the client's alone: gql, accounts, HTTP, JSON, refusals, rows. Variants take turns, so that other load on
-the machine affects them alike. A sweep's page costs more, because it is also stored.
+A page of 25 whole pull requests is read from the stand-in once. Then another process gives that answer to each
+request, so that only the client is measured: gql, accounts, HTTP, JSON, refusals, rows. The variants take turns, so
+that other load on the machine affects all of them. In a sweep a page costs more, because it is also stored.
 """
 
 import argparse
@@ -43,7 +44,7 @@ VARIANTS = ("as it is", "without gql's session", "printed by gql for each reques
 
 
 class Unlimited:
-    """A pool that grants everything at once, so that Postgres' cost is not measured."""
+    """A pool that grants every request at once, so that the cost of Postgres is not measured."""
 
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
         return Reservation(uuid4(), accounts[0], ask)
@@ -68,7 +69,7 @@ def replay(port: int, answers: dict[str, bytes]) -> None:
 
 
 async def record() -> tuple[dict[str, bytes], RepositoryRef]:
-    """The stand-in's recorded answers, by operation, and their repository."""
+    """Returns the answers that the stand-in gave, by operation, and the repository that they are about."""
     world = World()
     repository = generate(world, Plan("acme/rocket", pull_requests=PULL_REQUESTS))
     named = RepositoryRef(
@@ -88,7 +89,7 @@ async def record() -> tuple[dict[str, bytes], RepositoryRef]:
 
 
 async def read(url: str, repository: RepositoryRef, pages: int, variant: str = VARIANTS[0]) -> float:
-    """Reads the page `pages` times; returns the CPU seconds of one."""
+    """Reads the page `pages` times; returns the CPU seconds for one page."""
     async with GitHub(url, f"{url}/graphql", Credentials(("ghp_ann",), None), Unlimited()) as github:
         bound = github.on_behalf_of(repository.full_name)
         with _as(variant, bound):
@@ -123,7 +124,9 @@ def _as(variant: str, github: GitHub) -> Iterator[None]:
 
 
 async def measure(url: str, repository: RepositoryRef, *, pages: int, rounds: int) -> dict[str, float]:
-    """The least CPU seconds of a page, by variant. The minimum excludes other load on the machine."""
+    """Returns the least CPU seconds for a page, by variant. The least, because other load on the machine only adds
+    to it.
+    """
     async with ClientSession() as session:
         while True:
             try:

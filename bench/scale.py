@@ -1,9 +1,10 @@
-"""What grows with the number of repositories and of workspaces, with two workers: requests, time, memory, histories.
+"""Measures, with two workers, what grows with the number of repositories and of workspaces: requests, time, memory,
+histories.
 
     python -m bench.scale [--case 1x10 --case 50x5 ...] [--latency-ms 0] [--json]
 
-A case is workspaces x repositories of each; the repositories are those of `bench.small`, all jobs begin at once. Exit
-codes are those of `bench.cost`.
+A case is a number of workspaces x the number of repositories in each. The repositories are those of `bench.small`;
+all jobs begin at once. Exit codes are those of `bench.cost`.
 """
 
 import argparse
@@ -50,14 +51,14 @@ LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """So many workspaces, each with so many repositories of its own."""
+    """A number of workspaces, each of which has the same number of repositories of its own."""
 
     workspaces: int
     repositories: int
 
     @classmethod
     def parse(cls, text: str) -> "Case":
-        """Raises ValueError."""
+        """Returns the case in a text such as `50x5`. Raises `ValueError` for any other text."""
         found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
         if found is None:
             raise ValueError(text)
@@ -74,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Grown:
-    """What a case came to."""
+    """The results of one case."""
 
     case: Case
     rows: int
@@ -102,7 +103,7 @@ class Grown:
 
 
 class ScaleStage(SmallStage):
-    """Runs cases, one after the other, each on a database, a stand-in and workers of its own."""
+    """Runs cases one after the other, each with a new database, a stand-in and workers of its own."""
 
     async def grown(self, case: Case, latency_ms: float) -> Grown:
         self._runs += 1
@@ -163,7 +164,7 @@ class ScaleStage(SmallStage):
         return grown
 
     async def _histories(self, task_queue: str) -> tuple[int, int, int]:
-        """Events of all runs of workflows, the most of one, and how many runs there were."""
+        """Returns the number of events in all runs of workflows, the most events in one run, and the number of runs."""
         client = await Client.connect(self._temporal.address)
         lengths = [
             each.history_length async for each in client.list_workflows(f"TaskQueue = '{task_queue}'", page_size=1_000)
@@ -172,7 +173,9 @@ class ScaleStage(SmallStage):
 
 
 async def _watch(dsn: str, workers: Sequence[Process]) -> tuple[int, list[str]]:
-    """Waits until all jobs have ended. The most connections that the workers had, and how each job ended."""
+    """Waits until all jobs have ended. Returns the most connections that the workers had at once, and how each job
+    ended.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     most = 0
     connection = await asyncpg.connect(dsn)

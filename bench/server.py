@@ -1,4 +1,6 @@
-"""What the benches of `webhook.py` have in common: a real server with real Postgres and Temporal, and percentiles."""
+"""What the benchmarks of `webhook.py` have in common: a real server with real Postgres and Temporal, and
+percentiles.
+"""
 
 import os
 import sys
@@ -18,7 +20,9 @@ DAYS = 365
 
 
 def start(processes: Processes, dsn: str, temporal_address: str, host: str = LOOPBACK) -> tuple[Process, str]:
-    """A healthy `webhook.py` that listens at `host`, and its loopback address. Raises `Unreachable` with its log."""
+    """Starts a `webhook.py` that listens at `host`; returns it, once it is healthy, with its loopback address. Raises
+    `Unreachable` with its log.
+    """
     port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     environment = inherited | {
@@ -39,11 +43,13 @@ def start(processes: Processes, dsn: str, temporal_address: str, host: str = LOO
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` percent of the values do not exceed; infinite if there are none."""
+    """Returns the smallest of the values that at least `percent` percent of the values do not exceed; infinite if
+    there are none.
+    """
     ordered = sorted(values)
     return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)] if ordered else float("inf")
 
 
 def load() -> Mapping[str, float]:
-    """The machine's load average, by minutes."""
+    """Returns the load averages of the machine, by minutes."""
     return dict(zip(("1", "5", "15"), os.getloadavg(), strict=True))

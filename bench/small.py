@@ -1,4 +1,4 @@
-"""Measures a workspace of small repositories: a first job of all types, and a second one within the hour.
+"""Measures a workspace of small repositories: a first job of all types, and a second job within the hour.
 
     python -m bench.small [--repositories 1000] [--latency-ms 0] [--json]
 
@@ -44,9 +44,10 @@ REQUESTS, POINTS, LATER_REQUESTS = 3_000, 1_500, 100
 
 
 def plan(number: int) -> Plan:
-    """The plan of a repository with at most `MOST_THREADS` threads, always the same for its number.
+    """Returns the plan of a repository with at most `MOST_THREADS` threads. It is always the same for the same number.
 
-    A quarter have none; of the others half have four or fewer. One in ten of those with threads has discussions.
+    A quarter of the repositories have no threads; half of the others have four or fewer. One in ten of those with
+    threads has discussions.
     """
     chance = random.Random(number)
     threads = 0 if chance.random() < 0.25 else round(MOST_THREADS ** chance.random())
@@ -135,7 +136,9 @@ class SmallStage(Stage):
         return found
 
     def many(self, number: int, latency_ms: float = 0, pace: float = 0) -> tuple[Any, str]:
-        """A stand-in with `number` repositories, and its address. Raises `Unreachable` if it does not start."""
+        """Starts a stand-in with `number` repositories; returns it and its address. Raises `Unreachable` if it does not
+        start.
+        """
         limits = (f"--graphql-limit={PLENTY}", f"--rest-limit={PLENTY}", f"--rest-per-minute={PLENTY}")
         plans = [f"--generate={_text(plan(each))}" for each in range(number)]
         slowness = (f"--pace={pace:g}", f"--latency-ms={latency_ms:g}")
@@ -193,7 +196,7 @@ def tables(found: Measured) -> Group:
 
 
 def _kinds(cost: Cost) -> dict[str, int]:
-    """Requests by kind; all repositories' own routes count as one kind."""
+    """Returns the number of requests of each kind. The routes of all repositories count as one kind."""
     kinds: Counter[str] = Counter()
     for name, number in cost.operations.items():
         kinds["repository by id" if name.startswith("repositories/") else name.rpartition("/")[2]] += number

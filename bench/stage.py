@@ -1,5 +1,6 @@
-"""Runs one measured job: a fresh database, a stand-in in its own process, a fresh worker, and one
-backfill to its end."""
+"""Runs one measured job: with a new database, a stand-in in a process of its own, a new worker, and one backfill until
+it ends.
+"""
 
 import asyncio
 import os
@@ -49,7 +50,9 @@ SETTLED_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """One measured backfill. `scale` 1 is 1,000 pull requests and 500 issues, in the shape of `generation.measured`."""
+    """One backfill to measure. With `scale` 1 it has 1,000 pull requests and 500 issues, as `generation.measured`
+    describes.
+    """
 
     name: str
     data_types: tuple[DataType, ...]
@@ -74,14 +77,15 @@ class Case:
         return Plan(**(asdict(generation.measured(NAME, self.scale)) | beside))
 
     def repository(self) -> Repository:
-        """The stand-in's repository, generated again, so that the expected rows do not come from
-        the server under test."""
+        """Returns the repository of the stand-in, generated a second time, so that the expected rows do not come
+        from the server that is measured.
+        """
         return generation.repository(World(), self.plan, end=END)
 
 
 @dataclass(frozen=True)
 class Run:
-    """The results of a case."""
+    """The results of one case."""
 
     case: Case
     pull_requests: int
@@ -107,7 +111,7 @@ class Run:
 
     @property
     def measured(self) -> tuple[int, str]:
-        """How many things the case has, by which its costs are divided, and what they are called."""
+        """The number of things by which the costs of the case are divided, and what these things are called."""
         for noun in ("pull_requests", "issues", "discussions", "events"):
             if number := getattr(self, noun):
                 return number, noun.replace("_", " ")
@@ -115,17 +119,17 @@ class Run:
 
     @property
     def per_token_and_hour(self) -> float:
-        """Measured things for one token and hour; 0 if the run is incomplete."""
+        """How many things one token fetches in an hour; 0 if the run is incomplete."""
         return 0 if self.faults else self.cost.per_token_and_hour(self.measured[0])
 
     @property
     def per_hour(self) -> float:
-        """As `per_token_and_hour`, by the tightest of points, REST requests and GitHub's response seconds."""
+        """As `per_token_and_hour`, by whichever is used up first: points, REST requests, or GitHub's seconds."""
         return min(self.per_token_and_hour, self.cost.per_hour_of_responses(self.measured[0]))
 
     @property
     def wall_to_busy(self) -> float:
-        """How many times longer the job took than its requests did. Requests that overlap count once."""
+        """How many times as long as its requests the job took. Requests that overlap count once."""
         return self.wall_seconds / self.cost.busy_seconds if self.cost.busy_seconds else float("inf")
 
     @property
@@ -134,7 +138,7 @@ class Run:
 
 
 class Stage:
-    """Runs cases on servers that somebody else starts and stops."""
+    """Runs cases on servers that the caller starts and stops."""
 
     def __init__(self, processes: Processes, postgres: Postgres, temporal: Temporal) -> None:
         self._processes = processes
@@ -144,14 +148,14 @@ class Stage:
         self._servers = 0
 
     async def open(self) -> None:
-        """Creates the database that every case gets a copy of."""
+        """Creates the database that each case gets a copy of."""
         await migrate(await self._postgres.create_database(TEMPLATE), report=lambda _line: None)
 
     async def run(self, case: Case, watch: Callable[[str, str], Coroutine[Any, Any, None]] | None = None) -> Run:
-        """Runs a case and returns its results. `watch` gets the database and the job's id, and returns when the job has
-        ended.
+        """Runs a case; returns the results. `watch` gets the database and the id of the job, and returns when the job
+        has ended.
 
-        Raises `Unreachable` if a part does not start, ends, or the job does not end within half an hour.
+        Raises `Unreachable` if a part does not start, or ends, or if the job does not end within half an hour.
         """
         self._runs += 1
         number = self._runs
@@ -213,7 +217,9 @@ class Stage:
         return run
 
     def stand_in(self, case: Case) -> tuple[Process, str]:
-        """A stand-in that serves the case's repository, and its address. Raises `Unreachable` if it does not start."""
+        """Starts a stand-in that serves the repository of the case; returns it and its address. Raises `Unreachable` if
+        it does not start.
+        """
         plan = case.plan
         fields = {name: value for name, value in asdict(plan).items() if name != "name"}
         limits = (
@@ -251,14 +257,14 @@ class Stage:
         }
 
     async def _worker(self, number: int, environment: dict[str, str]) -> Process:
-        """A worker that polls and is idle."""
+        """Starts a worker; returns it once it polls."""
         worker = self._processes.start(f"bench-worker-{number}", [sys.executable, ROOT / "worker.py"], env=environment)
         worker.wait_ready(lambda: '"polling"' in worker.tail(), within=60)
         await asyncio.sleep(SETTLED_SECONDS)
         return worker
 
     async def _workspace(self, dsn: str, repository: Repository) -> str:
-        """The id of a new workspace with this repository."""
+        """Creates a workspace with this repository; returns its id."""
         workspace = await create_workspace(
             dsn,
             [
@@ -286,7 +292,7 @@ class Stage:
         return start.tail(1)
 
     async def _ended(self, dsn: str, job: str, worker: Process) -> dict[str, Any]:
-        """The end of the job: its status, its duration in `seconds`, and what it embedded."""
+        """Waits until the job has ended; returns its status, how many `seconds` it took, and how much it embedded."""
         query = """
             select j.status, j.error_message, extract(epoch from j.completed_at - j.created_at)::float as seconds,
               coalesce((s.counts ->> 'embeddings')::integer, 0) as embeddings,

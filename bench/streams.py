@@ -1,9 +1,10 @@
-"""Measures how many streams of live progress one `webhook.py` serves, and how soon a reader gets a commit.
+"""Measures how many streams of live progress one `webhook.py` can serve, and how soon a reader learns of a commit.
 
     python -m bench.streams [--streams 1000] [--jobs 50] [--per-second 20] [--seconds 20] [--json]
 
-It opens the streams, commits pages of the jobs, and measures the time from each commit to every reader of its job. Exit
-codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
+It opens the streams, commits pages of the jobs, and measures the time from each commit until every reader of that
+job has it. Exit codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part did not start or
+ended, 130 interrupted.
 """
 
 import argparse
@@ -46,7 +47,7 @@ STORED = re.compile(rb'"data_type":"issues","status":"in_progress","stored":(\d+
 
 @dataclass
 class Run:
-    """The results of some streams."""
+    """The results of one series of streams."""
 
     streams: int
     jobs: int
@@ -72,7 +73,7 @@ class Run:
 
 
 class Reader:
-    """One stream. It knows when each change of its job was committed."""
+    """The reader of one stream. It knows when each change of its job was committed."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -112,7 +113,7 @@ async def measure(
     per_second: float,
     seconds: float,
 ) -> Run:
-    """Measures the streams. Raises `Unreachable` if a part does not start, ends, or refuses the streams."""
+    """Measures the streams. Raises `Unreachable` if a part does not start, or ends, or refuses a stream."""
     run = Run(streams, jobs, per_second)
     dsn = await database.create_database("streams")
     await migrate(dsn, report=lambda _line: None)
@@ -147,7 +148,7 @@ async def measure(
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    """Returns when `true()`, or after a minute."""
+    """Waits until `true()`, at most a minute."""
     deadline = monotonic() + PATIENCE_SECONDS
     while not true():
         if monotonic() > deadline:
@@ -158,7 +159,7 @@ async def _until(true: Callable[[], bool]) -> None:
 async def _commit(
     connection: asyncpg.Connection, run: Run, job_ids: Sequence[str], readers: Sequence[Reader], seconds: float
 ) -> None:
-    """Commits pages at fixed intervals, one repository after the other, job by job."""
+    """Commits pages at fixed intervals, for one repository after the other, job by job."""
     began = monotonic()
     for number in range(round(run.per_second * seconds)):
         await asyncio.sleep(max(0, began + number / run.per_second - monotonic()))
@@ -183,9 +184,10 @@ async def _commit(
 
 
 async def job(connection: asyncpg.Connection, dsn: str, first: int, repositories: int) -> str:
-    """The id of a job with `repositories` repositories, numbered from `first`, with a sweep of each data type.
+    """Creates a job with `repositories` repositories, numbered from `first` on, which have a sweep of each data type;
+    returns the job's id.
 
-    The job is pending, and its workflow has no worker: a job in progress without a workflow would be ended.
+    The job is pending, and its workflow has no worker: the reconciler would end a job in progress that has no workflow.
     """
     workspace = await purchase.create_workspace(
         dsn,

@@ -1,11 +1,11 @@
-"""Measures how often a backfill ends within the remaining time that was shown after a quarter, half, and three quarters
+"""Measures how often a backfill ends within the range of time that was shown after a quarter, half, and three quarters
 of it.
 
     python -m bench.time_left [--worlds 200] [--backfills 4] [--seed 1] [--json]
 
-It uses simulated worlds (`bench.worlds`) whose budgets run out within each hour, and real backfills against a stand-in
-whose windows last seconds. Quarters are taken both of the time and of the percentage. Exit codes: 0 done, 1 fewer than
-nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
+It uses simulated worlds (`bench.worlds`), whose budgets are used up within each hour, and real backfills against a
+stand-in whose windows last seconds. Quarters are taken of the time, and also of the percentage. Exit codes: 0 done,
+1 fewer than nine of ten ended within the range, 2 bad arguments, 3 a part did not start or ended, 130 interrupted.
 """
 
 import argparse
@@ -54,7 +54,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Shown:
-    """What was shown `at` seconds after the beginning, at `percent` of the work; `look` is the range."""
+    """What was shown `at` seconds after the beginning, when `percent` of the work was done. `look` is the range."""
 
     at: float
     percent: float | None
@@ -63,7 +63,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Check:
-    """What was shown when `part` of a backfill's time or percentage was over, and what happened."""
+    """What was shown when `part` of a backfill's time or percentage had passed, and when it really ended."""
 
     backfill: str
     part: float
@@ -78,12 +78,12 @@ class Check:
 
     @property
     def width(self) -> float:
-        """The width of the range, relative to the real remaining time."""
+        """How wide the range is, as a part of the time that was really left."""
         return (self.shown[1] - self.shown[0]) / max(self.really, 1) if self.shown else 0.0
 
 
 def checks(backfill: str, seen: Sequence[Shown], end: float, slack: float = 0.0) -> list[Check]:
-    """Checks of a backfill that ended at `end`; `seen` is in order."""
+    """Returns the checks of a backfill that ended at `end`. `seen` is in order of time."""
     found = []
     for part in PARTS:
         by_time = next((each for each in seen if each.at >= part * end), None)
@@ -107,7 +107,7 @@ def _shown(snapshot: Snapshot) -> Shown:
 
 
 def imagined(seeds: Sequence[int]) -> list[Check]:
-    """Checks of one simulated world for each seed, without a server."""
+    """Returns the checks of simulated worlds, one for each seed. No server is needed."""
     found = []
     for seed in seeds:
         seen = [_shown(each) for each in World.imagine(seed).run()]
@@ -116,7 +116,7 @@ def imagined(seeds: Sequence[int]) -> list[Check]:
 
 
 async def measured(stage: Stage, case: Case) -> list[Check]:
-    """Checks of a real backfill. Raises `Unreachable` if a part does not start or ends."""
+    """Returns the checks of a real backfill. Raises `Unreachable` if a part does not start, or ends."""
     views: list[JobView] = []
 
     async def watch(dsn: str, job: str) -> None:
@@ -157,8 +157,9 @@ async def _measure(processes: Processes, cases: Sequence[Case], console: Console
 
 
 def judged(found: Sequence[Check], what: str) -> list[Aim]:
-    """An aim for each part (a quarter, half, three quarters), of time and percentage together. Unknown ranges do not
-    count."""
+    """Returns one aim for each part (a quarter, half, three quarters), with time and percentage together. Ranges
+    that were unknown do not count.
+    """
     aims = []
     for part in PARTS:
         its = [each for each in found if each.part == part and each.shown is not None]

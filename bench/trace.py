@@ -1,4 +1,4 @@
-"""Reads a page's cost from Chromium's trace: script time and frames."""
+"""Reads from a trace of Chromium what a page costs: the time of scripts, and frames."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -34,13 +34,15 @@ Event = dict[str, Any]
 
 
 class Trace:
-    """The events of one renderer's main thread, and its compositor's frames, with marks."""
+    """The events of one renderer's main thread, the frames of its compositor, and marks."""
 
     def __init__(self, data: bytes) -> None:
         self._events: list[Event] = json.loads(data)["traceEvents"]
 
     def between(self, first: str, last: str) -> "Section":
-        """The part of the trace between two marks of a page: `navigationStart`, or names of `performance.mark`."""
+        """Returns the part of the trace between two marks of a page: `navigationStart`, or names given to
+        `performance.mark`.
+        """
         [ended] = [event for event in self._events if event["name"] == last]
         begins = [event for event in self._events if event["name"] == first and event["pid"] == ended["pid"]]
         began = max((event for event in begins if event["ts"] <= ended["ts"]), key=lambda event: float(event["ts"]))
@@ -58,7 +60,7 @@ class Section:
 
     @property
     def script_seconds(self) -> float:
-        """Script time of the main thread; nested events are counted once."""
+        """The time that scripts ran on the main thread. Nested events are counted once."""
         spans = (
             (event["ts"], event["ts"] + event["dur"])
             for event in self._events
@@ -68,7 +70,7 @@ class Section:
 
     @property
     def frames(self) -> int:
-        """Frames that the compositor drew."""
+        """The number of frames that the compositor drew."""
         return sum(event["name"] == "DrawFrame" for event in self._events)
 
     @property
@@ -77,7 +79,7 @@ class Section:
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """The length that these spans cover; overlaps count once."""
+    """Returns the length that these spans cover. Where they overlap, it is counted once."""
     total, end = 0.0, float("-inf")
     for first, last in sorted(spans):
         total += max(0, last - max(first, end))

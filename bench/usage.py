@@ -1,4 +1,4 @@
-"""Reads a process' resource usage from the operating system."""
+"""Reads from the operating system what a process uses."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Usage:
-    """The usage of one running process since its start."""
+    """What one running process has used since it started."""
 
     cpu_seconds: float
     """User and system time of all its threads."""
@@ -21,7 +21,7 @@ class Usage:
 
 
 def of(pid: int) -> Usage:
-    """The usage of a process. Raises `psutil.NoSuchProcess` if it has ended."""
+    """Returns the usage of a process. Raises `psutil.NoSuchProcess` if it has ended."""
     times = psutil.Process(pid).cpu_times()
     return Usage(times.user + times.system, _peak(pid))
 
@@ -34,8 +34,9 @@ def _peak(pid: int) -> int | None:
 
 
 def peak_of_tree(pid: int) -> int:
-    """The sum of peak memory of a process and its present children, in bytes; 0 once it has ended, or if it is not
-    reported."""
+    """Returns the peak memory of a process and of its present children, added up, in bytes; 0 if the process has
+    ended, or if the system does not report it.
+    """
     try:
         process = psutil.Process(pid)
         return sum(_peak(each.pid) or 0 for each in (process, *process.children(recursive=True)))

@@ -1,8 +1,8 @@
 """Simulates backfills second by second, without a server: repositories, pages, budgets and random events.
 
-The world's true values (how many threads there are, when a budget is reset, what follows the last thread) are hidden
-from the estimator. It gets what it gets in production: the job's rows, its marks, and the budgets as GitHub reported
-them.
+The estimator does not see the true values of the world: how many threads there are, when a budget is reset, what
+follows the last thread. It gets what it gets in production: the job's rows, its marks, and the budgets as GitHub
+reported them.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,9 @@ MOST_SECONDS = 40 * 86_400.0
 
 @dataclass
 class Sweep:
-    """Threads of one type of one repository. `dense` bends their distribution over time, which GitHub's dates show."""
+    """The threads of one type of one repository. `dense` bends how they are spread over time, which the dates at GitHub
+    show.
+    """
 
     data_type: str
     threads: int
@@ -49,7 +51,7 @@ class Sweep:
 
     @property
     def expected(self) -> int | None:
-        """The expected total, estimated as a sweep does: from how far down in time it is."""
+        """The expected total, estimated as a sweep does it: from how much of the time range is read."""
         if not self.begun:
             return None
         if self.stored >= self.threads or not self.stored:
@@ -77,7 +79,7 @@ class Sweep:
 
 @dataclass
 class Account:
-    """An account's windows at GitHub, and what else uses them."""
+    """The windows of an account at GitHub, and what else uses them."""
 
     period: float
     used: dict[str, float] = field(default_factory=lambda: {"graphql": 0.0, "core": 0.0})
@@ -97,7 +99,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the estimator is shown at one moment."""
+    """What the estimator sees at one moment."""
 
     seconds: float
     job: JobState
@@ -125,7 +127,9 @@ class World:
 
     @classmethod
     def imagine(cls, seed: int) -> "World":
-        """The world of this seed: 1 to 60 repositories, with enough to fetch that budgets of some hours run out."""
+        """Returns the world of this seed: 1 to 60 repositories, with so much to fetch that the budgets of some hours
+        are used up.
+        """
         luck = Random(seed)
         period = WINDOW_SECONDS
         hours = luck.uniform(1.2, 12)
@@ -155,7 +159,7 @@ class World:
         return cls(luck, repositories, accounts, seconds_a_page, luck.choice([0, 0, 0, 1, 2]), luck.uniform(0, 0.15))
 
     def run(self, snapshots: int = 100) -> Iterator[Snapshot]:
-        """Runs the backfill; yields snapshots, the last one at its end."""
+        """Runs the backfill; yields what the estimator sees, the last time at the end."""
         total = sum(sweep.threads / sweep.page for its in self.repositories for sweep in its)
         every, done = max(total / snapshots, 1), 0.0
         mood = 1.0
@@ -183,7 +187,7 @@ class World:
         return [sweep for its in (unbegun or ready[:AT_ONCE])[:AT_ONCE] for sweep in its if not sweep.is_over]
 
     def _page(self, mood: float) -> int:
-        """One step of a sweep; returns how many pages it was."""
+        """Makes one step of a sweep; returns how many pages it was."""
         open_sweeps = self._open()
         sweep = next((each for each in open_sweeps if not each.begun), None) or self.luck.choice(open_sweeps)
         sweep.begun = True
@@ -215,7 +219,7 @@ class World:
         return pages
 
     def _short_of_budget(self) -> float | None:
-        """When the first exhausted budget is reset; None if none is."""
+        """Returns when the first used-up budget is reset; None if no budget is used up."""
         for resource in ("graphql", "core"):
             if all(each.left(resource, self.moment) < 1 for each in self.accounts):
                 return min(each.resets_at[resource] for each in self.accounts) + 1

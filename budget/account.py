@@ -164,14 +164,14 @@ class Budget(BaseModel):
     """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """The points of this window that may still be reserved; infinite while no window is known."""
+        """Returns the points of this window that may still be reserved; infinite while no window is known."""
         self._forget(now)
         return min(
             (max(1.0, each.limit * share) - each.used - held.points for each in self.windows), default=float("inf")
         )
 
     def ready_at(self, now: datetime, share: float, ask: Ask, held: Held) -> datetime:
-        """When this request may be sent: `now`, or a later moment, by the caller's clock.
+        """Returns when this request may be sent: `now`, or a later moment, by the caller's clock.
 
         Nothing can be planned without a reported window. So while none is known, a few requests are let through to
         learn it.
@@ -197,7 +197,7 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """When `more` points can be spent within what a minute allows."""
+        """Returns when `more` points can be spent within what a minute allows."""
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now
@@ -208,7 +208,7 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """The limits of use: (requests at once, points a minute, seconds a minute)."""
+        """Returns the limits of use: (requests at once, points a minute, seconds a minute)."""
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part

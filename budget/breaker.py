@@ -60,7 +60,7 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """The verdict before a request. If it is `probe`, this caller alone is to send the probe, for a
+        """Returns the verdict before a request. If it is `probe`, this caller alone is to send the probe, for a
         limited time.
         """
         ...
@@ -70,7 +70,7 @@ class Availability(Protocol):
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
-        """The verdict after a request without an answer: `ask` if the API has answered another request since
+        """Returns the verdict after a request without an answer: `ask` if the API has answered another request since
         `failed_at`.
         """
         ...
@@ -110,7 +110,7 @@ class Breaker(BaseModel):
     """When the lease of the present probe ends."""
 
     def admit(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """The verdict before a request."""
+        """Returns the verdict before a request."""
         mine = self._of(api)
         if mine.away:
             return self._away(now, api, intervals)
@@ -128,7 +128,7 @@ class Breaker(BaseModel):
         mine.since, mine.failed_at, mine.reason = mine.since or now, now, reason
 
     def doubt(self, now: datetime, api: str, failed_at: datetime, intervals: Intervals) -> Verdict:
-        """The verdict after a request that began or failed at `failed_at` without an answer."""
+        """Returns the verdict after a request that began or failed at `failed_at` without an answer."""
         mine = self._of(api)
         if mine.answered_at is not None and mine.answered_at >= failed_at:
             return Verdict("ask", now)
@@ -139,7 +139,7 @@ class Breaker(BaseModel):
         return self._lease(now, api, intervals)
 
     def probed(self, now: datetime, api: str, began_at: datetime, reason: str | None, intervals: Intervals) -> Verdict:
-        """The verdict after a probe that began at `began_at`."""
+        """Returns the verdict after a probe that began at `began_at`."""
         mine = self._of(api)
         self.probing_until = None
         others_away = any(each.away for name, each in self.apis.items() if name != api)
@@ -160,7 +160,7 @@ class Breaker(BaseModel):
         return self._away(now, api, intervals)
 
     def _away(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """The verdict while this API is down: until when nothing is sent, or which API gets the next probe."""
+        """Returns the verdict while this API is down: until when nothing is sent, or which API gets the next probe."""
         if self._is_probing(now):
             return Verdict("wait", now)
         if self.next_probe_at is not None and now < self.next_probe_at:
@@ -175,7 +175,7 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Whether it is too early for another probe of the API to confirm the last one."""
+        """Returns whether it is too early for another probe of the API to confirm the last one."""
         return api.probe_after is not None and now < api.probe_after
 
     def _is_probing(self, now: datetime) -> bool:

@@ -12,7 +12,7 @@ ONE_POINT = 149
 
 
 def points(requests: float) -> int:
-    """The price in points of this many requests. Halves are rounded up."""
+    """Returns the price in points of this many requests. Halves are rounded up."""
     return max(1, floor(requests / 100 + 0.5))
 
 
@@ -24,11 +24,11 @@ class Prices:
         self._seconds: dict[str, float] = {}
 
     def estimate(self, operation: str, requests: int) -> int:
-        """The estimated price, in points, of a query that needs this many requests."""
+        """Returns the estimated price, in points, of a query that needs this many requests."""
         return points(requests * self._factors.get(operation, 1.0))
 
     def largest_page(self, operation: str, connections: int, most: int) -> int:
-        """How many parents, each with `connections` connections, one point pays for; at most `most`.
+        """Returns how many parents, each with `connections` connections, one point pays for; at most `most`.
 
         A larger request would cost several points and save none.
         """
@@ -58,7 +58,7 @@ class Prices:
         self._factors[operation] = factor
 
     def seconds(self, operation: str, default: float) -> float:
-        """The expected duration of a request in seconds, from the latest ones; `default` before the first."""
+        """Returns the expected duration of a request in seconds, from the latest ones; `default` before the first."""
         return self._seconds.get(operation, default)
 
     def took(self, operation: str, seconds: float) -> None:

@@ -6,7 +6,7 @@ from store.job_requests import Actor
 
 
 def operator() -> Actor:
-    """The person who runs this command."""
+    """Returns the person who runs this command."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):

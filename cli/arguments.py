@@ -15,8 +15,8 @@ MOST_HITS = 1_000
 
 
 def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
-    """A parser for whole numbers in plain digits, up to `most`. Python's own parser would also accept 1_0, 1e3
-    or +5.
+    """Returns a parser for whole numbers in plain digits, up to `most`. Python's own parser would also accept 1_0,
+    1e3 or +5.
     """
 
     def read(_type: Any, tokens: Sequence[Any]) -> int:
@@ -29,7 +29,7 @@ def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
 
 
 def _read_moment(_type: Any, tokens: Sequence[Any]) -> datetime:
-    """A date or a moment in ISO 8601; UTC if it has no zone."""
+    """Returns a date or a moment in ISO 8601; UTC if it has no zone."""
     text = tokens[0].value
     try:
         moment = datetime.fromisoformat(text)

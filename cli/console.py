@@ -13,7 +13,9 @@ PIPED_WIDTH = 240
 
 
 def console() -> Console:
-    """A console that prints names and messages unchanged, without interpreting markup or emoji codes in them."""
+    """Returns a console that prints names and messages unchanged, without interpreting markup or emoji codes in
+    them.
+    """
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
@@ -30,5 +32,5 @@ def complain(what: str, exit_code: int) -> int:
 
 
 def one_line(what: object) -> str:
-    """The text on one line, without secrets."""
+    """Returns the text on one line, without secrets."""
     return " ".join(logs.redact(str(what)).split())

@@ -31,13 +31,15 @@ class Look:
 
 
 async def find_job(database: Database, reference: str) -> str:
-    """The job's id. `reference` is the id itself, or the id or slug of a workspace, which stands for its latest job."""
+    """Returns the job's id. `reference` is the id itself, or the id or slug of a workspace, which stands for its
+    latest job.
+    """
     async with database.transaction() as connection:
         return await job_views.find(connection, reference)
 
 
 async def read_job(database: Database, job_id: str) -> JobView:
-    """The job's view, as of one moment."""
+    """Returns the job's view, as of one moment."""
     async with database.transaction() as connection:
         return await job_views.look(connection, job_id)
 
@@ -70,5 +72,5 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
 
 
 def exit_code(job: JobSummary) -> int:
-    """The exit code for a job: 1 if it was canceled, failed or ended with failures."""
+    """Returns the exit code for a job: 1 if it was canceled, failed or ended with failures."""
     return 1 if job.ended and not job.ended_well else 0

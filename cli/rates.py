@@ -39,7 +39,7 @@ class Rates:
         return max(self._samples[-1].rows - self._samples[0].rows, 0) / seconds if seconds else 0.0
 
     def of(self, data_type: str) -> float:
-        """Stored threads of this type a second; for events, stored events."""
+        """Returns stored threads of this type a second; for events, stored events."""
         seconds = self._seconds()
         if not seconds:
             return 0.0

@@ -24,12 +24,12 @@ def at(moment: datetime, now: datetime) -> str:
 
 
 def say(sentence: Sentence, now: datetime) -> str:
-    """The sentence with its times written in local time."""
+    """Returns the sentence with its times written in local time."""
     return sentence.in_words(lambda moment: at(moment, now))
 
 
 def size(number: float) -> str:
-    """A number of bytes: `1.23 GB`."""
+    """Returns a number of bytes: `1.23 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1_000:
             return f"{number:.3g} {unit}"
@@ -64,14 +64,14 @@ def rate(per_second: float) -> str:
 
 
 def few(number: int) -> str:
-    """A number in at most six columns: `12,345`, `123k`, `12.3M`."""
+    """Returns a number in at most six columns: `12,345`, `123k`, `12.3M`."""
     if number < 100_000:
         return f"{number:,}"
     return f"{number // 1_000}k" if number < 1_000_000 else f"{number / 1e6:.1f}M"
 
 
 def cut_middle(name: str, width: int) -> str:
-    """The name in at most `width` columns. The middle is cut, because beginning and end tell names apart."""
+    """Returns the name in at most `width` columns. The middle is cut, because beginning and end tell names apart."""
     if len(name) <= width:
         return name
     end = (width - 1) // 2

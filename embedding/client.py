@@ -117,7 +117,7 @@ class Embedder:
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """OpenAI's message, or the beginning of any other answer."""
+    """Returns OpenAI's message, or the beginning of any other answer."""
     body = error.body
     message = body.get("message") if isinstance(body, dict) else None
     return " ".join(str(message or error.message or f"HTTP {error.status_code}").split())[:LONGEST_MESSAGE]

@@ -18,7 +18,9 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """The beginning of `text` with at most `most` tokens, cut between characters, and the number of its tokens."""
+    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and the number of its
+    tokens.
+    """
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)
     if len(tokens) <= most:

@@ -61,8 +61,8 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """A client for the requests of one repository. If `account` is given, only that account sends them. `fence` is
-        checked by every `Pool.reserve`.
+        """Returns a client for the requests of one repository. If `account` is given, only that account sends them.
+        `fence` is checked by every `Pool.reserve`.
 
         A request whose answer is in `prefetched` takes that answer and is not sent. Each answer is taken once.
         """
@@ -128,7 +128,7 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments one prefetched answer holds."""
+        """Returns those of these reviews whose comments one prefetched answer holds."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
@@ -144,7 +144,7 @@ class GitHub:
         return answer
 
     async def accounts(self) -> list[str]:
-        """The accounts that may read the repository now."""
+        """Returns the accounts that may read the repository now."""
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
@@ -163,5 +163,7 @@ class GitHub:
         return self._transport.documents.left_out
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether this server's schema now has a field of `left_out`, which earlier requests had to leave out."""
+        """Returns whether this server's schema now has a field of `left_out`, which earlier requests had to leave
+        out.
+        """
         return await self._transport.documents.has_learned(left_out)

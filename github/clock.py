@@ -8,7 +8,7 @@ from time import time as seconds_now
 
 
 def time(value: str) -> datetime:
-    """The moment of an ISO 8601 text that has an offset."""
+    """Returns the moment of an ISO 8601 text that has an offset."""
     return datetime.fromisoformat(value)
 
 
@@ -18,7 +18,7 @@ def time_or_none(value: str | None) -> datetime | None:
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """When the server sent the answer, by its own clock; None if `Date` is missing or unreadable."""
+    """Returns when the server sent the answer, by its own clock; None if `Date` is missing or unreadable."""
     try:
         return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, TypeError):
@@ -26,12 +26,12 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 
 
 def now_by(headers: Mapping[str, str]) -> datetime:
-    """The server's time when it answered; our own time if the answer has no date."""
+    """Returns the server's time when it answered; our own time if the answer has no date."""
     return date_of(headers) or datetime.fromtimestamp(seconds_now(), UTC)
 
 
 def asked_at(headers: Mapping[str, str], seconds: float) -> datetime:
-    """When the request was sent, by the server's clock.
+    """Returns when the request was sent, by the server's clock.
 
     The header `Date` is from when the answer was made, `seconds` after the request. The answer may lack changes of
     those seconds.

@@ -23,8 +23,8 @@ class Facts(NamedTuple):
 
 
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """The repository with this GitHub id, which no rename changes; the one with this name if the id is unknown or
-    wrong.
+    """Returns the repository with this GitHub id, which no rename changes; the one with this name if the id is unknown
+    or wrong.
 
     Raises `Gone` or `PartOver` (forbidden, taken_down) if GitHub does not show it.
     """

@@ -107,7 +107,7 @@ class HostWebhook:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """How long the receiver asks us to wait, at most a day; None if the header is missing or unreadable."""
+    """Returns how long the receiver asks us to wait, at most a day; None if the header is missing or unreadable."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         wait = timedelta(seconds=min(int(text[:10]), LONGEST_WAIT.total_seconds()))
@@ -121,7 +121,9 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public Internet. An IPv4 address inside an IPv6 address is checked, too."""
+    """Returns whether an IP address belongs to the public Internet. An IPv4 address inside an IPv6 address is
+    checked, too.
+    """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -138,8 +140,8 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _public_socket(address: Any) -> socket.socket:
-    """A socket for the address, if the address is public. This is checked when the connection is made, because a name
-    may resolve to another address than at an earlier look-up.
+    """Returns a socket for the address, if the address is public. This is checked when the connection is made,
+    because a name may resolve to another address than at an earlier look-up.
     """
     host = str(address[4][0])
     if not is_public(host):

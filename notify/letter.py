@@ -40,7 +40,7 @@ class Letter(NamedTuple):
 
 
 def write(milestone: Milestone, settings_page: str | None) -> Letter:
-    """The e-mail about a milestone. It links to `settings_page`, if that is given."""
+    """Returns the e-mail about a milestone. It links to `settings_page`, if that is given."""
     workspace = one_line(milestone.workspace_name, NAME_LENGTH) or "your workspace"
     facts = {
         "workspace": workspace,

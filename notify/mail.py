@@ -52,7 +52,7 @@ class Mail:
         await self._deliver(self.compose(message, message.address))
 
     def compose(self, message: Outgoing, address: str) -> EmailMessage:
-        """The e-mail to `address`. Raises `PartOver` if `address` is not exactly one e-mail address."""
+        """Returns the e-mail to `address`. Raises `PartOver` if `address` is not exactly one e-mail address."""
         page = f"{self._public_url}/workspaces/{message.milestone.workspace_id}/settings/data-retention"
         content = letter.write(message.milestone, page if self._public_url else None)
         email = EmailMessage(policy=SMTP)

@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a message waits after this many failed attempts: the time doubles up to an hour, and a random quarter is
-    added or subtracted.
+    """Returns how long a message waits after this many failed attempts: the time doubles up to an hour, and a random
+    quarter is added or subtracted.
 
     Without the random part, messages that failed together would always be sent together.
     """

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 def application(codec: PayloadCodec, authenticate: Authenticate, origins: Collection[str] = ()) -> web.Application:
-    """The codec server, to be mounted at `PREFIX`. `origins` are the origins of Web UIs."""
+    """Returns the codec server, to be mounted at `PREFIX`. `origins` are the origins of Web UIs."""
     server = _CodecServer(codec, authenticate, frozenset(origins))
     app = web.Application()
     for path, handler in (("/encode", server.encode), ("/decode", server.decode)):
@@ -112,7 +112,7 @@ def _bearer(request: web.Request) -> str:
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """The body; None if it is too large."""
+    """Returns the body; None if it is too large."""
     body = bytearray()
     async for chunk in request.content.iter_chunked(65_536):
         body += chunk
@@ -122,7 +122,7 @@ async def _read(request: web.Request) -> bytes | None:
 
 
 def _payloads(body: bytes) -> list[Payload] | None:
-    """The payloads in the body; None if it has another shape."""
+    """Returns the payloads in the body; None if it has another shape."""
     try:
         document = orjson.loads(body)
         if not isinstance(document, dict) or "payloads" not in document:

@@ -72,5 +72,5 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """The metadata of an encrypted payload that its tag covers."""
+    """Returns the metadata of an encrypted payload that its tag covers."""
     return ENCODING + b" " + key_id.encode()

@@ -34,8 +34,8 @@ class Readers:
         self._names = frozenset(names)
 
     async def authenticate(self, bearer: str) -> str | None:
-        """The name of the caller; None if the caller may not read payloads. Raises `Unreachable` if the provider's keys
-        cannot be looked up.
+        """Returns the name of the caller; None if the caller may not read payloads. Raises `Unreachable` if the
+        provider's keys cannot be looked up.
         """
         if not bearer or len(bearer) > LONGEST_TOKEN:
             return None

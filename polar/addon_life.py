@@ -109,7 +109,7 @@ class Snapshot(BaseModel):
         return self.ended_at or self.ends_at or self.current_period_end
 
     def to_metadata(self) -> dict[str, Any]:
-        """The fields of the snapshot that the add-on's row has no column for."""
+        """Returns the fields of the snapshot that the add-on's row has no column for."""
         return self.model_dump(mode="json", exclude={"at", "product_id"})
 
 
@@ -167,8 +167,8 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
-    """The change that an event causes. `products` maps a product to the days that it buys. `now` decides which periods
-    are over.
+    """Returns the change that an event causes. `products` maps a product to the days that it buys. `now` decides
+    which periods are over.
     """
     days = _days(known, told, products)
     if known is None and days is None:
@@ -190,7 +190,7 @@ def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], no
 
 
 def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
-    """The change that several events cause together. Their order does not matter."""
+    """Returns the change that several events cause together. Their order does not matter."""
     new = known
     for told in story:
         new = advance(new, told, products, now).known
@@ -198,12 +198,12 @@ def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mappin
 
 
 def lapse(known: Known, now: datetime) -> Change:
-    """The change that the passing of time causes: a canceled add-on ends with its last period."""
+    """Returns the change that the passing of time causes: a canceled add-on ends with its last period."""
     return _settled(known, known, now)
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """The days that the product buys. If the setting no longer has the product, the add-on keeps its days."""
+    """Returns the days that the product buys. If the setting no longer has the product, the add-on keeps its days."""
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
         return known.retention_days
@@ -223,7 +223,7 @@ def _do(before: Known | None, after: Known | None) -> Do:
 
 
 def _granted(known: Known | None) -> int:
-    """The days that the add-on grants; 0 unless it is active."""
+    """Returns the days that the add-on grants; 0 unless it is active."""
     return (known.retention_days or 0) if known is not None and known.status == "active" else 0
 
 

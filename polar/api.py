@@ -111,8 +111,8 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
-        """All active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable, because add-ons
-        that are missing in the list could be ended by mistake.
+        """Returns all active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable,
+        because add-ons that are missing in the list could be ended by mistake.
 
         Raises `BadInput` if Polar does not accept the token, or does not let it read subscriptions.
         """
@@ -130,7 +130,9 @@ class PolarApi:
         return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """The subscription as it is now; None if there is none with this id, or if the token may not read it."""
+        """Returns the subscription as it is now; None if there is none with this id, or if the token may not read
+        it.
+        """
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # it would be another route
         path = f"/v1/subscriptions/{polar_subscription_id}"
@@ -151,7 +153,7 @@ class PolarApi:
         return subscription
 
     async def failed_events(self, since: datetime) -> list[str]:
-        """The ids of events that may be about an add-on and were never delivered, oldest first.
+        """Returns the ids of events that may be about an add-on and were never delivered, oldest first.
 
         Raises `PartOver` (forbidden) if the token may not read deliveries.
         """
@@ -168,7 +170,9 @@ class PolarApi:
         return sorted(events, key=lambda each: (events[each].created_at or never, each))
 
     async def endpoints(self) -> list[Endpoint]:
-        """The webhooks that are configured at Polar. Raises `PartOver` (forbidden) if the token may not read them."""
+        """Returns the webhooks that are configured at Polar. Raises `PartOver` (forbidden) if the token may not read
+        them.
+        """
         found = []
         async for item in self._pages("/v1/webhooks/endpoints", {}):
             with suppress(ValidationError):  # one of a newer kind is none of ours
@@ -268,7 +272,7 @@ def _lacks(scope: str) -> BadInput:
 
 
 def _id(item: object) -> str:
-    """The id of an item in a list. Raises `Unreachable` if the item has none, because the list would then be
+    """Returns the id of an item in a list. Raises `Unreachable` if the item has none, because the list would then be
     incomplete.
     """
     found = item.get("id") if isinstance(item, dict) else None
@@ -278,7 +282,9 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """The seconds to wait, at least one; a minute, which is Polar's window, if the header is missing or unreadable."""
+    """Returns the seconds to wait, at least one; a minute, which is Polar's window, if the header is missing or
+    unreadable.
+    """
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

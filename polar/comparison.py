@@ -48,7 +48,8 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """The present state of a subscription in the form of an event, with the time of the subscription's last change.
+    """Returns the present state of a subscription in the form of an event, with the time of the subscription's last
+    change.
 
     The time of the answer is not used: Polar may answer from a copy that lags behind, and a newer event has to win.
     If a planned change of product was withdrawn, Polar gives no time; the event then gets a time just after the
@@ -62,8 +63,8 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """The Polar subscriptions of add-ons that are active, or may be again, and that Polar's list lacks. Each is then
-    requested by its id.
+    """Returns the Polar subscriptions of add-ons that are active, or may be again, and that Polar's list lacks. Each
+    is then requested by its id.
 
     An add-on does not end only because it is missing from the list: a payment may be due, or a page may have shifted
     during the reading.
@@ -76,7 +77,8 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Whether an inactive add-on may be active again: it is paused or unpaid, or it ended lately, or without an event.
+    """Returns whether an inactive add-on may be active again: it is paused or unpaid, or it ended lately, or without
+    an event.
 
     Checkouts that were never paid are left out. There are many of them, and Polar lists them once they are paid.
     """
@@ -95,7 +97,7 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """All differences, in the order in which they arose.
+    """Returns all differences, in the order in which they arose.
 
     `unseen` are add-ons that Polar shows neither in its list nor by their id. After all differences are applied, a
     second comparison finds none.
@@ -126,12 +128,12 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """How many add-ons the comparison would end."""
+    """Returns how many add-ons the comparison would end."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 
 def may_end(ending: int, active: int) -> bool:
-    """Whether so many add-ons may end at once: at most a tenth of the active ones."""
+    """Returns whether so many add-ons may end at once: at most a tenth of the active ones."""
     return ending * ENDING_SHARE <= active
 
 

@@ -25,7 +25,9 @@ ORDER_PAID = "order.paid"
 
 
 def _storable(value: str) -> str:
-    """The text without NUL characters and without unpaired surrogates, which JSON can hold and Postgres cannot."""
+    """Returns the text without NUL characters and without unpaired surrogates, which JSON can hold and Postgres
+    cannot.
+    """
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
@@ -117,13 +119,13 @@ class SubscriptionEvent(_Part):
 
 
 def type_of(payload: object) -> str:
-    """The event's type, for the stored delivery; empty if it has none."""
+    """Returns the event's type, for the stored delivery; empty if it has none."""
     kind = payload.get("type") if isinstance(payload, Mapping) else None
     return _storable(kind)[:100] if isinstance(kind, str) else ""
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """The event; None if it is not about a subscription, or lacks the ids of the subscription.
+    """Returns the event; None if it is not about a subscription, or lacks the ids of the subscription.
 
     An event without a readable `timestamp` gets the time of its arrival.
     """

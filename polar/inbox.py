@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 
 
 def pause(attempts: int) -> timedelta:
-    """How long a delivery waits after this many failed attempts: the time doubles up to five minutes. There is no last
-    attempt.
+    """Returns how long a delivery waits after this many failed attempts: the time doubles up to five minutes. There
+    is no last attempt.
     """
     return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 

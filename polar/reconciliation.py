@@ -49,7 +49,7 @@ class Report:
     job_ids: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """A line for every difference and every obstacle."""
+        """Returns a line for every difference and every obstacle."""
         return [*(f"{each.repair}: {each}" for each in self.differences), *self.trouble]
 
     def to_message(self) -> Reconciled:
@@ -114,7 +114,7 @@ async def reconcile(
 
 
 def _lapsed(known: Known, now: datetime) -> Known:
-    """The add-on after `purchases.follow` will have ended it because its period is over."""
+    """Returns the add-on after `purchases.follow` will have ended it because its period is over."""
     return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 

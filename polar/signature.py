@@ -43,8 +43,8 @@ class Signatures:
         self._keys = tuple(dict.fromkeys(key for text in (*self.secrets, setting) for key in _keys(text)))
 
     def refusal(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
-        """Why the request is not Polar's, as text for the log; None if it is Polar's. The mapping `headers` has to
-        ignore case.
+        """Returns why the request is not Polar's, as text for the log; None if it is Polar's. The mapping `headers`
+        has to ignore case.
 
         The text holds no secret and no signature. The timestamp is checked only if a signature is valid.
         """
@@ -72,7 +72,7 @@ class Signatures:
 
 
 def _keys(secret: str) -> Iterator[bytes]:
-    """The keys that a secret may mean, one for each way of signing."""
+    """Yields the keys that a secret may mean, one for each way of signing."""
     yield secret.encode(errors="surrogateescape")
     for prefix in _PREFIXES:
         # An empty key would be anybody's.
@@ -81,8 +81,8 @@ def _keys(secret: str) -> Iterator[bytes]:
 
 
 def _v1(entries: list[str]) -> Iterator[bytes]:
-    """The symmetric signatures (`v1`) in a header, as bytes. Other entries, such as asymmetric signatures (`v1a`), are
-    skipped.
+    """Yields the symmetric signatures (`v1`) in a header, as bytes. Other entries, such as asymmetric signatures
+    (`v1a`), are skipped.
     """
     for entry in entries:
         version, comma, encoded = entry.partition(",")
@@ -91,7 +91,7 @@ def _v1(entries: list[str]) -> Iterator[bytes]:
 
 
 def _decoded(text: str) -> bytes | None:
-    """The bytes of base64 `text`, with or without padding; None if it is not base64."""
+    """Returns the bytes of base64 `text`, with or without padding; None if it is not base64."""
     text = text.rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -28,12 +28,12 @@ _WHO = {"operator": "an operator", "service": "the application", "signal": "some
 
 
 def people(who: str | None) -> str:
-    """Who made a request, in words that hold no person's id: `a member`, `an operator`."""
+    """Returns who made a request, in words that hold no person's id: `a member`, `an operator`."""
     return _WHO.get((who or "").partition(":")[0], "somebody")
 
 
 def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
-    """The headline of a job, from all its details. `eta` is when it will probably end."""
+    """Returns the headline of a job, from all its details. `eta` is when it will probably end."""
     if job.status in ("completed", "failed", "canceled"):
         return of_ended(job, as_of=complete_as_of(job), unshown=job.unshown, percent=progress.percent)
     if job.cancel_requested_at:
@@ -58,7 +58,7 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """The headline of a job that has ended. `as_of` is the moment up to which everything in it is complete."""
+    """Returns the headline of a job that has ended. `as_of` is the moment up to which everything in it is complete."""
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
         why = "Stopped because its add-on ended" if job.addon_ended_at else "Canceled"
@@ -83,7 +83,7 @@ def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: 
 
 
 def waiting(it: Waiting) -> Sentence:
-    """The sentence about a wait: why, since when, and until when, if that is known."""
+    """Returns the sentence about a wait: why, since when, and until when, if that is known."""
     times: dict[str, datetime | None] = {"until": it.until, "since": it.since}
     until = " until {until}" if it.until else ""
     match it.reason:
@@ -112,7 +112,7 @@ def _hourly(it: Waiting) -> str:
 
 
 def complete_as_of(job: JobState) -> datetime | None:
-    """The moment up to which everything in the job is stored, for the types that are complete."""
+    """Returns the moment up to which everything in the job is stored, for the types that are complete."""
     moments = [its.as_of for each in job.repositories for its in each.types if its.status == "completed" and its.as_of]
     return min(moments, default=job.completed_at)
 
@@ -128,7 +128,7 @@ def _fetching(job: JobState, progress: Progress, eta: datetime | None) -> Senten
 
 
 def _stored(job: JobState, progress: Progress) -> str:
-    """How much is stored, in words. It is a percentage only if every total is known."""
+    """Returns how much is stored, in words. It is a percentage only if every total is known."""
     if progress.percent is not None:
         return f": {floor(progress.percent)} %"
     types = THREADS.intersection(job.data_types) or set(job.data_types)
@@ -138,7 +138,9 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """The sentence with those of `times` that its text names. A part of the text whose time is unknown is left out."""
+    """Returns the sentence with those of `times` that its text names. A part of the text whose time is unknown is
+    left out.
+    """
     for name, moment in times.items():
         if moment is None:
             text = _without(text, name)

@@ -20,14 +20,16 @@ class Mark:
 
 
 def worked_seconds(job: JobState, waited_seconds: float) -> float:
-    """How many seconds the attempt has worked: the time since it began, without pauses and without `waited_seconds`."""
+    """Returns how many seconds the attempt has worked: the time since it began, without pauses and without
+    `waited_seconds`.
+    """
     if job.started_at is None:
         return 0.0
     return max(0.0, (job.as_of - job.started_at).total_seconds() - job.paused_seconds - waited_seconds)
 
 
 def rows(job: JobState) -> dict[str, int]:
-    """Stored rows in scope, by data type."""
+    """Returns stored rows in scope, by data type."""
     stored: dict[str, int] = {}
     for each in job.repositories:
         for its in each.types:
@@ -36,5 +38,5 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """The seconds from the moment of the job's view to `moment`."""
+    """Returns the seconds from the moment of the job's view to `moment`."""
     return (moment - job.as_of).total_seconds()

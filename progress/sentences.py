@@ -19,7 +19,7 @@ class Sentence(BaseModel):
     times: dict[str, datetime] = {}
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
-        """The sentence with its times, each formatted by `clock`."""
+        """Returns the sentence with its times, each formatted by `clock`."""
         text = self.text
         for name, moment in self.times.items():
             text = text.replace(f"{{{name}}}", clock(moment))
@@ -27,8 +27,8 @@ class Sentence(BaseModel):
 
 
 def count(number: int, noun: str, nouns: str = "") -> str:
-    """A number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural, if it is not the noun with
-    an s.
+    """Returns a number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural, if it is not the
+    noun with an s.
     """
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 

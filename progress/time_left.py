@@ -78,7 +78,7 @@ class Outlook:
 def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
-    """The time left, or a sentence why it is unknown. `earlier` are marks of the same attempt, oldest first."""
+    """Returns the time left, or a sentence why it is unknown. `earlier` are marks of the same attempt, oldest first."""
     unknown = _unknown(job, rest)
     if unknown is not None:
         return unknown
@@ -135,7 +135,7 @@ class _Pace:
 
 
 def _pace(since: Mark, now: Mark) -> _Pace | None:
-    """The pace between two marks; None if nothing was stored between them."""
+    """Returns the pace between two marks; None if nothing was stored between them."""
     units, seconds = now.units - since.units, now.worked_seconds - since.worked_seconds
     if units <= 0 or seconds <= 0:
         return None
@@ -143,7 +143,7 @@ def _pace(since: Mark, now: Mark) -> _Pace | None:
 
 
 def _delay(job: JobState) -> float:
-    """The seconds until the job goes on, if it waits."""
+    """Returns the seconds until the job goes on, if it waits."""
     moments = [job.waiting_until, job.waiting.until if job.waiting else None]
     return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
 

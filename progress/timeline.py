@@ -75,8 +75,8 @@ class Story:
 
 
 def events(story: Story, me: str | None) -> list[Event]:
-    """The latest events of the job, newest first. `me` is the reader's name in the audit; the reader's own actions are
-    by `you`.
+    """Returns the latest events of the job, newest first. `me` is the reader's name in the audit; the reader's own
+    actions are by `you`.
     """
     found = [*_of_job(story, me), *_of_waits(story), *_of_repositories(story)]
     # Of one moment the end comes last: it is the newest.
@@ -119,7 +119,7 @@ def _who(entry: Mapping[str, Any], me: str | None) -> str:
 
 
 def _selection(entry: Mapping[str, Any]) -> str:
-    """Which part of the job a request selected, in words; empty if all of it."""
+    """Returns which part of the job a request selected, in words; empty if all of it."""
     names = list(entry.get("repositories") or ())
     more = int(entry.get("more_repositories") or 0)
     named = names[0] if len(names) == 1 and not more else count(len(names) + more, "repository", "repositories")

@@ -46,8 +46,8 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """All sums, in one pass over the repositories: a job can have a thousand of them, and is read again for every
-    change of one.
+    """Returns all sums, in one pass over the repositories: a job can have a thousand of them, and is read again for
+    every change of one.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
@@ -164,7 +164,7 @@ def _held(repository: RepositoryView) -> frozenset[str] | None:
 
 
 def _percent(sums: Iterable[_Sum]) -> float | None:
-    """The percentage; None if one of the totals is unknown, or if all of them are 0."""
+    """Returns the percentage; None if one of the totals is unknown, or if all of them are 0."""
     weight, done = 0, 0.0
     for its in sums:
         if its.unweighted:
@@ -174,7 +174,7 @@ def _percent(sums: Iterable[_Sum]) -> float | None:
 
 
 def _expected(sums: Iterable[_Sum]) -> int | None:
-    """The sum of the expected totals; None if one of them is unknown."""
+    """Returns the sum of the expected totals; None if one of them is unknown."""
     total = 0
     for its in sums:
         if its.uncounted:
@@ -205,7 +205,7 @@ def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
 
 
 def _status(its: _Sum, job: JobSummary) -> PartStatus:
-    """The status of a data type over all repositories."""
+    """Returns the status of a data type over all repositories."""
     number = sum(its.statuses.values()) + its.waiting
     if not number:
         return "completed" if job.status == "completed" else "canceled" if job.status == "canceled" else "pending"

@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Whether the workflow runs and has heard of the job: it belongs to the chain of runs to which the job was
-        signaled, if both are known.
+        """Returns whether the workflow runs and has heard of the job: it belongs to the chain of runs to which the
+        job was signaled, if both are known.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
@@ -71,5 +71,5 @@ ENDS = {
 
 
 def how(life: Life) -> str:
-    """How the workflow ended, in words that end a sentence."""
+    """Returns how the workflow ended, in words that end a sentence."""
     return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"

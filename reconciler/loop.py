@@ -39,8 +39,8 @@ log = structlog.get_logger(__name__)
 
 
 async def lost(client: Client, database: Database) -> list[str]:
-    """The open jobs that no workflow runs, as text. Changes nothing. Raises `Unreachable` if Temporal does not
-    answer.
+    """Returns the open jobs that no workflow runs, as text. Changes nothing. Raises `Unreachable` if Temporal does
+    not answer.
     """
     async with database.transaction() as connection:
         heard = await job_signals.heard_and_open(connection, quiet=QUIET)

@@ -81,8 +81,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """The slice, if its activity is paused; the activity's id is the data type. None while the activity still runs to
-    the end of its page.
+    """Returns the slice, if its activity is paused; the activity's id is the data type. None while the activity
+    still runs to the end of its page.
     """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:

@@ -149,7 +149,7 @@ class Demo:
         return dict(self._where).get("Temporal's Web UI")
 
     def _owners_token(self, workspace: Workspace) -> str:
-        """A token of the workspace's owner, as the host application's Supabase would sign it."""
+        """Returns a token of the workspace's owner, as the host application's Supabase would sign it."""
         expires = datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS)
         claims = {"sub": workspace.owner, "aud": "authenticated", "exp": expires}
         return jwt.encode(claims, self._settings["SUPABASE_JWT_SECRET"], algorithm="HS256")
@@ -230,7 +230,7 @@ class Demo:
         )
 
     async def _job(self, workspace: Workspace) -> str:
-        """The id of the job that the purchase created."""
+        """Returns the id of the job that the purchase created."""
         deadline = time.monotonic() + 30
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:
@@ -264,7 +264,7 @@ class Demo:
         return "\n".join(part.tail() for part in self._processes.started if part.name == name)
 
     async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-        """The row of the job; and for each of its repositories how many seconds it took and what is stored."""
+        """Returns the row of the job; and for each of its repositories how many seconds it took and what is stored."""
         counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:

@@ -42,7 +42,7 @@ class Model:
         self._tokenizer = loaded.tokenizer
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text. Raises `ValueError` if it is not valid Unicode (a lone surrogate)."""
+        """Returns the tokens of a text. Raises `ValueError` if it is not valid Unicode (a lone surrogate)."""
         try:
             ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         except TypeError:
@@ -50,7 +50,7 @@ class Model:
         return ids
 
     def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
-        """The vector, of length one unless the text is empty."""
+        """Returns the vector, of length one unless the text is empty."""
         known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
         mean = self._vectors[known].mean(axis=0)[:dimensions]
         vector = numpy.zeros(dimensions, dtype=numpy.float32)
@@ -60,7 +60,7 @@ class Model:
 
 @cache
 def _load() -> Any:
-    """The model. A process loads it once, which takes a third of a second and 31 MB."""
+    """Returns the model. A process loads it once, which takes a third of a second and 31 MB."""
     root, silent = logging.getLogger(), logging.NullHandler()
     # Imported, it configures logging for the whole process, unless somebody has.
     root.addHandler(silent)
@@ -89,13 +89,13 @@ class Refused(Exception):
 
 
 def rate_limited(seconds: float) -> Refused:
-    """OpenAI's 429 for a rate limit, which passes by waiting."""
+    """Returns OpenAI's 429 for a rate limit, which passes by waiting."""
     message = f"Rate limit reached on tokens per min (TPM). Please try again in {seconds:g}s."
     return Refused(429, message, "tokens", "rate_limit_exceeded", headers={"retry-after": f"{seconds:g}"})
 
 
 def out_of_quota() -> Refused:
-    """OpenAI's 429 for a used-up quota, which does not pass by waiting."""
+    """Returns OpenAI's 429 for a used-up quota, which does not pass by waiting."""
     return Refused(429, "You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
 
 
@@ -249,7 +249,7 @@ def _dimensions(body: dict[str, Any]) -> int:
 
 
 def _encoding(name: Any) -> Any:
-    """The function that writes a vector in the encoding `name`."""
+    """Returns the function that writes a vector in the encoding `name`."""
     if name == "float":
         return lambda vector: [float(value) for value in vector]
     if name == "base64":

@@ -52,7 +52,7 @@ class PgBouncer:
 
 
 def program() -> str | None:
-    """The path of pgbouncer; None if it is not installed."""
+    """Returns the path of pgbouncer; None if it is not installed."""
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 

@@ -118,7 +118,7 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
 
 
 def unprivileged() -> str | None:
-    """The user that runs programs which refuse to run as root; None if this process is not root."""
+    """Returns the user that runs programs which refuse to run as root; None if this process is not root."""
     return UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -139,8 +139,8 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """The folder with the programs. It is a copy if `user` may not read the package (a home of mode 700, a umask of
-    077).
+    """Returns the folder with the programs. It is a copy if `user` may not read the package (a home of mode 700, a
+    umask of 077).
     """
     spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
     if spec is None or spec.origin is None:

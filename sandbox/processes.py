@@ -26,23 +26,25 @@ LAUNCH = Path(__file__).with_name("launch.py")
 def launched(
     command: Sequence[str | Path], user: str | None = None, orphan_signal: signal.Signals = signal.SIGKILL
 ) -> list[str]:
-    """A command that runs `command` as `user`, and sends it `orphan_signal` when this process ends."""
+    """Returns a command that runs `command` as `user`, and sends it `orphan_signal` when this process ends."""
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), orphan_signal.name.removeprefix("SIG")]
     return [*launch, user or "-", *map(str, command)]
 
 
 def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
-    """A condition for `Process.wait_ready`: `command` ends with exit code 0."""
+    """Returns a condition for `Process.wait_ready`: `command` ends with exit code 0."""
     return lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def written(path: Path) -> Callable[[], bool]:
-    """A condition for `Process.wait_ready`: the file has content. A file exists shortly before it has content."""
+    """Returns a condition for `Process.wait_ready`: the file has content. A file exists shortly before it has
+    content.
+    """
     return lambda: path.exists() and path.stat().st_size > 0
 
 
 def answers_http(url: str) -> Callable[[], bool]:
-    """A condition for `Process.wait_ready`: `url` answers with status 200."""
+    """Returns a condition for `Process.wait_ready`: `url` answers with status 200."""
 
     def ready() -> bool:
         try:
@@ -132,7 +134,7 @@ class Process:
             self._child.wait()
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines of the process' log."""
+        """Returns the last lines of the process' log."""
         if self.log is None:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -133,7 +133,7 @@ async def create_workspace(dsn: str, repositories: Sequence[Repository]) -> Work
 
 
 def signed(secret: str, delivery: str, payload: str, at: datetime) -> dict[str, str]:
-    """The headers of a delivery, signed as Polar signs."""
+    """Returns the headers of a delivery, signed as Polar signs."""
     return {
         "Content-Type": "application/json",
         "webhook-id": delivery,

@@ -63,7 +63,7 @@ async def migrate(
 
 
 async def pending(dsn: str, *, embedding_dimensions: int = 384) -> list[str]:
-    """The changes that `migrate` would make, one line each. It makes none. Raises as `migrate` does."""
+    """Returns the changes that `migrate` would make, one line each. It makes none. Raises as `migrate` does."""
     connection = await _connect(dsn)
     try:
         await _prepare(connection)
@@ -104,8 +104,8 @@ async def _migrate(
 async def _plan(
     connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
 ) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
-    """What a migration has to do. Returns whether this is Supabase, the wanted shape, the present shape, the roles that
-    must not read new tables, and the steps.
+    """Returns what a migration has to do. Returns whether this is Supabase, the wanted shape, the present shape, the
+    roles that must not read new tables, and the steps.
     """
     supabase = await policies.has_supabase(connection)
     await check_rights(connection, "DATABASE_DIRECT_URL")

@@ -39,7 +39,7 @@ class _Change:
 
 
 def conflicts(wanted: Shape, there: Shape) -> list[tuple[str, str]]:
-    """What no migration may mend: (what, why), both as text for people."""
+    """Returns what no migration may mend: (what, why), both as text for people."""
     return [
         (what, why)
         for table in wanted.tables.values()
@@ -78,7 +78,7 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """All steps in their order. The roles `hidden_from` get no access to new tables.
+    """Yields all steps in their order. The roles `hidden_from` get no access to new tables.
 
     There must be no `conflicts`.
     """
@@ -111,7 +111,9 @@ def steps(
 
 
 def kept_keys(there: Shape) -> list[Index]:
-    """The host's unique indexes on (github_id) of `comments`, under which comments of the two kinds can collide."""
+    """Returns the host's unique indexes on (github_id) of `comments`, under which comments of the two kinds can
+    collide.
+    """
     comments = there.tables.get("comments")
     keys = comments.indexes if comments else []
     return [key for key in keys if key.unique and not key.primary and key.keys == ["github_id"]]
@@ -237,8 +239,8 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """The column as SQL. `bare`: only its type. Not `filled`: existing rows may have no value, so that not null needs a
-    default.
+    """Returns the column as SQL. `bare`: only its type. Not `filled`: existing rows may have no value, so that not
+    null needs a default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

@@ -131,7 +131,9 @@ class Relaxation:
 
 
 async def relaxations(connection: asyncpg.Connection, there: Shape) -> list[Relaxation]:
-    """The CHECK constraints of the tables `there` that refuse data that GitHub sends, or that this system writes."""
+    """Returns the CHECK constraints of the tables `there` that refuse data that GitHub sends, or that this system
+    writes.
+    """
     return [
         relaxation
         for name in _RECORDS

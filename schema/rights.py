@@ -78,5 +78,5 @@ async def check_rights(
 
 
 def _some(names: list[str], separator: str = ", ") -> str:
-    """The first few names, as text."""
+    """Returns the first few names, as text."""
     return separator.join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

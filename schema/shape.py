@@ -149,7 +149,7 @@ class Index(_Fact):
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 
     def serves_as(self, wanted: "Index") -> bool:
-        """Whether this index can be used in place of `wanted`."""
+        """Returns whether this index can be used in place of `wanted`."""
         if not self.usable or self.using.split()[0] != wanted.using.split()[0]:
             return False
         if self.using.split()[0] != "btree" and self.operators != wanted.operators:
@@ -201,7 +201,7 @@ class Shape:
 
 
 async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
-    """The shape that the files define. A vector has `dimensions` values. Changes nothing for good.
+    """Returns the shape that the files define. A vector has `dimensions` values. Changes nothing for good.
 
     `supabase` adds the functions that policies call.
     """
@@ -226,8 +226,8 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """The part of the shape `like` that this database has, in any schema of its search_path. Partitions are included,
-    under their `sql`.
+    """Returns the part of the shape `like` that this database has, in any schema of its search_path. Partitions are
+    included, under their `sql`.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]

@@ -262,7 +262,7 @@ async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None
 
 
 async def readers(connection: Connection, sweep: Sweep) -> list[str]:
-    """The accounts that have read the type, in this sweep or an earlier one."""
+    """Returns the accounts that have read the type, in this sweep or an earlier one."""
     return [row["account"] for row in await connection.fetch(_READERS, *sweep.key[1:])]
 
 
@@ -302,7 +302,7 @@ async def to_read_again(
 
 
 async def missed_twice(connection: Connection, sweep: Sweep, apart: timedelta, *, limit: int = 100) -> list[str]:
-    """Children without a node id that two whole readings, at least `apart` from each other, did not show."""
+    """Returns children without a node id that two whole readings, at least `apart` from each other, did not show."""
     return [row["child"] for row in await connection.fetch(_MISSED_TWICE, *sweep.key[1:], apart, limit)]
 
 

@@ -49,8 +49,8 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """The buyer: the first of `auth_user_ids` that exists; else the person with this customer id; else the person who
-    has this add-on already.
+    """Returns the buyer: the first of `auth_user_ids` that exists; else the person with this customer id; else the
+    person who has this add-on already.
     """
     row = await connection.fetchrow(
         """
@@ -100,7 +100,7 @@ _ROW = """
 
 
 async def known(connection: Connection, polar_subscription_id: str) -> AddonRow | None:
-    """The add-on of this Polar subscription; None if no event has created it yet."""
+    """Returns the add-on of this Polar subscription; None if no event has created it yet."""
     row = await connection.fetchrow(
         f"{_ROW} where polar_subscription_id = $1 and last_event_at is not null", polar_subscription_id
     )
@@ -108,7 +108,7 @@ async def known(connection: Connection, polar_subscription_id: str) -> AddonRow 
 
 
 async def all_known(connection: Connection) -> dict[str, AddonRow]:
-    """Every add-on that an event has created, by Polar subscription."""
+    """Returns every add-on that an event has created, by Polar subscription."""
     rows = await connection.fetch(
         f"""
         select polar_subscription_id, row.* from subscription_addons addon
@@ -124,7 +124,7 @@ async def all_known(connection: Connection) -> dict[str, AddonRow]:
 
 
 async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
-    """Active add-ons whose last known period is over, by Polar subscription."""
+    """Returns active add-ons whose last known period is over, by Polar subscription."""
     rows = await connection.fetch(
         """
         select polar_subscription_id from subscription_addons
@@ -138,7 +138,7 @@ async def due(connection: Connection, now: datetime) -> dict[str, AddonRow]:
 
 
 async def covers(connection: Connection, workspace_id: UUID, retention_days: int) -> bool:
-    """Whether the workspace's owner has an active add-on of at least so many days."""
+    """Returns whether the workspace's owner has an active add-on of at least so many days."""
     paid: bool = await connection.fetchval(
         """
         select exists (

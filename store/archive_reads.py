@@ -34,7 +34,7 @@ class Scope:
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """The repositories of a workspace (its id or slug). If `repositories` names some, only those.
+    """Returns the repositories of a workspace (its id or slug). If `repositories` names some, only those.
 
     Raises `BadInput` for an unknown name, and if no repository is left.
     """
@@ -96,7 +96,7 @@ async def ask_for(
 
 
 async def bytes_per_second(connection: Connection) -> float | None:
-    """How fast the latest readings were; None if there were none."""
+    """Returns how fast the latest readings were; None if there were none."""
     rate: float | None = await connection.fetchval(
         """
         select sum(bytes_read) / nullif(sum(seconds_read), 0) from (
@@ -184,8 +184,8 @@ def _deleted(read_id: str) -> JobOver:
 async def repositories(
     connection: Connection, read: Read, github_ids: Collection[int] | None = None
 ) -> list[RepositoryRef]:
-    """The reading's repositories that still belong to the workspace, with their present names. If `github_ids` is
-    given, only those.
+    """Returns the reading's repositories that still belong to the workspace, with their present names. If `github_ids`
+    is given, only those.
 
     Their names are locked until the transaction ends; otherwise events could be stored under a former name.
     """
@@ -305,7 +305,7 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Unfinished readings that for `quiet` were neither requested, nor begun, nor moved to their next hour."""
+    """Returns unfinished readings that for `quiet` were neither requested, nor begun, nor moved to their next hour."""
     rows = await connection.fetch(
         """
         select a.id::text, a.workspace_id::text, w.name as workspace_name, a.status, a.next_hour
@@ -354,7 +354,7 @@ class ArchiveView(BaseModel):
 
 
 async def look(connection: Connection, read_id: str) -> ArchiveView:
-    """A reading as people see it. Raises `BadInput` if the id is unknown."""
+    """Returns a reading as people see it. Raises `BadInput` if the id is unknown."""
     rows = await connection.fetch(
         """
         select a.*, w.name as workspace_name, array(

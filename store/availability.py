@@ -55,7 +55,7 @@ class SharedBreaker:
             return verdict
 
     async def _locked(self, connection: Connection) -> tuple[Breaker, datetime]:
-        """The breaker, whose row is locked until the transaction ends, and the present time."""
+        """Returns the breaker, whose row is locked until the transaction ends, and the present time."""
         await connection.execute(
             "insert into github_availability (server) values ($1) on conflict do nothing", self._server
         )

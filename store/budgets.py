@@ -180,7 +180,7 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """The accounts that read a job's repositories; if `repository_ids` is given, only these repositories."""
+    """Returns the accounts that read a job's repositories; if `repository_ids` is given, only these repositories."""
     rows = await connection.fetch(
         """
         select distinct account from workspace_backfill_progress p
@@ -194,7 +194,8 @@ async def readers(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def windows(connection: Connection, job_id: str, accounts: Collection[str]) -> tuple[list[Window], int]:
-    """What the budgets of a job's accounts have left and when they are reset, and how many other jobs use them.
+    """Returns what the budgets of a job's accounts have left and when they are reset, and how many other jobs use
+    them.
 
     Budgets with an unknown limit are left out. A budget that was reset since its last answer counts as full.
     """
@@ -215,7 +216,7 @@ async def windows(connection: Connection, job_id: str, accounts: Collection[str]
 async def _locked(
     connection: Connection, accounts: Sequence[str], resource: Resource
 ) -> tuple[dict[str, Budget], datetime]:
-    """The accounts' budgets, locked until the transaction ends, and the present time."""
+    """Returns the accounts' budgets, locked until the transaction ends, and the present time."""
     query = """
         select account, state from github_budgets
         where account = any($1) and resource = $2 order by account for update

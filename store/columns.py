@@ -7,10 +7,10 @@ import orjson
 
 
 def columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """The columns of `rows`, one list for each field. `rows` must not be empty."""
+    """Returns the columns of `rows`, one list for each field. `rows` must not be empty."""
     return [list(column) for column in zip(*rows, strict=True)]
 
 
 def json_texts(values: Sequence[Any]) -> list[str | None]:
-    """The values as JSON, for columns that the statement casts to jsonb. None stays null."""
+    """Returns the values as JSON, for columns that the statement casts to jsonb. None stays null."""
     return [None if value is None else orjson.dumps(value).decode() for value in values]

@@ -151,7 +151,7 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Whether the person's row is missing or differs, so that it may have to be written."""
+    """Returns whether the person's row is missing or differs, so that it may have to be written."""
     if known is None:
         return True
     if person.source == "rest":
@@ -168,7 +168,7 @@ def _takes(
     held: Mapping[str, int],
     keepers: set[str],
 ) -> set[int]:
-    """The ids of the people who get the login that they are seen with; at most one person for each login."""
+    """Returns the ids of the people who get the login that they are seen with; at most one person for each login."""
     takers: dict[str, Contributor] = {}
     for each in changed:
         its = known.get(each.github_id)

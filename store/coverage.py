@@ -34,8 +34,8 @@ class Coverage:
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """The coverage of the sweep's type in the present version of the plan; None for a job that fetches everything
-    again.
+    """Returns the coverage of the sweep's type in the present version of the plan; None for a job that fetches
+    everything again.
 
     Also None if fewer rows are stored than the coverage counted: somebody deleted some, so it no longer holds.
     """
@@ -97,7 +97,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
 
 
 def _finite(moment: datetime) -> datetime:
-    """The moment. For -infinity, which asyncpg reads as the smallest datetime without a time zone, it is
+    """Returns the moment. For -infinity, which asyncpg reads as the smallest datetime without a time zone, it is
     `BEGINNING`.
     """
     return moment if moment.tzinfo else BEGINNING

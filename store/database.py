@@ -110,7 +110,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction, which is committed at the end, and rolled back on any error.
+        """Yields a connection inside a transaction, which is committed at the end, and rolled back on any error.
 
         Raises `RetryNow` for passing errors; other errors of Postgres are raised as they are.
         """

@@ -48,7 +48,7 @@ class Unprocessed:
 
 
 async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed]:
-    """Unfinished deliveries, oldest first."""
+    """Returns unfinished deliveries, oldest first."""
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, attempts, next_attempt_at, error
@@ -90,8 +90,8 @@ async def _insert(connection: Connection, payload: str, *values: str) -> bool:
 
 
 async def take(connection: Connection) -> Delivery | None:
-    """The oldest delivery that is due and that no other process is working on, locked until the transaction ends; None
-    if there is none.
+    """Returns the oldest delivery that is due and that no other process is working on, locked until the transaction
+    ends; None if there is none.
     """
     row = await connection.fetchrow(
         """
@@ -107,7 +107,7 @@ async def take(connection: Connection) -> Delivery | None:
 
 
 async def finished_of(connection: Connection, polar_subscription_id: str) -> list[Delivery]:
-    """A subscription's finished deliveries, oldest first."""
+    """Returns a subscription's finished deliveries, oldest first."""
     rows = await connection.fetch(
         """
         select webhook_id, coalesce(type, '') as type, received_at, payload::text as text, attempts
@@ -121,7 +121,7 @@ async def finished_of(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def kept(connection: Connection, webhook_ids: Sequence[str]) -> frozenset[str]:
-    """Those of `webhook_ids` that are stored, whether they are finished or not."""
+    """Returns those of `webhook_ids` that are stored, whether they are finished or not."""
     rows = await connection.fetch(
         "select webhook_id from webhook_deliveries where webhook_id = any($1::text[])", list(webhook_ids)
     )

@@ -115,8 +115,8 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """The next texts in scope without a current vector, in the order of table and number, without those that were given
-    up.
+    """Returns the next texts in scope without a current vector, in the order of table and number, without those that
+    were given up.
 
     Without `changed`, only texts that have no vector of this model at all. Long texts make it fewer than `most`.
     """
@@ -141,8 +141,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """How many of the repository's threads are to be embedded, and how many are left, without those that were
-    given up.
+    """Returns how many of the repository's threads are to be embedded, and how many are left, without those that
+    were given up.
     """
     threads = with_text = left = 0
     for table in TABLES:
@@ -159,7 +159,7 @@ async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: in
 
 
 async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
-    """The number of threads in scope, and the time by Postgres' clock."""
+    """Returns the number of threads in scope, and the time by Postgres' clock."""
     union = " union all ".join(f"select count(*) as n from {table} where {_IN_SCOPE}" for table in TABLES)
     [row] = await connection.fetch(
         f"select sum(n)::integer as threads, now() as now from ({union}) counted",
@@ -251,7 +251,7 @@ async def nearest(
     limit: int,
     tables: Sequence[ThreadTable] = TABLES,
 ) -> list[Hit]:
-    """The threads of a workspace (id or slug) whose vectors of `model` are nearest to `vector`, nearest first.
+    """Returns the threads of a workspace (id or slug) whose vectors of `model` are nearest to `vector`, nearest first.
 
     Raises `BadInput` if there is no such workspace.
     """
@@ -269,7 +269,7 @@ async def nearest(
 
 
 async def find_workspace(connection: Connection, reference: str) -> UUID:
-    """The id of the workspace with this id or slug. Raises `BadInput` if there is none."""
+    """Returns the id of the workspace with this id or slug. Raises `BadInput` if there is none."""
     try:
         uuid = UUID(reference)
     except ValueError:

@@ -181,7 +181,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
 
 
 def _candidates(rows: Sequence[FeedEvent]) -> str:
-    """The statement, with the looks into all months that these rows need."""
+    """Returns the statement, with the looks into all months that these rows need."""
     by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
     by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
     return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)
@@ -231,7 +231,7 @@ select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) 
 
 
 async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[Chain]:
-    """The stored pushes of a branch that moved it to one of the commits `heads`."""
+    """Returns the stored pushes of a branch that moved it to one of the commits `heads`."""
     found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
     return [Chain(row["head"], row["before"] or "") for row in found]
 
@@ -320,8 +320,8 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """The events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened. Also returns
-    the number of the last of these threads; None at the end.
+    """Returns the events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened.
+    Also returns the number of the last of these threads; None at the end.
     """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]

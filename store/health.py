@@ -26,7 +26,7 @@ ROUNDS = 5
 
 
 async def way_to(dsn: str) -> Way:
-    """Whether an address leads to Postgres itself, to a session pooler or to a transaction pooler.
+    """Returns whether an address leads to Postgres itself, to a session pooler or to a transaction pooler.
 
     A pooler gives its clients process ids that it made up, and a transaction pooler hands an idle connection to
     another client. Raises `Unreachable` if nothing answers, and asyncpg's errors for a wrong address.
@@ -47,7 +47,7 @@ async def way_to(dsn: str) -> Way:
 
 
 async def _pid(connection: asyncpg.Connection) -> int:
-    """The id of the Postgres process that serves a transaction of this connection."""
+    """Returns the id of the Postgres process that serves a transaction of this connection."""
     async with connection.transaction():
         pid: int = await connection.fetchval("select pg_backend_pid()")
     return pid

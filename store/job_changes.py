@@ -45,7 +45,7 @@ from versions group by 1
 
 
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """The fingerprint of each job. A job that was deleted has none.
+    """Returns the fingerprint of each job. A job that was deleted has none.
 
     If a fingerprint differs, a row was written; the view does not necessarily differ.
     """

@@ -95,7 +95,7 @@ def _where(not_shown: Unshown) -> str:
 
 
 def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown | None) -> tuple[str, str]:
-    """The notification that a job is complete: the end of its title, and its message."""
+    """Returns the notification that a job is complete: the end of its title, and its message."""
     if not_shown is None:
         whole = message or f"All {total} repositories are complete."
         return "completed with failures" if failed else "completed", whole
@@ -107,8 +107,8 @@ def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown |
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
-    """What the job's metadata say of proofs: `proofs` by repository and type, and `as_of` by type, which is the
-    earliest of all repositories.
+    """Returns what the job's metadata say of proofs: `proofs` by repository and type, and `as_of` by type, which is
+    the earliest of all repositories.
     """
     rows = await connection.fetch(
         """

@@ -30,7 +30,7 @@ async def estimate(connection: Connection) -> None:
 
 
 async def _count(connection: Connection, job: Any) -> Tally | None:
-    """The sums over all repositories of a job; None while some of them are not counted."""
+    """Returns the sums over all repositories of a job; None while some of them are not counted."""
     after, so_far = await _so_far(connection, job)
     its = await job_views.repositories(connection, job, after=after, limit=AT_ONCE)
     ids = [each.repository_id for each in its]
@@ -56,7 +56,7 @@ async def _count(connection: Connection, job: Any) -> Tally | None:
 
 
 async def _so_far(connection: Connection, job: Any) -> tuple[str | None, Tally]:
-    """The id of the last repository that this attempt has counted, and the sums so far."""
+    """Returns the id of the last repository that this attempt has counted, and the sums so far."""
     row = await connection.fetchrow(
         "select counted_to::text, tally from backfill_tallies where backfill_job_id = $1 and attempt = $2",
         job["id"],

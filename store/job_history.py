@@ -46,7 +46,7 @@ async def read(connection: Connection, workspace_id: UUID, *, before: Place | No
 
 
 async def _headline(connection: Connection, row: Any) -> Sentence:
-    """The headline of a job: from its row if it has ended, else from its whole view."""
+    """Returns the headline of a job: from its row if it has ended, else from its whole view."""
     if row["status"] not in TERMINAL_JOB_STATUSES:
         return (await job_views.read(connection, row["id"])).headline
     return headline.of_ended(

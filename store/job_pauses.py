@@ -98,7 +98,7 @@ class PauseChange:
 
 
 async def changes(connection: Connection, *, job_id: str | None = None) -> list[PauseChange]:
-    """The changes that workflows have not been told of, oldest first. If `job_id` is given, only that job's."""
+    """Returns the changes that workflows have not been told of, oldest first. If `job_id` is given, only that job's."""
     rows = await connection.fetch(
         """
         select id::text as job_id, workspace_id::text, attempt, metadata ? 'paused_at' as paused,

@@ -130,8 +130,8 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """The id of the job that was requested with this key, which is locked until the transaction ends; None if there is
-    none.
+    """Returns the id of the job that was requested with this key, which is locked until the transaction ends; None
+    if there is none.
     """
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
@@ -145,7 +145,9 @@ async def _known(connection: Connection, workspace_id: UUID, idempotency_key: st
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
-    """The workspace's id, its owner's best active add-on with its days, and the days that the workspace keeps."""
+    """Returns the workspace's id, its owner's best active add-on with its days, and the days that the workspace
+    keeps.
+    """
     row = await connection.fetchrow(
         """
         select workspaces.id, workspaces.data_retention_days as kept, addon.id as addon_id, addon.retention_days as days
@@ -242,7 +244,7 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Whether the same retry is already waiting, or is the present attempt without any failure yet."""
+    """Returns whether the same retry is already waiting, or is the present attempt without any failure yet."""
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
     waiting = metadata.get("retries_waiting", [])
     if job.attempt and (job.status == "pending" or not parts & _OVER):

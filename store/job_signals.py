@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only that one."""
+    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only that one."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,
@@ -84,8 +84,8 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Jobs that have to stop, whole or in part, and whose workflows have not been told, oldest first. If `job_id` is
-    given, only that one.
+    """Returns jobs that have to stop, whole or in part, and whose workflows have not been told, oldest first. If
+    `job_id` is given, only that one.
     """
     rows = await connection.fetch(
         """
@@ -157,7 +157,7 @@ async def end_turn(connection: Connection, ends_at: datetime) -> None:
 
 
 async def heard_and_open(connection: Connection, *, quiet: timedelta) -> list[Open]:
-    """Jobs in progress, and pending jobs of which Temporal heard at least `quiet` ago."""
+    """Returns jobs in progress, and pending jobs of which Temporal heard at least `quiet` ago."""
     rows = await connection.fetch(
         """
         select id, workspace_id, status, attempt, metadata ->> 'first_run_id' as first_run_id,

@@ -79,7 +79,7 @@ async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
 
 
 async def _count(connection: Connection, job_id: str) -> int:
-    """The number of the job's repositories."""
+    """Returns the number of the job's repositories."""
     total: int = await connection.fetchval(
         """
         update workspace_backfill_jobs j set total_repositories = p.total
@@ -144,5 +144,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """The reason why a repository waits that has not begun: its turn has not come."""
+    """Returns the reason why a repository waits that has not begun: its turn has not come."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

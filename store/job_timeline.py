@@ -30,7 +30,7 @@ order by completed_at desc, repository_id limit $2
 
 
 async def story(connection: Connection, job_id: str) -> Story:
-    """What is recorded of a job's past. Raises `BadInput` if there is no such job."""
+    """Returns what is recorded of a job's past. Raises `BadInput` if there is no such job."""
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     waits = [
@@ -61,8 +61,8 @@ class Chart(NamedTuple):
 
 
 async def chart_of(connection: Connection, job_id: str) -> Chart:
-    """The job's chart, from the beginning of its first attempt to its end, or to now. Empty if it has not begun. Raises
-    `BadInput` if there is no such job.
+    """Returns the job's chart, from the beginning of its first attempt to its end, or to now. Empty if it has not
+    begun. Raises `BadInput` if there is no such job.
     """
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)

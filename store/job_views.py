@@ -80,7 +80,8 @@ def uuid_of(text: str) -> UUID | None:
 
 
 async def find(connection: Connection, reference: str) -> str:
-    """The id of a job. `reference` is the id itself, or the id or slug of a workspace, which stands for its latest job.
+    """Returns the id of a job. `reference` is the id itself, or the id or slug of a workspace, which stands for its
+    latest job.
 
     Raises `BadInput` if there is none.
     """
@@ -101,7 +102,7 @@ async def find(connection: Connection, reference: str) -> str:
 
 
 async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
-    """The jobs that were requested last, newest first."""
+    """Returns the jobs that were requested last, newest first."""
     rows = await connection.fetch(f"{_JOB} order by job.created_at desc, job.id limit $1", limit)
     return [JobSummary.model_validate(dict(row)) for row in rows]
 
@@ -109,7 +110,9 @@ async def recent(connection: Connection, *, limit: int) -> list[JobSummary]:
 async def of_workspace(
     connection: Connection, workspace_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Any]:
-    """The rows of a workspace's jobs, newest first. If `before` (creation time, id) is given, only older ones."""
+    """Returns the rows of a workspace's jobs, newest first. If `before` (creation time, id) is given, only older
+    ones.
+    """
     at, job_id = before or (None, None)
     return await connection.fetch(
         f"""
@@ -124,7 +127,7 @@ async def of_workspace(
 
 
 async def row(connection: Connection, job_id: str) -> Any:
-    """The fields of a job's own row. Raises `BadInput` if there is no such job."""
+    """Returns the fields of a job's own row. Raises `BadInput` if there is no such job."""
     job = await connection.fetchrow(f"{_JOB} where job.id = $1", uuid_of(job_id))
     if job is None:
         raise BadInput("JOB", f"there is no job {job_id}")
@@ -132,18 +135,18 @@ async def row(connection: Connection, job_id: str) -> Any:
 
 
 def recorded_as_of(job: Any) -> datetime | None:
-    """The moment as of which everything in an ended job is complete, from its row only."""
+    """Returns the moment as of which everything in an ended job is complete, from its row only."""
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
 async def look(connection: Connection, job_id: str) -> JobView:
-    """The job's view as of one moment. It has to be the first statement of the transaction."""
+    """Returns the job's view as of one moment. It has to be the first statement of the transaction."""
     await connection.execute("set transaction isolation level repeatable read, read only")
     return await read(connection, job_id)
 
 
 async def read(connection: Connection, job_id: str) -> JobView:
-    """The job's view. Raises `BadInput` if there is none."""
+    """Returns the job's view. Raises `BadInput` if there is none."""
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     not_shown = await unshown.of_job(connection, job["id"])
@@ -160,8 +163,8 @@ async def repositories(
     after: str | None = None,
     limit: int | None = None,
 ) -> list[RepositoryView]:
-    """The repositories of a job (`job` is its row), in order of name. With `limit`, that many of those that have begun,
-    in order of id, behind the id `after`.
+    """Returns the repositories of a job (`job` is its row), in order of name. With `limit`, that many of those that
+    have begun, in order of id, behind the id `after`.
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
@@ -191,7 +194,7 @@ def state(
     addon: AddonView | None = None,
     unshown: int = 0,
 ) -> JobState:
-    """The state of a job from its row, with these repositories and what holds them up."""
+    """Returns the state of a job from its row, with these repositories and what holds them up."""
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
         {
@@ -206,7 +209,7 @@ def state(
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
-    """The add-on, for people; None without an id."""
+    """Returns the add-on, for people; None without an id."""
     row = await connection.fetchrow(
         """
         select retention_days, status, purchased_at, expires_at,
@@ -224,7 +227,7 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
 
 
 async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
-    """How much the job has stored and spent (points, requests), and how long it has worked."""
+    """Returns how much the job has stored and spent (points, requests), and how long it has worked."""
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
     return Mark(pace.worked_seconds(job, waited), stored, *spent)
 
@@ -232,7 +235,7 @@ async def marked(connection: Connection, job: JobState, stored: int, spent: tupl
 async def outlook(
     connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
 ) -> Outlook | Sentence:
-    """The time left, or a sentence why it is unknown. `accounts` are those that read the job's repositories."""
+    """Returns the time left, or a sentence why it is unknown. `accounts` are those that read the job's repositories."""
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
     earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)
@@ -241,12 +244,12 @@ async def outlook(
 
 
 def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
-    """The moment at which the job will most likely end."""
+    """Returns the moment at which the job will most likely end."""
     return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 
 async def _with_outlook(connection: Connection, job: JobState) -> JobView:
-    """The view of a job, with everything that is derived from its rows."""
+    """Returns the view of a job, with everything that is derived from its rows."""
     its = totals.of(job)
     left = None if job.ended else await _outlook(connection, job, its)
     likely = eta(job, left)
@@ -296,8 +299,8 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """The status of a type. If the repository ended before the type's sweep began, the status comes from the progress
-    row.
+    """Returns the status of a type. If the repository ended before the type's sweep began, the status comes from the
+    progress row.
     """
     if swept:
         return swept

@@ -46,7 +46,7 @@ async def follow(connection: Connection, job: JobState) -> None:
 
 
 async def seconds(connection: Connection, job_id: str, since: datetime, now: datetime) -> float:
-    """How many seconds the job stood still between two moments."""
+    """Returns how many seconds the job stood still between two moments."""
     waited: float = await connection.fetchval(
         """
         select coalesce(sum(greatest(0, extract(epoch from
@@ -72,7 +72,7 @@ class Wait:
 
 
 async def of_job(connection: Connection, job_id: str, *, limit: int = KEPT) -> list[Wait]:
-    """The latest waits of a job, newest first. If the job has ended, all of them have an end."""
+    """Returns the latest waits of a job, newest first. If the job has ended, all of them have an end."""
     rows = await connection.fetch(
         """
         select since, until, reason, detail, coalesce(

@@ -47,7 +47,7 @@ class Measures(NamedTuple):
 
 
 async def read(connection: Connection) -> Measures:
-    """All metrics, at one moment."""
+    """Returns all metrics, at one moment."""
     now: datetime = await connection.fetchval("select now()")
     [open_jobs] = await connection.fetch(
         """
@@ -135,7 +135,7 @@ async def read(connection: Connection) -> Measures:
 
 
 async def _counted(connection: Connection, query: str) -> Labelled:
-    """The result of a query whose rows are labels and a number."""
+    """Returns the result of a query whose rows are labels and a number."""
     return {tuple(row.values())[:-1]: float(tuple(row.values())[-1]) for row in await connection.fetch(query)}
 
 

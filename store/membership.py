@@ -33,8 +33,8 @@ class Seen:
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
-    """The workspace with the role that an auth user has in it; None if there is no such workspace, or if the user has
-    no role. If `user_id` is None, the service asks.
+    """Returns the workspace with the role that an auth user has in it; None if there is no such workspace, or if the
+    user has no role. If `user_id` is None, the service asks.
     """
     role = await connection.fetchval(
         f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
@@ -57,8 +57,8 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
-    """The active workspaces with this repository that an auth user may see. Those that the user may change come first,
-    and of these those with the most days bought.
+    """Returns the active workspaces with this repository that an auth user may see. Those that the user may change
+    come first, and of these those with the most days bought.
     """
     rows = await connection.fetch(
         f"""

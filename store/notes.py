@@ -89,7 +89,7 @@ async def of_threads(connection: Connection, sweep: Sweep) -> NotedThreads:
 
 
 async def given_up(connection: Connection, sweep: Sweep) -> set[str]:
-    """The node ids of the threads that this job has noted as unavailable."""
+    """Returns the node ids of the threads that this job has noted as unavailable."""
     rows = await connection.fetch(
         "select node_id from backfill_notes where repository_id = $1 and data_type = $2 and what = 'thread'"
         " and node_id <> '' and seen_by = $3",
@@ -123,7 +123,7 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 
 
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
-    """Notes on threads that other jobs wrote and that this job has not checked yet.
+    """Returns notes on threads that other jobs wrote and that this job has not checked yet.
 
     To check a note is to write it again or to delete it, so the list becomes empty.
     """
@@ -132,7 +132,7 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Notes of other jobs on what all threads of the repository lack, unless this job has checked them."""
+    """Returns notes of other jobs on what all threads of the repository lack, unless this job has checked them."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]
@@ -146,13 +146,13 @@ async def read(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[Note]:
-    """One page of the notes on a data type of a repository, after the note on (what, node id) `after`."""
+    """Returns one page of the notes on a data type of a repository, after the note on (what, node id) `after`."""
     return [_note(row) for row in await connection.fetch(_PAGE, repository_id, data_type, *after, limit)]
 
 
 async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
-    """How many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing is
-    missing.
+    """Returns how many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing
+    is missing.
     """
     numbers: Noted = {}
     for row in await connection.fetch(_SUMMARY, repository_id, data_type):

@@ -30,7 +30,8 @@ class NotificationView:
 async def read(
     connection: Connection, workspace_id: UUID, user_id: UUID | None, *, before: Place | None, limit: int
 ) -> list[NotificationView]:
-    """An auth user's notifications about backfills of a workspace, newest first; older than `before`, if that is given.
+    """Returns an auth user's notifications about backfills of a workspace, newest first; older than `before`, if that
+    is given.
 
     If `user_id` is None, those of the workspace's present owner.
     """

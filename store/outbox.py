@@ -166,7 +166,7 @@ async def forget(connection: Connection, age: timedelta) -> int:
 
 
 async def unsent(connection: Connection, *, limit: int) -> list[Unsent]:
-    """Messages that wait or were given up, newest first."""
+    """Returns messages that wait or were given up, newest first."""
     rows = await connection.fetch(
         """
         select id::text, channel, milestone, content ->> 'workspace_name' as workspace, backfill_job_id::text as job_id,

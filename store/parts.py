@@ -97,15 +97,15 @@ async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) ->
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """How many parts are left, by (kind, whether the part has a cursor inside its connection). Of those without a
-    cursor at most 100 are counted.
+    """Returns how many parts are left, by (kind, whether the part has a cursor inside its connection). Of those
+    without a cursor at most 100 are counted.
     """
     rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}
 
 
 async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
-    """How many parts of a kind are left."""
+    """Returns how many parts of a kind are left."""
     number: int = await connection.fetchval(
         "select count(*) from backfill_parts where backfill_job_id = $1 and repository_id = $2 and data_type = $3"
         " and kind = $4 and failure is null",
@@ -140,7 +140,7 @@ def _part(row: Record) -> Part:
 
 
 async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int]) -> list[Part]:
-    """The parts for the comments of these reviews (by GitHub id)."""
+    """Returns the parts for the comments of these reviews (by GitHub id)."""
     rows = await connection.fetch(
         f"""
         select {_FIELDS} from backfill_parts
@@ -154,7 +154,7 @@ async def of_reviews(connection: Connection, sweep: Sweep, reviews: Sequence[int
 
 
 async def covered_by_list(connection: Connection, sweep: Sweep, since: datetime, *, limit: int) -> list[Part]:
-    """The parts for comments of reviews whose pull requests were opened at or after `since`.
+    """Returns the parts for comments of reviews whose pull requests were opened at or after `since`.
 
     Their comments cannot be older, so a list of all comments since then shows all of them.
     """
@@ -181,7 +181,7 @@ async def fail(connection: Connection, sweep: Sweep, part: Part, reason: str) ->
 
 
 async def failures(connection: Connection, sweep: Sweep) -> list[tuple[int | None, str]]:
-    """The parts that GitHub did not serve: (number of the thread, reason)."""
+    """Returns the parts that GitHub did not serve: (number of the thread, reason)."""
     rows = await connection.fetch(
         "select distinct number, failure->>'reason' as reason from backfill_parts"
         " where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and failure is not null order by 1",

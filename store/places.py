@@ -19,13 +19,13 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """The place that `str` of a place wrote as `text`."""
+        """Returns the place that `str` of a place wrote as `text`."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 
     @classmethod
     def of(cls, at: datetime | None, identifier: UUID) -> "Place":
-        """The place of a row with this time and id. A row without a time counts as the oldest."""
+        """Returns the place of a row with this time and id. A row without a time counts as the oldest."""
         return cls((at - _EPOCH) // timedelta(microseconds=1) if at else 0, identifier)
 
     @property

@@ -66,7 +66,9 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """The first mark of this attempt, and the mark at half of its work so far. If they are the same, one mark."""
+    """Returns the first mark of this attempt, and the mark at half of its work so far. If they are the same, one
+    mark.
+    """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
 
@@ -78,7 +80,7 @@ class Sample:
 
 
 async def of_job(connection: Connection, job_id: str) -> list[Sample]:
-    """All samples of a job, oldest first."""
+    """Returns all samples of a job, oldest first."""
     rows = await connection.fetch(
         "select at, rows from backfill_samples where backfill_job_id = $1 order by at", job_id
     )
@@ -86,7 +88,7 @@ async def of_job(connection: Connection, job_id: str) -> list[Sample]:
 
 
 async def stored_now(connection: Connection, job_id: str) -> dict[str, int]:
-    """Stored rows in scope by data type, as of now."""
+    """Returns stored rows in scope by data type, as of now."""
     rows = await connection.fetch(
         """
         select data_type, sum(number)::bigint as stored

@@ -15,7 +15,7 @@ COLUMNS = {"labels": "labels", "assignees": "assignees", "linked pull requests":
 async def keep_longer(
     connection: Connection, table: Literal["pull_requests", "issues"], rows: Sequence[RowT], short: Sequence[Short]
 ) -> Sequence[RowT]:
-    """The rows. A list that `short` names is replaced by the stored list, if that is longer."""
+    """Returns the rows. A list that `short` names is replaced by the stored list, if that is longer."""
     columns: dict[int, set[str]] = {}
     for each in short:
         if each.what in COLUMNS:

@@ -60,7 +60,7 @@ async def _ask(connection: Connection, request: SignalRequest) -> None:
 
 
 async def _names(connection: Connection, request: SignalRequest) -> list[str]:
-    """The full names of the repositories to retry. Raises `BadInput` for an unknown id."""
+    """Returns the full names of the repositories to retry. Raises `BadInput` for an unknown id."""
     rows = await connection.fetch(
         "select id::text, full_name from repositories where id::text = any($1)", request.repository_ids
     )

@@ -41,7 +41,7 @@ async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str
 
 
 async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
-    """The survey that this job made of the repository a moment ago; None if there is none."""
+    """Returns the survey that this job made of the repository a moment ago; None if there is none."""
     survey: dict[str, Any] | None = await connection.fetchval(
         "select survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
@@ -61,7 +61,7 @@ class Answers(NamedTuple):
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """The repository's prefetched answers. Their age does not matter, because they are paid for."""
+    """Returns the repository's prefetched answers. Their age does not matter, because they are paid for."""
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",
@@ -104,7 +104,7 @@ async def forget_completed(connection: Connection, job_id: str, repository_id: s
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
-    """The data types and the cutoff of the job."""
+    """Returns the data types and the cutoff of the job."""
     row = await connection.fetchrow(
         "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
     )
@@ -127,7 +127,7 @@ async def covered(connection: Connection, job_id: str, repository_ids: Sequence[
 
 
 async def begun(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories that the job has begun to read. Their sweeps resume, and need no survey."""
+    """Returns those of these repositories that the job has begun to read. Their sweeps resume, and need no survey."""
     rows = await connection.fetch(
         "select distinct repository_id::text from backfill_sweeps"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[]) and position <> '{}'",
@@ -138,7 +138,7 @@ async def begun(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def private(connection: Connection, repository_ids: Sequence[str]) -> set[str]:
-    """Those of these repositories that GitHub last showed as private."""
+    """Returns those of these repositories that GitHub last showed as private."""
     rows = await connection.fetch(
         "select id::text from repositories where id = any($1::uuid[]) and is_private", list(repository_ids)
     )

@@ -150,7 +150,7 @@ _COUNTS: dict[DataType, str] = {
 async def is_held_by_another_run(
     database: Database, job_id: str, repository_id: str, data_type: DataType, run_id: str
 ) -> bool:
-    """Whether an attempt of another run of the repository's workflow still holds the lease.
+    """Returns whether an attempt of another run of the repository's workflow still holds the lease.
 
     The owner of a lease is `{run id}/{activity id}/{attempt}`.
     """
@@ -213,7 +213,7 @@ async def take(
 
 
 async def is_removed(connection: Connection, sweep: Sweep) -> bool:
-    """Whether the repository no longer belongs to the job's workspace."""
+    """Returns whether the repository no longer belongs to the job's workspace."""
     removed: bool = await connection.fetchval(
         """
         select not exists (
@@ -274,14 +274,14 @@ async def commit(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """The number of stored rows by noun, whichever job fetched them: in scope of the job, or since `since`."""
+    """Returns the number of stored rows by noun, whichever job fetched them: in scope of the job, or since `since`."""
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
     return Counter(dict(row))
 
 
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
-    """How many GraphQL points and REST requests a job has cost so far; if `repository_ids` is given, for these
+    """Returns how many GraphQL points and REST requests a job has cost so far; if `repository_ids` is given, for these
     repositories only.
 
     A GraphQL request counts as one point, which nearly every one costs.

@@ -24,8 +24,8 @@ async def versions(connection: Connection, table: DataType, github_ids: Sequence
 
 
 async def known(connection: Connection, table: DataType, github_ids: Sequence[int]) -> set[int]:
-    """Those of `github_ids` that this system has fetched. Threads that are gone are left out, so that they are fetched
-    again if GitHub shows them.
+    """Returns those of `github_ids` that this system has fetched. Threads that are gone are left out, so that they
+    are fetched again if GitHub shows them.
     """
     rows = await connection.fetch(
         f"select github_id from {table}"
@@ -109,7 +109,7 @@ async def comment_versions(connection: Connection, comment_type: str, github_ids
 
 
 async def count(connection: Connection, table: DataType, repository_id: str) -> int:
-    """The number of the repository's fetched threads that are not gone."""
+    """Returns the number of the repository's fetched threads that are not gone."""
     number: int = await connection.fetchval(
         f"select count(*) from {table} where repository_id = $1 and node_id is not null and gone_at is null",
         repository_id,
@@ -203,7 +203,7 @@ async def count_children(connection: Connection, table: DataType, node_ids: Sequ
 
 
 async def pull_requests_of(connection: Connection, reviews: Sequence[int]) -> dict[int, int]:
-    """The GitHub id of a review -> that of its pull request."""
+    """Returns the pull requests of these reviews: GitHub id of the review -> GitHub id of its pull request."""
     rows = await connection.fetch(
         "select r.github_id as review, p.github_id as pull_request from reviews r"
         " join pull_requests p on p.id = r.pull_request_id where r.github_id = any($1::bigint[])",

@@ -48,7 +48,7 @@ async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> 
 
 
 async def summary(connection: Connection, job_id: str) -> Unshown | None:
-    """What GitHub does not show of a job, added up; None if it shows everything."""
+    """Returns what GitHub does not show of a job, added up; None if it shows everything."""
     found = await of_job(connection, job_id)
     parts = sorted(found.values(), key=lambda its: (its.which[0].repository, its.which[0].data_type))
     if not parts:

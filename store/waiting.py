@@ -72,7 +72,7 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status 
 
 
 async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
-    """The id of the job whose sweep this sweep has to wait for; None if there is none.
+    """Returns the id of the job whose sweep this sweep has to wait for; None if there is none.
 
     If it has to wait, it gives its lease back, so that no other sweep waits for it, and its attempt is not counted.
     """
@@ -94,7 +94,9 @@ async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
 
 
 async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
-    """Whether another job's historical leg of the same type and repository is in progress and gave a sign of life."""
+    """Returns whether another job's historical leg of the same type and repository is in progress and gave a sign of
+    life.
+    """
     swept: bool = await connection.fetchval(
         f"""
         select exists (
@@ -111,7 +113,7 @@ async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
 
 
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
-    """Those of these waiting repositories in which a data type no longer has to wait for another job.
+    """Returns those of these waiting repositories in which a data type no longer has to wait for another job.
 
     A repository that was removed from the workspace is among them; when it goes on, it ends with that reason.
     """
@@ -142,7 +144,7 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """The jobs to wait for; and for each of them its last commit, and since when no later one was seen."""
+    """Returns the jobs to wait for; and for each of them its last commit, and since when no later one was seen."""
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}
     for other in others:

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The failure in the error of an activity or of a child workflow; if it holds none, one with the error's
+    """Returns the failure that the error of an activity or of a child workflow holds; else one with the error's
     message.
     """
     cause: BaseException | None = error
@@ -29,7 +29,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Whether the worker of a slice died after the slice was canceled. Temporal then makes no further attempt.
+    """Returns whether the worker of a slice died after the slice was canceled. Temporal then makes no further attempt.
 
     `stopping`: the run has asked its slices to stop.
     """
@@ -38,5 +38,5 @@ def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
 
 
 def was_never_begun(error: ActivityError) -> bool:
-    """Whether no worker has taken the activity from its task queue in time."""
+    """Returns whether no worker has taken the activity from its task queue in time."""
     return isinstance(error.cause, TemporalTimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START

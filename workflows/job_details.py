@@ -31,7 +31,7 @@ class JobCounts:
 
 
 def failed(outcome: RepositoryOutcome) -> FailedRepository:
-    """What the details show of a failed repository: each failure once, with the data types that have it."""
+    """Returns what the details show of a failed repository: each failure once, with the data types that have it."""
     types: dict[str, list[str]] = {}
     for each in outcome.types:
         if each.status == "failed" and each.failure is not None:
@@ -53,7 +53,9 @@ def of_running_job(
     paused: Collection[JobStanding],
     jobs_behind: int,
 ) -> str:
-    """The details of a job in progress: failed and running repositories by name, then the numbers of the others."""
+    """Returns the details of a job in progress: failed and running repositories by name, then the numbers of the
+    others.
+    """
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting
     numbers = {
@@ -81,12 +83,12 @@ def of_running_job(
 
 
 def of_paused_jobs(paused: Collection[JobStanding]) -> str:
-    """The details while every job of the workspace that has not ended is paused."""
+    """Returns the details while every job of the workspace that has not ended is paused."""
     return "\n\n".join(_paused(paused))
 
 
 def of_ended_job(outcome: JobOutcome, failures: Sequence[FailedRepository]) -> str:
-    """The details after the workspace's latest job has ended."""
+    """Returns the details after the workspace's latest job has ended."""
     text = (
         f"Job `{outcome.job_id}`: **{outcome.status}**, {outcome.completed_repositories} of"
         f" {outcome.total_repositories} repositories complete"

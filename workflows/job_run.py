@@ -239,8 +239,8 @@ class JobRun:
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """The historical legs to end: as many as recent legs lack a place. A run that is giving way itself starts
-        nothing, so none.
+        """Returns the historical legs to end: as many as recent legs lack a place. A run that is giving way itself
+        starts nothing, so none.
         """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
@@ -252,7 +252,7 @@ class JobRun:
         )
 
     def _is_to_stop(self, line: RepositoryLine) -> bool:
-        """Whether a repository that somebody canceled alone is running, or waits for another job."""
+        """Returns whether a repository that somebody canceled alone is running, or waits for another job."""
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:

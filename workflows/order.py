@@ -18,12 +18,12 @@ WEIGHTS = {"free": 1.0, "starter": 2.0, "pro": 2.0, "team": 3.0, "enterprise": 4
 
 
 def sweep_queue(task_queue: str, leg: Leg) -> str:
-    """The task queue for sweeps of this leg. `task_queue` is the queue of workflows."""
+    """Returns the task queue for sweeps of this leg. `task_queue` is the queue of workflows."""
     return f"{task_queue}-{leg}"
 
 
 def priority(workspace_id: str, tier: str, leg: Leg, *, retry: bool) -> Priority:
-    """The priority of a repository's workflow and of its activities."""
+    """Returns the priority of a repository's workflow and of its activities."""
     return Priority(
         priority_key=RETRY if retry else RECENT if leg == "recent" else HISTORICAL,
         fairness_key=workspace_id,

@@ -152,7 +152,9 @@ class RepositoryBackfillWorkflow:
         return await self._end(RepositoryOutcome(repository=self._repository, status=status, types=outcomes))
 
     async def _each(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """The result of each coroutine, or its error; None for one that was stopped because this run gives way."""
+        """Returns the result of each coroutine, or its error; None for one that was stopped because this run gives
+        way.
+        """
         self._work = [asyncio.create_task(each) for each in work]
         if self._stopping:
             self._stop()
@@ -172,7 +174,9 @@ class RepositoryBackfillWorkflow:
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """The outcome of a run that is not the last. Records types that lost their worker; they are not tried again."""
+        """Returns the outcome of a run that is not the last. Records types that lost their worker; they are not
+        tried again.
+        """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
         if not self._gives_place_back:
@@ -236,7 +240,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Whether threads that are still missing come in the next leg."""
+        """Returns whether threads that are still missing come in the next leg."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -297,7 +301,7 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Whether there may be new threads: further slices than `thread_slices` have ended, or all of them."""
+        """Returns whether there may be new threads: further slices than `thread_slices` have ended, or all of them."""
         return (
             thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
@@ -378,7 +382,7 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Whether all types of the repository that are left wait for another job."""
+        """Returns whether all types of the repository that are left wait for another job."""
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 

@@ -107,8 +107,8 @@ class RepositoryLine:
     def place(
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
-        """The job's place for the next run. Repositories that wait for other jobs are in the line again; in the next
-        run they find out that they still have to wait.
+        """Returns the job's place for the next run. Repositories that wait for other jobs are in the line again; in
+        the next run they find out that they still have to wait.
         """
         ids = {
             leg: [
@@ -134,7 +134,7 @@ class RepositoryLine:
 
     @staticmethod
     def _page_size() -> int:
-        """How many repositories are surveyed together before their recent legs."""
+        """Returns how many repositories are surveyed together before their recent legs."""
         return SURVEYED_PAGE if workflow.patched(SHORT_FIRST) else PAGE
 
     async def _short_ones(self, page: list[RepositoryRef]) -> list[RepositoryRef]:
@@ -152,7 +152,9 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """The survey's answer; None if the survey fails or the job stops. The sweeps then send their own requests."""
+        """Returns the survey's answer; None if the survey fails or the job stops. The sweeps then send their own
+        requests.
+        """
         waits_on = not workflow.patched(SHORT_FIRST)
         if self._stops() and not waits_on:
             return None

@@ -87,7 +87,7 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """The wait that ends first. It names its types, if other types continue."""
+        """Returns the wait that ends first. It names its types, if other types continue."""
         if not self._waits:
             return None
         first = min(self._waits.values(), key=lambda its: (its.until is None, its.until or its.since))
@@ -101,7 +101,7 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Whether a wait is recorded that the next transition has to delete."""
+        """Returns whether a wait is recorded that the next transition has to delete."""
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
@@ -137,7 +137,7 @@ class RepositoryMirror:
         )
 
     def _type_line(self, data_type: DataType) -> str:
-        """One line of the details: the state of a data type, and what it waits for."""
+        """Returns one line of the details: the state of a data type, and what it waits for."""
         waiting = self._waits.get(data_type)
         told = self._told.get(data_type, "**in progress**" if data_type in self._open else "not begun")
         return f"- {data_type} {told}" + (f"; {waiting.in_words(_clock)}" if waiting else "")
@@ -149,12 +149,12 @@ class RepositoryMirror:
 
 
 def _gist(wait: Waiting | None) -> object:
-    """What of a wait has to change for it to be recorded again."""
+    """Returns what of a wait has to change for it to be recorded again."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 
 def _status(wait: Waiting | None) -> str:
-    """The value of `BackfillStatus` for a wait."""
+    """Returns the value of `BackfillStatus` for a wait."""
     if wait is None or wait.data_types:
         return "in_progress"
     return "paused" if wait.reason == "paused" else "waiting"

@@ -30,15 +30,15 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """The activity's input for a signal. A signal of our own has an attempt: the job's row is changed already, and is
-    only read. For a person's signal, the action is written into the row.
+    """Returns the activity's input for a signal. A signal of our own has an attempt: the job's row is changed
+    already, and is only read. For a person's signal, the action is written into the row.
     """
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 
 
 def of_update(workspace_id: str, action: SignalAction, update: Update) -> SignalRequest:
-    """The activity's input for an update. The activity writes the action into the job's row, or refuses it with a
-    reason.
+    """Returns the activity's input for an update. The activity writes the action into the job's row, or refuses it
+    with a reason.
     """
     return _request(workspace_id, action, update, refuses=True)
 

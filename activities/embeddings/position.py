@@ -38,7 +38,7 @@ class EmbeddingPosition(Position):
     """Texts that were cut because they exceed the model's limit."""
 
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
-        """The position at the beginning of the next pass, over `threads` threads."""
+        """Returns the position at the beginning of the next pass, over `threads` threads."""
         return replace(
             self,
             between=False,
@@ -52,29 +52,31 @@ class EmbeddingPosition(Position):
         )
 
     def end_pass(self) -> Self:
-        """The position after the end of a pass that another pass follows."""
+        """Returns the position after the end of a pass that another pass follows."""
         return replace(self, between=True)
 
     def start_over(self) -> Self:
-        """The position for a retry: it begins at the first pass and keeps the learned limits."""
+        """Returns the position for a retry: it begins at the first pass and keeps the learned limits."""
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """The position after this thread's text. After a refused batch, the size of batches returns to its maximum."""
+        """Returns the position after this thread's text. After a refused batch, the size of batches returns to its
+        maximum.
+        """
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
             return after.clear_suspect()
         return after
 
     def clear_suspect(self) -> Self:
-        """The position after the refused text is found: batches return to their full size."""
+        """Returns the position after the refused text is found: batches return to their full size."""
         return replace(self, sizes=_without(self.sizes, "texts"), suspect=None) if self.suspect is not None else self
 
     def with_limit(
         self, *, texts: int | None = None, tokens: int | None = None, text_tokens: int | None = None
     ) -> Self:
-        """The position with a smaller limit: on the texts in a request, the tokens in a request, or the tokens of each
-        text.
+        """Returns the position with a smaller limit: on the texts in a request, the tokens in a request, or the
+        tokens of each text.
         """
         given = {"texts": texts, "tokens": tokens, "text_tokens": text_tokens}
         return replace(self, sizes=self.sizes | {name: size for name, size in given.items() if size is not None})
@@ -84,13 +86,13 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """The position after a batch up to this thread was refused because of one text in it. Requests hold `texts`
-        texts until that text is found. If an earlier batch is still under suspicion, that one stays.
+        """Returns the position after a batch up to this thread was refused because of one text in it. Requests hold
+        `texts` texts until that text is found. If an earlier batch is still under suspicion, that one stays.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 
     def with_cut(self, cut: int) -> Self:
-        """The position after `cut` more texts were shortened to the model's limit."""
+        """Returns the position after `cut` more texts were shortened to the model's limit."""
         return replace(self, cut=self.cut + cut)
 
 

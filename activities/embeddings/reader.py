@@ -34,7 +34,7 @@ HARMLESS = "Does this work?"
 
 
 def without_key(full_name: str) -> Failure:
-    """The failure that skips embeddings because no OpenAI key is set."""
+    """Returns the failure that skips embeddings because no OpenAI key is set."""
     return Failure(
         code="no_openai_key",
         message="OPENAI_API_KEY is not set, so nothing is embedded",
@@ -109,7 +109,7 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """The type's last turn; None if texts changed during the pass and another pass has to follow."""
+        """Returns the type's last turn; None if texts changed during the pass and another pass has to follow."""
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
             scope = await embeddings.scope(connection, self._sweep, self._embedder.model, self._embedder.dimensions)
@@ -218,13 +218,13 @@ class EmbeddingReader:
 
 
 def _limits(position: EmbeddingPosition) -> Limits:
-    """The limits of a request, from what this sweep has learned."""
+    """Returns the limits of a request, from what this sweep has learned."""
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """The position after a batch was refused: smaller batches follow, up to the last text of this one, until the
-    refused text is sent alone.
+    """Returns the position after a batch was refused: smaller batches follow, up to the last text of this one, until
+    the refused text is sent alone.
     """
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)

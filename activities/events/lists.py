@@ -129,8 +129,8 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """The cursor behind the item that follows `place`, found without loading that item; None if GitHub does not
-        return one.
+        """Returns the cursor behind the item that follows `place`, found without loading that item; None if GitHub
+        does not return one.
         """
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
@@ -175,8 +175,8 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
-        """Whether this page reached the end of what is to be read: the list's end, the cutoff, or the earlier sweep's
-        beginning.
+        """Returns whether this page reached the end of what is to be read: the list's end, the cutoff, or the
+        earlier sweep's beginning.
         """
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
@@ -187,7 +187,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """The number of items read so far, for lists with numbered pages."""
+        """Returns the number of items read so far, for lists with numbered pages."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -201,7 +201,7 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
-        """Whether the page is empty although GitHub counts items, or although an earlier page had some."""
+        """Returns whether the page is empty although GitHub counts items, or although an earlier page had some."""
         if read.total:
             return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
         if not place.is_at_top:
@@ -214,7 +214,8 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """The turn after an empty answer: the same page is requested again with another size, before the answer counts.
+        """Returns the turn after an empty answer: the same page is requested again with another size, before the
+        answer counts.
 
         An empty list of stars or forks never counts as empty, because rows of them are stored.
         """

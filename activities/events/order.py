@@ -19,7 +19,7 @@ class Order:
         self._down_to = down_to
 
     def next(self, position: EventPosition) -> EventSource | None:
-        """The source to read next; None if this leg has none left.
+        """Returns the source to read next; None if this leg has none left.
 
         If an earlier sweep ended within the hour, the events API comes first, because one request to it returns the
         news.
@@ -33,7 +33,7 @@ class Order:
         return None
 
     def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
-        """Whether the remaining part of a source is left to the next leg."""
+        """Returns whether the remaining part of a source is left to the next leg."""
         if self._down_to is None:
             return False
         source, place = self._sources[name], position.places[name]
@@ -46,5 +46,5 @@ class Order:
 
 
 def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Whether a page whose oldest item is of `oldest` reached the end of this leg."""
+    """Returns whether a page whose oldest item is of `oldest` reached the end of this leg."""
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

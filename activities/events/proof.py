@@ -13,8 +13,8 @@ INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
-    """The proof that the events are complete as of `position.as_of`. `stored` is the number of stored rows in scope, by
-    source.
+    """Returns the proof that the events are complete as of `position.as_of`. `stored` is the number of stored rows
+    in scope, by source.
     """
     assert position.as_of is not None, "something was read"
     proof: dict[str, Any] = {
@@ -33,15 +33,15 @@ def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
 
 
 def reached_end(position: EventPosition) -> bool:
-    """Whether every list that GitHub shows was read to its end. If so, a job with an earlier cutoff has nothing more to
-    read.
+    """Returns whether every list that GitHub shows was read to its end. If so, a job with an earlier cutoff has
+    nothing more to read.
     """
     lists = [place for source, place in position.places.items() if source not in ("events", "threads")]
     return all(place.reached_end for place in lists if place.status == "complete")
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """What GitHub refuses, as sentences for people."""
+    """Returns what GitHub refuses, as sentences for people."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -60,7 +60,7 @@ def notes_of(position: EventPosition) -> list[str]:
 
 
 def fell_back_of(position: EventPosition) -> list[str]:
-    """The sources that were not read by their usual API, each with the reason."""
+    """Returns the sources that were not read by their usual API, each with the reason."""
     places = position.places
     lines = [
         f"{source}: read another way: {place.reason}"
@@ -74,12 +74,12 @@ def fell_back_of(position: EventPosition) -> list[str]:
 
 
 def noted_of(position: EventPosition) -> list[Note]:
-    """The notes on events that GitHub does not show, by source."""
+    """Returns the notes on events that GitHub does not show, by source."""
     return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """The sources that lack nothing, as (what, ""). Notes of earlier sweeps on them are deleted."""
+    """Returns the sources that lack nothing, as (what, ""). Notes of earlier sweeps on them are deleted."""
     return [
         (source, "")
         for source, place in position.places.items()

@@ -102,8 +102,8 @@ class EventReader:
             return turn
 
     def _may_shrink(self, source: EventSource, position: EventPosition, error: RetryNow) -> bool:
-        """Whether a smaller page may succeed. A 500 that is repeated counts as too large, although GitHub does not say
-        so.
+        """Returns whether a smaller page may succeed. A 500 that is repeated counts as too large, although GitHub
+        does not say so.
         """
         smaller = source.can_shrink and size_of(position, source.name) > 1
         too_large = isinstance(error, TooLarge) or self._failures > 0
@@ -112,7 +112,9 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """The turn after a failure at the smallest page. Raises the error as long as another attempt may succeed."""
+        """Returns the turn after a failure at the smallest page. Raises the error as long as another attempt may
+        succeed.
+        """
         if position.places[source.name].noted:
             return await source.fail(position, error)
         if failed > 1:
@@ -144,23 +146,23 @@ class EventReader:
         return position
 
     async def begin_next_leg(self, position: EventPosition) -> EventPosition:
-        """The position at which the next leg begins: after what other jobs covered since the last leg, if they read
-        down to this job's cutoff; else unchanged.
+        """Returns the position at which the next leg begins: after what other jobs covered since the last leg, if
+        they read down to this job's cutoff; else unchanged.
         """
         covered = await self._begin(EventPosition())
         deep_enough = inheritance.is_deep_enough(covered, self._sweep.cutoff_at)
         return (covered if deep_enough else position).in_next_leg()
 
     def _end_leg(self, position: EventPosition) -> Turn[EventPosition]:
-        """The turn that ends a leg. It writes the coverage, so that another job can resume from it before the next leg
-        begins.
+        """Returns the turn that ends a leg. It writes the coverage, so that another job can resume from it before
+        the next leg begins.
         """
         assert position.as_of is not None and self._sweep.down_to is not None, "a leg that ends has read something"
         left = position.leave_for_next_leg().left()
         return Turn(position, waiting="next_leg", coverage=Coverage(self._sweep.down_to, position.as_of, left))
 
     async def _end(self, position: EventPosition) -> Turn[EventPosition]:
-        """The sweep's last turn, with the proof and the coverage."""
+        """Returns the sweep's last turn, with the proof and the coverage."""
         assert position.as_of is not None, "something was read"
         async with self._database.transaction() as connection:
             stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at)

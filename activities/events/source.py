@@ -35,7 +35,7 @@ class EventSource(Protocol):
         ...
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
-        """The turn after GitHub failed repeatedly at the smallest page although it answers other requests."""
+        """Returns the turn after GitHub failed repeatedly at the smallest page although it answers other requests."""
         ...
 
     async def probe(self) -> None:
@@ -46,25 +46,27 @@ class EventSource(Protocol):
 
 
 def is_failure_of_list(error: RetryNow) -> bool:
-    """Whether GitHub answered and failed at this request only, so that a smaller page or another API may succeed."""
+    """Returns whether GitHub answered and failed at this request only, so that a smaller page or another API may
+    succeed.
+    """
     return isinstance(error, TooLarge) or error.code.startswith("http_") or error.code in ("bad_answer", "github_error")
 
 
 def size_of(position: EventPosition, source: EventSourceName) -> int:
-    """The number of items to request for the next page of this source."""
+    """Returns the number of items to request for the next page of this source."""
     return position.sizes.get(source, SIZES[0])
 
 
 def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
-    """The position after a page that was too large: pages of this source become smaller."""
+    """Returns the position after a page that was too large: pages of this source become smaller."""
     size = size_of(position, source)
     smaller = next((each for larger, each in pairwise(SIZES) if larger == size), SIZES[1])
     return position.with_size(source, smaller)
 
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
-    """The position after an answer that took `seconds`: after a fast one, pages of this source become larger again. For
-    numbered pages, the size grows only if `offset` is a multiple of the larger size.
+    """Returns the position after an answer that took `seconds`: after a fast one, pages of this source become larger
+    again. For numbered pages, the size grows only if `offset` is a multiple of the larger size.
     """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:

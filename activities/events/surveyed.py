@@ -23,7 +23,7 @@ def counted_by(survey: Survey) -> Counted:
 
 
 def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
-    """The position in which each list is complete that GitHub counts as empty.
+    """Returns the position in which each list is complete that GitHub counts as empty.
 
     `stored` is the number of stored rows in scope, by source. A source with stored rows is read in any case, because
     the rows contradict the count.
@@ -54,8 +54,8 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
 
 
 def without_news(position: EventPosition, survey: Survey) -> EventPosition:
-    """The position in which the events API counts as read, if GitHub's counts are unchanged since an earlier sweep
-    within the hour.
+    """Returns the position in which the events API counts as read, if GitHub's counts are unchanged since an earlier
+    sweep within the hour.
 
     The events are then complete as of that earlier sweep.
     """

@@ -88,7 +88,7 @@ class CatchUp:
         return position.next_round(began=began)
 
     async def _next(self, position: ThreadPosition) -> tuple[Listing, int, ThreadPosition]:
-        """The next listing, its price in points, and the position after it."""
+        """Returns the next listing, its price in points, and the position after it."""
         came_along, self._came_along = self._came_along, None
         if came_along is not None and position.cursor is None and position.round_began is None:
             return came_along, 0, position

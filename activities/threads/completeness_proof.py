@@ -36,7 +36,7 @@ class CompletenessProof:
         self._sizes = sizes
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The type's last turn: completed, with its proof and coverage, or failed, with what is missing.
+        """Returns the type's last turn: completed, with its proof and coverage, or failed, with what is missing.
 
         If the history was read to its end and the counts differ, the relist comes first. If the history ends at a
         cutoff, the unbroken chain of pages down to it is the proof, because GitHub's count has no cutoff.
@@ -112,8 +112,8 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """The coverage that a leg has earned, so that another job need not fetch the same; None while threads are
-        missing.
+        """Returns the coverage that a leg has earned, so that another job need not fetch the same; None while threads
+        are missing.
 
         The next sweep lists changes from this leg's floor on.
         """
@@ -178,7 +178,7 @@ class CompletenessProof:
 
 
 def _agree(position: ThreadPosition, stored: int, noted: NotedThreads) -> bool:
-    """Whether the stored threads agree with GitHub's count, minus the noted threads.
+    """Returns whether the stored threads agree with GitHub's count, minus the noted threads.
 
     Equal numbers are not enough, because the row of a deleted thread can make up for a missing one: the number of
     threads that the sweep saw has to reach the count, too. If more threads are stored than GitHub counts, some were

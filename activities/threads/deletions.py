@@ -37,7 +37,7 @@ class Deletions:
         self._apart = apart
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The next turn that asks GitHub for absent children; None if this job has asked for all of them."""
+        """Returns the next turn that asks GitHub for absent children; None if this job has asked for all of them."""
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
             if not await absences.are_any(connection, self._sweep):

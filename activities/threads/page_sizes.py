@@ -65,7 +65,7 @@ class PageSizes:
         self._learned = dict(learned)
 
     def size(self, kind: RequestKind) -> int:
-        """The largest size that a request of this kind may have."""
+        """Returns the largest size that a request of this kind may have."""
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:

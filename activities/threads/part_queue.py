@@ -93,7 +93,7 @@ class PartQueue:
         return bool(self._waiting.get(due))
 
     def due(self, *, everything: bool, reviews: bool) -> Due | None:
-        """The parts to fetch now; None if too few are waiting to fill a request.
+        """Returns the parts to fetch now; None if too few are waiting to fill a request.
 
         `everything`: nothing else is left to do, so that a few parts are enough. `reviews`: comments of reviews may
         be fetched review by review.
@@ -106,7 +106,9 @@ class PartQueue:
         return None
 
     async def take(self, due: Due, size: int) -> Batch:
-        """The next parts that together fit into a request of `size` threads or children, newest threads first."""
+        """Returns the next parts that together fit into a request of `size` threads or children, newest threads
+        first.
+        """
         nested = due.kind == self._type.part and self._type.nested
         children = min(size, CHILDREN)
         if due.kind in ("thread", "head"):
@@ -140,7 +142,9 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """The first of `waiting` that together have at most `most` children left, as far as known; at least one part."""
+    """Returns the first of `waiting` that together have at most `most` children left, as far as known; at least one
+    part.
+    """
     taken: list[Part] = []
     children = widest = 0
     for part in waiting:

@@ -90,8 +90,8 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """The batch without the reviews whose comments have to be requested, if the comments of the others are
-        prefetched. The reviews left out wait for the next turn.
+        """Returns the batch without the reviews whose comments have to be requested, if the comments of the others
+        are prefetched. The reviews left out wait for the next turn.
         """
         if not batch.due.whole_reviews:
             return batch
@@ -115,7 +115,7 @@ class PartReader:
         return read_review_comments(github, waiting, batch.pull_requests, children)
 
     async def too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after a request for one part alone proved too large, while GitHub answers other requests.
+        """Returns the turn after a request for one part alone proved too large, while GitHub answers other requests.
 
         A thread is read without its connections, which become parts. A connection is tried again; after
         `MOST_ATTEMPTS` a timeline is read by item type, and any other connection is noted. Raises `RetryNow` to try

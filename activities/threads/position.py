@@ -101,13 +101,13 @@ class ThreadPosition(Position):
         return bool(self.total is None or self.total or self.seen or self.swept)
 
     def with_sizes(self, sizes: dict[str, int]) -> Self:
-        """The position with the learned sizes of requests."""
+        """Returns the position with the learned sizes of requests."""
         return replace(self, sizes=sizes)
 
     # Beginning, and legs
 
     def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
-        """The position that resumes where the sweep ended that earned the coverage `covered`.
+        """Returns the position that resumes where the sweep ended that earned the coverage `covered`.
 
         `phase` is the first one: with catch_up, changes come first, and the history follows if older threads are
         still to be read. `stored` is the number of stored threads in scope.
@@ -134,7 +134,7 @@ class ThreadPosition(Position):
         )
 
     def with_news_first(self) -> Self:
-        """The position in which the catch-up comes first and the history follows."""
+        """Returns the position in which the catch-up comes first and the history follows."""
         return replace(self, news_first=True)
 
     def for_later_sweeps(self, *, below: str | None) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class ThreadPosition(Position):
         withheld: list[str],
         ties: list[str],
     ) -> Self:
-        """The position behind a page of the history. The page showed `seen` threads, `swept` of them in scope.
+        """Returns the position behind a page of the history. The page showed `seen` threads, `swept` of them in scope.
 
         `withheld` holds GitHub's words for each thread that it counts and refuses to show. `last` is the updatedAt
         and the node id of the page's last thread, `ties` are the node ids of the threads that were updated at the
@@ -183,8 +183,8 @@ class ThreadPosition(Position):
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
-        """The position at the beginning of the catch-up. `below` is the history's cursor at the cutoff; None: it has
-        ended.
+        """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff;
+        None: it has ended.
         """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
@@ -196,27 +196,27 @@ class ThreadPosition(Position):
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
-        """The position behind a list that GitHub counted as empty at `asked_at`."""
+        """Returns the position behind a list that GitHub counted as empty at `asked_at`."""
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
         )
         return empty.to_catch_up(below=None).to_verify(as_of=asked_at, with_comments=with_comments)
 
     def to_seek(self) -> Self:
-        """The position in the phase seek, because GitHub refused the history's cursor."""
+        """Returns the position in the phase seek, because GitHub refused the history's cursor."""
         return replace(self, phase="seek", cursor=None, seeks=self.seeks + 1, list_progress=Progress())
 
     def seek_on(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def back_to_history(self, cursor: str | None) -> Self:
-        """The position that returns to the history, at the cursor that seek found."""
+        """Returns the position that returns to the history, at the cursor that seek found."""
         return replace(self, phase="history", cursor=cursor)
 
     # Catch-up
 
     def begin_round_again(self) -> Self:
-        """The position at the beginning of the same round, because GitHub refused the listing's cursor."""
+        """Returns the position at the beginning of the same round, because GitHub refused the listing's cursor."""
         return replace(
             self,
             cursor=None,
@@ -249,17 +249,17 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """The position at the beginning of the next round, which lists changes since the last round began."""
+        """Returns the position at the beginning of the next round, which lists changes since the last round began."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
-        """The position in the history where the earlier sweep left it, once all changes are listed."""
+        """Returns the position in the history where the earlier sweep left it, once all changes are listed."""
         return replace(
             self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
         )
 
     def to_review_comments(self, *, as_of: datetime) -> Self:
-        """The position in the phase review_comments: every change up to `as_of` is stored, or is a part."""
+        """Returns the position in the phase review_comments: every change up to `as_of` is stored, or is a part."""
         return replace(self.end_round(), phase="review_comments", as_of=as_of)
 
     # Review comments, and the comments that did not bump their thread
@@ -268,11 +268,13 @@ class ThreadPosition(Position):
         return replace(self, listing=listing)
 
     def after_second_look(self) -> Self:
-        """The position after the notes of earlier sweeps were checked again. What GitHub shows now has become parts."""
+        """Returns the position after the notes of earlier sweeps were checked again. What GitHub shows now has
+        become parts.
+        """
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:
-        """The position after the phase review_comments: the comments of this leg's reviews are stored."""
+        """Returns the position after the phase review_comments: the comments of this leg's reviews are stored."""
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
@@ -296,16 +298,16 @@ class ThreadPosition(Position):
         return replace(self, list_failures=self.list_failures + 1)
 
     def end_list_failures(self) -> Self:
-        """The position with no failures of the present list, because the list continues."""
+        """Returns the position with no failures of the present list, because the list continues."""
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """The position with `words`, which say why a list's content is read in another way."""
+        """Returns the position with `words`, which say why a list's content is read in another way."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """The position in which the present list of comments is replaced: the numbers of comments of all threads in
-        scope are compared instead.
+        """Returns the position in which the present list of comments is replaced: the numbers of comments of all
+        threads in scope are compared instead.
         """
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
@@ -313,13 +315,13 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """The position after a list of comments that could be read in no way. The next sweep then reads it from the
-        same moment on.
+        """Returns the position after a list of comments that could be read in no way. The next sweep then reads it
+        from the same moment on.
         """
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
-        """The position after the phase comments: every comment up to `as_of` is stored, except from a list
+        """Returns the position after the phase comments: every comment up to `as_of` is stored, except from a list
         that failed.
         """
         return replace(
@@ -336,17 +338,17 @@ class ThreadPosition(Position):
     # Verify and relist
 
     def to_relist(self) -> Self:
-        """The position in the phase relist, because the counts differ."""
+        """Returns the position in the phase relist, because the counts differ."""
         return replace(self, phase="relist", cursor=None, list_progress=Progress())
 
     def begin_relist_again(self) -> Self:
-        """The position at the beginning of the relist, because GitHub refused its cursor."""
+        """Returns the position at the beginning of the relist, because GitHub refused its cursor."""
         return replace(self, cursor=None, listed=0, born=None, list_progress=self.list_progress.restart())
 
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """The position behind a page of the relist with `listed` threads; 0 are counted if the list made no
+        """Returns the position behind a page of the relist with `listed` threads; 0 are counted if the list made no
         progress.
         """
         if progress.idle:
@@ -356,7 +358,9 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
     def end_relist(self, *, counted: int) -> Self:
-        """The position after the relist: all threads are listed, so their number is known. GitHub counts `counted`."""
+        """Returns the position after the relist: all threads are listed, so their number is known. GitHub counts
+        `counted`.
+        """
         total, withheld = self.listed, max(0, counted - self.listed)
         return replace(
             self,
@@ -371,7 +375,7 @@ class ThreadPosition(Position):
         )
 
     def to_retry(self) -> Self:
-        """The position for a retry of a failed type: it begins at the catch-up and compares the counts again.
+        """Returns the position for a retry of a failed type: it begins at the catch-up and compares the counts again.
 
         If the history was not read to its end, it begins again at its top.
         """

@@ -100,8 +100,8 @@ class ThreadReader:
             return turn
 
     async def _next(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """The next turn: parts that are due come first; then, once all reviews of a leg are shown, their comments; then
-        the request of the phase.
+        """Returns the next turn: parts that are due come first, then the comments of a leg's reviews, then the phase's
+        request.
         """
         await self._queue.look()
         due = self._due(position)
@@ -146,8 +146,8 @@ class ThreadReader:
         return position.expect_requests(ReviewCommentList.requests_ahead(position.listing))
 
     def _due(self, position: ThreadPosition) -> Due | None:
-        """The parts to fetch now; None if there are none. Within a listing only full batches are fetched, at its end
-        all parts.
+        """Returns the parts to fetch now; None if there are none. Within a listing only full batches are fetched, at
+        its end all parts.
 
         While review comments are listed, no other part is fetched: a review that is read again would begin a new
         part and lose the comments listed for it.
@@ -162,7 +162,7 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """The sweep's first position: after what other jobs covered, or at the end of a list that is empty."""
+        """Returns the sweep's first position: after what other jobs covered, or at the end of a list that is empty."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
@@ -191,7 +191,9 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """The next leg's first position: unchanged, or after what another job covered of older threads meanwhile."""
+        """Returns the next leg's first position: unchanged, or after what another job covered of older threads
+        meanwhile.
+        """
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
         if not deeper:
@@ -200,8 +202,8 @@ class ThreadReader:
         return (covered if deeper else position).in_next_leg()
 
     def _leg_is_over(self, position: ThreadPosition) -> bool:
-        """Whether the leg is over. The next leg continues the history; the phases after the history run once, in the
-        last leg.
+        """Returns whether the leg is over. The next leg continues the history; the phases after the history run
+        once, in the last leg.
         """
         down_to, updated_at = self._sweep.down_to, position.updated_at
         return down_to is not None and position.phase == "history" and updated_at is not None and updated_at < down_to
@@ -250,8 +252,8 @@ class ThreadReader:
         return turn
 
     def _page(self, position: ThreadPosition, size: int) -> Request[Threads]:
-        """The request for the history's next page. If it may be the last page, the same request asks for the catch-up's
-        first listing.
+        """Returns the request for the history's next page. If it may be the last page, the same request asks for the
+        catch-up's first listing.
         """
         left = position.total - position.seen if position.total is not None else size
         first, with_changes = size, False
@@ -289,11 +291,11 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Whether a smaller request may succeed: GitHub says so, or answers the same request with 500 again."""
+        """Returns whether a smaller request may succeed: GitHub says so, or answers the same request with 500 again."""
         return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after a request for a single thread or part proved too large.
+        """Returns the turn after a request for a single thread or part proved too large.
 
         It first sends a listing. If the listing fails as well, GitHub itself is failing, and the listing's error is
         raised. If not, only this thread or part is treated as too large. Raises `RetryNow` if the request that was
@@ -329,8 +331,8 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """The turn after GitHub showed the page's thread neither in the page nor in the listing. After some attempts
-        the thread is left out.
+        """Returns the turn after GitHub showed the page's thread neither in the page nor in the listing. After some
+        attempts the thread is left out.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)
@@ -349,8 +351,8 @@ class ThreadReader:
         return Turn(after, points=1)
 
     def _list_failed(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
-        """The turn after a list of comments failed at every size. After some failures its content is read in another
-        way.
+        """Returns the turn after a list of comments failed at every size. After some failures its content is read in
+        another way.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure())
@@ -385,8 +387,8 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """The number of threads in scope: exact once the history is read; before that, estimated from how much of the
-        time range is read.
+        """Returns the number of threads in scope: exact once the history is read; before that, estimated from how
+        much of the time range is read.
         """
         if position.phase != "history" and not position.news_first:
             return position.swept

@@ -59,7 +59,7 @@ class ReviewCommentList:
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The next turn at a leg's end; None once the remaining reviews are to be fetched by their ids."""
+        """Returns the next turn at a leg's end; None once the remaining reviews are to be fetched by their ids."""
         place = position.listing
         if place.in_bulk is False:
             return None
@@ -78,7 +78,7 @@ class ReviewCommentList:
 
     @staticmethod
     def requests_ahead(place: ReviewCommentPlace) -> int:
-        """The number of pages that the list has left; until the list is begun, the most that it may have."""
+        """Returns the number of pages that the list has left; until the list is begun, the most that it may have."""
         if place.in_bulk is None:
             most = PAGES_FOR_A_BATCH * place.waiting if place.waiting >= WORTH_IT_FROM else 0
         else:
@@ -86,7 +86,7 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """The request of the next turn; None while the list is not read."""
+        """Returns the request of the next turn; None while the list is not read."""
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
             return None
@@ -207,7 +207,7 @@ class ReviewCommentList:
         return Request(("count", since), lambda: count_review_comments(self._github, repository, since))
 
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
-        """The request for comments changed since `since`, or for the numbered page at `path`.
+        """Returns the request for comments changed since `since`, or for the numbered page at `path`.
 
         It asks for one second more, because GitHub may treat `since` as exclusive, and because a page may end within
         a second.
@@ -217,7 +217,7 @@ class ReviewCommentList:
 
 
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
-    """How many of the page's comments existed when GitHub counted, and are listed for the first time.
+    """Returns how many of the page's comments existed when GitHub counted, and are listed for the first time.
 
     A comment that has not changed since the count is listed once. A changed one may be listed twice: it counts only
     if it is in `first`, the keys that its review's part had not recorded. Unmatched comments do not count, because

@@ -39,12 +39,12 @@ class ReviewCommentPlace:
     """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """The place after a page of the history that left `reviews` reviews to fetch."""
+        """Returns the place after a page of the history that left `reviews` reviews to fetch."""
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """The place at the list's beginning. `in_bulk`: the list is read. GitHub counts `counted` comments from `since`
-        on.
+        """Returns the place at the list's beginning. `in_bulk`: the list is read. GitHub counts `counted` comments
+        from `since` on.
         """
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
@@ -59,7 +59,7 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """The place behind a page that listed `listed` of the comments that GitHub counted."""
+        """Returns the place behind a page that listed `listed` of the comments that GitHub counted."""
         return replace(
             self,
             since=since,
@@ -72,17 +72,17 @@ class ReviewCommentPlace:
         )
 
     def recount(self, number: int) -> Self:
-        """The place with `number`, GitHub's new count of the comments from `read_from` on."""
+        """Returns the place with `number`, GitHub's new count of the comments from `read_from` on."""
         return replace(self, read_number=number, recounted=True)
 
     def leave(self) -> Self:
-        """The place after the list is left: the remaining comments are fetched review by review."""
+        """Returns the place after the list is left: the remaining comments are fetched review by review."""
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """The place after the whole list from `since` on was read, so that the next leg stops reading there."""
+        """Returns the place after the whole list from `since` on was read, so that the next leg stops reading there."""
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """The place for the next leg, which keeps how much it need not read again."""
+        """Returns the place for the next leg, which keeps how much it need not read again."""
         return type(self)(read_from=self.read_from, read_number=self.read_number)

@@ -75,8 +75,8 @@ class SecondLook:
         """Stored children of each parent, by node id: an estimate of how many a new reading returns."""
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """The turn with the parts that are to be read again and the notes that stay; None if there is nothing
-        to check.
+        """Returns the turn with the parts that are to be read again and the notes that stay; None if there is
+        nothing to check.
         """
         table, repository_id = self._sweep.data_type, self._sweep.repository.repository_id
         async with self._database.transaction() as connection:
@@ -150,7 +150,7 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Parts for the threads whose own lists (labels, assignees, ...) lack entries."""
+        """Returns parts for the threads whose own lists (labels, assignees, ...) lack entries."""
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
             missing[note.node_id, note.number] += note.count
@@ -205,7 +205,7 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """The node ids that GitHub answers, found by at most `MOST_LOOKS` requests.
+        """Returns the node ids that GitHub answers, found by at most `MOST_LOOKS` requests.
 
         If one node fails, GitHub fails the whole request. Then further requests ask for half of the nodes, and each
         time for other halves.

@@ -34,7 +34,8 @@ class ThreadList:
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """The listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest first.
+        """Returns the listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest
+        first.
 
         `comments` adds the number of comments of each thread. Raises `LostThread` for a thread that is null without
         a reason, while a smaller page, or one of three requests for that thread alone, may still show it.
@@ -46,8 +47,8 @@ class ThreadList:
         return listing
 
     async def next_one(self, cursor: str | None) -> Listing:
-        """The next thread behind `cursor`, in order of the latest update. If GitHub does not show it, the listing
-        counts it as lost.
+        """Returns the next thread behind `cursor`, in order of the latest update. If GitHub does not show it, the
+        listing counts it as lost.
         """
         return await self._read(1, cursor)
 

@@ -27,13 +27,13 @@ OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
 
 
 def begin(part: Part, item_types: list[str]) -> Part:
-    """The part for a timeline that fails as a whole, with its item types in two groups."""
+    """Returns the part for a timeline that fails as a whole, with its item types in two groups."""
     split = Split(_halves(item_types))
     return Part("timeline_by_type", part.node_id, part.number, part.began_at, parent=part.parent, split=split)
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """The item types that a note's words begin with; empty if the note does not name every missing type."""
+    """Returns the item types that a note's words begin with; empty if the note does not name every missing type."""
     named = words.partition(": ")[0].split(", ")
     return named if all(each in known for each in named) else []
 
@@ -82,7 +82,7 @@ class TimelineByType:
         return turn
 
     def too_large(self, position: ThreadPosition, part: Part, error: RetryNow) -> Turn[ThreadPosition] | None:
-        """The turn after the last request failed while GitHub answered other requests; None if it is to be
+        """Returns the turn after the last request failed while GitHub answered other requests; None if it is to be
         tried again.
         """
         if part.kind == "timeline_by_type":
@@ -93,8 +93,8 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """The part after a failure: a group of types is halved; a single type is read item by item, and then left to
-        REST.
+        """Returns the part after a failure: a group of types is halved; a single type is read item by item, and then
+        left to REST.
         """
         split = _split(part)
         split.failures, split.words = split.failures + 1, words
@@ -113,7 +113,7 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """The turn in which the part moves to its next group of types, to REST, or to its end."""
+        """Returns the turn in which the part moves to its next group of types, to REST, or to its end."""
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.
@@ -158,8 +158,8 @@ class TimelineByType:
         return turn
 
     def _end(self, turn: Turn[ThreadPosition], part: Part, rest_failed: str) -> Turn[ThreadPosition]:
-        """The part's last turn: it notes what is missing, or deletes an earlier note. `rest_failed` is why REST could
-        not answer.
+        """Returns the part's last turn: it notes what is missing, or deletes an earlier note. `rest_failed` is why
+        REST could not answer.
         """
         split = _split(part)
         turn.done.append(part)

@@ -53,7 +53,7 @@ class UnbumpedComments:
         self._look_ahead = look_ahead
 
     def are_due(self, position: ThreadPosition) -> bool:
-        """Whether to read the lists: there are threads, and no other job has read the lists within the hour."""
+        """Returns whether to read the lists: there are threads, and no other job has read the lists within the hour."""
         assert position.as_of is not None, "the catch-up fixes it"
         recent = position.comments_as_of is not None and position.as_of - position.comments_as_of <= LAG
         return bool(self._type.comment_routes) and not recent and position.has_threads
@@ -104,7 +104,7 @@ class UnbumpedComments:
     def fall_back(self, position: ThreadPosition, why: str) -> Turn[ThreadPosition]:
         """Stops reading the list. For conversation comments, the threads' numbers of comments are compared instead.
 
-        Nothing replaces the list of review comments, so the next sweep reads it from the same moment on.
+        For review comments there is no other way, so the next sweep reads their list from the same moment on.
         """
         route = self._type.comment_routes[position.route]
         log.warning("no list of comments", route=route, why=why)

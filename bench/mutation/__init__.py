@@ -1,1 +1,3 @@
-"""Mutation tests: `make mutate` changes one place of the product at a time and runs the tests that should fail."""
+"""Mutation tests. `make mutate` changes one place of the product at a time, and runs the tests that should
+then fail.
+"""

@@ -1,8 +1,9 @@
-"""Changes one place of the product at a time and reports which changes no test notices.
+"""Changes one place of the product at a time, and reports the changes that no test notices.
 
-Cosmic Ray finds the places and makes the changes. Each runs in a copy of the committed tree, so edits in this checkout
-do not interfere. The tests that reach the changed function run, the nearest and quickest first, until one fails. A
-change that hangs them counts as noticed. Exit code 1: fewer are noticed than required.
+Cosmic Ray finds the places and makes the changes. Each change is made in a copy of the committed tree, so edits in
+this checkout do no harm. The tests that reach the changed function run, the nearest and quickest first, until one of
+them fails. If a test hangs because of the change, the change counts as noticed. The exit code is 1 if fewer changes
+are noticed than required.
 """
 
 import difflib
@@ -36,7 +37,7 @@ app = App(help_flags=["--help"], version_flags=[])
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change, and the tests' verdict on it."""
+    """A change, and what the tests said of it."""
 
     at: str
     operator: str
@@ -102,7 +103,9 @@ def mutate(
 def _drawn(
     root: Path, module: Path, sample: int, seed: int, lost: set[tuple[str, str]] | None
 ) -> list[tuple[Place, str]]:
-    """A module's places to change, by line, with the change at each: a sample, or those in `lost`."""
+    """Returns the places of a module at which something is changed, in order of lines, each with its change: a
+    sample, or those in `lost`.
+    """
     text, dice = (root / module).read_text(), random.Random(f"{seed} {module.as_posix()}")
     found = places(root, module, dice)
     if lost is not None:
@@ -122,7 +125,7 @@ def _read(report: Path) -> list[Change]:
 
 
 def copy_of_head(root: Path) -> None:
-    """Copies the committed tree, with this checkout's virtual environment."""
+    """Copies the committed tree. The copy uses the virtual environment of this checkout."""
     root.mkdir()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x", "-C", str(root)], input=archive, check=True)
@@ -146,8 +149,9 @@ def _try(root: Path, forked: ForkedTests, place: Place, difference: str, tests: 
 
 
 def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, str]:
-    """Whether a test noticed the change, with the name of that test, or how many tests ran. A few run at first, then
-    more in one go."""
+    """Runs tests on a change. Returns whether a test failed, and the name of that test, or how many tests ran. A few
+    run first, then more at once.
+    """
     asked, spent = 0, 0.0
     while asked < len(tests) and (not effort or spent < effort):
         step: list[Test] = []
@@ -164,7 +168,7 @@ def _ask(forked: ForkedTests, tests: list[Test], effort: float) -> tuple[bool, s
 
 
 def _difference(text: str, changed: str | None) -> str:
-    """The lines that a change removes and adds; empty if it changes nothing, or is not valid Python."""
+    """Returns the lines that a change removes and adds; empty if the change has no effect, or is not valid Python."""
     if changed is None:
         return ""
     try:

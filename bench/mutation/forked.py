@@ -1,5 +1,6 @@
-"""Runs tests in forks of this process, which has already imported unchanged modules, with one
-Postgres for all of them."""
+"""Runs tests in forks of this process, which has imported the modules that do not change. All of them share one
+Postgres.
+"""
 
 import asyncio
 import contextlib
@@ -71,7 +72,7 @@ class Verdict:
 
 
 class Asked:
-    """A pytest plugin: runs tests in the requested order, and records the first that fails."""
+    """A plugin for pytest: runs the tests in the requested order, and records the first one that fails."""
 
     def __init__(self, ids: Sequence[str], result: Path) -> None:
         self._place = {each: number for number, each in enumerate(ids)}
@@ -88,7 +89,7 @@ class Asked:
 
 
 class ForkedTests:
-    """Runs tests of the tree at `root`, each time in a new process, with the present contents of its files."""
+    """Runs tests of the tree at `root`. Each run is a new process, which reads the files as they are then."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -116,7 +117,7 @@ class ForkedTests:
         self._stack.close()
 
     def _start_postgres(self) -> None:
-        """Starts Postgres for all tests, with the template from which they copy their databases."""
+        """Starts a Postgres for all tests, with the template database that they copy."""
         processes, postgres = importlib.import_module("sandbox.processes"), importlib.import_module("sandbox.postgres")
         prefix = "mutation-"
         directory = self._stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix))
@@ -132,7 +133,9 @@ class ForkedTests:
         asyncio.run(prepare())
 
     def _share_postgres(self) -> None:
-        """In a fork: replaces the fixtures that start a server and migrate its template by the shared one."""
+        """Replaces, in a fork, the fixtures that start a server and migrate its template, by the server that all tests
+        share.
+        """
         shared = self._postgres
         schema: Any = importlib.import_module("schema.migrate")
         postgres: Any = importlib.import_module("sandbox.postgres")
@@ -140,7 +143,7 @@ class ForkedTests:
 
         class Ours:
             def stop(self) -> None:
-                """Does nothing, because the server is shared with later tests."""
+                """Does nothing, because later tests use the server."""
 
         async def create_database(server: Any, name: str, template: str = "template0") -> str:
             return str(server.url(name) if name == "migrated" else await create(server, name, template))
@@ -155,8 +158,9 @@ class ForkedTests:
         postgres.start = lambda *_arguments, **_options: ours
 
     def run(self, tests: Sequence[str], seconds: float, *plugins: object, to_end: bool = False) -> Verdict:
-        """Runs the tests until one fails; `to_end` runs all of an unchanged tree, so that compiled
-        files may be kept."""
+        """Runs tests until one fails. `to_end` runs all of them, on a tree that is not changed, so that compiled files
+        may be kept.
+        """
         with tempfile.TemporaryDirectory(prefix="mutation-run-") as directory:
             result, log = Path(directory) / "failed", Path(directory) / "log"
             pid = os.fork()
@@ -197,7 +201,9 @@ def _last_line(output: str) -> str:
 
 
 def _wait(pid: int, seconds: float) -> int | None:
-    """Its exit code; None if it did not end in time and was killed. Its own child processes end with it."""
+    """Waits for a process; returns its exit code. None if it did not end in time: it was then killed. Its children end
+    with it.
+    """
     pidfd = os.pidfd_open(pid)
     try:
         if not select.select([pidfd], [], [], seconds)[0]:

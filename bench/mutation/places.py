@@ -1,4 +1,4 @@
-"""Finds the places of the product that can be changed, and the changes."""
+"""Finds the places of the product at which something can be changed, and the changes."""
 
 import ast
 import random
@@ -21,7 +21,7 @@ prove little."""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place to change, with the one change that was drawn for it."""
+    """A place at which something can be changed, and the one change that was drawn for it."""
 
     module: Path
     operator: Operator
@@ -33,7 +33,9 @@ class Place:
         return type(self.operator).__name__
 
     def change(self, code: str) -> str | None:
-        """The module's text `code` with the change; None if the change has no effect."""
+        """Returns the text of the module after the change; None if the change has no effect. `code` is the text
+        before it.
+        """
         changed: str | None = mutate_code(code, self.operator, self.occurrence)
         return None if changed == code else changed
 
@@ -44,7 +46,9 @@ def operators() -> list[Operator]:
 
 
 def places(root: Path, module: Path, draw: random.Random) -> list[Place]:
-    """One change for each position and family of operators, so `<` with its five exchanges counts once."""
+    """Returns one change for each position and family of operators. For example, the five operators that can replace
+    `<` count as one.
+    """
     tree = get_ast_from_path(root / module)
     proves_little = set(_guards(ast.parse((root / module).read_text())))
     found: dict[tuple[Any, ...], list[Place]] = {}
@@ -60,7 +64,9 @@ def places(root: Path, module: Path, draw: random.Random) -> list[Place]:
 
 
 def _guards(tree: ast.Module) -> Iterable[tuple[int, int]]:
-    """Values that only guard against mistakes: `frozen`, `slots` and `kw_only` of a class, `strict` of a zip."""
+    """Returns the positions of values that only guard against mistakes: `frozen`, `slots` and `kw_only` of a class,
+    `strict` of a zip.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             for keyword in node.keywords:

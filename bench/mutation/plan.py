@@ -1,4 +1,4 @@
-"""Chooses the modules to change, and the tests to run."""
+"""Chooses which modules are changed, and which tests run."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -21,7 +21,9 @@ FAR = (
 
 
 def modules(root: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Every module of `PACKAGES`, or those whose path begins with one of `only`, in that order."""
+    """Returns the modules of `PACKAGES`. If `only` is given, those whose path begins with one of its texts, in its
+    order.
+    """
     there = [
         path.relative_to(root)
         for package in PACKAGES
@@ -35,7 +37,7 @@ def modules(root: Path, only: Sequence[str] = ()) -> list[Path]:
 
 
 def test_files(root: Path, patterns: Sequence[str] = TESTS) -> list[str]:
-    """The test files that match the folders and patterns, except those in `FAR`."""
+    """Returns the test files that match the patterns, without those in `FAR`."""
     found = []
     for pattern in patterns:
         matched = sorted(root.glob(pattern))

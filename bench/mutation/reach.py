@@ -1,4 +1,6 @@
-"""Finds the tests that reach a place of the product: those that called its function, the nearest and quickest first."""
+"""Finds the tests that reach a place of the product: those that call its function. The nearest and quickest
+come first.
+"""
 
 import ast
 import hashlib
@@ -19,7 +21,7 @@ LONGEST_FILE = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test that passes, its duration, and the product's functions that it calls."""
+    """A test that passes: how long it takes, and which functions of the product it calls."""
 
     name: str
     seconds: float
@@ -27,7 +29,9 @@ class Test:
 
 
 class Reach:
-    """The tests that reach each function, measured once for each version of a test file and kept in `kept`."""
+    """Which tests call each function. It is measured once for each version of a test file, and stored in the file
+    `kept`.
+    """
 
     def __init__(self, root: Path, kept: Path) -> None:
         self._root, self._kept = root, kept
@@ -36,7 +40,7 @@ class Reach:
         self._mentions = _Mentions(root)
 
     def measure(self, tests: ForkedTests | None, files: Sequence[str], say: Callable[[str], None]) -> None:
-        """Runs test files that changed since they were last run. Failing tests are reported, and not used later."""
+        """Runs the test files that have changed since they last ran. Tests that fail are reported, and not used."""
         known = json.loads(self._kept.read_text()) if self._kept.exists() else {}
         for number, file in enumerate(files, start=1):
             text = hashlib.sha256((self._root / file).read_bytes()).hexdigest()
@@ -65,7 +69,7 @@ class Reach:
         return [json.loads(line) for line in lines], "" if verdict.passed else f"; {verdict.by}"
 
     def tests(self, module: Path, line: int) -> list[Test]:
-        """The tests that reach this line, most promising first."""
+        """Returns the tests that reach this line; those that will most probably notice a change come first."""
         functions = self._mentions.functions(module, line)
         found = {test.name: test for each in functions for test in self._tests.get(each, ())}
         if not found:  # it runs when its module is loaded
@@ -80,7 +84,7 @@ class Reach:
 
 
 class _Mentions:
-    """Finds the functions that run a line: the function around it, or those that use its definition."""
+    """Finds the functions that run a line: the function around it, or the functions that use what the line defines."""
 
     def __init__(self, root: Path) -> None:
         self._trees: dict[Path, ast.Module] = {}
@@ -133,7 +137,7 @@ class _Mentions:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """(qualified name, node) of each function, named as in `co_qualname`."""
+    """Yields (qualified name, node) of each function. The name is as in `co_qualname`."""
 
     def below(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
         for child in ast.iter_child_nodes(node):
@@ -149,7 +153,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.As
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """The top-level statements of the module and of its classes, except functions."""
+    """Yields the statements of the module and of its classes that are outside functions."""
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
             yield from (each for each in statement.body if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
@@ -163,7 +167,7 @@ def _defined(statement: ast.stmt) -> list[str]:
 
 
 def _names(node: ast.AST) -> set[str]:
-    """Every name, attribute and keyword below a node."""
+    """Returns every name, attribute and keyword in the tree below a node."""
     found = set()
     for each in ast.walk(node):
         if isinstance(each, ast.Name):

@@ -1,4 +1,4 @@
-"""Changes SQL inside Python strings, which Cosmic Ray treats as constants."""
+"""Changes the SQL in Python strings, which Cosmic Ray does not read."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,9 @@ _SWAPS = (
 
 
 def variants(text: str) -> Iterator[str]:
-    """`text` with one condition removed, or one comparison, lock or function replaced; nothing if it is not SQL."""
+    """Yields `text` with one condition removed, or with one comparison, lock or function replaced; nothing if it is not
+    SQL.
+    """
     if not _STATEMENT.search(text):
         return
     for match in _CONDITION.finditer(text):

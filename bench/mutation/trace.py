@@ -1,4 +1,4 @@
-"""Records the product's functions that a test calls, in its own process or in programs that it starts."""
+"""Records which functions of the product a test calls, in its own process or in programs that it starts."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PROGRAMS = Path(__file__).with_name("traced")
 
 
 class Trace:
-    """A pytest plugin: appends [test, seconds, functions] to `result` for each test that passes."""
+    """A plugin for pytest: appends [test, seconds, functions] to the file `result` for each test that passes."""
 
     def __init__(self, root: Path, packages: Sequence[str], directory: Path, result: Path) -> None:
         self._root, self._directory, self._result = f"{root}/", directory, result

@@ -1,4 +1,4 @@
-"""Runs other extractors on the same stand-in as this system: same repository, same run, side by side.
+"""Runs other extractors on the stand-in that this system runs on, with the same repository, in the same run.
 
-`python -m bench.peers`. Each is installed from PyPI into its own virtual environment, under `.bench/`.
+`python -m bench.peers`. Each extractor is installed from PyPI into a virtual environment of its own, below `.bench/`.
 """

@@ -1,11 +1,11 @@
-"""Runs other extractors and this system on the same generated repository, and prints the cost and the result of each.
+"""Runs other extractors and this system on the same generated repository, and prints what each costs and fetches.
 
     python -m bench.peers [--scale 0.1] [--only perceval] [--case pull_requests] [--pace 0.1] [--json]
 
-Each fetches pull requests with reviews, review comments, comments and events: once from a stand-in that answers at
-once, once from one as slow as GitHub. Exit codes: 0 done, 1 a peer could not be measured, or this system is not
-complete or not 20 times better than the best of them, 2 bad arguments, 3 a part of this system did not start or ended,
-130 interrupted.
+Each of them fetches pull requests with reviews, review comments, comments and events: once from a stand-in that
+answers at once, and once from a stand-in that is as slow as GitHub. Exit codes: 0 done, 1 a peer could not be
+measured, or this system is incomplete or not 20 times better than the best peer, 2 bad arguments, 3 a part of this
+system did not start or ended, 130 interrupted.
 """
 
 import argparse

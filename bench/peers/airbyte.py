@@ -1,8 +1,8 @@
-"""airbyte-source-github: GraphQL for reviews and a pull request's numbers, REST's lists for everything else.
+"""airbyte-source-github: GraphQL for reviews and for a pull request's numbers, REST's lists for everything else.
 
-It reads events of threads as `issue_events`, 100 in a request, which lack cross-references. Its `issue_timeline_events`
-keep one event of each kind for each thread, and cost a request each. Its reviews are identified by `databaseId`, which
-GitHub does not give beyond 32 bits.
+It reads threads' events as `issue_events`, 100 in a request; these have no cross-references. Its
+`issue_timeline_events` keep only one event of each kind for a thread, and each costs a request. It identifies
+reviews by `databaseId`, which GitHub does not give above 32 bits.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Measures one run of a peer, and of this system, in the same terms."""
+"""Measures a run of a peer, and a run of this system, in the same terms."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Measured:
-    """One measured run. `things` are what its data type is named after: pull requests, or issues."""
+    """One measured run. `things` are pull requests or issues, whichever its data type is."""
 
     tool: str
     case: Case
@@ -43,17 +43,17 @@ class Measured:
 
     @property
     def per_token_and_hour(self) -> float:
-        """Things for one token and hour; a peer's incomplete things count as well."""
+        """How many things one token fetches in an hour. Incomplete things of a peer are counted, too."""
         return 0 if self.error else self.cost.per_token_and_hour(self.things)
 
     @property
     def per_hour(self) -> float:
-        """As `per_token_and_hour`, by the tightest of points, REST requests and GitHub's response seconds."""
+        """As `per_token_and_hour`, by whichever is used up first: points, REST requests, or GitHub's seconds."""
         return min(self.per_token_and_hour, self.cost.per_hour_of_responses(self.things))
 
 
 def ours(run: Run, case: Case) -> Measured:
-    """The measurement of our own run. An incomplete run is an error, whatever it fetched."""
+    """Returns the measurement of our own run. If the run is incomplete, it counts as an error."""
     return Measured(
         OURS,
         case,
@@ -67,7 +67,9 @@ def ours(run: Run, case: Case) -> Measured:
 
 
 def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: Path) -> Measured:
-    """Runs a peer to its end. Its failure is recorded as `error`; raises `Unreachable` if the stand-in fails."""
+    """Runs a peer until it ends. If the peer fails, that is recorded as `error`. Raises `Unreachable` if the stand-in
+    fails.
+    """
     try:
         programs = peer.install(cache)
     except NotInstalledError as error:
@@ -105,7 +107,9 @@ def measure(peer: Peer, case: Case, stage: Stage, processes: Processes, cache: P
 
 
 def _run(commands: Sequence[Sequence[str | Path]], output: Path, processes: Processes) -> int:
-    """The peak memory of the commands, with their children. Raises `Unreachable` if one fails or does not end."""
+    """Runs the commands; returns their peak memory, with that of their children. Raises `Unreachable` if one fails or
+    does not end.
+    """
     peak, deadline = 0, time.monotonic() + PATIENCE_SECONDS
     for command in commands:
         # The shell leaves standard error to the log: lines of both at once would spoil each other.

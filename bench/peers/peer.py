@@ -1,4 +1,4 @@
-"""The interface of a peer: its installation, its commands, and the parsing of its output."""
+"""What every peer has to provide: how it is installed, how it is run, and how its output is read."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ INSTALL_SECONDS = 600
 
 
 class Found(NamedTuple):
-    """A row that was found in a peer's output. `key` is the peer's own primary key for rows of this kind."""
+    """A row in the output of a peer. `key` is the primary key that the peer gives to such rows."""
 
     noun: str
     """The kind of row, such as `reviews`."""
@@ -24,16 +24,18 @@ class Found(NamedTuple):
 
 
 class NotInstalledError(Exception):
-    """The peer could not be installed; the message has pip's last lines."""
+    """Raised if a peer cannot be installed. The message holds the last lines of pip."""
 
 
 class Peer(ABC):
-    """An extractor to compare with. `package` is its name on PyPI; `{package}.txt` pins its version."""
+    """An extractor to compare this system with. `package` is its name on PyPI; `{package}.txt` pins its version."""
 
     package: ClassVar[str]
 
     def install(self, cache: Path) -> Path:
-        """The folder of its programs, created below `cache` if it is missing. Raises `NotInstalledError`."""
+        """Returns the folder with the peer's programs. It is created below `cache` if it does not exist. Raises
+        `NotInstalledError`.
+        """
         requirements = HERE / f"{self.package}.txt"
         environment = cache / self.package
         stamp = environment / "installed.txt"
@@ -46,15 +48,15 @@ class Peer(ABC):
 
     @abstractmethod
     def commands(self, programs: Path, directory: Path, url: str, case: Case) -> list[list[str | Path]]:
-        """The commands that fetch the first of the case's data types with all its children from the API at `url`, in
-        order.
+        """Returns the commands, in their order, that fetch the first of the case's data types with all its children
+        from the API at `url`.
 
-        Each writes its rows to standard output, as JSON lines. Settings are written into `directory`.
+        Each command writes rows to standard output, as JSON lines. Settings are written into `directory`.
         """
 
     @abstractmethod
     def found(self, line: Mapping[str, Any]) -> Iterator[Found]:
-        """The rows in one line of its output."""
+        """Yields the rows in one line of the peer's output."""
 
 
 def _run(command: Sequence[str | Path]) -> None:
@@ -67,7 +69,7 @@ def _run(command: Sequence[str | Path]) -> None:
 
 
 def emitted(peer: Peer, output: Path) -> tuple[dict[str, set[str]], int]:
-    """Noun -> node ids of everything that a peer wrote, and how many of them lacked their key."""
+    """By noun, the node ids of everything in a peer's output; and how many rows had no key."""
     census: dict[str, set[str]] = {}
     unkeyed = set()
     with output.open(errors="replace") as lines:

@@ -1,6 +1,7 @@
-"""perceval: REST alone, about four requests for a pull request and one for a thread with comments. It reads no events.
+"""perceval: REST only, with about four requests for a pull request and one for a thread with comments. It reads no
+events.
 
-It treats comments on pull requests as comments on issues, so both of its categories run for pull requests.
+It takes comments on pull requests for comments on issues, so both of its categories run for pull requests.
 """
 
 from collections.abc import Iterator, Mapping

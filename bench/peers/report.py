@@ -1,4 +1,4 @@
-"""The results of peers and this system side by side, for people and for machines."""
+"""Shows the results of peers and of this system side by side, for people and as JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ CAPTION = "by 5,000 points and 5,000 REST requests; peers are answered faster th
 
 
 def judged(found: Sequence[Measured]) -> list[Aim]:
-    """The aims for them. If no peer could be measured, this system counts as the best."""
+    """Returns the aims for these results. If no peer could be measured, this system is compared with itself."""
     aims = [
         Aim(f"{name}: peers that were not measured", sum(bool(each.error) for each in peers), 0, binding=True)
         for name, peers in _by_case(each for each in found if each.tool != OURS)

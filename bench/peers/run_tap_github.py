@@ -1,6 +1,8 @@
-"""`run_tap_github.py CONFIG STREAM ...`: runs tap-github with these streams in its own environment.
+"""`run_tap_github.py CONFIG STREAM ...`: runs tap-github with these streams, in the environment in which it is
+installed.
 
-It reads from the API in its settings, but verifies tokens at api.github.com; this script redirects that, too.
+tap-github reads from the API that its settings name, but verifies tokens at api.github.com. This script changes that
+address, too.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""meltanolabs-tap-github: REST alone, with one request for the reviews of each pull request, and the repository's lists
-for the rest. Its `issue_events` lack cross-references, and it has no timelines."""
+"""meltanolabs-tap-github: REST only, with one request for the reviews of each pull request, and the repository's lists
+for everything else. Its `issue_events` have no cross-references, and it does not read timelines.
+"""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -52,13 +52,13 @@ def failure(check: str, what: str, to_do: str) -> Finding:
 
 
 def bad_setting(check: str, error: BadInput) -> Finding:
-    """The finding for a setting that is missing or unreadable."""
+    """Returns the finding for a setting that is missing or unreadable."""
     to_do = f"set {error.name} in the environment or in .env"
     return Finding(check=check, state="failure", what=error.message, to_do=to_do, cause="setting")
 
 
 def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
-    """The finding that a check failed with this error."""
+    """Returns the finding that a check failed with this error."""
     away = isinstance(error, (Unreachable, RetryNow))
     return Finding(
         check=check,
@@ -70,8 +70,8 @@ def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """The exit code of `doctor`: 2 if a setting cannot be read, 3 if no server answered, 1 if another check failed,
-    else 0.
+    """Returns the exit code of `doctor`: 2 if a setting cannot be read, 3 if no server answered, 1 if another check
+    failed, else 0.
     """
     if any(each.cause == "setting" for each in findings):
         return 2

@@ -49,7 +49,7 @@ def _clock(server: health.Server) -> Finding:
 
 
 def clock(check: str, ahead: float, whose: str) -> Finding:
-    """The finding on a server's clock, which is `ahead` seconds ahead of ours."""
+    """Returns the finding on a server's clock, which is `ahead` seconds ahead of ours."""
     if abs(ahead) > CLOCK_SECONDS:
         way = "ahead of" if ahead > 0 else "behind"
         return warning(check, f"{abs(ahead):.0f} s {way} this machine's", f"let NTP set the clocks of {whose} and here")
@@ -57,7 +57,7 @@ def clock(check: str, ahead: float, whose: str) -> Finding:
 
 
 def disk(server: health.Server) -> Finding:
-    """The finding on the free space of the disk that Postgres uses, if it is known."""
+    """Returns the finding on the free space of the disk that Postgres uses, if it is known."""
     if server.free_share is None or server.free_bytes is None:
         return ok("disk of Postgres", "not to be known from here: watch it where Postgres runs")
     what = f"{size(server.free_bytes)} free, {server.free_share:.0%}"
@@ -68,8 +68,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """The finding on how Postgres is reached. Only `DATABASE_DIRECT_URL`, which is for what needs a session, has to
-    lead to Postgres without a pooler.
+    """Returns the finding on how Postgres is reached. Only `DATABASE_DIRECT_URL`, which is for what needs a session,
+    has to lead to Postgres without a pooler.
     """
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":

@@ -58,7 +58,9 @@ async def polar() -> AsyncIterator[Finding]:
 
 
 def _endpoints(endpoints: list[Endpoint]) -> list[Finding]:
-    """The findings on Polar's webhooks. A webhook is ours if its address ends in the path that `webhook.py` serves."""
+    """Returns the findings on Polar's webhooks. A webhook is ours if its address ends in the path that `webhook.py`
+    serves.
+    """
     ours = [each for each in endpoints if re.search(r"/webhooks/polar/?$", each.url)]
     if not ours:
         what = "Polar has no webhook whose address ends in /webhooks/polar: purchases are not heard of"

@@ -17,7 +17,9 @@ WORST: tuple[State, ...] = ("failure", "warning")
 
 
 def report(findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """The findings in the order in which checks depend on each other, and the number of findings of each kind."""
+    """Yields the findings in the order in which checks depend on each other, and the number of findings of each
+    kind.
+    """
     table = Table.grid(padding=(0, 1))
     table.add_column(width=9, no_wrap=True)
     table.add_column(overflow="fold")

@@ -34,7 +34,7 @@ class Lines:
         self._away = False
 
     def of(self, look: Look) -> Iterator[str]:
-        """The lines for a view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4 comments`."""
+        """Yields the lines for a view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4 comments`."""
         job = look.job
         if look.away_since is not None:
             if not self._away:
@@ -58,8 +58,8 @@ class Lines:
             yield f"{at} {_progress(job, self._rates)}"
 
     def _is_due(self, job: JobView) -> bool:
-        """Whether a progress line is due: after a change of the job's state, after each further `STEP` percent, and at
-        intervals while the job fetches.
+        """Returns whether a progress line is due: after a change of the job's state, after each further `STEP`
+        percent, and at intervals while the job fetches.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress
@@ -72,7 +72,7 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """What has ended, and what waits: (key, line). A key that was printed before is not printed again."""
+    """Yields what has ended, and what waits: (key, line). A key that was printed before is not printed again."""
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
@@ -95,7 +95,7 @@ def _ended(its: TypeView) -> str:
 
 
 def amount(its: TypeView) -> str:
-    """The stored threads of a type with their children: `120 of 582, 30 reviews, 4 comments`."""
+    """Returns the stored threads of a type with their children: `120 of 582, 30 reviews, 4 comments`."""
     stored = f"{its.stored} of {its.expected}" if its.expected is not None else str(its.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in its.counts.items() if noun != its.data_type and count
@@ -104,7 +104,7 @@ def amount(its: TypeView) -> str:
 
 
 def _progress(job: JobView, rates: Rates) -> str:
-    """The job's progress in one line."""
+    """Returns the job's progress in one line."""
     parts = [words.say(job.headline, job.as_of)]
     if not job.ended:
         parts.append(f"{job.completed_repositories} of {job.total_repositories} repositories complete")

@@ -18,7 +18,7 @@ LEAST_LINES = 4
 
 
 def screen(look: Look, rates: Rates, console: Console) -> RenderableType:
-    """The screen of `watch`, at most as high as the console."""
+    """Returns the screen of `watch`, at most as high as the console."""
     job, width = look.job, console.width
     above = [*summary(job, width, rates), Text()]
     below = [Text(), *_notes(job, width), _foot(look)]

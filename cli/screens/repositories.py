@@ -52,7 +52,7 @@ class _Layout:
 
 
 def standing(repository: RepositoryView) -> Standing:
-    """The one word for the state of all types of the repository together."""
+    """Returns the one word for the state of all types of the repository together."""
     if repository.status == "failed" or any(each.status == "failed" for each in repository.types):
         return "failed"
     if repository.status in DONE:
@@ -66,7 +66,7 @@ def standing(repository: RepositoryView) -> Standing:
 
 
 def in_order(job: JobView) -> list[RepositoryView]:
-    """The job's repositories in the order of `ORDER`: failed ones first."""
+    """Returns the job's repositories in the order of `ORDER`: failed ones first."""
     return sorted(job.repositories, key=lambda each: ORDER.index(standing(each)))
 
 
@@ -98,7 +98,9 @@ def repositories(job: JobView, width: int, lines: int) -> list[Text]:
 
 
 def why(repository: RepositoryView) -> list[tuple[str, str]]:
-    """What went wrong with a repository, and what to do about it. Types with the same failure are named together."""
+    """Returns what went wrong with a repository, and what to do about it. Types with the same failure are named
+    together.
+    """
     reasons: dict[tuple[str, str], list[str]] = {}
     for its in repository.types:
         if its.status == "failed" and its.error:
@@ -116,7 +118,7 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """The lines of one repository. What a person has to know stands beside the types if there is room, else
+    """Yields the lines of one repository. What a person has to know stands beside the types if there is room, else
     below them.
     """
     word = standing(repository)
@@ -141,7 +143,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """The text on one line if it fits, else on two lines, cut there. `status` shows it whole."""
+    """Yields the text on one line if it fits, else on two lines, cut there. `status` shows it whole."""
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")
@@ -152,7 +154,9 @@ def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
 
 
 def _cell(repository: RepositoryView, its: TypeView | None, width: int) -> Text:
-    """A sign and an amount for one type: `stored of expected` if there is room, else a percentage."""
+    """Returns the cell of one type: a sign for its status, and `stored of expected` if there is room, else a
+    percentage.
+    """
     if its is None:
         return Text(" " * width)
     waiting = repository.waiting

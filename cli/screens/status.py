@@ -25,7 +25,7 @@ UNSHOWN = 12
 
 
 def report(job: JobView, width: int) -> Iterator[RenderableType]:
-    """Everything known of a job, failures first."""
+    """Yields everything known of a job, failures first."""
     yield from summary(job, width)
     yield from _table(job) if width >= ROOMY else _blocks(job)
     if job.unshown:
@@ -54,7 +54,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
 
 
 def _blocks(job: JobView) -> Iterator[RenderableType]:
-    """The blocks of repositories. Notes stand below the numbers if there is no room beside them."""
+    """Yields the blocks of repositories. Notes stand below the numbers if there is no room beside them."""
     for repository in in_order(job):
         yield Text()
         yield Text(repository.full_name, style="bold")
@@ -75,12 +75,12 @@ def _blocks(job: JobView) -> Iterator[RenderableType]:
 
 
 def _in_order(repository: RepositoryView) -> list[TypeView]:
-    """The types, failed ones first."""
+    """Returns the types, failed ones first."""
     return sorted(repository.types, key=lambda its: its.status != "failed")
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """One line about a type: what it waits for or failed with; for a complete type, why it is complete."""
+    """Returns one line about a type: what it waits for or failed with; for a complete type, why it is complete."""
     if waiting := waits.of_type(repository, its):
         return waiting
     if its.status == "failed" and not its.error:
@@ -94,7 +94,7 @@ def note(repository: RepositoryView, its: TypeView) -> str:
 
 
 def _proof(proof: dict[str, Any]) -> str:
-    """Why a type is complete, in a few words."""
+    """Returns why a type is complete, in a few words."""
     by = str(proof.get("proved_by", ""))
     if "threads_github" in proof and by == "count":
         return f"proved by count: {proof['threads_stored']} of GitHub's {proof['threads_github']}"

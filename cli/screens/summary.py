@@ -36,13 +36,13 @@ STATE_STYLES = {
 
 
 def summary(job: JobView, width: int, rates: Rates | None = None) -> list[RenderableType]:
-    """The lines from the headline to the time left. With `rates`, each type also shows its speed."""
+    """Returns the lines from the headline to the time left. With `rates`, each type also shows its speed."""
     headline = Text(words.say(job.headline, job.as_of), style=STATE_STYLES.get(job.headline.state, "bold"))
     return [headline, *(Text(line, style="dim") for line in about(job)), Text(), bars(job, width, rates), *_left(job)]
 
 
 def about(job: JobView) -> list[str]:
-    """Facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
+    """Returns facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
     name = job.workspace_name
     named = name if name == job.workspace_slug else f"{name} ({job.workspace_slug})"
     types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(job.data_types)
@@ -61,7 +61,7 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """The add-on in words: how many days, and its next change, unless it simply renews."""
+    """Returns the add-on in words: how many days, and its next change, unless it simply renews."""
     bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
     outlook = ""
@@ -76,7 +76,7 @@ def addon(of: AddonView) -> str:
 
 
 def bars(job: JobView, width: int, rates: Rates | None) -> Table:
-    """One bar for all types and one for each, with aligned columns."""
+    """Returns one bar for all types and one for each, with aligned columns."""
     wide = width >= WIDE
     table = Table.grid(padding=(0, 2 if wide else 1))
     table.add_column(width=13, no_wrap=True)
@@ -109,7 +109,7 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
 
 
 def waits(job: JobView) -> Iterator[str]:
-    """The waits of single repositories while others continue, one line for each reason."""
+    """Yields the waits of single repositories while others continue, one line for each reason."""
     if job.waiting is not None:
         return  # the headline says it
     reasons = Counter(
@@ -122,7 +122,7 @@ def waits(job: JobView) -> Iterator[str]:
 
 
 def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
-    """What GitHub does not show, one line for each thing. Long names are cut, reasons are not."""
+    """Returns what GitHub does not show, one line for each thing. Long names are cut, reasons are not."""
     parts = [its.unshown for each in job.repositories for its in each.types if its.unshown]
     name = max(width // 3, 20)
     return [_NAME.sub(lambda its: words.cut_middle(its[0], name), line) for line in unshown.lines(parts, most)]
@@ -139,7 +139,7 @@ def _left(job: JobView) -> Iterator[RenderableType]:
 
 
 def _bar(percent: float | None, status: str) -> RenderableType:
-    """A bar; empty if no total is known."""
+    """Returns a bar; empty if no total is known."""
     if percent is None:
         return Text("no total yet" if status == "in_progress" else "", style="dim")
     style = {"failed": "red", "canceled": "yellow", "completed": "green"}.get(status, "cyan")
@@ -163,7 +163,7 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """The numbers of repositories by state."""
+    """Returns the numbers of repositories by state."""
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")
     shown = [name for name in names if numbers[name]]

@@ -9,8 +9,9 @@ STOPS = "canceled: stops at its next page"
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """The repository's wait, or that it is about to stop; empty if it goes on. Names the types if only some of them
-    wait."""
+    """Returns the repository's wait, or that it is about to stop; empty if it goes on. Names the types if only some
+    of them wait.
+    """
     if repository.cancel_requested:
         return STOPS
     waiting = _of(repository)
@@ -21,7 +22,7 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """The type's wait, or that it is about to stop; empty if the type has ended, or continues."""
+    """Returns the type's wait, or that it is about to stop; empty if the type has ended, or continues."""
     if part.status not in ("pending", "in_progress"):
         return ""
     if repository.cancel_requested:
@@ -34,7 +35,7 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """What the repository waits for. Rows that an older release wrote only hold when the wait ends."""
+    """Returns what the repository waits for. Rows that an older release wrote only hold when the wait ends."""
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}

@@ -14,7 +14,7 @@ OTHERWISE = "give the token access to the repository"
 
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
-    """What a person can do about a 403, or a FORBIDDEN, with the message `words`."""
+    """Returns what a person can do about a 403, or a FORBIDDEN, with the message `words`."""
     said = words.lower()
     named = _organization(words)
     organization = named or "the organization"
@@ -63,8 +63,8 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """The permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions. It holds `contents=read`;
-    alternatives are separated by `;`.
+    """Returns the permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions. It holds
+    `contents=read`; alternatives are separated by `;`.
     """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]

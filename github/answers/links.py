@@ -11,7 +11,7 @@ _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNOR
 
 
 def links(headers: Mapping[str, str]) -> dict[str, str]:
-    """The addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`)."""
+    """Returns the addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`)."""
     found: dict[str, str] = {}
     for address, parameters in _LINK.findall(headers.get("Link", "")):
         for quoted, bare in _RELATIONS.findall(parameters):
@@ -21,18 +21,18 @@ def links(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def query_of(address: str | None) -> str:
-    """The query string of an address; empty if `address` is None."""
+    """Returns the query string of an address; empty if `address` is None."""
     return urlsplit(address).query if address else ""
 
 
 def page_of(address: str | None) -> int | None:
-    """The page number in an address; None if it has none, because the list has cursors."""
+    """Returns the page number in an address; None if it has none, because the list has cursors."""
     return whole(parse_qs(query_of(address)).get("page", [""])[0])
 
 
 def path_below(address: str | None, base: str) -> str | None:
-    """The path and query of an address below `base`. The address's host is dropped, so that a token is never sent to
-    another server.
+    """Returns the path and query of an address below `base`. The address's host is dropped, so that a token is never
+    sent to another server.
     """
     if address is None:
         return None

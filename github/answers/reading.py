@@ -60,8 +60,8 @@ class Answer(ExecutionResult):
     extensions: None = None
 
     def refusal_of(self, *path: str | int) -> str | None:
-        """GitHub's message if it refused the field at `path`, or something below that field; None if it refused
-        neither.
+        """Returns GitHub's message if it refused the field at `path`, or something below that field; None if it
+        refused neither.
         """
         return next((words for each, words in self.refused.items() if each[: len(path)] == path), None)
 
@@ -85,7 +85,7 @@ _OF_A_PLACE = ("missing", "forbidden", "scope", "blocked")
 
 
 def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
-    """The data of a GraphQL answer. Raises any class of the taxonomy, and `Limited` and `Unauthorized`.
+    """Returns the data of a GraphQL answer. Raises any class of the taxonomy, and `Limited` and `Unauthorized`.
 
     `keep_lost`: nodes that GitHub failed to load stay null; otherwise one such node raises `TooLarge`. `TooLarge` is
     also raised if the request names several repositories and a permission is missing for one of them.
@@ -143,8 +143,8 @@ def read_graphql(ask: Ask, raw: Raw, *, keep_lost: bool = False) -> Answer:
 
 
 def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
-    """The data of a REST answer; raises as `read_graphql` does. `base` is the API's address, with which the addresses
-    of other pages begin.
+    """Returns the data of a REST answer; raises as `read_graphql` does. `base` is the API's address, with which the
+    addresses of other pages begin.
     """
     if raw.status != 200:
         raise of_http(raw.status, raw.headers, raw.body).error(ask.operation)
@@ -164,7 +164,7 @@ def read_rest(ask: Ask, raw: Raw, base: str) -> Answer:
 
 
 def _no_answer(raw: Raw, operation: str) -> Exception:
-    """The error for an answer that is not a GraphQL result."""
+    """Returns the error for an answer that is not a GraphQL result."""
     if raw.status != 200:
         return of_http(raw.status, raw.headers, raw.body).error(operation)
     content = decode(raw.body)
@@ -175,7 +175,7 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """The budget's window as the headers describe it: (limit, used, seconds to the reset). Empty if there is a
+    """Returns the budget's window as the headers describe it: (limit, used, seconds to the reset). Empty if there is a
     `retry-after`.
 
     A `retry-after` takes precedence: the window's reset may be an hour ahead, and waiting for it would be wrong.
@@ -189,7 +189,7 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
-    """The windows of the headers, and those in the body of a GraphQL answer."""
+    """Returns the windows of the headers, and those in the body of a GraphQL answer."""
     heard, rate = windows_of(raw.headers), _rate(answer.data)
     try:
         wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()
@@ -210,8 +210,8 @@ def _count(rate: Mapping[str, Any], name: str) -> int:
 
 
 def _errors(content: Mapping[str, Any], operation: str) -> list[Mapping[str, Any]]:
-    """The entries of `errors`. Raises `RetryNow` if they do not have the shape that GraphQL prescribes, because the
-    answer may not be GitHub's.
+    """Returns the entries of `errors`. Raises `RetryNow` if they do not have the shape that GraphQL prescribes,
+    because the answer may not be GitHub's.
     """
     errors = content.get("errors") or []
     if not isinstance(errors, list) or not all(_is_error(each) for each in errors):
@@ -224,14 +224,14 @@ def _is_error(entry: Any) -> bool:
 
 
 def _path(error: Mapping[str, Any]) -> Path:
-    """The path of an error in the answer; empty if the error names none."""
+    """Returns the path of an error in the answer; empty if the error names none."""
     path = error.get("path")
     return tuple(path) if isinstance(path, list) and all(isinstance(step, str | int) for step in path) else ()
 
 
 def decode(raw: bytes) -> Any:
-    """Parsed JSON without NUL characters and lone surrogates, which Postgres cannot store. None if
-    `raw` is not JSON.
+    """Returns parsed JSON without NUL characters and lone surrogates, which Postgres cannot store. None if `raw` is
+    not JSON.
     """
     nul = b"\\u0000" in raw
     if nul and b"\\\\u0000" not in raw:

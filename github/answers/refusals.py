@@ -102,8 +102,8 @@ class Refusal:
     """What a person can do about it."""
 
     def error(self, what: str) -> Exception:
-        """The error that this refusal means: a class of the taxonomy, `Limited` or `Unauthorized`. `what` is the
-        operation or the route.
+        """Returns the error that this refusal means: a class of the taxonomy, `Limited` or `Unauthorized`. `what` is
+        the operation or the route.
         """
         said = f"{what} ({self.status})" if self.status != 200 else what
         words = f": {self.words}" if self.words else ""
@@ -138,7 +138,7 @@ _GONE = "the repository was deleted, renamed away, or is private"
 
 
 def of_http(status: int, headers: Headers, body: Any) -> Refusal:
-    """The refusal in an answer with an HTTP error. `body` is raw bytes, or parsed JSON."""
+    """Returns the refusal in an answer with an HTTP error. `body` is raw bytes, or parsed JSON."""
     content = _parsed(body)
     words = message_of(content)
 
@@ -167,7 +167,7 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
 
 
 def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
-    """The refusal in an entry of `errors` inside HTTP 200."""
+    """Returns the refusal in an entry of `errors` inside HTTP 200."""
     kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
     message = str(error.get("message") or "")[:500]
     words = message.lower()
@@ -195,13 +195,13 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
 
 
 def is_limit(message: str) -> bool:
-    """Whether the message says that a rate limit was reached. GitHub has many wordings for it."""
+    """Returns whether the message says that a rate limit was reached. GitHub has many wordings for it."""
     words = message.lower()
     return "rate limit" in words or "abuse" in words
 
 
 def wait_of(headers: Headers) -> float | None:
-    """Seconds to wait before the next attempt, at most an hour; None if the server does not say.
+    """Returns seconds to wait before the next attempt, at most an hour; None if the server does not say.
 
     As GitHub documents: the header retry-after; without it, the reset, if nothing of the budget remains. A reset in
     the past is ignored.
@@ -218,7 +218,7 @@ def wait_of(headers: Headers) -> float | None:
 
 
 def message_of(content: Any) -> str:
-    """The message in a body, on one short line: `message` of JSON, or the beginning of any other text."""
+    """Returns the message in a body, on one short line: `message` of JSON, or the beginning of any other text."""
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
@@ -238,7 +238,7 @@ def _tells_of_a_limit(headers: Headers) -> bool:
 
 
 def _block(status: int, content: Any) -> str:
-    """Why a repository was taken down, in brackets; empty if it was not.
+    """Returns why a repository was taken down, in brackets; empty if it was not.
 
     REST answers 451, or 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
     """

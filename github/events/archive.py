@@ -136,7 +136,7 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """The length of an hour's file, which is not read. Raises as `read` does."""
+        """Returns the length of an hour's file, which is not read. Raises as `read` does."""
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)
@@ -149,7 +149,7 @@ class Archive:
             raise self._broken(error) from error
 
     async def read(self, at: datetime, wanted: Wanted, progress: Callable[[int], None] | None = None) -> Hour | None:
-        """The wanted events of the hour that begins at `at`; None if the archive has no file for it.
+        """Returns the wanted events of the hour that begins at `at`; None if the archive has no file for it.
 
         `progress` is called with the number of bytes downloaded so far. Raises `RetryNow` for passing failures (5xx,
         timeouts), `Damaged` for a damaged file, `RetryLater` for a limit or while the archive is down, `PartOver` if
@@ -218,8 +218,8 @@ def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
 
 
 def name_of(at: datetime) -> str:
-    """The name of the file for the hour that begins at `at`, such as `2026-03-01-9.json.gz`; the hour has no leading
-    zero.
+    """Returns the name of the file for the hour that begins at `at`, such as `2026-03-01-9.json.gz`; the hour has no
+    leading zero.
     """
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%d}-{utc.hour}.json.gz"
@@ -251,7 +251,7 @@ class _Scan:
             self._line(self._rest)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        """The unpacked pieces of a chunk. A file may consist of several gzip files with zeros between them."""
+        """Yields the unpacked pieces of a chunk. A file may consist of several gzip files with zeros between them."""
         while chunk:
             if self._inflate.eof:
                 chunk = chunk.lstrip(b"\0")
@@ -305,7 +305,7 @@ class _Scan:
 
 
 def _repository_of(content: Any) -> int:
-    """The GitHub id of the event's repository; 0 if it has none."""
+    """Returns the GitHub id of the event's repository; 0 if it has none."""
     if not isinstance(content, dict):
         raise TypeError
     repository = content.get("repo")

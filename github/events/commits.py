@@ -43,7 +43,9 @@ class History:
 
 
 async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | None, str | None]:
-    """The name of the default branch and the oid of the commit at its head; both are None for an empty repository."""
+    """Returns the name of the default branch and the oid of the commit at its head; both are None for an empty
+    repository.
+    """
     answer = await ask(github, "Head", repository, "defaultBranchRef", {})
     return branch_and_head(answer.data["repository"])
 
@@ -59,7 +61,7 @@ def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
 async def read_history(
     github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
 ) -> History | None:
-    """The commit `oid` and its ancestors; None if GitHub no longer has the commit.
+    """Returns the commit `oid` and its ancestors; None if GitHub no longer has the commit.
 
     GitHub does not order them by date, and may list a parent before its child. The next request begins at the first
     commit that was not listed, so it needs no cursor, and the branch may move in between.
@@ -92,7 +94,7 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """A push event for this commit alone, because GitHub no longer shows which commits were pushed together."""
+    """Returns a push event for this commit alone, because GitHub no longer shows which commits were pushed together."""
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

@@ -64,7 +64,7 @@ class Happenings:
 async def ask(
     github: GitHub, operation: str, repository: RepositoryRef, what: str, variables: dict[str, Any]
 ) -> Answer:
-    """The answer to an operation that reads `what`, a field of the repository.
+    """Returns the answer to an operation that reads `what`, a field of the repository.
 
     Raises `Refused` if GitHub refuses the field (code gone: the field does not exist), `Gone` if it refuses the
     repository.
@@ -90,7 +90,7 @@ async def probe(github: GitHub) -> None:
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """The answer to a REST route of a repository that exists. Raises `Refused` if GitHub refuses the route."""
+    """Returns the answer to a REST route of a repository that exists. Raises `Refused` if GitHub refuses the route."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
@@ -106,7 +106,7 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
 
 
 def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings:
-    """A page of a GraphQL connection with these items. The caller adds the rows."""
+    """Returns a page of a GraphQL connection with these items. The caller adds the rows."""
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),
@@ -122,12 +122,16 @@ def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings
 
 
 def numbered(size: int, offset: int) -> dict[str, int]:
-    """The query parameters of the page behind the first `offset` items. `offset` has to be a multiple of `size`."""
+    """Returns the query parameters of the page behind the first `offset` items. `offset` has to be a multiple of
+    `size`.
+    """
     return {"per_page": size, "page": offset // size + 1}
 
 
 def of_numbers(answer: Answer, size: int, offset: int) -> Happenings:
-    """A page of a list with numbered pages. The caller adds the rows. The cursor is the number of items read so far."""
+    """Returns a page of a list with numbered pages. The caller adds the rows. The cursor is the number of items read
+    so far.
+    """
     return Happenings(
         Page(answer.asked_at),
         str(offset + size) if answer.next_path else None,

@@ -28,8 +28,8 @@ _OF_BRANCHES = {"branch_creation": "CreateEvent", "branch_deletion": "DeleteEven
 
 
 async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """A page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although the count is
-    not 0.
+    """Returns a page of the stars that still exist. If GitHub hides the stargazers, the page can be empty although
+    the count is not 0.
     """
     answer = await ask(github, "Stargazers", repository, "stargazers", {"first": first, "after": after})
     found = answer.data["repository"]
@@ -46,7 +46,9 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """The number of stars on each day, beginning `weeks` weeks ago. Today is left out, because it is not over."""
+    """Returns the number of stars on each day, beginning `weeks` weeks ago. Today is left out, because it is not
+    over.
+    """
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
     today = answer.asked_at.date()
@@ -61,7 +63,7 @@ async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: in
 
 
 async def read_forks(github: GitHub, repository: RepositoryRef, first: int, after: str | None) -> Happenings:
-    """A page of the forks that still exist. Only the events API tells who forked for an organization."""
+    """Returns a page of the forks that still exist. Only the events API tells who forked for an organization."""
     answer = await ask(github, "Forks", repository, "forks", {"first": first, "after": after})
     found = answer.data["repository"]
     forks = shown(found["forks"]["nodes"], "forks")
@@ -92,8 +94,8 @@ def _fork(forkee: Node, avatar_url: str | None, created_at: str) -> FeedEvent:
 
 
 async def read_releases(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """A page of the published releases, in order of creation. A draft may be published long after its creation, so the
-    list has to be read to its end.
+    """Returns a page of the published releases, in order of creation. A draft may be published long after its
+    creation, so the list has to be read to its end.
     """
     answer = await ask_rest(github, repository, "releases", numbered(size, offset))
     read = of_numbers(answer, size, offset)
@@ -125,7 +127,7 @@ async def read_releases_by_graphql(
 
 
 def _release_shape(node: Node) -> Node:
-    """The release in REST's shape. The author is None if it is a bot or a deleted account."""
+    """Returns the release in REST's shape. The author is None if it is a bot or a deleted account."""
     author = node["author"]
     user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
     if author is not None:
@@ -153,7 +155,7 @@ def _release(shape: Node) -> FeedEvent:
 
 
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
-    """A page of the pushes, creations and deletions of branches of about a year. Raises `InvalidCursor`."""
+    """Returns a page of the pushes, creations and deletions of branches of about a year. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
         answer = await ask_rest(github, repository, "activity", query)
@@ -190,7 +192,7 @@ def _activity(activity: Node, repository: RepositoryRef) -> FeedEvent | None:
 
 
 async def read_events(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """A page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
+    """Returns a page of the latest events of all types. GitHub has at most 300 of them, of the last 30 days."""
     answer = await ask_rest(github, repository, "events", numbered(size, offset))
     read = of_numbers(answer, size, offset)
     for event in answer.data:

@@ -10,7 +10,9 @@ OWNERS = frozenset({"User", "Organization", "Bot"})
 
 
 def login(actor: Node | None) -> str | None:
-    """The login as REST and the web show it, with a bot's `[bot]`, which GraphQL omits. None for a deleted account."""
+    """Returns the login as REST and the web show it, with a bot's `[bot]`, which GraphQL omits. None for a deleted
+    account.
+    """
     if actor is None:
         return None
     name: str = actor["login"]
@@ -20,8 +22,8 @@ def login(actor: Node | None) -> str | None:
 
 
 def contributor(actor: Node | None, page: Page) -> int | None:
-    """The actor's GitHub id; the actor's row is added to the page. None for a deleted account, or for an account
-    without an id.
+    """Returns the actor's GitHub id; the actor's row is added to the page. None for a deleted account, or for an
+    account without an id.
     """
     if actor is None:
         return None

@@ -12,7 +12,7 @@ from rows import Note, Page, Short
 
 
 def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """All nodes of a thread's connection that always fits into one page. Hidden nodes are noted on the page.
+    """Returns all nodes of a thread's connection that always fits into one page. Hidden nodes are noted on the page.
 
     GitHub limits these connections (100 labels, 10 assignees, ...). If GitHub shows fewer nodes than it counts, or
     no list at all, that is recorded in `page.short`.
@@ -30,19 +30,19 @@ def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
 
 
 def labels(node: Node, page: Page) -> list[dict[str, Any]]:
-    """The labels as `[{name, color, description}]`. GitHub allows 100 on a thread."""
+    """Returns the labels as `[{name, color, description}]`. GitHub allows 100 on a thread."""
     nodes = sorted(whole(node, "labels", "labels", page), key=lambda label: str(label["name"]))
     return [{"name": each["name"], "color": each["color"], "description": each["description"]} for each in nodes]
 
 
 def assignees(node: Node, page: Page) -> list[dict[str, Any]]:
-    """The assignees as `[{id, login, avatar_url}]`, bots included. GitHub allows 10 on a thread."""
+    """Returns the assignees as `[{id, login, avatar_url}]`, bots included. GitHub allows 10 on a thread."""
     nodes = sorted(whole(node, "assignedActors", "assignees", page), key=lambda actor: str(login(actor)))
     return [{"id": each["databaseId"], "login": login(each), "avatar_url": each["avatarUrl"]} for each in nodes]
 
 
 def milestone(node: Node) -> dict[str, Any] | None:
-    """The milestone as `{number, title, state, description, due_on}`; None if there is none."""
+    """Returns the milestone as `{number, title, state, description, due_on}`; None if there is none."""
     value = node["milestone"]
     if value is None:
         return None

@@ -16,8 +16,8 @@ from github.nodes.actors import Node
 
 
 def database_id(node: Node) -> int:
-    """The id of a node in REST: its `fullDatabaseId`, if its type has that field; its `databaseId`, if that fits into
-    32 bits; else the number in its node id.
+    """Returns the id of a node in REST: its `fullDatabaseId`, if its type has that field; its `databaseId`, if that
+    fits into 32 bits; else the number in its node id.
 
     Raises `PartOver` (unreadable_id) for a node id of an unknown format.
     """

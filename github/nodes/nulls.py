@@ -66,8 +66,8 @@ def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
 
 
 def shown(nodes: Sequence[Any] | None, what: str, after: str | None = None) -> Shown:
-    """The nodes of a page that GitHub shows, and the hidden ones beside them. `after` is the cursor with which the page
-    was requested.
+    """Returns the nodes of a page that GitHub shows, and the hidden ones beside them. `after` is the cursor with which
+    the page was requested.
 
     Raises `TooLarge` if a node, or the whole list, is lost (the schema allows null in place of a list).
     """

@@ -31,8 +31,8 @@ HIDDEN_TEAM = "team"
 
 
 def field_of(path: Path) -> str | None:
-    """The name of the refused field that `path` ends with, if queries can leave it out: a field of a thread or of a
-    timeline item. Else None.
+    """Returns the name of the refused field that `path` ends with, if queries can leave it out: a field of a thread
+    or of a timeline item. Else None.
     """
     last, above = path[-1:], path[-2:-1]
     of_a_node = any(isinstance(step, int) for step in above) or (len(path) == 2 and str(path[0]).startswith("n"))
@@ -40,7 +40,9 @@ def field_of(path: Path) -> str | None:
 
 
 def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
-    """The document without the fields `names`. With `TEAMS` among them, only the type of a Team is requested."""
+    """Returns the document without the fields `names`. With `TEAMS` among them, only the type of a Team is
+    requested.
+    """
     if not names:
         return document
 
@@ -59,7 +61,7 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 
 
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
-    """Notes on what all pull requests of an answer lack, one for each missing permission.
+    """Returns notes on what all pull requests of an answer lack, one for each missing permission.
 
     `left_out` holds GitHub's messages by the fields that the query left out, `unmarked` by the paths of refused
     fields that may be null.
@@ -72,7 +74,7 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
 
 
 def lacks_permissions(page: Page) -> set[str]:
-    """The fields that this page of pull requests lacks because a permission is missing, named as in `notes`."""
+    """Returns the fields that this page of pull requests lacks because a permission is missing, named as in `notes`."""
     lacks = {note.what for note in page.hidden if note.number is None}
     if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
         lacks.add(REQUESTED_REVIEWERS)
@@ -96,7 +98,7 @@ class Withheld:
         known.update({what: (said, until) for what, said in words.items()})
 
     def of(self, account: str, repository: str) -> dict[str, str]:
-        """The fields that the account's requests leave out, with GitHub's messages."""
+        """Returns the fields that the account's requests leave out, with GitHub's messages."""
         known = self._words.get((account, ""), {}) | self._words.get((account, repository), {})
         now = monotonic()
         return {what: words for what, (words, until) in known.items() if until > now}

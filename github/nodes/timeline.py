@@ -20,14 +20,14 @@ GHOST = Contributor(
 
 @cache
 def event_type(typename: str) -> str:
-    """REST's name for the type of a timeline item: labeled for `LabeledEvent`, review_requested for
+    """Returns REST's name for the type of a timeline item: labeled for `LabeledEvent`, review_requested for
     `ReviewRequestedEvent`.
     """
     return _NAMED_OTHERWISE.get(typename) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", typename.removesuffix("Event")).lower()
 
 
 def event_of(item_type: str) -> str:
-    """REST's name for a value of `itemTypes`: labeled for LABELED_EVENT."""
+    """Returns REST's name for a value of `itemTypes`: labeled for LABELED_EVENT."""
     return event_type("".join(word.capitalize() for word in item_type.split("_")))
 
 
@@ -170,8 +170,8 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value of an event's field as the payload stores it: keys in snake case, accounts as logins, teams as
-    `team:slug`.
+    """Returns the value of an event's field as the payload stores it: keys in snake case, accounts as logins, teams
+    as `team:slug`.
     """
     if not isinstance(value, dict):
         return value

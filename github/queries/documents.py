@@ -47,7 +47,7 @@ def _definitions() -> tuple[dict[str, OperationDefinitionNode], dict[str, Fragme
 
 
 def operations() -> tuple[str, ...]:
-    """The names of all operations in `queries/`."""
+    """Returns the names of all operations in `queries/`."""
     return tuple(_definitions()[0])
 
 
@@ -68,7 +68,7 @@ def _with_fragments(operation: OperationDefinitionNode) -> DocumentNode:
 
 @cache
 def document(name: str) -> DocumentNode:
-    """The operation `name` with its fragments. Raises KeyError for a name that no file defines."""
+    """Returns the operation `name` with its fragments. Raises KeyError for a name that no file defines."""
     return _with_fragments(_definitions()[0][name])
 
 
@@ -84,8 +84,8 @@ OWN_VARIABLES = {
 
 @cache
 def aliased(name: str, count: int) -> DocumentNode:
-    """The operation `name` with its field `node`, or `repository`, repeated `count` times under the aliases `n0`, `n1`,
-    ...
+    """Returns the operation `name` with its field `node`, or `repository`, repeated `count` times under the aliases
+    `n0`, `n1`, ...
 
     Each copy has its own variables for the names in `OWN_VARIABLES`: `id0`, `after0`, `id1`, ...; all others are
     shared. So one request fetches pages of many parents, each from its own cursor, or counts the lists of many
@@ -145,7 +145,9 @@ def aliased(name: str, count: int) -> DocumentNode:
 
 @cache
 def item_types(fragment: str) -> tuple[str, ...]:
-    """The values of `itemTypes` for the types that `fragment` selects, such as LABELED_EVENT for LabeledEvent."""
+    """Returns the values of `itemTypes` for the types that `fragment` selects, such as LABELED_EVENT for
+    LabeledEvent.
+    """
     fragments = _definitions()[1]
     names = []
     for selection in fragments[fragment].selection_set.selections:
@@ -162,16 +164,16 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """The document of an operation, or of one repeated as in `aliased`, without the fields `left_out`, for which a
-    permission is missing.
+    """Returns the document of an operation, or of one repeated as in `aliased`, without the fields `left_out`, for
+    which a permission is missing.
     """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 
 
 @cache
 def text(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> str:
-    """The text of the document that `whole` returns. It is cached, because printing a document costs more CPU than
-    reading a page.
+    """Returns the text of the document that `whole` returns. It is cached, because printing a document costs more
+    CPU than reading a page.
     """
     return print_ast(whole(name, aliases, left_out))
 
@@ -200,13 +202,13 @@ class Request(GraphQLRequest):
         super().__init__(document, variable_values=self.variables, operation_name=operation)
 
     def without(self, left_out: frozenset[str]) -> "Request":
-        """The same request, without the fields `left_out`, for which a permission is missing."""
+        """Returns the same request, without the fields `left_out`, for which a permission is missing."""
         return self.sent_as(
             Printed(whole(self.operation, self.aliases, left_out), text(self.operation, self.aliases, left_out))
         )
 
     def sent_as(self, printed: Printed, variables: Mapping[str, Any] | None = None) -> "Request":
-        """The same request with another document, and with other variables if `variables` is given."""
+        """Returns the same request with another document, and with other variables if `variables` is given."""
         return Request(self.operation, self.variables if variables is None else variables, self.aliases, printed)
 
     @property

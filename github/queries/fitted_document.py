@@ -30,12 +30,12 @@ name, which the mappers read.
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """The document as this server accepts it. Fragments and variables that are no longer used are removed."""
+    """Returns the document as this server accepts it. Fragments and variables that are no longer used are removed."""
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """The variables as this server accepts them: enum values that it lacks are removed from lists."""
+    """Returns the variables as this server accepts them: enum values that it lacks are removed from lists."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -62,7 +62,9 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
 
 
 def _empty(field: FieldNode) -> Any:
-    """The value for a field that was left out: an empty connection if the list always fits into one page, else None."""
+    """Returns the value for a field that was left out: an empty connection if the list always fits into one page,
+    else None.
+    """
     inner = field.selection_set.selections if field.selection_set is not None else ()
     names = {each.name.value for each in inner if isinstance(each, FieldNode)}
     return {"totalCount": 0, "nodes": []} if names == {"totalCount", "nodes"} and len(inner) == len(names) else None
@@ -132,7 +134,7 @@ class _Fitting:
         return [each for each in self._fitted.values() if each is not None]
 
     def _selections(self, selections: SelectionSetNode, on: str) -> SelectionSetNode | None:
-        """The selections of the type `on` without what the server's schema lacks; None if none is left."""
+        """Returns the selections of the type `on` without what the server's schema lacks; None if none is left."""
         kept = [fitted for each in selections.selections if (fitted := self._selection(each, on)) is not None]
         return SelectionSetNode(selections=tuple(kept)) if kept else None
 
@@ -199,7 +201,7 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """The names of the variables that are used. GraphQL forbids a document to declare others."""
+    """Returns the names of the variables that are used. GraphQL forbids a document to declare others."""
     used: set[str] = set()
 
     class Collect(Visitor):

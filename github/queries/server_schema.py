@@ -41,7 +41,7 @@ _VALUE = re.compile(r"Expected ['\"](\w+)['\"] to be one of|[Vv]alue ['\"](\w+)[
 
 
 def is_mismatch(error: Mapping[str, Any]) -> bool:
-    """Whether an entry of `errors` says that the document does not fit the server's schema."""
+    """Returns whether an entry of `errors` says that the document does not fit the server's schema."""
     if error.get("type"):
         return False
     code = (error.get("extensions") or {}).get("code")
@@ -72,7 +72,9 @@ class ServerSchema:
 
     @classmethod
     def of(cls, introspection: Mapping[str, Any]) -> "ServerSchema":
-        """The schema in the `data` of an answer to `INTROSPECTION`. Raises KeyError or TypeError for anything else."""
+        """Returns the schema in the `data` of an answer to `INTROSPECTION`. Raises KeyError or TypeError for
+        anything else.
+        """
         types = {}
         for each in introspection["__schema"]["types"]:
             fields = each["fields"] or ()
@@ -104,7 +106,7 @@ class ServerSchema:
         return len(self.unknown) > before
 
     def has(self, what: str) -> bool:
-        """Whether the schema now has `what`, a name in the `left_out` of an earlier time."""
+        """Returns whether the schema now has `what`, a name in the `left_out` of an earlier time."""
         name = what.partition("(")[0]
         on, _, called = name.rpartition(".")
         known = self.types.get(on or name)
@@ -118,7 +120,7 @@ class ServerSchema:
         return self._noted(name, lacks=name in self.unknown or (bool(self.types) and name not in self.types))
 
     def lacks_field(self, on: str, name: str) -> bool:
-        """Whether the type `on` lacks the field `name`. An empty `on` means that the type is unknown."""
+        """Returns whether the type `on` lacks the field `name`. An empty `on` means that the type is unknown."""
         if name.startswith("__"):
             return False
         known = self.types.get(on)
@@ -131,13 +133,13 @@ class ServerSchema:
         return self._noted(f"{on}.{name}({argument})", lacks=lacks)
 
     def lacks_value(self, of: str, value: str) -> bool:
-        """Whether the enum `of` lacks `value`."""
+        """Returns whether the enum `of` lacks `value`."""
         known = self.types.get(of)
         lacks = known is not None and bool(known.values) and value not in known.values
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """The name of a field's type, without list and non-null; empty if it is unknown."""
+        """Returns the name of a field's type, without list and non-null; empty if it is unknown."""
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""
 
@@ -148,15 +150,15 @@ class ServerSchema:
 
 
 def _is_named(unknown: str, on: str, name: str) -> bool:
-    """Whether the server's error `unknown` means the field `name` of the type `on`. If one of the two types is unknown,
-    equal names are enough.
+    """Returns whether the server's error `unknown` means the field `name` of the type `on`. If one of the two types
+    is unknown, equal names are enough.
     """
     of, _, called = unknown.rpartition(".")
     return called == name and (not of or not on or of == on)
 
 
 def _named(found: Mapping[str, Any]) -> str:
-    """The name of a type, without list and non-null."""
+    """Returns the name of a type, without list and non-null."""
     here: Any = found
     while here and not here.get("name"):
         here = here.get("ofType")

@@ -52,8 +52,8 @@ class Survey:
 
     @classmethod
     def of_json(cls, content: Mapping[str, Any]) -> "Survey":
-        """The survey in `content`, which `as_json` wrote. Raises pydantic's ValidationError if another release wrote it
-        in another form.
+        """Returns the survey in `content`, which `as_json` wrote. Raises pydantic's ValidationError if another
+        release wrote it in another form.
         """
         return _ADAPTER.validate_python(dict(content))
 
@@ -62,7 +62,8 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """How repositories are divided among requests, as ranges of their indexes: one point pays for each request.
+    """Returns how repositories are divided among requests, as ranges of their indexes: one point pays for each
+    request.
 
     `discussions` is the number of stored discussions of each repository. The survey counts the comments of as many
     discussions.

@@ -62,14 +62,15 @@ class Small:
 
 
 def is_long(survey: Survey, wanted: Collection[str]) -> bool:
-    """Whether the history of the `wanted` types takes many pages, according to GitHub's counts."""
+    """Returns whether the history of the `wanted` types takes many pages, according to GitHub's counts."""
     threads = sum(each.total for data_type, each in survey.threads.items() if data_type in wanted)
     stars = survey.stars if survey.shows_stargazers else 0
     return threads > MOST_THREADS or ("events" in wanted and max(stars, survey.forks) > MOST_LISTED)
 
 
 def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]) -> Small | None:
-    """What to request of a small repository; None if the repository is not small, or if nothing is left to read.
+    """Returns what to request of a small repository; None if the repository is not small, or if nothing is left to
+    read.
 
     `wanted` are the types whose history the job reads; of all others it reads only changes.
     """
@@ -92,7 +93,7 @@ def of_survey(repository: RepositoryRef, survey: Survey, wanted: Collection[str]
 
 
 def batches(every: Sequence[Small]) -> list[list[Small]]:
-    """The repositories of each request: as many as two points pay for."""
+    """Returns the repositories of each request: as many as two points pay for."""
     found: list[list[Small]] = []
     price = 0
     for each in every:

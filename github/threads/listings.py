@@ -61,8 +61,8 @@ async def read_listing(
     by_birth: bool = False,
     comments: bool = False,
 ) -> Listing:
-    """A listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of creation,
-    oldest first.
+    """Returns a listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of
+    creation, oldest first.
 
     `comments` adds the number of comments of each thread, and makes the price two points. Lost threads are counted
     (`Listing.lost`).

@@ -72,7 +72,7 @@ async def read_page(
     *,
     changes: bool = False,
 ) -> Threads:
-    """A page of whole threads, latest update first. Raises `TooLarge` if a node is lost.
+    """Returns a page of whole threads, latest update first. Raises `TooLarge` if a node is lost.
 
     `changes` adds a listing of the latest updates, which is the first page of the catch-up if this is the history's
     last page.
@@ -98,7 +98,7 @@ async def read_page(
 
 
 async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """The whole threads that `parts` (of kind thread) name, and parts for what did not fit into the answer."""
+    """Returns the whole threads that `parts` (of kind thread) name, and parts for what did not fit into the answer."""
     answer = await github.graphql(
         kind.by_id,
         {"ids": [part.node_id for part in parts], **kind.variables()},
@@ -113,7 +113,7 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """The threads that `parts` (of kind head) name, without their children, for which it returns parts."""
+    """Returns the threads that `parts` (of kind head) name, without their children, for which it returns parts."""
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)
@@ -128,7 +128,7 @@ async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) ->
 async def read_items(
     github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int, item_types: Sequence[str] | None = None
 ) -> Threads:
-    """The next `first` timeline items of each part's thread, each from its own cursor, by one request.
+    """Returns the next `first` timeline items of each part's thread, each from its own cursor, by one request.
 
     `item_types` limits the types of the items. The threads then do not count as whole.
     """
@@ -155,8 +155,8 @@ async def read_items(
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` reviews of each part's pull request, if the timeline showed fewer reviews than the pull request
-    has.
+    """Returns the next `first` reviews of each part's pull request, if the timeline showed fewer reviews than the
+    pull request has.
     """
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
@@ -172,7 +172,9 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` conversation comments of each part's thread, if GitHub cannot answer the thread's timeline."""
+    """Returns the next `first` conversation comments of each part's thread, if GitHub cannot answer the thread's
+    timeline.
+    """
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
     for part, node in _aliases(answer, parts, threads):
@@ -186,8 +188,8 @@ async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part],
 async def read_review_comments(
     github: GitHub, parts: Sequence[Part], pull_requests_of: dict[int, int], first: int
 ) -> Threads:
-    """The comments of up to 100 reviews, by one request. `pull_requests_of` maps a review's GitHub id to its pull
-    request's.
+    """Returns the comments of up to 100 reviews, by one request. `pull_requests_of` maps a review's GitHub id to its
+    pull request's.
     """
     if any(part.cursor for part in parts):
         answer = await _aliased(github, "ReviewCommentPages", parts, {"first": first})
@@ -207,7 +209,7 @@ async def read_review_comments(
 
 
 async def read_replies(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """The next `first` replies to each part's discussion comment."""
+    """Returns the next `first` replies to each part's discussion comment."""
     answer = await _aliased(github, "DiscussionReplies", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["discussions"])
     for part, node in _aliases(answer, parts, threads):
@@ -232,7 +234,9 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """The nodes of a part's page that GitHub shows. Hidden nodes are added to `part.seen` and noted on the page."""
+    """Returns the nodes of a part's page that GitHub shows. Hidden nodes are added to `part.seen` and noted on the
+    page.
+    """
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:
         part.seen.extend(found.keys)
@@ -299,7 +303,7 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """A part for each review that was just added to the page; it fetches the review's comments."""
+    """Returns a part for each review that was just added to the page; it fetches the review's comments."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
@@ -342,8 +346,8 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
 
 
 def _nodes(answer: Answer, parts: Sequence[Part], threads: Threads) -> list[tuple[Part, Node]]:
-    """The parts with their nodes in the answer to `nodes(ids:)`. A part whose node is gone or refused is marked as
-    done.
+    """Returns the parts with their nodes in the answer to `nodes(ids:)`. A part whose node is gone or refused is
+    marked as done.
     """
     return _looked_up(parts, answer.data["nodes"], threads)
 

@@ -12,8 +12,8 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """The value of `Part.reading` for a part with `missing` noted children. A later reading that lacks as many is
-    final.
+    """Returns the value of `Part.reading` for a part with `missing` noted children. A later reading that lacks as
+    many is final.
     """
     return f"{missing} missing"
 
@@ -24,8 +24,8 @@ def lists_noted(missing: int) -> str:
 
 
 def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
-    """The part that reads the thread again if one of its lists is short (`Page.short`). After two equal readings the
-    gap is noted instead, and the list is empty.
+    """Returns the part that reads the thread again if one of its lists is short (`Page.short`). After two equal
+    readings the gap is noted instead, and the list is empty.
 
     `thread` is the thread's GitHub id. `read_as` is the part by which it was read; None if it came with a page of
     the history.
@@ -44,16 +44,18 @@ def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Par
 
 
 def reading_of(part: Part) -> str:
-    """What a complete reading of a connection showed, as text. Two readings agree if their texts are equal."""
+    """Returns what a complete reading of a connection showed, as text. Two readings agree if their texts are equal."""
     children = "\n".join(sorted(set(part.seen))).encode()
     return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
 
 
 def hidden_in(part: Part) -> int:
-    """How many children of the part GitHub refuses. Children that GitHub counts and does not show are not included."""
+    """Returns how many children of the part GitHub refuses. Children that GitHub counts and does not show are not
+    included.
+    """
     return sum(key.startswith(HIDDEN_KEY) for key in part.seen)
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Whether an earlier reading of the part lacked as many children, so that this one is final."""
+    """Returns whether an earlier reading of the part lacked as many children, so that this one is final."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -33,7 +33,7 @@ class RestTimeline:
 async def read_rest_timeline(
     github: GitHub, repository: RepositoryRef, kind: ThreadType, part: Part, item_types: Collection[str]
 ) -> RestTimeline:
-    """The events of `item_types` on the page at the part's cursor. Raises as `GitHub.rest` does."""
+    """Returns the events of `item_types` on the page at the part's cursor. Raises as `GitHub.rest` does."""
     first = f"/repositories/{repository.github_id}/issues/{part.number}/timeline?per_page={ITEMS_A_PAGE}"
     answer = await github.rest(part.cursor or first)
     read = RestTimeline(Page(answer.asked_at, kind.kind, account=answer.account), next_path=answer.next_path)
@@ -65,12 +65,12 @@ def _row(item: Node, kind: ThreadType, part: Part) -> TimelineEvent | None:
 
 
 def _login(account: Node | None) -> str | None:
-    """The login; None for a deleted account, which REST shows as null or as the account `ghost`."""
+    """Returns the login; None for a deleted account, which REST shows as null or as the account `ghost`."""
     return account["login"] if account and account["id"] != GHOST_ID else None
 
 
 def _upper(word: str | None) -> str | None:
-    """The value of GraphQL's enum for a word of REST's, such as `not_planned` or `too heated`."""
+    """Returns the value of GraphQL's enum for a word of REST's, such as `not_planned` or `too heated`."""
     return word.upper().replace(" ", "_").replace("-", "_") if word else None
 
 
@@ -92,7 +92,7 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """The payload of a closing. REST names the commit that closed the thread, but not the pull request."""
+    """Returns the payload of a closing. REST names the commit that closed the thread, but not the pull request."""
     if not item.get("commit_id"):
         return None
     closer = {"type": "Commit", "oid": item["commit_id"]}

@@ -47,7 +47,7 @@ class ThreadType:
     """Connections that a listing of 100 adds to the price of the page that it comes with."""
 
     def variables(self, item_types: Sequence[str] | None = None) -> dict[str, Any]:
-        """The variables of an operation that reads timelines: of all item types, or of `item_types` only."""
+        """Returns the variables of an operation that reads timelines: of all item types, or of `item_types` only."""
         wanted = self.item_types if item_types is None else item_types
         return {self.item_types_variable: wanted} if wanted else {}
 
@@ -101,5 +101,5 @@ THREAD_TYPES: dict[DataType, ThreadType] = {
 
 
 def page_requests(kind: ThreadType, first: int, *, changes: bool = False) -> int:
-    """The number of requests by which GitHub prices a page of `first` threads (`budget.prices`)."""
+    """Returns the number of requests by which GitHub prices a page of `first` threads (`budget.prices`)."""
     return 1 + kind.connections * first + (kind.listed_connections if changes else 0)

@@ -78,7 +78,9 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """The account of a token, looked up if it is not known yet; None if GitHub does not accept the token."""
+        """Returns the account of a token, looked up if it is not known yet; None if GitHub does not accept the
+        token.
+        """
         async with self._introducing:
             if credential.account is None and self._standing(credential).refused_until <= monotonic():
                 await self._introduce(credential)
@@ -158,5 +160,5 @@ class Accounts:
 
 
 def _account_of_nobody(secret: str) -> str:
-    """The key of the budget for a token whose account GitHub does not tell."""
+    """Returns the key of the budget for a token whose account GitHub does not tell."""
     return f"token:{sha256(secret.encode()).hexdigest()[:8]}"

@@ -37,12 +37,12 @@ class Call:
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """Those of `accounts` that may be tried next; empty once each has answered or refused for good."""
+        """Returns those of `accounts` that may be tried next; empty once each has answered or refused for good."""
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
 
     def may_send(self, label: str) -> bool:
-        """Whether the credential `label` may send another request in this call."""
+        """Returns whether the credential `label` may send another request in this call."""
         return self._requests[label] < MOST_REQUESTS
 
     def sent(self, label: str) -> None:
@@ -67,8 +67,8 @@ class Call:
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """The answer with the fewest refusals. If no account answered, raises a refusal; one that says more than that
-        the repository is gone is preferred.
+        """Returns the answer with the fewest refusals. If no account answered, raises a refusal; one that says more
+        than that the repository is gone is preferred.
 
         Accounts that were refused are tried again by the next call if no other account is left.
         """
@@ -82,7 +82,7 @@ class Call:
 
 
 def _to(label: str, error: PartOver) -> PartOver:
-    """The refusal with the credential's label in its message, if a person can do something about it."""
+    """Returns the refusal with the credential's label in its message, if a person can do something about it."""
     if error.code != "forbidden" or not error.action:
         return error
     return type(error)(error.code, error.message, f"{error.action} ({label})")

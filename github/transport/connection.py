@@ -110,15 +110,17 @@ BROKEN = (aiohttp.ClientError, asyncio.IncompleteReadError)
 
 
 def broken(error: Exception, server: str = "GitHub", address: str = "") -> RetryNow:
-    """The error of the taxonomy for an exception of `BROKEN`: the server cannot be reached, or the connection broke."""
+    """Returns the error of the taxonomy for an exception of `BROKEN`: the server cannot be reached, or the
+    connection broke.
+    """
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryNow("unreachable", f"{server}{address} cannot be reached: {error}")
     return RetryNow("connection", f"the connection to {server} broke: {type(error).__name__}: {error}")
 
 
 def route_of(path: str) -> str:
-    """The route of a REST path, without repository and numbers, such as `pulls/comments`; `repository` for the path of
-    the repository itself.
+    """Returns the route of a REST path, without repository and numbers, such as `pulls/comments`; `repository` for
+    the path of the repository itself.
     """
     parts = path.partition("?")[0].strip("/").split("/")
     rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts
@@ -126,6 +128,6 @@ def route_of(path: str) -> str:
 
 
 def repository_of(path: str) -> str:
-    """The owner/name in a REST path; empty if there is none."""
+    """Returns the owner/name in a REST path; empty if there is none."""
     parts = path.partition("?")[0].strip("/").split("/")
     return "/".join(parts[1:3]) if parts[0] == "repos" else ""

@@ -48,7 +48,7 @@ class Credential(Protocol):
     account: str | None
 
     async def secret(self) -> str:
-        """The token to send. An installation's token is created if there is none.
+        """Returns the token to send. An installation's token is created if there is none.
 
         Raises `RetryNow`; also for an installation that turns out to be suspended or gone, which `Credentials.of`
         leaves out from then on. Raises `RetryLater`, and `JobOver` (unauthorized) if GitHub does not accept the App.
@@ -89,7 +89,7 @@ class Installation:
         return await self._creation.done()
 
     def is_of(self, owner: str) -> bool:
-        """Whether this is the installation for the account `owner`, a login in upper or lower case."""
+        """Returns whether this is the installation for the account `owner`, a login in upper or lower case."""
         return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
 
     def forget(self, refused: str | None = None) -> None:
@@ -126,7 +126,7 @@ class Credentials:
         self._app = app
 
     async def of(self, owner: str | None) -> Sequence[Credential]:
-        """The credentials that may read repositories of `owner` (a login in upper or lower case), best first.
+        """Returns the credentials that may read repositories of `owner` (a login in upper or lower case), best first.
 
         First comes the owner's installation, then the tokens, then other installations, which see public
         repositories. Raises `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if
@@ -181,12 +181,12 @@ class App:
         self._listing = _Shared(self._list)
 
     def now(self) -> float:
-        """GitHub's time in seconds since 1970, continued from its last answer."""
+        """Returns GitHub's time in seconds since 1970, continued from its last answer."""
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """The installations of `owner`, and all other installations, without those that cannot be used. Raises as
-        `Credential.secret` does.
+        """Returns the installations of `owner`, and all other installations, without those that cannot be used.
+        Raises as `Credential.secret` does.
         """
         name = (owner or "").lower()
         if self._lacks(name):
@@ -199,7 +199,7 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Whether installations have to be listed: none were listed yet, or the owner has no usable one."""
+        """Returns whether installations have to be listed: none were listed yet, or the owner has no usable one."""
         if self._listed_at is None:
             return True
         usable = self._usable()
@@ -273,7 +273,7 @@ class App:
             return response.status, response.headers, None
 
     def _signed(self) -> str:
-        """A JSON web token that identifies the App for a few minutes."""
+        """Returns a JSON web token that identifies the App for a few minutes."""
         # Here and not above: with cryptography it takes 10 MB, which workers that have tokens only need not spend.
         import jwt
 
@@ -289,7 +289,7 @@ class App:
             self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
-        """The error for an answer that is not a success: `PartOver` if only `what` is concerned."""
+        """Returns the error for an answer that is not a success: `PartOver` if only `what` is concerned."""
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
             at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))

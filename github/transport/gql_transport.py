@@ -99,7 +99,7 @@ class GitHubTransport(AsyncTransport):
         )
 
     async def accounts(self, repository: str, *, only: str | None = None) -> list[str]:
-        """The accounts that may read the repository now."""
+        """Returns the accounts that may read the repository now."""
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:

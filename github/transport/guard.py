@@ -36,7 +36,7 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Why a request got no answer, in a few words; empty if the error has another cause."""
+    """Returns why a request got no answer, in a few words; empty if the error has another cause."""
     if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")

@@ -39,7 +39,7 @@ class Prefetched:
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
-        """The answer to this request; None if the request has to be sent."""
+        """Returns the answer to this request; None if the request has to be sent."""
         if operation == "ReviewComments":
             return self._take_reviews(variables["ids"])
         told = self.told.get(operation)
@@ -56,7 +56,7 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Those of these reviews whose comments one prefetched answer holds. The others need a request."""
+        """Returns those of these reviews whose comments one prefetched answer holds. The others need a request."""
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
 
@@ -73,7 +73,7 @@ class Prefetched:
         return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
-        """How many requests prefetched answers have saved since the last call."""
+        """Returns how many requests prefetched answers have saved since the last call."""
         taken, self._taken = self._taken, 0
         return taken
 
@@ -104,5 +104,5 @@ class Prefetched:
 
 @cache
 def _revision() -> str:
-    """A hash of the documents whose answers are prefetched, so that answers with other fields are not used."""
+    """Returns a hash of the documents whose answers are prefetched, so that answers with other fields are not used."""
     return sha256("".join(text(each) for each in OPERATIONS).encode()).hexdigest()[:16]

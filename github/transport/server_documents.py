@@ -39,7 +39,9 @@ class ServerDocuments:
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Whether the server's schema now has a name of `left_out`. If the schema is not known yet, it is requested."""
+        """Returns whether the server's schema now has a name of `left_out`. If the schema is not known yet, it is
+        requested.
+        """
         if not left_out:
             return False
         async with self._lock:
@@ -48,7 +50,9 @@ class ServerDocuments:
         return any(self._schema.has(each) for each in left_out)
 
     def fitted(self, request: Request, withheld: frozenset[str] = frozenset()) -> Request:
-        """The request as this server accepts it, without the fields `withheld`, which GitHub refuses to the account."""
+        """Returns the request as this server accepts it, without the fields `withheld`, which GitHub refuses to the
+        account.
+        """
         if self._schema is None:
             return request.without(withheld) if withheld else request
         key = (request.operation, request.aliases, withheld)

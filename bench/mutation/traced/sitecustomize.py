@@ -1,5 +1,6 @@
-"""Python imports this module at its start if the folder is on PYTHONPATH, so programs that tests start are traced as
-well."""
+"""Python imports this module when it starts and the folder is on PYTHONPATH. So programs that tests start are traced,
+too.
+"""
 
 import os
 import sys
@@ -14,7 +15,7 @@ _pid = 0
 
 
 def _called(frame: FrameType, _event: str, _argument: object) -> None:
-    """Appends a function of the product to this process' file at its first call."""
+    """Appends a function of the product, when it is first called, to this process' file."""
     global _pid  # noqa: PLW0603 (a process has one trace)
     code = frame.f_code
     if os.getpid() != _pid:

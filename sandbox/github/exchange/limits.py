@@ -79,7 +79,7 @@ class Budget:
     _seconds: deque[tuple[datetime, float]] = field(default_factory=deque)
 
     def window(self, resource: Resource) -> Window:
-        """The present window; a new one if the last one is over."""
+        """Returns the present window; a new one if the last one is over."""
         now = self.clock.now()
         window = self.windows.get(resource)
         if window is None or now >= window.reset:

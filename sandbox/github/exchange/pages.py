@@ -78,8 +78,8 @@ def page(
     descending: bool = False,
     total_count: int | None = None,
 ) -> Page:
-    """A page of `items`, which are sorted by `key` in ascending order, even if they are served in descending order.
-    Without `first` and `last` the page has no nodes, only counts.
+    """Returns a page of `items`, which are sorted by `key` in ascending order, even if they are served in descending
+    order. Without `first` and `last` the page has no nodes, only counts.
     """
     low, high = 0, len(items)
     if after is not None:
@@ -110,7 +110,7 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, items: Sequence[Any], key: Key) -> tuple[Any, ...]:
-    """The sort key that a cursor holds. Raises `GitHubError` if the text is no cursor, or the cursor of
+    """Returns the sort key that a cursor holds. Raises `GitHubError` if the text is no cursor, or the cursor of
     another order.
     """
     try:

@@ -119,6 +119,6 @@ def json_reply(status: int, content: Any, **headers: str) -> Reply:
 
 
 def message_reply(status: int, message: str, documentation: str = DOCUMENTATION, **headers: str) -> Reply:
-    """A refusal in the form of REST's."""
+    """Returns a refusal in the form of REST's."""
     content = {"message": message, "documentation_url": documentation, "status": str(status)}
     return json_reply(status, content, **headers)

@@ -155,8 +155,8 @@ class OddTenth(Effect):
         return value
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
-        """The REST answer without hidden and refused items; its links still count them. Items that are null in GraphQL
-        are shown.
+        """Returns the REST answer without hidden and refused items; its links still count them. Items that are null
+        in GraphQL are shown.
         """
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
@@ -212,7 +212,7 @@ THREAD = re.compile(r".*/(?:issues|pulls)/(\d+)/\w+")
 
 
 def _thread_of(world: World, path: str) -> Any:
-    """The issue or pull request that a REST list belongs to."""
+    """Returns the issue or pull request that a REST list belongs to."""
     found = THREAD.fullmatch(path.partition("?")[0])
     repository = rest.repository_of(world, path)
     if found is None or repository is None:

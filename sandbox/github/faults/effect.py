@@ -18,19 +18,21 @@ class Effect:
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        """The answer that is sent in place of processing the request; None if the request is to be processed."""
+        """Returns the answer that is sent in place of processing the request; None if the request is to be
+        processed.
+        """
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """What replaces an item (a thread, or anything that `node` or `nodes` found) that is not served; None if it is
-        served.
+        """Returns what replaces an item (a thread, or anything that `node` or `nodes` found) that is not served;
+        None if it is served.
         """
 
     resolves: ClassVar[bool] = False
     """Whether `resolved` is called for every field of a query. Off unless it is overridden, because it takes time."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        """The value that a field gets in place of `value`. If it is a `GitHubError` or `Broken`, the field becomes
-        null; if the field cannot be null, what is above it becomes null.
+        """Returns the value that a field gets in place of `value`. If it is a `GitHubError` or `Broken`, the field
+        becomes null; if the field cannot be null, what is above it becomes null.
         """
         return value
 
@@ -38,7 +40,7 @@ class Effect:
     """Whether `selected` is called for every item of a list."""
 
     def selected(self, request: Request, thing: Any) -> bool:
-        """Whether the item is listed and counted, in GraphQL and in REST."""
+        """Returns whether the item is listed and counted, in GraphQL and in REST."""
         return True
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
@@ -49,5 +51,5 @@ class Effect:
 
 
 def names(pattern: str, field: Field) -> bool:
-    """Whether `pattern`, such as `Issue.timelineItems` or `*.timelineItems`, names the field."""
+    """Returns whether `pattern`, such as `Issue.timelineItems` or `*.timelineItems`, names the field."""
     return fnmatchcase(field.name, pattern)

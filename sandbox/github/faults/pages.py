@@ -52,7 +52,7 @@ class _LostEdge:
 
 
 def is_page(field: Field, value: Any) -> bool:
-    """Whether the field is a connection. A page also serves as its own `pageInfo`, which is not one."""
+    """Returns whether the field is a connection. A page also serves as its own `pageInfo`, which is not one."""
     return not field.name.endswith(".pageInfo") and hasattr(value, "page_info") and hasattr(value, "edges")
 
 

@@ -113,8 +113,8 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """The faults that apply to this request. Each is counted, and its name and what it selects are recorded in the
-        request.
+        """Returns the faults that apply to this request. Each is counted, and its name and what it selects are
+        recorded in the request.
         """
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
@@ -128,7 +128,7 @@ class Faults:
         return effects
 
     def described(self) -> list[dict[str, Any]]:
-        """The faults that are switched on, in words."""
+        """Returns the faults that are switched on, in words."""
         with self._lock:
             return [_described(fault) for fault in self._faults]
 

@@ -83,8 +83,8 @@ class Happenings:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def stranger(self, number: int) -> Account:
-        """An account that has no other part in the world, the same in every repository. Some of them are machines with
-        user accounts.
+        """Returns an account that has no other part in the world, the same in every repository. Some of them are
+        machines with user accounts.
         """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
@@ -137,7 +137,7 @@ class Happenings:
             self.take(step)
 
     def steps(self) -> list[Step]:
-        """The plan's pushes, four of five to the default branch."""
+        """Returns the plan's pushes, four of five to the default branch."""
         dice, steps = self.dice, []
         topic, left = 1, 0
         for place, at in enumerate(self.moments(self.plan.pushes)):
@@ -213,7 +213,7 @@ class Happenings:
     # --- chance
 
     def moments(self, count: int) -> list[Stamp]:
-        """Random moments in ascending order. Some of them are recent."""
+        """Returns random moments in ascending order. Some of them are recent."""
         dice = self.dice
         lately = min(self.span, EVENTS_DAYS * DAY)
         recent = max(1, round(count * RECENT)) if count else 0

@@ -31,7 +31,7 @@ MILESTONES = ("Interim meeting", "Last call", "Next draft")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of an export file, gzipped or not."""
+    """Returns the content of an export file, gzipped or not."""
     raw = path.read_bytes()
     content: dict[str, Any] = orjson.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     return content
@@ -258,7 +258,7 @@ class _Export(Derived):
 
 
 def _who(raw: dict[str, Any]) -> Iterable[str]:
-    """The logins of all participants in a thread."""
+    """Returns the logins of all participants in a thread."""
     named = [raw["author"], *raw["assignees"], raw.get("mergedBy")]
     named += [comment["author"] for comment in raw["comments"]]
     named += [review["author"] for review in raw.get("reviews", ())]

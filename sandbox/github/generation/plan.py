@@ -59,7 +59,9 @@ class Plan:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The plan in `owner/name?field=number&...`. Raises `ValueError` if a field is unknown or not a number."""
+        """Returns the plan in `owner/name?field=number&...`. Raises `ValueError` if a field is unknown or not a
+        number.
+        """
         name, _, query = text.partition("?")
         if name.count("/") != 1:
             raise ValueError(f"{name!r} is not owner/name")
@@ -73,9 +75,10 @@ class Plan:
 
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
-    """The plan by which costs are measured. It has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review
-    comments, 3,849 comments and about 7,544 events; 20 pull requests have 120 reviews each, 7 threads have 130
-    comments each. A tenth of the pull requests is referred to by another one, which only timelines show.
+    """Returns the plan by which costs are measured. It has 1,000 pull requests and 500 issues, with 4,361 reviews,
+    4,343 review comments, 3,849 comments and about 7,544 events; 20 pull requests have 120 reviews each, 7
+    threads have 130 comments each. A tenth of the pull requests is referred to by another one, which only
+    timelines show.
     """
     return Plan(
         name,

@@ -57,7 +57,7 @@ TIMELINES = ("PullRequestTimelineItems", "IssueTimelineItems")
 
 
 def derive(source: str) -> str:
-    """The text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type that is
+    """Returns the text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type that is
     named here.
     """
     types: dict[str, TypeDefinitionNode] = {
@@ -89,7 +89,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Whether a type that is not named here is kept because a kept type mentions it."""
+    """Returns whether a type that is not named here is kept because a kept type mentions it."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):
@@ -102,7 +102,7 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """The types of the definition's fields, and of the arguments of those fields that are kept."""
+    """Yields the types of the definition's fields, and of the arguments of those fields that are kept."""
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
@@ -113,7 +113,7 @@ def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
 
 
 def _trimmed(definition: TypeDefinitionNode, kept: set[str]) -> DefinitionNode:
-    """The definition without descriptions, and without fields and arguments whose types are not kept."""
+    """Returns the definition without descriptions, and without fields and arguments whose types are not kept."""
     match definition:
         case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
             return replace(
@@ -142,7 +142,7 @@ def _undescribed(values: Iterable[InputValueDefinitionNode] | None) -> tuple[Inp
 
 
 def named(node: TypeNode) -> str:
-    """The name of a type, without list and non-null."""
+    """Returns the name of a type, without list and non-null."""
     while isinstance(node, ListTypeNode | NonNullTypeNode):
         node = node.type
     assert isinstance(node, NamedTypeNode)

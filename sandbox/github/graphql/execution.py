@@ -104,7 +104,7 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """A function that graphql-core calls in place of each resolver, and that calls the resolver."""
+    """Returns a function that graphql-core calls in place of each resolver, and that calls the resolver."""
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         value = resolver(source, info, **arguments)

@@ -68,7 +68,7 @@ class Price:
 
 
 def points(requests: int) -> int:
-    """The price in points of so many requests. Halves are rounded up: 150 requests cost 2 points."""
+    """Returns the price in points of so many requests. Halves are rounded up: 150 requests cost 2 points."""
     return max(1, floor(requests / 100 + 0.5))
 
 
@@ -78,7 +78,7 @@ def price(
     fragments: dict[str, FragmentDefinitionNode],
     variables: dict[str, Any],
 ) -> Price:
-    """What an operation costs. Raises `PricingError` if GitHub would refuse to run the query."""
+    """Returns what an operation costs. Raises `PricingError` if GitHub would refuse to run the query."""
     walk = _Walk(schema, fragments, variables)
     assert schema.query_type is not None
     walk.selections(operation.selection_set, schema.query_type, 1, [], 0)
@@ -197,7 +197,7 @@ class _Walk:
 
 
 def included(directives: tuple[DirectiveNode, ...] | None, variables: dict[str, Any]) -> bool:
-    """Whether the directives `@include` and `@skip` keep a selection."""
+    """Returns whether the directives `@include` and `@skip` keep a selection."""
     for directive in directives or ():
         condition = next((each.value for each in directive.arguments or () if each.name.value == "if"), None)
         if condition is not None and value_from_ast_untyped(condition, variables) == (directive.name.value == "skip"):

@@ -102,8 +102,8 @@ ALIASES = {"bodyText": "body"}
 
 @cache
 def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
-    """The schema with its resolvers, without what a server `lacks` (`servers.py`). A process builds it once. It is not
-    validated, because GitHub's own schema breaks a rule about deprecations.
+    """Returns the schema with its resolvers, without what a server `lacks` (`servers.py`). A process builds it once.
+    It is not validated, because GitHub's own schema breaks a rule about deprecations.
     """
     text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))
     document = parse(text, no_location=True)
@@ -132,7 +132,7 @@ def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
 
 
 def modelled() -> set[str]:
-    """Every `Type.field` that the stand-in answers."""
+    """Returns every `Type.field` that the stand-in answers."""
     return {
         f"{type_.name}.{name}"
         for type_ in schema().type_map.values()
@@ -193,7 +193,7 @@ def _snake(name: str) -> str:
 
 
 def _moment(value: Any) -> str:
-    """The value of an argument that is a time, in the format that the world uses."""
+    """Returns the value of an argument that is a time, in the format that the world uses."""
     try:
         return stamp(moment(value))
     except (TypeError, ValueError) as error:

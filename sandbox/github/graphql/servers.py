@@ -33,7 +33,7 @@ lacking."""
 
 
 def reduced(document: DocumentNode, lacks: frozenset[str]) -> DocumentNode:
-    """The schema's document without what the server lacks, and without everything that needs it."""
+    """Returns the schema's document without what the server lacks, and without everything that needs it."""
     kept = [each for each in document.definitions if _name(each) not in lacks]
     return replace(document, definitions=tuple(_without(each, lacks) for each in kept))
 

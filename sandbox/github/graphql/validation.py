@@ -43,7 +43,7 @@ CODES = (
 
 
 def validation_entry(error: GraphQLError, document: DocumentNode) -> Entry:
-    """The entry of `errors` for a mistake in the text of a query."""
+    """Returns the entry of `errors` for a mistake in the text of a query."""
     node = error.nodes[0] if error.nodes else None
     above = list(_above(document, node)) if node is not None else []
     message, extensions = _translated(error, node, above)
@@ -136,7 +136,7 @@ def _wrong_literal(enum: str, node: Node | None, above: list[Node]) -> tuple[str
 
 
 def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
-    """The nodes from the definition that encloses `wanted` down to `wanted` itself."""
+    """Yields the nodes from the definition that encloses `wanted` down to `wanted` itself."""
 
     def search(node: Node, above: list[Node]) -> list[Node] | None:
         here = [*above, node]
@@ -156,8 +156,8 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 
 def _path(above: list[Node]) -> list[str]:
-    """The path that GitHub gives an error: from the operation or fragment, through fields and conditions, to the
-    argument, if that is wrong.
+    """Returns the path that GitHub gives an error: from the operation or fragment, through fields and conditions, to
+    the argument, if that is wrong.
     """
     path = []
     for node in above:

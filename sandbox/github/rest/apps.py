@@ -26,7 +26,7 @@ SUSPENDED = "This installation has been suspended"
 
 
 def authenticate(world: World, token: str) -> App:
-    """The App that signed the token. Raises `Refusal` if no App did, or if the token is not valid now."""
+    """Returns the App that signed the token. Raises `Refusal` if no App did, or if the token is not valid now."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
         app = world.apps.get(str(claims.get("iss")))

@@ -34,12 +34,12 @@ STRANGERS = 5
 
 
 def name_of(at: Stamp) -> str:
-    """The name of the file for the hour in which `at` lies."""
+    """Returns the name of the file for the hour in which `at` lies."""
     return f"{at[:10]}-{int(at[11:13])}.json.gz"
 
 
 def hour(world: World, name: str) -> bytes | None:
-    """The content of a file; None if there is no such file, for example because the hour is not over."""
+    """Returns the content of a file; None if there is no such file, for example because the hour is not over."""
     parsed = NAME.fullmatch(name)
     if parsed is None:
         return None

@@ -42,13 +42,13 @@ class Call:
     """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """The items that are listed and counted for the caller. Items of flagged accounts are among them, because they
-        are counted.
+        """Returns the items that are listed and counted for the caller. Items of flagged accounts are among them,
+        because they are counted.
         """
         return things if self.selected is None else [each for each in things if self.selected(each)]
 
     def shown(self, things: list[T]) -> list[T]:
-        """The items without those of flagged accounts, which are counted and not shown."""
+        """Returns the items without those of flagged accounts, which are counted and not shown."""
         return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
     def number(self, name: str, otherwise: int) -> int:
@@ -70,7 +70,7 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """The repository with that name. If it had the name earlier, the caller is redirected (301) to its id."""
+    """Returns the repository with that name. If it had the name earlier, the caller is redirected (301) to its id."""
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
     if not call.world.is_present_name(f"{owner}/{name}"):
@@ -102,8 +102,8 @@ def needs_contents(call: Call) -> None:
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """The thread with that number. The answer is 301 if it was transferred, 410 if it was deleted, 404 if there never
-    was one.
+    """Returns the thread with that number. The answer is 301 if it was transferred, 410 if it was deleted, 404 if
+    there never was one.
     """
     if number in repository.moved:
         to = repository.moved[number]
@@ -130,8 +130,8 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """One page of a list, with links to the other pages. The answer is 422 beyond `limit` items, if there is a
-    limit.
+    """Returns one page of a list, with links to the other pages. The answer is 422 beyond `limit` items, if there is
+    a limit.
     """
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)

@@ -36,7 +36,7 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def activity(call: Call, owner: str, name: str) -> Reply:
-    """The activity of branches, newest or oldest first. Its pages have cursors."""
+    """Returns the activity of branches, newest or oldest first. Its pages have cursors."""
     needs_contents(call)
     found = find_repository(call, owner, name)
     try:
@@ -84,7 +84,7 @@ def _activity(call: Call, found: Repository) -> list[Activity]:
 
 
 def stargazers(call: Call, owner: str, name: str) -> Reply:
-    """The stars, oldest first. Since July 2026 GitHub shows them to collaborators only."""
+    """Returns the stars, oldest first. Since July 2026 GitHub shows them to collaborators only."""
     found = find_repository(call, owner, name)
     shown = found.ordered("stars", "starred_at")
     if not found.shows_stargazers_to(call.viewer, call.installation):
@@ -107,7 +107,9 @@ def stargazer_count(call: Call, owner: str, name: str) -> Reply:
 
 
 def stargazer_history(call: Call, owner: str, name: str) -> Reply:
-    """The number of stars in each week, from this week back to the repository's creation. Everybody may see it."""
+    """Returns the number of stars in each week, from this week back to the repository's creation. Everybody may see
+    it.
+    """
     found = find_repository(call, owner, name)
     days = found.kept("stars a day", lambda: Counter(star.starred_at[:10] for star in found.stars.values()))
     first = min([found.created_at[:10], *days])

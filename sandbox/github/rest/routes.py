@@ -58,7 +58,7 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
 
 
 def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
-    """The reply with its ETag, or 304. An ETag is valid for one token."""
+    """Returns the reply with its ETag, or 304. An ETag is valid for one token."""
     if reply.status != 200:
         return reply
     made = f'W/"{hashlib.sha256(request.token.encode() + reply.body).hexdigest()}"'
@@ -78,7 +78,7 @@ def user(call: Call) -> Reply:
 
 
 def user_by_login(call: Call, login: str) -> Reply:
-    """A user. A bot has its REST login, such as `dependabot[bot]`."""
+    """Returns a user. A bot has its REST login, such as `dependabot[bot]`."""
     name = unquote(login).lower()
     account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
     if account is None or account.rest_login.lower() != name:
@@ -171,7 +171,7 @@ BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(/.+)?")
 
 
 def repository_of(world: World, path: str) -> Repository | None:
-    """The repository in the path of a request; None if there is none."""
+    """Returns the repository in the path of a request; None if there is none."""
     path = path.partition("?")[0]
     if by_id := BY_ID.fullmatch(path):
         return world.repositories.get(int(by_id[1]))

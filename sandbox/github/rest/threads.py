@@ -34,7 +34,7 @@ ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Issues and pull requests. Numbered pages end at page 100; links have cursors, and do not end there."""
+    """Returns issues and pull requests. Numbered pages end at page 100; links have cursors, and do not end there."""
     found = find_repository(call, owner, name)
     if not found.has_issues_enabled:
         raise NotModelled("the issues of a repository that has none")
@@ -87,8 +87,8 @@ def issue_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def timeline(call: Call, owner: str, name: str, number: str) -> Reply:
-    """The timeline of one thread, oldest first: events, comments, reviews and commits, but not the comments of
-    reviews.
+    """Returns the timeline of one thread, oldest first: events, comments, reviews and commits, but not the comments
+    of reviews.
     """
     found = find_thread(call, find_repository(call, owner, name), int(number))
     items: list[Any] = [*found.comments, *found.events]
@@ -106,7 +106,7 @@ def requested_reviewers(call: Call, owner: str, name: str, number: str) -> Reply
 
 
 def pull_request_commits(call: Call, owner: str, name: str, number: str) -> Reply:
-    """The pull request's commits, oldest first."""
+    """Returns the pull request's commits, oldest first."""
     needs_contents(call)
     found = find_pull_request(find_repository(call, owner, name), int(number))
     commits = [each.commit for each in commits_of(found)[:COMMITS_LIMIT]]

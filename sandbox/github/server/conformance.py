@@ -209,7 +209,7 @@ class _Answer:
                 raise ImpossibleAnswer((*path, key), f"has {len(listed)} things, and {size} were asked for")
 
     def _merged(self, type_: GraphQLObjectType, selections: list[SelectionSetNode]) -> dict[str, list[FieldNode]]:
-        """The fields that are selected on this type, by response key."""
+        """Returns the fields that are selected on this type, by response key."""
         merged: dict[str, list[FieldNode]] = {}
         for selected in selections:
             for node in self._selected(type_, selected):
@@ -245,7 +245,7 @@ class _Answer:
 
     @staticmethod
     def _null_on(data: Any, path: Path) -> Path | None:
-        """The path of the first null on the way along `path`; None if there is none."""
+        """Returns the path of the first null on the way along `path`; None if there is none."""
         value = data
         for place, step in enumerate(path):
             try:
@@ -257,7 +257,7 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """The place to which the null of a failed field spreads: the nearest one above that may be null."""
+        """Returns the place to which the null of a failed field spreads: the nearest one above that may be null."""
         reach: Path = ()
         type_: Any = self.query.schema.query_type
         selections = [self.query.operation.selection_set]
@@ -278,7 +278,7 @@ class _Answer:
     def _named(
         self, type_: Any, selections: list[SelectionSetNode], value: Any, key: str, path: Path
     ) -> tuple[Any, list[SelectionSetNode]]:
-        """The type of the value under this response key, and what is selected in it."""
+        """Returns the type of the value under this response key, and what is selected in it."""
         if is_list_type(type_) or is_leaf_type(type_):
             raise ImpossibleAnswer(path, "has an error, and was not asked for")
         possible = self._possible_types(type_)

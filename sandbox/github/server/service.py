@@ -80,7 +80,9 @@ class Service:
             world.account(login)
 
     def budget(self, payer: str) -> Budget:
-        """The windows of an account (by its login), of an App or of an installation. `payer` is as `Request.payer`."""
+        """Returns the windows of an account (by its login), of an App or of an installation. `payer` is as
+        `Request.payer`.
+        """
         return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
 
     def refuse_token(self, token: str) -> None:
@@ -90,7 +92,7 @@ class Service:
             del installation.tokens[token]
 
     def stats(self) -> dict[str, Any]:
-        """How many requests, points and seconds there were so far, and what the world contains."""
+        """Returns how many requests, points and seconds there were so far, and what the world contains."""
         kinds = ("graphql", "rest")
         return {
             "requests": {kind: sum(entry.kind == kind for entry in self.log) for kind in kinds},
@@ -172,8 +174,8 @@ class Service:
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:
-        """The refusal of a caller that has no access; None if the caller has access. The request then has its
-        account.
+        """Returns the refusal of a caller that has no access; None if the caller has access. The request then has
+        its account.
         """
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
@@ -263,7 +265,7 @@ class Service:
         request.charged += points
 
     def _signed(self, request: Request, reply: Reply) -> Reply:
-        """The reply with the headers that every answer has."""
+        """Returns the reply with the headers that every answer has."""
         if request.account is not None:
             resource = resource_of(request.kind)
             reply.headers |= self.budget(request.payer).window(resource).headers(resource)
@@ -284,8 +286,8 @@ class _Unreadable(Exception):
 
 
 def _prepare(request: Request, lacks: frozenset[str]) -> Query:
-    """The query with its price. What it asks for is recorded in the request. Raises `Refused` or `_Unreadable` if the
-    query is not run.
+    """Returns the query with its price. What it asks for is recorded in the request. Raises `Refused` or
+    `_Unreadable` if the query is not run.
     """
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))
@@ -346,7 +348,7 @@ def _rate_limit(budget: Budget) -> Reply:
 
 
 def _entry(sequence: int, at: str, request: Request, reply: Reply | None, started: float) -> Entry:
-    """The log's entry for a request. If there is no reply, the client gave up, and the status is 0."""
+    """Returns the log's entry for a request. If there is no reply, the client gave up, and the status is 0."""
     asked = dict(parse_qsl(request.path.partition("?")[2])) if request.kind == "rest" else request.variables
     after = asked.get("after") or asked.get("cursor") or asked.get("page")
     return Entry(
@@ -373,7 +375,7 @@ def _entry(sequence: int, at: str, request: Request, reply: Reply | None, starte
 
 
 def _error_types(reply: Reply | None) -> tuple[str, ...]:
-    """The types of the errors in a GraphQL answer. An error without a type is `ERROR`."""
+    """Returns the types of the errors in a GraphQL answer. An error without a type is `ERROR`."""
     if reply is None or b'"errors"' not in reply.body:
         return ()
     try:

@@ -128,5 +128,5 @@ Reviewer = Account | Team
 
 
 def present(account: Account | None) -> Account | None:
-    """The account as GitHub shows it; None once it is deleted."""
+    """Returns the account as GitHub shows it; None once it is deleted."""
     return None if account is None or account.deleted else account

@@ -73,8 +73,8 @@ class Installation:
         return "all" if self.repositories is None else "selected"
 
     def reads(self, permission: str) -> bool:
-        """Whether the installation has a permission. `install(..., contents="none")` makes an installation that cannot
-        read contents.
+        """Returns whether the installation has a permission. `install(..., contents="none")` makes an installation
+        that cannot read contents.
         """
         return self.permissions.get(permission) in ("read", "write")
 

@@ -4,5 +4,5 @@ import hashlib
 
 
 def spread(text: str, below: int) -> int:
-    """A number from 0 up to, but not including, `below`. It is always the same for the same text."""
+    """Returns a number from 0 up to, but not including, `below`. It is always the same for the same text."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) % below

@@ -11,7 +11,7 @@ def stamp(moment: datetime) -> Stamp:
 
 
 def moment(at: Stamp) -> datetime:
-    """The datetime of a stamp; UTC if the stamp names no zone. Raises `ValueError` if it is not ISO 8601."""
+    """Returns the datetime of a stamp; UTC if the stamp names no zone. Raises `ValueError` if it is not ISO 8601."""
     parsed = datetime.fromisoformat(at)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 

@@ -83,8 +83,9 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """This commit and its ancestors, in the order of `git log`: among the commits of which a child is listed, the
-        one that was committed last comes next. So a commit may come before another one of its children.
+        """Returns this commit and its ancestors, in the order of `git log`: among the commits of which a child is
+        listed, the one that was committed last comes next. So a commit may come before another one of its
+        children.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
@@ -147,7 +148,7 @@ class Git:
     activity: list[Activity] = field(default_factory=list)
 
     def commit(self, oid: str) -> Commit:
-        """The commit with that oid. If there is none, a commit of which nothing but the oid is known."""
+        """Returns the commit with that oid. If there is none, a commit of which nothing but the oid is known."""
         return self.commits.get(oid) or Commit(self.repository, oid)
 
     def add(self, commit: Commit) -> Commit:
@@ -160,7 +161,7 @@ class Git:
         return self.branches.get(branch)
 
     def root(self) -> Commit:
-        """The head of the default branch. If the branch has no commit, one is created."""
+        """Returns the head of the default branch. If the branch has no commit, one is created."""
         repository = self.repository
         if repository.default_branch not in self.branches:
             oid = repository.world.oid(f"root of {repository.database_id}")
@@ -293,5 +294,5 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
 
     def branch(self, ref: str | None) -> str:
-        """The name of a branch without `refs/heads/`; that of the default branch for None."""
+        """Returns the name of a branch without `refs/heads/`; that of the default branch for None."""
         return ref.removeprefix(HEADS) if ref else self.default_branch

@@ -275,7 +275,9 @@ class RepositoryDiscussions(RepositoryPullRequests):
         return self.discussions[number]
 
     def discussion_category(self, name: str, *, answerable: bool | None = None) -> DiscussionCategory:
-        """The category of that name; it is created if there is none. `answerable` is True by default only for Q&A."""
+        """Returns the category of that name; it is created if there is none. `answerable` is True by default only
+        for Q&A.
+        """
         with self.changed():
             if name not in self.discussion_categories:
                 category = DiscussionCategory(

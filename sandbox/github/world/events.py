@@ -60,7 +60,9 @@ order = attrgetter("created_at", "id")
 
 
 def shown(repository: Repository) -> list[Event]:
-    """The events that the API shows now, newest first: those of the last month, without those of deleted accounts."""
+    """Returns the events that the API shows now, newest first: those of the last month, without those of deleted
+    accounts.
+    """
     now = repository.world.clock.stamp()
     first, last = after(now, -EVENTS_DAYS * 86_400), after(now, -repository.events_latency)
     found: list[Event] = []
@@ -81,8 +83,8 @@ def _is_hidden(event: Event) -> bool:
 
 
 def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event]:
-    """All events from `first` to `last`, newest first. Events of deleted accounts are among them, because the archive
-    recorded them earlier.
+    """Yields all events from `first` to `last`, newest first. Events of deleted accounts are among them, because the
+    archive recorded them earlier.
     """
     happenings = repository.kept("happenings", lambda: sorted(_happenings(repository), key=itemgetter(0)))
     start = bisect_left(happenings, after(first, -SHIFT), key=itemgetter(0))
@@ -94,7 +96,7 @@ def between(repository: Repository, first: Stamp, last: Stamp) -> Iterator[Event
 
 
 def _event(repository: Repository, happening: Happening) -> Event | None:
-    """The event; None if nobody is known to have done it."""
+    """Returns the event; None if nobody is known to have done it."""
     at, type_, action, source, account = happening
     if account is None:
         return None

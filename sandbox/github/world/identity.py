@@ -105,7 +105,7 @@ class RepositoryIdentity:
             self.revision += 1
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` returns, cached until the next change. The caller must not change it."""
+        """Returns what `make` returns, cached until the next change. The caller must not change it."""
         if self._kept_at != self.revision:
             self._kept.clear()
             self._kept_at = self.revision
@@ -115,8 +115,8 @@ class RepositoryIdentity:
         return made
 
     def shows_to(self, account: Account, installation: Grant | None = None) -> bool:
-        """Whether the account, or the installation, can see the repository. For an installation, only its own rights
-        count, not those of its bot.
+        """Returns whether the account, or the installation, can see the repository. For an installation, only its
+        own rights count, not those of its bot.
         """
         return not self.is_private or self._is_theirs(account, installation)
 

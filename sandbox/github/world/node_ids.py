@@ -121,8 +121,8 @@ def old(typename: str, key: int | str) -> str:
 
 
 def new(typename: str, *path: int | str) -> str:
-    """A node id in the new format. `path` holds the repository's id, for an event also its thread's id, and the
-    object's own id or name.
+    """Returns a node id in the new format. `path` holds the repository's id, for an event also its thread's id, and
+    the object's own id or name.
     """
     own = path[-1]
     if isinstance(own, int) and own <= 0xFFFFFFFF:
@@ -142,7 +142,7 @@ def new(typename: str, *path: int | str) -> str:
 
 
 def parse(node_id: str) -> NodeId | None:
-    """The content of a node id; None if it is in neither format."""
+    """Returns the content of a node id; None if it is in neither format."""
     prefix, separator, packed = node_id.partition("_")
     try:
         if separator and prefix in TYPES:
@@ -159,7 +159,7 @@ def parse(node_id: str) -> NodeId | None:
 
 
 def repository_of(node_id: str) -> int:
-    """The repository's id in a node id of the new format. Raises `ValueError` if it has none."""
+    """Returns the repository's id in a node id of the new format. Raises `ValueError` if it has none."""
     prefix, _, packed = node_id.partition("_")
     path = _unpacked(base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True))
     if prefix not in TYPES or len(path) < 2 or not isinstance(path[0], int):
@@ -205,7 +205,7 @@ def _unpacked(packed: bytes) -> list[int | str]:
 
 
 def of(thing: Any, is_new: bool, *path: int) -> str:
-    """The id of an object with a `typename` and a `database_id`."""
+    """Returns the id of an object with a `typename` and a `database_id`."""
     if is_new:
         return new(thing.typename, *path, thing.database_id)
     return old(thing.typename, thing.database_id)

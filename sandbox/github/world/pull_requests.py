@@ -347,7 +347,7 @@ class RepositoryPullRequests(RepositoryIssues):
         return self.pull_requests[number]
 
     def thread(self, number: int) -> Thread:
-        """The pull request or issue with that number. Raises `KeyError` if there is neither."""
+        """Returns the pull request or issue with that number. Raises `KeyError` if there is neither."""
         return self.pull_requests.get(number) or self.issues[number]
 
     def open_pull_request(self, author: Account | None, title: str, body: str = "", **fields: Any) -> PullRequest:

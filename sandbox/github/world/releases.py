@@ -107,7 +107,7 @@ class RepositoryReleases(RepositoryDiscussions):
     """Releases, including drafts, which nobody sees."""
 
     def shown_releases(self) -> list[Release]:
-        """The published releases, in order of creation."""
+        """Returns the published releases, in order of creation."""
         shown = (each for each in self.releases.values() if not each.is_draft)
         return self.kept("shown releases", lambda: sorted(shown, key=created))
 

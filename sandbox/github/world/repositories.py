@@ -41,7 +41,7 @@ class Repository(RepositoryReleases):
     """The time of each event, by its source; decided once, by `events.py`."""
 
     def ordered(self, kind: Listing, by: Order = "created_at") -> list[Any]:
-        """The items in ascending order, cached until the next change. The caller must not change the list."""
+        """Returns the items in ascending order, cached until the next change. The caller must not change the list."""
         return self.kept((kind, by), lambda: sorted(getattr(self, kind).values(), key=ORDERS[by]))
 
     @property
@@ -53,12 +53,12 @@ class Repository(RepositoryReleases):
         return len(self.shown_forks())
 
     def shown_forks(self) -> "list[Repository]":
-        """The forks that still exist, in order of creation."""
+        """Returns the forks that still exist, in order of creation."""
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """How many of each thing the repository has, by the contract's nouns. Pending reviews and draft releases do not
-        count. Merges count as pushes.
+        """Returns how many of each thing the repository has, by the contract's nouns. Pending reviews and draft
+        releases do not count. Merges count as pushes.
         """
         pulls = self.pull_requests.values()
         reviews = [each for pull in pulls for each in pull.reviews if each.state != "PENDING"]

@@ -22,7 +22,9 @@ created = attrgetter("created_at", "database_id")
 
 
 def by_place(thing: Any) -> tuple[Stamp, int, str]:
-    """The key by which timelines are sorted. It holds the type, because the ids of different types may be equal."""
+    """Returns the key by which timelines are sorted. It holds the type, because the ids of different types may be
+    equal.
+    """
     return thing.created_at, thing.database_id, thing.typename
 
 
@@ -300,7 +302,7 @@ class RepositoryIssues(RepositoryCode):
         return self.issues.keys() | self.moved.keys() | self.deleted
 
     def label(self, name: str, color: str = "ededed", description: str | None = None) -> Label:
-        """The label of that name; it is created if there is none."""
+        """Returns the label of that name; it is created if there is none."""
         with self.changed():
             if name not in self.labels:
                 label = Label(self, self.world.next_id("Label"), name, color, description, self.created_at)
@@ -309,7 +311,7 @@ class RepositoryIssues(RepositoryCode):
             return self.labels[name]
 
     def milestone(self, title: str, creator: Account | None = None) -> Milestone:
-        """The milestone of that title; it is created if there is none."""
+        """Returns the milestone of that title; it is created if there is none."""
         with self.changed():
             for milestone in self.milestones.values():
                 if milestone.title == title:

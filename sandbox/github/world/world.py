@@ -53,8 +53,8 @@ class World:
             yield
 
     def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
-        """The account with that login; it is created if there is none. Two logins must differ in more than upper and
-        lower case.
+        """Returns the account with that login; it is created if there is none. Two logins must differ in more than
+        upper and lower case.
         """
         with self.lock:
             key = login.lower()
@@ -77,8 +77,8 @@ class World:
             return made
 
     def copilots(self) -> tuple[Account, Account]:
-        """The Copilot that reviews, and the Copilot that writes code: two accounts, both of which REST calls `Copilot`
-        (breferrari/vigia#132, idd-skill#2507).
+        """Returns the Copilot that reviews, and the Copilot that writes code: two accounts, both of which REST calls
+        `Copilot` (breferrari/vigia#132, idd-skill#2507).
         """
         reviewer = self.account("copilot-pull-request-reviewer", "Bot", 175728472)
         coder = self.account("copilot-swe-agent", "Bot", 198982749)
@@ -86,7 +86,7 @@ class World:
         return reviewer, coder
 
     def team(self, organization: str, slug: str) -> Team:
-        """The team; it is created with its organization if there is none."""
+        """Returns the team; it is created with its organization if there is none."""
         with self.lock:
             owner = self.account(organization, "Organization")
             key = f"{owner.login}/{slug}".lower()
@@ -104,14 +104,16 @@ class World:
             return app
 
     def installation_of(self, token: str) -> Installation | None:
-        """The installation that a token belongs to; None if the token has expired or is unknown."""
+        """Returns the installation that a token belongs to; None if the token has expired or is unknown."""
         with self.lock:
             now = self.clock.now()
             installations = [each for app in self.apps.values() for each in app.installations.values()]
             return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
-        """The repository with that name, now or earlier, in whatever state. Raises `KeyError` if there is none."""
+        """Returns the repository with that name, now or earlier, in whatever state. Raises `KeyError` if there is
+        none.
+        """
         with self.lock:
             key = name_with_owner.lower()
             return self._names[key] if key in self._names else self._former[key]
@@ -171,7 +173,7 @@ class World:
             self.flagged = {each for each in {*self.flagged, account} if each.flagged}
 
     def hides(self, thing: Any) -> bool:
-        """Whether a flagged account wrote the item or its thread, or starred or owns it."""
+        """Returns whether a flagged account wrote the item or its thread, or starred or owns it."""
         if not self.flagged:
             return False
         holders = (getattr(thing, name, None) for name in ("thread", "pull_request", "discussion"))
@@ -214,7 +216,7 @@ class World:
         return database_id in self._nodes.get(typename, ())
 
     def node(self, node_id: str) -> Any:
-        """The object with that node id, in either format; None if there is none."""
+        """Returns the object with that node id, in either format; None if there is none."""
         parsed = node_ids.parse(node_id)
         if parsed is None or not isinstance(parsed.key, int):
             return None
@@ -223,5 +225,5 @@ class World:
 
     @staticmethod
     def oid(of: str) -> str:
-        """The oid of a commit. It is always the same for the same text."""
+        """Returns the oid of a commit. It is always the same for the same text."""
         return hashlib.sha1(of.encode(), usedforsecurity=False).hexdigest()

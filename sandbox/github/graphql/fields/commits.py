@@ -46,7 +46,7 @@ def default_branch_ref(source: Repository, _info: Info) -> Ref | None:
 
 @field("Repository.object")
 def git_object(source: Repository, info: Info, **args: Any) -> Commit | None:
-    """The commit with the oid, even if no branch leads to it any longer."""
+    """Returns the commit with the oid, even if no branch leads to it any longer."""
     refuse_contents(info.context)
     refuse_arguments("Repository.object", args, "expression")
     return source.git.commits.get(args.get("oid") or "")
@@ -100,8 +100,8 @@ class HistoryEdge:
 
 @field("Commit.history")
 def history(source: Commit, info: Info, **args: Any) -> HistoryPage:
-    """The history in the order of `git log`, which is not the order of dates. A cursor belongs to the commit at the
-    history's start; it is refused for any other commit, such as the new head of a branch.
+    """Returns the history in the order of `git log`, which is not the order of dates. A cursor belongs to the commit
+    at the history's start; it is refused for any other commit, such as the new head of a branch.
     """
     refuse_arguments("Commit.history", args, "author", "path", "last", "before")
     since, until = args.get("since") or "", args.get("until") or "9999"
@@ -141,7 +141,7 @@ def commit_committer(source: Commit, _info: Info) -> GitActor:
 
 
 def git_actor(source: Commit, date: str) -> GitActor:
-    """The author of the commit. The name stays when the account is deleted."""
+    """Returns the author of the commit. The name stays when the account is deleted."""
     account = source.author_account
     name = source.author_name or (account.rest_login if account else None)
     domain = "users.noreply.github.com" if account else "example.org"
@@ -150,7 +150,7 @@ def git_actor(source: Commit, date: str) -> GitActor:
 
 
 def a_user(account: Account | None) -> Account | None:
-    """The account, if it is a User; None for a bot and for a deleted account."""
+    """Returns the account, if it is a User; None for a bot and for a deleted account."""
     shown = present(account)
     return shown if shown is not None and shown.typename == "User" else None
 

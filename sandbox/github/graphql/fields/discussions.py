@@ -12,7 +12,9 @@ from sandbox.github.world.repositories import ORDERS, Repository
 
 @field("Repository.discussions")
 def discussions(source: Repository, info: Info, **args: Any) -> Page:
-    """The repository's discussions. The list is empty while they are switched off, even if the repository has some."""
+    """Returns the repository's discussions. The list is empty while they are switched off, even if the repository
+    has some.
+    """
     if args.get("answered") is not None or args.get("states"):
         raise NotModelled("Repository.discussions by answer or state")
     order = args.get("orderBy") or {"field": "UPDATED_AT", "direction": "DESC"}
@@ -44,7 +46,7 @@ def discussion_categories(source: Repository, info: Info, **args: Any) -> Page:
 
 @field("Discussion.comments")
 def discussion_comments(source: Discussion, info: Info, **args: Any) -> Page:
-    """The comments of the first level. Only these are counted."""
+    """Returns the comments of the first level. Only these are counted."""
     return serve(info, source.comments, ORDERS["created_at"], args)
 
 

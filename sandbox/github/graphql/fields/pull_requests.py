@@ -121,7 +121,7 @@ def base_ref(source: PullRequest, _info: Info) -> Ref:
 
 @field("PullRequest.headRef")
 def head_ref(source: PullRequest, _info: Info) -> Ref | None:
-    """The branch of the pull request; None once it is deleted."""
+    """Returns the branch of the pull request; None once it is deleted."""
     gone = any(event.typename == "HeadRefDeletedEvent" for event in source.events)
     if gone or source.head_repository is None:
         return None

@@ -18,8 +18,8 @@ TAGS = "refs/tags/"
 
 @field("Repository.stargazers")
 def stargazers(source: Repository, info: Info, **args: Any) -> Page:
-    """The repository's stars. Since July 2026 GitHub shows them to collaborators only. The field cannot be null, so an
-    error in it makes the whole repository null.
+    """Returns the repository's stars. Since July 2026 GitHub shows them to collaborators only. The field cannot be
+    null, so an error in it makes the whole repository null.
     """
     shown = source.ordered("stars", "starred_at")
     if not source.shows_stargazers_to(info.context.viewer, info.context.installation):
@@ -38,7 +38,7 @@ def spoilt(info: Info, served: Page) -> Page:
 
 
 def whole(thing: Any) -> Any:
-    """The item; raises if GitHub fails to answer it."""
+    """Returns the item; raises if GitHub fails to answer it."""
     if isinstance(thing, Exception):
         raise thing
     return thing
@@ -98,7 +98,7 @@ def newest_release(source: Repository, _info: Info) -> Release | None:
 
 @field("Release.author")
 def release_author(source: Release, _info: Info) -> Account | None:
-    """The author, if it is a User. None for a bot, which the field's type does not allow."""
+    """Returns the author, if it is a User. None for a bot, which the field's type does not allow."""
     return a_user(source.author_account)
 
 

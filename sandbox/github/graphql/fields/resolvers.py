@@ -28,8 +28,8 @@ def constant(value: Any, *names: str) -> None:
 
 
 def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **how: Any) -> Page:
-    """The page that `args` request; its nodes are counted for the price. Cursors that `Faults.refuse_cursor` named are
-    refused.
+    """Returns the page that `args` request; its nodes are counted for the price. Cursors that `Faults.refuse_cursor`
+    named are refused.
     """
     context: Context = info.context
     items, hidden = listed(context, items)
@@ -52,7 +52,7 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
 
 
 def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
-    """The items that the viewer sees, and how many further items are counted and shown to nobody."""
+    """Returns the items that the viewer sees, and how many further items are counted and shown to nobody."""
     if context.selected is not None:
         items = [each for each in items if context.selected(each)]
     if not context.world.flagged:
@@ -62,7 +62,7 @@ def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
 
 
 def spoil(info: Info, things: list[Any]) -> list[Any]:
-    """The items. In place of each item that GitHub fails to answer there is an exception."""
+    """Returns the items. In place of each item that GitHub fails to answer there is an exception."""
     spoilt = info.context.spoilt
     if spoilt is None:
         return things

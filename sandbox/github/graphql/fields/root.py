@@ -24,7 +24,7 @@ def viewer(_source: Any, info: Info) -> Account:
 
 @field("User.login")
 def user_login(source: Account, _info: Info) -> str:
-    """The login. The viewer is always a User, so the bot of an App has its REST login there."""
+    """Returns the login. The viewer is always a User, so the bot of an App has its REST login there."""
     return source.rest_login
 
 
@@ -68,7 +68,7 @@ def nodes(_source: Any, info: Info, **args: Any) -> list[Any]:
 
 
 def resolve_node(context: Context, identifier: str) -> Any:
-    """The object with that id, or the error in its place."""
+    """Returns the object with that id, or the error in its place."""
     thing = context.world.node(identifier)
     missing = f"Could not resolve to a node with the global id of '{identifier}'"
     if thing is None or (isinstance(thing, Review) and not may_see(context, thing)) or context.world.hides(thing):

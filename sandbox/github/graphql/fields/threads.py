@@ -16,7 +16,7 @@ from sandbox.github.world.threads import Issue, Thread
 
 @field("Issue.assignees", "PullRequest.assignees")
 def assignees(source: Thread, info: Info, **args: Any) -> Page:
-    """The assignees that are users. Bots are in `assignedActors` only (vscode-pull-request-github#7324)."""
+    """Returns the assignees that are users. Bots are in `assignedActors` only (vscode-pull-request-github#7324)."""
     people = [each for each in source.assignees if each.typename == "User"]
     return serve(info, sorted(people, key=by_login), by_login, args)
 

@@ -15,8 +15,8 @@ from sandbox.github.world.threads import Thread, by_place
 
 @field("Issue.timelineItems", "PullRequest.timelineItems")
 def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
-    """The items of a timeline. `totalCount` counts all items; `filteredCount` counts those that `itemTypes`, `since`
-    and the cursors select.
+    """Returns the items of a timeline. `totalCount` counts all items; `filteredCount` counts those that `itemTypes`,
+    `since` and the cursors select.
     """
     types = frozenset(args.get("itemTypes") or ())
     everything = timeline(info.context, source, types)
@@ -35,12 +35,12 @@ def timeline_items(source: Thread, info: Info, **args: Any) -> Page:
 
 @cache
 def item_type(typename: str) -> str:
-    """The name in `itemTypes` of a timeline item's type: LabeledEvent is LABELED_EVENT."""
+    """Returns the name in `itemTypes` of a timeline item's type: LabeledEvent is LABELED_EVENT."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", typename).upper()
 
 
 def timeline(context: Context, source: Thread, types: frozenset[str]) -> list[Any]:
-    """The items, not sorted yet. Commits are created only if they are requested."""
+    """Returns the items, not sorted yet. Commits are created only if they are requested."""
     items: list[Any] = [*source.comments, *source.events]
     if isinstance(source, PullRequest):
         items += visible_reviews(context, source)

@@ -17,7 +17,7 @@ def event_field(names: str, value: Callable[[TimelineEvent], Any]) -> None:
 
 
 def account_field(key: str) -> Callable[[TimelineEvent], Any]:
-    """A resolver for an account in `data`. It returns None once the account is deleted."""
+    """Returns a resolver for an account in `data`. It returns None once the account is deleted."""
 
     def value(event: TimelineEvent) -> Any:
         someone = event.data.get(key)

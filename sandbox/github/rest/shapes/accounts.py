@@ -22,19 +22,19 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
 
 
 def profile_shape(call: Call, account: Account) -> dict[str, Any]:
-    """The account as its own route shows it, with fields that lists leave out."""
+    """Returns the account as its own route shows it, with fields that lists leave out."""
     more = {"name": account.name, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
     times = {"created_at": account.created_at, "updated_at": account.updated_at}
     return user_shape(call, account) | more | {"bio": None, "followers": 0, "following": 0} | times
 
 
 def author_shape(call: Call, account: Account | None) -> dict[str, Any]:
-    """The author of an issue, pull request or comment; the account `ghost` if the author was deleted."""
+    """Returns the author of an issue, pull request or comment; the account `ghost` if the author was deleted."""
     return user_shape(call, present(account) or call.world.ghost)
 
 
 def reviewer_shape(call: Call, account: Account | None) -> dict[str, Any] | None:
-    """The author of a review; None if the account was deleted."""
+    """Returns the author of a review; None if the account was deleted."""
     shown = present(account)
     return user_shape(call, shown) if shown else None
 

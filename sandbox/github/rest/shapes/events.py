@@ -106,7 +106,7 @@ def _pull_requests(call: Call, event: Event) -> dict[str, Any]:
 
 
 def _changed(call: Call, event: Event) -> dict[str, Any]:
-    """The label or the assignee that the event is about."""
+    """Returns the label or the assignee that the event is about."""
     data = event.source.data if isinstance(event.source, TimelineEvent) else {}
     changed = {}
     if event.action in ("labeled", "unlabeled") and "label" in data:
@@ -168,7 +168,7 @@ PAYLOADS: dict[str, Callable[[Call, Event], dict[str, Any]]] = {
 
 
 def _pull(call: Call, pull: PullRequest) -> dict[str, Any]:
-    """The pull request inside an event. It has no title, no state, and does not say whether it was merged."""
+    """Returns the pull request inside an event. It has no title, no state, and does not say whether it was merged."""
     return {
         "url": f"{repository_url(call, pull.repository)}/pulls/{pull.number}",
         "id": pull.database_id,

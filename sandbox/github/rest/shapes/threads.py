@@ -52,7 +52,7 @@ def issue_shape(call: Call, found: Thread) -> dict[str, Any]:
 
 
 def _issue_id(found: Thread) -> int:
-    """The id that the thread has as an issue. For a pull request it differs from the pull request's own id."""
+    """Returns the id that the thread has as an issue. For a pull request it differs from the pull request's own id."""
     if isinstance(found, Issue):
         return found.database_id
     return 100_000_000 + spread(f"issue of {found.database_id}", 1_900_000_000)
@@ -117,7 +117,7 @@ def listed_pull_shape(call: Call, found: PullRequest) -> dict[str, Any]:
 
 
 def requested_shape(call: Call, found: PullRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The reviewers that are requested: the people, and the teams."""
+    """Returns the reviewers that are requested: the people, and the teams."""
     reviewers = [each.requested_reviewer for each in found.review_requests]
     people = [user_shape(call, each) for each in reviewers if isinstance(each, Account)]
     return people, [team_shape(call, each) for each in reviewers if isinstance(each, Team)]

@@ -15,7 +15,7 @@ from sandbox.github.world.threads import IssueComment, TimelineEvent
 
 
 def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
-    """An event of an issue or pull request, with the thread in it."""
+    """Returns an event of an issue or pull request, with the thread in it."""
     data, root = event.data, repository_url(call, event.repository)
     oid = data.get("oid")
     shape: dict[str, Any] = {
@@ -51,7 +51,9 @@ def issue_event_shape(call: Call, event: TimelineEvent) -> dict[str, Any]:
 
 
 def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
-    """An item in the timeline of one thread. Comments and reviews have their type in `event`. A commit has no id."""
+    """Returns an item in the timeline of one thread. Comments and reviews have their type in `event`. A commit has
+    no id.
+    """
     if isinstance(item, IssueComment):
         return issue_comment_shape(call, item) | {"event": "commented", "actor": author_shape(call, item.account)}
     if isinstance(item, Review):
@@ -73,6 +75,6 @@ def timeline_item_shape(call: Call, item: Any) -> dict[str, Any]:
 
 
 def _event_name(typename: str) -> str:
-    """REST's name for the type of an event: `labeled` for `LabeledEvent`."""
+    """Returns REST's name for the type of an event: `labeled` for `LabeledEvent`."""
     words = re.findall("[A-Z][a-z]*", typename.removesuffix("Event"))
     return "_".join(words).lower().removesuffix("_title")
