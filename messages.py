@@ -80,7 +80,9 @@ class Message(BaseModel):
 
 
 class Waiting(Message):
-    """What a repository waits for. It is stored in the repository's progress row (`metadata.waiting`)."""
+    """A wait of a repository: the reason, since when, and until when. It is stored in the progress row
+    (`metadata.waiting`).
+    """
 
     reason: WaitingReason
     since: datetime
@@ -235,7 +237,9 @@ class WorkspaceBackfill(Message):
 
 
 class Pace(Message):
-    """How fast the job is worked on: the worker's settings at the job's start."""
+    """The pace of a job: how many sweeps run at once, and how long a slice is. It comes from the worker's settings at
+    the job's start.
+    """
 
     heartbeat_timeout_seconds: float = 60
     slice_seconds: float = 60
@@ -354,7 +358,7 @@ class FailedRepository(Message):
 
 
 class JobPlace(Message):
-    """How far a job is when its workflow continues as new. It holds only the ids of repositories."""
+    """The progress of a job when its workflow continues as new. It holds only the ids of repositories."""
 
     plan: JobPlan
     after: str | None = None
@@ -442,7 +446,7 @@ class RepositoryBackfill(Message):
 
 
 class Failure(Message):
-    """Why a job, a repository or a data type failed, for people and for the job's `error_details`."""
+    """A failure of a job, a repository or a data type, for people and for the job's `error_details`."""
 
     code: Annotated[str, Field(max_length=100)]
     message: Text
@@ -462,14 +466,14 @@ class Failure(Message):
 
     @property
     def where(self) -> str:
-        """Where it failed, as far as known: `issues of acme/rocket at cursor abc`."""
+        """The place of the failure, as far as known: `issues of acme/rocket at cursor abc`."""
         parts = [self.data_type or "", self.repository or ""]
         at = f" at cursor {self.cursor}" if self.cursor else ""
         return " of ".join(part for part in parts if part) + at
 
     @property
     def what_and_remedy(self) -> str:
-        """What went wrong, and what a person can do about it."""
+        """The failure in words, and what a person can do about it."""
         return f"{self.code}: {self.message}" + (f" (what to do: {self.action})" if self.action else "")
 
     def in_words(self) -> str:

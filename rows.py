@@ -98,7 +98,7 @@ class Issue(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """Who closed an issue, and when, as found in a part of its timeline."""
+    """The closing of an issue, found in a part of its timeline: who closed it, and when."""
 
     issue: int
     at: datetime
@@ -345,7 +345,9 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """How far a timeline that fails as a whole has been read: by item type, and after that by REST (decision 15)."""
+    """The progress with a timeline that fails as a whole: it is read by item type, and after that by REST (decision
+    15).
+    """
 
     left: list[list[str]]
     """Groups of item types still to read, the next one first."""
@@ -390,5 +392,5 @@ class Part:
 
     @property
     def what(self) -> str:
-        """What notes call this part. A timeline is `timeline`, in whichever way it is read."""
+        """The name of this part in notes. A part of a timeline is called `timeline`, in whichever way it is read."""
         return "timeline" if self.split is not None else self.kind

@@ -62,7 +62,7 @@ class _Part(BaseSettings):
 
 
 class Log(_Part):
-    """How logs are written. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
+    """The format of logs. `LOG_FORMAT`: `json` for machines, `console` for a terminal."""
 
     log_format: Literal["json", "console"] = "json"
 
@@ -81,8 +81,8 @@ class Database(_Part):
 
 
 class GitHub(_Part):
-    r"""How GitHub is reached: tokens, a GitHub App or both, addresses, and the share of every account's hourly budget
-    that backfills may use.
+    r"""The way to GitHub: tokens, a GitHub App or both, addresses, and the share of every account's hourly budget that
+    backfills may use.
 
     `GITHUB_APP_PRIVATE_KEY` is the text of the PEM file; its line ends may be written as `\n`.
     `GITHUB_PROBE_SECONDS` is the time between probes while GitHub is down.
@@ -275,7 +275,7 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Api(_Part):
-    """Who may call the status API: users with tokens of the host's Supabase project, and the service with its own
+    """The callers of the status API: users with tokens of the host's Supabase project, and the service with its own
     token.
 
     `API_ALLOWED_ORIGINS` are the origins of pages that may call the API from a browser. `TRUSTED_PROXIES` are the
@@ -474,7 +474,8 @@ class Payloads(_Part):
 
 
 class CodecServer(_Part):
-    """Who may have payloads decrypted over HTTP. Without a token and without signing keys there is no codec server.
+    """The callers that may have payloads decrypted over HTTP. Without a token and without signing keys there is no
+    codec server.
 
     `CODEC_SERVER_TOKEN` is a bearer token of your choice. It is for programs. For people who sign in to Temporal's
     Web UI, `CODEC_JWKS_URL` lists the keys that sign their tokens, `CODEC_JWT_AUDIENCE` is the tokens' audience, and

@@ -41,7 +41,7 @@ class UnshownThing(BaseModel):
 
 
 class Unshown(BaseModel):
-    """What GitHub does not show: how many things, and the first of them one by one."""
+    """The things that GitHub does not show: their number, and the first of them one by one."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

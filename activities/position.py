@@ -1,4 +1,4 @@
-"""What the positions of all readers have in common.
+"""The base of the positions of all readers.
 
 A position is a frozen dataclass. It is committed with the rows of its page and repeated in the heartbeat. Each step
 of a sweep is a method that returns the next position by `dataclasses.replace`, so that mypy checks the fields.

@@ -31,7 +31,9 @@ class Standstill(PartOver):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a part of a sweep has come, and how many answers in a row made no progress."""
+    """The progress of a part of a sweep: how far its list was read, and how many answers in a row brought it no
+    further.
+    """
 
     idle: int = 0
     farthest: datetime | None = None

@@ -44,9 +44,7 @@ class Surveyed:
 
     @property
     def goes_on(self) -> bool:
-        """Always False: whatever the survey leaves out, the sweeps request themselves. `stopping_at_a_boundary` reads
-        it.
-        """
+        """Always False, because the sweeps request whatever the survey left out. `stopping_at_a_boundary` reads it."""
         return False
 
 

@@ -211,8 +211,8 @@ class _Slice:
             return await sweeps.is_removed(connection, self._sweep)
 
     async def _is_done_by_another(self) -> bool:
-        """Returns whether this is the recent leg of embeddings while the historical leg of another job embeds all
-        stored threads.
+        """Returns whether another job does this slice's work: the slice is in a recent leg of embeddings, and the
+        historical leg of another job embeds all stored threads.
         """
         if self._sweep.data_type != "embeddings" or self._sweep.down_to is None:
             return False

@@ -1,4 +1,4 @@
-"""Who calls the API, and what the caller may do: members of a workspace read it, its owners and admins change it,
+"""Authenticates callers and decides what they may do: members of a workspace read it, its owners and admins change it,
 everybody else gets 404.
 """
 

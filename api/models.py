@@ -69,7 +69,7 @@ def _whole(value: Any) -> Any:
 
 
 class NotificationsPage(In):
-    """Which page of notifications a request asks for."""
+    """The parameters that choose a page of notifications."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_NOTIFICATIONS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
@@ -77,7 +77,7 @@ class NotificationsPage(In):
 
 
 class JobsPage(In):
-    """Which page of a workspace's jobs a request asks for."""
+    """The parameters that choose a page of a workspace's jobs."""
 
     limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_JOBS)] = 20
     before: Annotated[str, Field(pattern=r"^[0-9]{1,17}-[0-9a-f]{32}$")] | None = None
@@ -94,7 +94,7 @@ class ErrorText(Out):
 
 
 class Error(Out):
-    """Why a request was refused: `code` for machines, `message` for people."""
+    """The reason why a request was refused: `code` for machines, `message` for people."""
 
     error: ErrorText
 
@@ -106,7 +106,7 @@ class Accepted(Out):
 
 
 class Waiting(Out):
-    """What something waits for."""
+    """A wait of a repository or of a data type: the reason, since when, and until when."""
 
     reason: WaitingReason
     since: datetime
@@ -312,7 +312,9 @@ class Notifications(Out):
 
 
 class HostTrigger(BaseModel):
-    """A trigger as the host application's client sends it. Its other fields (`force`, `callback_url`) are ignored."""
+    """A request for a new job, as the host application's client sends it. Its other fields (`force`, `callback_url`)
+    are ignored.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -52,7 +52,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Why a token is rejected. `reason` is for the log; the caller does not see it."""
+    """A token that was rejected. `reason` is for the log; the caller does not see it."""
 
     reason: str
 
@@ -147,7 +147,9 @@ class SigningKeys:
 
 
 def _public_key(entry: Any) -> jwt.PyJWK | None:
-    """Returns the public key; None for an entry that cannot verify users' tokens, above all a shared secret."""
+    """Returns the public key in an entry of the server's list of keys; None for an entry with any other kind of key,
+    such as a secret that both sides share.
+    """
     if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA", "OKP") or entry.get("use") == "enc":
         return None
     try:

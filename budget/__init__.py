@@ -1,3 +1,1 @@
-"""What GitHub's budgets allow, and what requests cost. The package only computes: no HTTP, no SQL, no clock of
-its own.
-"""
+"""The arithmetic of GitHub's budgets: what they allow, and what requests cost. No HTTP, no SQL, no clock."""

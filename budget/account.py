@@ -1,9 +1,9 @@
-"""When an account may use one of GitHub's budgets (GraphQL points, or REST requests), and for how much.
+"""Computes when an account may use one of GitHub's budgets (GraphQL points, or REST requests), and for how much.
 
-The module only computes. `store/budgets.py`, which holds the budgets for all workers, calls `ready_at` before a
-request and reports GitHub's answer afterwards. All moments are by the clock of that caller. GitHub's clock is only
-used for the seconds between an answer's `Date` header and a reset. The limits are documented at docs.github.com,
-"Rate limits" of the REST and of the GraphQL API.
+`store/budgets.py`, which holds the budgets for all workers, calls `ready_at` before a request and reports GitHub's
+answer afterwards. All moments are by the clock of `store/budgets.py`. GitHub's clock is only used for the seconds
+between an answer's `Date` header and a reset. The limits are documented at docs.github.com, "Rate limits" of the
+REST and of the GraphQL API.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,9 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a request ended. If `points` is None, the cost is unknown, and the estimate counts."""
+    """The end of a request, as GitHub reported it. If `points` is None, the cost is unknown, and the estimate
+    counts.
+    """
 
     outcome: Literal["answered", "limited", "failed"]
     seconds: float
@@ -116,7 +118,7 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is reserved of an account's budget now."""
+    """The points that are reserved of an account's budget now."""
 
     points: int = 0
     """Points of this resource, including those of killed workers."""

@@ -38,7 +38,7 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a worker has to do next.
+    """The breaker's answer to a worker: what the worker has to do next.
 
     `ask`: send the request. `probe`: send the smallest request of `api`, and report its result (`Breaker.probed`).
     `wait`: ask again in a moment, because another worker sends a probe. `away`: send nothing before `until`.
@@ -60,8 +60,8 @@ class Availability(Protocol):
     intervals: Intervals
 
     async def admit(self, api: str) -> Verdict:
-        """Returns the verdict before a request. If it is `probe`, this caller alone is to send the probe, for a
-        limited time.
+        """Returns what a worker has to do before it sends a request. If it has to send a probe, no other worker is told
+        to send one for a limited time.
         """
         ...
 
@@ -70,8 +70,8 @@ class Availability(Protocol):
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
-        """Returns the verdict after a request without an answer: `ask` if the API has answered another request since
-        `failed_at`.
+        """Returns what a worker has to do after a request without an answer at `failed_at`: `ask` if the API has
+        answered another request since.
         """
         ...
 
@@ -110,7 +110,7 @@ class Breaker(BaseModel):
     """When the lease of the present probe ends."""
 
     def admit(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """Returns the verdict before a request."""
+        """Returns what a worker has to do before it sends a request."""
         mine = self._of(api)
         if mine.away:
             return self._away(now, api, intervals)
@@ -128,7 +128,7 @@ class Breaker(BaseModel):
         mine.since, mine.failed_at, mine.reason = mine.since or now, now, reason
 
     def doubt(self, now: datetime, api: str, failed_at: datetime, intervals: Intervals) -> Verdict:
-        """Returns the verdict after a request that began or failed at `failed_at` without an answer."""
+        """Returns what a worker has to do after a request that got no answer at `failed_at`."""
         mine = self._of(api)
         if mine.answered_at is not None and mine.answered_at >= failed_at:
             return Verdict("ask", now)
@@ -139,7 +139,9 @@ class Breaker(BaseModel):
         return self._lease(now, api, intervals)
 
     def probed(self, now: datetime, api: str, began_at: datetime, reason: str | None, intervals: Intervals) -> Verdict:
-        """Returns the verdict after a probe that began at `began_at`."""
+        """Returns what a worker has to do after a probe that began at `began_at`. `reason` says why the probe got no
+        answer, None if it got one.
+        """
         mine = self._of(api)
         self.probing_until = None
         others_away = any(each.away for name, each in self.apis.items() if name != api)
@@ -160,7 +162,9 @@ class Breaker(BaseModel):
         return self._away(now, api, intervals)
 
     def _away(self, now: datetime, api: str, intervals: Intervals) -> Verdict:
-        """Returns the verdict while this API is down: until when nothing is sent, or which API gets the next probe."""
+        """Returns what a worker has to do while this API is down: send nothing for some time, or send a probe, and to
+        which API.
+        """
         if self._is_probing(now):
             return Verdict("wait", now)
         if self.next_probe_at is not None and now < self.next_probe_at:

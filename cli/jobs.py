@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Look:
-    """What `watch` knows of a job: its view as of Postgres' last answer."""
+    """A job as `watch` sees it: its view as of Postgres' last answer."""
 
     job: JobView
     away_since: datetime | None = None

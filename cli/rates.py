@@ -1,4 +1,4 @@
-"""How fast a watched job is: threads and rows a second, over the last half minute."""
+"""The speed of a watched job: threads and rows a second, over the last half minute."""
 
 from collections import deque
 from datetime import datetime, timedelta

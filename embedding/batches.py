@@ -36,7 +36,7 @@ class Batch:
 
 
 def fill(texts: Iterable[str], limits: Limits) -> Batch:
-    """As many of `texts`, from the first on, as fit into one request; at least one, unless `texts` is empty."""
+    """Returns the first of `texts`, as many as fit into one request; at least one, unless `texts` is empty."""
     batch: list[str] = []
     total = longest = shortened = 0
     for text in texts:

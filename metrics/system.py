@@ -1,4 +1,4 @@
-"""The state in Postgres as metric families. Every process returns the same."""
+"""Makes metric families of the state in Postgres. They are the same in every process."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What Polar's events do to an add-on: `advance`, a pure function. docs/decisions has its table.
+"""Decides what Polar's events do to an add-on, by `advance`, a pure function. docs/decisions has its table.
 
 Events may arrive in any order. An add-on has the state of its subscription's newest event. Late events still count
 for two facts: when the add-on was bought, and when it was last paid and last unpaid.
@@ -85,7 +85,7 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """What the event means for the add-on, if its product is one of ours."""
+        """The meaning of the event for the add-on, if its product is one of ours."""
         if self.polar_event == "subscription.revoked":
             return "ended"
         if self.polar_event == "subscription.paused":
@@ -96,15 +96,15 @@ class Snapshot(BaseModel):
 
     @property
     def lapses_at(self) -> datetime | None:
-        """When the subscription ends without another event, because it was canceled; None if it renews."""
+        """The moment at which a canceled subscription ends without another event; None if it renews."""
         if self.cancel_at_period_end or self.ends_at:
             return self.ends_at or self.current_period_end
         return None
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the add-on expires: when the subscription ended, else when a cancellation ends it, else when it is due
-        for renewal. None if Polar tells none of them.
+        """The moment at which the add-on expires: the end of the subscription, else the end that a cancellation sets,
+        else the next renewal. None if Polar gives none of them.
         """
         return self.ended_at or self.ends_at or self.current_period_end
 
@@ -115,7 +115,7 @@ class Snapshot(BaseModel):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one Polar subscription's add-on."""
+    """The stored facts about one Polar subscription's add-on."""
 
     told: Snapshot
     """The newest snapshot."""

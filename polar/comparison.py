@@ -26,7 +26,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Difference:
-    """What is stored of a subscription, and what should be stored.
+    """A subscription of which the stored state differs from the state that should be stored.
 
     `told` is the subscription at Polar; None if Polar no longer shows it.
     """
@@ -39,7 +39,7 @@ class Difference:
 
     @property
     def at(self) -> datetime:
-        """When the difference arose, as far as Polar tells."""
+        """The moment at which the difference arose, as far as Polar tells."""
         return self.told.at if self.told else self.after.told.at
 
     def __str__(self) -> str:

@@ -101,8 +101,8 @@ class Subscription(_Part):
 
     @property
     def changed_at(self) -> datetime | None:
-        """When Polar last changed the subscription, or planned a change of its product; None if Polar gives neither
-        time.
+        """The moment of Polar's last change of the subscription, or of the plan to change its product; None if Polar
+        gives neither time.
         """
         waits = self.pending_update
         moments = [self.created_at, self.started_at, self.modified_at]

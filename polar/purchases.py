@@ -17,7 +17,7 @@ from store.database import Connection
 
 @dataclass(frozen=True)
 class Recorded:
-    """What an event has changed. `notes` are remarks for the log."""
+    """The changes that an event has made. `notes` are remarks for the log."""
 
     addon_id: UUID | None = None
     job_ids: tuple[str, ...] = ()

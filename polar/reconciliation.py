@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Report:
-    """What reconciling has found and done; in a dry run, what it would have done. `trouble` lists what stood in its
-    way.
+    """The result of reconciling: what differed and was done; in a dry run, what would have been done. `trouble` lists
+    what could not be done.
     """
 
     now: datetime
@@ -67,7 +67,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Said:
-    """What Polar shows: the listed subscriptions, those requested by id, and the add-ons that Polar does not show."""
+    """Polar's answers: the listed subscriptions, those requested by id, and the add-ons that Polar does not show."""
 
     told: list[Subscription]
     unseen: list[str]

@@ -1,4 +1,4 @@
-"""What a person can do about a failure."""
+"""Advises what a person can do about a failure."""
 
 from messages import Failure
 

@@ -61,7 +61,7 @@ class EndedRepository:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is recorded of a job's past. `audit` comes from the job's metadata and holds auth user ids."""
+    """The recorded past of a job. `audit` comes from the job's metadata and holds auth user ids."""
 
     job: JobSummary
     bought_at: datetime | None

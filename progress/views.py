@@ -17,7 +17,7 @@ class _View(BaseModel):
 
 
 class FailureView(Failure):
-    """Why a job, a repository or a data type failed, and what a person can do about it."""
+    """A failure of a job, a repository or a data type, with what a person can do about it."""
 
     what_to_do: str
 
@@ -125,7 +125,7 @@ class JobSummary(_View):
 
 
 class Progress(_View):
-    """How much of a job is stored, over all types that have a count: threads, and their embeddings."""
+    """The stored part of a job, over all types that have a count: threads, and their embeddings."""
 
     percent: float | None
     """0 to 100, and 100 only once everything is complete. It never falls within an attempt. None if
@@ -135,7 +135,7 @@ class Progress(_View):
 
 
 class StatusCounts(_View):
-    """How many repositories have one of their data types in each status. A repository is counted once."""
+    """The number of repositories by the status of one of their data types. A repository is counted once."""
 
     completed: int = 0
     failed: int = 0

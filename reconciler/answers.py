@@ -1,4 +1,4 @@
-"""How long Temporal may take to answer, and the error for an answer that does not come."""
+"""The time that Temporal may take to answer, and the error if it does not."""
 
 from datetime import timedelta
 

@@ -80,12 +80,14 @@ class Reconciler:
 
     @property
     def trouble(self) -> str | None:
-        """Which server did not answer in the last round; None if all did."""
+        """The server that did not answer in the last round; None if all did."""
         return self._trouble
 
     @property
     def silence(self) -> timedelta:
-        """How long Temporal has refused, or not answered; zero once it answers, and while Postgres does not."""
+        """The time for which Temporal has refused requests or not answered; zero once it answers, and while Postgres
+        does not.
+        """
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:

@@ -27,7 +27,7 @@ query DemoRepository($owner: String!, $name: String!) {
 
 @dataclass(frozen=True)
 class Repository:
-    """What the host application stores of a repository in a workspace."""
+    """The fields that the host application stores of a repository in a workspace."""
 
     github_id: int
     owner: str

@@ -1,4 +1,4 @@
-"""What the demo is to show, as `REPOS`, `EXPORTS` and `DAYS` say."""
+"""Reads which repositories the demo backfills, from `REPOS`, `EXPORTS` and `DAYS`."""
 
 import gzip
 import json
@@ -19,8 +19,8 @@ FULL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[A-Za-z0-9._-]{1,1
 
 @dataclass(frozen=True)
 class Wish:
-    """What the demo backfills. `real`: these repositories of the real GitHub. Otherwise the stand-in's, from `exports`
-    if there are any, else generated.
+    """The repositories that the demo backfills. If `real`, they are the real GitHub's. Otherwise they are the
+    stand-in's: from `exports` if there are any, else generated.
     """
 
     repositories: tuple[str, ...]

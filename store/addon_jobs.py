@@ -28,8 +28,8 @@ _PAID = """
 async def create_bought(
     connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
 ) -> tuple[str, ...]:
-    """Creates a job for each active workspace of the owner, unless this add-on has already paid for a job of as many
-    days there. Returns the jobs' ids.
+    """Creates a job for each active workspace of the owner; returns the jobs' ids. A workspace gets none if it has a
+    job of this add-on with as many days.
     """
     rows = await connection.fetch(
         """
@@ -99,9 +99,9 @@ _ADDED = """
 
 
 async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
-    """Creates a job for each workspace with the add-on that has repositories without a job of as many days.
+    """Creates a job for each workspace with the add-on that has repositories without a job of this retention.
 
-    These repositories were added after the purchase, or their workspace was created later, or given to the buyer
+    Such repositories were added after the purchase, or their workspace was created later, or given to the buyer
     later. One call checks the next `LOOKED_AT` repositories behind `after`. A workspace with such a repository is
     checked as a whole, so that it gets one job. Returns the ids of the jobs, and where the next call resumes (None
     at the end).
@@ -187,8 +187,8 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of jobs that stopped with an add-on, if their owner has an add-on of as many days again. Returns
-    their ids.
+    """Requests a retry of the jobs that stopped with an add-on, if their owner again has an add-on with as many days.
+    Returns their ids.
 
     The next attempt resumes at the committed cursors.
     """

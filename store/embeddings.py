@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How many threads are in scope, how many of them have a text, and how many have no current vector."""
+    """The number of threads in scope, of those with a text, and of those without a current vector."""
 
     threads: int
     with_text: int

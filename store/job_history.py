@@ -32,7 +32,7 @@ from workspace_backfill_progress where backfill_job_id = any($1::uuid[]) group b
 
 
 async def read(connection: Connection, workspace_id: UUID, *, before: Place | None, limit: int) -> list[PastJob]:
-    """At most `limit` jobs of the workspace, newest first. If `before` is given, only older ones."""
+    """Returns at most `limit` jobs of the workspace, newest first. If `before` is given, only older ones."""
     rows = await job_views.of_workspace(
         connection, workspace_id, before=(before.at, before.id) if before else None, limit=limit
     )

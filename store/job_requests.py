@@ -1,4 +1,4 @@
-"""What people can request: a new job, a retry, a cancel, a pause, and a resume.
+"""The requests of people: a new job, a retry, a cancel, a pause, and a resume.
 
 A request is committed first; `reconciler/` then tells Temporal, because the requesting process may die. It is
 decided while the job's row is locked. A repeated request changes nothing and returns the same. `metadata.audit` of
@@ -44,7 +44,7 @@ class Actor(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What kind of actor this is, for `requested_by`, which holds no person's name."""
+        """The kind of actor, for `requested_by`, which holds no person's name."""
         return "api" if self.is_bound_by_purchase else "operator"
 
 

@@ -1,5 +1,5 @@
-"""What is recorded of a job's past, for its timeline and its chart. Only samples and waits are recorded for
-this alone.
+"""Reads the recorded past of a job, for its timeline and its chart. Only samples and waits are recorded for these
+alone.
 """
 
 from datetime import datetime
@@ -30,7 +30,7 @@ order by completed_at desc, repository_id limit $2
 
 
 async def story(connection: Connection, job_id: str) -> Story:
-    """Returns what is recorded of a job's past. Raises `BadInput` if there is no such job."""
+    """Returns the recorded past of a job. Raises `BadInput` if there is no such job."""
     row = await job_views.row(connection, job_id)
     [facts] = await connection.fetch(_FACTS, job_id)
     waits = [

@@ -47,7 +47,7 @@ class Measures(NamedTuple):
 
 
 async def read(connection: Connection) -> Measures:
-    """Returns all metrics, at one moment."""
+    """Reads all metrics, as of one moment."""
     now: datetime = await connection.fetchval("select now()")
     [open_jobs] = await connection.fetch(
         """

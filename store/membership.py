@@ -1,4 +1,4 @@
-"""Who may see a workspace and its jobs: `workspace_members`, and the workspace's owner."""
+"""Decides who may see a workspace and its jobs: the people in `workspace_members`, and the workspace's owner."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -16,7 +16,7 @@ NAMED = 10
 
 
 class NamedFailure(BaseModel):
-    """Why a repository, or one data type of it, failed, and what a person can do about it."""
+    """A failure of a repository, or of one data type of it, with what a person can do about it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

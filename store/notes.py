@@ -70,7 +70,7 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """How many whole threads of a data type are noted, by the kind of note."""
+    """The number of noted whole threads of a data type, by the kind of note."""
 
     unlisted: int
     """Threads that GitHub counts and does not list."""

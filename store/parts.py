@@ -116,7 +116,7 @@ async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
 
 
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
-    """Up to `limit` parts of one kind, newest threads first. `going_on`: only those with a cursor inside their
+    """Returns up to `limit` parts of one kind, newest threads first. `going_on`: only those with a cursor inside their
     connection.
     """
     rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)

@@ -1,4 +1,6 @@
-"""Where one page ends in a list that is ordered by time, as text that a caller can send back."""
+"""Marks the place where a page ends in a list that is ordered by time. A caller sends the mark back to get the next
+page.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,6 @@
-"""What GitHub does not show of a job's repositories, for people. The present notes count, whichever job wrote them."""
+"""Reads what GitHub does not show of a job's repositories, for people. The present notes count, whichever job wrote
+them.
+"""
 
 from store.database import Connection
 from unshown import Unshown, UnshownThing

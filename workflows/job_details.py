@@ -18,7 +18,7 @@ MOST_ROWS = 20
 
 @dataclass(frozen=True)
 class JobCounts:
-    """How many of a job's repositories are in each state."""
+    """The number of a job's repositories in each state."""
 
     total: int
     completed: int

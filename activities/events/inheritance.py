@@ -17,7 +17,9 @@ WEEK = timedelta(weeks=1)
 
 
 def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime, now: datetime) -> EventPosition:
-    """The position at which a sweep begins: after what earlier sweeps covered, or at the top of every source."""
+    """Returns the position at which a sweep begins: after what earlier sweeps covered, or at the top of every
+    source.
+    """
     if covered is None or covered.as_of - CLOCK_SLACK < cutoff_at:
         return position.begin()
     left = EventPosition.read(covered.position)
@@ -26,18 +28,20 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
-    """Whether the earlier sweep read down to `cutoff_at` or further."""
+    """Returns whether the earlier sweep read down to `cutoff_at` or further."""
     return position.low is not None and position.low <= cutoff_at
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Whether the earlier sweep is so old that one request to the events API cannot return all news since then."""
+    """Returns whether the earlier sweep is so old that one request to the events API cannot return all news since
+    then.
+    """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """The position in which each source resumes where the earlier sweep left it. Sources that have something left to
-    read are open.
+    """Returns the position in which each source resumes where the earlier sweep left it. Sources that have something
+    left to read are open.
 
     `fresh`: the earlier sweep ended within the hour.
     """
@@ -108,7 +112,7 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """The place below what an earlier sweep read of the source; complete if nothing below it is in scope."""
+    """Returns the place below what an earlier sweep read of the source; complete if nothing below it is in scope."""
     if place.missing and place.below is not None:
         # GitHub counts more than it showed before the list ended there.
         return place.move_below(place.below)

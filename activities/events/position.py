@@ -87,19 +87,17 @@ class EventPlace:
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """The place at which a source begins that an earlier sweep skipped and noted."""
+        """Returns the place at which a source begins that an earlier sweep skipped and noted."""
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
-        """The place of a source that is skipped from now on, with GitHub's words or another reason. `kind` is that of
-        its note; None if nothing is noted, because GitHub may serve the source later.
+        """Returns the place of a source that is skipped from now on, with GitHub's words or another reason. `kind`
+        is that of its note; None if nothing is noted, because GitHub may serve the source later.
         """
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """The place at the top of the list in the source's next API. `reason` says why the present API is not used
-        further.
-        """
+        """Returns the place at the top of the list in the source's next API. `reason` says why it changes."""
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -115,7 +113,7 @@ class EventPlace:
         total: int | None = None,
         size: int = 100,
     ) -> Self:
-        """The place with what a page shows about the whole source: counts and depth. Another method then moves the
+        """Returns the place with what a page shows about the whole source: counts and depth. It does not move the
         cursor.
 
         `size` is the number of items that were requested, `number` the number of items on the page. `depth` is the
@@ -151,7 +149,7 @@ class EventPlace:
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, end: str | None) -> Self:
-        """The place at the end of a list, with the number of items that GitHub counts and did not show.
+        """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
 
         `total` is GitHub's count, `end` the cursor at which GitHub showed no more. If items are missing, later sweeps
         read on from there, since GitHub may have ended the list too early.
@@ -164,7 +162,7 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below)
 
     def look_at(self, page: OddPage, now: OddPage, *, beyond: str | None = None) -> Self:
-        """The place after `page`, the first of `again`, was requested again. `now` is what GitHub shows now.
+        """Returns the place after `page`, the first of `again`, was requested again. `now` is what GitHub shows now.
 
         `beyond` is the cursor of another page to request; None if there is none.
         """
@@ -181,11 +179,11 @@ class EventPlace:
         )
 
     def stop_looking(self) -> Self:
-        """The place that leaves the other pages of `again` to a later sweep."""
+        """Returns the place that leaves the other pages of `again` to a later sweep."""
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
-        """The place behind one item that GitHub fails to serve, at `cursor`."""
+        """Returns the place behind one item that GitHub fails to serve, at `cursor`."""
         return replace(
             self,
             cursor=cursor,
@@ -200,31 +198,31 @@ class EventPlace:
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """The place below what an earlier sweep read, once the news above it is read. Without a cursor, reading begins
-        at the top.
+        """Returns the place below what an earlier sweep read, once the news above it is read. Without a cursor,
+        reading begins at the top.
         """
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
-        """The place of a complete source. `below` and `reached_end` keep what an earlier sweep recorded."""
+        """Returns the place of a complete source. `below` and `reached_end` keep what an earlier sweep recorded."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """The place of a source that is complete down to the cutoff. `below` is the cursor there; None: the list has
-        ended.
+        """Returns the place of a source that is complete down to the cutoff. `below` is the cursor there; None: the
+        list has ended.
         """
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
-        """The place of a source that is complete and has nothing left below."""
+        """Returns the place of a source that is complete and has nothing left below."""
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """The place of a source that is complete for this cutoff, without a cursor for what is older."""
+        """Returns the place of a source that is complete for this cutoff, without a cursor for what is older."""
         return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
-        """The place at the top of the list, because GitHub refused the cursor."""
+        """Returns the place at the top of the list, because GitHub refused the cursor."""
         return replace(
             self,
             cursor=None,
@@ -236,45 +234,45 @@ class EventPlace:
         )
 
     def leave_for_next_leg(self) -> Self:
-        """The place from which the next leg, or another job, reads what is older."""
+        """Returns the place from which the next leg, or another job, reads what is older."""
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """The place of a complete source: another sweep left it here at its leg's end, and this sweep needs no older
-        items.
+        """Returns the place of a complete source: another sweep left it here at its leg's end, and this sweep needs
+        no older items.
         """
         return replace(self, status="complete")
 
     # history
 
     def ask_for_commit(self, oid: str, *, found: bool) -> Self:
-        """The place after commit `oid` was requested. `found`: GitHub has it. A commit that GitHub does not have, or
-        that was requested before, counts as no progress.
+        """Returns the place after commit `oid` was requested. `found`: GitHub has it. A commit that GitHub does not
+        have, or that was requested before, counts as no progress.
         """
         short = oid[:12]
         moved = found and short not in self.asked
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """The place from which reading continues at these commits. `recent`: the page reached the end of the recent
-        leg; None: the page does not tell.
+        """Returns the place from which reading continues at these commits. `recent`: the page reached the end of the
+        recent leg; None: the page does not tell.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
     def at_bottom(self, oids: list[str], bottom: Iterable[str], asked_at: datetime) -> Self:
-        """The place from which reading continues at the commits `oids`. Nothing below the commits `bottom` is
-        in scope.
+        """Returns the place from which reading continues at the commits `oids`. Nothing below the commits `bottom`
+        is in scope.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, bottom=[*self.bottom, *bottom])
 
     def without_commit(self, oid: str, head: str) -> Self:
-        """The place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because the commit
-        that replaced it has other parents.
+        """Returns the place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because the
+        commit that replaced it has other parents.
         """
         return replace(self, gone=[*self.gone, oid], oids=[head])
 
     def complete_history(self) -> Self:
-        """The place of a complete history: every commit in scope belongs to a push."""
+        """Returns the place of a complete history: every commit in scope belongs to a push."""
         return replace(self, status="complete", oids=None, reached_end=not self.bottom)
 
     # threads
@@ -326,18 +324,18 @@ class EventPosition(Position):
         return any(place.status == "open" for place in self.places.values())
 
     def left(self) -> dict[str, Any]:
-        """The fields that a later sweep needs to resume. They are stored with the coverage."""
+        """Returns the fields that a later sweep needs to resume. They are stored with the coverage."""
         return self.to_commit({"places", "branch", "head", "counted"})
 
     # From a beginning
 
     def begin(self) -> Self:
-        """The position at the top of every source."""
+        """Returns the position at the top of every source."""
         return replace(self, places={source: EventPlace() for source in SOURCES})
 
     def take_over(self, left: "EventPosition", *, low: datetime, as_of: datetime) -> Self:
-        """The position of an earlier sweep that was complete from `low` to `as_of`. `left` is what that sweep stored in
-        the coverage (`EventPosition.left`).
+        """Returns the position of an earlier sweep that was complete from `low` to `as_of`. `left` is what that
+        sweep stored in the coverage (`EventPosition.left`).
         """
         return replace(
             self,
@@ -350,8 +348,8 @@ class EventPosition(Position):
         )
 
     def inherit(self, places: Mapping[EventSourceName, EventPlace], *, fresh: bool) -> Self:
-        """The position with the places at which an earlier sweep left the sources. `fresh`: that sweep ended within the
-        hour.
+        """Returns the position with the places at which an earlier sweep left the sources. `fresh`: that sweep ended
+        within the hour.
         """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 
@@ -361,7 +359,7 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """The position with `as_of`, the moment of the sweep's first request, unless it is set already."""
+        """Returns the position with `as_of`, the moment of the sweep's first request, unless it is set already."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
@@ -369,28 +367,30 @@ class EventPosition(Position):
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:
-        """The position with GitHub's counts from before the sources are read again."""
+        """Returns the position with GitHub's counts from before the sources are read again."""
         return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
-        """The position with the reason for which GitHub does not show the head of the default branch."""
+        """Returns the position with the reason for which GitHub does not show the head of the default branch."""
         return replace(self, no_head=reason)
 
     def with_size(self, source: EventSourceName, size: int | None) -> Self:
-        """The position with the size of further pages of this source; None: the largest size."""
+        """Returns the position with the size of further pages of this source; None: the largest size."""
         others = {each: number for each, number in self.sizes.items() if each != source}
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """The position of the source `threads` after the thread with this number: it and all before it are done."""
+        """Returns the position for the source `threads` after the thread with this number, by which threads are
+        ordered.
+        """
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """The position of the source `threads` at the first issue, after all pull requests."""
+        """Returns the position for the source `threads` after all pull requests: the first issue comes next."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:
-        """The position from which the next leg resumes every open source."""
+        """Returns the position from which the next leg resumes every open source."""
         return replace(
             self,
             places={

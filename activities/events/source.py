@@ -1,4 +1,4 @@
-"""What all event sources have in common: each turn reads one page and moves the source's place."""
+"""The base of all event sources: each turn reads one page and moves the source's place."""
 
 from itertools import pairwise
 from typing import Protocol

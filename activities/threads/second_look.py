@@ -188,7 +188,7 @@ class SecondLook:
     ) -> None:
         """Checks connections that failed at every size. Those that return something now are read again.
 
-        For a timeline the request asks for the item types that failed, for any other connection for one item.
+        One item of each connection is requested; of a timeline, the item types that failed.
         """
         types = {note.node_id: types_in(note.words, self._type.item_types) for note in left}
         for by_type in (True, False):

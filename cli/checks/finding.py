@@ -1,4 +1,4 @@
-"""What `doctor` finds: one line for each check, with advice."""
+"""The findings of `doctor`: one line for each check, with advice."""
 
 from collections.abc import Sequence
 from typing import Literal

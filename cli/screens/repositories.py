@@ -1,4 +1,6 @@
-"""Repositories by data type: first those that a person has to look at, then those in progress; the rest is counted."""
+"""Shows a job's repositories by data type: first those that a person has to look at, then those in progress. The others
+are counted.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -71,7 +73,7 @@ def in_order(job: JobView) -> list[RepositoryView]:
 
 
 def repositories(job: JobView, width: int, lines: int) -> list[Text]:
-    """At most `lines` lines of the screen; the last one counts the repositories that did not fit."""
+    """Returns at most `lines` lines for the screen. The last one counts the repositories that did not fit."""
     if not job.repositories:
         return []
     layout = _Layout.of(job, width)
@@ -98,8 +100,8 @@ def repositories(job: JobView, width: int, lines: int) -> list[Text]:
 
 
 def why(repository: RepositoryView) -> list[tuple[str, str]]:
-    """Returns what went wrong with a repository, and what to do about it. Types with the same failure are named
-    together.
+    """Returns what went wrong with a repository, and what to do about it: (what, advice). Types with the same failure
+    are named together.
     """
     reasons: dict[tuple[str, str], list[str]] = {}
     for its in repository.types:

@@ -64,9 +64,9 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """Which events to keep: those of these repositories (by GitHub id) and of these types.
+    """The choice of events to keep: those of these repositories (by GitHub id) and of these types.
 
-    Without types, every type except `TOLD_ELSEWHERE`.
+    Without types, it is every type except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]

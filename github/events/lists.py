@@ -1,4 +1,4 @@
-"""What all lists of a repository's events have in common: requests, refusals and pages."""
+"""The requests, the refusals and the pages that all lists of a repository's events have in common."""
 
 from collections.abc import Mapping
 from contextlib import suppress

@@ -164,8 +164,8 @@ def item_types(fragment: str) -> tuple[str, ...]:
 
 @cache
 def whole(name: str, aliases: int = 0, left_out: frozenset[str] = frozenset()) -> DocumentNode:
-    """Returns the document of an operation, or of one repeated as in `aliased`, without the fields `left_out`, for
-    which a permission is missing.
+    """Returns the document of an operation without the fields `left_out`, for which a permission is missing. If
+    `aliases` is given, the operation's field is repeated as in `aliased`.
     """
     return without(aliased(name, aliases) if aliases else document(name), left_out)
 

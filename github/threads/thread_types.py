@@ -16,7 +16,7 @@ REVIEW_COMMENTS = "pulls/comments"
 
 @dataclass(frozen=True, slots=True)
 class ThreadType:
-    """How one type of thread is read: the operations, and the function that maps a node to rows.
+    """One type of thread: the operations that read it, and the function that maps its node to rows.
 
     All children of a thread are in one connection (`items`): the timeline, or the comments of a discussion.
     """

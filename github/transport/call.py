@@ -15,7 +15,7 @@ MOST_REQUESTS = 4
 
 
 class Call:
-    """What each account answered to one operation on one repository.
+    """The answers of each account to one operation on one repository.
 
     `denied` holds the accounts that were refused in earlier calls. They are tried last. The call updates it.
     """

@@ -1,3 +1,3 @@
-"""What GraphQL and REST have in common: requests, answers, refusals, pages and cursors, limits, and how long an answer
+"""The common part of GraphQL and REST: requests, answers, refusals, pages and cursors, limits, and how long an answer
 takes.
 """

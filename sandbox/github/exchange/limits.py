@@ -69,7 +69,7 @@ class Window:
 
 @dataclass(slots=True)
 class Budget:
-    """What an account has used of each resource, and how fast. All tokens of the account share it."""
+    """The amount that an account has used of each resource, and how fast. All tokens of the account share it."""
 
     clock: Clock
     limits: Limits

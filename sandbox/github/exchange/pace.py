@@ -13,7 +13,7 @@ from sandbox.github.exchange.refusals import something_went_wrong
 
 @dataclass(slots=True, frozen=True)
 class Pace:
-    """How long answers take. `scale` makes the real waits shorter, so that a test with slow answers is fast."""
+    """The duration of answers. `scale` makes the real waits shorter, so that a test with slow answers is fast."""
 
     scale: float = 1.0
     base: float = 0.1

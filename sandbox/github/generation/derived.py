@@ -35,7 +35,7 @@ class Derived:
         self.people: list[Account] = []
 
     def _decorate(self, thread: Thread, dice: Random) -> None:
-        """Adds events that any thread may have."""
+        """Adds events of types that any thread can have."""
         for label in thread.labels:
             self._event(thread, dice, "LabeledEvent", self._somebody(dice), self._moment(dice, thread), label=label)
         if self.repository.labels and dice.random() < 0.05:

@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Plan:
-    """What to generate. An average is over all threads of a kind, the deep ones included, and is met exactly."""
+    """The contents of a repository to generate. An average is over all threads of a kind, the deep ones included, and
+    is met exactly.
+    """
 
     name: str
     pull_requests: int = 100

@@ -1,4 +1,4 @@
-"""What resolvers know of the request that they work for."""
+"""The context of a request, which resolvers get."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from sandbox.github.world.world import World
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """What a query costs, and the account's window after it: the type `RateLimit`."""
+    """The price of a query, and the account's window after it: the type `RateLimit`."""
 
     limit: int
     cost: int
@@ -37,9 +37,9 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """What is known of one request. `spoilt` is called for each thread of a page, with the thread, its place, the
-    page's size and the response key of its connection; if it returns an error, the thread is null. `resolved` is
-    called for each field and `selected` for each item of a list, if a fault needs it.
+    """The context of one request. `spoilt` is called for each thread of a page, with the thread, its place, the page's
+    size and the response key of its connection; if it returns an error, the thread is null. `resolved` is called for
+    each field and `selected` for each item of a list, if a fault needs it.
     """
 
     world: World

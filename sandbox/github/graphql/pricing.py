@@ -51,8 +51,8 @@ class PricingError(GitHubError):
 
 @dataclass(slots=True)
 class Price:
-    """What a query costs. `requests` is the number of the formula. `page_size` is the largest page of its outermost
-    connections or lists of nodes.
+    """The price of a query. `requests` is the number of requests in the formula. `page_size` is the largest page of its
+    outermost connections or lists of nodes.
 
     `asked` names the connections whose nodes are requested, at any depth.
     """

@@ -78,7 +78,7 @@ def user(call: Call) -> Reply:
 
 
 def user_by_login(call: Call, login: str) -> Reply:
-    """Returns a user. A bot has its REST login, such as `dependabot[bot]`."""
+    """Returns the user with that login. A bot has its REST login, such as `dependabot[bot]`."""
     name = unquote(login).lower()
     account = call.world.ghost if name == "ghost" else call.world.accounts.get(name.removesuffix("[bot]"))
     if account is None or account.rest_login.lower() != name:
@@ -87,7 +87,7 @@ def user_by_login(call: Call, login: str) -> Reply:
 
 
 def user_organizations(call: Call, login: str) -> Reply:
-    """Always empty: no membership in an organization is public here."""
+    """Always returns an empty list: no membership in an organization is public here."""
     user_by_login(call, login)
     return json_reply(200, [])
 

@@ -34,7 +34,7 @@ EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
 class Happening(NamedTuple):
-    """What an event is about: the time, the object (`source`), who did it, and the action."""
+    """Something that happened: the time, the object (`source`), who did it, and the action. Events are made of it."""
 
     at: Stamp
     type: str

@@ -1,4 +1,4 @@
-"""What the objects of a world need of it: a clock, a lock, ids."""
+"""The clock, the lock and the ids that the objects of a world share."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol

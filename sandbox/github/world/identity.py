@@ -16,7 +16,7 @@ Refusal = Literal["forbidden", "not_found", "empty"]
 
 
 class Grant(Protocol):
-    """What an App's installation may see and do."""
+    """The rights of an App's installation: what it may see and do."""
 
     permissions: dict[str, str]
 

@@ -1,4 +1,4 @@
-"""Stars, releases, and events that are about none of the world's objects."""
+"""Stars, releases, and events that no other object of the world causes."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

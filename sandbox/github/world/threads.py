@@ -105,7 +105,7 @@ class IssueComment(Written):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Thread(Written):
-    """What issues and pull requests share. `comments`, `events` and `reviews` are in order of creation."""
+    """The common base of issues and pull requests. `comments`, `events` and `reviews` are in order of creation."""
 
     repo: "RepositoryIssues" = field(kw_only=True)
     number: int = field(kw_only=True)

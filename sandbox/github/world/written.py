@@ -1,4 +1,4 @@
-"""What all texts that people write have in common."""
+"""The common base of all texts that people write."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -135,7 +135,7 @@ def can_be_rebased(source: PullRequest, _info: Info) -> bool:
 
 @field("PullRequest.mergeable")
 def mergeable(source: PullRequest, _info: Info) -> str:
-    """Always MERGEABLE, because the stand-in has no conflicts."""
+    """Always returns MERGEABLE, because the stand-in has no conflicts."""
     return "UNKNOWN" if source.closed else "MERGEABLE"
 
 
