@@ -13,6 +13,7 @@ from sandbox.github import Clock, StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from store.database import Database
+from tests.support.backfill.direct import Direct
 from tests.support.backfill.reading import BEGIN, TOKENS, Read, Reading
 from tests.support.backfill.whole import Backfill
 from tests.support.started import RunStarter, StartWorker
@@ -33,13 +34,14 @@ def serve() -> Iterator[Callable[..., StandIn]]:
 
 
 @pytest.fixture
-async def backfill(
+async def whole(
     database: str,
     environment: dict[str, str],
     run_starter: RunStarter,
     start_worker: StartWorker,
     temporal_client: Client,
 ) -> AsyncIterator[Backfill]:
+    """By workers as processes, and Temporal."""
     backfill = Backfill(database, environment, run_starter, start_worker, temporal_client)
     telling = asyncio.create_task(backfill.tell_of_deaths())
     yield backfill
@@ -47,6 +49,26 @@ async def backfill(
     with contextlib.suppress(asyncio.CancelledError):
         await telling
     await backfill.close()
+
+
+@pytest.fixture
+async def direct(
+    database: str,
+    environment: dict[str, str],
+    run_starter: RunStarter,
+    start_worker: StartWorker,
+    temporal_client: Client,
+) -> AsyncIterator[Backfill]:
+    """By the activities alone: for tests of what is read and stored."""
+    backfill = Direct(database, environment, run_starter, start_worker, temporal_client)
+    yield backfill
+    await backfill.close()
+
+
+@pytest.fixture
+def backfill(whole: Backfill) -> Backfill:
+    """Whole; a module whose tests are about sweeps alone has `direct` in its place."""
+    return whole
 
 
 @pytest.fixture

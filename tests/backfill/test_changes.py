@@ -4,6 +4,8 @@ import itertools
 import random
 from collections.abc import Callable
 
+import pytest
+
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import Touch
@@ -47,6 +49,11 @@ def change(repository: Repository, chance: random.Random) -> str:
     else:
         repository.open_pull_request(someone, "new while sweeping", "body")
     return what
+
+
+@pytest.fixture
+def backfill(direct: Backfill) -> Backfill:
+    return direct
 
 
 async def test_nothing_that_changes_during_the_sweep_is_missed(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from messages import DATA_TYPES
 from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
@@ -16,9 +18,24 @@ from tests.support.backfill.questions import PAGES, THREADS, questions, threads_
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.whole import Backfill
 from tests.support.shop import eventually
+from tests.support.thoroughness import THOROUGH
 from tests.support.truth import check, differences, expected, stored
 
-PLAN = Plan("acme/old", pull_requests=120, issues=120, deep_threads=2, discussions=80, deep_discussions=1, years=4)
+SIZE = 2 if THOROUGH else 1
+PLAN = Plan(
+    "acme/old",
+    pull_requests=60 * SIZE,
+    issues=60 * SIZE,
+    deep_threads=SIZE,
+    discussions=40 * SIZE,
+    deep_discussions=1,
+    years=4,
+)
+
+
+@pytest.fixture
+def backfill(direct: Backfill) -> Backfill:
+    return direct
 
 
 async def test_a_longer_retention_pays_for_no_page_twice(serve: Callable[..., StandIn], backfill: Backfill) -> None:
@@ -216,28 +233,28 @@ async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., 
     assert not found
 
 
-async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., StandIn], backfill: Backfill) -> None:
+async def test_two_jobs_on_one_repository_share_the_work(serve: Callable[..., StandIn], whole: Backfill) -> None:
     world = World()
-    repository = generate(world, PLAN)
+    repository = generate(world, replace(PLAN, pull_requests=120, issues=120, discussions=80))
     github = serve(world)
     github.faults.add(Latency(0.5), times=None, kind="graphql")
-    backfill.at(github)
-    await backfill.start_worker(backfill.environment)
-    first = await backfill.start(await backfill.workspace(repository), types=THREADS)
+    whole.at(github)
+    await whole.start_worker(whole.environment)
+    first = await whole.start(await whole.workspace(repository), types=THREADS)
 
     async def begun() -> bool:
         return len({operation for operation, _ in threads_shown(github.log)}) == len(PAGES)
 
     await eventually(begun)
-    second = await backfill.start(await backfill.workspace(repository), days=3_000, types=THREADS)
+    second = await whole.start(await whole.workspace(repository), days=3_000, types=THREADS)
 
     async def waits() -> bool:
-        rows = await backfill.rows("select 1 from backfill_sweeps where backfill_job_id = $1", second)
+        rows = await whole.rows("select 1 from backfill_sweeps where backfill_job_id = $1", second)
         return len(rows) == len(THREADS)
 
     await eventually(waits)
     github.faults.clear()
-    one, other = await asyncio.gather(backfill.completed(first), backfill.completed(second))
+    one, other = await asyncio.gather(whole.completed(first), whole.completed(second))
     assert set(threads_shown(github.log).values()) == {1}
     assert one["completed_at"] <= other["completed_at"]
-    await check(backfill.dsn, repository)
+    await check(whole.dsn, repository)

@@ -29,6 +29,11 @@ PLAN = Plan(
 )
 
 
+@pytest.fixture
+def backfill(direct: Backfill) -> Backfill:
+    return direct
+
+
 async def test_every_discussion_is_stored_whole(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world = World()
     repository = generate(world, PLAN)

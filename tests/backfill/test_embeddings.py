@@ -20,7 +20,15 @@ from tests.support.truth import check
 from tests.support.waiting import PATIENCE
 
 MODEL = "text-embedding-3-small"
-PLAN = Plan("acme/words", pull_requests=40, issues=30, discussions=20, years=2)
+LITTLE: dict[str, Any] = {
+    "reviews": 0.5,
+    "review_comments": 0.5,
+    "comments": 0.5,
+    "events": 1,
+    "discussion_comments": 0.5,
+}
+"""Below a thread: nobody embeds it."""
+PLAN = Plan("acme/words", pull_requests=40, issues=30, discussions=20, years=2, **LITTLE)
 TABLES = ("pull_requests", "issues", "discussions")
 THREADS = " union all ".join(
     f"select '{table}' as \"table\", number, title, body, updated_at, embedding::text as vector, embedding_model,"
@@ -34,6 +42,13 @@ def backfill(backfill: Backfill, embeddings: EmbeddingServer) -> Backfill:
     """With a key."""
     backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
     return backfill
+
+
+@pytest.fixture
+def direct(direct: Backfill, embeddings: EmbeddingServer) -> Backfill:
+    """With a key."""
+    direct.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
+    return direct
 
 
 def text_of(thread: Any) -> str:
@@ -74,11 +89,11 @@ async def swept(serve: Callable[..., StandIn], backfill: Backfill, plan: Plan = 
 
 
 async def test_every_thread_is_embedded_once_and_a_second_job_pays_for_nothing(
-    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
-    repository, workspace_id, job_id = await swept(serve, backfill)
-    await backfill.completed(job_id)
-    threads = await stored(backfill)
+    repository, workspace_id, job_id = await swept(serve, direct)
+    await direct.completed(job_id)
+    threads = await stored(direct)
     assert len(threads) == 90
     assert paid(embeddings.requests) == Counter(map(text_of, threads))
     model = Model()
@@ -88,26 +103,26 @@ async def test_every_thread_is_embedded_once_and_a_second_job_pays_for_nothing(
         assert thread["embedding_generated_at"] is not None
         assert len(thread["content_hash"]) == 64
     # GitHub's own `updated_at` among everything else.
-    await check(backfill.dsn, repository)
-    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
+    await check(direct.dsn, repository)
+    [progress] = await direct.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
     assert progress["embeddings_count"] == 90
     assert progress["data_types_completed"] == ["discussions", "embeddings", "events", "issues", "pull_requests"]
-    sweep = await sweep_of(backfill, job_id)
+    sweep = await sweep_of(direct, job_id)
     assert (sweep["expected"], sweep["points"]) == (90, 0)
 
     bought = len(embeddings.requests)
-    again = await backfill.start(workspace_id, types=())
-    await backfill.completed(again)
+    again = await direct.start(workspace_id, types=())
+    await direct.completed(again)
     assert len(embeddings.requests) == bought
-    assert await stored(backfill) == threads
-    assert (await sweep_of(backfill, again))["requests"] == 0
+    assert await stored(direct) == threads
+    assert (await sweep_of(direct, again))["requests"] == 0
 
 
 async def test_a_changed_text_is_embedded_again_and_only_that(
-    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
-    repository, workspace_id, _ = await swept(serve, backfill)
-    before = {(each["table"], each["number"]): each for each in await stored(backfill)}
+    repository, workspace_id, _ = await swept(serve, direct)
+    before = {(each["table"], each["number"]): each for each in await stored(direct)}
     embeddings.requests.clear()
     someone = repository.world.account("somebody")
     [edited, renamed, closed, *_] = repository.issues.values()
@@ -116,10 +131,10 @@ async def test_a_changed_text_is_embedded_again_and_only_that(
     renamed.edit(title="Proxies break the handshake", by=someone)
     closed.comment(someone, "It does.")
     pull.edit(body="", by=someone)
-    await backfill.completed(await backfill.start(workspace_id, types=()))
-    await check(backfill.dsn, repository)
+    await direct.completed(await direct.start(workspace_id, types=()))
+    await check(direct.dsn, repository)
     changed = {("issues", edited.number), ("issues", renamed.number), ("pull_requests", pull.number)}
-    after = {(each["table"], each["number"]): each for each in await stored(backfill)}
+    after = {(each["table"], each["number"]): each for each in await stored(direct)}
     assert paid(embeddings.requests) == Counter(text_of(after[key]) for key in changed)
     for key, thread in after.items():
         assert (thread["vector"] != before[key]["vector"]) is (key in changed), key
@@ -128,17 +143,17 @@ async def test_a_changed_text_is_embedded_again_and_only_that(
 
 
 async def test_what_the_host_embedded_otherwise_is_embedded_again(
-    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
-    _, workspace_id, _ = await swept(serve, backfill)
+    _, workspace_id, _ = await swept(serve, direct)
     embeddings.requests.clear()
-    before = await stored(backfill)
+    before = await stored(direct)
     changes = {
         "pull_requests": "embedding_model = 'text-embedding-ada-002'",
         "issues": "content_hash = md5('as it was')",
         "discussions": "embedding = null, embedding_generated_at = null",
     }
-    async with connected(backfill.dsn) as connection:
+    async with connected(direct.dsn) as connection:
         numbers = {
             (table, number)
             for table, change in changes.items()
@@ -150,10 +165,10 @@ async def test_what_the_host_embedded_otherwise_is_embedded_again(
             "update issues set embedding = null, node_id = null, updated_at = '1999-01-01'"
             " where number = (select min(number) from issues)"
         )
-    await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
+    await direct.completed(await direct.start(workspace_id, types=["embeddings"]))
     wanted = Counter(text_of(each) for each in before if (each["table"], each["number"]) in numbers)
     assert paid(embeddings.requests) == wanted
-    after = [each for each in await stored(backfill) if (each["table"], each["number"]) in numbers]
+    after = [each for each in await stored(direct) if (each["table"], each["number"]) in numbers]
     assert {(each["embedding_model"], len(each["content_hash"])) for each in after} == {(MODEL, 64)}
 
 
@@ -187,13 +202,13 @@ PASSING = {
 
 @pytest.mark.parametrize("name", PASSING)
 async def test_what_passes_costs_no_thread(
-    name: str, serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    name: str, serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
     embeddings.faults = list(PASSING[name])
-    _, _, job_id = await swept(serve, backfill)
-    await backfill.completed(job_id)
+    _, _, job_id = await swept(serve, direct)
+    await direct.completed(job_id)
     assert embeddings.faults == []
-    assert paid(embeddings.requests) == Counter(map(text_of, await stored(backfill)))
+    assert paid(embeddings.requests) == Counter(map(text_of, await stored(direct)))
     if name == "a rate limit that says how long":
         refused, next_one, *_ = embeddings.requests
         assert (refused.status, next_one.status) == (429, 200)
@@ -273,7 +288,7 @@ async def test_a_poisoned_text_fails_alone_by_its_number_and_a_retry_asks_for_it
     serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/poison", pull_requests=0, issues=300, years=1))
+    repository = generate(world, Plan("acme/poison", pull_requests=0, issues=300, years=1, **LITTLE))
     poisoned = list(repository.issues.values())[137]
     poisoned.edit(body="some arsenic", by=world.account("somebody"))
     embeddings.poison = "arsenic"
@@ -304,38 +319,38 @@ async def test_a_poisoned_text_fails_alone_by_its_number_and_a_retry_asks_for_it
 
 
 async def test_without_a_key_it_is_skipped_with_the_reason(
-    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
-    del backfill.environment["OPENAI_API_KEY"]
-    _, workspace_id, job_id = await swept(serve, backfill)
-    await backfill.completed(job_id)
-    sweep = await sweep_of(backfill, job_id)
+    del direct.environment["OPENAI_API_KEY"]
+    _, workspace_id, job_id = await swept(serve, direct)
+    await direct.completed(job_id)
+    sweep = await sweep_of(direct, job_id)
     assert sweep["status"] == "skipped"
-    [progress] = await backfill.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
+    [progress] = await direct.rows("select * from workspace_backfill_progress where backfill_job_id = $1", job_id)
     assert progress["data_types_skipped"] == ["embeddings"]
     assert embeddings.requests == []
-    said = await backfill.run_starter(backfill.environment, "status", workspace_id)
+    said = await direct.run_starter(direct.environment, "status", workspace_id)
     assert "OPENAI_API_KEY is not set" in said.stdout
     # By itself it is no failure either.
-    await backfill.completed(await backfill.start(workspace_id, types=["embeddings"]))
+    await direct.completed(await direct.start(workspace_id, types=["embeddings"]))
 
 
 async def test_threads_are_embedded_while_others_are_still_fetched(
-    serve: Callable[..., StandIn], backfill: Backfill, embeddings: EmbeddingServer
+    serve: Callable[..., StandIn], direct: Backfill, embeddings: EmbeddingServer
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/many", pull_requests=300, issues=200, years=2))
+    repository = generate(world, Plan("acme/many", pull_requests=300, issues=200, years=2, **LITTLE))
     github = serve(world, latency=0.05)
-    backfill.at(github)
-    backfill.environment["SLICE_PAGES"] = "3"
-    await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository), types=())
-    await backfill.completed(job_id)
+    direct.at(github)
+    direct.environment["SLICE_PAGES"] = "3"
+    await direct.start_worker(direct.environment)
+    job_id = await direct.start(await direct.workspace(repository), types=())
+    await direct.completed(job_id)
     assert embeddings.requests[0].started < max(each.started for each in github.log if each.kind == "graphql")
     early = paid(each for each in embeddings.requests if each.started < github.log[-1].started)
     assert early.total() > 250, "most of them, not a first few"
     assert set(paid(embeddings.requests).values()) == {1}
-    assert all(each["vector"] for each in await stored(backfill))
+    assert all(each["vector"] for each in await stored(direct))
 
 
 async def test_a_kill_costs_at_most_the_batch_in_flight(
@@ -343,7 +358,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
 ) -> None:
     backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     world = World()
-    repository = generate(world, Plan("acme/killed", pull_requests=0, issues=1_500, years=2))
+    repository = generate(world, Plan("acme/killed", pull_requests=0, issues=1_500, years=2, **LITTLE))
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)

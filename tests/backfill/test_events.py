@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,6 +43,7 @@ PLAN = Plan(
     releases=105,
     pushes=300,
     ghosts=0.1,
+    years=1.2,
 )
 TYPES: tuple[DataType, ...] = ("pull_requests", "issues", "discussions", "events")
 Serve = Callable[..., StandIn]
@@ -91,6 +93,11 @@ async def proof(backfill: Backfill, job_id: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def backfill(direct: Backfill) -> Backfill:
+    return direct
+
+
 async def test_every_happening_is_one_row(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     fickle = repository.world.account("fickle")
@@ -134,23 +141,23 @@ async def test_every_happening_is_one_row(serve: Serve, backfill: Backfill) -> N
 async def test_a_second_workspace_costs_one_request(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     github, workspace_id = await begun(serve, backfill, repository)
-    await run(backfill, workspace_id, days=365)
+    await run(backfill, workspace_id, days=120)
     asked = len(github.log)
     star = repository.star(repository.world.account("late"))
-    await run(backfill, await backfill.workspace(repository), days=365)
+    await run(backfill, await backfill.workspace(repository), days=120)
     [entry] = of_events(github.log[asked:])
     assert route(entry) == "events"
     [row] = await backfill.rows("select source from github_events_cache where actor_login = 'late'")
     assert row["source"] == "events"
     assert star.account.login == "late"
-    await check_feed(backfill.dsn, repository, ago(365))
+    await check_feed(backfill.dsn, repository, ago(120))
 
 
 async def test_more_days_cost_no_page_twice(serve: Serve, backfill: Backfill) -> None:
     repository = generate(World(), PLAN)
     github, workspace_id = await begun(serve, backfill, repository)
-    await run(backfill, workspace_id, days=365)
-    await check_feed(backfill.dsn, repository, ago(365))
+    await run(backfill, workspace_id, days=120)
+    await check_feed(backfill.dsn, repository, ago(120))
     first = of_events(github.log)
     asked = len(github.log)
     job_id = await run(backfill, workspace_id, days=3_650)
@@ -250,7 +257,7 @@ async def test_a_branch_that_was_forced(forgotten: bool, serve: Serve, backfill:
 
 @pytest.mark.parametrize("how", ["forbidden", "not_found", "empty"])
 async def test_stargazers_that_are_not_shown_are_counted(how: Refusal, serve: Serve, backfill: Backfill) -> None:
-    repository = generate(World(), PLAN)
+    repository = generate(World(), replace(PLAN, years=3))
     repository.stargazers_refusal = how
     github, workspace_id = await begun(serve, backfill, repository)
     job_id = await run(backfill, workspace_id, days=365)
@@ -323,25 +330,25 @@ async def test_an_empty_repository_has_no_events(serve: Serve, backfill: Backfil
 STARS = 12_000
 
 
-async def test_more_stars_than_rest_lists(serve: Serve, backfill: Backfill, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_stars_than_rest_lists(serve: Serve, whole: Backfill, monkeypatch: pytest.MonkeyPatch) -> None:
     """REST would end at its limit. What is stored is not kept: for all of them the worker takes hardly more memory
     than for a third of them."""
     monkeypatch.setattr(rest_events, "STARGAZERS_LIMIT", STARS - 1_000)
     repository = generate(World(), Plan("acme/famous", pull_requests=2, issues=1, stars=STARS, years=1))
     github = serve(repository.world)
-    backfill.at(github)
-    worker = await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository), types=("events",))
+    whole.at(github)
+    worker = await whole.start_worker(whole.environment)
+    job_id = await whole.start(await whole.workspace(repository), types=("events",))
     await eventually(so(lambda: len(of_events(github.log)) >= STARS // 300))
     early = peak_of_tree(worker.pid)
-    await backfill.completed(job_id)
+    await whole.completed(job_id)
     late = peak_of_tree(worker.pid)
     assert late - early < 5e6
-    [stars] = await backfill.rows("select count(*) as number from github_events_cache where source = 'stargazers'")
+    [stars] = await whole.rows("select count(*) as number from github_events_cache where source = 'stargazers'")
     assert stars["number"] == STARS
     asked = of_events(github.log)
     assert sum(entry.cost for entry in asked if route(entry) == "Stargazers") <= STARS // 100 + 1
-    await check_feed(backfill.dsn, repository, data_types=["events"])
+    await check_feed(whole.dsn, repository, data_types=["events"])
 
 
 PASSING: dict[str, tuple[Effect, dict[str, Any]]] = {
@@ -384,21 +391,21 @@ async def test_a_refused_cursor_costs_no_event(serve: Serve, backfill: Backfill)
 KILLS = 8
 
 
-async def test_kills_lose_nothing_and_ask_for_nothing_again(serve: Serve, backfill: Backfill) -> None:
+async def test_kills_lose_nothing_and_ask_for_nothing_again(serve: Serve, whole: Backfill) -> None:
     repository = generate(World(), PLAN)
     github = serve(repository.world, latency=0.01)
-    backfill.at(github)
-    backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
+    whole.at(github)
+    whole.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     moments = random.Random(20261124)
-    worker = await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository), types=TYPES)
+    worker = await whole.start_worker(whole.environment)
+    job_id = await whole.start(await whole.workspace(repository), types=TYPES)
     for _ in range(KILLS):
         killing = kill_at(github, worker, moments.randint(1, 2), moments.uniform(0, 0.05), when=is_of_events)
-        await backfill.died(worker)
+        await whole.died(worker)
         github.faults.remove(killing)
-        worker = await backfill.start_worker(backfill.environment)
-    await backfill.completed(job_id)
-    await check_feed(backfill.dsn, repository)
+        worker = await whole.start_worker(whole.environment)
+    await whole.completed(job_id)
+    await check_feed(whole.dsn, repository)
     again = Counter(map(page, of_events(github.log)))
     assert sum(number - 1 for number in again.values()) <= KILLS
 
@@ -443,7 +450,7 @@ async def test_what_the_host_stored_before_is_not_doubled(serve: Serve, backfill
 
 
 async def test_a_name_that_passes_to_another_repository_brings_none_of_its_events(
-    serve: Callable[..., StandIn], backfill: Backfill
+    serve: Callable[..., StandIn], whole: Backfill
 ) -> None:
     world = World()
     repository = generate(world, Plan("acme/small", 3, 3, stars=120, forks=120, releases=5, pushes=20))
@@ -454,15 +461,15 @@ async def test_a_name_that_passes_to_another_repository_brings_none_of_its_event
         generate(world, Plan("acme/small", 2, 2, stars=30, forks=30, releases=30, pushes=30, seed=9))
 
     github.faults.add(Touch(take_over), operation="Forks")
-    backfill.at(github)
-    await backfill.start_worker(backfill.environment)
-    job_id = await backfill.start(await backfill.workspace(repository), types=("events",))
-    job = await backfill.ended(job_id)
+    whole.at(github)
+    await whole.start_worker(whole.environment)
+    job_id = await whole.start(await whole.workspace(repository), types=("events",))
+    job = await whole.ended(job_id)
     assert [each["code"] for each in job["error_details"]] == ["renamed"]
-    said = await backfill.run_starter(backfill.environment, "retry", job_id)
+    said = await whole.run_starter(whole.environment, "retry", job_id)
     assert said.exit_code == 0, said.stderr
-    await backfill.until("status = 'completed' and attempt = 1", job_id)
-    await check_feed(backfill.dsn, repository, data_types=["events"])
+    await whole.until("status = 'completed' and attempt = 1", job_id)
+    await check_feed(whole.dsn, repository, data_types=["events"])
 
 
 async def test_a_rename_between_two_runs(serve: Serve, backfill: Backfill) -> None:
@@ -479,20 +486,20 @@ async def test_a_rename_between_two_runs(serve: Serve, backfill: Backfill) -> No
     await check_feed(backfill.dsn, repository)
 
 
-async def test_events_wait_for_the_threads_that_they_are_told_from(serve: Serve, backfill: Backfill) -> None:
+async def test_events_wait_for_the_threads_that_they_are_told_from(serve: Serve, whole: Backfill) -> None:
     repository = generate(World(), Plan("acme/slow", pull_requests=40, issues=10, stars=5))
     github = serve(repository.world)
     # Threads take long, the rest is read at once.
     github.faults.add(Slow(0.3), times=None, operation="PullRequests")
-    backfill.at(github)
-    await backfill.start_worker(backfill.environment)
-    await run(backfill, await backfill.workspace(repository))
+    whole.at(github)
+    await whole.start_worker(whole.environment)
+    await run(whole, await whole.workspace(repository))
     ended = {
         row["data_type"]: row["completed_at"]
-        for row in await backfill.rows("select data_type, completed_at from backfill_sweeps")
+        for row in await whole.rows("select data_type, completed_at from backfill_sweeps")
     }
     assert max(ended.values()) == ended["events"]
-    await check_feed(backfill.dsn, repository)
+    await check_feed(whole.dsn, repository)
 
 
 class Slow(Effect):
