@@ -392,5 +392,5 @@ class Part:
 
     @property
     def what(self) -> str:
-        """The name of this part in notes. A part of a timeline is called `timeline`, in whichever way it is read."""
+        """The name of this part in notes. All parts of a timeline are called `timeline`."""
         return "timeline" if self.split is not None else self.kind

@@ -157,7 +157,7 @@ class GitHub(_Part):
 
 
 class Archive(_Part):
-    """`GH_ARCHIVE_URL` is the address of GH Archive's hourly files. Without it the archive cannot be read."""
+    """GH Archive. `GH_ARCHIVE_URL` is the address of its hourly files. Without it the archive cannot be read."""
 
     gh_archive_url: HttpUrl | None = None
 
@@ -208,7 +208,8 @@ class Polar(_Part):
 
 
 class PolarApi(_Part):
-    """`POLAR_ACCESS_TOKEN` allows this system to read subscriptions from Polar. Without it they are not reconciled.
+    """Polar's API. `POLAR_ACCESS_TOKEN` allows this system to read subscriptions from it. Without the token they are
+    not reconciled.
 
     `POLAR_API_URL` may end in `/v1`.
     """
@@ -244,7 +245,7 @@ class Webhook(_Part):
 
 
 class Metrics(_Part):
-    """`METRICS_HOST` and `METRICS_PORT` are where a worker serves Prometheus' metrics. Without a port it
+    """The address at which a worker serves Prometheus' metrics: `METRICS_HOST` and `METRICS_PORT`. Without a port it
     serves none.
     """
 
@@ -253,7 +254,7 @@ class Metrics(_Part):
 
 
 class Traces(_Part):
-    """`OTEL_EXPORTER_OTLP_ENDPOINT` is where programs send their traces. Without it they make none.
+    """The receiver of traces. Programs send them to `OTEL_EXPORTER_OTLP_ENDPOINT`. Without it they make none.
 
     OpenTelemetry reads its other variables itself, from the environment only.
     """
@@ -319,7 +320,7 @@ def _mail_from(value: str) -> str:
 
 
 class Mail(_Part):
-    """`SMTP_URL` is the mail server, `MAIL_FROM` the sender's address. Without a server no e-mails are sent.
+    """The mail server `SMTP_URL`, and the sender's address `MAIL_FROM`. Without a server no e-mails are sent.
 
     `PUBLIC_URL` is the public address of the settings page, to which e-mails link.
     """
@@ -344,8 +345,8 @@ SECRET_BYTES = 16
 
 
 class Notify(_Part):
-    """`NOTIFY_URL` receives the beginning and the end of each job, signed with `NOTIFY_SECRET`. Without it nothing is
-    sent.
+    """The host's webhook. `NOTIFY_URL` receives the beginning and the end of each job, signed with `NOTIFY_SECRET`.
+    Without it nothing is sent.
 
     `NOTIFY_SECRET` may be several secrets, separated by commas, each of which signs. `NOTIFY_ALLOW_PRIVATE` allows
     `http://`, and addresses outside the public Internet.
@@ -513,7 +514,9 @@ class CodecServer(_Part):
 
 
 class Temporal(_Part):
-    """Settings of Temporal that `temporalio.envconfig` does not have; it reads all other `TEMPORAL_*`."""
+    """The settings of Temporal that `temporalio.envconfig` does not have. `temporalio.envconfig` reads all other
+    `TEMPORAL_*`.
+    """
 
     temporal_task_queue: str = Field(default="workspace-backfill", min_length=1)
 

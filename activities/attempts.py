@@ -1,5 +1,5 @@
-"""Rules for retries of long activities: how many attempts, how long the pause between them, and when a hanging activity
-counts as failed.
+"""Rules for the attempts of long activities: how many there are, how long the pause between two of them is, and when an
+activity that hangs counts as failed.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ def pause(attempts: int) -> timedelta:
 
 
 async def is_paused(heartbeat: Any) -> bool:
-    """Returns whether somebody paused this activity in Temporal. Sends a heartbeat with the details `heartbeat`,
-    because only Temporal's answer to a heartbeat tells.
+    """Returns whether somebody paused this activity in Temporal. To find out, it sends a heartbeat with the details
+    `heartbeat`: only the answer to a heartbeat tells.
 
-    The SDK sends heartbeats only every few seconds; without this one, a slice could end before it learned of the pause.
+    The SDK itself sends heartbeats only every few seconds, and a slice could end between two of them.
     """
     handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     try:

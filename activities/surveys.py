@@ -79,9 +79,9 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Returns groups of repositories that one request can hold, each ordered by name. All public repositories form
-    one group; the private repositories of each owner form another, because only the owner's credentials may read
-    them.
+    """Returns groups of repositories that one request can hold, each ordered by name. All public repositories form one
+    group. The private repositories of each owner form a group of their own, because only the owner's credentials may
+    read them.
     """
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):

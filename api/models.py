@@ -53,7 +53,7 @@ class Retry(In):
 
 
 class Cancel(In):
-    """What of a job is to end: all of it, or repositories of it while the others go on."""
+    """A request to cancel a job, or some of its repositories, while the others continue."""
 
     repositories: Repositories | None = None
     """Only these repositories of the job, by full name; by default the whole job."""

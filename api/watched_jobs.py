@@ -149,7 +149,7 @@ class WatchedJobs:
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
-        """Watches a job while the context is open. The job is read after the call began. Raises `BadInput` if there is
+        """Watches a job while the context is open. The job is never older than the call. Raises `BadInput` if there is
         no such job, `RetryNow` if Postgres does not answer.
         """
         now = monotonic()

@@ -101,7 +101,7 @@ class Api(BaseModel):
 
 
 class Breaker(BaseModel):
-    """The state of one server. While the server is down, one probe a minute is sent, to each of its APIs in turn."""
+    """The state of one server. While the server is down, its APIs get one probe a minute, one API after the other."""
 
     apis: dict[str, Api] = {}
     next_probe_at: datetime | None = None

@@ -1,8 +1,8 @@
-"""Prices of operations: GitHub's formula, corrected by the costs that GitHub reports.
+"""Computes the prices of operations by GitHub's formula, corrected by the costs that GitHub reports.
 
 Points = the number of requests that fill every connection up to its `first`, divided by 100 and rounded, at least 1
-(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula: if an answer's
-`rateLimit.cost` differs from it, the operation's price is multiplied by a correction factor from then on.
+(docs.github.com, "Rate limits for the GraphQL API"). GitHub does not guarantee the formula. If an answer's
+`rateLimit.cost` differs from it, later prices of the operation are multiplied by a correction factor.
 """
 
 from math import ceil, floor

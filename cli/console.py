@@ -1,4 +1,4 @@
-"""Output of commands: tables for people, JSON for programs, and errors as one line."""
+"""Prints the output of commands: tables for people, JSON for programs, and errors as one line."""
 
 import sys
 from typing import Any

@@ -9,17 +9,17 @@ _ELLIPSIS = "…"
 
 
 def clock(moment: datetime, *, seconds: bool = False) -> str:
-    """Hour and minute, in local time."""
+    """Returns hour and minute, in local time."""
     return moment.astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def date(moment: datetime) -> str:
-    """Day, hour and minute, in local time."""
+    """Returns day, hour and minute, in local time."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Hour and minute; with the date if `moment` is on another day than `now`."""
+    """Returns hour and minute; with the date if `moment` is on another day than `now`."""
     return clock(moment) if moment.astimezone().date() == now.astimezone().date() else date(moment)
 
 
@@ -38,12 +38,12 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h`, `4 days`."""
+    """Returns a duration in words: `45 s`, `12 min`, `3 h`, `4 days`."""
     return _ranged(seconds, seconds)
 
 
 def time_left(left: TimeLeft) -> str:
-    """`10 to 14 min left`."""
+    """Returns the time left in words: `10 to 14 min left`."""
     return f"{_ranged(left.from_seconds, left.to_seconds)} left"
 
 
@@ -56,7 +56,7 @@ def _ranged(least: float, most: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """`340/s`, `3.4/s`, `24/min`; empty for none."""
+    """Returns a rate in words: `340/s`, `3.4/s`, `24/min`; empty for 0."""
     if per_second >= 0.95:
         return f"{per_second:,.0f}/s" if per_second >= 9.95 else f"{per_second:.1f}/s"
     per_minute = per_second * 60

@@ -1,4 +1,4 @@
-"""Reconciles with Polar at intervals: the Temporal Schedule, and the activity that it starts."""
+"""Reconciles with Polar at intervals: creates the Temporal Schedule, and has the activity that the schedule starts."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -34,5 +34,5 @@ def count(number: int, noun: str, nouns: str = "") -> str:
 
 
 def days(number: int) -> str:
-    """`5 years`, `1 year`, `90 days`."""
+    """Returns a number of days in words: `5 years`, `1 year`, `90 days`."""
     return count(number // 365, "year") if number and number % 365 == 0 else count(number, "day")

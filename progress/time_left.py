@@ -1,9 +1,8 @@
 """Estimates the time that a job still needs: a range, the most likely value, and the reason.
 
-The model assumes that the job continues at its pace so far, and stands still whenever GitHub's budgets are used up,
-until they are reset. The short end of the range assumes less work at a higher pace and a lower price, and budgets
-that only this job uses. The long end assumes more work at a lower pace and a higher price, and budgets that are
-shared with the other jobs in progress.
+The model assumes that the job continues at its pace so far, and stands still while GitHub's budgets are used up. The
+short end of the range assumes less work, a higher pace, a lower price, and budgets that only this job uses. The long
+end assumes more work, a lower pace, a higher price, and budgets that all jobs in progress share.
 """
 
 from collections.abc import Mapping, Sequence

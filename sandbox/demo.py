@@ -329,7 +329,7 @@ def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Ends the program in such a way that every `finally` runs. A second signal does not interrupt them."""
+    """Ends the program so that every `finally` runs. A second signal does not interrupt them."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

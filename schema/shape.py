@@ -191,8 +191,8 @@ class Function(_Fact):
 
 @dataclass(frozen=True)
 class Shape:
-    """Tables in an order in which they can be created. `ours` are the names of the tables that the host does
-    not have.
+    """The tables of a database, in an order in which they can be created. `ours` are the names of the tables that the
+    host does not have.
     """
 
     tables: dict[str, Table]

@@ -276,7 +276,7 @@ async def are_any(connection: Connection, sweep: Sweep) -> bool:
 async def to_ask(
     connection: Connection, sweep: Sweep, account: str, many_since: datetime, *, limit: int = 100
 ) -> dict[str, str]:
-    """Child -> node id of absent children that GitHub has not yet reported to this account as gone.
+    """Returns the absent children that GitHub has not yet reported to this account as gone: child -> node id.
 
     Each account asks for each child once in a job. If many children went missing at once, only those are returned
     that went missing before `many_since`.
@@ -289,10 +289,11 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Child -> (node id, number) of its thread, for absent children that have no node id to ask GitHub for.
+    """Returns the threads of absent children that have no node id to ask GitHub for: child -> (node id, number) of its
+    thread.
 
-    Only children that went missing at least `apart` before `now`, and that no later reading, at least `apart` after
-    the first, has missed as well.
+    A child is returned if it went missing at least `apart` before `now`, and if no later reading, at least `apart`
+    after the first one, has missed it again.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -307,7 +308,7 @@ async def missed_twice(connection: Connection, sweep: Sweep, apart: timedelta, *
 
 
 async def threads_of(connection: Connection, sweep: Sweep, children: Sequence[str]) -> dict[str, int]:
-    """Node id -> number of the threads to which these absent children belong."""
+    """Returns the threads to which these absent children belong: node id -> number."""
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_THREADS.format(table=data_type), repository_id, data_type, children)
     return {row["node_id"]: row["number"] for row in rows}

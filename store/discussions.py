@@ -1,4 +1,6 @@
-"""`discussions`. A row that the host created keeps its id, in whichever format of node ids."""
+"""`discussions`: a row that the host created keeps its id, even if that is a node id in another format than GitHub's
+present one.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -70,10 +70,9 @@ async def ask_for(
 ) -> str:
     """Creates a job for a workspace (its id or slug); returns the job's id.
 
-    Without `retention_days`, it is as many days as the owner bought, else as many as the workspace keeps anyway.
-    Without `repositories` (full names) and `data_types` it is all of them. `fresh` fetches again what other jobs
-    covered. If the workspace has a job with this `idempotency_key`, that job's id is returned, whatever else
-    differs.
+    Default of `retention_days`: what the owner bought, else what the workspace keeps anyway. Default of
+    `repositories` (full names) and `data_types`: all. `fresh` fetches again what other jobs covered. If the
+    workspace has a job with this `idempotency_key`, nothing is created, and that job's id is returned.
 
     Raises `BadInput` for an unknown name, and for more days than were bought if the actor is bound by the purchase.
     """

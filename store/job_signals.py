@@ -22,7 +22,7 @@ class Unheard:
 
 
 async def unheard(connection: Connection, *, job_id: str | None = None, limit: int = 100) -> list[Unheard]:
-    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only that one."""
+    """Returns pending jobs that Temporal has not heard of, oldest first. If `job_id` is given, only this job."""
     rows = await connection.fetch(
         """
         select job.id, job.workspace_id, workspaces.name, job.retention_days, job.attempt,

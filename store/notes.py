@@ -151,8 +151,8 @@ async def read(
 
 
 async def summary(connection: Connection, repository_id: str, data_type: DataType) -> Noted:
-    """Returns how many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing
-    is missing.
+    """Returns how many things are missing from a data type of a repository: kind -> what -> number. Empty if nothing is
+    missing.
     """
     numbers: Noted = {}
     for row in await connection.fetch(_SUMMARY, repository_id, data_type):

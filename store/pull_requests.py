@@ -133,8 +133,8 @@ _LACKS = {
 async def lacking(
     connection: Connection, repository_id: str, what: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of the pull requests, updated since `since`, that lack `what` because a permission was
-    missing.
+    """Returns the pull requests, updated since `since`, that lack `what` because a permission was missing: (node id,
+    number).
     """
     rows = await connection.fetch(
         f"select p.node_id, p.number from pull_requests p where p.repository_id = $1 and p.node_id is not null"

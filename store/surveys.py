@@ -73,7 +73,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
 
 
 async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Repository id -> its survey, for those of these repositories that this job has ever surveyed."""
+    """Returns the surveys, by repository id, of those of these repositories that this job has ever surveyed."""
     rows = await connection.fetch(
         "select repository_id::text, survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",
@@ -112,7 +112,7 @@ async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetim
 
 
 async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Repository id -> the data types that have coverage; none for a job that fetches everything again."""
+    """Returns the data types that have coverage, by repository id; none for a job that fetches everything again."""
     rows = await connection.fetch(
         """
         select repository_id::text, array_agg(data_type) as data_types from backfill_coverage
@@ -146,7 +146,7 @@ async def private(connection: Connection, repository_ids: Sequence[str]) -> set[
 
 
 async def stored_discussions(connection: Connection, repository_ids: Sequence[str]) -> dict[str, int]:
-    """Repository id -> the number of its stored discussions. Repositories without discussions are left out."""
+    """Returns the number of stored discussions, by repository id. Repositories without discussions are left out."""
     rows = await connection.fetch(
         "select repository_id::text, count(*) as number from discussions where repository_id = any($1::uuid[])"
         " and gone_at is null group by 1",

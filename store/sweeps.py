@@ -274,7 +274,9 @@ async def commit(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """Returns the number of stored rows by noun, whichever job fetched them: in scope of the job, or since `since`."""
+    """Returns the number of stored rows by noun, in scope of the job, or since `since` if that is given. It counts the
+    rows that other jobs fetched, too.
+    """
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
     return Counter(dict(row))

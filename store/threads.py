@@ -10,7 +10,8 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updatedAt of those of the threads `github_ids` whose rows are certain to be as of that moment.
+    """Returns updatedAt, by GitHub id, of those of the threads `github_ids` whose rows are certain to be as of that
+    moment.
 
     updatedAt has whole seconds. A thread that was requested in the second of its last change may have changed again
     within that second, so it is left out.
@@ -36,8 +37,8 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """GitHub ids of the fetched discussions whose stored number of comments differs from `counts` (GitHub id ->
-    number).
+    """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from the one in
+    `counts`, which is by GitHub id.
 
     Empty for other types, because only discussions store GitHub's number.
     """
@@ -54,8 +55,8 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """GitHub ids of the fetched pull requests or issues of which another number of comments is stored than `counts`
-    says (GitHub id -> number).
+    """Returns the GitHub ids of the fetched pull requests or issues that have more or fewer stored comments than
+    `counts` says, which is by GitHub id.
     """
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
@@ -72,7 +73,7 @@ async def comments_miscounted(connection: Connection, table: DataType, counts: M
 async def by_number(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, str]:
-    """Number -> node id of the fetched threads with these numbers."""
+    """Returns the node ids of the fetched threads with these numbers, by number."""
     rows = await connection.fetch(
         f"select number, node_id from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
@@ -85,7 +86,7 @@ async def by_number(
 async def github_ids(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, int]:
-    """Number -> GitHub id of the stored threads with these numbers."""
+    """Returns the GitHub ids of the stored threads with these numbers, by number."""
     rows = await connection.fetch(
         f"select number, github_id from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
@@ -96,8 +97,8 @@ async def github_ids(
 
 
 async def comment_versions(connection: Connection, comment_type: str, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """GitHub id -> updated_at of the stored comments with these GitHub ids. A comment that was requested in the second
-    of its last change is left out, because it may have changed again.
+    """Returns updated_at of the stored comments with these GitHub ids, by GitHub id. A comment that was requested in
+    the second of its last change is left out, because it may have changed again.
     """
     rows = await connection.fetch(
         "select github_id, updated_at from comments where comment_type = $1 and github_id = any($2::bigint[])"
@@ -124,11 +125,10 @@ async def unlisted(
     born: tuple[datetime | None, datetime],
     listed: Sequence[int],
 ) -> list[tuple[str, int]]:
-    """(node id, number) of the fetched threads that one page of a listing by creation should have, and that `listed`
-    does not name.
+    """Returns the fetched threads that one page of a listing by creation should name, and does not: (node id, number).
 
-    `born` is the page's range of creation times: from the last thread of the previous page (included, because others
-    may have the same second) to the last thread of this page (excluded).
+    `listed` are the numbers that the page names. `born` is its range of creation times: from the last thread of the
+    previous page (included, because others may have the same second) to its own last thread (excluded).
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"
@@ -154,7 +154,9 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(node id, number) of the gone threads that were updated since `since`; those that went last come first."""
+    """Returns the gone threads that were updated since `since`, as (node id, number); the last ones to go come
+    first.
+    """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
         " and updated_at >= $2 order by gone_at desc, number limit $3",
@@ -166,7 +168,7 @@ async def gone(
 
 
 async def ids_by_node(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Node id -> GitHub id of the fetched threads with these node ids."""
+    """Returns the GitHub ids of the fetched threads with these node ids, by node id."""
     rows = await connection.fetch(f"select node_id, github_id from {table} where node_id = any($1::text[])", node_ids)
     return {row["node_id"]: row["github_id"] for row in rows}
 
@@ -188,7 +190,7 @@ _CHILDREN = {
 
 
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Node id -> the number of stored children of the fetched threads with these node ids.
+    """Returns how many children are stored of the fetched threads with these node ids, by node id.
 
     If a node id is that of a comment on a discussion, its replies are counted.
     """

@@ -86,8 +86,8 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """Returns the position after a batch up to this thread was refused because of one text in it. Requests hold
-        `texts` texts until that text is found. If an earlier batch is still under suspicion, that one stays.
+        """Returns the position after a batch up to this thread was refused because of one text in it. Further requests
+        hold `texts` texts until that text is found. A batch that was refused earlier is searched first.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 

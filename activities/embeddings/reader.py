@@ -195,8 +195,8 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Records that one text is refused. If the server also refuses a harmless text, the fault is not the text's,
-        and the type ends.
+        """Records that one text is refused. If the server also refuses a harmless text, the type ends, because the
+        server refuses everything.
         """
         try:
             await self._send([HARMLESS])
@@ -223,8 +223,8 @@ def _limits(position: EmbeddingPosition) -> Limits:
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """Returns the position after a batch was refused: smaller batches follow, up to the last text of this one, until
-    the refused text is sent alone.
+    """Returns the position after a batch was refused: smaller batches follow, up to the last text of the refused batch,
+    until the refused text is sent alone.
     """
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)

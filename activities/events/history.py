@@ -91,8 +91,8 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the branch's head,
-        which may have moved as well.
+        """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the head of the branch,
+        which may have moved, too.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:

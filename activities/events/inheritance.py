@@ -1,4 +1,6 @@
-"""Resumes from an earlier events sweep: where each source continues, and down to where it has to be read for news."""
+"""Takes over the position of an earlier events sweep: where each source resumes, and how far down it is read
+for news.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,9 +35,7 @@ def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Returns whether the earlier sweep is so old that one request to the events API cannot return all news since
-    then.
-    """
+    """Returns whether the earlier sweep is so old that one request to the events API cannot return all news."""
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 

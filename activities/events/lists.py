@@ -243,8 +243,8 @@ class ListSource:
         *,
         missing: int = 0,
     ) -> Turn[EventPosition]:
-        """Continues with the next API of the source; skips the source if there is none. `words` is the reason, `kind`
-        that of the note on a skipped source.
+        """Returns the turn that leaves the present API: the source continues with its next API, or is skipped if it has
+        none. `words` is the reason, `kind` the kind of the note on a skipped source.
         """
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)
@@ -271,7 +271,7 @@ class Stargazers(ListSource):
 
 
 class StarHistory(ListSource):
-    """Stars by day, without their users, for repositories whose stargazers GitHub does not show."""
+    """Reads stars by day, without their users, for repositories whose stargazers GitHub does not show."""
 
     name: EventSourceName = "star_history"
     builds_on: tuple[EventSourceName, ...] = ("stargazers",)
@@ -294,7 +294,7 @@ class StarHistory(ListSource):
 
 
 class Forks(ListSource):
-    """Forks. The first page also brings the head of the default branch."""
+    """Reads forks. The first page also brings the head of the default branch."""
 
     name: EventSourceName = "forks"
     is_long = True
@@ -356,7 +356,7 @@ class Releases(ListSource):
 
 
 class Activity(ListSource):
-    """Activity of branches, for about a year. If GitHub refuses the list, pushes are derived from commits."""
+    """Reads the changes of branches, of about a year. If GitHub refuses the list, commits show the pushes."""
 
     name: EventSourceName = "activity"
     is_long = True
@@ -370,7 +370,7 @@ class Activity(ListSource):
 
 
 class LatestEvents(ListSource):
-    """GitHub's events API: the latest 300 events of all types."""
+    """Reads GitHub's events API, which has the latest 300 events of all types."""
 
     name: EventSourceName = "events"
     reach = timedelta(days=20)

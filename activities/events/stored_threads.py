@@ -11,8 +11,8 @@ THREADS_A_TURN = 500
 
 
 class StoredThreads:
-    """Events for the opening, closing and reopening of pull requests and issues. This source is read last, when all
-    threads are stored.
+    """Makes events of the opening, closing and reopening of pull requests and issues. This source is read last, when
+    all threads are stored.
     """
 
     name: EventSourceName = "threads"

@@ -64,7 +64,7 @@ class Batch:
 
     @property
     def orphans(self) -> list[Part]:
-        """Parts for the comments of reviews that are no longer stored."""
+        """The parts for comments of reviews that are no longer stored."""
         return [part for part in self.parts if part.kind == "review_comments" and part.parent not in self.pull_requests]
 
 

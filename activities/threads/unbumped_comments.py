@@ -139,8 +139,8 @@ class UnbumpedComments:
         return Turn(position.next_comment_totals(listing.end_cursor, progress), put=put, points=2)
 
     async def _threads_to_read(self, comments: list[CommentSince]) -> dict[int, str]:
-        """Number -> node id of the stored threads that have a comment among `comments` whose stored row is missing or
-        out of date.
+        """Returns the stored threads that have a comment among `comments` whose stored row is missing or out of date:
+        number -> node id.
         """
         numbers: set[int] = set()
         async with self._database.transaction() as connection:

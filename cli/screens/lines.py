@@ -84,7 +84,7 @@ def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
 
 
 def _ended(its: TypeView) -> str:
-    """`failed, 20 of 30: gone: octo/b is gone → remove it`."""
+    """Returns how a type ended: `failed, 20 of 30: gone: octo/b is gone → remove it`."""
     line = f"{its.status}, {amount(its)}"
     if its.status == "completed":
         return ": ".join(filter(None, [line, "; ".join(filter(None, [unshown.complete(its.unshown), *its.notes]))]))

@@ -1,4 +1,4 @@
-"""Describes in a sentence what a repository or a data type waits for, for `starter.py status` and `watch`."""
+"""Describes in a sentence what a repository or a data type waits for. `starter.py status` and `watch` show it."""
 
 from datetime import datetime
 

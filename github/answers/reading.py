@@ -199,7 +199,7 @@ def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
 
 
 def _rate(data: Any) -> Mapping[str, Any]:
-    """`rateLimit` of an answer; empty if it is missing."""
+    """Returns `rateLimit` of an answer; empty if it is missing."""
     rate = data.get("rateLimit") if isinstance(data, dict) else None
     return rate if isinstance(rate, dict) else {}
 

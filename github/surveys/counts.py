@@ -81,8 +81,8 @@ def batches(discussions: Sequence[int]) -> list[range]:
 async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
-    """Repository id -> its survey, by one request. A repository is missing if GitHub does not show it, or not all of
-    it, under its name.
+    """Surveys repositories by one request; returns the surveys by repository id. A repository has no survey if GitHub
+    does not show it, or not all of it, under its name.
 
     Raises the classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """

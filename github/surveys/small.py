@@ -106,8 +106,8 @@ def batches(every: Sequence[Small]) -> list[list[Small]]:
 
 
 async def read_small(github: GitHub, every: Sequence[Small], since: datetime) -> dict[str, Prefetched]:
-    """Repository id -> its prefetched answers, by one request. A repository is missing if anything of it was refused,
-    gone or left out.
+    """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
+    if anything of it was refused, gone or left out.
 
     `since` is the job's cutoff; commits are counted from there on. Raises the classes of the taxonomy; `TooLarge` if
     a request for fewer repositories may succeed.
@@ -166,7 +166,9 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
 
 
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
-    """Node id -> the review with its comments, by one request. The reviews may belong to several repositories."""
+    """Reads reviews with their comments by one request; returns them by node id. The reviews may belong to several
+    repositories.
+    """
     answer = await github.on_behalf_of(repository.full_name).graphql(
         "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True
     )

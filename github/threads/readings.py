@@ -12,14 +12,16 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part with `missing` noted children. A later reading that lacks as
+    """Returns the value of `Part.reading` for a part that lacks `missing` noted children. A later reading that lacks as
     many is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """As `noted`, for a thread whose lists lack `missing` items."""
+    """Returns the value of `Part.reading` for a thread whose lists lack `missing` noted items. A later reading that
+    lacks as many is final.
+    """
     return f"lists: {noted(missing)}"
 
 
@@ -57,5 +59,5 @@ def hidden_in(part: Part) -> int:
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether an earlier reading of the part lacked as many children, so that this one is final."""
+    """Returns whether this reading of a part is final: an earlier reading lacked as many children."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -57,8 +57,8 @@ class Accounts:
         self._standings.pop(credential.label, None)
 
     async def candidates(self, repository: str, call: Call, *, only: str | None = None) -> dict[str, Credential]:
-        """Account -> the credential to use for the next request. Only the account `only`, if it is given. Empty once
-        all accounts were tried.
+        """Returns the accounts that can send the next request, each with the credential to use; only the account
+        `only`, if it is given. Empty once all accounts were tried.
 
         `repository` is its full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """

@@ -50,8 +50,8 @@ class Credential(Protocol):
     async def secret(self) -> str:
         """Returns the token to send. An installation's token is created if there is none.
 
-        Raises `RetryNow`; also for an installation that turns out to be suspended or gone, which `Credentials.of`
-        leaves out from then on. Raises `RetryLater`, and `JobOver` (unauthorized) if GitHub does not accept the App.
+        Raises `RetryNow`; also if the installation is suspended or gone, and then `Credentials.of` no longer returns
+        it. Raises `RetryLater`, and `JobOver` (unauthorized) if GitHub does not accept the App.
         """
 
 
@@ -146,8 +146,8 @@ class Credentials:
         """Records that GitHub refused a credential: with a 401, or with a 403 that says that the installation is
         suspended.
 
-        An installation's token is discarded if it is still `secret` (None: whichever it is); its next use creates a
-        new one. A token of GITHUB_TOKENS is kept.
+        An installation's token is discarded, so that the next use creates a new one; if `secret` is given, only if
+        it is still the installation's token. A token of GITHUB_TOKENS is kept.
         """
         if isinstance(credential, Installation):
             credential.forget(secret)

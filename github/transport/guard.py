@@ -79,8 +79,8 @@ class Guard:
                 await self._follow(verdict)
 
     async def _judge(self, api: str, reason: str) -> None:
-        """Decides what a request without an answer means. Returns if the server answers other requests, so that only
-        this one failed; raises if the server is down.
+        """Decides what a request without an answer means. Returns if the server answers other requests; raises if the
+        server is down.
         """
         failed = monotonic()
         self._looked.pop(api, None)

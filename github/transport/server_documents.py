@@ -21,7 +21,8 @@ MOST_FITTINGS = 4
 
 
 class ServerDocuments:
-    """The project's documents, unchanged until the server refuses one; from then on without what its schema lacks.
+    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what its
+    schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """

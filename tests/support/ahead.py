@@ -1,6 +1,6 @@
-"""Imported by a process that forks others: loads once what each of them would load and build on its way.
+"""Imported by a process that forks others: loads once what each of them would otherwise load and build.
 
-It is a third of what a small sweep costs a process that has just begun.
+That is a third of the cost of a small sweep in a process that has just started.
 """
 
 import importlib

@@ -1,6 +1,7 @@
-"""What arrays hold that every Postgres has, so that asyncpg need not ask it on each connection that uses one.
+"""What asyncpg has to know of arrays whose types every Postgres has, so that it need not ask on each connection.
 
-Production's connections live for hours, those of tests for a moment: asking took a sixth of what their Postgres did.
+Connections in production live for hours, those in tests for a moment: asking took a sixth of the time of the tests'
+Postgres.
 """
 
 from collections.abc import Collection
@@ -31,7 +32,7 @@ UNTOUCHED = SimpleNamespace(name="the statement that was being prepared")
 
 
 def know_array_types() -> None:
-    """From now on, in this process and in those that it forks."""
+    """Makes asyncpg know the array types, in this process and in those that it forks."""
     connection: Any = asyncpg.Connection
     ask = connection._introspect_types
 
@@ -44,7 +45,7 @@ def know_array_types() -> None:
 
 
 def described(oid: int, element: int, name: str) -> dict[str, Any]:
-    """A row as asyncpg's own query has it."""
+    """Returns the description of an array type, as a row of asyncpg's own query."""
     return {
         "oid": oid,
         "ns": "pg_catalog",

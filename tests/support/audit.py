@@ -1,7 +1,7 @@
-"""Says which pinned packages have known vulnerabilities: `python -m tests.support.audit requirements.txt`.
+"""Prints which pinned packages have known vulnerabilities: `python -m tests.support.audit requirements.txt`.
 
-pip-audit asks the package index. Where that cannot be reached, or tells of no package, one line says so and nothing
-fails.
+pip-audit asks the package index. If the index cannot be reached, or knows no vulnerabilities, one line says so and
+nothing fails.
 """
 
 import json
@@ -16,7 +16,7 @@ ACCEPTED: dict[str, str] = {}
 
 
 def main() -> int:
-    """1 if a package is vulnerable, else 0."""
+    """Checks the packages. Returns 1 if one has a known vulnerability, else 0."""
     try:
         told = json.loads(_ask(sys.argv[1]))["dependencies"]
     except (ValueError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""What tests read of the project's documents."""
+"""Reads the project's documents, for tests."""
 
 import re
 
@@ -13,7 +13,7 @@ TESTS = {
 
 
 def anchors(document: str) -> set[str]:
-    """Of its headings, as GitHub makes them."""
+    """Returns the anchors of the document's headings, as GitHub makes them."""
     headings = re.findall(
         r"^#+ (.+)$", re.sub(r"^```.*?^```", "", document, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
     )

@@ -1,7 +1,8 @@
-"""What the stand-in's world says the feed must hold, may hold, and nothing else: compared happening by happening.
+"""Compares the stored feed with the stand-in's world, event by event: what it has to hold, what it may hold, and
+nothing else.
 
-Sources tell of a thing seconds apart, and what happens after a sweep began may be in it or not, so a stored row is not
-equal to what was expected: it is paired with it.
+Sources give one event times that are seconds apart, and an event after a sweep's beginning may or may not be stored.
+So a stored row is not equal to an expected one, but is matched with it.
 """
 
 from collections import defaultdict
@@ -34,7 +35,9 @@ def moment(stamp: str) -> datetime:
 
 @dataclass
 class Happening:
-    """`must`: it is listed, or shown by the events API. `says` tells what is wrong with a row that is of it."""
+    """Something that happened. `must`: it has to be stored, because it is listed or the events API shows it. `says`
+    returns what is wrong with a row that is matched with it.
+    """
 
     type: str
     key: str
@@ -51,7 +54,7 @@ class Happening:
 def differences(
     repository: Repository, since: datetime | None, as_of: datetime | None, rows: Iterable[Row], *, threads: bool
 ) -> list[str]:
-    """Each stored row is one happening, and each happening that must be stored is one row."""
+    """Returns the differences: each stored row has to match one event, and each event that must be stored one row."""
     with repository.world.still():
         held = list(_held(repository, since, threads=threads))
     groups: dict[tuple[str, str], tuple[list[Happening], list[Row]]] = defaultdict(lambda: ([], []))
@@ -102,7 +105,7 @@ def _wrong(wanted: Happening, row: Row) -> Iterator[str]:
 
 
 def _is_of_the_deleted(repository: Repository, row: Row) -> bool:
-    """What a thread told before it went stays told."""
+    """Returns whether the row is about a thread that was deleted later. Such rows stay."""
     payload = row["payload"]
     number = payload.get("number") or payload.get("issue", {}).get("number")
     return number in repository.deleted or number in repository.moved
@@ -133,7 +136,7 @@ def _login(account: Account | None) -> str:
 
 
 def _held(repository: Repository, since: datetime | None, *, threads: bool) -> Iterator[Happening]:
-    """All that the world can tell, each once."""
+    """Yields everything that the world knows to have happened, each thing once."""
     told: set[tuple[str, str, int]] = set()
     now = repository.world.clock.stamp()
 
@@ -237,7 +240,9 @@ def _activity(activity: Activity, *, must: bool = True) -> Happening:
 
 
 def _history(repository: Repository, recent: list[Activity], since: datetime | None) -> Iterator[Happening]:
-    """Commits of the default branch that no push of the last year brought; read only if that year was not enough."""
+    """Yields the commits of the default branch that no push of the last year contains. They are read only if that year
+    was not enough.
+    """
     head = repository.git.head(repository.default_branch)
     if head is None:
         return
@@ -318,7 +323,7 @@ def _of_thread(thread: Thread, action: str, at: str, by: Account | None, *, merg
 
 
 def _event(event: Event, *, must: bool) -> Happening:
-    """What only the events API tells."""
+    """Returns an event that only the events API shows."""
     source, at, actors = event.source, moment(event.created_at), {event.account.rest_login}
     if isinstance(source, Star):
         return _star(source, must=must)

@@ -1,7 +1,7 @@
-"""Circles of imports: `python -m tests.support.import_circles` names one and exits 1, as a part of `make check`.
+"""Finds circles of imports: `python -m tests.support.import_circles` prints one and exits with 1. `make check` runs it.
 
-import-linter knows packages alone. This looks at every module: those at the top and the tests too, imports inside
-functions and for types alone as well.
+import-linter knows only packages. This looks at every module, those at the top and tests included, and at imports
+inside functions and for types only.
 """
 
 import ast
@@ -16,7 +16,7 @@ Imports = dict[str, set[str]]
 
 
 def imports(root: Path) -> Imports:
-    """Of all modules below `root`, which is on `sys.path`."""
+    """Returns the imports of all modules below `root`, which has to be on `sys.path`."""
     at_the_top = {path.stem for path in root.glob("*.py")}
     packages = {path.parent.name for path in root.glob("*/__init__.py")}
     if (root / "tests").is_dir():
@@ -39,7 +39,7 @@ def imports(root: Path) -> Imports:
 
 
 def circle(found: Imports) -> list[str]:
-    """A way that leads back to where it began: each imports the next. Empty if there is none."""
+    """Returns a circle: modules each of which imports the next, and the last one the first. Empty if there is none."""
     try:
         TopologicalSorter(found).prepare()
     except CycleError as error:

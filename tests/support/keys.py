@@ -1,4 +1,4 @@
-"""Key pairs of GitHub Apps, by name, each made once a session: a tenth of a second."""
+"""Key pairs of GitHub Apps, by name. Each is made once in a session, because that takes a tenth of a second."""
 
 from collections import defaultdict
 
@@ -10,16 +10,16 @@ KEYS: dict[str, RSAPrivateKey] = defaultdict(lambda: generate_private_key(65_537
 
 
 def private_key(name: str = "app") -> str:
-    """PEM, as GitHub's own files have it."""
+    """Returns the private key as PEM, as in GitHub's own files."""
     return KEYS[name].private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
 def public_key(name: str = "app") -> str:
-    """PEM."""
+    """Returns the public key as PEM."""
     return KEYS[name].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def elliptic_key() -> str:
-    """PEM, good, and of a kind that GitHub Apps do not sign with."""
+    """Returns a valid private key as PEM, of a kind with which GitHub Apps cannot sign."""
     made = Ed25519PrivateKey.generate()
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -1,4 +1,4 @@
-"""A workflow under the contract's name that does nothing but remember what it heard, and end as it is told."""
+"""A workflow with the contract's name. It only remembers which signals it heard, and ends when it is told to."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,9 @@ from messages import WORKSPACE_BACKFILL, Cancel, Pause, Resume, Retry, Run, Work
 
 @workflow.defn(name=WORKSPACE_BACKFILL, sandboxed=False)
 class Listener:
-    """Signal `obey` with `complete`, `fail` or `continue` ends a run; query `heard` tells the signals of this run."""
+    """The signal `obey` with `complete`, `fail` or `continue` ends a run; the query `heard` returns the signals of the
+    run.
+    """
 
     @workflow.init
     def __init__(self, _backfill: WorkspaceBackfill) -> None:
@@ -65,7 +67,7 @@ async def listening(client: Client, task_queue: str) -> AsyncIterator[None]:
 
 
 async def heard(client: Client, workspace_id: str) -> list[dict[str, Any]]:
-    """What the workflow of this workspace heard in its present run."""
+    """Returns the signals that the workflow of this workspace heard in its present run."""
     handle = client.get_workflow_handle(workspace_workflow_id(workspace_id))
     told: list[dict[str, Any]] = await handle.query("heard")
     return told

@@ -1,4 +1,4 @@
-"""A receiver of OpenTelemetry's traces, in this process."""
+"""Receives OpenTelemetry's traces in this process."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -12,7 +12,7 @@ from sandbox.ports import LOOPBACK
 
 
 class Receiver:
-    """Takes `POST /v1/traces` at `url`, and keeps what it got."""
+    """Serves `POST /v1/traces` at `url`, and keeps what it receives."""
 
     def __init__(self) -> None:
         self.bytes = b""
@@ -47,7 +47,9 @@ class Receiver:
         return [span for span in self.spans if span.name == name]
 
     def way(self, span: Span) -> list[str]:
-        """The names of what it is below, from the top, and its own; empty if a span of them was not received."""
+        """Returns the names of the spans above a span, from the top, and its own name; empty if one of them was not
+        received.
+        """
         known, way = {each.span_id: each for each in self.spans}, [span.name]
         while span.parent_span_id:
             if span.parent_span_id not in known:

@@ -1,7 +1,7 @@
-"""A transaction pooler: each transaction of a client runs on another connection to Postgres, as with pgbouncer.
+"""A transaction pooler: like pgbouncer, it runs each transaction of a client on another connection to Postgres.
 
-Speaks PostgreSQL's protocol 3.0 (https://www.postgresql.org/docs/current/protocol-message-formats.html): a connection
-belongs to a client until the server says that it is in no transaction (ReadyForQuery, `I`).
+It speaks PostgreSQL's protocol 3.0 (https://www.postgresql.org/docs/current/protocol-message-formats.html): a
+connection belongs to a client until the server reports that it is in no transaction (ReadyForQuery, `I`).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ CONNECTIONS = 3
 
 @dataclass
 class _Server:
-    """A connection to Postgres, ready; `greeting` is what it said of itself when it began."""
+    """A connection to Postgres that can be used. `greeting` are the messages with which the server began."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -70,7 +70,7 @@ class _Pooler:
             await self.connect()
 
     async def _relay(self, server: _Server, writer: asyncio.StreamWriter) -> None:
-        """Until the transaction is over."""
+        """Passes messages on until the transaction has ended."""
         message = b""
         while message != b"Z\0\0\0\5I":
             message = await _message(server.reader)
@@ -84,7 +84,7 @@ class _Pooler:
 
 @asynccontextmanager
 async def pooling(dsn: str, connections: int = CONNECTIONS) -> AsyncIterator[str]:
-    """DSN of a transaction pooler in front of this database, which asks for no password."""
+    """Yields the DSN of a transaction pooler in front of this database, which asks for no password."""
     pooler = _Pooler(dsn)
     for _ in range(connections):
         await pooler.connect()

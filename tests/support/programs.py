@@ -1,4 +1,4 @@
-"""How tests begin the project's programs: forked from a zygote, which is quick, or executed, as in production."""
+"""Starts the project's programs for tests: forked from a zygote, which is fast, or executed, as in production."""
 
 import os
 import select
@@ -29,14 +29,17 @@ def is_setting(name: str) -> bool:
 
 
 def _rest(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what the programs read only after they have begun, and what pytest changes with every test."""
+    """Returns the environment without what programs read only after their start, and without what pytest changes for
+    each test.
+    """
     return {name: value for name, value in environment.items() if not (is_setting(name) or name.startswith("PYTEST_"))}
 
 
 class Forked:
-    """A program that the zygote forked, as `Process` wants it: for any thread, as `subprocess.Popen` is.
+    """A program that the zygote forked, with the interface that `Process` needs. Any thread may use it, like
+    `subprocess.Popen`.
 
-    Signals go by its pidfd, so that none reaches another that has its number by then.
+    Signals are sent by its pidfd, so that they cannot reach another process that has got its number.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -56,7 +59,7 @@ class Forked:
             return self._exit_code
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, negative if a signal ended it."""
+        """Waits until it has ended; returns its exit code, which is negative if a signal ended it."""
         with self._lock:
             if (exit_code := self.poll()) is not None:
                 return exit_code
@@ -79,7 +82,7 @@ class Forked:
 
 
 class Zygote:
-    """`tests/support/zygote.py`, as one of `processes`; it is loading still when this returns."""
+    """Starts `tests/support/zygote.py` as one of `processes`. It may still be loading when this returns."""
 
     def __init__(self, processes: Processes) -> None:
         self._address = str(processes.directory / "zygote")
@@ -88,13 +91,15 @@ class Zygote:
         self._process = processes.start("zygote", command, env=self._environment, cwd=ROOT)
 
     def fits(self, environment: Mapping[str, str]) -> bool:
-        """Whether it differs from the zygote's in settings alone: other variables may be read when modules load."""
+        """Returns whether the environment differs from the zygote's in settings only. Other variables may have been
+        read when modules were loaded.
+        """
         return _rest(environment) == self._environment
 
     def fork(
         self, program: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: int, stderr: int
     ) -> Forked:
-        """Runs a program of the project; standard input is empty."""
+        """Forks a program of the project. Its standard input is empty."""
         order = Order(str(ROOT / program), list(arguments), dict(env), str(cwd))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process.wait_ready(lambda: connection.connect_ex(self._address) == 0, within=PATIENCE)
@@ -103,7 +108,9 @@ class Zygote:
 
 
 class Programs(Processes):
-    """Processes of which some are the project's programs; with a zygote these are forked, where that is the same."""
+    """Processes, some of which are the project's programs. With a zygote the programs are forked, if that makes no
+    difference.
+    """
 
     def __init__(self, directory: Path, zygote: Zygote | None) -> None:
         super().__init__(directory)

@@ -1,4 +1,4 @@
-"""Buyers with workspaces in the host's tables, and Polar as it speaks to us: events, signed by `standardwebhooks`."""
+"""Buyers with workspaces in the host's tables, and Polar's events about them, signed by `standardwebhooks`."""
 
 import json
 import uuid
@@ -58,7 +58,9 @@ class Buyer:
 
 @asynccontextmanager
 async def database(postgres: Postgres, template: str) -> AsyncIterator[str]:
-    """DSN of a migrated database for the tests of a module: quicker than one a test, if each begins with `emptied`."""
+    """Yields the DSN of a migrated database for all tests of a module. That is faster than a database for each test,
+    and each test has to begin with `emptied`.
+    """
     name = f"test_{uuid.uuid4().hex[:12]}"
     dsn = await postgres.create_database(name, template)
     try:
@@ -69,7 +71,7 @@ async def database(postgres: Postgres, template: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def emptied(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a database in which nobody has bought anything yet."""
+    """Yields a connection to the database, after everything that was bought is deleted."""
     async with connected(dsn) as connection:
         await connection.execute(EMPTY)
         yield connection
@@ -86,7 +88,7 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def buyer(connection: asyncpg.Connection, *, someone: Buyer | None = None, subscribed: bool = True) -> Buyer:
-    """Somebody with an account and, if `subscribed`, a base subscription of tier `pro`."""
+    """Creates a person with an account and, if `subscribed`, a base subscription of tier `pro`."""
     someone = someone or Buyer()
     await connection.execute(
         "insert into app_users (id, auth_user_id) values ($1, $2)", someone.app_user_id, someone.auth_user_id
@@ -112,7 +114,7 @@ async def workspace(
     active: bool = True,
     keeps: int | None = 30,
 ) -> str:
-    """A workspace of `owner` with these repositories (owner/name); answers its id."""
+    """Creates a workspace of `owner` with these repositories (owner/name); returns its id."""
     workspace_id = await connection.fetchval(
         """
         insert into workspaces (name, slug, owner_id, is_active, data_retention_days)
@@ -152,7 +154,7 @@ def event(
     at: datetime | None = None,
     **data: Any,
 ) -> dict[str, Any]:
-    """An event with more fields than we read, as Polar sends it; `data` replaces fields of the subscription."""
+    """Returns an event as Polar sends it, with more fields than we read. `data` replaces fields of the subscription."""
     at = at or datetime.now(UTC)
     return {
         "type": kind,
@@ -186,7 +188,7 @@ def signed(
     secret: str | bytes = SECRET,
     at: datetime | None = None,
 ) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a delivery; `payload` may be the body itself."""
+    """Returns body and headers of a signed delivery. `payload` may be the body itself."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     webhook_id, at = webhook_id or f"msg_{uuid.uuid4().hex}", at or datetime.now(UTC)
     return body, {
@@ -198,7 +200,7 @@ def signed(
 
 
 async def deliver(connection: asyncpg.Connection, *payloads: Any) -> list[str]:
-    """Puts deliveries into Postgres as the server keeps them, in this order; answers their ids."""
+    """Stores deliveries as the server does, in this order; returns their ids."""
     webhook_ids = [f"msg_{uuid.uuid4().hex}" for _ in payloads]
     for webhook_id, payload in zip(webhook_ids, payloads, strict=True):
         await connection.execute(
@@ -218,7 +220,7 @@ async def rows(connection: asyncpg.Connection, table: str, order: str = "1") -> 
 
 
 async def checksum(connection: asyncpg.Connection, tables: Sequence[str]) -> list[str]:
-    """What tells whether anything in these tables changed."""
+    """Returns a checksum of each table; it differs if anything in the table has changed."""
     return [
         await connection.fetchval(
             f"select md5(coalesce(string_agg(t::text, e'\\n' order by t::text), '')) from {table} t"

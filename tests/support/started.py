@@ -1,4 +1,4 @@
-"""The project's programs, started, and ready once it returns."""
+"""Starts the project's programs; returns when they are ready."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ PROGRAMS = pytest.StashKey[Programs]()
 
 
 def program_environment(database: str, temporal: Temporal) -> dict[str, str]:
-    """With a task queue that nobody else has."""
+    """Returns the programs' environment, with a task queue of its own."""
     inherited = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return inherited | {
         "DATABASE_URL": database,
@@ -45,13 +45,13 @@ def program_environment(database: str, temporal: Temporal) -> dict[str, str]:
 
 
 class StartWorker(Protocol):
-    """Starts `worker.py` with this environment and answers when it polls its task queue."""
+    """Starts `worker.py` with this environment; returns when it polls its task queue."""
 
     async def __call__(self, environment: Mapping[str, str]) -> Process: ...
 
 
 async def run_worker(programs: Programs, client: Client, environment: Mapping[str, str]) -> Process:
-    """Returns when it polls its task queues."""
+    """Starts `worker.py`; returns when it polls its task queues."""
     worker = programs.run(f"worker-{len(programs.started)}", "worker.py", env=environment)
     base = environment["TEMPORAL_TASK_QUEUE"]
     queues = environment.get("WORKER_QUEUES", "workflows,recent,historical").split(",")
@@ -80,13 +80,13 @@ async def _polls(client: Client, task_queue: str, pid: int) -> bool:
 
 
 class StartWebhook(Protocol):
-    """Starts `webhook.py` with this environment and answers, once it is healthy, with its address."""
+    """Starts `webhook.py` with this environment; returns its address once it is healthy."""
 
     async def __call__(self, environment: Mapping[str, str]) -> tuple[Process, str]: ...
 
 
 async def run_webhook(programs: Programs, environment: Mapping[str, str], port: int) -> tuple[Process, str]:
-    """Returns when it is healthy, with its address."""
+    """Starts `webhook.py`; returns it and its address once it is healthy."""
     name = f"webhook-{len(programs.started)}"
     webhook = programs.run(name, "webhook.py", env={**environment, "PORT": str(port)})
     url = f"http://{LOOPBACK}:{port}"
@@ -104,12 +104,12 @@ class Ended:
 
 
 class RunProgram(Protocol):
-    """Runs a program, such as `worker.py`, with these arguments to its end."""
+    """Runs a program, such as `worker.py`, with these arguments until it has ended."""
 
     async def __call__(self, program: str, environment: Mapping[str, str], *arguments: str) -> Ended: ...
 
 
 class RunStarter(Protocol):
-    """Runs `starter.py` with these arguments to its end."""
+    """Runs `starter.py` with these arguments until it has ended."""
 
     async def __call__(self, environment: Mapping[str, str], *arguments: str) -> Ended: ...

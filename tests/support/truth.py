@@ -1,4 +1,6 @@
-"""What the stand-in's world says Postgres must hold of a repository, and what it holds: two equal dictionaries."""
+"""Compares what Postgres must hold of a repository, by the stand-in's world, with what it holds: two dictionaries that
+have to be equal.
+"""
 
 import json
 from collections.abc import Collection
@@ -31,7 +33,7 @@ def stored_text(text: str) -> str:
 
 
 def expected(repository: Repository, since: datetime | None = None) -> Facts:
-    """Everything of the threads updated at or after `since`."""
+    """Returns what Postgres must hold of the threads that were updated at or after `since`."""
     facts: Facts = {
         name: {}
         for name in (
@@ -278,7 +280,7 @@ def _event_type(typename: str) -> str:
 
 
 def _payload(event: TimelineEvent) -> dict[str, Any]:
-    """What of an event's payload the world says most plainly."""
+    """Returns those fields of an event's payload that the world shows directly."""
     data = event.data
     if event.typename in ("LabeledEvent", "UnlabeledEvent"):
         return {"label": data["label"].name}
@@ -300,7 +302,7 @@ def _plain_payload(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 async def stored(dsn: str, github_id: int) -> Facts:
-    """The same of what Postgres holds of the repository."""
+    """Returns what Postgres holds of the repository, in the same form."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
@@ -426,7 +428,9 @@ def _event(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(wanted: Facts, found: Facts, limit: int = 10) -> list[str]:
-    """The first differences in words; empty if all is equal. Contributors: those wanted must be there."""
+    """Returns the first differences, in words; empty if there are none. Contributors that are wanted have to be stored;
+    others may be.
+    """
     lines = []
     for table, rows in wanted.items():
         missing = rows.keys() - found[table].keys()
@@ -453,7 +457,7 @@ async def check(
     *,
     data_types: Collection[DataType] = DATA_TYPES,
 ) -> None:
-    """Fails with the first differences. The feed is compared up to the moment that it is complete as of, if it is."""
+    """Fails with the first differences. The feed is compared up to the moment as of which it is complete, if it is."""
     held = await stored(dsn, repository.database_id)
     found = differences(expected(repository, since), held)
     if "events" in data_types:
@@ -468,7 +472,7 @@ async def check_feed(
     *,
     data_types: Collection[DataType] = DATA_TYPES,
 ) -> None:
-    """As `check`, of the events alone."""
+    """As `check`, for events only."""
     held = await stored(dsn, repository.database_id)
     assert held["feed"], "there are no events"
     found = await _feed_differences(dsn, repository, since, held, data_types)
@@ -501,7 +505,9 @@ async def _feed_differences(
 def _star_differences(
     repository: Repository, since: datetime | None, as_of: datetime, found: dict[Any, Any]
 ) -> list[str]:
-    """Days with their stars, where GitHub does not show who gave them; none where it does."""
+    """Returns the differences in stars by day, which are stored if GitHub does not show who gave the stars, and only
+    then.
+    """
     world = repository.world
     with world.still():
         if repository.shows_stargazers_to(world.account("viewer")):

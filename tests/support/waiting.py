@@ -1,4 +1,4 @@
-"""How tests wait: for a condition, and long enough for the slowest machine."""
+"""Waits for a condition, long enough for the slowest machine."""
 
 import asyncio
 import time
@@ -11,19 +11,20 @@ times slower than usual has to give the same verdict. What must be quick is meas
 
 
 class Pauses:
-    """Between looks at a condition: the longer it has been waited for, the longer, so that looks cost little of the
-    machine that everybody else needs for it to come true."""
+    """The pauses between checks of a condition. The longer it was waited for, the longer they are, so that checks take
+    little of the machine's time.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()
 
     def next(self) -> float:
-        """Seconds: a tenth of what was waited, within bounds."""
+        """Returns the next pause in seconds: a tenth of the time waited so far, within bounds."""
         return min(max((time.monotonic() - self._began) / 10, 0.01), 0.2)
 
 
 async def eventually(true: Callable[[], Awaitable[Any]], within: float = PATIENCE) -> None:
-    """Returns once `true()` is; fails after `within` seconds."""
+    """Waits until `true()` is true; fails after `within` seconds."""
     deadline, pauses = time.monotonic() + within, Pauses()
     while not (last := await true()):
         assert time.monotonic() < deadline, f"still {last!r} after {within:g} s"
@@ -31,7 +32,7 @@ async def eventually(true: Callable[[], Awaitable[Any]], within: float = PATIENC
 
 
 def until(true: Callable[[], bool]) -> None:
-    """As `eventually`, where no event loop runs."""
+    """Waits as `eventually` does, where no event loop runs."""
     deadline, pauses = time.monotonic() + PATIENCE, Pauses()
     while not true():
         assert time.monotonic() < deadline, f"not so after {PATIENCE:g} s"
@@ -39,7 +40,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def so(true: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
-    """For `eventually`: a condition that nothing needs to be asked for."""
+    """Makes a condition for `eventually` of one that is not a coroutine."""
 
     async def fact() -> bool:
         return true()

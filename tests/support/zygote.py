@@ -1,13 +1,14 @@
-"""`python -m tests.support.zygote SOCKET`: forks the programs from a process that has imported what they import.
+"""`python -m tests.support.zygote SOCKET`: forks programs from a process that has imported what they import.
 
-A start of a program costs most of a second, nearly all of it imports; a fork of this one a few hundredths. A forked
-program is a process as any other: its own pid, process group, environment, directory and output, and it gets SIGKILL
-when this process ends, which ends with pytest. It differs from one begun by the interpreter in this alone: modules are
-loaded already (the program's own runs anew), and with them the seed of `hash`. So nothing that is loaded may start a
-thread, open a file or hold on to a setting: the first two are looked at here, `programs.py` sees to the third.
+A program needs most of a second to start, nearly all of it for imports; a fork of this process needs a few
+hundredths. A forked program is a process like any other: it has its own pid, process group, environment, folder and
+output, and gets SIGKILL when this process ends, which ends with pytest. It differs from a program that the
+interpreter starts in one way: modules are loaded already (its own module is run anew), and so is the seed of `hash`.
+So no module that is loaded here may start a thread, open a file or keep a setting. The first two are checked here;
+`programs.py` takes care of the third.
 
-A connection is one program: in comes its `Order` with the descriptors of its output, back go its pid with a pidfd, and
-its exit code when it has ended. Linux only.
+Each connection is one program: its `Order` comes in with the descriptors of its output; its pid and a pidfd go back,
+and its exit code when it has ended. Linux only.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ LARGEST_ORDER = 1 << 20
 
 @dataclass(frozen=True)
 class Order:
-    """What to run."""
+    """The program to run, and how."""
 
     program: str
     arguments: list[str]
@@ -47,7 +48,7 @@ class Order:
 
 
 def load() -> None:
-    """Imports what the programs import, but leaves none of themselves behind: each runs anew as `__main__`."""
+    """Imports what the programs import, but not the programs themselves, each of which is run anew as `__main__`."""
     for name in (*PROGRAMS, "tests.support.ahead"):
         importlib.import_module(name)
     for name in PROGRAMS:
@@ -61,7 +62,9 @@ def load() -> None:
 
 
 def serve(listener: socket.socket) -> Order:
-    """Forks a program for each order. Returns in the forked process only, as which it has to run what is ordered."""
+    """Forks a program for each order. It returns only in the forked process, which then has to run the order that is
+    returned.
+    """
     running: dict[int, tuple[int, socket.socket]] = {}
     while True:
         ready, _, _ = select.select([listener.fileno(), *running], [], [])

@@ -20,8 +20,8 @@ _PREFIX = b"cursor:v2:"
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """One page of a connection. The same object serves as its `pageInfo`. `total_count` counts all items, whatever the
-    page and its cursors.
+    """One page of a connection. The same object serves as its `pageInfo`. `total_count` is the number of items on all
+    pages.
 
     `nodes` are the items of the page. In `shown`, an item that GitHub fails to answer is replaced by an exception.
     """

@@ -29,14 +29,14 @@ NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
 
 @dataclass
 class Babble(Effect):
-    """Answers at random whatever the schema allows: nulls where it allows them, with or without an error, short and
-    empty lists, false next pages, any cursor, any count. REST's lists are treated in the same way, with links that
-    lead anywhere and with statuses that refuse.
+    """Gives random answers that the schema allows: nulls, with or without an error, short and empty lists, false next
+    pages, any cursor, any count. REST's lists get random items, links that lead anywhere, and statuses that refuse.
 
     `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
     With `stubborn`, it does not help to repeat a request: a field or a route always gets the same answer (if the
-    seed is odd, a field of the same item does). Without `lone_nulls`, only lists are null without an error: nobody can
-    tell an author that is null from a deleted account. See docs/faults.md, "Limits": anything that the schema allows.
+    seed is odd, a field of the same item does). Without `lone_nulls`, only lists are null without an error, because
+    an author that is null could also be a deleted account. See docs/faults.md, "Limits": anything that the schema
+    allows.
     """
 
     seed: int = 0

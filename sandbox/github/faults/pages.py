@@ -124,8 +124,8 @@ class Miscounted(Effect):
 
 @dataclass
 class EndlessPages(Effect):
-    """Connections (`Type.field`, a pattern) that always have a next page. Its cursor is null, always the same, or one
-    of two in turn (zerocracy/judges-action#2142).
+    """Connections (`Type.field`, a pattern) that always have a next page. The cursor is null, or always the same, or
+    alternates between two (zerocracy/judges-action#2142).
     """
 
     name: str

@@ -39,7 +39,7 @@ def name_of(at: Stamp) -> str:
 
 
 def hour(world: World, name: str) -> bytes | None:
-    """Returns the content of a file; None if there is no such file, for example because the hour is not over."""
+    """Returns the content of a file; None if it does not exist, for example because the hour is not over."""
     parsed = NAME.fullmatch(name)
     if parsed is None:
         return None

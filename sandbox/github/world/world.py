@@ -111,8 +111,8 @@ class World:
             return next((each for each in installations if token in each.tokens and now < each.tokens[token]), None)
 
     def repository(self, name_with_owner: str) -> Repository:
-        """Returns the repository with that name, now or earlier, in whatever state. Raises `KeyError` if there is
-        none.
+        """Returns the repository that has the name, or had it earlier; its state does not matter. Raises `KeyError` if
+        there is none.
         """
         with self.lock:
             key = name_with_owner.lower()

@@ -1,4 +1,4 @@
-"""Lists of threads by their updates, as a reader gets them, without GitHub."""
+"""Pages of a list of threads, as a reader gets them, without GitHub."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ ASKED_AT = FLOOR + timedelta(hours=1)
 
 
 class Listings(ThreadList):
-    """Instead of GitHub's list: these pages, in turn."""
+    """Returns the given pages, one after the other, in place of GitHub's list."""
 
     def __init__(self, *pages: Listing | Exception) -> None:
         self._pages = list(pages)
@@ -34,7 +34,7 @@ def born(number: int) -> datetime:
 
 
 async def fetched(stored: Stored, rows: Sequence[tuple[int, datetime]]) -> None:
-    """Pull requests of these numbers are stored as they were at these moments."""
+    """Stores pull requests with these numbers, as they were at these moments."""
     page = Page(ASKED_AT, "pull_request")
     page.pull_requests = [
         PullRequest(

@@ -1,4 +1,4 @@
-"""A sweep in a database, and what it has stored."""
+"""A sweep in a database, and the rows that it has stored."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ GITHUB_ID = 77
 
 
 class Stored:
-    """The sweep, and what a test stores for it."""
+    """A sweep, with methods by which a test stores something for it."""
 
     def __init__(self, database: Database, sweep: Sweep) -> None:
         self.database = database
@@ -39,7 +39,7 @@ class Stored:
             await parts.remove(connection, self.sweep, some)
 
     async def parts(self) -> list[Part]:
-        """All that are left, by kind and number."""
+        """Returns all parts that are left, ordered by kind and number."""
         async with self.database.transaction() as connection:
             pending = await parts.pending(connection, self.sweep)
             return [

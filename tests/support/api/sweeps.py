@@ -1,4 +1,4 @@
-"""A repository's progress and its sweeps, as the worker leaves them."""
+"""Writes a repository's progress row and its sweeps as a worker leaves them."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""The API over real HTTP on a real Postgres, its callers' tokens, and workspaces with people and jobs."""
+"""The API over real HTTP on a real Postgres, the tokens of its callers, and workspaces with people and jobs."""
 
 import itertools
 import json
@@ -31,7 +31,7 @@ ORIGIN = "https://app.example.com"
 
 
 def user_token(user: uuid.UUID | str, *, secret: str = SECRET, without: str = "", **claims: Any) -> str:
-    """As Supabase signs it; `claims` replace its own."""
+    """Returns a token as Supabase would sign it. `claims` replace claims of it, `without` names one to leave out."""
     now = datetime.now(UTC)
     whole = {
         "sub": str(user),
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass
 class Api:
-    """A served API. `hurried` counts how often Temporal was to be told."""
+    """An API that is served. `hurried` counts how often the API wanted Temporal to be told something."""
 
     url: str
     http: aiohttp.ClientSession
@@ -87,7 +87,7 @@ async def serving(
     failures: FailedAuthentications | None = None,
     proxies: Sequence[Network] = (),
 ) -> AsyncIterator[Api]:
-    """Unless `failures` are given, each failed authentication falls into a window of its own."""
+    """Serves the API. Unless `failures` is given, failed authentications are never too many."""
     hurried: list[None] = []
     failures = failures if failures is not None else FailedAuthentications(clock=itertools.count(0, 1_000).__next__)
     access = Access(UserTokens(secret, keys), ServiceToken(service), failures, proxies=proxies)
@@ -110,14 +110,14 @@ async def serving(
 
 @dataclass
 class Tenant:
-    """A workspace with its people; `owner` is nothing but `workspaces.owner_id`."""
+    """A workspace with its people. `owner` has no other role than being `workspaces.owner_id`."""
 
     workspace_id: str
     owner: Buyer
     people: dict[str, Buyer] = field(default_factory=dict)
 
     def token(self, role: str) -> str:
-        """Of somebody with this role; `service`'s is its own."""
+        """Returns a token of a person with this role. For `service` it is the service's own token."""
         if role == "service":
             return SERVICE
         person = self.owner if role == "owner_id" else self.people[role]
@@ -128,7 +128,9 @@ ROLES = ("owner", "admin", "editor", "viewer")
 
 
 async def tenant(host: asyncpg.Connection, *repositories: str, days: int | None = 365) -> Tenant:
-    """A workspace with one person of each role, a stranger and somebody invited; its owner bought `days`."""
+    """Creates a workspace with one person of each role, a person without a role, and an invited person. Its owner
+    bought `days`.
+    """
     owner = await shop.buyer(host)
     made = Tenant(await shop.workspace(host, owner, *(repositories or ("octo/rocket",))), owner)
     for role in (*ROLES, "stranger"):
@@ -148,7 +150,7 @@ async def tenant(host: asyncpg.Connection, *repositories: str, days: int | None 
 async def addon(
     host: asyncpg.Connection, owner: Buyer, days: int, status: str = "active", **metadata: Any
 ) -> uuid.UUID:
-    """An add-on of the owner."""
+    """Creates an add-on of the owner; returns its id."""
     addon_id: uuid.UUID = await host.fetchval(
         """
         insert into subscription_addons (
@@ -173,7 +175,9 @@ async def job(
     days: int = 365,
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
-    """A job of all repositories of the workspace in this status; what has ended badly has failed types."""
+    """Creates a job with this status, of all repositories of the workspace; returns its id. If it failed, some of its
+    types have failed.
+    """
     ended = status in ("completed", "failed", "canceled")
     job_id: uuid.UUID = await host.fetchval(
         """

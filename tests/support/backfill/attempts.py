@@ -1,4 +1,4 @@
-"""Attempts of an activity in the test's own process: where the worker asks Temporal, nobody has paused anything."""
+"""Attempts of an activity in the test's own process. If it asks Temporal, nobody has paused it."""
 
 from datetime import timedelta
 from typing import Any, cast
@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 class _Handle:
     async def heartbeat(self, *_details: Any, rpc_timeout: timedelta | None = None) -> None:
-        """Temporal has nothing to say."""
+        """Answers as Temporal does if nobody has paused or canceled the activity."""
 
 
 class _Client:

@@ -1,4 +1,4 @@
-"""Jobs in the middle, what an operator does to them, and how they stand then."""
+"""Jobs that are in progress, what an operator does to them, and the state that they then have."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,9 @@ PAGES = ("PullRequests", "Issues")
 
 
 def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
-    """Repositories with so many pages of each type, all of them in the recent leg: a workflow is one run of it."""
+    """Creates repositories with this many pages of each type. All of it is in the recent leg, so a workflow has one
+    run.
+    """
     return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2)) for name in names]
 
 
@@ -31,16 +33,16 @@ def is_late(request: Request) -> bool:
 
 
 def slow(github: StandIn, seconds: float = 3.0) -> None:
-    """From its second page on every sweep is slow, until the faults are cleared.
+    """Makes every sweep slow from its second page on, until the faults are cleared.
 
-    A cancel takes up to a heartbeat's time to be heard, and has to be heard before the last page.
+    A cancel needs up to a heartbeat's time to arrive, and has to arrive before the last page.
     """
     for each in PAGES:
         github.faults.add(Latency(seconds), times=None, operation=each, when=is_late)
 
 
 def hold(github: StandIn) -> Held:
-    """No sweep is shown its second page before that is released."""
+    """Holds the second page of every sweep until the returned fault is released."""
     held = Held()
     for each in PAGES:
         github.faults.add(held, times=None, operation=each, when=is_late)
@@ -54,7 +56,7 @@ class Begun(NamedTuple):
 
 
 async def begin(backfill: Backfill, github: StandIn, *of: Repository) -> Begun:
-    """A worker, and a job with these repositories."""
+    """Starts a worker, and a job with these repositories."""
     backfill.at(github)
     backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "8"
     worker = await backfill.start_worker(backfill.environment)
@@ -63,7 +65,7 @@ async def begin(backfill: Backfill, github: StandIn, *of: Repository) -> Begun:
 
 
 async def in_the_middle(backfill: Backfill, job_id: str, sweeps: int) -> None:
-    """Until so many sweeps of the job have stored their first page and none has stored its last."""
+    """Waits until this many sweeps of the job have stored their first page, and none has stored its last."""
 
     async def begun() -> bool:
         rows = await backfill.rows(
@@ -90,7 +92,7 @@ async def id_of(backfill: Backfill, repository: Repository) -> str:
 
 
 async def is_now(handle: WorkflowHandle[Any, Any], status: WorkflowExecutionStatus) -> None:
-    """In the end: Temporal may hear of it after Postgres."""
+    """Waits until the workflow has this status. Temporal may learn of it later than Postgres."""
 
     async def so() -> bool:
         return (await handle.describe()).status is status
@@ -104,7 +106,7 @@ async def checksums(backfill: Backfill, *tables: str) -> list[str]:
 
 
 async def progress(backfill: Backfill, job_id: str) -> dict[str, Any]:
-    """The job's progress rows by repository's name."""
+    """Returns the job's progress rows, by name of the repository."""
     rows = await backfill.rows(
         "select r.name, p.* from workspace_backfill_progress p join repositories r on r.id = p.repository_id"
         " where p.backfill_job_id = $1",
@@ -123,7 +125,7 @@ async def sweep_statuses(backfill: Backfill, job_id: str) -> set[str]:
 
 
 def graphql(entries: list[Entry]) -> list[Entry]:
-    """But for the one in which a worker that starts asks whose its token is."""
+    """Returns the GraphQL requests, without the one by which a worker looks up the account of its token."""
     return [entry for entry in entries if entry.kind == "graphql" and entry.operation != "Viewer"]
 
 

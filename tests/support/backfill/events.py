@@ -20,6 +20,6 @@ def of_events(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def page(entry: Entry) -> bytes:
-    """What was asked for, but not since when."""
+    """Returns what a request for events asks for, without the moment since when."""
     variables = {name: value for name, value in entry.variables.items() if name != "since"}
     return orjson.dumps([entry.operation, entry.path, variables], option=orjson.OPT_SORT_KEYS)

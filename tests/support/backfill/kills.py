@@ -1,4 +1,4 @@
-"""Workers that are killed at a chosen request."""
+"""Kills workers at a chosen request."""
 
 import itertools
 import signal
@@ -24,7 +24,9 @@ def kill_at(
     delay: float = 0,
     when: Callable[[Request], bool] = lambda request: request.operation != "Viewer",
 ) -> Fault:
-    """Kills the worker so many seconds after its `number`-th request from now on, of those meant, has come in."""
+    """Kills the worker `delay` seconds after its `number`-th request from now on has arrived. Only requests for which
+    `when` is true are counted.
+    """
     requests = itertools.count(1)
 
     def strike(_request: Request) -> None:

@@ -1,7 +1,7 @@
-"""A worker's life as a process of its own, quick to begin and killed at any point: the real activities, no Temporal.
+"""Runs a worker's real activities without Temporal, in a process that starts fast and can be killed at any point.
 
-`Life` forks from a process that has everything imported, so that one costs hundredths of a second. What it tells its
-parent is what the workflow would have heard; what it did not tell before it was killed nobody has heard.
+`Life` forks from a process that has imported everything, so a life costs hundredths of a second. What it reports to
+its parent is what the workflow would get. What it has not reported before it is killed is lost.
 """
 
 import asyncio
@@ -53,7 +53,9 @@ Where = Literal["before commit", "after commit"]
 
 @dataclass(frozen=True)
 class Death:
-    """SIGKILL at the commit of the life's n-th transaction: nothing is closed, released, or rolled back by us."""
+    """Kills the process by SIGKILL, when it commits its n-th transaction. Nothing is closed, released or
+    rolled back.
+    """
 
     transaction: int
     where: Where
@@ -61,7 +63,9 @@ class Death:
 
 @dataclass(frozen=True)
 class Orders:
-    """What the workflow would schedule: an inspection unless there is a scope, then slices of the types in turn."""
+    """The activities to run, as the workflow would schedule them: an inspection unless there is a scope, then slices of
+    the types in turn.
+    """
 
     dsn: str
     github_url: str
@@ -80,7 +84,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Ended:
-    """A type ended, in whatever way."""
+    """Reported when a type has ended, in whatever way."""
 
     data_type: DataType
     result: SliceResult
@@ -88,12 +92,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Limited:
-    """GitHub wants to be left alone; the workflow would sleep."""
+    """Reported when GitHub must not be asked for a while. The workflow would sleep."""
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """What must never be: a bug."""
+    """Reported for a bug, which must never happen."""
 
     text: str
 
@@ -102,7 +106,7 @@ Told = RepositoryScope | Ended | Limited | Crashed
 
 
 class Life:
-    """One life. `told` yields what it tells until it ends; `killed` says how that was."""
+    """One life of a worker. `told` yields its reports until it ends; `killed` says whether it was killed."""
 
     def __init__(self, orders: Orders) -> None:
         self._ear, mouth = FORKING.Pipe(duplex=False)
@@ -128,7 +132,7 @@ class Life:
 
 
 class _Mortal(Database):
-    """A database whose n-th transaction is the last that its process sees."""
+    """A database that kills its process at the n-th transaction."""
 
     def __init__(self, dsn: str, death: Death | None) -> None:
         super().__init__(dsn, size=4)
@@ -222,7 +226,9 @@ def _inspection(orders: Orders) -> RepositoryBackfill:
 
 
 async def _attempt(environment: ActivityEnvironment, activity: Any, argument: Any) -> Any:
-    """What it answers; None where Temporal would try again. Anything that nobody raised on purpose comes through."""
+    """Runs one attempt of an activity; returns its result, or None if Temporal would try again. Exceptions that nobody
+    raises on purpose are raised.
+    """
     environment.info = replace(environment.info, attempt=environment.info.attempt + 1)
     try:
         return await environment.run(activity, argument)

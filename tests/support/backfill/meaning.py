@@ -1,6 +1,7 @@
-"""Embeddings mean something: ten questions in other words than the threads' find the threads that are meant.
+"""Checks embeddings by ten questions, worded otherwise than the threads that they are about: the search has to find
+these threads.
 
-Asked by `test_exports.py` of the repositories that it has stored: they are not stored and embedded twice.
+`test_exports.py` calls it for the repositories that it has stored, so that they are stored and embedded once.
 """
 
 import json
@@ -32,7 +33,9 @@ QUESTIONS = {
 async def check_meaning(
     backfill: Backfill, workspace_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Asks each question as an operator does. Fails unless all find what is meant, and all but one at first."""
+    """Asks each question, as an operator does. Fails unless every question finds its thread, and all but one of them as
+    the first.
+    """
     for name, value in backfill.environment.items():
         monkeypatch.setenv(name, value)
     places = {}

@@ -1,4 +1,6 @@
-"""Plays a scenario: the jobs one after the other, by the real activities, in lives that are killed where it says."""
+"""Plays a scenario: runs its jobs one after the other by the real activities, in lives that are killed where the
+scenario says.
+"""
 
 import threading
 from collections import Counter, deque
@@ -49,7 +51,7 @@ Asked = tuple[str, str | None]
 
 @dataclass
 class Played:
-    """What came of a job."""
+    """The result of one job."""
 
     job_id: str
     cutoff_at: datetime
@@ -57,7 +59,7 @@ class Played:
 
 
 class _Stage(Effect):
-    """Meets every request: time passes, what is due happens, and it is seen what is served."""
+    """Is called for each request: lets time pass, does what is due in the scenario, and watches what is served."""
 
     def __init__(self, play: "Play") -> None:
         self._play = play
@@ -74,7 +76,7 @@ class _Stage(Effect):
 
 
 class Play:
-    """One scenario. `happened` tells in order what was done."""
+    """Plays one scenario. `happened` lists what was done, in order."""
 
     def __init__(self, scenario: Scenario, dsn: str) -> None:
         self.scenario = scenario
@@ -176,7 +178,7 @@ class Play:
         return workspace_id, ref
 
     async def run(self, database: Database, workspace_id: str, ref: RepositoryRef, job: Job) -> Played:
-        """The job to its end, by retries if it fails. Raises if it fails for no reason."""
+        """Runs the job to its end, with retries if it fails. Raises if it fails without a reason in the scenario."""
         world = self.repository.world
         world.clock.advance(job.pause)
         cutoff_at = world.clock.now() - timedelta(days=job.days)
@@ -299,7 +301,7 @@ class Play:
                 raise AssertionError("a life ended without a word")
 
     def _judge(self, outcomes: list[TypeOutcome], job: Job) -> None:
-        """A failure must have been caused."""
+        """Raises for a failure that nothing in the scenario has caused."""
         for outcome in outcomes:
             if outcome.status != "failed":
                 continue
@@ -310,7 +312,7 @@ class Play:
             assert caused, f"{outcome.data_type} failed for no reason: {outcome.failure}"
 
     async def _proofs(self, database: Database, job_id: str) -> dict[str, Proof]:
-        """Those of the job's sweeps. Raises unless each is completed with one, or skipped."""
+        """Returns the proofs of the job's sweeps. Raises unless each sweep is skipped, or completed with a proof."""
         async with database.transaction() as connection:
             rows = await connection.fetch(
                 "select data_type, status, proof, position from backfill_sweeps where backfill_job_id = $1", job_id
@@ -332,7 +334,9 @@ class Play:
         return proofs
 
     def asked_twice(self) -> list[str]:
-        """Pages of whole threads that were asked for again, but for those that nobody could have kept."""
+        """Returns the pages of whole threads that were requested again, without those that a killed worker could not
+        have kept.
+        """
         if self._cursors_refused:
             # The place is found again by listing: what lies around it is swept twice, by design.
             return []

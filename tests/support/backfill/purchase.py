@@ -1,4 +1,4 @@
-"""A purchase, as Polar sends it to the running webhook."""
+"""Sends a purchase to the running webhook server, as Polar does."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.support import shop
 
 
 async def send(url: str, payload: Any, webhook_id: str | None = None) -> int:
-    """Delivers it, signed; answers the HTTP status."""
+    """Sends a signed delivery; returns the HTTP status."""
     body, headers = shop.signed(payload, webhook_id=webhook_id)
     async with (
         aiohttp.ClientSession() as session,
@@ -19,7 +19,7 @@ async def send(url: str, payload: Any, webhook_id: str | None = None) -> int:
 
 
 async def add(connection: Any, workspace_id: str, repository: Repository) -> None:
-    """The host lists the repository in the workspace, under its own id."""
+    """Adds the repository to the workspace, under its own id, as the host does."""
     await connection.execute(
         """
         with listed as (

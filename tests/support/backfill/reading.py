@@ -1,6 +1,6 @@
-"""One sweep after another by the real activity, in the test's own process.
+"""Runs one sweep after the other by the real activity, in the test's own process.
 
-Without Temporal and worker processes a sweep costs hundredths of a second, and one may look at every request.
+Without Temporal and worker processes a sweep costs hundredths of a second, and a test can look at every request.
 """
 
 import asyncio
@@ -53,9 +53,9 @@ class Reading:
         attempts: int = 1,
         slice_pages: int = 1_000,
     ) -> SliceResult:
-        """A job of this one type: to the sweep's end, or its first slice of so many pages.
+        """Runs a job of this one type: to the sweep's end, or its first slice of `slice_pages` pages.
 
-        In so many attempts, where each but the last may fail. The account of the n-th token of `TOKENS` is `user:{n}`.
+        All of `attempts` but the last may fail. The account of the n-th token of `TOKENS` is `user:{n}`.
         """
         repo, url = self.repository, self.github.url
         repo.world.clock.advance(7_200)
@@ -109,7 +109,9 @@ class Reading:
         return result
 
     async def sweep_within(self, requests: int, data_type: DataType) -> SliceResult:
-        """A job of this one type, to its end, with as many attempts as that takes. Fails beyond so many requests."""
+        """Runs a job of this one type to its end, with as many attempts as it needs. Fails if it sends more than
+        `requests` requests.
+        """
         before = len(self.github.log)
         sweep = asyncio.create_task(self.sweep(data_type, attempts=requests))
         while not sweep.done():
@@ -133,7 +135,7 @@ class Reading:
         return [entry for entry in self.github.log if entry.operation == operation]
 
     def listed(self, route: str = "pulls/comments") -> list[Entry]:
-        """Pages of a list of comments, without the request that counts them."""
+        """Returns the requests for pages of a list of comments, without the one that counts them."""
         return [
             entry for entry in self.github.log if f"/{route}?" in entry.path and "per_page=1&" not in entry.path + "&"
         ]

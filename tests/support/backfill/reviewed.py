@@ -1,4 +1,4 @@
-"""Repositories for one reading."""
+"""Repositories with reviews, for one sweep."""
 
 from sandbox.github.generation import Plan
 

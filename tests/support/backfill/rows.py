@@ -1,4 +1,4 @@
-"""Every row of ours, comparable between two databases."""
+"""Reads every row of ours, in a form in which two databases can be compared."""
 
 from tests.support.shop import connected
 
@@ -12,7 +12,7 @@ CHANGES_BY_DESIGN = {"repositories": ("last_synced_at",)}
 
 
 async def all_rows(dsn: str) -> dict[str, str]:
-    """Table -> checksum of every row of it, but for what is about our jobs."""
+    """Returns a checksum of each table's rows, without what is about our jobs."""
     async with connected(dsn) as connection:
         tables = await connection.fetch(
             "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"

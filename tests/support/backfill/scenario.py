@@ -1,6 +1,7 @@
-"""What may happen to a repository while it is swept, as data: hypothesis draws it, and its repr tells a failure.
+"""A scenario: what happens to a repository while it is swept, as data. hypothesis draws it, and its repr describes a
+failure.
 
-A type of data is its name in `DATA_TYPES`, its size in `plans`, and a function for each thing that can happen to it.
+A data type has its name in `DATA_TYPES`, its size in `plans`, and a function for each thing that can happen to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ EVER = 10_000
 
 
 class _Brief:
-    """Its repr leaves out what is as always."""
+    """A dataclass whose repr leaves out fields with their default."""
 
     def __repr__(self) -> str:
         return _brief(self)
@@ -54,7 +55,9 @@ def _brief(thing: Any) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Do(_Brief):
-    """At the `at`-th request of its job, before it is answered; `pick` chooses among what there is."""
+    """Something that happens at the `at`-th request of its job, before it is answered. `pick` chooses which object it
+    happens to.
+    """
 
     at: int
     what: str
@@ -63,7 +66,7 @@ class Do(_Brief):
 
 @dataclass(frozen=True, repr=False)
 class Break(_Brief):
-    """From the request after the `at`-th on, the next `times` meet this fault."""
+    """A fault that the `times` requests after the `at`-th one meet."""
 
     at: int
     fault: str
@@ -72,7 +75,7 @@ class Break(_Brief):
 
 @dataclass(frozen=True, repr=False)
 class Kill(_Brief):
-    """While the `at`-th request is being answered, or at the commit of the `at`-th transaction of a life."""
+    """A kill while the `at`-th request is answered, or when the `at`-th transaction of a life is committed."""
 
     at: int
     where: Literal["request", "before commit", "after commit"] = "request"
@@ -83,7 +86,9 @@ Step = Do | Break | Kill
 
 @dataclass(frozen=True, repr=False)
 class Job(_Brief):
-    """`steps` that the job is too short for happen after it. `pause` are the seconds between the last job and this."""
+    """One job. `steps` that would come after its last request happen after it. `pause` is the number of seconds between
+    the job before and this one.
+    """
 
     days: int = EVER
     steps: tuple[Step, ...] = ()
@@ -93,7 +98,9 @@ class Job(_Brief):
 
 @dataclass(frozen=True, repr=False)
 class Scenario(_Brief):
-    """`tick` are the seconds that pass with every request: 0 puts everything into one second of GitHub's clock."""
+    """A whole scenario. `tick` is the number of seconds that pass with each request; with 0, everything happens within
+    one second of GitHub's clock.
+    """
 
     plan: Plan
     jobs: tuple[Job, ...] = (Job(),)
@@ -113,13 +120,13 @@ class Scenario(_Brief):
 
 
 class Choice:
-    """Chooses, always the same for the same number; 0 is always the first."""
+    """Chooses, always the same for the same number. 0 always chooses the first."""
 
     def __init__(self, number: int) -> None:
         self._number = number
 
     def of(self, things: Sequence[T]) -> T:
-        """`Nothing` if there is nothing to choose from."""
+        """Returns one of the things. Raises `Nothing` if there are none."""
         if not things:
             raise Nothing
         self._number, place = divmod(self._number, len(things))
@@ -127,7 +134,7 @@ class Choice:
 
 
 class Nothing(Exception):
-    """There is nothing to do that to."""
+    """Raised if there is no object to which the thing can happen."""
 
 
 Action = Callable[[Repository, Choice], object]
@@ -161,7 +168,7 @@ def _issue(repo: Repository, choice: Choice) -> Issue:
 
 
 def _review(repo: Repository, choice: Choice) -> Review:
-    """A submitted one: nobody but its author can do anything with a draft."""
+    """Returns a submitted review; only its author can do something with a draft."""
     pulls = _latest(list(repo.pull_requests.values()))
     return choice.of([each for pull in pulls for each in pull.reviews if each.state != "PENDING"])
 
@@ -180,7 +187,7 @@ def _someone(repo: Repository, choice: Choice) -> Account:
 
 
 def _user(repo: Repository, choice: Choice) -> Account:
-    """Not the account whose token asks."""
+    """Returns an account other than the one whose token is used."""
     users = [each for each in repo.world.accounts.values() if each.typename == "User" and each.login != "viewer"]
     return choice.of(sorted(users, key=lambda each: each.database_id))
 
@@ -198,13 +205,13 @@ def comment(repo: Repository, choice: Choice) -> None:
 
 @action
 def comment_silently(repo: Repository, choice: Choice) -> None:
-    """GitHub sometimes adds a comment and leaves the thread's updatedAt alone."""
+    """Adds a comment without changing the thread's updatedAt, as GitHub sometimes does."""
     _thread(repo, choice).comment(_someone(repo, choice), "silent", bump=False)
 
 
 @action
 def flood(repo: Repository, choice: Choice) -> None:
-    """More than a page of a connection holds."""
+    """Adds more children than one page of a connection holds."""
     thread, someone = _thread(repo, choice), _someone(repo, choice)
     for number in range(101):
         thread.comment(someone, f"flood {number}")
@@ -320,7 +327,7 @@ def delete_review_comment(repo: Repository, choice: Choice) -> None:
 
 @action
 def lose_review(repo: Repository, choice: Choice) -> None:
-    """As one without words of its own is lost with its last comment."""
+    """Deletes a review without a text of its own, as GitHub does when its last comment is deleted."""
     lost = _review(repo, choice)
     with repo.changed():
         for each in list(lost.comments):
@@ -365,7 +372,7 @@ def open_issue(repo: Repository, choice: Choice) -> None:
 
 @action
 def open_many_issues(repo: Repository, choice: Choice) -> None:
-    """More than a listing's page, in one second."""
+    """Opens more issues than a page of a listing holds, all in one second."""
     someone = _someone(repo, choice)
     for number in range(101):
         repo.open_issue(someone, f"issue {number} of many")
@@ -373,7 +380,7 @@ def open_many_issues(repo: Repository, choice: Choice) -> None:
 
 @action
 def edit_all(repo: Repository, choice: Choice) -> None:
-    """As when a label is put on everything."""
+    """Changes every thread, as when a label is added to all of them."""
     someone = _someone(repo, choice)
     for thread in [*repo.pull_requests.values(), *repo.issues.values()]:
         thread.label("of all", someone)
@@ -425,7 +432,7 @@ def reply_in_discussion(repo: Repository, choice: Choice) -> None:
 
 @action
 def flood_discussion(repo: Repository, choice: Choice) -> None:
-    """A page and more of comments, and of replies to the first of them."""
+    """Adds more than a page of comments to a discussion, and of replies to the first comment."""
     discussion, someone = _discussion(repo, choice), _someone(repo, choice)
     comments = [discussion.comment(someone, f"flood {number}") for number in range(101)]
     for number in range(101):
@@ -476,7 +483,7 @@ def rename_account(repo: Repository, choice: Choice) -> None:
 
 @action
 def take_over_login(repo: Repository, choice: Choice) -> None:
-    """One account gives up its login, another takes it."""
+    """Renames an account, and gives its old login to another account."""
     former, heir = _user(repo, choice), _user(repo, choice)
     if former is heir:
         raise Nothing
@@ -492,13 +499,13 @@ def delete_account(repo: Repository, choice: Choice) -> None:
 
 @action
 def rename_repository(repo: Repository, choice: Choice) -> None:
-    """Also to another owner."""
+    """Renames the repository; sometimes its owner changes, too."""
     repo.rename(f"{choice.of(('acme', 'bought'))}/{repo.name}-{repo.world.next_id('Rename')}")
 
 
 @action
 def take_over_repository_name(repo: Repository, choice: Choice) -> None:
-    """Another repository is called as this one was."""
+    """Gives the repository's old name to another repository."""
     former = repo.name_with_owner
     rename_repository(repo, choice)
     other = repo.world.add_repository(former)

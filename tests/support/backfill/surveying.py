@@ -1,4 +1,6 @@
-"""Jobs over several small repositories, by the real activities in the test's own process: survey, look, sweeps."""
+"""Runs jobs over several small repositories, by the real activities in the test's own process: the survey, the
+look-ups, the sweeps.
+"""
 
 import asyncio
 from collections import Counter
@@ -66,9 +68,10 @@ class Surveying:
         survey: Callable[[Database, GitHub, str, Sequence[RepositoryRef]], Awaitable[None]] | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
     ) -> Counter[str]:
-        """A job of these types to its end, which has to be completed; its requests by operation or route.
+        """Runs a job of these types to its end, and fails unless it is completed; returns its requests, by operation or
+        route.
 
-        `survey` takes the place of the activity, `between` happens after it and before the first repository begins.
+        `survey` takes the place of the activity. `between` is called after it, before the first repository begins.
         """
         before, url = len(self.github.log), self.github.url
         if not self._workspace_id:

@@ -1,15 +1,17 @@
-"""What of a changing repository a sweep cannot know, so that everything else can be demanded of it.
+"""Computes what a sweep cannot know of a repository that changes, so that a test can demand everything else of it.
 
-Nobody keeps lists of exceptions: whatever happens, the world is compared with what it was before. GitHub tells of a
-change in three ways, and each obliges the sweep to have it: the thread's updatedAt (everything of the thread), the
-updated_at of a comment (REST lists them), and the number of a discussion's comments (listings show it). A change that
-none of them tells of, to a thread that was served already, is a *blind spot* until the thread is served again:
+There are no lists of exceptions: after each change the world is compared with what it was before. GitHub shows a
+change in three ways, each of which obliges the sweep to store it: the thread's updatedAt (for everything in the
+thread), the updated_at of a comment (REST lists them), and the number of a discussion's comments (listings show it).
+A change that shows in none of them, of a thread that was served before, is a *blind spot* until the thread is served
+again:
 
-- a comment, review comment or reply deleted while its thread's updatedAt stays, and events that do not move it
-- discussions: edits of comments, and replies, upvotes and events that do not move updatedAt
-- reviews that are edited, positions of review comments, the state of a pull request that an issue is linked with
-- names: accounts that are renamed or deleted and repositories that are renamed, in rows that name them
-- threads deleted from a history that is not swept to its end, where no count can prove that one is missing
+- a comment, review comment or reply that is deleted while its thread's updatedAt stays, and events that do not
+change updatedAt
+- in discussions: edits of comments, and replies, upvotes and events that do not change updatedAt
+- edits of reviews, positions of review comments, the state of a pull request that an issue is linked with
+- names: accounts that are renamed or deleted, and repositories that are renamed, in rows that hold their names
+- threads that are deleted from a history that is not swept to its end, so that no count can show that one is missing
 """
 
 from collections import defaultdict
@@ -34,7 +36,7 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def thread_of(table: str, key: Any, row: Mapping[str, Any]) -> ThreadKey:
-    """The thread that a row of `truth.Facts` belongs to."""
+    """Returns the thread that a row of `truth.Facts` belongs to."""
     if table in OF_THREADS:
         return table, key
     if table == "reviews":
@@ -49,7 +51,7 @@ def thread_of(table: str, key: Any, row: Mapping[str, Any]) -> ThreadKey:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a completed sweep claims."""
+    """What a completed sweep claims to have stored."""
 
     as_of: datetime = LONG_AGO
     comments_as_of: datetime = LONG_AGO
@@ -57,7 +59,7 @@ class Proof:
 
 
 class Watch:
-    """Sees what changes and what is served."""
+    """Watches what changes in the world, and what GitHub serves."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -78,7 +80,7 @@ class Watch:
                 self._moved[table, number].append((LONG_AGO, row["updated_at"]))
 
     def served(self, thread: Thread | Discussion) -> None:
-        """GitHub answers with the whole thread: there is nothing of it now that was not seen."""
+        """Called when GitHub answers with a whole thread. The thread then has no blind spots."""
         table = {"PullRequest": "pull_requests", "Issue": "issues", "Discussion": "discussions"}[thread.typename]
         key = table, thread.number
         self._served[key] = len(thread.comments)
@@ -86,7 +88,7 @@ class Watch:
             spots.pop(key, None)
 
     def changed(self) -> None:
-        """Something has happened in the world."""
+        """Called after something has changed in the world."""
         now = self._repository.world.clock.now().replace(microsecond=0)
         before, after = self._facts, expected(self._repository)
         self._facts = after
@@ -109,7 +111,7 @@ class Watch:
                 self._keep(thread, spots, after, now)
 
     def _keep(self, thread: ThreadKey, spots: set[Spot], after: Facts, now: datetime) -> None:
-        """A change that did not move the thread's updatedAt."""
+        """Records a change of a thread whose updatedAt stayed."""
         if ("discussions", thread[1], "comment_count") in spots:
             self._counted[thread] |= spots
             self._told |= dict.fromkeys(self._counted[thread], now)
@@ -122,7 +124,9 @@ class Watch:
         self._blind[thread] |= spots - listed
 
     async def differences(self, dsn: str, since: datetime, proofs: Mapping[str, Proof]) -> list[str]:
-        """What Postgres should have by the sweeps' proofs and has not, or has and should not."""
+        """Returns what Postgres should have by the proofs of the sweeps and does not have, and what it has and should
+        not.
+        """
         found = await stored(dsn, self._repository.database_id)
         wanted = expected(self._repository)
         excused = {
@@ -149,7 +153,9 @@ class Watch:
 
     @property
     def blind(self) -> bool:
-        """Whether there is anything that a sweep that begins afresh would find, and no other."""
+        """Returns whether there is a blind spot: something that only a sweep that fetches everything again
+        would find.
+        """
         return any(self._blind.values()) or any(self._counted.values()) or bool(self._renamed)
 
     def _excused(self, thread: ThreadKey, wanted: Facts, since: datetime, proof: Proof) -> Iterator[Spot]:
@@ -177,8 +183,9 @@ class Watch:
         return not moved or moved[-1] < since
 
     def _reconcile_names(self, wanted: Facts, found: Facts) -> None:
-        """Of contributors, every row's own author proves that they are there: what is compared is what they are called,
-        where they have not changed their name."""
+        """Compares the names of contributors, except of those who changed their names. That they are stored at all is
+        shown by the rows that they wrote.
+        """
         for number in list(wanted["contributors"]):
             if number not in found["contributors"] or number in self._renamed:
                 del wanted["contributors"][number]

@@ -46,7 +46,7 @@ class Backfill:
         self.environment["GITHUB_API_URL"] = github.url
 
     async def workspace(self, *repositories: Repository) -> str:
-        """A workspace with these repositories; answers its id."""
+        """Creates a workspace with these repositories; returns its id."""
         listed = [
             Listed(
                 github_id=each.database_id,
@@ -66,7 +66,7 @@ class Backfill:
     async def start(
         self, workspace_id: str, *arguments: str, days: int = 10_000, types: Sequence[DataType] = PULLS_AND_ISSUES
     ) -> str:
-        """Answers the job's id. Types are those that most of these tests are about; `()` is all."""
+        """Starts a job; returns its id. By default it has the types that most tests are about; `()` means all types."""
         of_types = [argument for each in types for argument in ("--type", each)]
         ended = await self.run_starter(
             self.environment,
@@ -78,7 +78,7 @@ class Backfill:
         return ended.stdout.strip()
 
     async def until(self, condition: str, job_id: str, *, within: float = PATIENCE) -> Any:
-        """Polls Postgres until the SQL `condition` on the job's row holds; answers the row."""
+        """Polls Postgres until the SQL `condition` holds for the job's row; returns the row."""
         deadline, pauses = monotonic() + within, Pauses()
         while True:
             rows = await self.rows(
@@ -94,7 +94,9 @@ class Backfill:
         return await self.until("status in ('completed', 'failed', 'canceled')", job_id, within=within)
 
     async def completed(self, job_id: str, *, within: float = PATIENCE) -> Any:
-        """Waits, and fails with the job's errors unless it ended without one."""
+        """Waits until the job is completed; returns its row. Fails with the job's errors unless it ended
+        without one.
+        """
         job = await self.ended(job_id, within=within)
         assert (job["status"], job["error_message"]) == ("completed", None), [
             each["message"] for each in job["error_details"]
@@ -102,9 +104,9 @@ class Backfill:
         return job
 
     async def died(self, worker: Process) -> None:
-        """Returns when a worker that was killed is gone, and Postgres has ended what it had begun.
+        """Waits until a killed worker is gone, and Postgres has ended its transactions.
 
-        From now on Temporal is told at once what it would learn by missed heartbeats.
+        From then on Temporal is told at once what it would otherwise learn from missing heartbeats.
         """
         await asyncio.to_thread(worker.wait, PATIENCE)
 
@@ -116,7 +118,7 @@ class Backfill:
         self.killed.add(worker.pid)
 
     async def tell_of_deaths(self) -> NoReturn:
-        """Fails what Temporal believes the killed workers to be at, for as long as it runs."""
+        """Fails, as long as it runs, the activities that Temporal believes to run in killed workers."""
         while True:
             await asyncio.sleep(0.1)
             if not self.killed:
@@ -144,7 +146,9 @@ class Backfill:
                 ).fail(RuntimeError("the worker was killed"))
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """On one connection for all, as long as it lives: a new one would cost ten times what a query does."""
+        """Runs a query on a connection that all queries share, because a new connection costs ten times as much as a
+        query.
+        """
         async with self._one_at_a_time:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await self._connections.enter_async_context(connected(self.dsn))

@@ -1,4 +1,6 @@
-"""Jobs as rows, in states that a real backfill passes through too quickly, or comes to too rarely, to be looked at."""
+"""Writes jobs as rows, in states that a real backfill passes through too fast, or reaches too rarely, to be
+looked at.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ NEVER_FOUND = Failure(
 
 @dataclass(frozen=True)
 class Part:
-    """How one data type of one repository stands."""
+    """The state of one data type of one repository."""
 
     status: str = "completed"
     stored: int = 0
@@ -39,7 +41,7 @@ async def write(
     waiting: Waiting | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
-    """A job of these repositories of the workspace, with all that a view of it is made of; answers its id.
+    """Writes a job of these repositories of the workspace, with all rows that its view is made of; returns its id.
 
     `waiting` is what each repository in progress waits for.
     """

@@ -1,4 +1,4 @@
-"""How a test opens the page."""
+"""Opens the page for a test."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Parts of a job in two states."""
+"""The parts of a job in two states."""
 
 from tests.support.browser.jobs import Part
 

@@ -1,4 +1,4 @@
-"""Somebody who reads the page, and what the browser complained of meanwhile."""
+"""A person who reads the page, and the browser's complaints meanwhile."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,8 +23,9 @@ addEventListener('securitypolicyviolation', event =>
 
 @dataclass
 class Reader:
-    """One browser context with one page in it. `complaints` are errors and warnings of its console, exceptions and
-    violations of its content security policy; `asked` every address that it asked."""
+    """A browser context with one page. `complaints` are errors and warnings on the console, exceptions, and violations
+    of the content security policy. `asked` are all addresses that it requested.
+    """
 
     context: BrowserContext
     page: Page
@@ -35,7 +36,7 @@ class Reader:
     _expected: list[str] = field(default_factory=list)
 
     def expects(self, pattern: str) -> None:
-        """From now on a complaint that the pattern finds is none."""
+        """From now on, a complaint that matches the pattern does not count."""
         self._expected.append(pattern)
 
     def _complain(self, text: str) -> None:
@@ -48,7 +49,7 @@ class Reader:
             self._complain(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 
     def watch(self) -> None:
-        """From now on what the browser says is heard."""
+        """From now on, the browser's complaints are recorded."""
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self._complain(f"exception: {error}"))
         self.page.on("request", self._ask)
@@ -57,7 +58,9 @@ class Reader:
         self.asked.append(request.url)
 
     async def violations(self, *rules: str) -> list[str]:
-        """What axe-core finds wrong with the page as it is now: rule, place, and words. Without `rules`, by all."""
+        """Returns what axe-core finds wrong with the page: rule, place and description. Without `rules`, all rules are
+        checked.
+        """
         self.expects(STYLES_OF_AXE)
         options: dict[str, Any] = {"resultTypes": ["violations"]}
         found = await Axe().run(self.page, options=options | ({"runOnly": list(rules)} if rules else {}))
@@ -69,7 +72,7 @@ class Reader:
         ]
 
     async def scrolls_sideways(self) -> bool:
-        """Whether the page is wider than what shows it."""
+        """Returns whether the page is wider than the window."""
         wider: bool = await self.page.evaluate(
             "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         )
@@ -85,7 +88,7 @@ async def reader(
     zone: str = "UTC",
     **options: Any,
 ) -> Reader:
-    """With a browser context of its own, which the caller closes. Motion is reduced: nothing is half faded."""
+    """Opens a browser context, which the caller closes. Motion is reduced, so that nothing is half faded."""
     context = await browser.new_context(
         color_scheme=theme,
         viewport={"width": size[0], "height": size[1]},

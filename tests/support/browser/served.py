@@ -1,4 +1,4 @@
-"""The page and the API in this process, on a real Postgres whose rows a test writes: nothing else changes them."""
+"""Serves the page and the API in this process, on a real Postgres in which only the test writes rows."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from tests.support.api.world import SECRET
 
 @dataclass
 class Served:
-    """An address at which the page is served, until it is `stop`ped; `start` serves it there again."""
+    """Serves the page at an address until `stop`; `start` serves it there again."""
 
     database: Database
     origins: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Served:
         return f"http://{LOOPBACK}:{self.port}"
 
     def settings(self, workspace_id: str, token: str | None = None) -> str:
-        """The address of a workspace's page, with the token as Supabase hands it over."""
+        """Returns the address of a workspace's page, with the token in it as Supabase passes it."""
         fragment = f"#access_token={token}" if token else ""
         return f"{self.url}/workspaces/{workspace_id}/settings/data-retention{fragment}"
 
@@ -54,7 +54,7 @@ class Served:
         self._watching = asyncio.create_task(live.run(asyncio.Event()))
 
     async def stop(self) -> None:
-        """Nothing if it does not run."""
+        """Stops serving. Does nothing if it does not run."""
         if self._runner is not None and self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""All that a reader's page stands on: a worker, the webhook server and a stand-in for GitHub, on real servers.
+"""Everything that a reader's page needs: a worker, the webhook server and a stand-in for GitHub, on real servers.
 
-Each of them can be taken away in the middle, and come back.
+Each of them can be stopped in the middle, and started again.
 """
 
 import asyncio
@@ -34,20 +34,20 @@ ELSEWHERE = f"http://{LOOPBACK}"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace, and a person for each role in it, a stranger among them."""
+    """A workspace, with a person for each role in it and one without a role."""
 
     id: str
     owner: Buyer
     people: Mapping[str, Buyer]
 
     def token(self, role: str, **claims: Any) -> str:
-        """As the host's Supabase project signs it; `claims` replace its own."""
+        """Returns a token as the host's Supabase project signs it. `claims` replace claims of it."""
         return user_token(self.people[role].auth_user_id, **claims)
 
 
 @dataclass
 class Stack:
-    """The parts that run; a test starts what it needs of them, and begins with a workspace of its own."""
+    """The parts that run. A test starts those that it needs, and begins with a workspace of its own."""
 
     dsn: str
     environment: dict[str, str]
@@ -61,11 +61,11 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Of the webhook server, also while it is away."""
+        """The address of the webhook server, also while it does not run."""
         return f"http://{LOOPBACK}:{self.port}"
 
     async def start_webhook(self) -> None:
-        """At the address that it had."""
+        """Starts the webhook server, at the address that it had before."""
         self.webhook, _ = await run_webhook(self.programs, self.environment, self.port)
 
     async def stop_webhook(self) -> None:
@@ -79,18 +79,18 @@ class Stack:
         return worker
 
     async def kill(self, worker: Process) -> None:
-        """As the kernel does when memory runs out."""
+        """Kills a worker, as the kernel does when memory runs out."""
         worker.send(signal.SIGKILL)
         await asyncio.to_thread(worker.wait, PATIENCE)
         self.workers.remove(worker)
 
     def repository(self, name: str, **plan: Any) -> Repository:
-        """A new one at GitHub, small unless the `plan` says otherwise, and too large to be read along with others."""
+        """Creates a repository at GitHub. It is small unless `plan` says otherwise, but too large to be prefetched."""
         small = {"pull_requests": 6, "issues": 15, "discussions": 3, "stars": 4, "forks": 2, "years": 0.2}
         return generate(self.github.world, Plan(name, **(small | plan)))
 
     async def workspace(self, *repositories: Repository) -> Workspace:
-        """A workspace of these repositories; nobody has bought anything yet."""
+        """Creates a workspace with these repositories. Nobody has bought anything yet."""
         owner = await shop.buyer(self.host)
         workspace_id = await shop.workspace(self.host, owner)
         people = {role: await shop.buyer(self.host, subscribed=False) for role in (*ROLES, "stranger")} | {
@@ -122,7 +122,9 @@ class Stack:
         return Workspace(workspace_id, owner, people)
 
     async def buy(self, workspace: Workspace, **data: Any) -> None:
-        """Polar says, in a signed delivery, that the workspace's owner bought a year; `data` are the subscription's."""
+        """Sends Polar's signed delivery that the workspace's owner has bought a year. `data` replaces fields of the
+        subscription.
+        """
         event = shop.event(buyer=workspace.owner, subscription=f"polar-{uuid.uuid4().hex[:8]}", **data)
         body, headers = shop.signed(event)
         async with (
@@ -132,7 +134,7 @@ class Stack:
             assert response.status == 202, await response.text()
 
     async def job(self, workspace: Workspace) -> asyncpg.Record:
-        """The latest job of the workspace, once there is one."""
+        """Waits for a job of the workspace; returns the latest one."""
         query = "select * from workspace_backfill_jobs where workspace_id = $1 order by created_at desc limit 1"
 
         async def found() -> bool:
@@ -144,7 +146,7 @@ class Stack:
         return row
 
     async def until(self, workspace: Workspace, status: str) -> asyncpg.Record:
-        """The latest job of the workspace, once it has this status."""
+        """Waits until the latest job of the workspace has this status; returns it."""
 
         async def so() -> bool:
             return bool((await self.job(workspace))["status"] == status)
@@ -158,7 +160,9 @@ class Stack:
 
 
 def settings(github: StandIn, *, origins: str = "") -> dict[str, str]:
-    """What programs of a `Stack` are told beside `program_environment`. Waits are short: nobody would see more."""
+    """Returns the settings of a `Stack`'s programs beside `program_environment`. Waits are short, because a test shows
+    nothing by waiting longer.
+    """
     return {
         "GITHUB_API_URL": github.url,
         "SUPABASE_JWT_SECRET": SECRET,

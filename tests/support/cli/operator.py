@@ -1,4 +1,4 @@
-"""An operator who runs commands in this process, and the jobs that he looks at."""
+"""An operator who runs commands in this process, and jobs to look at."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Said:
 
 @dataclass
 class Operator:
-    """Runs commands in this process, with a workspace of two repositories to run them on."""
+    """Runs commands in this process, with a workspace of two repositories."""
 
     capsys: pytest.CaptureFixture[str]
     host: asyncpg.Connection
@@ -67,7 +67,7 @@ class Operator:
         return Said(exit_code, said.out, said.err)
 
     async def start(self, *arguments: str) -> dict[str, Any]:
-        """Starts a job and answers its row."""
+        """Starts a job; returns its row."""
         said = await self("start", "--workspace", self.workspace_id, *arguments)
         assert (said.exit_code, said.err) == (0, "")
         return await self.job(said.out.strip())
@@ -103,7 +103,7 @@ class Operator:
         waiting: Waiting | None = None,
         **sweeps: dict[str, Any],
     ) -> None:
-        """A repository's progress row and its sweeps by data type, as the worker leaves them."""
+        """Writes a repository's progress row, and its sweeps by data type, as a worker leaves them."""
         repository_id = await self.host.fetchval("select id from repositories where full_name = $1", full_name)
         by_status = {
             each: [name for name, sweep in sweeps.items() if sweep["status"] == each]
@@ -147,7 +147,9 @@ class Operator:
             )
 
     async def halfway(self) -> Any:
-        """Starts a job that is in the middle: a type complete, one that runs and waits for GitHub, two that failed."""
+        """Starts a job and writes its rows as half done: a type is complete, one runs and waits for GitHub, two have
+        failed.
+        """
         await self.host.execute(
             """
             insert into subscription_addons (
@@ -176,7 +178,9 @@ class Operator:
 
 
 def one_line(said: Said) -> str:
-    """The line of standard error that says what is wrong; fails if there is more, or a secret in it."""
+    """Returns the line on standard error that says what is wrong. Fails if there is more than one line, or a secret in
+    it.
+    """
     assert said.out == ""
     [line] = said.err.splitlines()
     assert line.startswith("starter: ")

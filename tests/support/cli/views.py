@@ -1,4 +1,4 @@
-"""Jobs as views, for screens: made without a database."""
+"""Views of jobs for screens, made without a database."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,9 @@ def data_type(name: str, status: str, stored: int, expected: int | None, full_na
 
 
 def repository(number: int, standing: str, full_name: str, types: Sequence[str] = TYPES) -> RepositoryView:
-    """One of which all is complete or pending, which runs or waits in its first type, or failed in its second."""
+    """Makes a view of a repository. As `standing` says, all its types are complete or pending, its first type runs or
+    waits, or its second has failed.
+    """
     first = {"completed": "completed", "failed": "completed", "pending": "pending"}.get(standing, "in_progress")
     rest = "completed" if standing in ("completed", "failed") else "pending"
     its = [
@@ -62,7 +64,7 @@ def repository(number: int, standing: str, full_name: str, types: Sequence[str] 
 
 
 def job(standings: Sequence[str], names: Sequence[str] = (), **columns: Any) -> JobView:
-    """A job whose repositories stand so, in this order, that has been fetching for a while."""
+    """Makes a view of a job that has been in progress for a while, with a repository for each of `standings`."""
     repositories = [
         repository(number, standing, names[number] if number < len(names) else f"octo/repository-{number}")
         for number, standing in enumerate(standings)

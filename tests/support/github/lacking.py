@@ -1,4 +1,4 @@
-"""Schemas that lack something."""
+"""Schemas of servers that lack something."""
 
 from graphql import GraphQLSchema
 
@@ -6,5 +6,5 @@ from sandbox.github.graphql.schema import schema
 
 
 def lacking(fields: set[tuple[str, str]], types: set[str]) -> GraphQLSchema:
-    """A server with GitHub's schema but for these fields, and for these types of timeline items."""
+    """Returns a server's schema that is GitHub's without these fields, and without these types of timeline items."""
     return schema(frozenset(types | {f"{of}.{field}" for of, field in fields}))

@@ -1,4 +1,4 @@
-"""A mail server: aiosmtpd, which can refuse, keep its clients waiting, drop them and be switched off."""
+"""A mail server by aiosmtpd. It can refuse, make its clients wait, break connections, and be switched off."""
 
 import asyncio
 import ssl
@@ -14,7 +14,7 @@ from sandbox.ports import LOOPBACK, free_port
 
 
 class MailServer:
-    """Answers `mail`, `rcpt` and `data` where they are set; what it has taken stands in `taken`."""
+    """Answers `mail`, `rcpt` and `data` as they are set. `taken` are the messages that it accepted."""
 
     def __init__(self, *, tls_context: ssl.SSLContext | None = None, **smtp: Any) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""Messages as the outbox holds them, without a database."""
+"""Messages of the outbox, made without a database."""
 
 import uuid
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ FAILURE = NamedFailure(
 
 
 def milestone(**changes: Any) -> Milestone:
-    """The end of a job over three repositories that went well."""
+    """Makes the milestone of a job over three repositories that ended well."""
     facts = {
         "job_id": str(uuid.uuid4()),
         "attempt": 0,
@@ -44,7 +44,7 @@ def milestone(**changes: Any) -> Milestone:
 def outgoing(
     channel: ChannelName = "mail", *, address: str | None = ADDRESS, mail_wanted: bool = True, **changes: Any
 ) -> Outgoing:
-    """A message that is being sent for the first time; `changes` are the milestone's."""
+    """Makes a message that is sent for the first time. `changes` replace fields of its milestone."""
     return Outgoing(
         id=str(uuid.uuid4()),
         channel=channel,

@@ -1,4 +1,4 @@
-"""The host's end of the webhook: an HTTP server that can fail, be slow, redirect and never stop talking."""
+"""The host's end of the webhook: an HTTP server that can fail, be slow, redirect, and send an endless answer."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ class Call(NamedTuple):
     body: bytes
 
     def verified(self, secret: str = SECRET) -> dict[str, object]:
-        """The event, if the signature is good."""
+        """Returns the event if the signature is valid; raises if not."""
         event: dict[str, object] = Webhook(secret).verify(self.body, self.headers)
         return event
 
@@ -27,7 +27,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Receiver:
-    """Answers 204, or what `answers` holds, one after the other."""
+    """Answers with 204, or with what `answers` holds, one after the other."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -51,7 +51,7 @@ class Receiver:
             await self._runner.cleanup()
 
     def will(self, status: int, **headers: str) -> None:
-        """Answers the next call so."""
+        """Sets the answer to the next call."""
 
         async def answer(_request: web.Request) -> web.StreamResponse:
             return web.Response(status=status, headers={name.replace("_", "-"): text for name, text in headers.items()})

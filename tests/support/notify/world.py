@@ -1,4 +1,4 @@
-"""A job whose milestones are told of."""
+"""Creates jobs whose milestones are notified."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ PRIVATE = Failure(
 
 @dataclass
 class World:
-    """A workspace `acme` of `ADDRESS`' with the repositories `octo/a` and `octo/b`."""
+    """A workspace `acme`, whose owner has the address `ADDRESS`, with the repositories `octo/a` and `octo/b`."""
 
     dsn: str
     database: Database
@@ -35,14 +35,14 @@ class World:
     repositories: list[RepositoryRef]
 
     async def begin(self) -> str:
-        """A job has begun; its id."""
+        """Begins a job; returns its id."""
         async with self.database.transaction() as connection:
             job_id = await job_requests.ask_for(connection, workspace=self.workspace_id, actor=shop.OPERATOR)
             await job_start.begin(connection, job_id, Pace())
         return job_id
 
     async def end(self, job_id: str, *failed: str, attempt: int = 0, failure: Failure = PRIVATE) -> None:
-        """The job has ended; the repositories `failed` by a failure of their issues."""
+        """Ends the job. The issues of the repositories `failed` have failed with `failure`."""
         async with self.database.transaction() as connection:
             for each in self.repositories:
                 status: PartStatus = "failed" if each.full_name in failed else "completed"
@@ -58,19 +58,19 @@ class World:
             await job_end.finish(connection, job_id, attempt, canceled=False)
 
     async def ended(self, *failed: str) -> str:
-        """A job that has begun and ended."""
+        """Begins a job and ends it; returns its id."""
         job_id = await self.begin()
         await self.end(job_id, *failed)
         return job_id
 
     async def due(self) -> None:
-        """Whatever waits for its next attempt, or for the end of a lease, has waited long enough."""
+        """Makes every message due that waits for its next attempt, or for the end of a lease."""
         await self.host.execute(
             "update notification_outbox set next_attempt_at = now(), leased_until = null where status = 'pending'"
         )
 
     async def outbox(self, channel: str = "mail") -> list[tuple[str, str, int]]:
-        """Milestone, status and attempts of each row, in their order."""
+        """Returns milestone, status and attempts of each message of a channel, in order."""
         rows = await self.host.fetch(
             """
             select milestone, status, attempts from notification_outbox where channel = $1
@@ -87,5 +87,5 @@ class World:
         return [row["error"] for row in rows]
 
     async def switch(self, settings: str) -> None:
-        """The workspace's settings, as JSON, as the host keeps them."""
+        """Sets the workspace's settings, as JSON in the form that the host uses."""
         await self.host.execute("update workspaces set settings = $1::text::jsonb", settings)

@@ -1,8 +1,8 @@
-"""A server of recorded answers: the page in each of its states, without a database.
+"""Serves recorded answers: the page in each of its states, without a database.
 
     python -m tests.support.page.recorded
 
-The token in the address chooses the state: `http://127.0.0.1:8090/#fetching` lists them all.
+The token in the address chooses the state. `http://127.0.0.1:8090/#fetching` links to all states.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def repository(name: str, status: str, types: list[Json], **more: Any) -> Json:
 
 
 def repository_at(name: str, done: float) -> Json:
-    """Of which this share is stored."""
+    """Returns a repository of which `done`, a fraction, is stored."""
     size = 100 + sum(map(ord, name)) * 7 % 4_000
     sizes = [size, size * 2, size // 5, size * 3, size * 3 + size // 5]
     types = []
@@ -487,7 +487,7 @@ def history(shown: Json) -> Json:
 
 
 class Recorded:
-    """Answers as the API does, by the state that the token names."""
+    """Answers as the API does, in the state that the token names."""
 
     def __init__(self) -> None:
         self.streams = 0
@@ -571,7 +571,7 @@ class Recorded:
 
 
 async def live(response: web.StreamResponse, state: Json) -> None:
-    """A backfill that comes to its end, with a repository that fails."""
+    """Streams a backfill that comes to its end, with a repository that fails."""
     for step in range(12):
         await asyncio.sleep(0.5)
         share = 0.62 + step * 0.05

@@ -1,4 +1,4 @@
-"""A shop with buyers, and their purchases."""
+"""A buyer with workspaces, and purchases."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from tests.support.polar.story import AT
 
 
 class Shop:
-    """A buyer with two workspaces, and Polar's events of what he does."""
+    """A buyer with two workspaces, and Polar's events about what the buyer does."""
 
     def __init__(self, pool: Database, host: asyncpg.Connection, buyer: shop.Buyer, workspaces: list[str]) -> None:
         self.pool, self.host, self.buyer, self.workspaces = pool, host, buyer, workspaces
@@ -31,7 +31,7 @@ class Shop:
         assert await self.host.fetchval("select count(*) from webhook_deliveries where processed_at is null") == 0
 
     async def say(self, kind: str = "updated", **data: Any) -> None:
-        """An event an hour after the one before."""
+        """Delivers an event that is an hour later than the one before."""
         self._hours += 1
         at = AT + timedelta(hours=self._hours)
         await self.tell(shop.event(f"subscription.{kind}", buyer=self.buyer, at=at, **data))
@@ -43,25 +43,25 @@ class Shop:
         return followed
 
     async def keeps(self) -> list[int | None]:
-        """What the buyer's workspaces keep, in days."""
+        """Returns the retention of the buyer's workspaces, in days."""
         rows = await self.host.fetch("select id::text, data_retention_days from workspaces")
         return [dict(map(tuple, rows))[each] for each in self.workspaces]
 
     async def jobs(self, workspace_id: str | None = None) -> list[Any]:
-        """Of a workspace (the first), oldest first."""
+        """Returns the jobs of a workspace (None: the first one), oldest first."""
         return await self.host.fetch(
             "select * from workspace_backfill_jobs where workspace_id = $1 order by created_at, retention_days",
             workspace_id or self.workspaces[0],
         )
 
     async def begin(self) -> None:
-        """Every job that waits begins."""
+        """Sets every waiting job to in progress."""
         for row in await self.host.fetch("select id::text from workspace_backfill_jobs where status = 'pending'"):
             async with self.pool.transaction() as connection:
                 await job_start.begin(connection, row["id"], Pace())
 
     async def stop(self) -> None:
-        """Workflows stop the jobs that they are told to."""
+        """Ends the jobs that workflows were told to stop."""
         async with self.pool.transaction() as connection:
             for each in await job_signals.stopping(connection):
                 await job_end.finish(connection, each.job_id, each.attempt, canceled=True)

@@ -1,4 +1,4 @@
-"""Stories of purchases: events of Polar's in any order, and what the add-on's life makes of them."""
+"""Stories of purchases: Polar's events in any order, and the state of the add-on after them."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ WHATS: list[dict[str, Any]] = [
 
 
 class Told(dict[str, Any]):
-    """A payload that is short to read in a failure."""
+    """A payload whose repr is short, so that a failure can be read."""
 
     def __repr__(self) -> str:
         return f"{self['type']} {self['timestamp']}"
@@ -40,7 +40,7 @@ class Told(dict[str, Any]):
 
 @st.composite
 def told(draw: st.DrawFn, subscriptions: tuple[str, ...] = ("one", "two")) -> Told:
-    """An event of one of these subscriptions, whose buyer is still to be named."""
+    """Draws an event of one of these subscriptions. Its buyer is filled in later."""
     what = dict(draw(st.sampled_from(WHATS)))
     at = AT + timedelta(hours=draw(st.integers(0, 9)))
     payload = shop.event(subscription=draw(st.sampled_from(subscriptions)), at=at, customer_id="c", **what)
@@ -50,7 +50,7 @@ def told(draw: st.DrawFn, subscriptions: tuple[str, ...] = ("one", "two")) -> To
 
 
 def said(payloads: Iterable[Told]) -> dict[str, Known]:
-    """What these say of each subscription's add-on, in whatever order."""
+    """Returns the add-on of each subscription after these events, in any order."""
     now, known = datetime.now(UTC), dict[str, Known]()
     read = [event for each in payloads if (event := events.read(each, AT)) is not None]
     for one in sorted({event.subscription.id for event in read}):
@@ -68,7 +68,7 @@ def granted(known: dict[str, Known]) -> int:
 
 
 def assert_is(row: Mapping[str, Any], known: Known, user_id: uuid.UUID) -> None:
-    """The add-on's row is what is known of it."""
+    """Checks that the add-on's row agrees with `known`."""
     assert (row["status"], row["retention_days"], row["addon_product_id"], row["last_event_at"]) == (
         known.status,
         known.retention_days,

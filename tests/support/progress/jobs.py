@@ -1,4 +1,4 @@
-"""Jobs as their rows say that they are, made for tests."""
+"""Views of jobs, made for tests as if from their rows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,9 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
 def part(data_type: str, status: str = "in_progress", **given: Any) -> TypeView:
-    """A data type; with `expected` and no `weight` it has the same weight, and its share is what is stored of it."""
+    """Makes a data type. If it has `expected` and no `weight`, its weight is `expected`, and its share is what is
+    stored of it.
+    """
     stored, expected = given.get("stored", 0), given.get("expected")
     share = min(stored / expected, 1) if expected else 0
     return TypeView.model_validate(
@@ -54,7 +56,7 @@ def repository(
 
 
 def job(*repositories: RepositoryView, data_types: Sequence[str] = DATA_TYPES, **given: Any) -> JobState:
-    """A job in progress that began an hour ago."""
+    """Makes a job in progress that began an hour ago."""
     return JobState.model_validate(
         {
             "id": "job",

@@ -1,4 +1,4 @@
-"""A client of the stand-in for GitHub."""
+"""A client for the stand-in for GitHub."""
 
 import http.client
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Reply:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The only error."""
+        """Returns the only error of the answer."""
         (error,) = self.json["errors"]
         assert isinstance(error, dict)
         return error
@@ -37,13 +37,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Client:
-    """One request, one connection."""
+    """Sends each request over a connection of its own."""
 
     github: StandIn
     token: str = "token"
 
     def ask(self, query: str, headers: dict[str, str] | None = None, **variables: Any) -> Reply:
-        """GraphQL."""
+        """Sends a GraphQL query."""
         return self.send("POST", "/graphql", orjson.dumps({"query": query, "variables": variables}), headers)
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Reply:

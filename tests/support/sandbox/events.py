@@ -1,4 +1,4 @@
-"""Events as the stand-in tells of them."""
+"""Reads events from the stand-in."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ EVENTS = "/repos/octo/hello/events"
 
 
 def pages(client: Any, path: str, headers: dict[str, str] | None = None) -> list[list[Any]]:
-    """Every page of a list, by its links."""
+    """Returns every page of a list, by following its links."""
     found = []
     next_path: str | None = path
     while next_path:
@@ -38,6 +38,6 @@ def linked(client: Any, reply: Any, name: str) -> str | None:
 
 
 def told(client: Any, type_: str | None = None) -> list[dict[str, Any]]:
-    """All events, or those of a type, newest first."""
+    """Returns all events, or those of a type, newest first."""
     everything = [event for page in pages(client, f"{EVENTS}?per_page=100") for event in page]
     return [event for event in everything if type_ in (None, event["type"])]

@@ -1,4 +1,4 @@
-"""Worlds that are generated, compared."""
+"""Compares worlds that were generated."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The price of a query."""
+"""Computes the price of a query."""
 
 from typing import Any
 

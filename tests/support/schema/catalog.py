@@ -1,4 +1,4 @@
-"""What a database looks like from outside: its catalog and its rows, read without the code under test."""
+"""Reads a database from outside, its catalog and its rows, without the code under test."""
 
 import asyncpg
 
@@ -38,12 +38,12 @@ where c.relnamespace = quote_ident(current_schema())::regnamespace and c.relkind
 
 
 async def shape(connection: asyncpg.Connection) -> list[str]:
-    """The catalog, a line for each thing that can differ."""
+    """Returns the catalog, with a line for each thing that can differ."""
     return [row[0] for row in await connection.fetch(_CATALOG)]
 
 
 async def rows(connection: asyncpg.Connection) -> dict[str, list[str]]:
-    """All rows, a table's name to its rows as text."""
+    """Returns all rows as text, by table."""
     return {
         name: [row[0] for row in await connection.fetch(f"select t::text from {name} t order by 1")]
         for (name,) in await connection.fetch(_TABLES)
@@ -51,7 +51,7 @@ async def rows(connection: asyncpg.Connection) -> dict[str, list[str]]:
 
 
 async def versions(connection: asyncpg.Connection) -> dict[str, tuple[int, list[tuple[str, str]]]]:
-    """Each table's file on disk with the version and place of its rows: any rewrite or update changes it."""
+    """Returns each table's file on disk, and version and place of its rows. Any rewrite or update changes them."""
     return {
         name: (
             await connection.fetchval("select pg_relation_filenode($1::text::regclass)", name),
@@ -62,7 +62,7 @@ async def versions(connection: asyncpg.Connection) -> dict[str, tuple[int, list[
 
 
 async def columns(connection: asyncpg.Connection) -> dict[str, dict[str, str]]:
-    """A table's name to its columns and their types."""
+    """Returns the columns and their types, by table."""
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in await connection.fetch(
         """
@@ -77,7 +77,7 @@ async def columns(connection: asyncpg.Connection) -> dict[str, dict[str, str]]:
 
 
 async def keys(connection: asyncpg.Connection) -> set[tuple[str, frozenset[str]]]:
-    """Every unique key that `on conflict` can name: (table, columns)."""
+    """Returns every unique key that `on conflict` can name: (table, columns)."""
     return {
         (row[0], frozenset(row[1]))
         for row in await connection.fetch(

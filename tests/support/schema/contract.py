@@ -1,4 +1,6 @@
-"""The Postgres section of the contract, as written there: every table, its columns with their types, and its keys."""
+"""The contract's section on Postgres, as it is written there: every table, its columns with their types, and
+its keys.
+"""
 
 TABLES = """
 app_users: id uuid, auth_user_id uuid, email
@@ -136,7 +138,7 @@ notification_outbox: id; backfill_job_id, job_attempt, milestone, channel
 
 
 def tables() -> dict[str, dict[str, str]]:
-    """A table's name to its columns and types; what has no type above is text."""
+    """Returns the columns with their types, by table. A column without a type in the contract is text."""
     parsed: dict[str, dict[str, str]] = {}
     for line in TABLES.replace(",\n  ", ", ").strip().splitlines():
         table, _, columns = line.partition(": ")

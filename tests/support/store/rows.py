@@ -1,4 +1,4 @@
-"""Rows of a page, by hand."""
+"""Rows of a page, written by hand."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

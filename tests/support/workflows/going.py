@@ -1,4 +1,4 @@
-"""A job that goes on until it is paused."""
+"""A job that continues until it is paused."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from tests.support.workflows.pretence import DONE
 
 @dataclass
 class Going:
-    """Slices that go on until they are told to stop, or all of them may end."""
+    """Slices that continue until they are told to stop, or until all of them may end."""
 
     running: int = 0
     stopped: int = 0

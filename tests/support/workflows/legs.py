@@ -1,4 +1,4 @@
-"""Jobs in two legs."""
+"""Jobs with two legs."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ async def in_two_legs(slice_: SweepSlice, _call: int) -> SliceResult:
 
 @dataclass
 class Jobs(Pretence):
-    """Several jobs, each of the workspace that is called like it."""
+    """Several jobs. Each belongs to the workspace that has its name."""
 
     of: dict[str, list[RepositoryRef]] = field(default_factory=dict)
     attempt: dict[str, int] = field(default_factory=dict)
@@ -75,12 +75,12 @@ class Jobs(Pretence):
         return await self.sweep_is(slice_, 0)
 
     def ended(self, job_id: str) -> int:
-        """Repositories."""
+        """Returns how many repositories of the job have ended."""
         return sum(each.job_id == job_id and each.outcome.status == "completed" for each in self.recorded)
 
 
 async def begin(client: Client, queue: str, job_id: str) -> WorkflowHandle[Any, Any]:
-    """As the reconciler tells of a job."""
+    """Signals a job, as the reconciler does; returns its workflow."""
     return await client.start_workflow(
         WorkspaceBackfillWorkflow.run,
         WorkspaceBackfill(workspace_id=job_id),

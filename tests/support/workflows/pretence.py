@@ -1,4 +1,4 @@
-"""Workflows on a real server, with activities that pretend."""
+"""Workflows on a real server, with activities that only pretend to work."""
 
 import asyncio
 import sys
@@ -61,7 +61,7 @@ MORE = SliceResult(outcome="more")
 
 @asynccontextmanager
 async def hasty_server() -> AsyncIterator[Client]:
-    """A dev server that suggests to continue as new early."""
+    """Yields a client of a dev server that suggests early to continue as new."""
     early = ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={EARLY}"]
     environment = await WorkflowEnvironment.start_local(
         data_converter=pydantic_data_converter, dev_server_existing_path=str(TEMPORAL), dev_server_extra_args=early
@@ -79,7 +79,7 @@ async def done(_slice: SweepSlice, _call: int) -> SliceResult:
 
 @dataclass
 class Pretence:
-    """The activities: `sweep` says what each call of the sweep comes to, counted by data type from 1."""
+    """The activities. `sweep` returns the result of each call of the sweep; calls are counted by data type, from 1."""
 
     repositories: Sequence[RepositoryRef] = ()
     sweep_is: Sweep = done
@@ -225,10 +225,10 @@ class Pretence:
         legs: Sequence[Leg] = LEGS,
         sweeps_at_once: int | None = None,
     ) -> AsyncIterator[str]:
-        """Workers with these activities; the task queue of workflows.
+        """Runs workers with these activities; yields the task queue of workflows.
 
-        Without the SDK's sandbox, which is more than half of what a decision costs here: that workflows run in it is
-        said by every test of a worker as a program, and by those that replay histories.
+        The SDK's sandbox is off, because it is more than half of a decision's cost here. Every test of a worker as a
+        program shows that workflows run in it, and so do tests that replay histories.
         """
         queue = f"pretence-{uuid.uuid4().hex[:8]}"
         every: list[Callable[..., Any]] = [self.begin_job, self.next_repositories, self.inspect_repository]
@@ -255,7 +255,7 @@ class Pretence:
             yield queue
 
     def outcome(self, name: str) -> RepositoryOutcome:
-        """What was recorded last of a repository."""
+        """Returns the outcome that was last recorded of a repository."""
         return [each.outcome for each in self.recorded if each.outcome.repository.full_name == name][-1]
 
 
@@ -267,7 +267,7 @@ def repositories(number: int) -> list[RepositoryRef]:
 
 
 async def start(client: Client, queue: str, job_id: str) -> WorkflowHandle[Any, Any]:
-    """As the reconciler tells of a job."""
+    """Signals a job, as the reconciler does; returns its workflow."""
     workspace_id = uuid.uuid4().hex
     return await client.start_workflow(
         WorkspaceBackfillWorkflow.run,
@@ -281,7 +281,7 @@ async def start(client: Client, queue: str, job_id: str) -> WorkflowHandle[Any, 
 
 @dataclass
 class Slow:
-    """Repositories of which the first is limited for an hour at once, and a slice of the second takes for ever."""
+    """Repositories of which the first is limited for an hour at once, and the second has a slice that never ends."""
 
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     stopped: list[str] = field(default_factory=list)
@@ -305,7 +305,7 @@ class Slow:
 
 
 async def replay(client: Client, workflow_id: str) -> None:
-    """Every run of the chain, as a worker does that has it no more in its memory."""
+    """Replays every run of the chain, as a worker does that does not have it in memory."""
     replayer = Replayer(
         workflows=[WorkspaceBackfillWorkflow, RepositoryBackfillWorkflow], data_converter=pydantic_data_converter
     )

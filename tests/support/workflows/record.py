@@ -1,11 +1,12 @@
-"""Records the histories that `test_replay.py` replays: `python -m tests.support.workflows.record`, from the root.
+"""Records the histories that `test_replay.py` replays: `python -m tests.support.workflows.record`, in the root folder.
 
-A real run: a job of two repositories with all five types, of which the second waits for a rate limit; a job of
-another workspace that is canceled in its middle, retried, and done; a job that comes to a repository while another is
-at it; two readings of GH Archive, of which the second is canceled. With `archive` as argument only these. And, with
-activities that only pretend, runs that give way because their history, or their parent's, is long, and what operators
-do in Temporal; with `operating` as argument only this. Run it when the workflows' shape changes, with the next
-`EDITION`, beside the old histories: what production started under them must still replay.
+It runs real workflows: a job of two repositories with all five types, the second of which waits for a rate limit; a
+job of another workspace that is canceled in the middle, retried and completed; a job that comes to a repository
+while another job sweeps it; two readings of GH Archive, the second of which is canceled (`archive` as argument: only
+these). With activities that only pretend, it runs workflows that give way because their history, or their parent's,
+is long, and what operators do in Temporal (`operating` as argument: only this). Run it when the workflows' shape
+changes, with the next `EDITION`, and keep the old histories: workflows that production started with them have to
+replay, too.
 """
 
 import asyncio
@@ -102,12 +103,12 @@ class Recorder:
         await save(self._client, name, workflow_id)
 
     async def save_first(self, name: str, workflow_id: str) -> None:
-        """The first run of a repository's workflow."""
+        """Records the first run of a repository's workflow."""
         runs = [each async for each in self._client.list_workflows(f"WorkflowId = '{workflow_id}'")]
         await save(self._client, name, workflow_id, min(runs, key=lambda each: each.start_time).run_id)
 
     async def save_legs(self, name: str, workflow_id: str) -> None:
-        """Both runs of a repository's workflow."""
+        """Records both runs of a repository's workflow."""
         runs = [each async for each in self._client.list_workflows(f"WorkflowId = '{workflow_id}'")]
         recent, historical = sorted(runs, key=lambda each: each.start_time)
         await save(self._client, f"{name}-recent", workflow_id, recent.run_id)
@@ -115,7 +116,7 @@ class Recorder:
 
 
 async def save(client: Client, name: str, workflow_id: str, run_id: str | None = None) -> None:
-    """A line an event, without what tells where it was recorded, and by which worker."""
+    """Writes a history, a line an event, without what shows where it was recorded and by which worker."""
     history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
     events = [json.dumps(scrubbed(each), separators=(",", ":")) for each in json.loads(history.to_json())["events"]]
     text = f'{{"workflow_id": "{workflow_id}", "events": [\n' + ",\n".join(events) + "\n]}\n"
@@ -124,7 +125,9 @@ async def save(client: Client, name: str, workflow_id: str, run_id: str | None =
 
 
 def scrubbed(value: Any) -> Any:
-    """Processes and machines are named `5873@host` in identities and in the names of sticky queues."""
+    """Returns the value without the names of processes and machines, which are `5873@host` in identities and in names
+    of sticky queues.
+    """
     if isinstance(value, dict):
         return {name: scrubbed(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -239,7 +242,9 @@ async def record_backfills(
 
 
 async def record_archive(recorder: Recorder, workspace_id: str, github: StandIn) -> None:
-    """Readings of GH Archive: seven hours in three slices, of which one meets a limit, and one that is canceled."""
+    """Records readings of GH Archive: seven hours in three slices, one of which meets a limit, and a reading that is
+    canceled.
+    """
     limit = github.faults.add(
         Headers(set={"Retry-After": "2"}), kind="archive", when=lambda it: it.method == "GET" and "-05-4" in it.path
     )
@@ -283,7 +288,7 @@ async def record_giving_way() -> None:
 
 
 async def record_pause() -> None:
-    """A job that an operator pauses, and that signals sent in Temporal resume, pause again and cancel."""
+    """Records a job that an operator pauses, and that signals sent in Temporal resume, pause again and cancel."""
     going = Going()
     pretence = Pretence(of_many(2), going)
     async with hasty_server() as client, pretence.worked(client) as queue:
@@ -302,7 +307,9 @@ async def record_pause() -> None:
 
 
 async def record_operating() -> None:
-    """A slice that is paused in Temporal, and updates: a pause, a resume, one repository canceled, the job canceled."""
+    """Records a slice that is paused in Temporal, and updates: a pause, a resume, a repository canceled alone, the job
+    canceled.
+    """
     going, job = Going(), "00000000-0000-4000-8000-00000000000a"
     pretence = Rows(of_many(2), going)
     one, two = pretence.repositories

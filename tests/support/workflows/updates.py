@@ -16,7 +16,7 @@ from tests.support.workflows.pretence import Pretence
 
 @dataclass
 class Rows(Pretence):
-    """As the rows of jobs: a repository is canceled alone, and what cannot be done is refused."""
+    """Behaves as the rows of jobs: a repository can be canceled alone, and what cannot be done is refused."""
 
     refusal: str = ""
 
