@@ -1,19 +1,25 @@
 """Measures what the settings page costs a reader's browser, and how soon it shows a change in Postgres.
 
-    python -m bench.page [--repositories 1000] [--pages 100] [--seconds 15] [--per-second 2] [--json]
+    python -m bench.page [--repositories 1000] [--streams 100] [--pages 3] [--seconds 15] [--per-second 2] [--json]
 
-It opens the page of a job with `--repositories` repositories of all data types. A trace of Chromium shows how long
-scripts ran until every row was shown, and how many frames were drawn while the page was scrolled. A page with the
-same rows as plain HTML is scrolled for comparison. Then it opens many pages of a smaller job at once, commits
-changes, and measures the time from each commit until each page shows it. Exit codes: 0 done, 1 a page missed a
-change or showed no rows, 2 bad arguments, 3 a part did not start or ended, or there is no Chromium, 130 interrupted.
+It opens the page of a job with `--repositories` repositories of all data types. Chromium's trace shows how long its
+scripts ran until every row was shown, and how many frames were drawn during scrolling; a page with the same rows as
+plain HTML is scrolled for comparison.
+
+It then opens a smaller job as a hundred people do at once: each of their machines holds a stream and draws one page. So
+most of the readers are streams alone, which cost this machine nothing but what the server does for them, and some are
+pages in a Chromium. It commits changes, and measures the time from each commit until each stream has it and each page
+shows it. With `--streams 0 --pages 100` all pages are drawn by this machine, which measures Chromium more than us.
+
+Exit codes: 0 done, 1 a reader missed a change or a page showed no rows, 2 bad arguments, 3 a part did not start or
+ended, or there is no Chromium, 130 interrupted.
 """
 
 import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +30,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from rich.console import Console
 from rich.table import Table
 
-from bench import report, server, streams
+from bench import report, server, usage
+from bench import streams as stream_bench
 from bench.aims import Aim
 from bench.program import on_processes
 from bench.server import percentile
@@ -32,7 +39,7 @@ from bench.trace import CATEGORIES, Trace
 from messages import DATA_TYPES
 from sandbox import chromium, postgres, temporal
 from sandbox.postgres import Postgres
-from sandbox.processes import Processes
+from sandbox.processes import Process, Processes
 from sandbox.temporal import Temporal
 from schema.migrate import migrate
 
@@ -40,7 +47,10 @@ REPOSITORIES = 1_000
 SCRIPT_SECONDS = 0.3
 FRAMES_TO_PLAIN = 0.9
 """Least share of the frames of a page without scripts that our page has to draw: both scroll on the same machine."""
-PAGES = 100
+STREAMS = 100
+"""Readers of the small job whose pages are drawn elsewhere."""
+PAGES = 3
+"""Readers of the small job whose pages are drawn by this machine, too."""
 P99_SECONDS = 1.0
 RUNS = 3
 """Runs of rendering and of scrolling, of which the median counts."""
@@ -90,6 +100,7 @@ class Run:
     """The results."""
 
     repositories: int
+    streams: int
     pages: int
     rows: int = 0
     script_seconds: list[float] = field(default_factory=list)
@@ -101,15 +112,22 @@ class Run:
     opened: int = 0
     commits: int = 0
     seconds: list[float] = field(default_factory=list)
-    """Time from each commit to each page."""
+    """Time from each commit until each page showed it."""
+    stream_seconds: list[float] = field(default_factory=list)
+    """Time from each commit until each stream had it."""
     missed: int = 0
-    """Changes that a page never showed."""
+    """Changes that a page never showed, or a stream never had."""
+    cpu_seconds: float = 0
+    """CPU time of the server while changes were committed for `wall_seconds`."""
+    wall_seconds: float = 0
 
     @property
     def figures(self) -> dict[str, Any]:
         found = asdict(self)
-        del found["seconds"]
-        return found | {f"p{p}_seconds": percentile(self.seconds, p) for p in (50, 99, 100)}
+        del found["seconds"], found["stream_seconds"]
+        for name, seconds in (("page", self.seconds), ("stream", self.stream_seconds)):
+            found |= {f"{name}_p{p}_seconds": percentile(seconds, p) for p in (50, 99, 100)}
+        return found
 
     @property
     def frames_to_plain(self) -> float:
@@ -123,18 +141,19 @@ async def measure(
     temporal_server: Temporal,
     *,
     repositories: int,
+    streams: int,
     pages: int,
     seconds: float,
     per_second: float,
 ) -> Run:
-    """Measures the page. Raises `Unreachable` if a part does not start, or if there is no Chromium."""
-    run = Run(repositories, pages)
+    """Measures the page. Raises `Unreachable` if a part does not start or there is no Chromium."""
+    run = Run(repositories, streams, pages)
     dsn = await database.create_database("page")
     await migrate(dsn, report=lambda _line: None)
     connection = await asyncpg.connect(dsn)
     try:
-        large = await streams.job(connection, dsn, 0, repositories)
-        small = await streams.job(connection, dsn, repositories, WATCHED)
+        large = await stream_bench.job(connection, dsn, 0, repositories)
+        small = await stream_bench.job(connection, dsn, repositories, WATCHED)
         webhook, url = server.start(processes, dsn, temporal_server.address, host="0.0.0.0")
         async with async_playwright() as playwright:
             # The processes of a hundred tabs would not fit into a small machine; tabs of one site share them anyway.
@@ -142,10 +161,10 @@ async def measure(
             try:
                 if repositories:
                     await _render(run, browser, await _address(connection, url, large))
-                if pages:
-                    await _watch(
-                        run, browser, connection, small, await _address(connection, url, small), seconds, per_second
-                    )
+                if pages or streams:
+                    opened = await _opened(run, browser, await _address(connection, url, small))
+                    port = int(url.rpartition(":")[2])
+                    await _watch(run, webhook, port, connection, small, opened, seconds, per_second)
             finally:
                 await browser.close()
         webhook.stop()
@@ -201,16 +220,8 @@ def _plain(repositories: int) -> str:
     return f"<!doctype html><html lang=en><title>Rows</title><style>{style}</style><table>{rows}</table></html>"
 
 
-async def _watch(
-    run: Run,
-    browser: Browser,
-    connection: asyncpg.Connection,
-    job_id: str,
-    address: str,
-    seconds: float,
-    per_second: float,
-) -> None:
-    """Opens all pages, commits changes at fixed intervals, and asks each page when it showed them."""
+async def _opened(run: Run, browser: Browser, address: str) -> list[Page]:
+    """The pages of the small job, each of them live."""
     context = await browser.new_context(viewport=SIZE)  # type: ignore[arg-type]
     pages = []
     for number in range(run.pages):
@@ -223,7 +234,41 @@ async def _watch(
         await page.evaluate(WATCH)
         pages.append(page)
         run.opened += 1
-    committed = await _commit(run, connection, job_id, seconds, per_second)
+    return pages
+
+
+async def _watch(
+    run: Run,
+    webhook: Process,
+    port: int,
+    connection: asyncpg.Connection,
+    job_id: str,
+    pages: Sequence[Page],
+    seconds: float,
+    per_second: float,
+) -> None:
+    """Opens the streams, commits changes at fixed intervals, and asks each reader when it had them."""
+    read = stream_bench.Run(run.streams, 1, per_second)
+    readers = [stream_bench.Reader(read) for _ in range(run.streams)]
+    reading = [asyncio.create_task(reader.read(port, job_id)) for reader in readers]
+    try:
+        await stream_bench.until(lambda: read.opened >= run.streams)
+        before, began = usage.of(webhook.pid), time.monotonic()
+        committed = await _commit(run, connection, job_id, readers, seconds, per_second)
+        run.wall_seconds = time.monotonic() - began
+        run.cpu_seconds = usage.of(webhook.pid).cpu_seconds - before.cpu_seconds
+        await _collect(run, pages, committed)
+        await stream_bench.until(lambda: not any(reader.awaited for reader in readers))
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+    run.stream_seconds = read.seconds
+    run.missed += sum(len(reader.awaited) for reader in readers) + (run.streams - read.opened) * run.commits
+
+
+async def _collect(run: Run, pages: Sequence[Page], committed: Mapping[int, float]) -> None:
+    """Asks each page when it showed the changes."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     seen: Sequence[dict[str, float]] = []
     while time.monotonic() < deadline:
@@ -240,11 +285,15 @@ async def _watch(
                 run.seconds.append(min(later) - at)
             else:
                 run.missed += 1
-    await context.close()
 
 
 async def _commit(
-    run: Run, connection: asyncpg.Connection, job_id: str, seconds: float, per_second: float
+    run: Run,
+    connection: asyncpg.Connection,
+    job_id: str,
+    readers: Sequence[stream_bench.Reader],
+    seconds: float,
+    per_second: float,
 ) -> dict[int, float]:
     """Commits changes, each of one row of the job. Returns the time of each commit, by its number."""
     committed = {}
@@ -261,8 +310,11 @@ async def _commit(
             job_id,
             number,
         )
-        committed[number] = time.time()
+        committed[number], moment = time.time(), time.monotonic()
         run.commits += 1
+        for reader in readers:
+            if reader.connected:
+                reader.awaited.append((number, moment))
     return committed
 
 
@@ -274,11 +326,12 @@ def judged(run: Run) -> list[Aim]:
             Aim("script seconds until all rows are there", percentile(run.script_seconds, 50), SCRIPT_SECONDS),
             Aim("frames while scrolling, to a page of plain rows", run.frames_to_plain, FRAMES_TO_PLAIN, at_least=True),
         ]
+    if run.pages or run.streams:
+        aims.append(Aim("changes missed", run.missed, 0, binding=True))
+    if run.streams:
+        aims.append(Aim("p99 from commit to stream, seconds", percentile(run.stream_seconds, 99), P99_SECONDS))
     if run.pages:
-        aims += [
-            Aim("changes missed", run.missed, 0, binding=True),
-            Aim("p99 from commit to page, seconds", percentile(run.seconds, 99), P99_SECONDS),
-        ]
+        aims.append(Aim("p99 from commit to page, seconds", percentile(run.seconds, 99), P99_SECONDS))
     return aims
 
 
@@ -295,23 +348,26 @@ def tables(run: Run) -> list[Table]:
         f"{percentile(run.plain_frames_per_second, 50):,.0f}",
         f"{run.frames_to_plain:.2f}",
     )
-    watching = Table(title="Pages open at once", title_justify="left")
-    for name in ("pages", "commits", "p50 s", "p99 s", "max s", "missed"):
+    watching = Table(title="Readers at once", title_justify="left")
+    for name in ("readers", "open", "commits", "p50 s", "p99 s", "max s", "missed", "server's CPU %"):
         watching.add_column(name, justify="right")
-    times = (f"{percentile(run.seconds, each):.2f}" for each in (50, 99, 100))
-    watching.add_row(f"{run.opened:,}", f"{run.commits:,}", *times, f"{run.missed:,}")
-    return [rendering, watching]
+    cpu = f"{100 * run.cpu_seconds / max(run.wall_seconds, 0.001):,.0f}"
+    for name, number, seconds in (("streams", run.streams, run.stream_seconds), ("pages", run.opened, run.seconds)):
+        times = (f"{percentile(seconds, each):.2f}" for each in (50, 99, 100))
+        watching.add_row(name, f"{number:,}", f"{run.commits:,}", *times, f"{run.missed:,}", cpu)
+    return [rendering, watching] if run.repositories else [watching]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m bench.page", description="What the settings page costs a browser.")
     parser.add_argument("--repositories", type=int, default=REPOSITORIES, help="of the page that is rendered; 0: none")
-    parser.add_argument("--pages", type=int, default=PAGES, help="that are open at once; 0: none")
+    parser.add_argument("--streams", type=int, default=STREAMS, help="that are open at once; 0: none")
+    parser.add_argument("--pages", type=int, default=PAGES, help="that are open beside them; 0: none")
     parser.add_argument("--seconds", type=float, default=15, help="for which changes are committed")
     parser.add_argument("--per-second", type=float, default=2, help="commits")
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
-    options = {name: getattr(given, name) for name in ("repositories", "pages", "seconds", "per_second")}
+    options = {name: getattr(given, name) for name in ("repositories", "streams", "pages", "seconds", "per_second")}
     run = on_processes(
         lambda processes: measure(processes, postgres.start(processes), temporal.start(processes), **options)
     )

@@ -1,6 +1,6 @@
 """Measures how many streams of live progress one `webhook.py` can serve, and how soon a reader learns of a commit.
 
-    python -m bench.streams [--streams 1000] [--jobs 50] [--per-second 20] [--seconds 20] [--json]
+    python -m bench.streams [--streams 1000] [--jobs 50] [--repositories 10] [--per-second 20] [--seconds 20] [--json]
 
 It opens the streams, commits pages of the jobs, and measures the time from each commit until every reader of that
 job has it. Exit codes: 0 done, 1 a stream ended or missed a change, 2 bad arguments, 3 a part did not start or
@@ -39,7 +39,7 @@ from schema.migrate import migrate
 STREAMS = 1_000
 P99_SECONDS = 1.0
 REPOSITORIES = 10
-"""Repositories of each job; each has a sweep of every data type."""
+"""Repositories of a job, unless others are asked for; each has a sweep of every data type."""
 PATIENCE_SECONDS = 60.0
 STORED = re.compile(rb'"data_type":"issues","status":"in_progress","stored":(\d+)')
 """Matches the number of the last commit in an event of a repository."""
@@ -52,6 +52,7 @@ class Run:
     streams: int
     jobs: int
     per_second: float
+    repositories: int = REPOSITORIES
     opened: int = 0
     open_at_the_end: int = 0
     open_seconds: float = 0
@@ -112,21 +113,22 @@ async def measure(
     jobs: int,
     per_second: float,
     seconds: float,
+    repositories: int = REPOSITORIES,
 ) -> Run:
-    """Measures the streams. Raises `Unreachable` if a part does not start, or ends, or refuses a stream."""
-    run = Run(streams, jobs, per_second)
+    """Measures the streams. Raises `Unreachable` if a part does not start, ends, or refuses the streams."""
+    run = Run(streams, jobs, per_second, repositories)
     dsn = await database.create_database("streams")
     await migrate(dsn, report=lambda _line: None)
     connection = await asyncpg.connect(dsn)
     try:
-        job_ids = [await job(connection, dsn, number * REPOSITORIES, REPOSITORIES) for number in range(jobs)]
+        job_ids = [await job(connection, dsn, number * repositories, repositories) for number in range(jobs)]
         webhook, url = server.start(processes, dsn, temporal_server.address)
         readers = [Reader(run) for _ in range(streams)]
         port, began = int(url.rpartition(":")[2]), monotonic()
         reading = [
             asyncio.create_task(reader.read(port, job_ids[number % jobs])) for number, reader in enumerate(readers)
         ]
-        await _until(lambda: run.opened >= streams)
+        await until(lambda: run.opened >= streams)
         run.open_seconds = monotonic() - began
         if webhook.exit_code is not None:
             raise Unreachable("part_ended", f"webhook.py ended with {webhook.exit_code}\n{webhook.tail()}")
@@ -134,7 +136,7 @@ async def measure(
         await _commit(connection, run, job_ids, readers, seconds)
         after = usage.of(webhook.pid)
         run.wall_seconds, run.cpu_seconds = monotonic() - began, after.cpu_seconds - before.cpu_seconds
-        await _until(lambda: not any(reader.awaited for reader in readers))
+        await until(lambda: not any(reader.awaited for reader in readers))
         run.missed = sum(len(reader.awaited) for reader in readers)
         run.open_at_the_end = sum(reader.connected for reader in readers)
         run.peak_bytes = usage.of(webhook.pid).peak_bytes
@@ -147,8 +149,8 @@ async def measure(
     return run
 
 
-async def _until(true: Callable[[], bool]) -> None:
-    """Waits until `true()`, at most a minute."""
+async def until(true: Callable[[], bool]) -> None:
+    """Returns when `true()`, or after a minute."""
     deadline = monotonic() + PATIENCE_SECONDS
     while not true():
         if monotonic() > deadline:
@@ -174,7 +176,7 @@ async def _commit(
             job_ids[job],
             number + 1,
             # Every job's repositories in turn: 5 data types lie between two of them.
-            number // len(job_ids) % REPOSITORIES * len(DATA_TYPES),
+            number // len(job_ids) % run.repositories * len(DATA_TYPES),
         )
         committed = monotonic()
         run.commits += 1
@@ -231,12 +233,25 @@ def judged(run: Run) -> list[Aim]:
 
 def table(run: Run) -> Table:
     found = Table(title="Streams of one process", title_justify="left")
-    names = ("streams", "jobs", "commits/s", "opened in s", "p50 s", "p99 s", "max s", "missed", "CPU %", "peak MB")
+    names = (
+        "streams",
+        "jobs",
+        "repositories",
+        "commits/s",
+        "opened in s",
+        "p50 s",
+        "p99 s",
+        "max s",
+        "missed",
+        "CPU %",
+        "peak MB",
+    )
     for name in names:
         found.add_column(name, justify="right")
     found.add_row(
         f"{run.open_at_the_end:,}",
         f"{run.jobs:,}",
+        f"{run.repositories:,}",
         f"{run.per_second:g}",
         f"{run.open_seconds:.1f}",
         *(f"{percentile(run.seconds, each):.2f}" for each in (50, 99, 100)),
@@ -251,11 +266,12 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m bench.streams", description="Streams that one process holds.")
     parser.add_argument("--streams", type=int, default=STREAMS)
     parser.add_argument("--jobs", type=int, default=50, help="that the streams are spread over")
+    parser.add_argument("--repositories", type=int, default=REPOSITORIES, help="of each job")
     parser.add_argument("--per-second", type=float, default=20, help="commits")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--json", action="store_true", help="to standard output, instead of tables")
     given = parser.parse_args()
-    options = {name: getattr(given, name) for name in ("streams", "jobs", "per_second", "seconds")}
+    options = {name: getattr(given, name) for name in ("streams", "jobs", "repositories", "per_second", "seconds")}
     run = on_processes(
         lambda processes: measure(processes, postgres.start(processes), temporal.start(processes), **options)
     )

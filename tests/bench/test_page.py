@@ -42,11 +42,13 @@ def test_a_page_that_misses_a_change_or_shows_too_few_rows_is_a_missed_aim() -> 
     good = Run(
         1_000,
         100,
+        3,
         rows=1_000,
         script_seconds=[0.2, 0.25, 0.9],
         frames_per_second=[58, 59, 60],
         plain_frames_per_second=[60, 60, 60],
         seconds=[0.3] * 200,
+        stream_seconds=[0.3] * 200,
     )
     assert all(aim.met for aim in judged(good))
     worse: dict[str, Any] = {
@@ -55,6 +57,7 @@ def test_a_page_that_misses_a_change_or_shows_too_few_rows_is_a_missed_aim() -> 
         "frames_per_second": [30, 31, 60],
         "missed": 1,
         "seconds": [0.3] * 97 + [1.1] * 3,
+        "stream_seconds": [0.3] * 97 + [1.1] * 3,
     }
     for field, value in worse.items():
         assert [aim.met for aim in judged(replace(good, **{field: value}))].count(False) == 1, field
