@@ -156,6 +156,12 @@ async def _measure(processes: Processes, cases: Sequence[Case], console: Console
     return found
 
 
+def width(found: Sequence[Check]) -> dict[str, float]:
+    """The median width of the ranges by part, relative to the time that was really left."""
+    known = {part: [each.width for each in found if each.part == part and each.shown is not None] for part in PARTS}
+    return {f"{part:.0%}": round(median(widths), 2) for part, widths in known.items() if widths}
+
+
 def judged(found: Sequence[Check], what: str) -> list[Aim]:
     """Returns one aim for each part (a quarter, half, three quarters), with time and percentage together. Ranges
     that were unknown do not count.
@@ -200,8 +206,12 @@ def main() -> int:
         real = on_processes(lambda processes: _measure(processes, CASES[: given.backfills], console))
     aims = judged(worlds, "worlds") + judged(real, "backfills")
     if given.json:
-        figures: dict[str, Any] = {aim.what: aim.measured for aim in aims}
-        print(orjson.dumps({"machine": report.machine(), "within": figures}, option=orjson.OPT_INDENT_2).decode())
+        figures: dict[str, Any] = {
+            "machine": report.machine(),
+            "within": {aim.what: aim.measured for aim in aims},
+            "width": {name: width(its) for name, its in (("worlds", worlds), ("backfills", real)) if its},
+        }
+        print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
     else:
         for title, found in (("Imagined backfills", worlds), ("Real backfills, small windows", real)):
             if found:

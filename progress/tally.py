@@ -75,6 +75,7 @@ class Tally(BaseModel):
     stored: int = 0
     """Stored threads and embeddings."""
     units_left: int = 0
+    fewest_requests_left: int = 0
     requests_left: int = 0
     most_requests_left: int = 0
     uncounted: int = 0
@@ -95,6 +96,7 @@ class Tally(BaseModel):
         return cls(
             stored=its.progress.stored,
             units_left=its.rest.units,
+            fewest_requests_left=its.rest.fewest_requests,
             requests_left=its.rest.requests,
             most_requests_left=its.rest.most_requests,
             uncounted=its.rest.uncounted,
@@ -109,6 +111,7 @@ class Tally(BaseModel):
         return Tally(
             stored=self.stored + other.stored,
             units_left=self.units_left + other.units_left,
+            fewest_requests_left=self.fewest_requests_left + other.fewest_requests_left,
             requests_left=self.requests_left + other.requests_left,
             most_requests_left=self.most_requests_left + other.most_requests_left,
             uncounted=self.uncounted + other.uncounted,
@@ -121,4 +124,6 @@ class Tally(BaseModel):
 
     @property
     def rest(self) -> Rest:
-        return Rest(self.units_left, self.uncounted, self.requests_left, self.most_requests_left)
+        return Rest(
+            self.units_left, self.uncounted, self.fewest_requests_left, self.requests_left, self.most_requests_left
+        )

@@ -23,9 +23,9 @@ MOST_WINDOWS = 3_000
 TAIL = 0.08
 """Work after the last thread (REST comments, proofs, events, vectors), as a share of the work so far."""
 TAIL_SECONDS = 2.0
-SECONDS_A_REQUEST = 0.4
+QUICK_REQUEST_SECONDS, REQUEST_SECONDS, SLOW_REQUEST_SECONDS = 0.2, 0.35, 0.6
 """Duration of a page of REST's lists; pages follow one after the other."""
-RESUME_SECONDS = 1.5
+QUICK_RESUME_SECONDS, RESUME_SECONDS = 0.5, 1.5
 """Delay between a budget's reset and the next request: a second for differing clocks, and up to one at random."""
 
 
@@ -47,7 +47,7 @@ class Scenario:
     """Assumptions about the rest of a job: factors for the work left, the pace and the cost, and how many `others`
     share the budgets.
 
-    `requests` is the number of REST requests that follow the last unit (thread or embedding).
+    `requests` is the number of REST requests after the last unit (thread or embedding), each of `request_seconds`.
     """
 
     left: float
@@ -55,7 +55,11 @@ class Scenario:
     cost: float
     tail: float
     requests: int = 0
+    request_seconds: float = REQUEST_SECONDS
     others: int = 0
+    resume_seconds: float = RESUME_SECONDS
+    longest_period: float = inf
+    """Most seconds of a window, if longer ones were observed: what is observed includes rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,16 @@ def outlook(
     slow, fast = min(paces, key=lambda each: each.per_second), max(paces, key=lambda each: each.per_second)
     likely = paces[-1]
     delay = _delay(job)
-    best = _future(rest, now, fast, windows, delay, Scenario(1 - doubt, 1.2, 0.85, 0, rest.requests))
+    cheap = Scenario(
+        *(1 - doubt, 1.2, 0.85, 0),
+        requests=rest.fewest_requests,
+        request_seconds=QUICK_REQUEST_SECONDS,
+        resume_seconds=QUICK_RESUME_SECONDS,
+        longest_period=HOUR,
+    )
+    best = _future(rest, now, fast, windows, delay, cheap)
     middle = _future(rest, now, likely, windows, delay, Scenario(1, 1, 1, TAIL, rest.requests))
-    dear = Scenario(1 + doubt, 0.7, 1.25, 3 * TAIL, rest.most_requests, others)
+    dear = Scenario(1 + doubt, 0.7, 1.25, 3 * TAIL, rest.most_requests, SLOW_REQUEST_SECONDS, others)
     worst = _future(rest, now, slow, windows, delay, dear)
     if worst.seconds == inf:
         return Sentence(state="too_long", text="GitHub's budgets do not reach to the end within months")
@@ -154,20 +165,30 @@ def _future(
     per_second = so_far.per_second * scenario.pace
     # What the tail asks for comes out of the same budgets; what the lists ask for is known.
     work = rest.units * scenario.left + tail * per_second
-    units = work + scenario.requests * SECONDS_A_REQUEST * per_second
+    units = work + scenario.requests * scenario.request_seconds * per_second
     cost = {
         "graphql": so_far.points * scenario.cost * work / max(units, 1),
         "core": (so_far.requests * scenario.cost * work + scenario.requests) / max(units, 1),
     }
     shared = [
-        replace(each, left=each.left / (1 + scenario.others), allowed=max(each.allowed / (1 + scenario.others), 1.0))
+        replace(
+            each,
+            left=each.left / (1 + scenario.others),
+            allowed=max(each.allowed / (1 + scenario.others), 1.0),
+            period=min(each.period, scenario.longest_period),
+        )
         for each in windows
     ]
-    return simulate(units, per_second, cost, shared, max(delay, 0.0))
+    return simulate(units, per_second, cost, shared, max(delay, 0.0), scenario.resume_seconds)
 
 
 def simulate(
-    units: float, per_second: float, cost: Mapping[str, float], windows: Sequence[Window], delay: float
+    units: float,
+    per_second: float,
+    cost: Mapping[str, float],
+    windows: Sequence[Window],
+    delay: float,
+    resume_seconds: float = RESUME_SECONDS,
 ) -> Future:
     """Simulates the work on `units`, each of which costs `cost` by resource. It waits for the reset of each budget that
     is used up.
@@ -203,7 +224,7 @@ def simulate(
             moment = max(
                 min(resets[place] for place, each in enumerate(windows) if each.resource == name) for name in out
             )
-            moment += RESUME_SECONDS
+            moment += resume_seconds
         else:
             moment = max(moment, next_reset)
     return Future(inf, waits)

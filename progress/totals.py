@@ -18,6 +18,11 @@ NEARLY = 0.99
 """Largest share of a sweep that has not ended, because proofs and comments follow the last thread."""
 MOST_PERCENT = 99.9
 """Largest percentage of what is not complete."""
+FEWEST_OF_UNCOUNTED = 1 / 3
+LIKELY_OF_UNCOUNTED = 0.45
+"""Of the requests for which a sweep allows until GitHub has counted what they list: it allows for three comments in a
+review (`activities.threads.review_comment_list`). Each review has one, and most have no more.
+"""
 COUNTED = frozenset({*THREADS, "embeddings"})
 """Types with a total. GitHub counts threads, and each thread has an embedding; events have no count in advance."""
 _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
@@ -28,12 +33,13 @@ class Rest:
     """The work that is left. `units` counts threads and embeddings. `uncounted` is how many further types have no
     count.
 
-    REST requests follow the last unit: `requests` of them in sweeps that have stored all their units, and at most
-    `most_requests` in all sweeps.
+    REST requests follow the last unit: at least `fewest_requests` and probably `requests` of them in sweeps that have
+    stored all their units, and at most `most_requests` in all sweeps.
     """
 
     units: int
     uncounted: int
+    fewest_requests: int = 0
     requests: int = 0
     most_requests: int = 0
 
@@ -71,6 +77,7 @@ def of(job: JobState) -> Totals:
         Rest(
             units=sum(its.left for its in counted),
             uncounted=sum(its.uncounted for its in counted),
+            fewest_requests=sum(its.fewest_requests for its in counted),
             requests=sum(its.requests for its in counted),
             most_requests=sum(its.most_requests for its in counted),
         ),
@@ -85,6 +92,7 @@ class _Sum:
     expected: int = 0
     left: int = 0
     uncounted: int = 0
+    fewest_requests: int = 0
     requests: int = 0
     most_requests: int = 0
     unweighted: int = 0
@@ -114,7 +122,10 @@ class _Sum:
             if is_open and its.requests_ahead and stored:
                 # What is not stored yet will have as many as what is.
                 self.most_requests += ceil(its.requests_ahead * most / stored)
-                self.requests += its.requests_ahead if stored >= most else 0
+                if stored >= most:
+                    is_exact = its.requests_are_counted
+                    self.fewest_requests += ceil(its.requests_ahead * (1 if is_exact else FEWEST_OF_UNCOUNTED))
+                    self.requests += ceil(its.requests_ahead * (1 if is_exact else LIKELY_OF_UNCOUNTED))
         if weight is None:
             self.unweighted += is_open
         elif status != "skipped" or its.share:

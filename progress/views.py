@@ -49,8 +49,9 @@ class TypeView(_View):
     weight: int | None = Field(default=None, exclude=True)
     """The factor for `share`: the expected total when it was first known; None if it is not known yet."""
     requests_ahead: int = Field(default=0, exclude=True)
-    """REST requests that follow the threads stored so far: an upper limit until the last thread is
-    stored, then exact."""
+    """REST requests that follow the threads stored so far, at most."""
+    requests_are_counted: bool = Field(default=False, exclude=True)
+    """Whether GitHub has counted what these requests list: `requests_ahead` is exact then."""
 
 
 class RepositoryView(_View):

@@ -63,6 +63,7 @@ _REPOSITORIES = """
         select jsonb_object_agg(data_type, jsonb_build_object(
             'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
             'weight', weight, 'requests_ahead', position -> 'requests_ahead',
+            'requests_are_counted', (position #>> '{listing,in_bulk}') is not null,
             'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
         from backfill_sweeps
@@ -291,6 +292,7 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
         "share": sweep.get("share") or 0,
         "weight": sweep.get("weight"),
         "requests_ahead": sweep.get("requests_ahead") or 0,
+        "requests_are_counted": sweep.get("requests_are_counted") or False,
     }
 
 

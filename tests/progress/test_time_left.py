@@ -11,7 +11,7 @@ from messages import Waiting
 from progress import pace, time_left, totals
 from progress.pace import Mark
 from progress.sentences import Sentence
-from progress.time_left import Outlook, Window
+from progress.time_left import HOUR, REQUEST_SECONDS, Outlook, Window
 from tests.support.progress.jobs import NOW, job, part, repository
 
 HALF = repository(part("issues", stored=500, expected=1_000))
@@ -25,6 +25,12 @@ def look(
     found = totals.of(its)
     now = Mark(pace.worked_seconds(its, 0.0), found.progress.stored, 100, 100)
     return time_left.outlook(its, found.rest, now, earlier, windows)
+
+
+def counted(ahead: int) -> Any:
+    """All is stored, and so many requests follow."""
+    its = part("issues", stored=1_000, expected=1_000, requests_ahead=ahead, requests_are_counted=True)
+    return repository(its)
 
 
 def known(**given: Any) -> Outlook:
@@ -80,14 +86,25 @@ class TestRange:
     def test_requests_that_follow_the_last_unit_are_waited_for_too(self) -> None:
         # 60 requests, of which 20 may be sent now, in half an hour, and in each hour after it.
         windows = (Window("core", 20, 20, 1_800),)
-        before, after = (
-            look(repository(part("issues", stored=1_000, expected=1_000, requests_ahead=ahead)), windows=windows)
-            for ahead in (0, 60)
-        )
+        before, after = (look(counted(ahead), windows=windows) for ahead in (0, 60))
         assert before.left.from_seconds == 0
         assert 1_800 + 3_600 < after.left.from_seconds < 1_800 + 3_700
         assert after.left.to_seconds >= before.left.to_seconds + 2 * 3_600
         assert after.left.reason.state == "budget"
+
+    def test_requests_whose_number_github_has_not_counted_widen_the_range_at_its_lower_end(self) -> None:
+        every = part("issues", stored=1_000, expected=1_000, requests_ahead=90)
+        exact, roughly = look(counted(90)), look(repository(every))
+        assert roughly.left.from_seconds < exact.left.from_seconds * 0.4
+        assert roughly.left.to_seconds == exact.left.to_seconds
+        assert exact.left.from_seconds < 90 * REQUEST_SECONDS < exact.left.to_seconds
+
+    def test_a_window_that_seemed_longer_than_githubs_and_a_slow_return_are_no_lower_end(self) -> None:
+        # Three waits: what is left now, and three times 50 more in windows that were once seen to last 70 minutes.
+        windows = (Window("core", 10, 50, 0.0, 4_200),)
+        found = look(counted(170), windows=windows)
+        assert 3 * HOUR < found.left.from_seconds < 3 * HOUR + 60
+        assert found.left.to_seconds > 3 * 4_200
 
     def test_requests_that_may_follow_what_is_stored_widen_the_range_at_its_upper_end(self) -> None:
         windows = (Window("core", 2_000, 20, 1_800),)
