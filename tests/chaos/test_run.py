@@ -22,7 +22,8 @@ CHEAP: tuple[Kind, ...] = (
 async def test_a_system_that_is_struck_again_and_again_has_every_row_and_pays_for_none_twice(
     programs: Programs, database: str, postgres: Postgres, temporal: Temporal
 ) -> None:
-    at = Run(*(programs, database, postgres, temporal, World()), pooled=False, kinds=CHEAP, every=0.5, busy=1, size=0.3)
+    servers = programs, database, postgres, temporal, World()
+    at = Run(*servers, pooled=False, embeds=False, kinds=CHEAP, every=0.5, busy=1, size=0.3)
     happened: list[str] = []
     differences = await run(at, SEED, SECONDS, happened.append)
     assert not differences, "\n".join(happened)

@@ -1,9 +1,11 @@
 """What chaos takes for a difference: each verdict finds what is wrong, and nothing where all is right."""
 
+from functools import cache
 from typing import Any
 
 import pytest
 
+from sandbox.embeddings import Model
 from sandbox.github.exchange.requests import Entry
 from tests.support.chaos import verdict
 from tests.support.chaos.verdict import Committed
@@ -17,6 +19,11 @@ JOB: dict[str, Any] = {
     **{"completed_at": "now", "error_message": None, "error_details": []},
 }
 TOLD = {"id": "a", "status": "completed", "attempt": 1, "started": 2, "ended": 2}
+
+
+@cache
+def model() -> Model:
+    return Model()
 
 
 def asked(after: str | None, started: float, operation: str = "Issues") -> Entry:
@@ -115,3 +122,29 @@ def test_an_owner_who_was_told_too_often_or_not_at_all_is_a_difference(wrong: di
 def test_a_fault_of_the_schedule_that_did_not_happen_is_a_difference() -> None:
     assert verdict.faults(["kill", "cut", "kill"], {"kill": 2, "cut": 1}) == []
     assert verdict.faults(["kill", "cut"], {"kill": 2, "cut": 0}) == ["the fault did not happen: cut"]
+
+
+def thread(title: str, vector: str | None) -> dict[str, Any]:
+    return {"name": f"acme/rocket {title}", "title": title, "body": None, "vector": vector}
+
+
+def test_a_thread_with_the_vector_of_its_text_is_no_difference() -> None:
+    vector = model().vector(model().tokens("one"), 8).tolist()
+    assert list(verdict.of_vectors([thread("one", str(vector))], model())) == []
+
+
+def test_a_thread_without_a_vector_or_with_that_of_another_text_is_a_difference() -> None:
+    vector = model().vector(model().tokens("one"), 8).tolist()
+    assert list(verdict.of_vectors([thread("one", None), thread("two", str(vector))], model())) == [
+        "acme/rocket one is not embedded",
+        "acme/rocket two has the vector of another text",
+    ]
+
+
+def test_a_text_that_is_embedded_more_often_than_threads_have_it_is_a_difference() -> None:
+    threads = [thread("one", None), thread("one", None), thread("two", None)]
+    assert verdict.bought_twice(threads, {"one": 2, "two": 1, "of yesterday": 3}, 0) == []
+    assert verdict.bought_twice(threads, {"one": 2, "two": 2}, 0) == [
+        "1 texts were embedded again; 0 sweeps were taken over"
+    ]
+    assert verdict.bought_twice(threads, {"one": 2, "two": 2}, 1) == [], "it was under way at a worker that died"

@@ -39,7 +39,12 @@ def read(path: Path) -> dict[str, Any]:
 
 def load(world: World, path: Path) -> Repository:
     """Adds the repository of an export to the world. Raises `ValueError` if the world has a repository of that name."""
-    return _Export(world, read(path)).load()
+    return from_content(world, read(path))
+
+
+def from_content(world: World, content: dict[str, Any]) -> Repository:
+    """As `load`, of the content of an export file."""
+    return _Export(world, content).load()
 
 
 class _Export(Derived):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sandbox.github import World
 from sandbox.github.world.repositories import Repository
 from sandbox.postgres import Postgres
+from sandbox.small_disk import SmallDisk
 from sandbox.temporal import Temporal
 from tests.support.chaos import verdict
 from tests.support.chaos.customers import Customers
@@ -32,6 +33,9 @@ class Run:
     temporal: Temporal
     world: World
     pooled: bool = True
+    embeds: bool = True
+    disk: SmallDisk | None = None
+    """Under Postgres' files, if it can be full."""
     given: Sequence[Repository] = ()
     kinds: Collection[Kind] = KINDS
     every: float = 4
@@ -48,12 +52,13 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
     def tell(line: str) -> None:
         say(f"{time.monotonic() - beginning:6.1f} s  {line}")
 
-    cannot = unavailable(pooled=at.pooled)
+    cannot = unavailable(pooled=at.pooled, embeds=at.embeds, disk=at.disk is not None)
     for kind, reason in cannot.items():
         if kind in at.kinds:
             tell(f"left out: {kind}: {reason}")
     strikes = schedule(seed, seconds, [each for each in at.kinds if each not in cannot], at.every)
-    async with running(at.programs, at.dsn, at.postgres, at.temporal, at.world, pooled=at.pooled) as system:
+    servers = at.programs, at.dsn, at.postgres, at.temporal, at.world
+    async with running(*servers, disk=at.disk, pooled=at.pooled, embeds=at.embeds) as system:
         customers = Customers(system, list(at.given), size=at.size)
         struck = Strikes(system, customers, tell)
         began = time.time() - time.monotonic()
@@ -71,6 +76,7 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
             tell("all rows are compared")
             found += [*await verdict.jobs(system), *await verdict.notifications(system)]
             found += verdict.paid_twice(await verdict.committed(system), log, began)
+            found += await verdict.embeddings(system)
             if "github oddity" in at.kinds:
                 tell("every workspace is backfilled once more, undisturbed")
                 found += await _once_more(system, customers, tell)
@@ -116,6 +122,8 @@ def _report(system: System, customers: Customers, struck: Strikes, found: list[s
         ends = ", ".join(f"{times} x {code}" for code, times in sorted(program.exit_codes.items()))
         yield f"{program.name} ended with exit code {ends}" if ends else f"{program.name} never ended"
     asked = sum(each.operation != "Viewer" for each in system.github.log)
+    if system.embeddings is not None:
+        yield f"{sum(len(each.texts) for each in system.embeddings.requests if each.status == 200):,} texts embedded"
     yield f"{len(customers.buyers)} customers, {len(customers.repositories)} repositories, {asked:,} requests"
     yield from (f"DIFFERENCE: {each}" for each in found)
     yield f"{sum(struck.done.values())} faults, {len(found)} differences"

@@ -22,6 +22,7 @@ Kind = Literal[
     "postgres crashed",
     "postgres full",
     "postgres locked",
+    "postgres without disk",
     "postgres hung up",
     "pooler restarted",
     "temporal restarted",
@@ -29,6 +30,7 @@ Kind = Literal[
     "github fault",
     "github oddity",
     "github away",
+    "embeddings fault",
     "pause",
     "retry",
     "cancel",
@@ -43,6 +45,7 @@ GITHUB_FAULTS = (
     *("SecondaryLimit", "BadCredentials"),
 )
 GITHUB_ODDITIES = ("Babble", "OddTenth")
+EMBEDDINGS_FAULTS = ("429", "500", "503")
 OUTAGES = ("502", "refused", "reset", "hangs", "endless")
 TARGETS: dict[Kind, tuple[str, ...]] = {
     **dict.fromkeys(("kill", "terminate", "freeze", "wrong clock"), WORKERS),
@@ -50,6 +53,7 @@ TARGETS: dict[Kind, tuple[str, ...]] = {
     "github fault": GITHUB_FAULTS,
     "github oddity": GITHUB_ODDITIES,
     "github away": OUTAGES,
+    "embeddings fault": EMBEDDINGS_FAULTS,
 }
 """What of its kind a fault strikes; a kind that is not here has but one target."""
 SECONDS: dict[Kind, tuple[float, float]] = {
@@ -62,12 +66,14 @@ SECONDS: dict[Kind, tuple[float, float]] = {
     "refused": (1, 5),
     "postgres full": (2, 8),
     "postgres locked": (2, 8),
+    "postgres without disk": (2, 8),
     "postgres restarted": (0, 3),
     "temporal restarted": (0, 5),
     "temporal killed": (0, 5),
     "github fault": (2, 6),
     "github oddity": (5, 15),
     "github away": (3, 10),
+    "embeddings fault": (2, 6),
     "pause": (2, 8),
 }
 """How long a fault lasts, at least and at most; a kind that is not here is over at once."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from sandbox.embeddings import Refused, rate_limited, server_error
 from sandbox.github.exchange.requests import Request
 from sandbox.github.faults import (
     Babble,
@@ -54,15 +55,24 @@ GITHUB: dict[str, Callable[[], Effect]] = {
     "SecondaryLimit": lambda: SecondaryLimit(retry_after=3),
     "BadCredentials": BadCredentials,
 }
+EMBEDDINGS: dict[str, Callable[[], Refused]] = {
+    "429": lambda: rate_limited(1),
+    "500": server_error,
+    "503": lambda: Refused(503, "overloaded"),
+}
 
 
-def unavailable(*, pooled: bool) -> dict[Kind, str]:
+def unavailable(*, pooled: bool, embeds: bool, disk: bool) -> dict[Kind, str]:
     """Faults that cannot be brought about on this machine, with the reason."""
     reasons: dict[Kind, str] = {}
     if FAKETIME is None:
         reasons["wrong clock"] = "Debian's libfaketime is not installed"
     if not pooled:
         reasons["pooler restarted"] = "Debian's pgbouncer is not installed"
+    if not disk:
+        reasons["postgres without disk"] = "nobody may mount a file system here that can be full"
+    if not embeds:
+        reasons["embeddings fault"] = "nothing is embedded"
     return reasons
 
 
@@ -86,6 +96,7 @@ class Strikes:
             "postgres crashed": lambda it: self._restart_postgres(it, signal.SIGQUIT),
             "postgres full": self._fill_postgres,
             "postgres locked": self._lock_postgres,
+            "postgres without disk": self._fill_disk,
             "postgres hung up": self._hang_up,
             "pooler restarted": lambda _it: self._restart_pooler(),
             "temporal restarted": lambda it: self._restart_temporal(it, signal.SIGTERM),
@@ -93,6 +104,7 @@ class Strikes:
             "github fault": self._github_fault,
             "github oddity": self._github_oddity,
             "github away": self._github_away,
+            "embeddings fault": self._embeddings_fault,
             "pause": lambda it: customers.pause(it.dice, it.seconds),
             "retry": lambda it: customers.retry(it.dice),
             "cancel": lambda it: customers.cancel(it.dice),
@@ -207,6 +219,21 @@ class Strikes:
                 return int(await connection.fetchval("select count(*) from pg_locks where not granted"))
         return 0
 
+    async def _fill_disk(self, strike: Strike) -> int:
+        """Postgres' files cannot grow: how often it said so. Where it ends by that, it is started again."""
+        system = self._system
+        assert system.disk is not None
+        before = self._refused_by_disk()
+        with system.disk.full():
+            await asyncio.sleep(strike.seconds)
+        if system.postgres.process.exit_code is not None:
+            system.postgres = await system.postgres.restart(system.programs)
+        return self._refused_by_disk() - before
+
+    def _refused_by_disk(self) -> int:
+        logs = self._system.programs.directory.glob("postgres*.log")
+        return sum(log.read_text(errors="replace").count("No space left on device") for log in logs)
+
     async def _hang_up(self, _strike: Strike) -> int:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             async with connected(self._system.dsn) as connection:
@@ -250,6 +277,17 @@ class Strikes:
         await asyncio.to_thread(github.end_outage)
         # Those that are refused arrive nowhere.
         return outage.requests or int(strike.target == "refused")
+
+    async def _embeddings_fault(self, strike: Strike) -> int:
+        """The next requests for embeddings are refused."""
+        assert self._system.embeddings is not None
+        faults = self._system.embeddings.faults
+        added = 1 + strike.dice % 5
+        faults += [EMBEDDINGS[strike.target]() for _ in range(added)]
+        await asyncio.sleep(strike.seconds)
+        left = len(faults)
+        faults.clear()
+        return added - left
 
 
 OTHERS_END = """

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from sandbox import pgbouncer
+from sandbox.embeddings import EmbeddingServer
 from sandbox.github import StandIn, World
 from sandbox.github.exchange.limits import Limits
 from sandbox.pgbouncer import PgBouncer
@@ -20,6 +21,7 @@ from sandbox.ports import LOOPBACK, free_port
 from sandbox.postgres import Postgres
 from sandbox.processes import Process, answers_http
 from sandbox.proxy import Proxy
+from sandbox.small_disk import SmallDisk
 from sandbox.temporal import Temporal
 from tests.support import shop
 from tests.support.chaos.schedule import WORKERS
@@ -107,6 +109,9 @@ class System:
     pooler: PgBouncer | None
     temporal: Temporal
     github: StandIn
+    disk: SmallDisk | None
+    """Under Postgres' files."""
+    embeddings: EmbeddingServer | None
     programs: Programs
     proxies: dict[str, Proxy]
     environment: dict[str, str]
@@ -152,9 +157,19 @@ def _at_port(dsn: str, port: int) -> str:
 
 @asynccontextmanager
 async def running(
-    programs: Programs, dsn: str, postgres: Postgres, temporal: Temporal, world: World, *, pooled: bool
+    programs: Programs,
+    dsn: str,
+    postgres: Postgres,
+    temporal: Temporal,
+    world: World,
+    *,
+    disk: SmallDisk | None,
+    pooled: bool,
+    embeds: bool,
 ) -> AsyncIterator[System]:
-    """The system on these servers and on a migrated database; `pooled`: with pgbouncer before Postgres."""
+    """The system on these servers and on a migrated database; `disk`: the one under Postgres' files, if it can
+    be full; `pooled`: with pgbouncer before Postgres; `embeds`: with
+    a server of embeddings."""
     async with AsyncExitStack() as stack:
         async with connected(dsn) as connection:
             await connection.execute(RECORDS)
@@ -171,6 +186,9 @@ async def running(
         }
         proxies = {pair: await stack.enter_async_context(Proxy(port)) for pair, port in ports.items()}
         environment = program_environment(dsn, temporal) | PACE | {"GITHUB_TOKENS": ",".join(TOKENS)}
+        embeddings = await stack.enter_async_context(EmbeddingServer()) if embeds else None
+        if embeddings is not None:
+            environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
         environment["GITHUB_API_URL"] = f"http://{LOOPBACK}:{proxies['worker-github'].port}"
 
         def of(program: str) -> dict[str, str]:
@@ -181,7 +199,7 @@ async def running(
             }
 
         port = free_port()
-        system = System(dsn, postgres, pooler, temporal, github, programs, proxies, environment, port)
+        system = System(dsn, postgres, pooler, temporal, github, disk, embeddings, programs, proxies, environment, port)
         for name in WORKERS:
             system.running[name] = Program(programs, name, "worker.py", of("worker"))
         system.running["webhook"] = Program(programs, "webhook", "webhook.py", of("webhook") | {"PORT": str(port)})

@@ -1,10 +1,12 @@
 """What must be true once all is over, as differences in words: rows, jobs, notifications, and what was paid for."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedding.batches import MOST_TEXTS
+from sandbox.embeddings import Model
 from sandbox.github.exchange.requests import Entry
 from sandbox.github.world.repositories import Repository
 from tests.support.chaos.system import System
@@ -13,6 +15,8 @@ from tests.support.truth import check
 PAGES = {"PullRequests": "pull_requests", "Issues": "issues", "Discussions": "discussions"}
 IN_FLIGHT = 2
 """Requests of a sweep that are under way at once, at most: the next page, and the one asked ahead."""
+ROUNDED = 1e-4
+"""Greatest difference of a vector's number, as it is stored and as it was."""
 CLOCKS_APART = 0.1
 """Seconds between Postgres' clock and that of GitHub's log, at most: both are this machine's."""
 
@@ -147,6 +151,49 @@ def paid_twice(committed: Mapping[Type, Committed], log: Sequence[Entry], began:
         if len(entries) > IN_FLIGHT * committed[of].takeovers:
             for entry in entries:
                 yield f"paid twice: {entry.operation} of {of[0]} after {entry.after}"
+
+
+async def embeddings(system: System) -> list[str]:
+    """Whether each thread has the vector of its text, and no text was bought again that a commit had."""
+    if system.embeddings is None:
+        return []
+    rows = await system.rows(
+        " union all ".join(
+            f"select full_name || ' ' || number as name, title, body, embedding::text as vector from {table} t"
+            f" join repositories r on r.id = t.repository_id where gone_at is null"
+            for table in ("pull_requests", "issues", "discussions")
+        )
+    )
+    threads = [dict(row) for row in rows]
+    [row] = await system.rows("select count(*) as number from chaos_takeovers where data_type = 'embeddings'")
+    bought = Counter(text for each in system.embeddings.requests if each.status == 200 for text in each.texts)
+    return [*of_vectors(threads, Model()), *bought_twice(threads, bought, row["number"])]
+
+
+def _text(thread: Mapping[str, Any]) -> str:
+    return f"{thread['title']}\n\n{thread['body'] or ''}".strip()
+
+
+def of_vectors(threads: Iterable[Mapping[str, Any]], model: Model) -> Iterator[str]:
+    """Threads without a vector, or with that of another text."""
+    for thread in threads:
+        if thread["vector"] is None:
+            yield f"{thread['name']} is not embedded"
+            continue
+        found = [float(each) for each in thread["vector"].strip("[]").split(",")]
+        wanted = model.vector(model.tokens(_text(thread)), len(found))
+        if max(abs(wanted - found), default=0) > ROUNDED:
+            yield f"{thread['name']} has the vector of another text"
+
+
+def bought_twice(threads: Iterable[Mapping[str, Any]], bought: Mapping[str, int], takeovers: int) -> list[str]:
+    """Texts of which more vectors were bought than there are threads. What was under way when a sweep was taken over
+    may be bought again."""
+    threads_of = Counter(map(_text, threads))
+    again = sum(max(0, bought.get(text, 0) - number) for text, number in threads_of.items())
+    if again > takeovers * MOST_TEXTS:
+        return [f"{again} texts were embedded again; {takeovers} sweeps were taken over"]
+    return []
 
 
 def faults(kinds: Iterable[str], done: Mapping[Any, int]) -> list[str]:

@@ -1,0 +1,56 @@
+"""A file system of its own that can be full, for a server's files: a tmpfs, which only root may mount."""
+
+import contextlib
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A mounted file system. It takes no more of this machine's memory than is stored in it."""
+
+    path: Path
+    size: int
+    """Bytes that it may hold while it is not full."""
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """No byte more than it holds at the beginning fits in it, as long as this lasts."""
+        used = shutil.disk_usage(self.path).used
+        while not self._resize(used):
+            # Somebody wrote meanwhile.
+            used += PAGE
+        try:
+            yield
+        finally:
+            if not self._resize(self.size):
+                raise OSError(errno.EBUSY, "the small disk stays full", str(self.path))
+
+    def _resize(self, size: int) -> bool:
+        command = ["mount", "-o", f"remount,size={size}", str(self.path)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextlib.contextmanager
+def mounted(path: Path, size: int) -> Iterator[SmallDisk | None]:
+    """Makes the folder `path`, a file system of `size` bytes as long as this lasts. None, and no folder, if this
+    machine lets nobody mount one."""
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        path.rmdir()
+        yield None
+        return
+    try:
+        yield SmallDisk(path, size)
+    finally:
+        # Whoever still has a file open keeps it.
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+        path.rmdir()
