@@ -6,7 +6,8 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from messages import Failure
-    from workflows.shape_changes import DIES_CANCELED
+    from workflows.retries import FINAL
+    from workflows.shape_changes import DIES_CANCELED, FAILS_CANCELED
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -28,13 +29,19 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
-def died_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether the worker of a slice died after the slice was canceled. Temporal then makes no further attempt.
+def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
+    """Returns whether a slice only failed because Temporal makes no further attempt of what was canceled: its worker
+    died, or its attempt met a passing error, before it heard of the cancel.
 
     `stopping`: the run has asked its slices to stop.
     """
-    canceled = stopping or workflow.cancellation_reason() is not None
-    return canceled and isinstance(error.cause, TemporalTimeoutError) and workflow.patched(DIES_CANCELED)
+    if not stopping and workflow.cancellation_reason() is None:
+        return False
+    cause = error.cause
+    if isinstance(cause, TemporalTimeoutError):
+        return workflow.patched(DIES_CANCELED)
+    passes = isinstance(cause, ApplicationError) and not cause.non_retryable and cause.type not in FINAL
+    return passes and workflow.patched(FAILS_CANCELED)
 
 
 def was_never_begun(error: ActivityError) -> bool:

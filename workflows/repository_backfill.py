@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
         WaitingReason,
     )
     from workflows import order, retries
-    from workflows.failures import died_canceled, failure_of, was_never_begun
+    from workflows.failures import ended_canceled, failure_of, was_never_begun
     from workflows.repository_mirror import RepositoryMirror
     from workflows.shape_changes import GIVES_WAY, NAMED_SLICES, SHOWS_WAITS
 
@@ -329,7 +329,7 @@ class RepositoryBackfillWorkflow:
                     summary=f"{slice_.data_type} of {self._repository.full_name}, {leg}",
                 )
             except ActivityError as error:
-                if died_canceled(error, stopping=self._stopping):
+                if ended_canceled(error, stopping=self._stopping):
                     raise asyncio.CancelledError from error
                 raise
 

@@ -2,6 +2,8 @@
 
 DIES_CANCELED = "dies canceled"
 """Takes a slice for canceled that was being canceled when its worker died, instead of counting its type as failed."""
+FAILS_CANCELED = "fails canceled"
+"""Takes a slice for canceled whose last attempt met a passing error while it was being canceled."""
 FOLLOWS_RESET = "follows a reset"
 """Asks a repository's workflow that an earlier run of ours started to give way, instead of counting it as lost."""
 GIVES_WAY = "gives way"

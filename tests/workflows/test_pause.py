@@ -8,8 +8,11 @@ from functools import partial
 
 import pytest
 from temporalio import activity
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
+from activities.failures import as_application_error
+from errors import RetryNow
 from messages import (
     Cancel,
     FreePlaces,
@@ -124,6 +127,46 @@ async def test_slices_whose_worker_dies_while_they_stop_have_not_failed(temporal
         await asyncio.wait_for(handle.result(), PATIENCE)
         await replay(temporal_client, handle.id)
     assert {pretence.outcome(each.full_name).status for each in pretence.repositories} == {"completed"}
+
+
+@dataclass
+class Failing(Dead):
+    """Slices that meet a passing error before they hear that they are to stop."""
+
+    fails: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, slice_: SweepSlice, call: int) -> SliceResult:
+        if not self.revived:
+            self.running += 1
+            await self.fails.wait()
+            raise as_application_error(RetryNow("database", "Postgres restarts"))
+        return await super().__call__(slice_, call)
+
+
+async def test_slices_that_meet_a_passing_error_while_they_stop_have_not_failed(temporal_client: Client) -> None:
+    going = Failing()
+    pretence = Pretence(repositories(1), going)
+    [repository] = pretence.repositories
+    child = temporal_client.get_workflow_handle(repository_workflow_id("job", repository.repository_id))
+
+    async def are_canceled() -> bool:
+        pending = (await child.describe()).raw_description.pending_activities
+        return [each.state for each in pending] == [PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED] * 2
+
+    async with pretence.worked(temporal_client) as queue:
+        handle = await start(temporal_client, queue, "job")
+        await eventually(so(lambda: going.running == 2))
+        await handle.signal("pause", Pause(job_id="job"))
+        await eventually(are_canceled)
+        going.fails.set()
+        await eventually(so(lambda: bool(pretence.freed or pretence.finished)))
+        assert not [each for each in pretence.recorded if each.outcome.status == "failed"]
+        going.revived = True
+        going.may_end.set()
+        await handle.signal("resume", Resume(job_id="job"))
+        await asyncio.wait_for(handle.result(), PATIENCE)
+        await replay(temporal_client, handle.id)
+    assert pretence.outcome(repository.full_name).status == "completed"
 
 
 async def test_slices_whose_worker_dies_while_they_are_canceled_have_not_failed(temporal_client: Client) -> None:

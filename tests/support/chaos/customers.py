@@ -21,7 +21,7 @@ DONE = ("completed", "failed", "canceled")
 LARGE = Plan(
     "",
     pull_requests=60,
-    issues=50,
+    issues=200,
     discussions=20,
     reviews=1.5,
     review_comments=1.5,
