@@ -358,7 +358,7 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
 ) -> None:
     backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "60"
     world = World()
-    repository = generate(world, Plan("acme/killed", pull_requests=0, issues=1_500, years=2, **LITTLE))
+    repository = generate(world, Plan("acme/killed", pull_requests=0, issues=700, years=2, **LITTLE))
     backfill.at(serve(world))
     await backfill.start_worker(backfill.environment)
     workspace_id = await backfill.workspace(repository)
@@ -385,9 +385,9 @@ async def test_a_kill_costs_at_most_the_batch_in_flight(
         await backfill.start_worker(backfill.environment)
     await backfill.completed(job_id)
     sent = paid(embeddings.requests)
-    assert len(sent) == 1_500
+    assert len(sent) == 700
     assert {text for text, times in sent.items() if times > 1} <= {text for texts in lost for text in texts}
-    assert sent.total() == 1_500 + sum(map(len, lost))
+    assert sent.total() == 700 + sum(map(len, lost))
     assert all(len(texts) <= MOST_TEXTS for texts in lost)
     assert all(each["vector"] for each in await stored(backfill))
 

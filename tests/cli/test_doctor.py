@@ -30,6 +30,7 @@ from tests.support.cli.operator import NOWHERE, Operator
 from tests.support.keys import private_key, public_key
 from tests.support.notify.mailbox import MailServer
 from tests.support.pooler import pooling
+from tests.support.waiting import PATIENCE
 
 WEBHOOK = {"url": "https://backfill.example.com/webhooks/polar", "events": list(services.EVENTS), "enabled": True}
 pytestmark = pytest.mark.usefixtures("polled")
@@ -103,6 +104,8 @@ async def clinic(operator: Operator, github: StandIn, monkeypatch: pytest.Monkey
         polar.webhooks = [dict(WEBHOOK)]
         # How full the disk of the machine is that runs the tests is nothing that they can mend.
         monkeypatch.setattr(health, "disk_usage", lambda _path: SimpleNamespace(total=100, free=50))
+        # A busy machine's Temporal takes longer to say that it has no such namespace.
+        monkeypatch.setattr(temporal, "CONNECT_SECONDS", PATIENCE)
         clinic = Clinic(operator, monkeypatch, github, polar, embeddings, mail)
         clinic.set(
             GITHUB_API_URL=github.url,

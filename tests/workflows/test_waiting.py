@@ -172,7 +172,6 @@ async def test_a_recent_leg_that_waited_gets_the_place_of_a_historical_one(tempo
         sweep_is=history_takes_for_ever,
         of={"crowded": repositories(3)},
         at_once=2,
-        heartbeat_timeout_seconds=1,
         still_waits=lambda _id: not other_is_done.is_set(),
     )
     async with jobs.worked(temporal_client) as queue:
