@@ -161,7 +161,7 @@ async def stored_threads(connection: asyncpg.Connection, full_name: str) -> dict
 async def test_real_repositories_are_stored_record_by_record_and_found_by_their_meaning(
     exports: Path,
     serve: Callable[..., StandIn],
-    backfill: Backfill,
+    direct: Backfill,
     embeddings: EmbeddingServer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -174,15 +174,15 @@ async def test_real_repositories_are_stored_record_by_record_and_found_by_their_
     for repository in repositories:
         plan = Plan(repository.name_with_owner, discussions=40, deep_discussions=1, deep_replies=1)
         generation.add_discussions(repository, plan)
-        generation.add_events(repository, replace(plan, stars=150, forks=40, releases=20, pushes=120))
-    backfill.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
-    backfill.at(serve(world))
-    await backfill.start_worker(backfill.environment)
-    workspace_id = await backfill.workspace(*repositories)
-    job_id = await backfill.start(workspace_id, types=())
-    job = await backfill.completed(job_id)
+        generation.add_events(repository, replace(plan, stars=150, forks=40, releases=20, pushes=120, years=1))
+    direct.environment |= {"OPENAI_BASE_URL": embeddings.url, "OPENAI_API_KEY": embeddings.token}
+    direct.at(serve(world))
+    await direct.start_worker(direct.environment)
+    workspace_id = await direct.workspace(*repositories)
+    job_id = await direct.start(workspace_id, types=())
+    job = await direct.completed(job_id)
     assert job["completed_repositories"] == 3
-    async with connected(backfill.dsn) as connection:
+    async with connected(direct.dsn) as connection:
         for path in paths:
             raw = github_exports.read(path)
             found = await stored_threads(connection, raw["repo"])
@@ -204,9 +204,9 @@ async def test_real_repositories_are_stored_record_by_record_and_found_by_their_
             assert {row["github_id"] for row in rows} == reviews
     # And with all that the stand-in derived besides: ids, timeline events, requested reviewers, closing references.
     for repository in repositories:
-        await check(backfill.dsn, repository)
+        await check(direct.dsn, repository)
     for repository, path in zip(repositories, paths, strict=True):
-        [progress] = await backfill.rows(
+        [progress] = await direct.rows(
             "select p.* from workspace_backfill_progress p join repositories r on r.id = repository_id"
             " where full_name = $1",
             repository.name_with_owner,
@@ -223,13 +223,13 @@ async def test_real_repositories_are_stored_record_by_record_and_found_by_their_
         assert progress["events_count"] > pulls + issues + 150 + 40 + 20
         assert progress["embeddings_count"] == pulls + issues + 40
 
-    await check_meaning(backfill, workspace_id, monkeypatch, capsys)
+    await check_meaning(direct, workspace_id, monkeypatch, capsys)
 
-    before, paid = await all_rows(backfill.dsn), len(embeddings.requests)
+    before, paid = await all_rows(direct.dsn), len(embeddings.requests)
     for arguments in ((), ("--fresh",)):
-        again = await backfill.start(workspace_id, *arguments, types=())
-        await backfill.completed(again)
-        assert await all_rows(backfill.dsn) == before
+        again = await direct.start(workspace_id, *arguments, types=())
+        await direct.completed(again)
+        assert await all_rows(direct.dsn) == before
     assert len(embeddings.requests) == paid
 
 

@@ -140,18 +140,18 @@ async def host_rows(connection: asyncpg.Connection, repository: Repository) -> d
 
 
 async def test_a_backfill_beside_the_hosts_rows_corrects_them_and_keeps_their_ids(
-    serve: Callable[..., StandIn], backfill: Backfill
+    serve: Callable[..., StandIn], direct: Backfill
 ) -> None:
     world = World()
     repository = generate(world, Plan("acme/hosted", pull_requests=60, issues=40, deep_pull_requests=1, years=2))
-    backfill.at(serve(world))
-    workspace_id = await backfill.workspace(repository)
-    async with shop.connected(backfill.dsn) as host:
+    direct.at(serve(world))
+    workspace_id = await direct.workspace(repository)
+    async with shop.connected(direct.dsn) as host:
         kept = await host_rows(host, repository)
-        assert any(line.startswith("relaxed ") for line in await migrate(backfill))
-        await backfill.start_worker(backfill.environment)
-        await backfill.completed(await backfill.start(workspace_id))
-        await check(backfill.dsn, repository)
+        assert any(line.startswith("relaxed ") for line in await migrate(direct))
+        await direct.start_worker(direct.environment)
+        await direct.completed(await direct.start(workspace_id))
+        await check(direct.dsn, repository)
         for table, ids in kept.items():
             rows = await host.fetch(f"select github_id, id from {table} where github_id = any($1)", list(ids))
             assert {row["github_id"]: row["id"] for row in rows} == ids, table

@@ -22,22 +22,22 @@ from tests.support.truth import check
 
 
 async def test_a_second_job_changes_no_row_and_a_third_takes_out_what_is_gone(
-    serve: Callable[..., StandIn], backfill: Backfill
+    serve: Callable[..., StandIn], direct: Backfill
 ) -> None:
     world = World()
     repository = generate(world, Plan("acme/again", pull_requests=60, issues=40, deep_pull_requests=1, years=2))
-    backfill.at(serve(world))
-    await backfill.start_worker(backfill.environment)
-    workspace_id = await backfill.workspace(repository)
-    await backfill.completed(await backfill.start(workspace_id))
-    await check(backfill.dsn, repository)
-    before = await all_rows(backfill.dsn)
+    direct.at(serve(world))
+    await direct.start_worker(direct.environment)
+    workspace_id = await direct.workspace(repository)
+    await direct.completed(await direct.start(workspace_id))
+    await check(direct.dsn, repository)
+    before = await all_rows(direct.dsn)
     assert {"pull_requests", "issues", "comments", "reviews", "issue_events", "requested_reviewers"} <= {
         name for name, checksum in before.items() if checksum
     }
     for arguments in ((), ("--fresh",)):
-        await backfill.completed(await backfill.start(workspace_id, *arguments))
-        assert await all_rows(backfill.dsn) == before
+        await direct.completed(await direct.start(workspace_id, *arguments))
+        assert await all_rows(direct.dsn) == before
 
     someone = world.account("somebody")
     parent = next(each.reply_to for each in repository.review_comments.values() if each.reply_to)
@@ -57,13 +57,13 @@ async def test_a_second_job_changes_no_row_and_a_third_takes_out_what_is_gone(
     comment.delete()
     talked_about.edit(body="without that comment", by=someone)
     vanish(vanishing)
-    await backfill.completed(await backfill.start(workspace_id))
-    left = await backfill.rows("select comment_type, github_id, in_reply_to_id from comments")
+    await direct.completed(await direct.start(workspace_id))
+    left = await direct.rows("select comment_type, github_id, in_reply_to_id from comments")
     assert not {(row["comment_type"], row["github_id"]) for row in left} & {*lost}
     orphans = [row for row in left if row["comment_type"] == "review_comment" and row["github_id"] in replies]
     assert [row["in_reply_to_id"] for row in orphans] == [None] * len(replies)
-    assert not await backfill.rows("select 1 from reviews where github_id = $1", vanishing.database_id)
-    await check(backfill.dsn, repository)
+    assert not await direct.rows("select 1 from reviews where github_id = $1", vanishing.database_id)
+    await check(direct.dsn, repository)
 
 
 def vanish(review: WorldReview) -> None:
