@@ -6,6 +6,7 @@ logged is shown when the test fails.
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -60,6 +61,10 @@ ENOUGH_MEMORY = 4 << 30
 """A session's cluster takes some hundred MB; a container's /dev/shm has 64 by default."""
 
 
+# All that collection makes stays: to look through it for garbage again and again is a fifth of its time, and each full
+# collection of a test would.
+gc.disable()
+
 # Without a deadline: how long an example takes depends on the machine.
 hypothesis.settings.register_profile("ours", max_examples=examples(25, 1_000), deadline=None)
 hypothesis.settings.load_profile("ours")
@@ -88,6 +93,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             )
         ]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
