@@ -53,7 +53,7 @@ def check_postgres(url: str) -> None:
 
 
 def show_postgres(url: str) -> str:
-    """Host, port and database of an address, for people, without anything that may belong to a password."""
+    """Returns host, port and database of an address, for people, without anything that may belong to a password."""
     try:
         parts = _parts(url)
     except ValueError:
@@ -89,7 +89,7 @@ Tls = Literal["implicit", "required", "if_offered", "never"]
 
 
 class SmtpServer(NamedTuple):
-    """A mail server. `tls`: TLS starts with the first byte (else by STARTTLS)."""
+    """A mail server. `tls` is how its connections are encrypted: from the first byte, or by STARTTLS."""
 
     host: str
     port: int

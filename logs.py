@@ -1,7 +1,7 @@
 """Writes logs to standard error, one line an event, without secrets: as JSON for machines, or as text for a terminal.
 
 Messages of libraries that use `logging` (temporalio, aiohttp, asyncpg) are written in the same way. Secrets are
-removed from the finished line, so that exceptions and objects, which only then are text, are covered, too.
+removed from the finished line, because exceptions and objects become text only there.
 """
 
 import json
@@ -51,7 +51,9 @@ def _spellings(value: str) -> set[str]:
 
 
 def redact(text: str) -> str:
-    """`text` without registered secrets, Authorization values, passwords of addresses, and tokens of known shapes."""
+    """Returns `text` without registered secrets, Authorization values, passwords in addresses, and tokens of known
+    shapes.
+    """
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     for shape, kept in _SHAPES:

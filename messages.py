@@ -1,7 +1,7 @@
-"""All messages between commands, workflows and activities. They are small and bounded, and hold neither secrets nor
+"""The messages between commands, workflows and activities. They are small and bounded, and hold neither secrets nor
 rows.
 
-Times are UTC and know their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids as text.
+Times are UTC, with their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids as text.
 """
 
 from collections.abc import Callable
@@ -51,9 +51,9 @@ def workspace_workflow_id(workspace_id: str) -> str:
 
 
 def repository_workflow_id(job_id: str, repository_id: str, name_at_start: str = "") -> str:
-    """Returns the id of a repository's workflow in a job. It holds the name that the repository had at the job's
-    start, which is unique in the job. A job that an older release began recorded no names; there the id holds
-    uuids.
+    """Returns the id of a repository's workflow in a job. It holds the name that the repository had at the job's start,
+    which is unique in the job. Jobs that an older release began did not record names; the ids of their workflows
+    hold uuids.
     """
     if name_at_start:
         return f"repository-backfill-{name_at_start}-{job_id}"
@@ -65,8 +65,8 @@ def archive_workflow_id(read_id: str) -> str:
 
 
 def reconcile_schedule_id(task_queue: str) -> str:
-    """Returns the id of the schedule that reconciles with Polar on this task queue. The ids of its runs begin with
-    it.
+    """Returns the id of the schedule that reconciles with Polar on this task queue. The ids of the schedule's runs
+    begin with it.
     """
     return f"reconcile-{task_queue}"
 
@@ -97,7 +97,7 @@ class Waiting(Message):
     """The types that wait while others of the repository continue; empty if all of it waits."""
 
     def of_types(self, data_types: list[DataType]) -> "Waiting":
-        """Returns the same wait, of these data types only."""
+        """Returns a wait of only these data types, with the same reason and times."""
         return self.model_copy(update={"data_types": data_types})
 
     def in_words(self, clock: Callable[[datetime], str]) -> str:
@@ -220,8 +220,8 @@ class SignalRequest(Message):
 
 
 class WorkspaceBackfill(Message):
-    """Input of `WorkspaceBackfillWorkflow`. A run that continues as new hands its inbox, and its place in the job, to
-    the next run.
+    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new passes its inbox, and its place in the job,
+    to the next run.
     """
 
     workspace_id: str
@@ -237,8 +237,8 @@ class WorkspaceBackfill(Message):
 
 
 class Pace(Message):
-    """The pace of a job: how many sweeps run at once, and how long a slice is. It comes from the worker's settings at
-    the job's start.
+    """The pace of a job: how many repositories run at once, and how long a slice is. It comes from the worker's
+    settings at the job's start.
     """
 
     heartbeat_timeout_seconds: float = 60
@@ -256,13 +256,13 @@ class FreePlaces(Message):
 
 
 class BeginJob(Message):
-    """Input of `begin_job`. For a retry, the job's row holds what is selected."""
+    """The input of `begin_job`. If the job is a retry, its row holds what is selected."""
 
     job_id: str
 
 
 class NextRepositories(Message):
-    """Input of `next_repositories`."""
+    """The input of `next_repositories`: which page of the job's repositories to return."""
 
     job_id: str
     after: str | None
@@ -288,7 +288,7 @@ class WaitingRepositories(Message):
 
 
 class FinishJob(Message):
-    """Input of `finish_job`."""
+    """The input of `finish_job`: the job, and whether it was canceled."""
 
     job_id: str
     attempt: int
@@ -296,8 +296,8 @@ class FinishJob(Message):
 
 
 class JobPlan(Message):
-    """Result of `begin_job`: the fields of the job's row that its workflow needs. Progress rows of its repositories
-    exist then.
+    """The result of `begin_job`: the fields of the job's row that its workflow needs. `begin_job` has also created the
+    progress rows of the job's repositories.
     """
 
     job_id: str
@@ -420,7 +420,7 @@ class RepositoryRef(Message):
 
 
 class RepositoryBackfill(Message):
-    """Input of `RepositoryBackfillWorkflow`."""
+    """The input of `RepositoryBackfillWorkflow`: the repository, and what its job says about it."""
 
     job_id: str
     workspace_id: str
@@ -439,7 +439,7 @@ class RepositoryBackfill(Message):
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
-        """Returns the input for the next run, which continues this one. `sequence` is the number of this run's last
+        """Returns the input for the run that continues this one. `sequence` is the number of this run's last
         transition.
         """
         return self.model_copy(update={"sequence": sequence})
@@ -529,8 +529,8 @@ class PausedSlices(Message):
 class SliceResult(Message):
     """The result of a slice. `more`: run the next slice. `limited`: run it after `limited_until`.
 
-    `waiting`: nothing is left to do until more threads are stored, or in this leg. `busy`: another job sweeps this
-    type of this repository; what it stores need not be fetched again.
+    `waiting`: nothing is left to do in this leg, or until more threads are stored. `busy`: another job sweeps this
+    type of this repository; this job need not fetch what that sweep stores.
     """
 
     outcome: SliceOutcome
@@ -573,7 +573,7 @@ class TypeOutcome(Message):
 
 
 class RepositoryOutcome(Message):
-    """Result of `RepositoryBackfillWorkflow`."""
+    """The result of `RepositoryBackfillWorkflow`: how the repository and each of its types ended."""
 
     repository: RepositoryRef
     status: PartStatus
@@ -614,8 +614,8 @@ class RepositoryScope(Message):
 
 
 class RepositoryTransition(Message):
-    """A repository's new state, to be written to its progress row. It is not written if the row's (attempt, sequence)
-    is higher.
+    """A repository's new state, to be written to its progress row. It is ignored if the row already has a higher
+    (attempt, sequence).
     """
 
     job_id: str
@@ -628,7 +628,7 @@ class RepositoryTransition(Message):
 
 
 class JobOutcome(Message):
-    """Result of `finish_job`."""
+    """The result of `finish_job`: how the job ended."""
 
     job_id: str
     status: JobStatus

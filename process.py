@@ -1,4 +1,4 @@
-"""Starts a program that runs until it is told to stop, and ends it."""
+"""Runs a program until it is told to stop."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ async def _until_signal(work: Work) -> None:
 
 
 def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
-    """Sends traces while the context is open. It is None if no setting says where to send them."""
+    """Sends traces while the context is open. The context's value is None if no setting says where to send them."""
     endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
     if endpoint is None:
         return contextlib.nullcontext()

@@ -1,7 +1,8 @@
 """The types of the rows between GitHub's answers and Postgres: `github/` creates them, `store/` writes them.
 
-Rows refer to each other by GitHub's ids; the statement that writes a row replaces them by uuids. An author is a
-contributor's GitHub id, or None for a deleted account. Fields have the order of the columns in the statements.
+Rows refer to each other by GitHub's ids. The statement that writes a row replaces these ids by uuids. An author is a
+contributor's GitHub id, or None for a deleted account. The order of the fields is that of the columns in the
+statements.
 """
 
 from dataclasses import dataclass, field
@@ -253,8 +254,8 @@ class Note(NamedTuple):
 
 
 class Short(NamedTuple):
-    """A thread's list that shows fewer items than GitHub counts, without a reason. The thread is given by its GitHub
-    id.
+    """A thread's list that shows fewer items than GitHub counts, without a reason. It belongs to the thread with this
+    GitHub id.
     """
 
     thread: int
@@ -269,10 +270,10 @@ class Short(NamedTuple):
 class Page:
     """Everything that one answer brings, to be written in one transaction.
 
-    `asked_at` is when the answer was requested, by GitHub's clock: if two versions of a row are equally old, the one
-    that was requested later wins. `kind` is the kind of the page's threads, if it has threads. `whole_*` name the
-    parents of which the page has all children: a stored child that is absent from it may be deleted. `account` is
-    the account that asked; empty if it does not matter.
+    `asked_at` is when the answer was requested, by GitHub's clock: of two versions of a row that are equally old,
+    the one that was requested later wins. `kind` is the kind of the page's threads, if it has any. `whole_*` name
+    the parents whose children are all on the page: a stored child that is not on the page may be deleted. `account`
+    is the account that asked; empty if that does not matter.
     """
 
     asked_at: datetime
@@ -311,7 +312,7 @@ class Page:
 
     @property
     def node_ids(self) -> list[str]:
-        """Node ids of the page's threads."""
+        """The node ids of the page's threads."""
         return [row.node_id for rows in (self.pull_requests, self.issues, self.discussions) for row in rows]
 
     def updated_at(self, moment: datetime | None) -> list[str]:
@@ -345,9 +346,7 @@ class Whole(NamedTuple):
 
 @dataclass(slots=True)
 class Split:
-    """The progress with a timeline that fails as a whole: it is read by item type, and after that by REST (decision
-    15).
-    """
+    """How far a timeline that fails as a whole has been read: first by item type, and then by REST (decision 15)."""
 
     left: list[list[str]]
     """Groups of item types still to read, the next one first."""

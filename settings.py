@@ -231,8 +231,8 @@ class PolarApi(_Part):
 
 
 class Webhook(_Part):
-    """The address that `webhook.py` listens on. If `METRICS_TOKEN` is set, `/metrics` requires it as the
-    bearer token.
+    """The address that `webhook.py` listens on. If `METRICS_TOKEN` is set, a request for `/metrics` has to hold it as
+    its bearer token.
     """
 
     host: str = "0.0.0.0"  # nosec B104 # people reach it from outside
@@ -395,9 +395,7 @@ WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
 
 
 class Worker(_Part):
-    """The task queues that a worker polls, and the pace of its sweeps. A job takes the pace into its plan when it
-    starts.
-    """
+    """The task queues that a worker polls, and the pace of the jobs that it starts."""
 
     worker_queues: Annotated[tuple[WorkerQueue, ...], NoDecode] = WORKER_QUEUES
 

@@ -49,11 +49,11 @@ _TYPES = {
 
 
 async def connect(runtime: Runtime | None = None, *, interceptors: Sequence[Interceptor] = ()) -> Client:
-    """Connects to the server and namespace that `TEMPORAL_*` and `.env` name, and returns the client. `runtime` gets
-    its metrics.
+    """Connects to the server and namespace that `TEMPORAL_*` and `.env` name; returns the client. Its metrics go to
+    `runtime`.
 
-    `interceptors` also apply to workers that use the client. Its identity, which Temporal shows beside its actions,
-    holds process, host and release.
+    `interceptors` also apply to workers that use the client. The client's identity, which Temporal shows beside its
+    actions, holds process, host and release.
 
     Raises `BadInput` for a wrong setting, and `Unreachable` if the server does not answer within five seconds.
     """
@@ -115,7 +115,7 @@ def measured_runtime() -> Runtime | None:
 
 
 def data_converter() -> DataConverter:
-    """Pydantic's converter. If `TEMPORAL_PAYLOAD_KEYS` is set, it encrypts payloads, errors included.
+    """Returns pydantic's converter. If `TEMPORAL_PAYLOAD_KEYS` is set, it encrypts payloads, errors included.
 
     Raises `BadInput` if the setting is wrong. The keys are registered as secrets, which logs leave out.
     """
@@ -266,7 +266,7 @@ async def _lasting_refusal(client: Client, name: str) -> str | None:
 async def _refusal(client: Client, name: str) -> str | None:
     """Returns why the namespace refuses a value of our type for this attribute; None if it accepts it.
 
-    A query finds it out, which every server allows; to list attributes needs an operator's permission.
+    A query with the attribute finds it out. Every server allows queries, but only operators may list attributes.
     """
     value = "0" if _TYPES[name] == IndexedValueType.INDEXED_VALUE_TYPE_INT else "'0'"
     try:

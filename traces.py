@@ -70,7 +70,7 @@ class Traces:
 
 
 class _WithoutTexts(SpanExporter):
-    """Hands spans on, with the class of an error in the place of its text."""
+    """Passes spans on, in which the text of an error is replaced by the error's class."""
 
     def __init__(self, sender: SpanExporter) -> None:
         self._sender = sender

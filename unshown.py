@@ -77,7 +77,7 @@ def kinds(noted: Noted) -> str:
 
 
 def lines(of: Iterable[Unshown], most: int) -> list[str]:
-    """Returns a line for each thing in `which`, at most `most` lines. One more line counts the things that are not
+    """Returns a line for each of these things, at most `most` lines. One more line counts the things that are not
     listed.
     """
     all_of = list(of)
@@ -87,7 +87,9 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Returns where the things are, in few words: `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`."""
+    """Returns the names of the threads or lists in question, in few words: `octo/a#12, octo/a#14, octo/b (stargazers),
+    and 3 more`.
+    """
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"
         for each in which

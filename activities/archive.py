@@ -1,8 +1,8 @@
 """Reads GH Archive hour by hour, in slices.
 
-One hour is one file. It is downloaded, and then stored in one transaction with the number of the next hour to read;
-the transaction first checks the lease (the fence). After a kill, reading resumes at the first hour that was not
-committed.
+Each hour is one file, which is downloaded as a whole and then stored in one transaction. The transaction first
+checks the lease (the fence), and also records which hour comes next. After a kill, reading resumes at the first hour
+that was not committed.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ log = structlog.get_logger(__name__)
 
 
 class ArchiveActivities:
-    """Activities that read GH Archive. Holds the worker's connections, its pace, and the search attributes of its
-    namespace.
+    """The activities that read GH Archive. They share the worker's connections, its pace, and the search attributes of
+    its namespace.
 
     `archive` is None if the worker has no setting for it.
     """
@@ -193,8 +193,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Returns whether the file is damaged in the archive itself, as repeated attempts show. False if no file was
-        ever read from this address, because the address may then not be an archive's.
+        """Returns whether the archive's own file is damaged, and not only its transfer: repeated attempts fail at the
+        same file. False if no file was ever read from this address, because it may then not be an archive's.
         """
         last = self._read.error
         same = last is not None and last.message == damage.message
@@ -242,7 +242,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the committed hour, and how much of the next hour is downloaded."""
+        """The details of a heartbeat: the committed hour, and how many bytes of the next hour are downloaded."""
         return {
             "next_hour": self._read.next_hour.isoformat(),
             "downloaded": self._downloaded,

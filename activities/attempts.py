@@ -68,7 +68,7 @@ def paused() -> Exception:
 
 
 class GoesOn(Protocol):
-    """The result of a slice, as far as `stopping_at_a_boundary` needs it."""
+    """The part of a slice's result that `stopping_at_a_boundary` reads."""
 
     @property
     def goes_on(self) -> bool:
@@ -118,11 +118,11 @@ async def stopping_at_a_boundary(
 
 
 class GivenUpError(Exception):
-    """There is no time, or no need any more, to wait for what was asked for."""
+    """Raised when waiting for a result is given up: the time for it is over, or nobody needs it any more."""
 
 
 async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> WorkT:
-    """Returns the result of `work`. Cancels it and raises `GivenUpError` if `event` is set before there is one."""
+    """Waits for `work` and returns its result. If `event` is set first, cancels `work` and raises `GivenUpError`."""
     working, waiting = asyncio.create_task(work), asyncio.create_task(event.wait())
     try:
         await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)

@@ -41,8 +41,8 @@ INSPECTED = timedelta(hours=1)
 
 
 class JobActivities:
-    """The activities of jobs. Holds the worker's connections, its pace, the search attributes of its namespace, and
-    whether it has an OpenAI key.
+    """The activities of jobs. They share the worker's connections, its pace, the search attributes of its namespace,
+    and whether it has an OpenAI key.
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """Looks the repository up; returns its current name and the types that are still to do. Raises if GitHub does
-        not show the repository.
+        """Looks the repository up at GitHub; returns its current name and the types that are still to do. Raises if
+        GitHub does not show it.
 
-        The historical leg looks it up again only if the recent leg was long ago, because the repository may have
-        been renamed.
+        A historical leg uses the result of the recent leg, unless that is old: the repository may have been renamed
+        since.
         """
         ref = backfill.repository
         try:
@@ -175,8 +175,8 @@ class JobActivities:
         )
 
     def _inapplicable(self, facts: Facts) -> dict[DataType, Failure]:
-        """Returns the data types that the repository cannot have, such as discussions that are switched off, with
-        the reason.
+        """Returns the data types that the repository cannot have, with the reason. For example, discussions may be
+        switched off.
         """
         switched: dict[DataType, bool] = {"issues": facts.has_issues, "discussions": facts.has_discussions}
         inapplicable = {
@@ -195,7 +195,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Writes the state of a repository that its workflow decided on."""
+        """Writes the state of a repository to Postgres. The repository's workflow decided on it."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -208,7 +208,7 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes what a signal asks for into the job's row, unless the row has it already. Returns the job's state."""
+        """Writes what a signal requests into the job's row, unless it is there already. Returns the job's state."""
         try:
             async with self._database.transaction() as connection:
                 return await signal_requests.carry_out(connection, request)
@@ -217,7 +217,7 @@ class JobActivities:
 
     @activity.defn(name="free_places")
     async def free_places(self, job: FreePlaces) -> None:
-        """Frees the places that a paused job holds and does not use, so that other jobs need not wait for it."""
+        """Frees the places of a paused job on which no activity works. Other jobs then need not wait for them."""
         try:
             async with self._database.transaction() as connection:
                 await job_pauses.free_places(connection, job.job_id)

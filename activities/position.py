@@ -1,7 +1,7 @@
 """The base of the positions of all readers.
 
 A position is a frozen dataclass. It is committed with the rows of its page and repeated in the heartbeat. Each step
-of a sweep is a method that returns the next position by `dataclasses.replace`, so that mypy checks the fields.
+of a sweep is a method that returns the next position by `dataclasses.replace`; mypy checks its fields.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer either moves a part of a sweep forward, in a finite order, or is counted as an answer without progress.
-After `MOST_IDLE` answers without progress in a row, that part ends, and this is its reason. The count is committed
-with the position, so that it survives a kill.
+Each answer either brings some part of a sweep forward, or is counted as an answer without progress. After
+`MOST_IDLE` answers without progress in a row, that part ends, and this is its reason. The count is committed with
+the position, so that it survives a kill.
 """
 
 from collections.abc import Iterable

@@ -79,9 +79,8 @@ async def survey(
 
 
 def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) -> list[list[RepositoryRef]]:
-    """Returns groups of repositories that one request can hold, each ordered by name. All public repositories form one
-    group. The private repositories of each owner form a group of their own, because only the owner's credentials may
-    read them.
+    """Divides repositories into groups, each ordered by name, whose members can be in one request: all public
+    repositories, and the private repositories of each owner, which only the owner's credentials may read.
     """
     groups: dict[str, list[RepositoryRef]] = {}
     for each in sorted(repositories, key=lambda each: each.full_name.lower()):
@@ -91,8 +90,8 @@ def _by_reader(repositories: Sequence[RepositoryRef], private: Collection[str]) 
 
 
 class _Page:
-    """Surveys one page of the job's line of repositories. Each answer is stored at once, so a killed worker loses only
-    requests in flight.
+    """Surveys one page of repositories. Each answer is stored at once, so a killed worker loses only requests in
+    flight.
     """
 
     def __init__(
@@ -203,8 +202,8 @@ class _Page:
         await asyncio.gather(*(ask_all(batch) for batch in every))
 
     async def _wait(self, at: datetime) -> bool:
-        """Waits until `at`, when a limit ends. Returns False at once if that is too late for the survey, or as soon as
-        the worker is told to stop.
+        """Waits until a limit ends at `at`, and returns True. Returns False at once if the survey has to end before
+        that, or as soon as the worker is told to stop.
         """
         seconds = max((at - datetime.now(UTC)).total_seconds(), SHORTEST_WAIT)
         if monotonic() + seconds >= self._until:

@@ -54,10 +54,10 @@ class SweepActivity:
         """Continues a sweep until `pace.slice_seconds` have passed, `pace.slice_pages` pages are stored, or the sweep
         has ended.
 
-        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing errors. A
-        cancel, or a shutdown of the worker, stops the slice at the next page boundary, so that everything paid for is
-        committed; what GitHub does not answer in `SHUTDOWN_SECONDS` is given up. A pause in Temporal does so, too; the
-        activity then raises, and Temporal starts the next attempt after the pause.
+        Returns `limited` instead of waiting for a rate limit. Raises a retryable ApplicationError for passing
+        errors. A cancel, a shutdown of the worker, or a pause in Temporal stops the slice at the next page boundary,
+        so that everything paid for is committed; a request that GitHub does not answer within `SHUTDOWN_SECONDS` is
+        given up. After a pause it raises, and Temporal starts the next attempt once the activity is unpaused.
         """
         stop, give_up = asyncio.Event(), asyncio.Event()
         try:
@@ -93,8 +93,8 @@ class SweepActivity:
         """Waits until the attempt of an earlier run of the workflow, which was reset, has committed its page. Returns
         False if this slice is told to stop first.
 
-        Temporal tells that attempt to stop with the answer to its next heartbeat. If its worker was killed, the wait
-        lasts until its heartbeat would have timed out.
+        The earlier attempt is told to stop when it sends its next heartbeat. If its worker was killed, the wait
+        lasts until the heartbeat would have timed out.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
@@ -318,7 +318,7 @@ class _Slice:
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:
-        """Ends the type with `status` for a reason that no page brought, such as a repository that is gone."""
+        """Ends the type with `status` for a reason that no page showed; for example, the repository is gone."""
         if status == "failed":
             measures.slice_failed(self._sweep.data_type, failure.error_class, failure.code)
         async with self._database.transaction() as connection:
@@ -366,7 +366,7 @@ class _Slice:
         return failure.of_type(self._sweep.data_type)
 
     def _ended(self) -> SliceResult:
-        """Returns the result of a type that has ended, from the end that the sweep's row records."""
+        """Returns the result of a type that has ended, from the sweep's row."""
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":

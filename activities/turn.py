@@ -42,7 +42,7 @@ class Sources:
 
 @dataclass(slots=True)
 class Turn(Generic[PositionT]):
-    """Everything that one transaction commits. A turn that has an `outcome` is the sweep's last."""
+    """Everything that one transaction commits. If it has an `outcome`, it is the sweep's last turn."""
 
     position: PositionT
     page: Page | None = None

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Caller:
-    """A user of the host application, by auth user id, or the service (`user_id` None)."""
+    """Who sent a request: a user of the host application (`user_id` is the auth user id), or the service (None)."""
 
     user_id: UUID | None
     address: str | None
@@ -36,7 +36,7 @@ class Caller:
 
     @property
     def who(self) -> str:
-        """`user:<auth user id>` or `service`."""
+        """The caller as text: `user:<auth user id>` or `service`."""
         return f"user:{self.user_id}" if self.user_id else "service"
 
     def actor(self, source: Literal["api", "host"] = "api") -> Actor:

@@ -1,4 +1,4 @@
-"""The host application's old routes, built on the new jobs, so that the host's own client works after a change of
+"""The host application's old routes, built on the new jobs. The host's own client works with them after a change of
 address and key.
 
 The answers have the shapes of that client (`src/lib/manual-backfill/client.ts`): `BackfillResponse` and `JobStatus`.

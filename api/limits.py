@@ -76,8 +76,8 @@ async def body_of(request: web.Request) -> bytes:
 class FailedAuthentications:
     """Counts failed authentications by address, in windows that begin with an address's first failure.
 
-    A request with a valid token is never refused here, because one address can be a whole office's, or a proxy's.
-    Only requests with an invalid token are.
+    Requests with a valid token are never refused here, because a whole office, or a proxy, can have one address.
+    Only requests with an invalid token are refused.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:

@@ -35,7 +35,7 @@ class In(BaseModel):
 
 
 class Trigger(In):
-    """A new job, queued behind the running one."""
+    """A request for a new job, which runs after the job in progress."""
 
     retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = None
     """How many days back; by default as many as were bought, which is also the most."""
@@ -46,7 +46,7 @@ class Trigger(In):
 
 
 class Retry(In):
-    """A retry of what failed or was canceled in a job: the same job, with its cutoff."""
+    """A request to retry what failed or was canceled in a job. It remains the same job, with the same cutoff."""
 
     repositories: Repositories | None = None
     data_types: DataTypes | None = None
@@ -106,7 +106,7 @@ class Accepted(Out):
 
 
 class Waiting(Out):
-    """A wait of a repository or of a data type: the reason, since when, and until when."""
+    """A wait of a repository or of a data type: its reason, its beginning and its end, if that is known."""
 
     reason: WaitingReason
     since: datetime
@@ -162,7 +162,7 @@ class Addon(Out):
 
 
 class Backfill(Out):
-    """A job with everything that a progress view needs, as of one moment, `as_of`."""
+    """A job with everything that people see of it, as of the moment `as_of`."""
 
     id: UUID
     workspace_id: UUID

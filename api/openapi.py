@@ -42,8 +42,8 @@ _NAMES = re.compile(r"{(\w+)}")
 
 
 def describe(routes: Sequence[Route], prefix: str, beside: Sequence[Route] = ()) -> dict[str, Any]:
-    """Returns the whole OpenAPI document. The paths of `routes` begin with `prefix`; those of `beside`, which do not
-    belong to the API, do not.
+    """Returns the whole OpenAPI document. `prefix` stands before the paths of `routes`, but not before those of
+    `beside`, which do not belong to the API.
     """
     used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
     for route in (*routes, *beside):

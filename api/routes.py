@@ -14,8 +14,8 @@ Security = Literal["bearer", "host", "none"]
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API. `path` is below `/api`. `answers` holds the model of each HTTP status, `errors` the
-    statuses with which the handler itself refuses.
+    """One route of the API. `path` is below `/api`. `answers` maps the HTTP status of each good answer to its model.
+    `errors` are the statuses with which the handler refuses.
     """
 
     method: Literal["GET", "POST"]

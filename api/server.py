@@ -133,7 +133,7 @@ async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Origins:
-    """CORS headers for the origins in `API_ALLOWED_ORIGINS`. Pages of other origins cannot read an answer."""
+    """Adds CORS headers for the origins in `API_ALLOWED_ORIGINS`. Pages of other origins cannot read an answer."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         self._allowed = frozenset(allowed)

@@ -97,7 +97,7 @@ class WatchedJob:
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Returns once there is a change after `batch`, or after `within` seconds."""
+        """Waits for a change after `batch`, at most `within` seconds."""
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -129,7 +129,7 @@ def event(name: str, data: bytes, version: str | None = None) -> bytes:
 
 
 class _Watch:
-    """The clients that watch one job, and the job's state that they share."""
+    """The state of a watched job, and the clients that share it."""
 
     def __init__(self) -> None:
         self.readers = 0

@@ -98,8 +98,8 @@ class Pool(Protocol):
     async def reserve(self, ask: Ask, accounts: Sequence[str]) -> Reservation:
         """Reserves points of the account that has the largest remaining budget.
 
-        If no account can be used now, raises `RetryLater` with the moment at which one can. Also raises the error of
-        a fence that does not hold.
+        If no account can be used now, raises `RetryLater` with the moment at which one can. If the request's `fence`
+        does not hold, raises its error.
         """
         ...
 
@@ -148,8 +148,8 @@ class Slowed(BaseModel):
 
 
 class Budget(BaseModel):
-    """One account's budget of one resource. GitHub sometimes reports two windows in turn; the one with the least left
-    counts.
+    """One account's budget of one resource. GitHub sometimes reports two different windows alternately; the one with
+    fewer points left counts.
     """
 
     resource: Resource
@@ -210,7 +210,7 @@ class Budget(BaseModel):
         return now + LOOK_AGAIN
 
     def _pace(self, now: datetime, share: float) -> tuple[float, float, float]:
-        """Returns the limits of use: (requests at once, points a minute, seconds a minute)."""
+        """Returns the limits of the account at present: (requests at once, points a minute, seconds a minute)."""
         part = min(share, MARGIN)
         concurrent, points = CONCURRENT * part, POINTS_A_MINUTE[self.resource] * part
         seconds = SECONDS_A_MINUTE[self.resource] * part

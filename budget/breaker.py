@@ -1,7 +1,7 @@
 """Decides whether a server is down, from what all workers report, and which worker sends the next probe (decision 11).
 
 The module only computes. `store/availability.py`, which holds the breaker for all workers, reports failures and
-probes to it, and asks it for verdicts. All moments are by the clock of that caller.
+probes, and asks what a worker has to do. All moments are by the clock of `store/availability.py`.
 
 One failed request does not prove an outage: it may be too large, or its route may always fail. So a failed request
 is followed by a *probe*, the smallest request of the same API. Three requests in a row without an answer, the last
@@ -66,7 +66,7 @@ class Availability(Protocol):
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """Records a request without an answer; returns the moment, which `doubt` takes."""
+        """Records that a request at this moment got no answer; returns the moment. `doubt` has to be called with it."""
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
@@ -179,7 +179,7 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Returns whether it is too early for another probe of the API to confirm the last one."""
+        """Returns whether the next probe of the API has to wait, so that it can confirm the last one."""
         return api.probe_after is not None and now < api.probe_after
 
     def _is_probing(self, now: datetime) -> bool:

@@ -17,7 +17,7 @@ def points(requests: float) -> int:
 
 
 class Prices:
-    """The learned prices of operations, shared by a whole process. `learn` adds those that other processes learned."""
+    """The learned prices of operations in this process. `learn` adds prices that other processes learned."""
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}

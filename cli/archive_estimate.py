@@ -14,8 +14,7 @@ ASSUMED_BYTES_PER_SECOND = 20e6
 
 
 async def archive_estimate(url: str, first: datetime, last: datetime, rate: float | None) -> list[str]:
-    """Returns what it costs to read these hours, as lines of text. The sizes of a few files, spread over the range,
-    are requested.
+    """Returns the estimated cost of reading these hours, as lines of text. It requests the sizes of a few files.
 
     Raises `BadInput` if the archive has none of these files, or does not answer like an archive.
     """

@@ -1,4 +1,4 @@
-"""The program: its commands, and what it prints for their errors."""
+"""The program: runs the commands, and prints their errors."""
 
 import asyncio
 import inspect

@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The texts of one request, each cut to the model's limit. They are the first ones of a list."""
+    """The texts of one request, each cut to the model's limit, and how many there are."""
 
     texts: list[str]
     tokens: int

@@ -4,8 +4,8 @@ from errors import PartOver, TooLarge
 
 
 class InputTooLong(TooLarge):
-    """At least one text has more tokens than the model accepts, by the server's count."""
+    """Raised if at least one text has more tokens than the model accepts, as the server counts them."""
 
 
 class InputRefused(PartOver):
-    """The server refuses the request for an unknown reason, which may be one of its texts."""
+    """Raised if the server refuses the request for an unknown reason, which may be one of its texts."""

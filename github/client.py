@@ -1,4 +1,6 @@
-"""The client for GitHub that all other packages use: GraphQL operations through gql, REST paths, and what both cost."""
+"""The client for GitHub that all other packages use. It sends GraphQL operations through gql and GETs to REST paths,
+and counts what both cost.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
@@ -61,10 +63,10 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """Returns a client for the requests of one repository. If `account` is given, only that account sends them.
-        `fence` is checked by every `Pool.reserve`.
+        """Returns a client for the requests of one repository. If `account` is given, only that account sends them. The
+        pool checks `fence` before each request.
 
-        A request whose answer is in `prefetched` takes that answer and is not sent. Each answer is taken once.
+        If `prefetched` holds the answer to a request, the request is not sent. Each of these answers is used once.
         """
         bound = copy(self)
         bound._repository, bound._fence, bound._account = full_name, fence, account
@@ -128,7 +130,7 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of these reviews whose comments one prefetched answer holds."""
+        """Returns those of these reviews whose comments are in one prefetched answer."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
@@ -163,7 +165,7 @@ class GitHub:
         return self._transport.documents.left_out
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Returns whether this server's schema now has a field of `left_out`, which earlier requests had to leave
-        out.
+        """Returns whether this server's schema now has one of the fields `left_out`, which earlier requests had to
+        leave out.
         """
         return await self._transport.documents.has_learned(left_out)

@@ -13,7 +13,7 @@ def time(value: str) -> datetime:
 
 
 def time_or_none(value: str | None) -> datetime | None:
-    """As `time`, but None for None."""
+    """Returns the moment of an ISO 8601 text as `time` does; None for None."""
     return datetime.fromisoformat(value) if value else None
 
 
@@ -26,7 +26,7 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 
 
 def now_by(headers: Mapping[str, str]) -> datetime:
-    """Returns the server's time when it answered; our own time if the answer has no date."""
+    """Returns the server's time at the moment of its answer; our own time if the answer has no date."""
     return date_of(headers) or datetime.fromtimestamp(seconds_now(), UTC)
 
 

@@ -23,8 +23,8 @@ class Facts(NamedTuple):
 
 
 async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Facts:
-    """Returns the repository with this GitHub id, which no rename changes; the one with this name if the id is unknown
-    or wrong.
+    """Returns the repository with this GitHub id, which no rename changes. If the id is unknown or wrong, returns the
+    one with this name.
 
     Raises `Gone` or `PartOver` (forbidden, taken_down) if GitHub does not show it.
     """
@@ -38,8 +38,8 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name: its rows
-    must not be stored for the wanted one.
+    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name. Its rows
+    must not be stored under the wanted one.
 
     A retry looks the repository up by its id.
     """

@@ -81,9 +81,7 @@ class ServerMetrics:
                 self._seconds.labels(method, route).observe(monotonic() - began)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the metrics in Prometheus' text format. While Postgres does not answer, it reports that in place
-        of Postgres' metrics.
-        """
+        """Answers with the metrics in Prometheus' text format. If Postgres does not answer, they only say so."""
         if self._token is not None:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):

@@ -1,4 +1,4 @@
-"""The interface of a channel, which the sender of the outbox uses."""
+"""The interface between the sender of the outbox and a channel."""
 
 from typing import Protocol
 
@@ -16,8 +16,8 @@ class Channel(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether the receiver refuses all further messages. Until this process restarts, no message of this channel is
-        taken from the outbox.
+        """Whether the receiver refuses all further messages. If so, this process takes no more messages of this channel
+        from the outbox.
         """
         ...
 

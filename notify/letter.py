@@ -70,9 +70,9 @@ def write(milestone: Milestone, settings_page: str | None) -> Letter:
 
 
 def one_line(text: str, most: int = LINE_LENGTH) -> str:
-    """`text` on one line, without control characters and without characters that hide or reverse text.
+    """Returns `text` on one line, without control characters and without characters that hide or reverse text.
 
-    The text comes from others: a line break in a subject would begin another header, and a direction mark would
+    The text comes from others. A line break in a subject would begin another header, and a direction mark would
     reverse what follows.
     """
     shown = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_shown(each))

@@ -148,7 +148,7 @@ class Sender:
 
     async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
         """Writes the result of sending a message. While Postgres does not answer, it tries again, because no other
-        process may take the message during its lease.
+        process may take the message before its lease expires.
         """
         while True:
             try:

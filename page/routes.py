@@ -118,8 +118,8 @@ class Page:
         return _answer(request, file, headers)
 
     def _crossing(self, request: web.Request) -> dict[str, str]:
-        """Returns the CORS headers. Browsers fetch modules with CORS, and the component requests its stylesheet in
-        the same way.
+        """Returns the CORS headers. Browsers fetch modules with CORS, and the component also requests its stylesheet
+        with CORS.
         """
         if not self._origins:
             return {}

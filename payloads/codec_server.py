@@ -122,7 +122,7 @@ async def _read(request: web.Request) -> bytes | None:
 
 
 def _payloads(body: bytes) -> list[Payload] | None:
-    """Returns the payloads in the body; None if it has another shape."""
+    """Returns the payloads in the body; None if the body has another shape."""
     try:
         document = orjson.loads(body)
         if not isinstance(document, dict) or "payloads" not in document:

@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 class Readers:
-    """Authenticates callers. `token` is the codec server's own. `names` are subjects or verified e-mail addresses of
-    people whose tokens, for `audience`, come from the identity provider of Temporal's Web UI. `keys` are that
-    provider's keys.
+    """Authenticates callers. `token` is the codec server's own. `names` are the subjects or verified e-mail addresses
+    of people who may read. Their tokens are for `audience`, and are signed with `keys` by the identity provider of
+    Temporal's Web UI.
     """
 
     def __init__(

@@ -132,13 +132,15 @@ class Known:
 
     @property
     def may_owe(self) -> bool:
-        """Whether the add-on stays active while a payment is due: yes, if it was active before."""
+        """Whether the add-on stays active while a payment is due. It does if it was active before."""
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 
 @dataclass(frozen=True)
 class Change:
-    """The add-on's new state (None if the event is not about an add-on), and what is to be done."""
+    """The result of an event: the add-on's new state (None if the event is not about an add-on), and what is to be
+    done.
+    """
 
     known: Known | None
     do: Do

@@ -61,7 +61,9 @@ class _Event(BaseModel):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the event may be about an add-on, was never delivered, and can be delivered again."""
+        """Whether the event has to be delivered again: it may be about an add-on, was never delivered, and Polar can
+        deliver it again.
+        """
         ours = self.type.startswith("subscription.") or self.type == ORDER_PAID
         return ours and not self.succeeded and not self.is_archived
 
@@ -111,8 +113,8 @@ class PolarApi:
             self._session = None
 
     async def active_subscriptions(self, product_ids: Collection[str]) -> Listed:
-        """Returns all active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable,
-        because add-ons that are missing in the list could be ended by mistake.
+        """Returns all active subscriptions, each once. Raises `Unreachable` if a page is missing or unreadable: an
+        add-on that is missing in the list could be ended by mistake.
 
         Raises `BadInput` if Polar does not accept the token, or does not let it read subscriptions.
         """
@@ -282,8 +284,8 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Returns the seconds to wait, at least one; a minute, which is Polar's window, if the header is missing or
-    unreadable.
+    """Returns the seconds to wait, at least one. If the header is missing or unreadable, it is a minute, which is
+    Polar's window.
     """
     text = headers.get("Retry-After", "").strip()
     try:

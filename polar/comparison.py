@@ -1,5 +1,5 @@
-"""Compares Polar's subscriptions with the stored add-ons (`compare`, a pure function), and limits how many may end at
-once.
+"""Compares Polar's subscriptions with the stored add-ons, by `compare`, a pure function. Also limits how many add-ons
+may end at once.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -48,12 +48,12 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """Returns the present state of a subscription in the form of an event, with the time of the subscription's last
-    change.
+    """Returns the present state of a subscription in the form of an event. The event has the time of the subscription's
+    last change.
 
-    The time of the answer is not used: Polar may answer from a copy that lags behind, and a newer event has to win.
-    If a planned change of product was withdrawn, Polar gives no time; the event then gets a time just after the
-    event that announced the change.
+    The time of the answer is not used: Polar may answer from an old copy, and a newer event has to win. If a planned
+    change of product was withdrawn, Polar gives no time; then the time is just after the event that announced the
+    change.
     """
     at = subscription.changed_at or _EVER
     its = known.told if known is not None else None
@@ -63,8 +63,8 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """Returns the Polar subscriptions of add-ons that are active, or may be again, and that Polar's list lacks. Each
-    is then requested by its id.
+    """Returns the Polar subscriptions whose add-ons are active, or may be again, and which Polar's list lacks. The
+    caller requests each by its id.
 
     An add-on does not end only because it is missing from the list: a payment may be due, or a page may have shifted
     during the reading.
@@ -77,8 +77,8 @@ def unexplained(known: Mapping[str, Known], listed: Collection[str], now: dateti
 
 
 def _may_be_active_again(known: Known, now: datetime) -> bool:
-    """Returns whether an inactive add-on may be active again: it is paused or unpaid, or it ended lately, or without
-    an event.
+    """Returns whether an inactive add-on may be active again: it is paused or unpaid, it ended lately, or no event said
+    that it ended.
 
     Checkouts that were never paid are left out. There are many of them, and Polar lists them once they are paid.
     """
@@ -128,12 +128,12 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """Returns how many add-ons the comparison would end."""
+    """Returns how many add-ons would end by these differences."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 
 def may_end(ending: int, active: int) -> bool:
-    """Returns whether so many add-ons may end at once: at most a tenth of the active ones."""
+    """Returns whether this many add-ons may end at once. At most a tenth of the active ones may."""
     return ending * ENDING_SHARE <= active
 
 

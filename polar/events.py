@@ -74,7 +74,7 @@ class PendingUpdate(_Part):
 
 
 class Subscription(_Part):
-    """A subscription as of its event. In an order it may be as of an earlier time."""
+    """A subscription as its event shows it. The subscription in an order may be older than the order."""
 
     id: Required
     status: Required

@@ -51,7 +51,7 @@ class Inbox:
         self._announced = asyncio.Event()
 
     def announce(self) -> None:
-        """Wakes the inbox, because a delivery was stored a moment ago."""
+        """Wakes the inbox. It is called when a delivery has been stored."""
         self._announced.set()
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -54,7 +54,9 @@ async def record(
 
 
 async def _left_alone(connection: Connection, polar_subscription_id: str) -> list[Snapshot]:
-    """Returns earlier events of the subscription that changed nothing, because its product was not one of ours then."""
+    """Returns earlier events of the subscription that changed nothing then, because its product was not in the
+    setting.
+    """
     kept = await deliveries.finished_of(connection, polar_subscription_id)
     read = [events.read(each.payload, each.received_at) for each in kept]
     return [addon_life.snapshot(each) for each in read if each is not None]
@@ -85,7 +87,7 @@ async def _start(
 
 
 async def known(connection: Connection) -> dict[str, Known]:
-    """Returns what is known of every add-on, by Polar subscription."""
+    """Returns the stored facts about every add-on, by Polar subscription."""
     return {each: _known(row) for each, row in (await addons.all_known(connection)).items()}
 
 
@@ -122,7 +124,7 @@ async def follow(connection: Connection, now: datetime, looked_to: Listed | None
 
 
 def _known(row: AddonRow) -> Known:
-    """Returns what is known of an add-on, from its row. Rows of the first release have fewer metadata."""
+    """Returns the stored facts about an add-on, from its row. Rows of the first release have fewer metadata."""
     told = {"current_period_end": row.expires_at, **row.metadata, "at": row.at, "product_id": row.product_id}
     paid_at, unpaid_at = (row.metadata.get(name) for name in ("paid_at", "unpaid_at"))
     return Known(

@@ -114,7 +114,7 @@ async def reconcile(
 
 
 def _lapsed(known: Known, now: datetime) -> Known:
-    """Returns the add-on after `purchases.follow` will have ended it because its period is over."""
+    """Returns the add-on as it will be when `purchases.follow` has ended it, because its period is over."""
     return addon_life.lapse(known, now).known or known if known.status == "active" else known
 
 
@@ -158,8 +158,8 @@ async def _repair(database: Database, difference: Difference, products: Mapping[
 
 
 async def _redeliver(api: PolarApi, database: Database, report: Report, *, dry_run: bool) -> None:
-    """Asks Polar to deliver failed events again: events show each change, and the list of subscriptions only the last
-    one.
+    """Asks Polar to deliver failed events again. Unlike the list of subscriptions, events show each change, and not
+    only the last one.
     """
     try:
         failed = await api.failed_events(report.now - FAILED_SINCE)

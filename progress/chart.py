@@ -1,5 +1,5 @@
-"""Rows stored over time, by data type, in spans of equal length (buckets). They are computed from samples of how much
-was stored.
+"""Computes how many rows were stored over time, by data type, in time spans of equal length (buckets), from samples of
+the totals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ class Buckets(NamedTuple):
 
 
 def of(samples: Sequence[tuple[datetime, Mapping[str, int]]], since: datetime, until: datetime) -> Buckets:
-    """Returns the buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. A total
-    that became smaller, because rows were deleted, counts as no new rows. Rows between two samples are spread
-    evenly over the time between them.
+    """Returns the buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. If a total
+    became smaller, because rows were deleted, there are no new rows. Rows between two samples are spread evenly over
+    the time between them.
     """
     seconds = max((until - since).total_seconds(), 1.0)
     length = next((each for each in LENGTHS if seconds / each < MOST_BUCKETS), 0)
@@ -59,7 +59,7 @@ def _spread(came: list[dict[str, float]], name: str, new: int, first: float, las
 
 
 def _whole(came: Sequence[Mapping[str, float]]) -> list[dict[str, int]]:
-    """Returns the buckets with whole numbers of rows. Their sum is unchanged."""
+    """Returns the buckets with whole numbers of rows, whose sum is the same."""
     over: dict[str, float] = {}
     found = []
     for rows in came:

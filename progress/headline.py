@@ -28,7 +28,7 @@ _WHO = {"operator": "an operator", "service": "the application", "signal": "some
 
 
 def people(who: str | None) -> str:
-    """Returns who made a request, in words that hold no person's id: `a member`, `an operator`."""
+    """Returns who made a request, in words without a person's id: `a member`, `an operator`."""
     return _WHO.get((who or "").partition(":")[0], "somebody")
 
 
@@ -107,7 +107,9 @@ def waiting(it: Waiting) -> Sentence:
 
 
 def _hourly(it: Waiting) -> str:
-    """`hourly ` for a wait of more than a minute, because only hourly budgets take that long; otherwise empty."""
+    """Returns `hourly ` for a wait of more than a minute, because only hourly budgets take that long; otherwise an
+    empty text.
+    """
     return "hourly " if it.until and it.until - it.since > timedelta(minutes=1) else ""
 
 

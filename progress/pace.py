@@ -1,4 +1,4 @@
-"""Marks of a job's progress. The pace of the job is computed from two of them."""
+"""Defines marks of a job's progress. The pace of the job is computed from two marks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ def worked_seconds(job: JobState, waited_seconds: float) -> float:
 
 
 def rows(job: JobState) -> dict[str, int]:
-    """Returns stored rows in scope, by data type."""
+    """Returns the number of stored rows in scope, by data type."""
     stored: dict[str, int] = {}
     for each in job.repositories:
         for its in each.types:

@@ -1,4 +1,4 @@
-"""Sentences for people. Whoever shows a sentence formats its times for the reader's time zone and locale."""
+"""Makes sentences for people. Whoever shows a sentence formats its times for the reader's time zone and locale."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Sentence(BaseModel):
-    """A sentence in plain English. Where `text` has `{name}`, the time `name` of `times` belongs; other braces are
-    ordinary text.
+    """A sentence in plain English. `{name}` in `text` stands for the time `name` in `times`. Other braces are ordinary
+    text.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)

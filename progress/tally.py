@@ -14,7 +14,7 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """Whether any of some repositories is at work, and if none is, until when."""
+    """The state of some of a job's repositories: whether any of them is at work, and if none is, until when."""
 
     model_config = ConfigDict(frozen=True)
 

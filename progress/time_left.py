@@ -47,7 +47,8 @@ class Scenario:
     """Assumptions about the rest of a job: factors for the work left, the pace and the cost, and how many `others`
     share the budgets.
 
-    `requests` is the number of REST requests after the last unit (thread or embedding), each of `request_seconds`.
+    `requests` is how many REST requests are still to be sent after the last unit (a thread or an embedding). Each takes
+    `request_seconds`.
     """
 
     left: float
@@ -64,7 +65,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Future:
-    """The result of a simulation: `seconds` until the end, and how many waits for budgets."""
+    """The result of a simulation: `seconds` until the end, and the number of waits for budgets."""
 
     seconds: float
     waits: int
@@ -81,7 +82,9 @@ class Outlook:
 def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
-    """Returns the time left, or a sentence why it is unknown. `earlier` are marks of the same attempt, oldest first."""
+    """Returns the time left, or a sentence that says why it is unknown. `earlier` are marks of the same attempt, oldest
+    first.
+    """
     unknown = _unknown(job, rest)
     if unknown is not None:
         return unknown
@@ -231,7 +234,7 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts the amount from the account that has the most left, as reservations do."""
+    """Subtracts the amount from the account that has the most left, because reservations are made in this way."""
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

@@ -30,11 +30,11 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The work that is left. `units` counts threads and embeddings. `uncounted` is how many further types have no
-    count.
+    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of further types without
+    a count.
 
-    REST requests follow the last unit: at least `fewest_requests` and probably `requests` of them in sweeps that have
-    stored all their units, and at most `most_requests` in all sweeps.
+    REST requests follow the last unit. In sweeps that have stored all their units, there are at least
+    `fewest_requests` and probably `requests` of them; in all sweeps together there are at most `most_requests`.
     """
 
     units: int
@@ -102,8 +102,8 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
-        """Adds a repository's type. `held` are the types of the repository that wait; empty if all of them do, None if
-        none does.
+        """Adds a repository's type to the sum. `held` are the types of the repository that wait: None if none waits,
+        empty if all do.
         """
         stored, status = its.stored, its.status
         is_open = status in _OPEN
@@ -142,7 +142,7 @@ def share_of(its: TypeView, weight: int) -> float:
 
 
 class _Threads:
-    """The threads of a repository, as far as they are known. Its expected embeddings follow from them."""
+    """The threads of a repository, as far as they are known. From them follows how many embeddings are expected."""
 
     def __init__(self, weight: int | None, expected: int | None, number: int) -> None:
         self._weight = weight

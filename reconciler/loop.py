@@ -85,9 +85,7 @@ class Reconciler:
 
     @property
     def silence(self) -> timedelta:
-        """The time for which Temporal has refused requests or not answered; zero once it answers, and while Postgres
-        does not.
-        """
+        """The time since Temporal last answered. Zero if Temporal answers, or if Postgres does not."""
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
@@ -196,7 +194,7 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """Starts the workflows of readings that have none yet. Readings whose workflow is gone become failed."""
+        """Starts the workflows of readings that have none yet. A reading whose workflow is gone becomes failed."""
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

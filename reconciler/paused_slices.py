@@ -81,8 +81,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """Returns the slice, if its activity is paused; the activity's id is the data type. None while the activity
-    still runs to the end of its page.
+    """Returns the paused slice of an activity, whose id is the data type. None if the activity is not paused, or still
+    finishes its page.
     """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:

@@ -85,7 +85,7 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
 async def tell_of_pause(client: Client, database: Database, change: PauseChange) -> None:
     """Signals a workspace's workflow that a job was paused or resumed, and records that the workflow has heard.
 
-    If the workflow is gone, the next workflow reads the job's row. Raises `Unreachable` if Temporal does not answer.
+    If no workflow runs, the next one reads the job's row. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(change.workspace_id))
     message = Pause if change.paused else Resume
@@ -112,7 +112,9 @@ async def start_archive(
     usable: Collection[str],
     task_queue: str,
 ) -> None:
-    """Starts the workflow of a committed reading of GH Archive, unless it was started before. Raises `Unreachable`."""
+    """Starts the workflow of a committed reading of GH Archive, unless it has run before. Raises `Unreachable` if
+    Temporal does not answer.
+    """
     try:
         await client.start_workflow(
             ARCHIVE,

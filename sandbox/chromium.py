@@ -18,7 +18,7 @@ HOW_TO_GET_ONE = (
 
 
 def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Returns the path of Chromium: the one that `CHROMIUM` names, else the one on the PATH, else `own`
+    """Returns the path of Chromium: of the one that `CHROMIUM` names, else of the one on the PATH, else `own`
     (Playwright's), if it exists.
 
     Raises `BadInput` if `CHROMIUM` names no program.

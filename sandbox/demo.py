@@ -1,11 +1,10 @@
-"""`make demo`: runs everything on this machine, from nothing to a workspace that is backfilled. At the end nothing is
-left running.
+"""`make demo`: starts everything on this machine, and backfills a workspace. At the end nothing is left running.
 
-`DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` in the environment take the place of the embedded servers.
-`EXPORTS="a.json.gz b.json.gz"` (or a folder with such files) lets the stand-in for GitHub serve these repositories,
-not generated ones. `REPOS="owner/name owner/name"` with `GITHUB_TOKEN` uses the real GitHub. `DAYS` is the retention
-that is bought. Exit codes: 0 the job completed and no repository failed, 1 otherwise, 2 bad input, 3 a server cannot
-be reached.
+Servers that `DATABASE_URL`, `TEMPORAL_ADDRESS` and `OPENAI_BASE_URL` name are used in place of the embedded ones.
+With `EXPORTS="a.json.gz b.json.gz"` (or a folder with such files), the stand-in for GitHub serves these repositories
+in place of generated ones. With `REPOS="owner/name owner/name"` and `GITHUB_TOKEN`, the real GitHub is used. `DAYS`
+is the retention that is bought. Exit codes: 0 the job completed and no repository failed, 1 otherwise, 2 bad input,
+3 a server cannot be reached.
 """
 
 import asyncio
@@ -264,7 +263,9 @@ class Demo:
         return "\n".join(part.tail() for part in self._processes.started if part.name == name)
 
     async def _stored(self, job: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-        """Returns the row of the job; and for each of its repositories how many seconds it took and what is stored."""
+        """Returns the row of the job. Also returns, for each of its repositories, how many seconds it took and what is
+        stored.
+        """
         counts = ", ".join(f'(select count(*) from {what}) as "{noun}"' for noun, what in COUNTS.items())
         connection = await asyncpg.connect(self._settings["DATABASE_URL"], statement_cache_size=0)
         try:

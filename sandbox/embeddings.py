@@ -1,5 +1,4 @@
-"""A server with OpenAI's embeddings API and a small real model: wordllama, whose vectors have 256 values and come with
-its wheel.
+"""A server with OpenAI's embeddings API and a small real model: wordllama, whose vectors have 256 values.
 
 A vector depends on the text alone. If more than 256 values are requested, zeros are added, which changes no cosine.
 If fewer are requested, the vector is cut and normalised, as OpenAI does. The server refuses what OpenAI refuses,
@@ -34,7 +33,7 @@ Vector = numpy.typing.NDArray[numpy.float32]
 
 
 class Model:
-    """wordllama, loaded from the files of its package, without network and without a cache in the user's home."""
+    """The model wordllama. Its files are in its package, so it needs no network, and no cache in the user's home."""
 
     def __init__(self) -> None:
         loaded = _load()
@@ -50,7 +49,7 @@ class Model:
         return ids
 
     def vector(self, tokens: Sequence[int], dimensions: int) -> Vector:
-        """Returns the vector, of length one unless the text is empty."""
+        """Returns the vector of these tokens. Its length is one, unless there are no tokens."""
         known = numpy.minimum(numpy.asarray(tokens, dtype=numpy.int64), len(self._vectors) - 1)
         mean = self._vectors[known].mean(axis=0)[:dimensions]
         vector = numpy.zeros(dimensions, dtype=numpy.float32)

@@ -1,10 +1,10 @@
-"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: this process becomes PROGRAM, which gets SIGNAL when the
+"""`launch.py PARENT SIGNAL USER PROGRAM [ARGUMENT ...]`: turns this process into PROGRAM, which gets SIGNAL when the
 process PARENT ends.
 
-That holds however PARENT ends, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process
-does. USER is the user that it switches to before, or `-`. It is a program, not a function between fork and exec,
-because Python code there can deadlock in a process with threads. It uses the standard library only, because it runs
-before anything is imported.
+PARENT may end in any way, even by SIGKILL: on Linux the kernel sends the signal, elsewhere a watchdog process does.
+The process first switches to the user USER, unless that is `-`. This is a program, and not a function between fork
+and exec, because Python code there can deadlock if the parent has threads. It uses the standard library only,
+because it runs before anything is imported.
 """
 
 import contextlib
@@ -39,8 +39,8 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Starts a watchdog, which is a grandchild of this process, so that the program has no child that it does
-    not know.
+    """Starts a watchdog. It is a grandchild of this process, so that the program does not find a child that it did not
+    start.
     """
     program = os.getpid()
     child = os.fork()

@@ -44,7 +44,7 @@ class PgBouncer:
     command: tuple[str | Path, ...]
 
     async def restart(self, processes: Processes) -> "PgBouncer":
-        """Starts a new pgbouncer at the same port, after this one was stopped."""
+        """Starts pgbouncer again at the same port, after it was stopped."""
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"pgbouncer-{uuid.uuid4().hex[:8]}", self.command)
         await process.until_ready(lambda: asyncio.to_thread(_is_up, process), within=30)

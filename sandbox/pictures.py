@@ -1,4 +1,4 @@
-"""`make pictures`: takes the screenshots in docs/pictures/, of the real programs during a backfill.
+"""`make pictures`: takes the screenshots in docs/pictures/ while the real programs run a backfill.
 
 It runs the demo at the speed of the real GitHub. Exit codes: 0 done, 2 bad input, 3 a part did not start, or there
 is no Chromium.

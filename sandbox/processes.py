@@ -112,7 +112,7 @@ class Process:
             time.sleep(0.02)
 
     async def until_ready(self, ready: Callable[[], Awaitable[bool]], within: float) -> None:
-        """As `wait_ready`, without blocking the event loop."""
+        """Waits as `wait_ready` does, without blocking the event loop."""
         deadline = time.monotonic() + within
         while not await ready():
             self._may_become_ready(deadline)
@@ -159,10 +159,10 @@ class Processes:
         orphan_signal: signal.Signals = signal.SIGKILL,
         terminal: bool = False,
     ) -> Process:
-        """Starts `command`, as `user` if that is given, with the environment `env` (None: that of this process).
+        """Starts `command`, as `user` if that is given. `env` is its environment; None: that of this process.
 
         `orphan_signal` is sent to it if this process is killed. With `terminal` it shares the terminal of this
-        process, and gets Ctrl-C; otherwise Ctrl-C does not reach it, so that children stop in order.
+        process, and gets Ctrl-C. Otherwise it does not get Ctrl-C, so that children can be stopped in order.
         """
         if threading.current_thread() is not threading.main_thread():
             # Linux sends the orphan signal when the *thread* that started a child ends.

@@ -95,13 +95,13 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     async def strike(self, way: Way, seconds: float = 0, direction: Direction = "there") -> int:
-        """Breaks connections in this way for `seconds`; returns how many connections or messages were struck.
+        """Breaks connections in one way for `seconds`; returns how many connections or messages were struck.
 
         `cut` breaks all present connections once. `vanished` breaks the clients' connections and leaves the server
-        waiting for them, as long as the context is open. `halved` passes half of a connection's next message and
-        breaks the connection; `truncated` passes half and closes it, as if that were all. `delayed` holds each
-        message for a moment. `silent` passes nothing, and at the end breaks the connections with a message that
-        waits. `refused` breaks every new connection.
+        waiting for them until the context ends. `halved` passes half of a connection's next message and breaks the
+        connection. `truncated` passes half of it and closes the connection regularly. `delayed` holds each message
+        for a moment. `silent` passes nothing; at the end it breaks the connections on which a message waits.
+        `refused` breaks every new connection.
         """
         before = self.struck[way]
         if way in ("cut", "refused"):

@@ -39,13 +39,13 @@ async def migrate(
     report: Report = print,
 ) -> None:
     """Creates what is missing, and relaxes constraints that GitHub's data would violate. Each change is reported as one
-    line. It can be repeated.
+    line. A second call changes nothing.
 
     `dsn` has to be a direct connection, not a transaction pooler. Concurrent calls wait for each other. A large
-    table is neither rewritten nor locked for long. If a lock is not free within `patience` seconds, it raises a
-    `RetryNow` that names the table and who holds the lock; earlier changes stay, and the next run continues. Before
-    any change it raises a `BadInput` for what a migration may not mend, such as a view in the place of a table.
-    `replace_host_keys` drops the host's unique (github_id) of `comments`, on which the host's own upserts rely.
+    table is neither rewritten nor locked for long. If a lock is not free within `patience` seconds, a `RetryNow`
+    names the table and who holds the lock; earlier changes stay, and the next call continues. What a migration may
+    not mend, such as a view in the place of a table, raises a `BadInput` before any change. `replace_host_keys`
+    drops the host's unique (github_id) of `comments`, on which the host's own upserts rely.
     """
     connection = await _connect(dsn)
     try:
@@ -104,8 +104,8 @@ async def _migrate(
 async def _plan(
     connection: asyncpg.Connection, dimensions: int, replace_host_keys: bool = False
 ) -> tuple[bool, Shape, Shape, list[str], list[Step]]:
-    """Returns what a migration has to do. Returns whether this is Supabase, the wanted shape, the present shape, the
-    roles that must not read new tables, and the steps.
+    """Plans a migration. Returns whether this is Supabase, the wanted shape, the present shape, the roles that must not
+    read new tables, and the steps.
     """
     supabase = await policies.has_supabase(connection)
     await check_rights(connection, "DATABASE_DIRECT_URL")
@@ -226,7 +226,7 @@ def _line(error: asyncpg.PostgresError) -> str:
 
 
 async def _take(connection: asyncpg.Connection, step: Step, patience: float) -> None:
-    """Makes the step. If a lock is not free, it tries again until `patience` seconds are over."""
+    """Makes a step of the migration. If a lock is not free, tries again until `patience` seconds are over."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:
@@ -260,7 +260,7 @@ async def _do(connection: asyncpg.Connection, step: Step, patience: float) -> No
 
 
 async def _remove_invalid(connection: asyncpg.Connection, step: Step) -> None:
-    """Drops an index that could not be finished. If it is unique, it would refuse rows for ever."""
+    """Drops an index that could not be finished. A unique index would otherwise keep refusing rows."""
     names = await connection.fetch(
         """
         select indexrelid::regclass::text from pg_index

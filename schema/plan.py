@@ -16,10 +16,11 @@ _WIDER = {"integer": {"bigint"}, "text": {"character varying"}}
 
 @dataclass(frozen=True)
 class Step:
-    """One change, which is made whole or not at all. `says` is reported afterwards. It locks the tables `name` and
-    `also`.
+    """One change, which is made whole or not at all. `says` describes it and is reported afterwards. It locks the
+    tables `name` and `also`.
 
-    With `concurrently`, each statement runs by itself and blocks nobody; otherwise all run in one short transaction.
+    With `concurrently`, each statement runs by itself and blocks nobody. Otherwise all statements run in one short
+    transaction.
     """
 
     name: str
@@ -78,9 +79,8 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """Yields all steps in their order. The roles `hidden_from` get no access to new tables.
-
-    There must be no `conflicts`.
+    """Yields all steps in their order. The roles `hidden_from` get no access to new tables. It is called only if there
+    are no `conflicts`.
     """
     for table in wanted.tables.values():
         ours = table.name in wanted.ours
@@ -239,8 +239,8 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """Returns the column as SQL. `bare`: only its type. Not `filled`: existing rows may have no value, so that not
-    null needs a default.
+    """Returns the column as SQL. With `bare`, only its type. Without `filled`, existing rows may have no value, so that
+    `not null` needs a default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

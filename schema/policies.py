@@ -121,8 +121,8 @@ async def has_supabase(connection: asyncpg.Connection) -> bool:
 
 
 async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterable[str]) -> list[Step]:
-    """Returns the steps that give our tables the row level security that they lack. The tables, and the functions
-    that policies call, have to exist.
+    """Returns the steps that give our tables the row level security that they lack. The tables exist, and so do the
+    functions that policies call.
     """
     ours = [table for table in wanted.tables if table in wanted.ours]
     policies, rights = await _wanted(connection, wanted)
@@ -158,7 +158,7 @@ async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterab
 
 
 async def foreign(connection: asyncpg.Connection, wanted: Shape) -> list[Policy]:
-    """Returns policies on our tables that we did not create and that hold for users of the public API."""
+    """Returns the policies on our tables that somebody else created and that hold for users of the public API."""
     ours = [table for table in wanted.tables if table in wanted.ours]
     known = {(each.table, each.name) for each in (await _wanted(connection, wanted))[0]}
     there = await _policies(connection, ours)
@@ -170,7 +170,9 @@ async def _policies(connection: asyncpg.Connection, tables: Iterable[str]) -> li
 
 
 async def _wanted(connection: asyncpg.Connection, wanted: Shape) -> tuple[list[Policy], list[tuple[str, str, str]]]:
-    """Returns the wanted policies, and the wanted rights to read as (table, column, role). Changes nothing for good."""
+    """Returns the wanted policies, and the wanted rights to read as (table, column, role). It creates them only
+    temporarily.
+    """
     ours = [table for table in wanted.tables if table in wanted.ours]
     transaction = connection.transaction()
     await transaction.start()

@@ -1,5 +1,5 @@
-"""Finds CHECK constraints of the host that GitHub's real data violates. It tries records on them, and does not go by
-their names.
+"""Finds the host's CHECK constraints that GitHub's real data violates. It tests them with records, because their names
+do not tell.
 
 Each table has one record that every sensible constraint accepts, and variations of it that GitHub really sends. A
 constraint that accepts the record and refuses a variation has to be relaxed. One that refuses the record itself is
@@ -120,8 +120,8 @@ _LESSONS: dict[str, list[tuple[str, Record]]] = {"notifications": [("status", {"
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A constraint to relax. `refuses` says which data it refuses. `replacement` takes its place; None: it is
-    dropped.
+    """A constraint to relax. `refuses` says which data it refuses. `replacement` is the constraint in its place; None
+    if it is only dropped.
     """
 
     table: str

@@ -201,7 +201,8 @@ class Shape:
 
 
 async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: bool = False) -> Shape:
-    """Returns the shape that the files define. A vector has `dimensions` values. Changes nothing for good.
+    """Returns the shape that the files define, where a vector has `dimensions` values. It creates tables only
+    temporarily.
 
     `supabase` adds the functions that policies call.
     """
@@ -227,7 +228,7 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
     """Returns the part of the shape `like` that this database has, in any schema of its search_path. Partitions are
-    included, under their `sql`.
+    included, by their `sql`.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]

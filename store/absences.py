@@ -171,7 +171,7 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """GitHub's answer about an absent child that was requested by its id: gone, found, or neither, if there was no
+    """GitHub's answer to a request for an absent child by its id. If neither `gone` nor found, GitHub did not
     answer.
     """
 
@@ -181,8 +181,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """GitHub's answers to one account. An empty account means two whole readings without these children, far enough
-    apart.
+    """The answers that GitHub gave to one account. If `account` is empty, they are no answers of GitHub's: two whole
+    readings, far enough apart, did not show these children.
     """
 
     account: str
@@ -289,11 +289,11 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Returns the threads of absent children that have no node id to ask GitHub for: child -> (node id, number) of its
-    thread.
+    """Returns the threads of those absent children that have no node id by which GitHub could be asked: child -> (node
+    id, number) of its thread.
 
-    A child is returned if it went missing at least `apart` before `now`, and if no later reading, at least `apart`
-    after the first one, has missed it again.
+    Only children that went missing at least `apart` before `now` are returned. A child is not returned if a reading
+    at least `apart` after the first one missed it again.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -341,7 +341,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 
 async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
-    """Leaves these children to the next job, because this job reads their threads again."""
+    """Leaves these absent children to the next job, because this job reads their threads again."""
     job_id, repository_id, data_type = sweep.key
     await connection.execute(
         "update backfill_absences set asked_in = $3, asked = '{}'"

@@ -62,7 +62,7 @@ async def create_bought(
 
 
 class Listed(NamedTuple):
-    """A repository in a workspace, as an entry of the list that `create_added` checks."""
+    """A repository of a workspace, as `create_added` checks one after the other."""
 
     workspace_id: UUID
     repository_id: UUID

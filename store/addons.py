@@ -49,8 +49,8 @@ class Addon:
 async def find_buyer(
     connection: Connection, auth_user_ids: Sequence[UUID], *, polar_customer_id: str | None, polar_subscription_id: str
 ) -> Buyer | None:
-    """Returns the buyer: the first of `auth_user_ids` that exists; else the person with this customer id; else the
-    person who has this add-on already.
+    """Returns the buyer: the first of `auth_user_ids` that exists; otherwise the person with this customer id;
+    otherwise the person who has this add-on already.
     """
     row = await connection.fetchrow(
         """
@@ -158,7 +158,7 @@ async def covers(connection: Connection, workspace_id: UUID, retention_days: int
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
     """Writes the add-on and returns its id. Each Polar subscription has one row.
 
-    If the buyer's earlier row has no Polar subscription, that row is used.
+    An older row of the buyer's that has no Polar subscription is used for it.
     """
     addon_id: UUID = await connection.fetchval(
         """
@@ -204,7 +204,7 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the base subscription to one of the buyer's add-ons, because the host's key allows one: an active add-on
+    """Links the base subscription to one of the buyer's add-ons. The host's key allows one: an active add-on comes
     before others, then the one with most days, then the one that was bought first.
     """
     if buyer.subscription_id is None:
@@ -268,8 +268,8 @@ OWNED = """
 async def update_retention(connection: Connection, owner: UUID | None) -> None:
     """Sets `workspaces.data_retention_days` to what the owner's add-ons grant, for one `app_users.id` or for all.
 
-    A workspace never keeps fewer days than without an add-on. The value from before is kept, and restored when the
-    last add-on ends. If somebody else wrote the column meanwhile, that value is restored.
+    A workspace never keeps fewer days than it would without an add-on. The earlier value is remembered, and restored
+    when the last add-on ends. If somebody else has changed the column meanwhile, the changed value is restored.
     """
     await connection.execute(
         f"""

@@ -228,9 +228,10 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """Commits the hour at `read.next_hour`: as stored, as missing, or as damaged and stored as far as it was readable.
+    """Commits the hour at `read.next_hour`: as stored, as missing, or as damaged, with the events before the damage
+    stored.
 
-    Returns the reading with the next hour.
+    Returns the reading, whose next hour is the following one.
     """
     [row] = await connection.fetch(
         """
@@ -261,9 +262,7 @@ def _with(read: Read, row: Any) -> Read:
 
 
 async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
-    """Gives the lease back, between two commits. A failure is recorded and counts as an attempt; without one, no
-    attempt is counted.
-    """
+    """Gives the lease back between two commits. If there is a `failure`, it is recorded, and the attempt counts."""
     async with database.transaction() as connection:
         await connection.execute(
             """
@@ -305,7 +304,9 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Returns unfinished readings that for `quiet` were neither requested, nor begun, nor moved to their next hour."""
+    """Returns unfinished readings that showed no sign of life for `quiet`: they were not requested, not begun, and not
+    moved to their next hour.
+    """
     rows = await connection.fetch(
         """
         select a.id::text, a.workspace_id::text, w.name as workspace_name, a.status, a.next_hour

@@ -1,8 +1,9 @@
 """`github_budgets`: every account's budget, shared by all workers. It is reserved before a request and settled after
 it.
 
-Both are done outside a page's transaction, because a request costs its points even if the page is not committed. The
-row of an account is locked only while the budget is read, decided and written. Times are from Postgres' clock.
+Reserving and settling have transactions of their own, because a request costs its points even if its page is not
+committed. The row of an account is locked only while the budget is read, decided and written. Times are from
+Postgres' clock.
 """
 
 import asyncio
@@ -46,8 +47,8 @@ from github_reservations where account = any($1) group by account
 
 
 class Budgets:
-    """The budgets of all accounts, of each of which a share may be used. The `fence` of an `Ask` is the sweep whose
-    lease has to be held.
+    """The budgets of all accounts. Backfills may use a share of each. The `fence` of an `Ask` is the sweep that sends
+    it, whose lease has to be held.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Budgets:
                 self._prices.learn(row["operation"], row["factor"])
 
     async def learn(self, operation: str) -> None:
-        """Stores a price that this worker learned, for the others."""
+        """Stores a price that this worker learned, so that other workers learn it."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 """
@@ -103,8 +104,8 @@ class Budgets:
             await asyncio.sleep(wait.total_seconds())
 
     async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
-        """Tries once to reserve. Returns the reservation; or None, how long to wait, and the moment at which the wait
-        ends.
+        """Tries once to reserve. Returns the reservation. If there is none, returns None, how long to wait, and the
+        moment at which the wait ends.
         """
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, accounts, ask.resource)
@@ -133,7 +134,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Records the request that looks up a token's account. It is GraphQL and has no reservation."""
+        """Records the GraphQL request that looked up a token's account. It has no reservation."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)
@@ -180,7 +181,9 @@ DEFAULT_SHARE = 0.8
 
 
 async def readers(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> frozenset[str]:
-    """Returns the accounts that read a job's repositories; if `repository_ids` is given, only these repositories."""
+    """Returns the accounts that read a job's repositories. If `repository_ids` is given, only those
+    repositories count.
+    """
     rows = await connection.fetch(
         """
         select distinct account from workspace_backfill_progress p
@@ -258,7 +261,7 @@ async def _check(connection: Connection, sweep: Sweep) -> None:
 
 
 async def forget(database: Database, older_than: timedelta) -> int:
-    """Deletes records of requests that are older, and reservations that have expired; returns how many rows."""
+    """Deletes the records of old requests, and expired reservations; returns how many rows were deleted."""
     async with database.transaction() as connection:
         gone = await connection.execute("delete from github_requests where at < now() - $1::interval", older_than)
         left = await connection.execute(

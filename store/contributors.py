@@ -105,8 +105,8 @@ class _Known(NamedTuple):
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
     """Adds and corrects people, in transactions of its own, before the page that names them is stored.
 
-    `seen_at` is when GitHub answered. Concurrent writers do not make it fail: a login that another account holds is
-    left out.
+    `seen_at` is when GitHub answered. Concurrent writers do not make it fail. A login that another account holds is
+    not written.
     """
     people = sorted(contributors)
     if not people:
@@ -168,7 +168,9 @@ def _takes(
     held: Mapping[str, int],
     keepers: set[str],
 ) -> set[int]:
-    """Returns the ids of the people who get the login that they are seen with; at most one person for each login."""
+    """Returns the ids of the people who get the login that an answer shows them with; at most one person for each
+    login.
+    """
     takers: dict[str, Contributor] = {}
     for each in changed:
         its = known.get(each.github_id)
@@ -218,7 +220,9 @@ async def _correct(
 
 
 async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
-    """Gives a person the login that it was seen with, in several steps. After a kill, the next call continues."""
+    """Gives a person the login that an answer showed, in several steps. If it is killed in between, the next call
+    continues.
+    """
     for _ in range(_MOST_STEPS):
         async with database.transaction() as connection:
             await connection.execute(_ONE_AT_A_TIME)

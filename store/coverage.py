@@ -34,10 +34,10 @@ class Coverage:
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """Returns the coverage of the sweep's type in the present version of the plan; None for a job that fetches
-    everything again.
+    """Returns the coverage of the sweep's type, as the present version of the plan defines it; None for a job that
+    fetches everything again.
 
-    Also None if fewer rows are stored than the coverage counted: somebody deleted some, so it no longer holds.
+    Also returns None if fewer rows are stored than the coverage counted: somebody deleted some, so it no longer holds.
     """
     row = await connection.fetchrow(
         """
@@ -68,8 +68,8 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    The latest sweep wins, unless it covers a shorter range: what a longer retention has paid for is kept. `left_out`
-    is what the server's schema lacks; it belongs to the plan, as the plan's version does.
+    It replaces earlier coverage, unless that covers a longer range, which a longer retention has paid for.
+    `left_out` is what the server's schema lacks. Coverage holds only for requests with the same fields.
     """
     await connection.execute(
         """
@@ -97,7 +97,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
 
 
 def _finite(moment: datetime) -> datetime:
-    """Returns the moment. For -infinity, which asyncpg reads as the smallest datetime without a time zone, it is
-    `BEGINNING`.
+    """Returns the moment; `BEGINNING` for -infinity, which asyncpg reads as the smallest datetime without a
+    time zone.
     """
     return moment if moment.tzinfo else BEGINNING

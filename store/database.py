@@ -50,10 +50,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _nothing_to_reset(connection: asyncpg.Connection) -> None:
-    """Replaces asyncpg's `reset all` after each transaction, which costs a round trip: ours leave nothing in a session.
+    """Replaces asyncpg's `reset all` after each transaction, which costs a round trip. Our transactions leave nothing
+    to reset in a session.
 
-    Behind a transaction pooler that statement would reset somebody else's connection. The pool itself rolls back what
-    was left open.
+    Behind a transaction pooler, `reset all` would reset somebody else's connection. The pool itself rolls back open
+    transactions.
     """
 
 

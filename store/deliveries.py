@@ -25,8 +25,8 @@ class Delivery:
 
     @property
     def payload(self) -> object:
-        """The delivery's JSON. Raises `ValueError` if Python cannot read what Postgres could (a number of 5,000
-        digits).
+        """The delivery's JSON. Raises `ValueError` if Python cannot read JSON that Postgres accepted, such as a number
+        of 5,000 digits.
         """
         payload: object = json.loads(self.text)
         if isinstance(payload, str):
@@ -60,7 +60,7 @@ async def unprocessed(connection: Connection, *, limit: int) -> list[Unprocessed
 
 
 async def ready(connection: Connection) -> None:
-    """Returns if deliveries can be stored: Postgres answers, and has our tables. Raises if not."""
+    """Raises if deliveries cannot be stored, because Postgres does not answer or lacks our tables."""
     await connection.execute("select from webhook_deliveries limit 0")
 
 
@@ -90,8 +90,8 @@ async def _insert(connection: Connection, payload: str, *values: str) -> bool:
 
 
 async def take(connection: Connection) -> Delivery | None:
-    """Returns the oldest delivery that is due and that no other process is working on, locked until the transaction
-    ends; None if there is none.
+    """Returns the oldest delivery that is due, and locks it until the transaction ends. Deliveries that another process
+    has locked are skipped. None if there is none.
     """
     row = await connection.fetchrow(
         """

@@ -1,6 +1,4 @@
-"""`discussions`: a row that the host created keeps its id, even if that is a node id in another format than GitHub's
-present one.
-"""
+"""`discussions`. A row that the host created keeps its id, which may be a node id in an older format."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

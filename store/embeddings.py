@@ -115,10 +115,11 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """Returns the next texts in scope without a current vector, in the order of table and number, without those that
-    were given up.
+    """Returns the next texts in scope without a current vector, in the order of table and number. Texts that were given
+    up are left out.
 
-    Without `changed`, only texts that have no vector of this model at all. Long texts make it fewer than `most`.
+    With `changed`, texts that have a vector of an older text are included. If texts are long, fewer than `most` are
+    returned.
     """
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
@@ -141,8 +142,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """Returns how many of the repository's threads are to be embedded, and how many are left, without those that
-    were given up.
+    """Returns how many of the repository's threads are to be embedded, and how many of them are left. Texts that were
+    given up do not count.
     """
     threads = with_text = left = 0
     for table in TABLES:
@@ -283,10 +284,10 @@ async def find_workspace(connection: Connection, reference: str) -> UUID:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Prepares the transaction for a search: finds the schema of pgvector, and lets its index continue until enough
-    rows pass the filter.
+    """Prepares the transaction for a search: finds the schema of pgvector, and makes its index return more rows until
+    enough of them pass the filter.
 
-    pgvector before version 0.8 cannot do that; for it, more rows are examined at once.
+    Before version 0.8 pgvector cannot do this; then more rows are examined from the start.
     """
     [row] = await connection.fetch(
         """

@@ -127,7 +127,7 @@ class Chain(NamedTuple):
 async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
     """Creates the monthly partitions that rows need, once in a process, in transactions of its own.
 
-    Raises `PartOver` (no_partition) if the role may not.
+    Raises `PartOver` (no_partition) if the role must not create them.
     """
     known = _ensured.setdefault(database, set())
     for month in sorted({row.created_at.astimezone(UTC).date().replace(day=1) for row in rows} - known):
@@ -181,7 +181,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
 
 
 def _candidates(rows: Sequence[FeedEvent]) -> str:
-    """Returns the statement, with the looks into all months that these rows need."""
+    """Returns the statement that finds candidates. It looks into all months only if one of these rows needs it."""
     by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
     by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
     return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)
@@ -239,7 +239,7 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """The commits from which the branch has to be read on: reached from `oids` by stored pushes, and in none of them.
+    """Returns the commits at which the reading of the branch continues: stored pushes lead to them from `oids`.
 
     There can be several after a forced push. `gone` are commits that GitHub no longer has; they are not followed.
     """
@@ -247,7 +247,7 @@ async def unexplained(
 
 
 async def by_source(connection: Connection, repository: RepositoryRef, since: datetime) -> dict[str, int]:
-    """The number of rows created at or after `since`, by source; `host` for rows that the host itself stored."""
+    """Returns how many rows were created at or after `since`, by source; `host` for rows that the host stored."""
     found = await connection.fetch(
         """
         select coalesce(source, 'host') as source, count(*) as rows from github_events_cache
@@ -320,8 +320,8 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """Returns the events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened.
-    Also returns the number of the last of these threads; None at the end.
+    """Returns events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened. Also
+    returns the last thread's number; None at the end.
     """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]
@@ -392,8 +392,8 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Adds to our rows the fields that the events API left out, from stored threads. Protects rows that the host stored
-    since `since` from the host's purge.
+    """Adds to our rows the fields that the events API left out, from stored threads. Also keeps the host's purge from
+    deleting rows that the host stored since `since`.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

@@ -98,7 +98,7 @@ def _free(directory: str) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Work:
-    """Work that waits: how much, how old it is, and some ids."""
+    """Stored work that waits: how much there is, how old it is, and some ids."""
 
     unheard: list[str]
     """Pending jobs that Temporal has not heard of."""

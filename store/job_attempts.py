@@ -25,8 +25,8 @@ UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """Begins the attempt for a waiting retry: sets a job that has ended, and was not canceled, to pending. The caller
-    has locked its row. Returns False if no retry waits.
+    """Begins the next attempt if a retry waits: sets the job to pending if it has ended and was not canceled. Returns
+    False if no retry waits. The caller has locked the job's row.
     """
     tag: str = await connection.execute(
         f"""
@@ -44,7 +44,7 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 
 
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
-    """Ends a job without its workflow, and with it everything in it that has not ended. The caller has locked its row.
+    """Ends a job that its workflow cannot end, with everything in it that has not ended. The caller has locked its row.
 
     Leases are taken away and every `transition` is closed, so that an activity that still runs cannot write.
     """

@@ -45,9 +45,9 @@ from versions group by 1
 
 
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """Returns the fingerprint of each job. A job that was deleted has none.
+    """Returns the fingerprint of each job; none for a job that was deleted.
 
-    If a fingerprint differs, a row was written; the view does not necessarily differ.
+    If it differs from an earlier fingerprint, some row was written. The job's view may still be the same.
     """
     rows = await connection.fetch(_FINGERPRINTS, list(job_ids))
     return {row["id"]: row["fingerprint"] for row in rows}

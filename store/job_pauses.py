@@ -25,8 +25,8 @@ async def begin(connection: Connection, job_id: str, who: str) -> None:
 
 
 async def end(connection: Connection, job_id: str) -> None:
-    """Records that the job is no longer paused. The caller has locked its row. How long it was paused is kept, so that
-    its pace leaves that time out.
+    """Records that the job is no longer paused. The duration of the pause is kept, because the job's pace leaves it
+    out. The caller has locked the job's row.
     """
     await connection.execute(
         """

@@ -49,7 +49,7 @@ class Actor(NamedTuple):
 
 
 class Change(Protocol):
-    """A request about a job that needs nothing but the job and the actor."""
+    """A function that makes a request about a job and needs nothing but the job and the actor."""
 
     async def __call__(self, connection: Connection, job_id: str, /, *, actor: Actor) -> JobSummary: ...
 
@@ -129,8 +129,8 @@ def _check_purchase(retention_days: int | None, bought_days: int | None) -> None
 
 
 async def _known(connection: Connection, workspace_id: UUID, idempotency_key: str) -> str | None:
-    """Returns the id of the job that was requested with this key, which is locked until the transaction ends; None
-    if there is none.
+    """Returns the id of the job that was requested with this key; None if there is none. Locks the key until the
+    transaction ends.
     """
     await connection.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{workspace_id} {idempotency_key}"
@@ -243,7 +243,9 @@ where id = $1
 
 
 async def _is_asked(connection: Connection, job: JobView, selection: dict[str, Any], parts: set[PartStatus]) -> bool:
-    """Returns whether the same retry is already waiting, or is the present attempt without any failure yet."""
+    """Returns whether the same retry is requested already: it waits, or it is the present attempt and nothing in it has
+    failed.
+    """
     metadata = await connection.fetchval("select metadata from workspace_backfill_jobs where id = $1", job.id)
     waiting = metadata.get("retries_waiting", [])
     if job.attempt and (job.status == "pending" or not parts & _OVER):
@@ -305,10 +307,11 @@ async def ask_to_stop(connection: Connection, job_id: str, *, actor: Actor) -> J
 async def ask_to_stop_repositories(
     connection: Connection, job_id: str, /, repositories: Sequence[str], *, actor: Actor
 ) -> JobView:
-    """Marks repositories of a job (full names) as to be stopped: the workflow stops them at a page boundary, and the
-    others continue. Returns the job.
+    """Marks repositories of a job (full names) as to be stopped. The workflow stops them at a page boundary; the others
+    continue. Returns the job.
 
-    All or none: raises `BadInput` if one is unknown, `Conflict` if one or the job has ended, or the job has not begun.
+    It marks all or none: raises `BadInput` if one is unknown, `Conflict` if one or the job has ended, or the job has
+    not begun.
     """
     job = await _open(connection, job_id)
     selected = _select(job, repositories)

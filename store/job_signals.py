@@ -72,7 +72,7 @@ async def heard(connection: Connection, job: Unheard, *, first_run_id: str | Non
 
 @dataclass(frozen=True)
 class Stopping:
-    """A job in progress that has to stop, whole or in part, and whose workflow has not been told."""
+    """A job in progress of which all or some repositories have to stop, and whose workflow has not been told."""
 
     job_id: str
     workspace_id: str
@@ -84,8 +84,8 @@ class Stopping:
 
 
 async def stopping(connection: Connection, *, job_id: str | None = None) -> list[Stopping]:
-    """Returns jobs that have to stop, whole or in part, and whose workflows have not been told, oldest first. If
-    `job_id` is given, only that one.
+    """Returns the jobs of which all or some repositories have to stop, and whose workflows have not been told, oldest
+    first. If `job_id` is given, only this job.
     """
     rows = await connection.fetch(
         """
@@ -104,7 +104,9 @@ async def stopping(connection: Connection, *, job_id: str | None = None) -> list
 
 
 async def heard_to_stop(connection: Connection, job: Stopping) -> None:
-    """Records that the job's workflow was told. A repository that was canceled since stays to be told."""
+    """Records that the workflow was told to stop the job, or repositories of it. Repositories that were canceled later
+    still have to be told.
+    """
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), metadata = metadata

@@ -1,4 +1,4 @@
-"""Starts a job, or its next attempt: decides which repositories it reads, and which of them again."""
+"""Starts a job, or its next attempt. Decides which repositories the job reads, and in a retry, which of them again."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,8 @@ on conflict (backfill_job_id, repository_id) do nothing
 
 
 async def begin(connection: Connection, job_id: str, pace: Pace) -> JobPlan:
-    """Starts a pending job: fixes its repositories, and notifies the workspace's owner. A second call changes nothing.
+    """Starts a pending job: decides which repositories it reads, and notifies the workspace's owner. A second call
+    changes nothing.
 
     A paused job is not changed. In a retry (`attempt` > 0), everything that `metadata.retry` selects becomes
     pending, and resumes at its committed cursors. Raises `JobOver` if there is no such job.
@@ -144,5 +145,5 @@ async def _reopen(connection: Connection, job_id: str, attempt: int, retry: Retr
 
 
 def _turn() -> dict[str, Any]:
-    """Returns the reason why a repository waits that has not begun: its turn has not come."""
+    """Returns the reason why a repository that has not begun waits: its turn has not come."""
     return Waiting(reason="turn", since=datetime.now(UTC)).model_dump(mode="json", exclude_defaults=True)

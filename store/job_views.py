@@ -164,8 +164,8 @@ async def repositories(
     after: str | None = None,
     limit: int | None = None,
 ) -> list[RepositoryView]:
-    """Returns the repositories of a job (`job` is its row), in order of name. With `limit`, that many of those that
-    have begun, in order of id, behind the id `after`.
+    """Returns the repositories of a job, in order of name. `job` is its row. With `limit`, returns the next
+    repositories that have begun, after the id `after`, in order of id.
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
@@ -195,7 +195,7 @@ def state(
     addon: AddonView | None = None,
     unshown: int = 0,
 ) -> JobState:
-    """Returns the state of a job from its row, with these repositories and what holds them up."""
+    """Returns the state of a job. `job` is its row, `its` are its repositories, `hold` is what they wait for."""
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
         {
@@ -210,7 +210,7 @@ def state(
 
 
 async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView | None:
-    """Returns the add-on, for people; None without an id."""
+    """Returns the add-on as people see it; None without an id."""
     row = await connection.fetchrow(
         """
         select retention_days, status, purchased_at, expires_at,
@@ -236,7 +236,9 @@ async def marked(connection: Connection, job: JobState, stored: int, spent: tupl
 async def outlook(
     connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
 ) -> Outlook | Sentence:
-    """Returns the time left, or a sentence why it is unknown. `accounts` are those that read the job's repositories."""
+    """Returns the time left, or a sentence that says why it is unknown. `accounts` are those that read the job's
+    repositories.
+    """
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
     earlier = await samples.marks(connection, job.id, job.attempt, now.worked_seconds)

@@ -33,8 +33,8 @@ class Seen:
 
 
 async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID | None) -> Seen | None:
-    """Returns the workspace with the role that an auth user has in it; None if there is no such workspace, or if the
-    user has no role. If `user_id` is None, the service asks.
+    """Returns the workspace and the role that an auth user has in it; None if it does not exist, or if the user has no
+    role. The service, whose `user_id` is None, sees every workspace.
     """
     role = await connection.fetchval(
         f"select {_ROLE} from workspaces {_MEMBER} where workspaces.id = $1", workspace_id, user_id
@@ -43,7 +43,7 @@ async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID
 
 
 async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
-    """As `of_workspace`, for a job and its workspace."""
+    """Returns a job, its workspace, and the user's role, as `of_workspace` does."""
     row = await connection.fetchrow(
         f"""
         select workspaces.id, {_ROLE} as role

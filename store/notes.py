@@ -114,7 +114,7 @@ async def write(connection: Connection, sweep: Sweep, notes: Sequence[Note]) -> 
 
 
 async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[str, str]]) -> None:
-    """Deletes the notes on each (what, node id) of `whole`, of which GitHub now shows everything."""
+    """Deletes the notes on things that GitHub now shows whole. `whole` holds their (what, node id)."""
     if whole:
         _, repository_id, data_type = sweep.key
         await connection.execute(
@@ -125,14 +125,16 @@ async def resolve(connection: Connection, sweep: Sweep, whole: Sequence[tuple[st
 async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 100) -> list[Note]:
     """Returns notes on threads that other jobs wrote and that this job has not checked yet.
 
-    To check a note is to write it again or to delete it, so the list becomes empty.
+    When a note is checked, it is either written again or deleted. So the list becomes empty.
     """
     rows = await connection.fetch(_TO_LOOK_AGAIN, sweep.repository.repository_id, sweep.data_type, sweep.job_id, limit)
     return [_note(row) for row in rows]
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns notes of other jobs on what all threads of the repository lack, unless this job has checked them."""
+    """Returns notes of other jobs on what all threads of the repository lack. Notes that this job has checked are left
+    out.
+    """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)
     return [_note(row) for row in rows]

@@ -33,7 +33,7 @@ async def read(
     """Returns an auth user's notifications about backfills of a workspace, newest first; older than `before`, if that
     is given.
 
-    If `user_id` is None, those of the workspace's present owner.
+    If `user_id` is None, returns those of the workspace's present owner.
     """
     rows = await connection.fetch(
         """

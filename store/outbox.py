@@ -101,8 +101,8 @@ async def claim(connection: Connection, channel: ChannelName, *, limit: int, lea
 
 
 async def sent(connection: Connection, message: Outgoing) -> None:
-    """Records that the receiver accepted the message, even if the lease has expired and another process has
-    taken it.
+    """Records that the receiver accepted the message. It does so even if the lease has expired and another process has
+    taken the message.
     """
     await connection.execute(
         """

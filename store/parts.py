@@ -97,8 +97,8 @@ async def remove(connection: Connection, sweep: Sweep, parts: Sequence[Part]) ->
 
 
 async def pending(connection: Connection, sweep: Sweep) -> dict[tuple[str, bool], int]:
-    """Returns how many parts are left, by (kind, whether the part has a cursor inside its connection). Of those
-    without a cursor at most 100 are counted.
+    """Returns how many parts are left, by (kind, whether the part has a cursor inside its connection). Parts without
+    such a cursor are counted up to 100.
     """
     rows = await connection.fetch(_PENDING, *sweep.key, get_args(PartKind))
     return {(row["kind"], row["going_on"]): row["number"] for row in rows}

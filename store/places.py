@@ -21,7 +21,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Returns the place that `str` of a place wrote as `text`."""
+        """Reads a place from `text`, which `str` of a place has written."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

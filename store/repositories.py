@@ -1,5 +1,5 @@
-"""`repositories`, a table of the host. A rename keeps the row. If a name has passed to another repository, the row that
-had it gives it up first.
+"""`repositories`, a table of the host. A renamed repository keeps its row. If its new name is in another repository's
+row, that row gives up the name first.
 
 Events are stored under the repository's name, so a rename moves them.
 """

@@ -66,8 +66,8 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Returns the first mark of this attempt, and the mark at half of its work so far. If they are the same, one
-    mark.
+    """Returns two marks of this attempt: the first one, and the one at half of its work so far. If they are the same,
+    returns one.
     """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))
@@ -88,7 +88,7 @@ async def of_job(connection: Connection, job_id: str) -> list[Sample]:
 
 
 async def stored_now(connection: Connection, job_id: str) -> dict[str, int]:
-    """Returns stored rows in scope by data type, as of now."""
+    """Returns the present number of stored rows in scope, by data type."""
     rows = await connection.fetch(
         """
         select data_type, sum(number)::bigint as stored

@@ -1,4 +1,4 @@
-"""Keeps a thread's stored list if an answer shows a shorter one, and shorter than GitHub's count."""
+"""Keeps a thread's stored list if an answer shows a shorter list that is incomplete by GitHub's own count."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar

@@ -14,8 +14,8 @@ on conflict (repository_id, day) do update set stars = excluded.stars where t.st
 
 
 async def write(connection: Connection, repository_id: str, days: Sequence[StarDay]) -> None:
-    """Adds days, and corrects those whose number has changed: people star today, and take back stars that they gave on
-    earlier days.
+    """Adds days, and corrects those whose number has changed. Numbers of earlier days change when people take stars
+    back.
     """
     if days:
         await connection.execute(_UPSERT, repository_id, *columns(days))

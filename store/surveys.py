@@ -30,7 +30,9 @@ async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mappin
 
 
 async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
-    """Stores everything that is prefetched of each repository so far. A repository without a survey is left out."""
+    """Stores the prefetched answers of each repository, all that there are so far. A repository without a survey is
+    left out.
+    """
     await connection.executemany(
         """
         update backfill_surveys set answers = $3, answered_at = coalesce(answered_at, now())
@@ -61,7 +63,7 @@ class Answers(NamedTuple):
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """Returns the repository's prefetched answers. Their age does not matter, because they are paid for."""
+    """Returns the repository's prefetched answers. They are used even if they are old, because they are paid for."""
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",
@@ -73,7 +75,7 @@ async def answers(connection: Connection, job_id: str, repository_id: str) -> An
 
 
 async def known(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Returns the surveys, by repository id, of those of these repositories that this job has ever surveyed."""
+    """Returns the surveys that this job has made of these repositories at any time, by repository id."""
     rows = await connection.fetch(
         "select repository_id::text, survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = any($2::uuid[])",

@@ -26,9 +26,7 @@ class LeaseLostError(RetryNow):
 
 @dataclass(slots=True)
 class Sweep:
-    """A sweep, as of its last commit. This process held its lease then; only the database knows whether it
-    still does.
-    """
+    """A sweep, as of its last commit. This process held the lease then; only Postgres knows whether it still does."""
 
     job_id: str
     repository: RepositoryRef
@@ -274,8 +272,8 @@ async def commit(
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:
-    """Returns the number of stored rows by noun, in scope of the job, or since `since` if that is given. It counts the
-    rows that other jobs fetched, too.
+    """Returns the number of stored rows by noun: those in scope of the job, or since `since` if that is given. Rows
+    that other jobs fetched count, too.
     """
     since = since or sweep.cutoff_at
     [row] = await connection.fetch(_COUNTS[sweep.data_type], sweep.repository.repository_id, since)
@@ -283,10 +281,10 @@ async def count_stored(connection: Connection, sweep: Sweep, since: datetime | N
 
 
 async def spent(connection: Connection, job_id: str, repository_ids: Sequence[str] | None = None) -> tuple[int, int]:
-    """Returns how many GraphQL points and REST requests a job has cost so far; if `repository_ids` is given, for these
-    repositories only.
+    """Returns how many GraphQL points and REST requests a job has cost so far. If `repository_ids` is given, only those
+    repositories count.
 
-    A GraphQL request counts as one point, which nearly every one costs.
+    Each GraphQL request is counted as one point, which nearly all of them cost.
     """
     [row] = await connection.fetch(
         """
@@ -301,9 +299,7 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """Gives the lease back, between two commits. A failure is recorded and counts as an attempt; without one, no
-    attempt is counted.
-    """
+    """Gives the lease back between two commits. If there is a `failure`, it is recorded, and the attempt counts."""
     async with database.transaction() as connection:
         await connection.execute(
             """

@@ -36,7 +36,7 @@ async def free(
     github_ids: Sequence[int],
     numbers: Sequence[int],
 ) -> None:
-    """Frees each of these numbers that a thread with another GitHub id has: the number of that thread is negated."""
+    """Frees these numbers: if a thread with another GitHub id has one of them, that thread's number is negated."""
     await connection.execute(
         f"""
         update {table} t set number = -t.number

@@ -1,4 +1,4 @@
-"""Reads from the stored threads what decides whether a sweep is complete."""
+"""Queries on stored threads, whose results decide whether a sweep is complete."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,8 +10,8 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """Returns updatedAt, by GitHub id, of those of the threads `github_ids` whose rows are certain to be as of that
-    moment.
+    """Returns the updatedAt of those of the threads `github_ids` whose rows are certain to be as of that moment, by
+    GitHub id.
 
     updatedAt has whole seconds. A thread that was requested in the second of its last change may have changed again
     within that second, so it is left out.
@@ -37,10 +37,10 @@ async def known(connection: Connection, table: DataType, github_ids: Sequence[in
 
 
 async def otherwise_commented(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from the one in
-    `counts`, which is by GitHub id.
+    """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from their number in
+    `counts`.
 
-    Empty for other types, because only discussions store GitHub's number.
+    `counts` is by GitHub id. The result is empty for other types, because only discussions store GitHub's number.
     """
     if not counts:
         return set()
@@ -55,8 +55,8 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
 
 
 async def comments_miscounted(connection: Connection, table: DataType, counts: Mapping[int, int]) -> set[int]:
-    """Returns the GitHub ids of the fetched pull requests or issues that have more or fewer stored comments than
-    `counts` says, which is by GitHub id.
+    """Returns the GitHub ids of the fetched pull requests or issues that do not have as many stored comments as
+    `counts` says. `counts` is by GitHub id.
     """
     of_thread = "pull_request_id" if table == "pull_requests" else "issue_id"
     rows = await connection.fetch(
@@ -154,8 +154,8 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """Returns the gone threads that were updated since `since`, as (node id, number); the last ones to go come
-    first.
+    """Returns the gone threads that were updated since `since`, as (node id, number). Those that went last
+    come first.
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"
@@ -190,9 +190,9 @@ _CHILDREN = {
 
 
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
-    """Returns how many children are stored of the fetched threads with these node ids, by node id.
+    """Returns how many stored children the fetched threads with these node ids have, by node id.
 
-    If a node id is that of a comment on a discussion, its replies are counted.
+    A node id may also be that of a comment on a discussion. Then its replies are counted.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids

@@ -14,8 +14,8 @@ from store.database import Connection
 async def next_repositories(
     connection: Connection, job_id: str, after: str | None, limit: int, repository_ids: list[str] | None = None
 ) -> list[RepositoryRef]:
-    """Returns the job's next pending repositories after the id `after`, in order of id. If `repository_ids` is
-    given, those instead.
+    """Returns the job's next pending repositories after the id `after`, in order of id. If `repository_ids` is given,
+    returns these instead.
     """
     rows = await connection.fetch(
         """
@@ -35,7 +35,9 @@ async def next_repositories(
 
 
 async def begun_types(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, TypeOutcome]:
-    """Returns the outcome of each data type that this job has begun of a repository; if it failed, with the reason."""
+    """Returns the outcome of each data type of a repository that this job has begun. For a failed type it holds the
+    reason.
+    """
     rows = await connection.fetch(
         "select data_type, status, error from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",
         job_id,

@@ -115,7 +115,7 @@ async def history_is_being_swept(connection: Connection, sweep: Sweep) -> bool:
 async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> list[str]:
     """Returns those of these waiting repositories in which a data type no longer has to wait for another job.
 
-    A repository that was removed from the workspace is among them; when it goes on, it ends with that reason.
+    Repositories that were removed from the workspace are returned, too. When they go on, they end with that reason.
     """
     rows = await connection.fetch(
         f"""
@@ -144,7 +144,9 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """Returns the jobs to wait for; and for each of them its last commit, and since when no later one was seen."""
+    """Returns the jobs to wait for. Also returns, for each of them, its last commit and since when there was no later
+    one.
+    """
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}
     for other in others:

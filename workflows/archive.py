@@ -62,8 +62,8 @@ class ArchiveWorkflow:
         )
 
     async def _slices(self, plan: ArchivePlan) -> ArchiveProgress | None:
-        """Runs slices to the end of the reading and returns how it ended. None: the history of this run is long, and
-        the next run continues.
+        """Runs slices to the end of the reading and returns how it ended. Returns None if the history of this run is
+        long, so that the next run has to continue.
         """
         while not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:

@@ -33,7 +33,7 @@ def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
     """Returns whether a slice only failed because Temporal makes no further attempt of what was canceled: its worker
     died, or its attempt met a passing error, before it heard of the cancel.
 
-    `stopping`: the run has asked its slices to stop.
+    `stopping`: this run has asked its slices to stop.
     """
     if not stopping and workflow.cancellation_reason() is None:
         return False

@@ -31,7 +31,9 @@ class JobCounts:
 
 
 def failed(outcome: RepositoryOutcome) -> FailedRepository:
-    """Returns what the details show of a failed repository: each failure once, with the data types that have it."""
+    """Returns the part of the details about a failed repository: each failure once, with the data types that
+    have it.
+    """
     types: dict[str, list[str]] = {}
     for each in outcome.types:
         if each.status == "failed" and each.failure is not None:

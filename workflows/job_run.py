@@ -42,10 +42,11 @@ LOOK_SECONDS = (2, 5, 10, 30)
 
 
 class JobRun:
-    """Runs the child workflows of the job at `place`. It stops once the job's id is in `canceled`, which others change.
+    """Runs the child workflows of the job at `place`. It stops once the job's id is in `canceled`, which the
+    workspace's workflow changes.
 
     `making_room` are historical legs that were asked to give way to a recent leg that had waited for another job.
-    `show` is called when the details change, `tell` is called with the job's status for the search attribute.
+    `show` is called when the details change. `tell` is called with the job's status, for the search attribute.
     """
 
     def __init__(
@@ -239,8 +240,8 @@ class JobRun:
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """Returns the historical legs to end: as many as recent legs lack a place. A run that is giving way itself
-        starts nothing, so none.
+        """Returns the historical legs that have to end, as many as recent legs lack a place. A run that is giving way
+        itself starts no leg, so it returns none.
         """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
@@ -256,8 +257,8 @@ class JobRun:
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:
-        """Stops the repositories that somebody canceled alone, at their next page. Those that wait move to the front of
-        the line, so that they end.
+        """Stops the repositories that somebody canceled alone, at their next page. Those that wait are moved to the
+        front of the line, where they end at once.
         """
         for repository_id in self.stopping & self._children.keys():
             self._children.pop(repository_id)

@@ -1,8 +1,8 @@
-"""The order of the work: the task queue of each leg, and which task of a queue comes first.
+"""Decides the order of the work: the task queue of each leg, and which task of a queue comes first.
 
-Temporal hands out tasks by their priority. Among equal ones it shares workers between fairness keys, by their
-weights, whenever a worker is free. So slices, each of which takes a minute, take turns. Neither is part of a
-workflow's history, so all of this may change while jobs run.
+Temporal hands out tasks by their priority. Tasks of equal priority have fairness keys with weights, and Temporal
+shares free workers between the keys. So slices, each of which takes a minute, take turns. Priorities and keys are
+not part of a workflow's history, so they may change while jobs run.
 """
 
 from temporalio.common import Priority

@@ -44,7 +44,7 @@ _ENDED: dict[SliceOutcome, PartStatus] = {"completed": "completed", "skipped": "
 
 
 class LegOver:
-    """The result of a type in this leg: it continues in the next leg."""
+    """The result of a data type whose leg is over. The type continues in the next leg."""
 
 
 LEG_OVER: Final = LegOver()
@@ -174,8 +174,8 @@ class RepositoryBackfillWorkflow:
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Returns the outcome of a run that is not the last. Records types that lost their worker; they are not
-        tried again.
+        """Returns the outcome of a run that is not the last. Records types that lost their worker; they are not tried
+        again.
         """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
@@ -301,7 +301,9 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Returns whether there may be new threads: further slices than `thread_slices` have ended, or all of them."""
+        """Returns whether there may be new threads: another slice has ended since `thread_slices`, or all threads
+        ended.
+        """
         return (
             thread_slices not in (None, self._thread_slices)
             or self._threads_ended() != threads_ended
@@ -353,7 +355,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until `until`, and shows the reason. It needs no worker meanwhile."""
+        """Sleeps until `until`, and shows the reason. No worker is occupied meanwhile."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()

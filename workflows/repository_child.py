@@ -108,7 +108,7 @@ async def record_canceled(plan: JobPlan, repository: RepositoryRef) -> Repositor
 
 
 async def _record(plan: JobPlan, outcome: RepositoryOutcome) -> RepositoryOutcome:
-    """Records an outcome that no child workflow has recorded; returns it."""
+    """Records an outcome in place of a child workflow that cannot record it; returns it."""
     await workflow.execute_activity_method(
         JobActivities.record_repository,
         RepositoryTransition(job_id=plan.job_id, attempt=plan.attempt, sequence=LAST_WORD, outcome=outcome),

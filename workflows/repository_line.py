@@ -35,7 +35,7 @@ class RepositoryLine:
     """
 
     def __init__(self, job_id: str, place: JobPlace, stops: Callable[[], bool] = lambda: False) -> None:
-        """`stops` returns whether the job has to stop. If so, no survey is waited for."""
+        """`stops` returns True if the job has to stop. Then no survey is waited for."""
         self.job_id = job_id
         self._stops = stops
         self.waiting: dict[str, Leg] = {}
@@ -107,8 +107,8 @@ class RepositoryLine:
     def place(
         self, plan: JobPlan, ended: dict[str, int], latest_failed: list[FailedRepository], stopping: list[str]
     ) -> JobPlace:
-        """Returns the job's place for the next run. Repositories that wait for other jobs are in the line again; in
-        the next run they find out that they still have to wait.
+        """Returns the job's place for the next run. Repositories that wait for other jobs are back in the line; the
+        next run finds out whether they still have to wait.
         """
         ids = {
             leg: [
@@ -152,8 +152,8 @@ class RepositoryLine:
     async def _survey(
         self, survey: Callable[[JobActivities, SurveyRepositories], Awaitable[T]], page: list[RepositoryRef]
     ) -> T | None:
-        """Returns the survey's answer; None if the survey fails or the job stops. The sweeps then send their own
-        requests.
+        """Runs a survey and returns its answer. Returns None if it fails or the job stops; the sweeps then send their
+        own requests.
         """
         waits_on = not workflow.patched(SHORT_FIRST)
         if self._stops() and not waits_on:

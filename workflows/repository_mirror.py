@@ -72,8 +72,8 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Records the present wait, and lost types, if either has changed. `idle` are the types that wait for other
-        types of the repository.
+        """Records the present wait, and types that lost their worker, if either has changed. `idle` are the types that
+        wait for other types of the repository.
         """
         wait = self._wait_of_all(idle)
         until = wait.until if wait and not wait.data_types else None
@@ -87,7 +87,7 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """Returns the wait that ends first. It names its types, if other types continue."""
+        """Returns the wait that ends first. It names the waiting types, if other types go on."""
         if not self._waits:
             return None
         first = min(self._waits.values(), key=lambda its: (its.until is None, its.until or its.since))
@@ -101,7 +101,7 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Returns whether a wait is recorded that the next transition has to delete."""
+        """Returns whether a recorded wait is over, so that the next transition has to delete it."""
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
@@ -149,7 +149,7 @@ class RepositoryMirror:
 
 
 def _gist(wait: Waiting | None) -> object:
-    """Returns what of a wait has to change for it to be recorded again."""
+    """Returns those fields of a wait that make it be recorded again when they change."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 

@@ -228,7 +228,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """Writes an update into the job's row; returns the job's state. Raises the reason if the request is refused."""
+        """Writes an update into the job's row; returns the job's state. Raises the reason if the update is refused."""
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -276,7 +276,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
-        """Begins a job; returns its place. None if it has ended, or was canceled, paused or deleted."""
+        """Begins a job; returns its place. Returns None if it has ended, or was canceled, paused or deleted."""
         # A cancel that was meant for an earlier attempt of this job is not meant for this one.
         self._canceled.discard(work.job_id)
         self._paused.pop(work.job_id, None)
@@ -389,7 +389,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     def _tell(self, status: str) -> None:
-        """Sets the search attribute: `waiting` if all that is left of the job waits for other jobs."""
+        """Sets the search attribute, which is `waiting` if all that is left of the job waits for other jobs."""
         if status != self._told:
             self._upsert(status)
 

@@ -1,4 +1,4 @@
-"""The position of a sweep that embeds a repository's threads, and its steps."""
+"""The position of an embedding sweep, and each step that it can take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class EmbeddingPosition(Position):
         )
 
     def end_pass(self) -> Self:
-        """Returns the position after the end of a pass that another pass follows."""
+        """Returns the position after a pass has ended and before the next one begins."""
         return replace(self, between=True)
 
     def start_over(self) -> Self:
@@ -82,7 +82,7 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=self.sizes | {name: size for name, size in given.items() if size is not None})
 
     def without_text_limit(self) -> Self:
-        """Removes the limit on the length of a text."""
+        """Returns the position without a limit on the length of a text."""
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:

@@ -109,7 +109,9 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """Returns the type's last turn; None if texts changed during the pass and another pass has to follow."""
+        """Ends a pass: returns the type's last turn, or None if texts changed during the pass and another pass has to
+        follow.
+        """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
             scope = await embeddings.scope(connection, self._sweep, self._embedder.model, self._embedder.dimensions)
@@ -218,7 +220,7 @@ class EmbeddingReader:
 
 
 def _limits(position: EmbeddingPosition) -> Limits:
-    """Returns the limits of a request, from what this sweep has learned."""
+    """Returns the limits of a request, which this sweep has learned from refusals."""
     return Limits(**{name: size for name, size in position.sizes.items() if name in Limits.__slots__})
 
 

@@ -1,5 +1,5 @@
-"""Takes over the position of an earlier events sweep: where each source resumes, and how far down it is read
-for news.
+"""Decides where a sweep takes over from an earlier one: where each source resumes, and how far down it is read for
+news.
 """
 
 from dataclasses import replace
@@ -40,8 +40,8 @@ def is_stale(position: EventPosition, now: datetime) -> bool:
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """Returns the position in which each source resumes where the earlier sweep left it. Sources that have something
-    left to read are open.
+    """Returns the position in which each source resumes where the earlier sweep left it. A source that has something
+    left to read is open, all others are complete.
 
     `fresh`: the earlier sweep ended within the hour.
     """
@@ -112,7 +112,9 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """Returns the place below what an earlier sweep read of the source; complete if nothing below it is in scope."""
+    """Returns the place from which a source is read below the part that an earlier sweep read; a complete place if
+    nothing older is in scope.
+    """
     if place.missing and place.below is not None:
         # GitHub counts more than it showed before the list ended there.
         return place.move_below(place.below)

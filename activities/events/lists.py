@@ -1,4 +1,6 @@
-"""Event sources that are GitHub's lists, newest first: stars, forks, releases, branch activity, the events API."""
+"""The event sources that are lists of GitHub's, newest first: stars, forks, releases, branch activity, the
+events API.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -34,11 +36,10 @@ BLANK_SIZE = 50
 
 
 class ListSource:
-    """Reads one of GitHub's lists page by page, down to the cutoff or down to where an earlier sweep began.
+    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, only the news
+    above its beginning is read, and then what is below its end.
 
-    If the earlier sweep stopped above this job's cutoff, reading then continues below it. `ways` are the APIs that
-    have the list: if one refuses the list, fails to serve it or never ends it, the next one is used. After the last
-    one the source is skipped.
+    `ways` are the APIs that have the list. If one refuses it, fails to serve it or never ends it, the next one is used.
     """
 
     name: EventSourceName
@@ -84,7 +85,7 @@ class ListSource:
         return await self._after(position, place, read)
 
     async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
-        """One request for a page on which an earlier sweep was not shown every item."""
+        """Requests one page again on which an earlier sweep was not shown every item."""
         page = place.again[0]
         try:
             read = await self._ask(place.way, page.cursor, page.size)
@@ -129,9 +130,7 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Returns the cursor behind the item that follows `place`, found without loading that item; None if GitHub
-        does not return one.
-        """
+        """Returns the cursor behind the item after `place`, found without loading it; None if GitHub returns none."""
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -175,8 +174,8 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
-        """Returns whether this page reached the end of what is to be read: the list's end, the cutoff, or the
-        earlier sweep's beginning.
+        """Returns whether this is the last page: it reached the list's end, the cutoff, or the earlier sweep's
+        beginning.
         """
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
@@ -201,7 +200,7 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
-        """Returns whether the page is empty although GitHub counts items, or although an earlier page had some."""
+        """Returns whether the page is empty although GitHub counts items, or although earlier pages had some."""
         if read.total:
             return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
         if not place.is_at_top:
@@ -214,10 +213,10 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Returns the turn after an empty answer: the same page is requested again with another size, before the
-        answer counts.
+        """Returns the turn after an empty page: it is requested again with another size, before the source counts as
+        ended.
 
-        An empty list of stars or forks never counts as empty, because rows of them are stored.
+        Stars and forks never count as empty if rows of them are stored.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:

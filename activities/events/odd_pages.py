@@ -24,14 +24,13 @@ class OddPage:
 
     @property
     def absent(self) -> int:
-        """Items of the page that GitHub did not show."""
+        """The number of items of the page that GitHub did not show."""
         return self.hidden + self.unserved
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """The odd pages that the next sweep requests again: one for each `ITEMS_PER_LOOK` items that GitHub did not show.
-
-    The other pages follow in the sweeps after it.
+    """Returns the odd pages that the next sweep requests again: one for each `ITEMS_PER_LOOK` items that GitHub did not
+    show. Later sweeps request the others.
     """
     absent = sum(page.absent for page in odd)
     return list(odd[: -(-absent // ITEMS_PER_LOOK)])

@@ -33,7 +33,7 @@ class Order:
         return None
 
     def is_left(self, position: EventPosition, name: EventSourceName) -> bool:
-        """Returns whether the remaining part of a source is left to the next leg."""
+        """Returns whether this leg leaves the rest of a source to the next leg."""
         if self._down_to is None:
             return False
         source, place = self._sources[name], position.places[name]
@@ -46,5 +46,5 @@ class Order:
 
 
 def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page whose oldest item is of `oldest` reached the end of this leg."""
+    """Returns whether a page reached the end of this leg. `oldest` is the time of its oldest item."""
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

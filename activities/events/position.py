@@ -91,13 +91,13 @@ class EventPlace:
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
-        """Returns the place of a source that is skipped from now on, with GitHub's words or another reason. `kind`
-        is that of its note; None if nothing is noted, because GitHub may serve the source later.
+        """Returns the place of a source that is skipped. `reason` is in GitHub's words, or in ours. `kind` is the kind
+        of its note; None if nothing is noted, because GitHub may serve the source later.
         """
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Returns the place at the top of the list in the source's next API. `reason` says why it changes."""
+        """Returns the place at the top of the same list in the source's next API. `reason` says why it changes."""
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -145,7 +145,7 @@ class EventPlace:
         )
 
     def count_blank(self, asked_at: datetime) -> Self:
-        """The place after an answer without items although the list has some. The same page is requested again."""
+        """Returns the place after an answer without items, although the list has some. The page is requested again."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, end: str | None) -> Self:
@@ -194,31 +194,29 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """The place of the next page, at `cursor`. `recent`: the last page reached the end of the recent leg."""
+        """Returns the place of the next page, at `cursor`. `recent`: the last page ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Returns the place below what an earlier sweep read, once the news above it is read. Without a cursor,
-        reading begins at the top.
-        """
+        """Returns the place where an earlier sweep ended, once the news above it is read; without a cursor, the top."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
-        """Returns the place of a complete source. `below` and `reached_end` keep what an earlier sweep recorded."""
+        """Returns the place of a complete source, which keeps what an earlier sweep recorded of its end."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Returns the place of a source that is complete down to the cutoff. `below` is the cursor there; None: the
-        list has ended.
+        """Returns the place of a source that is complete down to the cutoff, where its cursor is `below`; None: at its
+        end.
         """
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
-        """Returns the place of a source that is complete and has nothing left below."""
+        """Returns the place of a source that is complete and was read to its end."""
         return replace(self, status="complete", reached_end=True)
 
     def complete_without_end(self) -> Self:
-        """Returns the place of a source that is complete for this cutoff, without a cursor for what is older."""
+        """Returns the place of a source that is complete for this cutoff, and has no cursor for what is older."""
         return replace(self, status="complete", cursor=None, reached_end=False)
 
     def restart(self) -> Self:
@@ -234,12 +232,12 @@ class EventPlace:
         )
 
     def leave_for_next_leg(self) -> Self:
-        """Returns the place from which the next leg, or another job, reads what is older."""
+        """Returns the place from which another leg or another job reads what is older."""
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Returns the place of a complete source: another sweep left it here at its leg's end, and this sweep needs
-        no older items.
+        """Returns the place of a source that another sweep left at the end of its leg. It is complete, because this
+        sweep needs nothing older.
         """
         return replace(self, status="complete")
 
@@ -254,8 +252,8 @@ class EventPlace:
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Returns the place from which reading continues at these commits. `recent`: the page reached the end of the
-        recent leg; None: the page does not tell.
+        """Returns the place from which the reading of commits continues. `recent`: the page reached the end of the
+        recent leg; None: that is unknown.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
@@ -324,7 +322,7 @@ class EventPosition(Position):
         return any(place.status == "open" for place in self.places.values())
 
     def left(self) -> dict[str, Any]:
-        """Returns the fields that a later sweep needs to resume. They are stored with the coverage."""
+        """Returns the fields that later sweeps need to resume. They are stored with the coverage."""
         return self.to_commit({"places", "branch", "head", "counted"})
 
     # From a beginning
@@ -359,7 +357,7 @@ class EventPosition(Position):
         return replace(self, places=self.places | {source: place})
 
     def after_answer(self, asked_at: datetime) -> Self:
-        """Returns the position with `as_of`, the moment of the sweep's first request, unless it is set already."""
+        """Returns the position with the moment of the sweep's first request as `as_of`, unless that is set."""
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
@@ -367,7 +365,7 @@ class EventPosition(Position):
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:
-        """Returns the position with GitHub's counts from before the sources are read again."""
+        """Returns the position with GitHub's counts, which were read before the sources."""
         return replace(self, counted=counted)
 
     def without_head(self, reason: str) -> Self:
@@ -380,13 +378,11 @@ class EventPosition(Position):
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Returns the position for the source `threads` after the thread with this number, by which threads are
-        ordered.
-        """
+        """Returns the position after one thread, for the source `threads`, which is ordered by number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """Returns the position for the source `threads` after all pull requests: the first issue comes next."""
+        """Returns the position after all pull requests, for the source `threads`: issues come next."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:

@@ -79,7 +79,7 @@ def noted_of(position: EventPosition) -> list[Note]:
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """Returns the sources that lack nothing, as (what, ""). Notes of earlier sweeps on them are deleted."""
+    """Returns the sources of which nothing is missing, as (what, ""). Earlier notes on them are deleted."""
     return [
         (source, "")
         for source, place in position.places.items()

@@ -27,10 +27,10 @@ class EventSource(Protocol):
     """Whether its pages can be made smaller."""
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
-        """Reads the next page of this source, from its place in `position`; returns the rows and the next place.
+        """Reads the next page of this source, from its place in `position`. The turn holds the rows and the next place.
 
-        If GitHub refuses the list for good, the turn stores that as the place: the source is skipped, or continues
-        by its next API. Raises the classes of the taxonomy, and `TooLarge` if a smaller page may succeed.
+        If GitHub refuses the list for good, the source is skipped, or continues by its next API. Raises the classes
+        of the taxonomy; `TooLarge` if a smaller page may succeed.
         """
         ...
 
@@ -46,8 +46,8 @@ class EventSource(Protocol):
 
 
 def is_failure_of_list(error: RetryNow) -> bool:
-    """Returns whether GitHub answered and failed at this request only, so that a smaller page or another API may
-    succeed.
+    """Returns whether the fault is this list's: GitHub answered, but failed at this request. A smaller page or another
+    API may then succeed.
     """
     return isinstance(error, TooLarge) or error.code.startswith("http_") or error.code in ("bad_answer", "github_error")
 
@@ -65,8 +65,8 @@ def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
 
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
-    """Returns the position after an answer that took `seconds`: after a fast one, pages of this source become larger
-    again. For numbered pages, the size grows only if `offset` is a multiple of the larger size.
+    """Returns the position after an answer that took `seconds`. After a fast answer, pages of this source become larger
+    again; pages with numbers only if `offset` is a multiple of the larger size.
     """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:

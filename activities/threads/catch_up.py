@@ -1,4 +1,6 @@
-"""The catch-up: lists what changed while the history was read, from the top down to the floor, in rounds."""
+"""The catch-up: lists what changed while the history was read. Each round goes from the top of the list down to the
+floor.
+"""
 
 from activities.progress import Standstill
 from activities.threads.page_sizes import PageSizes

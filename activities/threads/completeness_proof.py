@@ -112,10 +112,10 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """Returns the coverage that a leg has earned, so that another job need not fetch the same; None while threads
-        are missing.
+        """Returns the coverage that a leg has earned, so that another job need not fetch the same again; None while
+        threads are missing.
 
-        The next sweep lists changes from this leg's floor on.
+        Its floor is where the next sweep's listing of changes ends.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)

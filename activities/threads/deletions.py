@@ -69,8 +69,8 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Asks GitHub, as `account`, for the absent children that this account has not asked for yet. None if there are
-        none.
+        """Asks GitHub about the absent children that `account` has not asked for yet; returns None if there
+        are none.
         """
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)

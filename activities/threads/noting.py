@@ -37,7 +37,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """Returns the note on a part that GitHub fails to serve at every size and by every API."""
+    """Returns the note on a part that failed at every size and by every API."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

@@ -69,8 +69,8 @@ class PageSizes:
         return min(self._learned.get(kind, self._largest[kind]), self._largest[kind])
 
     def ask(self, kind: RequestKind) -> int:
-        """Returns the size, as `size` does, for a request that is sent now. `halve` and `answered` then change the size
-        of this kind.
+        """Returns the size of a request of this kind, and makes it the latest request, which `halve` and `answered` are
+        about.
         """
         self._kind, self._size = kind, self.size(kind)
         return self._size

@@ -36,20 +36,22 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """Parts of one kind that are to be fetched now. `going_on`: they resume at a cursor inside their connection."""
+    """Parts of one kind that are to be fetched now. `going_on`: their connection is partly read, and they have a cursor
+    in it.
+    """
 
     kind: PartKind
     going_on: bool = False
 
     @property
     def whole_reviews(self) -> bool:
-        """Whether the parts are the comments of reviews, none of which has been fetched yet."""
+        """Whether all parts are comments of reviews of which nothing has been fetched yet."""
         return self.kind == "review_comments" and not self.going_on
 
 
 @dataclass(slots=True)
 class Batch:
-    """The parts that one request fetches, with `children` children of each."""
+    """The parts that one request fetches, and how many `children` of each."""
 
     due: Due
     parts: list[Part]
@@ -84,7 +86,7 @@ class PartQueue:
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
 
     def expect(self, put: Collection[Part]) -> None:
-        """Counts the parts that are about to be committed."""
+        """Adds parts that are about to be committed to the numbers of waiting parts."""
         for part in put:
             due = Due(part.kind, part.cursor is not None)
             self._waiting[due] = self._waiting.get(due, 0) + 1
@@ -160,8 +162,8 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Notes each part that was begun again too often, because two readings of it never agreed with each other or with
-    GitHub's count.
+    """Notes each part that was begun again too often: its readings never agreed with each other, or with GitHub's
+    count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)

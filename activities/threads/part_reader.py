@@ -90,8 +90,8 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """Returns the batch without those reviews whose comments are not prefetched, if it has reviews whose comments
-        are. The reviews that are left out wait for the next turn.
+        """Returns the batch with only those reviews whose comments are prefetched. If there are none, returns the whole
+        batch.
         """
         if not batch.due.whole_reviews:
             return batch

@@ -138,7 +138,7 @@ class ThreadPosition(Position):
         return replace(self, news_first=True)
 
     def for_later_sweeps(self, *, below: str | None) -> dict[str, Any]:
-        """The position as JSON, for a later sweep. `below` is the cursor at which this sweep left the history."""
+        """Returns the position as JSON for a later sweep. `below` is the cursor where this sweep left the history."""
         return replace(self, below=below).to_commit(
             only={"below", "updated_at", "node_id", "reached_end", "total", "seen", "sizes", "comments_as_of"}
         )
@@ -191,7 +191,7 @@ class ThreadPosition(Position):
         )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
-        """The position in the phase verify. One answer held everything in scope, so that no catch-up is needed."""
+        """Returns the position in the phase verify. One answer held everything in scope, so no catch-up is needed."""
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
@@ -230,15 +230,19 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """The position after a listing: GitHub counts `total` threads, and `new` of those listed are not stored."""
+        """Returns the position after a listing: GitHub counts `total` threads; `new` of the listed ones are
+        not stored.
+        """
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """The position after a listing that lacked a thread: the next sweep lists changes from the same moment."""
+        """Returns the position after a listing that lacked a thread: the next sweep lists changes from the
+        same floor.
+        """
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """The position behind a page with `listed` threads. They are not counted if the list made no progress."""
+        """Returns the position behind a page with `listed` threads; 0 are counted if the list made no progress."""
         return replace(
             self,
             cursor=cursor,
@@ -298,26 +302,24 @@ class ThreadPosition(Position):
         return replace(self, list_failures=self.list_failures + 1)
 
     def end_list_failures(self) -> Self:
-        """Returns the position with no failures of the present list, because the list continues."""
+        """Returns the position in which the present list of comments has no failures, because a request for it
+        succeeded.
+        """
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
-        """Returns the position with `words`, which say why a list's content is read in another way."""
+        """Returns the position with `words`, the reason why something is read in another way than usual."""
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Returns the position in which the present list of comments is replaced: the numbers of comments of all
-        threads in scope are compared instead.
-        """
+        """Returns the position in which the present list is given up: the threads' numbers of comments are compared."""
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
         return replace(self, cursor=cursor, list_progress=progress)
 
     def miss_comments(self) -> Self:
-        """Returns the position after a list of comments that could be read in no way. The next sweep then reads it
-        from the same moment on.
-        """
+        """Returns the position after a list that failed in every way: the next sweep reads it from the same moment."""
         return replace(self, comments_missed=True)
 
     def end_comment_lists(self) -> Self:
@@ -348,9 +350,7 @@ class ThreadPosition(Position):
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Returns the position behind a page of the relist with `listed` threads; 0 are counted if the list made no
-        progress.
-        """
+        """Returns the position behind a page of the relist with `listed` threads; 0 are counted without progress."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words

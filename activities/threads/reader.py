@@ -73,7 +73,7 @@ class ThreadReader:
         self._proof = CompletenessProof(database, sweep, kind, self._list, sizes)
 
     async def turn(self, position: ThreadPosition, *, threads_ended: bool) -> Turn[ThreadPosition]:  # noqa: ARG002
-        """The next turn after `position`. A request becomes smaller while GitHub says that it is too large (rule 8)."""
+        """Returns the next turn. A request becomes smaller while GitHub says that it is too large (rule 8)."""
         if position.floor is None:
             position = await self._begin(position)
         self._sizes.begin(position.sizes)
@@ -191,7 +191,7 @@ class ThreadReader:
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
-        """Returns the next leg's first position: unchanged, or after what another job covered of older threads
+        """Returns the next leg's first position: unchanged, or after the older threads that another job has covered
         meanwhile.
         """
         covered = await self._begin(ThreadPosition())
@@ -270,8 +270,8 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists threads from the top, until all threads are passed that were updated after the lost place. Threads of
-        the same moment are read again.
+        """Lists threads from the top, until all are passed that were updated after the lost place. Threads that were
+        updated at that moment are read again.
         """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
@@ -364,7 +364,7 @@ class ThreadReader:
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
         """Sends the request for the history's next page ahead, if that page comes next. Parts are not sent ahead,
-        because they are only known after the commit.
+        because they are known only after the commit.
         """
         position = turn.position
         if self._look_ahead.is_under_way:

@@ -53,8 +53,8 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment from which on the list is read: where the leg ends. A comment on a pull request opened later
-        cannot be older.
+        """The moment from which on the list is read. It is where the leg ends: comments on pull requests opened since
+        are not older.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
@@ -94,8 +94,8 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Decides, by GitHub's count of the comments, whether the list costs less. Comments that an earlier leg read
-        from the list are subtracted.
+        """Decides, by GitHub's count of the comments, whether to read the list. Comments that an earlier leg read from
+        it do not count.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")

@@ -39,12 +39,12 @@ class ReviewCommentPlace:
     """Whether `read_number` was requested again, because fewer comments were listed than counted."""
 
     def after_history(self, reviews: int) -> Self:
-        """Returns the place after a page of the history that left `reviews` reviews to fetch."""
+        """Returns the place after a page of the history, whose `reviews` reviews still lack their comments."""
         return replace(self, waiting=self.waiting + reviews)
 
     def begin(self, *, in_bulk: bool, counted: int, counted_at: datetime, since: datetime) -> Self:
-        """Returns the place at the list's beginning. `in_bulk`: the list is read. GitHub counts `counted` comments
-        from `since` on.
+        """Returns the place after the decision whether to read the list (`in_bulk`). GitHub counts `counted` comments
+        changed since `since`.
         """
         return replace(self, in_bulk=in_bulk, counted=counted, counted_at=counted_at, since=since)
 
@@ -80,9 +80,9 @@ class ReviewCommentPlace:
         return type(self)(in_bulk=False, read_from=self.read_from, read_number=self.read_number)
 
     def leave_as_read(self, since: datetime) -> Self:
-        """Returns the place after the whole list from `since` on was read, so that the next leg stops reading there."""
+        """Returns the place after the list was read whole from `since` on. The next leg stops reading there."""
         return type(self)(in_bulk=False, read_from=since, read_number=self.counted)
 
     def for_next_leg(self) -> Self:
-        """Returns the place for the next leg, which keeps how much it need not read again."""
+        """Returns the place for the next leg. It remembers which part of the list need not be read again."""
         return type(self)(read_from=self.read_from, read_number=self.read_number)

@@ -117,8 +117,8 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """Checks what all pull requests lack because of a permission. If some of them show it now, all pull requests
-        that lack it are read again.
+        """Checks what all pull requests lack because a permission was missing. If some of them show it now, all that
+        lack it are read again.
         """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
@@ -205,10 +205,9 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """Returns the node ids that GitHub answers, found by at most `MOST_LOOKS` requests.
+        """Returns which of these nodes GitHub answers, by their ids. It sends at most `MOST_LOOKS` requests.
 
-        If one node fails, GitHub fails the whole request. Then further requests ask for half of the nodes, and each
-        time for other halves.
+        If one node fails, GitHub fails the whole request. Each further request then asks for another half of the nodes.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]  # nosec B311 # an order, no secret

@@ -113,7 +113,7 @@ class TimelineByType:
         return self._next(Turn(position), part)
 
     def _next(self, turn: Turn[ThreadPosition], part: Part) -> Turn[ThreadPosition]:
-        """Returns the turn in which the part moves to its next group of types, to REST, or to its end."""
+        """Moves the part to its next group of types, to REST, or to its end; returns the turn."""
         split = _split(part)
         if part.attempts >= MOST_ATTEMPTS:
             # Readings that are never the same twice.

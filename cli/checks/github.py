@@ -36,8 +36,8 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
 
 def credential(of: "Health", share: float, private_repositories: int) -> Finding:
-    """Returns the finding on one credential. `share` is the part of its budget that backfills may use,
-    `private_repositories` how many private repositories they read.
+    """Returns the finding on one credential. `share` is the fraction of its budget that backfills may use.
+    `private_repositories` is how many private repositories they have to read.
     """
     check = f"GitHub, {of.credential}"
     if of.error is not None:

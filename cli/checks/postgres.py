@@ -1,5 +1,5 @@
-"""Checks Postgres: whether it answers, whether by a pooler, whether it has this release's tables, its clock and its
-disk.
+"""Checks Postgres: whether it answers, whether a pooler is in between, whether it has this release's tables, its clock
+and its disk.
 """
 
 from collections.abc import AsyncIterator
@@ -68,8 +68,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """Returns the finding on how Postgres is reached. Only `DATABASE_DIRECT_URL`, which is for what needs a session,
-    has to lead to Postgres without a pooler.
+    """Returns the finding on the way to Postgres. Only `DATABASE_DIRECT_URL` has to lead there without a pooler,
+    because it is for what needs a session.
     """
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":

@@ -34,7 +34,9 @@ class Lines:
         self._away = False
 
     def of(self, look: Look) -> Iterator[str]:
-        """Yields the lines for a view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4 comments`."""
+        """Yields the lines for the changes since the last view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4
+        comments`.
+        """
         job = look.job
         if look.away_since is not None:
             if not self._away:
@@ -72,7 +74,7 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """Yields what has ended, and what waits: (key, line). A key that was printed before is not printed again."""
+    """Yields (key, line) for everything that has ended or waits. A key that was printed before is not printed again."""
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):

@@ -120,8 +120,8 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """Yields the lines of one repository. What a person has to know stands beside the types if there is room, else
-    below them.
+    """Yields the lines of one repository. A failure or a wait stands beside the types if there is room, else below
+    them.
     """
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")
@@ -145,7 +145,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """Yields the text on one line if it fits, else on two lines, cut there. `status` shows it whole."""
+    """Yields the text on one line if it fits, else on two, where the rest is cut off. `status` shows the whole text."""
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")

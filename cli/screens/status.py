@@ -80,7 +80,7 @@ def _in_order(repository: RepositoryView) -> list[TypeView]:
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """Returns one line about a type: what it waits for or failed with; for a complete type, why it is complete."""
+    """Returns one line about a type: why it waits or failed, or why it is complete."""
     if waiting := waits.of_type(repository, its):
         return waiting
     if its.status == "failed" and not its.error:

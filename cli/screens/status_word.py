@@ -1,4 +1,4 @@
-"""The status of a job, a repository or a data type as a colored word."""
+"""Shows the status of a job, a repository or a data type as a colored word."""
 
 from rich.text import Text
 

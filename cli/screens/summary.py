@@ -1,4 +1,4 @@
-"""A job as a whole: its headline, its bars, the time left, and what holds it up."""
+"""Shows a job as a whole: its headline, its bars, the time left, and what holds it up."""
 
 import re
 from collections import Counter
@@ -36,7 +36,7 @@ STATE_STYLES = {
 
 
 def summary(job: JobView, width: int, rates: Rates | None = None) -> list[RenderableType]:
-    """Returns the lines from the headline to the time left. With `rates`, each type also shows its speed."""
+    """Returns the lines from the headline to the time left. With `rates`, each type has its speed beside it."""
     headline = Text(words.say(job.headline, job.as_of), style=STATE_STYLES.get(job.headline.state, "bold"))
     return [headline, *(Text(line, style="dim") for line in about(job)), Text(), bars(job, width, rates), *_left(job)]
 
@@ -61,7 +61,7 @@ def about(job: JobView) -> list[str]:
 
 
 def addon(of: AddonView) -> str:
-    """Returns the add-on in words: how many days, and its next change, unless it simply renews."""
+    """Returns the add-on in words: how many days it buys, and what changes next, unless it renews as usual."""
     bought = f", bought {words.date(of.purchased_at)}" if of.purchased_at else ""
     until = f", until {words.date(of.expires_at)}" if of.expires_at else ""
     outlook = ""

@@ -35,7 +35,7 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """Returns what the repository waits for. Rows that an older release wrote only hold when the wait ends."""
+    """Returns what the repository waits for. In rows of an older release, only the end of the wait is known."""
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}

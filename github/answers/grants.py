@@ -63,8 +63,8 @@ def _at(words: str) -> str:
 
 
 def _permissions(headers: Mapping[str, str]) -> str:
-    """Returns the permissions that a route accepts, from REST's header X-Accepted-GitHub-Permissions. It holds
-    `contents=read`; alternatives are separated by `;`.
+    """Returns the permissions that a route accepts, as REST's header X-Accepted-GitHub-Permissions lists them, such as
+    `contents=read`. A `;` separates alternatives.
     """
     accepted = headers.get("X-Accepted-GitHub-Permissions", "")
     sets = [each.strip().replace("=", ": ").replace(",", " and ") for each in accepted.split(";") if each.strip()]

@@ -68,7 +68,7 @@ class Answer(ExecutionResult):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer that is not interpreted yet."""
+    """An answer as it came: status, headers and body, not interpreted yet."""
 
     status: int
     headers: Mapping[str, str]
@@ -175,10 +175,8 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """Returns the budget's window as the headers describe it: (limit, used, seconds to the reset). Empty if there is a
-    `retry-after`.
-
-    A `retry-after` takes precedence: the window's reset may be an hour ahead, and waiting for it would be wrong.
+    """Returns the budget's window from the headers: (limit, used, seconds to the reset). Empty if there is a
+    `retry-after`, because the reset may then be much later than the end of the limit.
     """
     if number(headers, "retry-after") is not None:
         return ()
@@ -189,7 +187,7 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
 
 def all_windows(raw: Raw, answer: Answer) -> tuple[tuple[int, int, float], ...]:
-    """Returns the windows of the headers, and those in the body of a GraphQL answer."""
+    """Returns the windows in the headers, and the one in the body of a GraphQL answer."""
     heard, rate = windows_of(raw.headers), _rate(answer.data)
     try:
         wait = (time(rate["resetAt"]) - now_by(raw.headers)).total_seconds()

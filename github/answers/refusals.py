@@ -44,20 +44,22 @@ class InvalidCursor(RetryNow):
 
 
 class Gone(PartOver):
-    """A repository, or one of its routes, does not exist, or this account may not see it (404)."""
+    """Raised if a repository, or one of its routes, does not exist, or if this account may not see it (404)."""
 
 
 class SwitchedOff(PartOver):
-    """The repository exists and has this feature switched off (410)."""
+    """Raised if the repository exists and a feature of it is switched off (410)."""
 
 
 class ScopeMissing(PartOver):
-    """A field of the query needs a scope that the token lacks, so GitHub does not answer the query at all."""
+    """Raised if a field of the query needs a scope that the token lacks. GitHub then does not answer the query
+    at all.
+    """
 
 
 class FieldsRefused(PartOver):
-    """GitHub refuses fields of threads that need a permission of their own. `words` holds GitHub's message for each
-    field.
+    """Raised if GitHub refuses fields of threads that need a permission of their own. `words` holds GitHub's message
+    for each field.
     """
 
     def __init__(self, operation: str, words: Mapping[str, str]) -> None:
@@ -66,7 +68,7 @@ class FieldsRefused(PartOver):
 
 
 class SchemaMismatch(PartOver):
-    """The document uses a name that this server's schema lacks. `errors` holds the server's messages."""
+    """Raised if the document uses a name that this server's schema lacks. `errors` holds the server's messages."""
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
         words = "; ".join(str(error.get("message")) for error in errors[:3])[:500]
@@ -75,7 +77,7 @@ class SchemaMismatch(PartOver):
 
 
 class Limited(Exception):
-    """A rate limit: GitHub refuses for now. `wait` is in seconds, None if GitHub does not say how long."""
+    """Raised for a rate limit. `wait` is in seconds; None if GitHub does not say how long."""
 
     def __init__(self, wait: float | None) -> None:
         super().__init__("limited")
@@ -83,12 +85,12 @@ class Limited(Exception):
 
 
 class Unauthorized(Exception):
-    """GitHub does not accept this token (401)."""
+    """Raised if GitHub does not accept this token (401)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal by GitHub. `code` is one word for machines (`gone`, `http_502`); `words` is GitHub's message, cut to
+    """A refusal by GitHub. `code` is one word for machines (`gone`, `http_502`). `words` is GitHub's message, cut to
     500 characters.
     """
 
@@ -201,10 +203,10 @@ def is_limit(message: str) -> bool:
 
 
 def wait_of(headers: Headers) -> float | None:
-    """Returns seconds to wait before the next attempt, at most an hour; None if the server does not say.
+    """Returns how many seconds to wait before the next attempt, at most an hour; None if the server does not say.
 
-    As GitHub documents: the header retry-after; without it, the reset, if nothing of the budget remains. A reset in
-    the past is ignored.
+    The header retry-after counts first, as GitHub documents. Without it, the reset of the budget counts if nothing
+    of the budget remains, and if it is not in the past.
     """
     longest = LONGEST_WAIT.total_seconds()
     if (retry_after := number(headers, "retry-after")) is not None:
@@ -240,7 +242,7 @@ def _tells_of_a_limit(headers: Headers) -> bool:
 def _block(status: int, content: Any) -> str:
     """Returns why a repository was taken down, in brackets; empty if it was not.
 
-    REST answers 451, or 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
+    In REST the answer is 451, or 403 with `block: {reason: tos | sensitive_data | ..., html_url}` (PyGithub#1015).
     """
     block = content.get("block") if isinstance(content, dict) else None
     if isinstance(block, dict) or status == 451:

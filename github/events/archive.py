@@ -1,5 +1,4 @@
-"""A client for GH Archive, which has one file for each hour, with the public events of all of GitHub as the API showed
-them then.
+"""A client for GH Archive, a public archive of GitHub's public events, with one file for each hour.
 
 A file is gzipped JSON lines, of up to more than a hundred MB. It is read as a stream and unpacked in pieces; a line
 is not parsed if its beginning shows that it is not wanted. GH Archive does not belong to GitHub: requests carry no
@@ -64,9 +63,8 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """The choice of events to keep: those of these repositories (by GitHub id) and of these types.
-
-    Without types, it is every type except `TOLD_ELSEWHERE`.
+    """The choice of events to keep: those of these repositories (by GitHub id) and of these types. Without types, all
+    types are kept except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -77,7 +75,7 @@ class Wanted(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The length and the version of a file, known before it is read."""
+    """The length and the version (ETag) of a file. Both are known before it is read."""
 
     there: bool
     length: int | None
@@ -136,7 +134,7 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """Returns the length of an hour's file, which is not read. Raises as `read` does."""
+        """Returns the length of an hour's file without reading the file. Raises as `read` does."""
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)

@@ -32,7 +32,7 @@ class Commit(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """A commit and its ancestors, by oid, as many as one answer holds."""
+    """Commits that one answer holds, by oid: a commit and its ancestors."""
 
     commits: dict[str, Commit]
     in_scope: int
@@ -51,7 +51,9 @@ async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | No
 
 
 def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
-    """As `read_head`, from an answer that includes the repository's `defaultBranchRef`."""
+    """Returns the default branch and its head as `read_head` does, from an answer that includes the repository's
+    `defaultBranchRef`.
+    """
     reference = repository["defaultBranchRef"]
     if reference is None or reference["target"] is None:
         return None, None
@@ -94,7 +96,7 @@ async def read_history(
 
 
 def push_of(repository: RepositoryRef, ref: str, commit: Commit) -> FeedEvent:
-    """Returns a push event for this commit alone, because GitHub no longer shows which commits were pushed together."""
+    """Returns a push event for this commit alone, because GitHub no longer shows which commits were pushed with it."""
     before = commit.parent or NOTHING
     payload = {
         "ref": ref,

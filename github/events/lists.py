@@ -24,7 +24,7 @@ class Refused(PartOver):
 
 @dataclass(slots=True)
 class Happenings:
-    """One page of a list: its rows, and the cursor of the next page."""
+    """One page of a list of events: its rows, and the cursor of the next page."""
 
     page: Page
     cursor: str | None = None
@@ -64,9 +64,9 @@ class Happenings:
 async def ask(
     github: GitHub, operation: str, repository: RepositoryRef, what: str, variables: dict[str, Any]
 ) -> Answer:
-    """Returns the answer to an operation that reads `what`, a field of the repository.
+    """Returns the answer to an operation about one field of the repository, which `what` names.
 
-    Raises `Refused` if GitHub refuses the field (code gone: the field does not exist), `Gone` if it refuses the
+    Raises `Refused` if GitHub refuses the field (code gone: it does not exist), and `Gone` if GitHub refuses the
     repository.
     """
     owner, _, name = repository.full_name.partition("/")
@@ -84,7 +84,7 @@ async def ask(
 
 
 async def probe(github: GitHub) -> None:
-    """Sends a small GraphQL request. Returns if GitHub answers it; raises `RetryNow` or `RetryLater` if not."""
+    """Checks that GitHub answers a small GraphQL request. Raises `RetryNow` or `RetryLater` if not."""
     with suppress(PartOver):
         await github.graphql("Viewer", {})
 

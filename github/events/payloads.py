@@ -9,8 +9,8 @@ GHOST = "ghost"
 
 
 def payload_of(event: Node) -> Json:
-    """Returns the host's payload for an event from the API or from GH Archive. Raises `KeyError` if `event` has not
-    the fields of an event.
+    """Returns the host's payload for an event from the API or from GH Archive. Raises `KeyError` if `event` lacks the
+    fields of an event.
     """
     event_type = event["type"]
     return _PAYLOADS[event_type](event) if event_type in _PAYLOADS else event["payload"]
@@ -45,7 +45,7 @@ def _issue(event: Node) -> Json:
 
 
 def _thread(thread: Node, event: Node) -> Node:
-    """Returns the fields of a thread that the event itself holds. `feed.complete` adds the others from the stored
+    """Returns the fields of a thread that are in the event itself. `feed.complete` adds the others from the stored
     thread.
     """
     shape = {key: thread[key] for key in ("id", "number", "title", "created_at", "updated_at") if thread.get(key)}

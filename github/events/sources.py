@@ -77,7 +77,9 @@ async def read_forks(github: GitHub, repository: RepositoryRef, first: int, afte
 
 
 async def read_forks_by_rest(github: GitHub, repository: RepositoryRef, size: int, offset: int) -> Happenings:
-    """As `read_forks`, by REST, for repositories whose GraphQL list GitHub refuses or cannot answer."""
+    """Returns a page of forks as `read_forks` does, but by REST, for repositories whose GraphQL list GitHub refuses or
+    cannot answer.
+    """
     answer = await ask_rest(github, repository, "forks", {"sort": "newest", **numbered(size, offset)})
     read = of_numbers(answer, size, offset)
     for fork in answer.data:
@@ -112,8 +114,8 @@ async def read_releases(github: GitHub, repository: RepositoryRef, size: int, of
 async def read_releases_by_graphql(
     github: GitHub, repository: RepositoryRef, first: int, after: str | None
 ) -> Happenings:
-    """As `read_releases`, by GraphQL, for repositories whose REST list GitHub refuses or cannot answer. Authors that
-    are bots are left out.
+    """Returns a page of releases as `read_releases` does, but by GraphQL, for repositories whose REST list GitHub
+    refuses or cannot answer. GraphQL does not name authors that are bots.
     """
     answer = await ask(github, "Releases", repository, "releases", {"first": first, "after": after})
     connection = answer.data["repository"]["releases"]
@@ -221,7 +223,7 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: Happenings) -> Happenings:
-    """Sets `oldest` of a page whose rows are ordered by their own times."""
+    """Sets `oldest` of a page. The page has to be ordered by the times of its rows."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read

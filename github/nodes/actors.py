@@ -10,8 +10,8 @@ OWNERS = frozenset({"User", "Organization", "Bot"})
 
 
 def login(actor: Node | None) -> str | None:
-    """Returns the login as REST and the web show it, with a bot's `[bot]`, which GraphQL omits. None for a deleted
-    account.
+    """Returns the login as REST and the web show it; None for a deleted account. A bot's login ends with `[bot]`, which
+    GraphQL omits.
     """
     if actor is None:
         return None
@@ -43,7 +43,7 @@ def contributor(actor: Node | None, page: Page) -> int | None:
 
 
 def user(account: Node | None, page: Page) -> int | None:
-    """As `contributor`, for an account in the shape of REST's answers."""
+    """Returns the account's GitHub id as `contributor` does. The account is in the shape of REST's answers."""
     if account is None:
         return None
     github_id = int(account["id"])

@@ -53,8 +53,8 @@ def add(node: Node, page: Page) -> int:
 
 
 def _closer(node: Node, page: Page) -> tuple[int | None, bool]:
-    """Returns who closed the issue last, and whether that is certain. It is not if the timeline has further pages,
-    which may hold a later closing (`add_closings`).
+    """Returns who closed the issue last, and whether that is certain. It is uncertain if the timeline has further
+    pages, which may hold a later closing (`add_closings`).
     """
     if node["state"] != "CLOSED":
         return None, True

@@ -1,4 +1,4 @@
-"""Reads the number in a node id, for nodes whose `databaseId` is too small to hold it.
+"""Reads the number in a node id. This is needed for nodes whose `databaseId` is too small to hold the number.
 
 A node id of the present format is a prefix and the base64url of a msgpack array, `[0, repository, ..., database
 id]`. GitHub calls node ids opaque

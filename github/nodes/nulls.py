@@ -30,7 +30,7 @@ class GoneNode:
 
 @dataclass(slots=True)
 class Shown:
-    """The nodes of one page of a connection: shown ones, and hidden ones beside them."""
+    """The nodes of one page of a connection. `hidden` lists the ones that GitHub does not show."""
 
     nodes: list[Node]
     hidden: list[str] = field(default_factory=list)

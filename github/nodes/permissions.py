@@ -1,7 +1,8 @@
-"""Leaves out fields for accounts that lack the permission or scope.
+"""Leaves fields out of queries for accounts that lack a permission or a scope.
 
-GitHub refuses such a field in every thread. Because the field cannot be null, GitHub then hides the whole thread.
-After the first refusal, queries of this account for this repository leave the field out (palantir/policy-bot#42).
+GitHub refuses a field without its permission in every thread. Because the field cannot be null, GitHub then hides
+the whole thread. After the first refusal, queries of this account for this repository leave the field out
+(palantir/policy-bot#42).
 """
 
 from collections.abc import Mapping
@@ -63,8 +64,8 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
     """Returns notes on what all pull requests of an answer lack, one for each missing permission.
 
-    `left_out` holds GitHub's messages by the fields that the query left out, `unmarked` by the paths of refused
-    fields that may be null.
+    `left_out` maps each field that the query left out to GitHub's message. `unmarked` maps the path of each refused
+    field that may be null to GitHub's message.
     """
     found = {what: words for what, words in left_out.items() if what != TEAMS}
     refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]
@@ -74,7 +75,9 @@ def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Not
 
 
 def lacks_permissions(page: Page) -> set[str]:
-    """Returns the fields that this page of pull requests lacks because a permission is missing, named as in `notes`."""
+    """Returns what this page of pull requests lacks because of missing permissions, under the names that
+    `notes` uses.
+    """
     lacks = {note.what for note in page.hidden if note.number is None}
     if any(event.payload.get("requested_reviewer") == HIDDEN_TEAM for event in page.events):
         lacks.add(REQUESTED_REVIEWERS)

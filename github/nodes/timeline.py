@@ -170,7 +170,7 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value of an event's field as the payload stores it: keys in snake case, accounts as logins, teams
+    """Returns the value of an event's field in the form of the payload: keys in snake case, accounts as logins, teams
     as `team:slug`.
     """
     if not isinstance(value, dict):

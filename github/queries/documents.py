@@ -87,9 +87,9 @@ def aliased(name: str, count: int) -> DocumentNode:
     """Returns the operation `name` with its field `node`, or `repository`, repeated `count` times under the aliases
     `n0`, `n1`, ...
 
-    Each copy has its own variables for the names in `OWN_VARIABLES`: `id0`, `after0`, `id1`, ...; all others are
-    shared. So one request fetches pages of many parents, each from its own cursor, or counts the lists of many
-    repositories.
+    Each copy has variables of its own for the names in `OWN_VARIABLES`: `id0`, `after0`, `id1`, ... The other
+    variables are shared. So one request fetches pages of many parents, each from its own cursor, or counts the lists
+    of many repositories.
     """
     template = _definitions()[0][name]
     names = {each.name.value for each in template.selection_set.selections if isinstance(each, FieldNode)}
@@ -186,8 +186,8 @@ class Printed(NamedTuple):
 
 
 class Request(GraphQLRequest):
-    """An operation with its variables, as gql sends it. gql would print the document for each request; this class
-    prints it once for all requests of the operation (decision 27).
+    """An operation with its variables, as gql sends it. gql would print the document for each request; here it is
+    printed once for all requests of the operation (decision 27).
     """
 
     def __init__(

@@ -35,7 +35,7 @@ def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """Returns the variables as this server accepts them: enum values that it lacks are removed from lists."""
+    """Returns the variables as this server accepts them: enum values that it lacks are removed from lists of values."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -46,10 +46,10 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Adds each field that was left out to the answer, as None or as an empty list, so that mappers find every field
-    that they read.
+    """Adds to an answer each field that its document left out, as None or as an empty list, so that mappers find every
+    field that they read.
 
-    A field that `@include` leaves out for these variables stays absent.
+    A field that `@include` excludes for these variables is not added.
     """
     fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
     for operation in _operations(document):
@@ -71,7 +71,7 @@ def _empty(field: FieldNode) -> Any:
 
 
 class _Filling:
-    """Adds the fields that are missing in one answer."""
+    """Adds missing fields to one answer."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
@@ -201,7 +201,7 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """Returns the names of the variables that are used. GraphQL forbids a document to declare others."""
+    """Returns the names of the variables that are used. GraphQL does not allow a document to declare any others."""
     used: set[str] = set()
 
     class Collect(Visitor):

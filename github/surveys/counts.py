@@ -1,4 +1,4 @@
-"""Surveys: one request counts the lists of many repositories, and returns the latest changes in each list."""
+"""Surveys repositories: one request counts the lists of many of them, and returns the latest changes in each list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,11 +62,10 @@ _ADAPTER = TypeAdapter(Survey)
 
 
 def batches(discussions: Sequence[int]) -> list[range]:
-    """Returns how repositories are divided among requests, as ranges of their indexes: one point pays for each
-    request.
+    """Divides repositories among requests, each of which costs one point; returns ranges of their indexes.
 
-    `discussions` is the number of stored discussions of each repository. The survey counts the comments of as many
-    discussions.
+    `discussions` is how many discussions of each repository are stored, so that the survey can count the comments of
+    as many.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):

@@ -1,5 +1,4 @@
-"""Reads small repositories with everything in them, several in one request. A survey has counted how many threads each
-has.
+"""Reads small repositories whole, several in one request. A survey has counted how many threads each has.
 
 The answer is divided into the answers that the sweeps' own requests would get (`Prefetched`). So a sweep handles and
 commits its first page in the same way, whether it was prefetched or not.
@@ -47,7 +46,7 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """The number of requests by which GitHub prices this: a hundred cost one point (`budget.prices`)."""
+        """The number of requests that fill its connections, by which GitHub prices it (`budget.prices`)."""
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -158,7 +157,9 @@ def _taken_apart(small: Small, node: Node, answer: Answer) -> Prefetched:
 
 
 def reviews_of(prefetched: Prefetched) -> list[str]:
-    """Node ids of the reviews on the prefetched page of pull requests. `read_reviews` fetches their comments."""
+    """Returns the node ids of the reviews on the prefetched page of pull requests. `read_reviews` fetches their
+    comments.
+    """
     told = prefetched.told.get(THREAD_TYPES["pull_requests"].page)
     nodes = (told.data["repository"]["threads"]["nodes"] or ()) if told is not None else ()
     items = [item for node in nodes if node for item in node["timelineItems"]["nodes"] or () if item]

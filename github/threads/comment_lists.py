@@ -25,7 +25,7 @@ class CommentSince(NamedTuple):
 async def read_comments_since(
     github: GitHub, kind: ThreadType, path: str
 ) -> tuple[list[CommentSince], datetime | None, str | None, float]:
-    """Returns a page of one of REST's lists of comments. `path` is made by `comments_path`.
+    """Reads a page of one of REST's lists of comments. `path` comes from `comments_path`.
 
     Returns the comments on this type of thread, the time of the page's latest change, the path of the next page
     (None at the end), and the request's duration in seconds.
@@ -50,7 +50,8 @@ async def read_comments_since(
 async def count_review_comments(
     github: GitHub, repository: RepositoryRef, since: datetime
 ) -> tuple[int | None, datetime]:
-    """Returns how many review comments have changed since `since`, and when GitHub was asked, by one request.
+    """Asks GitHub, by one request, how many review comments have changed since `since`. Returns the number and when
+    GitHub was asked.
 
     The number is None if GitHub does not tell it: the list has another page, and the `Link` header does not name the
     last one.
@@ -81,7 +82,7 @@ class ListedComments:
 
 
 async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
-    """Returns a page of the list of the repository's review comments, by REST. `path` is made by `comments_path`."""
+    """Reads a page of the list of the repository's review comments, by REST. `path` comes from `comments_path`."""
     answer = await github.rest(path)
     page = Page(answer.asked_at, "pull_request")
     seen: dict[int, list[str]] = {}
@@ -99,11 +100,11 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
 def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
-    """Returns the path of the first page of comments changed since `since`, oldest change first. If `path` is given
-    and has the same page size, returns `path`.
+    """Returns the path of the first page of comments changed since `since`, oldest change first. If `path` is given and
+    has the same page size, returns `path`.
 
-    The path holds the repository's id, not its name: another repository may have taken the name over, and REST's
-    answer would not show that.
+    The path holds the repository's id. With the name, REST could answer about another repository that has taken the
+    name over, without showing it.
     """
     if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
         return path

@@ -13,7 +13,9 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """GitHub's answer about node ids: which exist, which are gone, which are refused. All others got no answer."""
+    """GitHub's answer about the existence of nodes: which of them exist, are gone, or are refused. The others got no
+    answer.
+    """
 
     gone: frozenset[str]
     found: frozenset[str]

@@ -57,8 +57,8 @@ class Threads:
 
     @property
     def hidden(self) -> list[Note]:
-        """Notes on what is hidden in the shown threads, one for each thread and connection, with the number up to the
-        end of this page.
+        """Returns notes on the hidden items of shown threads: one for each thread and connection, with their number up
+        to this page's end.
         """
         return self.page.hidden
 
@@ -155,8 +155,8 @@ async def read_items(
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """Returns the next `first` reviews of each part's pull request, if the timeline showed fewer reviews than the
-    pull request has.
+    """Returns the next `first` reviews of each part's pull request. It is used if the timeline showed fewer reviews
+    than the pull request has.
     """
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
@@ -172,8 +172,8 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """Returns the next `first` conversation comments of each part's thread, if GitHub cannot answer the thread's
-    timeline.
+    """Returns the next `first` conversation comments of each part's thread. It is used if GitHub cannot answer the
+    thread's timeline.
     """
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
@@ -288,9 +288,10 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """Adds a part for the reviews of a pull request, if it counts more of them than its whole timeline showed.
+    """Adds a part for the reviews of a pull request, if the pull request has more reviews than its whole timeline
+    showed.
 
-    `reviews` is None if the request left their count out.
+    `reviews` is None if the request did not ask for their number.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None

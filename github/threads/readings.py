@@ -26,8 +26,8 @@ def lists_noted(missing: int) -> str:
 
 
 def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Part | None, page: Page) -> list[Part]:
-    """Returns the part that reads the thread again if one of its lists is short (`Page.short`). After two equal
-    readings the gap is noted instead, and the list is empty.
+    """Returns the part that reads the thread again, if one of its lists is short (`Page.short`). After two equal
+    readings, the missing items are noted, and no part is returned.
 
     `thread` is the thread's GitHub id. `read_as` is the part by which it was read; None if it came with a page of
     the history.
@@ -46,7 +46,9 @@ def again(node: Node, thread: int, kind: Literal["thread", "head"], read_as: Par
 
 
 def reading_of(part: Part) -> str:
-    """Returns what a complete reading of a connection showed, as text. Two readings agree if their texts are equal."""
+    """Returns the content of a complete reading of a connection as text. Two readings agree if their texts are
+    equal.
+    """
     children = "\n".join(sorted(set(part.seen))).encode()
     return f"{part.expected} counted, {len(set(part.seen))} shown: {blake2b(children, digest_size=8).hexdigest()}"
 

@@ -92,7 +92,9 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """Returns the payload of a closing. REST names the commit that closed the thread, but not the pull request."""
+    """Returns the payload of the closing of a thread. REST names the commit that closed it, but not the pull
+    request.
+    """
     if not item.get("commit_id"):
         return None
     closer = {"type": "Commit", "oid": item["commit_id"]}

@@ -53,7 +53,7 @@ class Accounts:
         self._introducing = asyncio.Lock()
 
     def accepted(self, credential: Credential) -> None:
-        """Records that GitHub accepted this credential. Earlier refusals no longer count."""
+        """Records that GitHub accepted this credential, so that earlier 401 answers no longer count."""
         self._standings.pop(credential.label, None)
 
     async def candidates(self, repository: str, call: Call, *, only: str | None = None) -> dict[str, Credential]:
@@ -78,7 +78,7 @@ class Accounts:
         return self._standings.setdefault(credential.label, _Standing())
 
     async def _introduced(self, credential: Credential) -> str | None:
-        """Returns the account of a token, looked up if it is not known yet; None if GitHub does not accept the
+        """Returns the account of a token. It is looked up if it is not known yet. None if GitHub does not accept the
         token.
         """
         async with self._introducing:
@@ -87,8 +87,8 @@ class Accounts:
             return credential.account
 
     async def _introduce(self, credential: Credential) -> None:
-        """Looks up the account of a token: by GraphQL, whose answer also holds the remaining budget, or by REST if that
-        budget is used up.
+        """Looks up the account of a token, by GraphQL, whose answer also holds the remaining budget. If that budget is
+        used up, by REST.
         """
         secret = await credential.secret()
         try:
@@ -134,8 +134,8 @@ class Accounts:
         return f"user:{answer.data['id']}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
-        """Sets a credential aside after a 401: for `DOUBT` seconds after the first, for `SET_ASIDE` seconds after the
-        next.
+        """Sets a credential aside after a 401: for `DOUBT` seconds after the first one, for `SET_ASIDE` seconds after
+        the next.
         """
         standing = self._standing(credential)
         standing.strikes += 1

@@ -67,8 +67,8 @@ class Call:
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """Returns the answer with the fewest refusals. If no account answered, raises a refusal; one that says more
-        than that the repository is gone is preferred.
+        """Returns the answer with the fewest refusals. If no account answered, raises one of the refusals; "the
+        repository is gone" only if there is no other.
 
         Accounts that were refused are tried again by the next call if no other account is left.
         """

@@ -52,8 +52,8 @@ class Connection:
             self._session = None
 
     async def graphql(self, request: GraphQLRequest, secret: str) -> Raw:
-        """Sends a GraphQL request. If there is no answer, raises `TooLarge` or `RetryNow`; for redirects in a circle,
-        `Gone`.
+        """Sends a GraphQL request and returns the answer. Raises `TooLarge` or `RetryNow` if there is none, and `Gone`
+        for redirects in a circle.
         """
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
@@ -70,8 +70,8 @@ class Connection:
         return await self.get("/user", secret)
 
     async def probe(self, api: str, secret: str) -> None:
-        """Sends the smallest request of the API (`graphql` or `core`). Raises `RetryNow` if there is no answer. A
-        refusal is an answer.
+        """Sends the smallest request of the API (`graphql` or `core`). Raises `RetryNow` if there is no answer; a
+        refusal counts as an answer.
         """
         try:
             if api == "graphql":
@@ -119,8 +119,8 @@ def broken(error: Exception, server: str = "GitHub", address: str = "") -> Retry
 
 
 def route_of(path: str) -> str:
-    """Returns the route of a REST path, without repository and numbers, such as `pulls/comments`; `repository` for
-    the path of the repository itself.
+    """Returns the route of a REST path, without repository and numbers, such as `pulls/comments`. The route of the
+    repository itself is `repository`.
     """
     parts = path.partition("?")[0].strip("/").split("/")
     rest = parts[2:] if parts[0] == "repositories" else parts[3:] if parts[0] == "repos" else parts

@@ -1,7 +1,7 @@
 """The credentials for GitHub: tokens, and the installations of a GitHub App, whose tokens live for an hour.
 
-An installation's token is created when it is first needed, and renewed before it expires. GitHub's clock, read from
-the header `Date` of its answers, decides when it expires; our own clock is used before the first answer.
+An installation's token is created when it is first needed, and renewed before it expires. Whether it has expired is
+decided by GitHub's clock, which the header `Date` of its answers shows; before the first answer, by our own clock.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class Installation:
-    """The App's installation for one owner, as a `Credential`. `set_aside` says why it cannot be used at present."""
+    """The App's installation for one owner, as a `Credential`. `set_aside` says why it must not be used at present."""
 
     id: int
     label: str
@@ -89,11 +89,11 @@ class Installation:
         return await self._creation.done()
 
     def is_of(self, owner: str) -> bool:
-        """Returns whether this is the installation for the account `owner`, a login in upper or lower case."""
+        """Returns whether this is the installation of the account `owner`. Upper and lower case do not matter."""
         return bool(owner) and self.label.lower() == f"installation of {owner}".lower()
 
     def forget(self, refused: str | None = None) -> None:
-        """Discards the token. If `refused` is given, only if that is still the installation's token."""
+        """Discards the token. If `refused` is given, the token is discarded only if it is that one."""
         if self._token and refused in (None, self._token):
             logs.forget_secret(self._token)
             self._token = ""  # nosec B105 # none yet
@@ -126,11 +126,11 @@ class Credentials:
         self._app = app
 
     async def of(self, owner: str | None) -> Sequence[Credential]:
-        """Returns the credentials that may read repositories of `owner` (a login in upper or lower case), best first.
+        """Returns the credentials that may read repositories of `owner`, a login; the best comes first.
 
-        First comes the owner's installation, then the tokens, then other installations, which see public
-        repositories. Raises `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if
-        installations have to be listed.
+        The order is: the owner's installation, the tokens, then other installations, which see public repositories.
+        Raises `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if installations have
+        to be listed.
         """
         own, others = await self._app.installations(owner) if self._app else ([], [])
         found: tuple[Credential, ...] = (*own, *self._tokens, *others)
@@ -289,7 +289,7 @@ class App:
             self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
-        """Returns the error for an answer that is not a success: `PartOver` if only `what` is concerned."""
+        """Returns the error for an answer that is not a success. It is `PartOver` if only `what` is concerned."""
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
             at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))

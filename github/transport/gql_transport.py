@@ -68,7 +68,7 @@ class GitHubTransport(AsyncTransport):
     async def execute(
         self, request: GraphQLRequest, ask: Ask | None = None, *, only: str | None = None, keep_lost: bool = False
     ) -> Answer:
-        """Sends a request and returns the answer. If it is an operation of `queries/`, its document is fitted to the
+        """Sends a request and returns the answer. The document of an operation of `queries/` is first fitted to the
         server's schema.
 
         Without `ask`, the request is taken to cost one point. `keep_lost` is as in `read_graphql`. Raises every
@@ -119,7 +119,7 @@ class GitHubTransport(AsyncTransport):
         await self._connection.probe(api, await credential.secret())
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
-        """As `_ask`, but raises `RetryLater` at once while GitHub is down."""
+        """Sends a request as `_ask` does, but raises `RetryLater` at once while GitHub is down."""
         if self._guard is None:
             return await self._ask(ask, send, read, only)
         return await self._guard.run(ask.resource, lambda: self._ask(ask, send, read, only))
@@ -185,8 +185,8 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """Reserves budget of the owner's installation, which sees private repositories, if it is a candidate; else of
-        any candidate.
+        """Reserves budget of the owner's installation, which sees private repositories. If that is no candidate,
+        reserves of any candidate.
         """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]

@@ -43,8 +43,8 @@ def no_answer(error: RetryNow) -> str:
 
 
 class Guard:
-    """Guards one server. `probe` sends the smallest request of an API; if it raises anything but `RetryNow`, the server
-    has answered.
+    """Guards one server. `probe` sends the smallest request of an API. If it returns, or raises anything but
+    `RetryNow`, the server has answered.
     """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
@@ -56,8 +56,8 @@ class Guard:
         """API -> when Postgres last showed it available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Runs `request` and returns its result, or raises its error. Raises `RetryLater` (github_away) if the server
-        is down, before the request or after it got no answer.
+        """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down, before or
+        after the request; otherwise the request's own error.
         """
         await self.admit(api)
         try:
@@ -92,7 +92,9 @@ class Guard:
             await self._follow(verdict)
 
     async def _follow(self, verdict: Verdict) -> None:
-        """Does what the verdict says: waits, probes or raises. Returns when a new verdict is needed."""
+        """Does what the breaker's verdict says: waits, sends a probe, or raises. Returns when a new verdict is
+        needed.
+        """
         if verdict.do == "wait":
             await asyncio.sleep(LOOK_AGAIN * random.uniform(0.5, 1))  # nosec B311 # a pause, no secret
         elif verdict.do == "away":

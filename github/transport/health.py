@@ -29,7 +29,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Health:
-    """The result of checking one credential. `error` says why it cannot be used; most other fields are then unset."""
+    """The result of checking one credential. If it cannot be used, `error` says why, and most other fields are
+    unset.
+    """
 
     credential: str
     login: str = ""

@@ -1,4 +1,4 @@
-"""Answers that were read before a sweep began, each in the shape of the answer to the sweep's own request."""
+"""Holds answers that were read before a sweep began. Each has the shape of the answer to the sweep's own request."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ class PrefetchedAnswer(NamedTuple):
 
 @dataclass
 class Prefetched:
-    """The answers for one repository that were read before its sweeps began: `told` by operation, `reviews` by the node
-    id of a review, for its comments. Each answer is taken once; a repeated request is sent.
+    """The answers for one repository that were read before its sweeps began. `told` holds them by operation, `reviews`
+    holds the comments of reviews by the review's node id. Each answer is used once; a repeated request is sent.
     """
 
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
@@ -56,7 +56,9 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of these reviews whose comments one prefetched answer holds. The others need a request."""
+        """Returns those of these reviews whose comments are in one prefetched answer. The comments of the others have
+        to be requested.
+        """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
 
@@ -85,7 +87,7 @@ class Prefetched:
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
         """Adds the answers in `packed`. Answers of another release are ignored, because its documents request other
-        fields. `is_old`: they were read some time before.
+        fields. `is_old`: the answers are too old to be complete without a catch-up.
         """
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)

@@ -36,12 +36,12 @@ class ServerDocuments:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The names that documents use and the server's schema lacks, as far as known."""
+        """Returns the names that documents use and the server's schema lacks, as far as known."""
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
-        """Returns whether the server's schema now has a name of `left_out`. If the schema is not known yet, it is
-        requested.
+        """Returns whether the server's schema now has one of the names `left_out`. If the schema is not known yet, it
+        is requested.
         """
         if not left_out:
             return False
@@ -66,8 +66,8 @@ class ServerDocuments:
         return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Calls `ask`, which sends the request, and returns the answer. After a refusal the request is fitted again,
-        and `ask` is called again. Fields that were left out are None in the answer.
+        """Calls `ask`, which sends the request, and returns the answer. After a refusal, the request is fitted again
+        and `ask` is called again. In the answer, fields that were left out are None.
 
         Raises `SchemaMismatch` if the server refuses every version.
         """

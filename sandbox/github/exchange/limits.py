@@ -15,9 +15,9 @@ Resource = Literal["graphql", "core"]
 class Limits:
     """The limits of an account. A window begins with its first request and lasts `window_seconds`.
 
-    `minute_seconds` is how long a minute of the secondary limits is; tests make it shorter.
-    `graphql_seconds_per_minute` limits GitHub's own time (60 s are documented; here the time of the answer counts).
-    It has an effect only with a `Pace`.
+    `minute_seconds` is the length of a minute in the secondary limits; tests make it shorter.
+    `graphql_seconds_per_minute` limits the time that GitHub works for an account. GitHub documents 60 s of processor
+    time; here the duration of answers counts. It has an effect only with a `Pace`.
     """
 
     graphql: int = 5_000
@@ -69,7 +69,7 @@ class Window:
 
 @dataclass(slots=True)
 class Budget:
-    """The amount that an account has used of each resource, and how fast. All tokens of the account share it."""
+    """An account's use of each resource, and its present rate. All tokens of the account share it."""
 
     clock: Clock
     limits: Limits
@@ -98,7 +98,7 @@ class Budget:
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request. Returns whether it exceeds what a minute allows, or how many may run at once."""
+        """Counts a request. Returns whether it exceeds the limit of a minute, or of requests at once."""
         now = self.clock.now()
         begin = now - timedelta(seconds=self.limits.minute_seconds)
         recent = self._minute.setdefault(resource, deque())

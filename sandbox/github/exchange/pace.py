@@ -1,4 +1,4 @@
-"""Simulates how long GitHub takes to answer: longer for larger requests; a request that takes too long fails.
+"""Simulates how long GitHub takes to answer. A larger request takes longer, and one that takes too long fails.
 
 The durations follow what users report about pages of pull requests with their timelines: 25 take 2.5 s, 50 take 4.9
 s; of 100, the last ones are null after 8 s. After 10 s there is a 502, which costs extra points.
@@ -30,8 +30,8 @@ class Pace:
 
 
 def null_rest(body: dict[str, Any], share: float, request_id: str) -> None:
-    """Replaces the last nodes of each outermost list by null, as GitHub does when its time is up. `share` of each list
-    stays.
+    """Replaces the last nodes of each outermost list by null, as GitHub does when its time is up. The fraction `share`
+    of each list stays.
     """
     errors = body.setdefault("errors", [])
     for path, nodes in list(_lists(body["data"], [])):

@@ -78,7 +78,7 @@ def page(
     descending: bool = False,
     total_count: int | None = None,
 ) -> Page:
-    """Returns a page of `items`, which are sorted by `key` in ascending order, even if they are served in descending
+    """Returns a page of `items`, which have to be in ascending order of `key`. `descending` serves them in the opposite
     order. Without `first` and `last` the page has no nodes, only counts.
     """
     low, high = 0, len(items)
@@ -110,8 +110,8 @@ def encode(place: tuple[Any, ...]) -> str:
 
 
 def decode(cursor: str, items: Sequence[Any], key: Key) -> tuple[Any, ...]:
-    """Returns the sort key that a cursor holds. Raises `GitHubError` if the text is no cursor, or the cursor of
-    another order.
+    """Returns the sort key in a cursor. Raises `GitHubError` if the text is no cursor, or if it is a cursor of another
+    order.
     """
     try:
         raw = base64.b64decode(cursor, validate=True)

@@ -1,4 +1,6 @@
-"""Errors of GitHub's in an answer with HTTP status 200: an exception that becomes an entry of `errors`."""
+"""The errors that GitHub reports in an answer with HTTP status 200. Each is an exception that becomes an entry of
+`errors`.
+"""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 @dataclass(slots=True)
 class Request:
-    """A request. The fields of its price (`operation` to `node_count`) are set for GraphQL only, once the price is
+    """A request. `operation` to `node_count` describe its price. They are set only for GraphQL, once the price is
     computed.
     """
 
@@ -57,7 +57,9 @@ class Request:
 
     @property
     def payer(self) -> str:
-        """Whose budget the request uses: a login, `installation:5` or `app:7`; empty while that is unknown."""
+        """The owner of the budget that the request uses: a login, `installation:5` or `app:7`; empty while that is
+        unknown.
+        """
         if self.installation is not None:
             return self.installation.payer
         if self.app is not None:
@@ -67,8 +69,8 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer to send. With `cut`, only half of the body is sent: `reset` then breaks the connection, `short` ends it
-    as if the body were complete, `endless` never sends the rest.
+    """An answer to send. With `cut`, only half of the body is sent. Then `reset` breaks the connection, `short` ends it
+    as if the body were complete, and `endless` leaves it open.
     """
 
     status: int
@@ -85,10 +87,10 @@ class Reply:
 
 @dataclass(slots=True, frozen=True)
 class Entry:
-    """One entry of the log. `after` is the cursor (or the page number) that the request continued from.
+    """One entry of the log. `after` is the cursor, or the page number, that the request continued from.
 
-    `at` and `sequence` are from the request's arrival. `account` is whose budget it used (`Request.payer`), `cost`
-    what it was charged, `fault` the names of the faults that applied.
+    `at` and `sequence` are from the request's arrival. `account` is the owner of the budget that it used
+    (`Request.payer`), `cost` is its price, `fault` holds the names of the faults that applied.
     """
 
     sequence: int

@@ -1,6 +1,6 @@
 # ruff: noqa: ARG002 (every effect has the signatures of Effect, whatever it uses)
-"""Random faults from a seed: a GitHub that answers anything that its schema allows, and one of whose items a tenth is
-odd.
+"""Random faults from a seed. One makes GitHub answer anything that its schema allows; the other makes a tenth of its
+items odd.
 """
 
 import re
@@ -138,7 +138,7 @@ class OddTenth(Effect):
     resolves: ClassVar[bool] = True
 
     def oddity(self, thing: Any) -> Oddity | None:
-        """In which way an item is odd; None for nine items of ten, and for items that have no id of their own."""
+        """Returns in which way an item is odd. None for nine items of ten, and for items without an id of their own."""
         identifier = getattr(thing, "database_id", None)
         if identifier is None or isinstance(thing, PullRequestCommit) or thing.typename in UNIQUE:
             return None

@@ -18,21 +18,19 @@ class Effect:
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:
-        """Returns the answer that is sent in place of processing the request; None if the request is to be
-        processed.
-        """
+        """Returns an answer that is sent without processing the request; None if the request is to be processed."""
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """Returns what replaces an item (a thread, or anything that `node` or `nodes` found) that is not served;
-        None if it is served.
+        """Returns what replaces an item that is not served; None if it is served. An item is a thread, or anything that
+        `node` or `nodes` found.
         """
 
     resolves: ClassVar[bool] = False
     """Whether `resolved` is called for every field of a query. Off unless it is overridden, because it takes time."""
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
-        """Returns the value that a field gets in place of `value`. If it is a `GitHubError` or `Broken`, the field
-        becomes null; if the field cannot be null, what is above it becomes null.
+        """Returns the value of a field after the fault; `value` is the one before. A `GitHubError` or `Broken` makes
+        the field null; if the field cannot be null, what is above it becomes null.
         """
         return value
 
@@ -47,7 +45,7 @@ class Effect:
         return reply
 
     async def hold(self) -> None:
-        """Returns when the finished answer may be sent."""
+        """Waits until the finished answer may be sent."""
 
 
 def names(pattern: str, field: Field) -> bool:

@@ -41,12 +41,12 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """Refuses requested teams, as GitHub refuses them to an App without Members: read."""
+    """Refuses requested teams, as GitHub does for an App without the permission Members: read."""
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """Refuses the commits of every pull request, as GitHub refuses them to an App without Contents: read
+    """Refuses the commits of every pull request, as GitHub does for an App without the permission Contents: read
     (policy-bot#42).
     """
     return Refused("PullRequest", "commits", BY_APP)

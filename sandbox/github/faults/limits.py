@@ -31,8 +31,8 @@ class PrimaryLimit(Effect):
 
 @dataclass
 class SecondaryLimit(Effect):
-    """A secondary limit. `retry_after` is the seconds in the header; None: no header. `status` 200 is a form that
-    GraphQL sometimes has.
+    """A secondary limit. `retry_after` is the seconds in its header; None: there is no header. With `status` 200 it has
+    a form that GraphQL sometimes uses.
     """
 
     retry_after: int | None = 60
@@ -61,7 +61,9 @@ class Headers(Effect):
 
 @dataclass
 class StaleUsed(Effect):
-    """A good answer whose headers are from `behind` points earlier, as if answers had arrived out of order."""
+    """A good answer whose headers show less use than there is, by `behind` points, as if answers had arrived out of
+    order.
+    """
 
     behind: int = 100
 

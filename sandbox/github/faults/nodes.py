@@ -27,7 +27,8 @@ class NullNode(Effect):
     """A thread that is null on its page: the one with `number`, else the last one.
 
     `over`: only on pages that are larger than this. `asking`: only if nodes of one of these connections are
-    requested (with `{"timelineItems"}` the thread can be listed, and fetched in parts by other connections).
+    requested. With `{"timelineItems"}`, for example, the thread can still be listed, and its other connections can
+    be fetched.
     """
 
     number: int | None = None

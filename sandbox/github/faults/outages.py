@@ -12,7 +12,9 @@ Way = Literal["502", "refused", "reset", "hangs", "endless"]
 
 @dataclass
 class Outage:
-    """One outage. `requests` is how many arrived. With `refused` none arrive."""
+    """One outage. `requests` counts the requests that arrived meanwhile. With `refused`, connections are refused, so
+    none arrive.
+    """
 
     way: Way
     requests: int = 0

@@ -52,7 +52,7 @@ class _LostEdge:
 
 
 def is_page(field: Field, value: Any) -> bool:
-    """Returns whether the field is a connection. A page also serves as its own `pageInfo`, which is not one."""
+    """Returns whether the field is a connection. A field `pageInfo` is not, although its value is a page, too."""
     return not field.name.endswith(".pageInfo") and hasattr(value, "page_info") and hasattr(value, "edges")
 
 
@@ -61,7 +61,7 @@ class Blank(Effect):
     """Connections (`Type.field`, a pattern) that are empty, with HTTP 200 and without an error. Their counts are
     unchanged, or 0.
 
-    Reported of GitHub: of 69 pull requests in one answer, 45 had an empty timeline.
+    A user reported 45 empty timelines in an answer with 69 pull requests.
     """
 
     name: str
@@ -101,7 +101,7 @@ class BlankList(Effect):
 class Miscounted(Effect):
     """Connections that match `name` (a pattern of `Type.field`) and report a wrong count.
 
-    The count is the true one plus `by`, which may be negative; or it is `to`, if that is given. Reported in
+    The count is `to`, if that is given; otherwise the true one plus `by`, which may be negative. Reported in
     streamlink#622; others report counts that fall to 0.
     """
 

@@ -33,10 +33,10 @@ WORDS: dict[Rule, str] = {
 
 @dataclass
 class Policy(Effect):
-    """A policy of an organization: the content of its repositories is FORBIDDEN, or 403, also where other content
-    refers to it.
+    """A policy of an organization. It refuses the content of the organization's repositories, as FORBIDDEN or 403, also
+    where other content refers to it.
 
-    For SAML the answer has `X-GitHub-SSO: required; url=...`, where a person authorizes the token.
+    For SAML the answer has `X-GitHub-SSO: required; url=...`, where a person can authorize the token.
     """
 
     organization: str

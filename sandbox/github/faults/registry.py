@@ -47,7 +47,7 @@ EFFECTS: dict[str, type[Effect]] = {
 @dataclass
 class Fault:
     """A fault that is switched on, and the requests that it applies to. `path` is a pattern of the URL's path and query
-    (`*/pulls/comments*`), `account` is whose budget the request uses (`Request.payer`).
+    (`*/pulls/comments*`). `account` is the owner of the budget that a request uses (`Request.payer`).
     """
 
     effect: Effect

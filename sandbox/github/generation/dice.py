@@ -37,7 +37,7 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """Yields `total` threads: `deep` of them, chosen at random, `depth` times each, and the rest at random."""
+        """Yields threads, `total` in all: first `deep` random ones, each of them `depth` times, then random ones."""
         order = self.dice.sample(threads, len(threads))
         chosen: Counter[int] = Counter()
         for place in range(min(deep, len(order))):

@@ -83,8 +83,8 @@ class Happenings:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def stranger(self, number: int) -> Account:
-        """Returns an account that has no other part in the world, the same in every repository. Some of them are
-        machines with user accounts.
+        """Returns an account with this number that does nothing else in the world. It is the same in every repository.
+        Some of these accounts are machines.
         """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 
@@ -137,7 +137,7 @@ class Happenings:
             self.take(step)
 
     def steps(self) -> list[Step]:
-        """Returns the plan's pushes, four of five to the default branch."""
+        """Returns the plan's pushes. Four of five are to the default branch."""
         dice, steps = self.dice, []
         topic, left = 1, 0
         for place, at in enumerate(self.moments(self.plan.pushes)):
@@ -177,8 +177,8 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """Creates the commit that the pull request names, on top of the branch. Three times in five it merges
-        a branch.
+        """Creates the commit that the pull request names, on top of the branch. In three of five cases it merges a
+        branch.
         """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]
@@ -189,8 +189,8 @@ class Happenings:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Adds `count` commits that were pushed at `at` and made earlier: most of them hours, some months earlier, some
-        by a wrong clock.
+        """Adds `count` commits that are pushed at `at`. Most were made hours before, some months before, and a few have
+        the time of a wrong clock.
         """
         dice = self.dice
         for left in range(count, 0, -1):

@@ -22,8 +22,8 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Adds the plan's discussions to a repository, and switches discussions on. Their numbers begin at the repository's
-    next number, their dates are between its creation and its `updated_at`, and authors of its threads write them.
+    """Adds the plan's discussions to a repository, and switches discussions on. Their numbers follow the repository's
+    last one. Their dates are between its creation and its `updated_at`. The authors of its threads write them.
     """
     if plan.discussions:
         with to.changed():

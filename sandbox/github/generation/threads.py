@@ -208,8 +208,8 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """Adds references between pull requests. If the plan has none, no random choice is made, so that later choices
-        stay the same.
+        """Adds references between pull requests. A plan without references makes no random choice here, so that its
+        later choices stay the same.
         """
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)
@@ -226,7 +226,7 @@ class Threads(Dice):
             self.chance_event(thread)
 
     def needed_events(self, thread: Thread) -> None:
-        """Adds the events without which the thread could not be in its state."""
+        """Adds the events that have to precede the thread's state, such as its closing."""
         for label in thread.labels:
             self.event(thread, "LabeledEvent", self.somebody(), self.later(thread.created_at, days=2), label=label)
         for assignee in thread.assignees:
@@ -289,7 +289,7 @@ class Threads(Dice):
         self.world.remember(event)
 
     def finish(self, thread: Thread) -> None:
-        """Sets `updated_at` to the time of the thread's last event. A few threads share that second with the thread
+        """Sets `updated_at` to the time of the thread's last event. A few threads get the same time as the thread
         before.
         """
         thread.events.sort(key=created)

@@ -1,4 +1,4 @@
-"""Runs GraphQL queries as GitHub does: a query is parsed, validated and priced, and then answered with HTTP 200
+"""Runs GraphQL queries as GitHub does. A query is parsed, validated and priced, and then answered with HTTP 200,
 whatever its result is.
 """
 
@@ -48,8 +48,8 @@ class Document:
 
 @dataclass(slots=True)
 class Query:
-    """A query that is priced and ready to run. `name` is that of its operation, or empty. `coerced` are its variables,
-    with defaults filled in.
+    """A query that is priced and ready to run. `name` is the name of its operation, or empty. `coerced` are its
+    variables, with defaults filled in.
     """
 
     schema: GraphQLSchema
@@ -104,7 +104,7 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """Returns a function that graphql-core calls in place of each resolver, and that calls the resolver."""
+    """Returns a function that graphql-core calls for each field. It calls the field's resolver, and then `resolved`."""
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         value = resolver(source, info, **arguments)
@@ -154,4 +154,4 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """Stands in place of something that GitHub tried to answer and could not."""
+    """Stands in place of something that GitHub tried to answer and failed at."""

@@ -36,7 +36,9 @@ PAGE_LIMIT = 100
 
 
 class PricingError(GitHubError):
-    """Raised if GitHub refuses the query: a page has no limit or too large a one, or there are too many nodes."""
+    """Raised if GitHub refuses the query, because it has too many nodes, or a page without a limit or with too large a
+    limit.
+    """
 
     def __init__(self, type_: str, message: str, path: list[str | int] | None = None, at: FieldNode | None = None):
         super().__init__(type_, message)

@@ -58,7 +58,7 @@ def syntax_entry(error: GraphQLError) -> Entry:
 def variable_entries(
     errors: list[GraphQLError], schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> list[Entry]:
-    """For each variable with a wrong value one entry of `errors`, which holds all mistakes in it."""
+    """Returns an entry of `errors` for each variable with a wrong value. It holds all mistakes in that value."""
     entries = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -156,8 +156,8 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 
 def _path(above: list[Node]) -> list[str]:
-    """Returns the path that GitHub gives an error: from the operation or fragment, through fields and conditions, to
-    the argument, if that is wrong.
+    """Returns the path that GitHub gives an error. It leads from the operation or fragment through fields and
+    conditions to the argument, if the argument is wrong.
     """
     path = []
     for node in above:

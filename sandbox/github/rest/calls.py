@@ -42,7 +42,7 @@ class Call:
     """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """Returns the items that are listed and counted for the caller. Items of flagged accounts are among them,
+        """Returns the items that are listed or counted for the caller. Items of flagged accounts are among them,
         because they are counted.
         """
         return things if self.selected is None else [each for each in things if self.selected(each)]
@@ -70,7 +70,7 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """Returns the repository with that name. If it had the name earlier, the caller is redirected (301) to its id."""
+    """Returns the repository with that name. If it only had the name earlier, redirects the caller (301) to its id."""
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
     if not call.world.is_present_name(f"{owner}/{name}"):
@@ -102,8 +102,8 @@ def needs_contents(call: Call) -> None:
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """Returns the thread with that number. The answer is 301 if it was transferred, 410 if it was deleted, 404 if
-    there never was one.
+    """Returns the thread with that number. Answers 301 if it was transferred, 410 if it was deleted, 404 if there never
+    was one.
     """
     if number in repository.moved:
         to = repository.moved[number]
@@ -130,8 +130,8 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """Returns one page of a list, with links to the other pages. The answer is 422 beyond `limit` items, if there is
-    a limit.
+    """Returns one page of a list, with links to the other pages. Answers 422 for a page beyond the first `limit` items,
+    if there is a limit.
     """
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)
@@ -151,7 +151,7 @@ def listed(
 
 
 def link(call: Call, reply: Reply, queries: dict[str, dict[str, str]]) -> None:
-    """Adds links to other pages to the answer. `queries` are their query parameters by relation."""
+    """Adds links to other pages to the reply. `queries` holds their query parameters, by relation."""
     if queries:
         reply.headers["Link"] = ", ".join(
             f'<{call.root}{call.path}?{urlencode(query)}>; rel="{name}"' for name, query in queries.items()

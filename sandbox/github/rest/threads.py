@@ -71,7 +71,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
 
 
 def pull_requests(call: Call, owner: str, name: str) -> Reply:
-    """Pull requests: newest first by default; if another order is requested, oldest first by default."""
+    """Returns pull requests. By default they are in order of creation, newest first; in any other order, ascending."""
     found = find_repository(call, owner, name)
     _refuse(call, "head", "base")
     sort = call.one_of("sort", ("created", "updated"), "created")
@@ -81,7 +81,7 @@ def pull_requests(call: Call, owner: str, name: str) -> Reply:
 
 
 def issue_events(call: Call, owner: str, name: str) -> Reply:
-    """Events of all issues and pull requests, newest first."""
+    """Returns the events of all issues and pull requests, newest first."""
     found = find_repository(call, owner, name)
     return listed(call, found.kept("issue events", lambda: _events(found)), lambda each: issue_event_shape(call, each))
 

@@ -68,7 +68,8 @@ def check_rest(genuine: Any, edited: Any) -> None:
     """Raises `ImpossibleAnswer` unless an edited REST answer has the same keys as the genuine one, with values of the
     same types.
 
-    A key may become null, unless it never is null at GitHub. A list may be longer or shorter, and in another order.
+    A value may become null, unless GitHub never sends null for its key. A list may be longer or shorter, and in
+    another order.
     """
     if type(genuine) is not type(edited):
         raise ImpossibleAnswer((), f"is {_kind(edited)}, and not {_kind(genuine)}")
@@ -123,8 +124,8 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks that the path of each error leads to a null, and that the null of the refused field can have spread up
-        to there.
+        """Checks the path of each error: it leads to a null, and the null of the refused field can have spread to that
+        place.
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
@@ -245,7 +246,7 @@ class _Answer:
 
     @staticmethod
     def _null_on(data: Any, path: Path) -> Path | None:
-        """Returns the path of the first null on the way along `path`; None if there is none."""
+        """Returns the path of the first null on the way to `path`; None if there is none."""
         value = data
         for place, step in enumerate(path):
             try:
@@ -257,7 +258,9 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Returns the place to which the null of a failed field spreads: the nearest one above that may be null."""
+        """Returns the place to which the null of a failed field spreads. It is the nearest one above that may
+        be null.
+        """
         reach: Path = ()
         type_: Any = self.query.schema.query_type
         selections = [self.query.operation.selection_set]

@@ -124,7 +124,9 @@ class StandIn(Service):
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        """Listens at the port that it had before, if there is one. A socket that does not listen has reserved it."""
+        """Listens at its former port, if it has listened before. Meanwhile a socket that does not listen has kept the
+        port reserved.
+        """
         assert self._runner is not None
         if self._kept is None:
             site: web.BaseSite = web.TCPSite(self._runner, self._host, self._port)

@@ -1,4 +1,4 @@
-"""GitHub without sockets: makes a reply of a request, by GitHub's rules, in GitHub's order."""
+"""GitHub without its sockets. It turns a request into a reply, by GitHub's rules and in GitHub's order."""
 
 import asyncio
 import time
@@ -80,7 +80,7 @@ class Service:
             world.account(login)
 
     def budget(self, payer: str) -> Budget:
-        """Returns the windows of an account (by its login), of an App or of an installation. `payer` is as
+        """Returns the budget of an account (by its login), of an App, or of an installation. `payer` is as in
         `Request.payer`.
         """
         return self._budgets.setdefault(payer.lower(), Budget(self.world.clock, self.limits))
@@ -174,8 +174,8 @@ class Service:
         return reply
 
     def _refuse(self, request: Request) -> Reply | None:
-        """Returns the refusal of a caller that has no access; None if the caller has access. The request then has
-        its account.
+        """Returns the refusal of a caller that has no access. If the caller has access, records the request's account
+        and returns None.
         """
         if not request.headers.get("User-Agent"):
             return Reply(403, NO_AGENT.encode(), {"Content-Type": "text/plain; charset=utf-8"})
@@ -286,8 +286,8 @@ class _Unreadable(Exception):
 
 
 def _prepare(request: Request, lacks: frozenset[str]) -> Query:
-    """Returns the query with its price. What it asks for is recorded in the request. Raises `Refused` or
-    `_Unreadable` if the query is not run.
+    """Returns the query with its price, and records in the request what the query asks for. Raises `Refused` or
+    `_Unreadable` if it is not run.
     """
     if request.method != "POST":
         raise _Unreadable(message_reply(404, "Not Found"))

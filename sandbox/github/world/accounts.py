@@ -21,8 +21,8 @@ class Register(Protocol):
 class Account:
     """An account. `typename` is User, Bot, Mannequin, Organization or EnterpriseUserAccount.
 
-    `login` is GraphQL's. REST calls the bot `dependabot` `dependabot[bot]`. Content of a deleted account is served
-    without an author.
+    `login` is the one that GraphQL shows. REST shows `dependabot[bot]` for the bot `dependabot`. Content of a
+    deleted account is served without an author.
     """
 
     world: Register

@@ -4,5 +4,5 @@ import hashlib
 
 
 def spread(text: str, below: int) -> int:
-    """Returns a number from 0 up to, but not including, `below`. It is always the same for the same text."""
+    """Returns a number that is at least 0 and less than `below`. It is always the same for the same text."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) % below

@@ -83,9 +83,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """Returns this commit and its ancestors, in the order of `git log`: among the commits of which a child is
-        listed, the one that was committed last comes next. So a commit may come before another one of its
-        children.
+        """Returns this commit and its ancestors, in the order of `git log`. A commit can come once one of its children
+        is listed; of these, the one that was committed last comes next.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
@@ -148,7 +147,9 @@ class Git:
     activity: list[Activity] = field(default_factory=list)
 
     def commit(self, oid: str) -> Commit:
-        """Returns the commit with that oid. If there is none, a commit of which nothing but the oid is known."""
+        """Returns the commit with that oid. If the repository does not have it, returns a commit of which only the oid
+        is known.
+        """
         return self.commits.get(oid) or Commit(self.repository, oid)
 
     def add(self, commit: Commit) -> Commit:
@@ -170,9 +171,7 @@ class Git:
         return self.branches[repository.default_branch]
 
     def chain(self, onto: Commit | None, commits: int | Sequence[str], author: Account | None, at: Stamp) -> Commit:
-        """Adds commits on top of `onto`, as many as `commits` says or with the oids that it lists; returns the last
-        one.
-        """
+        """Adds commits on top of `onto`; returns the last one. `commits` is their number, or a list of their oids."""
         world = self.repository.world
         if isinstance(commits, int):
             start = len(self.commits)
@@ -254,8 +253,8 @@ class RepositoryCode(RepositoryIdentity):
         at: Stamp | None = None,
         force: bool = False,
     ) -> Activity:
-        """Pushes commits to a branch (None: the default branch), as many as `commits` says or with the oids that it
-        lists. A branch that does not exist is created. `force` replaces the branch's head.
+        """Pushes commits to a branch (None: the default branch). `commits` is their number, or a list of their oids. A
+        branch that does not exist is created. `force` replaces the branch's head.
         """
         with self.changed():
             now, branch = at or self.world.clock.stamp(), self.branch(ref)
@@ -294,5 +293,5 @@ class RepositoryCode(RepositoryIdentity):
             return self.git.move(branch, None, account, at or self.world.clock.stamp(), "branch_deletion")
 
     def branch(self, ref: str | None) -> str:
-        """Returns the name of a branch without `refs/heads/`; that of the default branch for None."""
+        """Returns the name of a branch without `refs/heads/`. For None, it is the name of the default branch."""
         return ref.removeprefix(HEADS) if ref else self.default_branch

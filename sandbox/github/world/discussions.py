@@ -1,7 +1,8 @@
 """Discussions: their categories, their comments and replies, their answers, and how they change.
 
 Attributes are named as in GitHub's GraphQL, in snake case. Every change holds the world's lock, as in `threads.py`.
-Each change's docstring says whether it moves `updated_at`; that of a comment is independent of its discussion's.
+The docstring of each change says whether it moves `updated_at`. A comment's `updated_at` and its discussion's are
+independent.
 """
 
 from bisect import insort
@@ -63,7 +64,7 @@ class DiscussionCategory:
 
 @dataclass(slots=True, eq=False, repr=False)
 class DiscussionComment(Written):
-    """A comment, or a reply. `reply_to` of a reply is the comment that it answers; a reply has no replies."""
+    """A comment, or a reply to a comment. A reply has the comment as its `reply_to`, and has no replies itself."""
 
     typename: ClassVar[str] = "DiscussionComment"
 
@@ -98,15 +99,15 @@ class DiscussionComment(Written):
         database_id: int | None = None,
         at: Stamp | None = None,
     ) -> "DiscussionComment":
-        """Adds a reply. `bump` moves the discussion's `updated_at`; that of this comment stays. Raises `ValueError` if
-        this is itself a reply.
+        """Adds a reply. `bump` moves the `updated_at` of the discussion, but not of this comment. Raises `ValueError`
+        if this comment is a reply itself.
         """
         if self.reply_to is not None:
             raise ValueError("there are two levels only")
         return self.discussion.comment(author, body, bump=bump, database_id=database_id, at=at, reply_to=self)
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the comment's `updated_at`; that of the discussion stays in any case."""
+        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the discussion."""
         with self.repository.changed():
             self.body = body
             if bump:
@@ -130,8 +131,8 @@ class DiscussionComment(Written):
             discussion.bump()
 
     def delete(self) -> None:
-        """Deletes the comment; the discussion's `updated_at` stays. If it has replies, it is kept without text and
-        author. If it was the answer, the discussion has none any more.
+        """Deletes the comment. The discussion's `updated_at` stays. A comment with replies is kept, without text and
+        author. If the comment was the answer, the discussion is no longer answered.
         """
         with self.repository.changed():
             if self.is_answer:
@@ -188,7 +189,7 @@ class Discussion(Written):
     def edit(
         self, *, title: str | None = None, body: str | None = None, category: DiscussionCategory | None = None
     ) -> None:
-        """Changes title, text or category. In a category without answers, the discussion loses its answer."""
+        """Changes title, text or category. If the new category has no answers, the discussion loses its answer."""
         with self.repo.changed():
             self.title = self.title if title is None else title
             if body is not None:

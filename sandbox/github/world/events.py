@@ -1,8 +1,7 @@
 """The events of a repository, as GitHub's events API shows them.
 
-An event is derived from the world, and always has the same id and time. Its time is up to five seconds later than
-that of the object it is about (or earlier, if it would lie in the future), because at GitHub the times of one event
-never agree to the second.
+An event is derived from the world, and always has the same id and time. Its time differs by up to five seconds from
+the time of the object that it is about, because at GitHub these times never agree. It is never in the future.
 """
 
 from bisect import bisect_left, bisect_right

@@ -138,8 +138,8 @@ class RepositoryIdentity:
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Sets the repository's state. If a fork is gone, the event about it stays in the repository that was
-        forked.
+        """Sets the repository's state. The event about a fork stays in the original repository, even if the fork is
+        gone.
         """
         with self.changed():
             self.state = state

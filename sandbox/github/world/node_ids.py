@@ -1,9 +1,9 @@
-"""The two formats of GitHub's node ids. Clients must not interpret either; `node` and `nodes` accept both.
+"""The two formats of GitHub's node ids. Clients must not interpret them; `node` and `nodes` accept both.
 
 An old one is base64 of `0{length}:{Type}{database id}` (`MDU6SXNzdWU1MTMzNzA1MDI=`). A new one is a short prefix and
-base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`). In the ids of accounts there
-is no repository. The ids of timeline events also hold the id of their thread, and those of commits and refs a name
-in the place of a number.
+base64url of a msgpack array `[0, repository id, database id]` (`I_kwDOBoyH6c5oG1Dj`). An account's id holds no
+repository. A timeline event's id also holds the id of its thread. The id of a commit or ref holds a name in the
+place of the database id.
 """
 
 import base64
@@ -121,8 +121,8 @@ def old(typename: str, key: int | str) -> str:
 
 
 def new(typename: str, *path: int | str) -> str:
-    """Returns a node id in the new format. `path` holds the repository's id, for an event also its thread's id, and
-    the object's own id or name.
+    """Returns a node id in the new format. `path` holds the repository's id, then for an event the id of its thread,
+    then the object's own id or name.
     """
     own = path[-1]
     if isinstance(own, int) and own <= 0xFFFFFFFF:

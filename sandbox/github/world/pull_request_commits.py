@@ -38,8 +38,8 @@ class PullRequestCommit:
 
 
 def commits_of(pull: PullRequest) -> list[PullRequestCommit]:
-    """Returns the commits of the pull request, created by each call: the head, and before it as many as the pull
-    request counts.
+    """Returns the commits of the pull request: its head, and before it as many as the pull request counts. Each call
+    creates them anew.
     """
     oid = pull.repository.world.oid
     found = []

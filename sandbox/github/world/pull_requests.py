@@ -75,7 +75,7 @@ class ReviewComment(Written):
         return f"{self.pull_request.resource_path}#discussion_r{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the comment's `updated_at`; that of the pull request stays in any case."""
+        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the pull request."""
         with self.repository.changed():
             self.body = body
             if bump:
@@ -87,8 +87,8 @@ class ReviewComment(Written):
             self.position = None
 
     def delete(self) -> None:
-        """Deletes the comment. The pull request's `updated_at` stays. Replies to it stay, too, and answer a comment
-        that is missing.
+        """Deletes the comment. The pull request's `updated_at` stays. Replies to the comment stay, too, although it is
+        gone.
         """
         with self.repository.changed():
             self.review.comments.remove(self)

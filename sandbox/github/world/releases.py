@@ -86,7 +86,9 @@ class Release:
 
 @dataclass(slots=True, eq=False, repr=False)
 class RawEvent:
-    """An event that is stored as it is shown. `archived`: only GH Archive has it; the API does not show it any more."""
+    """An event that is stored in the form in which it is shown. `archived`: it is only in GH Archive; the API no longer
+    shows it.
+    """
 
     typename: ClassVar[str] = "RawEvent"
 

@@ -90,8 +90,8 @@ class Repository(RepositoryReleases):
             return self.stars[account.database_id]
 
     def unstar(self, account: Account) -> None:
-        """Takes a star back. Raises `KeyError` if there is none. This makes no event, and the event about the star
-        stays.
+        """Takes a star back. Raises `KeyError` if there is none. The event about the star stays, and no new event is
+        made.
         """
         with self.changed():
             self.former_stars.append(self.stars.pop(account.database_id))

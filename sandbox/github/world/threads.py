@@ -85,7 +85,7 @@ class IssueComment(Written):
         return f"{self.thread.resource_path}#issuecomment-{self.database_id}"
 
     def edit(self, body: str, *, bump: bool = True) -> None:
-        """Changes the text. `bump` moves the comment's `updated_at`; that of the thread stays in any case."""
+        """Changes the text. `bump` moves the `updated_at` of the comment, but not of the thread."""
         with self.repository.changed():
             self.body = body
             if bump:

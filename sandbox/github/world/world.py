@@ -53,8 +53,8 @@ class World:
             yield
 
     def account(self, login: str, typename: str = "User", database_id: int | None = None) -> Account:
-        """Returns the account with that login; it is created if there is none. Two logins must differ in more than
-        upper and lower case.
+        """Returns the account with that login; it is created if there is none. Two logins that differ only in upper and
+        lower case are the same.
         """
         with self.lock:
             key = login.lower()
@@ -97,7 +97,7 @@ class World:
             return self.teams[key]
 
     def add_app(self, public_key: str, *, app_id: int | None = None, slug: str = "backfill") -> App:
-        """Creates a GitHub App that is installed nowhere. `public_key` is PEM."""
+        """Creates a GitHub App that is not installed anywhere. `public_key` is PEM."""
         with self.lock:
             app = App(self, app_id or self.next_id("App"), slug, public_key, self.account(slug, "Bot"))
             self.apps[str(app.database_id)] = app

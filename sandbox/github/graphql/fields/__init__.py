@@ -1,4 +1,4 @@
-"""Resolvers, by `Type.field`, of fields that are not simply attributes of the world's objects.
+"""The resolvers, by `Type.field`, of fields that are not attributes of the world's objects.
 
 `schema.py` connects them with the schema. A field that has no resolver and is no attribute is not modelled.
 """

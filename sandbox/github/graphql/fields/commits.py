@@ -100,8 +100,8 @@ class HistoryEdge:
 
 @field("Commit.history")
 def history(source: Commit, info: Info, **args: Any) -> HistoryPage:
-    """Returns the history in the order of `git log`, which is not the order of dates. A cursor belongs to the commit
-    at the history's start; it is refused for any other commit, such as the new head of a branch.
+    """Returns the history in the order of `git log`, which is not the order of dates. A cursor is valid only for the
+    commit at the start of its history. For any other commit, such as the branch's new head, it is refused.
     """
     refuse_arguments("Commit.history", args, "author", "path", "last", "before")
     since, until = args.get("since") or "", args.get("until") or "9999"
@@ -141,7 +141,7 @@ def commit_committer(source: Commit, _info: Info) -> GitActor:
 
 
 def git_actor(source: Commit, date: str) -> GitActor:
-    """Returns the author of the commit. The name stays when the account is deleted."""
+    """Returns the author of the commit. The author's name stays when the account is deleted."""
     account = source.author_account
     name = source.author_name or (account.rest_login if account else None)
     domain = "users.noreply.github.com" if account else "example.org"

@@ -98,7 +98,7 @@ def newest_release(source: Repository, _info: Info) -> Release | None:
 
 @field("Release.author")
 def release_author(source: Release, _info: Info) -> Account | None:
-    """Returns the author, if it is a User. None for a bot, which the field's type does not allow."""
+    """Returns the author, if it is a User; None for a bot, because the type of the field does not allow bots."""
     return a_user(source.author_account)
 
 

@@ -52,7 +52,7 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
 
 
 def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
-    """Returns the items that the viewer sees, and how many further items are counted and shown to nobody."""
+    """Returns the items that the viewer sees, and how many items are counted without being shown to anybody."""
     if context.selected is not None:
         items = [each for each in items if context.selected(each)]
     if not context.world.flagged:
@@ -96,6 +96,6 @@ def one(info: Info, thing: T) -> T:
 
 
 def refuse_contents(context: Context) -> None:
-    """Raises FORBIDDEN for an App without Contents: read (policy-bot#42)."""
+    """Raises FORBIDDEN for an App without the permission Contents: read (policy-bot#42)."""
     if context.installation is not None and not context.installation.reads("contents"):
         raise GitHubError("FORBIDDEN", "Resource not accessible by integration")

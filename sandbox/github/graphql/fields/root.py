@@ -24,7 +24,9 @@ def viewer(_source: Any, info: Info) -> Account:
 
 @field("User.login")
 def user_login(source: Account, _info: Info) -> str:
-    """Returns the login. The viewer is always a User, so the bot of an App has its REST login there."""
+    """Returns the login. GitHub makes the viewer a User, also if it is the bot of an App; then the login is the bot's
+    REST login.
+    """
     return source.rest_login
 
 

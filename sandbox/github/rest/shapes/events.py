@@ -1,4 +1,4 @@
-"""Events in REST's shapes, with the fields that are left since October 2025; activity and releases."""
+"""Events, activity and releases in REST's shapes. Events have the fields that GitHub kept in October 2025."""
 
 from collections.abc import Callable
 from typing import Any
