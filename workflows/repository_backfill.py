@@ -389,7 +389,9 @@ class RepositoryBackfillWorkflow:
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records, if it has changed, what the repository or its types wait for, and types that lost their worker."""
+        """Records the waits of the repository and its types, and types that lost their worker, if either has
+        changed.
+        """
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

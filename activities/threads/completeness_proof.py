@@ -68,10 +68,10 @@ class CompletenessProof:
         return turn
 
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
-        """Adds a note on how many threads GitHub counts and does not show. Their numbers are unknown.
+        """Adds a note on how many threads GitHub counts and does not show. Nobody knows which threads these are.
 
-        Without a cutoff, that is the difference between GitHub's count and the list, if the list was read to its
-        end. Otherwise an earlier note stays unchanged.
+        If there is no cutoff and the list was read to its end, it is the difference between GitHub's count and the
+        list. Otherwise an earlier note stays unchanged.
         """
         position = turn.position
         if position.reached_end and not position.relisted:

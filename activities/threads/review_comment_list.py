@@ -53,8 +53,8 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment from which on the list is read. It is where the leg ends: comments on pull requests opened since
-        are not older.
+        """The moment from which on the list is read: the end of the leg. A comment on a pull request of the leg cannot
+        be older.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 

@@ -66,7 +66,7 @@ _AT_FAULT = {
 
 
 async def _embedded(text: str, setting: settings.Embeddings, key: str) -> list[float]:
-    """The text's vector. Raises `BadInput` if a setting is to blame, `Unreachable` for every other refusal."""
+    """Returns the text's vector. Raises `BadInput` for a wrong setting, and `Unreachable` for every other refusal."""
     # Here and not above: no other command needs openai's package, which takes half a second.
     from embedding.client import Embedder
     from embedding.tokens import cut

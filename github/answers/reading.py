@@ -175,8 +175,9 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 
 
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
-    """Returns the budget's window from the headers: (limit, used, seconds to the reset). Empty if there is a
-    `retry-after`, because the reset may then be much later than the end of the limit.
+    """Returns the budget's window from the headers: (limit, used, seconds to the reset).
+
+    Empty if there is a `retry-after`: it says how long to wait, and the reset may be much later.
     """
     if number(headers, "retry-after") is not None:
         return ()

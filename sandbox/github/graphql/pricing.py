@@ -1,9 +1,9 @@
-"""Computes, from a query's text and variables alone, what the query costs and how many nodes it may return, as GitHub
-documents it.
+"""Computes what a query costs and how many nodes it may return, from its text and variables alone, as GitHub documents
+it.
 
 Cost: the number of requests that fill every connection up to its `first` or `last`, divided by 100 and rounded, at
-least 1. A nested connection needs one request for each of its parents. A connection of which only counts are
-requested is priced, too, as a margin.
+least 1. A nested connection needs one request for each of its parents. To be on the safe side, a connection of which
+only counts are requested is priced, too.
 """
 
 from collections.abc import Iterator
