@@ -389,9 +389,7 @@ class RepositoryBackfillWorkflow:
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records the waits of the repository and its types, and types that lost their worker, if either has
-        changed.
-        """
+        """Records the present waits, and types that lost their worker, if either has changed."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:
