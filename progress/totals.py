@@ -23,6 +23,8 @@ LIKELY_OF_UNCOUNTED = 0.45
 """Of the requests for which a sweep allows until GitHub has counted what they list: it allows for three comments in a
 review (`activities.threads.review_comment_list`). Each review has one, and most have no more.
 """
+IN_FLIGHT = 3
+"""Requests of a list that may have been sent although their pages are not stored."""
 COUNTED = frozenset({*THREADS, "embeddings"})
 """Types with a total. GitHub counts threads, and each thread has an embedding; events have no count in advance."""
 _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
@@ -124,7 +126,8 @@ class _Sum:
                 self.most_requests += ceil(its.requests_ahead * most / stored)
                 if stored >= most:
                     is_exact = its.requests_are_counted
-                    self.fewest_requests += ceil(its.requests_ahead * (1 if is_exact else FEWEST_OF_UNCOUNTED))
+                    fewest = its.requests_ahead - IN_FLIGHT if is_exact else its.requests_ahead * FEWEST_OF_UNCOUNTED
+                    self.fewest_requests += max(ceil(fewest), 0)
                     self.requests += ceil(its.requests_ahead * (1 if is_exact else LIKELY_OF_UNCOUNTED))
         if weight is None:
             self.unweighted += is_open
