@@ -19,7 +19,7 @@ _LABELS = {
     "reviews": "reviews",
     "comments": "comments",
     "events": "events (stars, forks, pushes, releases, ...)",
-    "embeddings": "texts prepared for search",
+    "embeddings": "entries of the search index",
 }
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

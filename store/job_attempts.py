@@ -16,7 +16,8 @@ PENDING_AGAIN = """
 """SQL that sets a job (`job`) that has ended to pending, as its next attempt."""
 
 OF_AN_ATTEMPT = (
-    "{cancel_requested_at,cancel_heard_at,stopping,stopping_heard,addon_ended_at,first_run_id,paused_seconds}"
+    "{cancel_requested_at,cancel_heard_at,stopping,stopping_heard,rows_stored,"
+    "addon_ended_at,first_run_id,paused_seconds}"
 )
 """Keys of a job's metadata that belong to a single attempt."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from errors import JobOver
 from messages import JobOutcome, JobStatus
-from store import notifications, unshown
+from store import notifications, samples, unshown
 from store.database import Connection
 from store.job_attempts import CLOSED, UNTIL_THE_END, begin_waiting_retry
 from unshown import Unshown, how_many, threads
@@ -49,6 +49,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
     if job["status"] == "in_progress" and job["attempt"] == attempt:
         if canceled:
             await _cancel_open(connection, job_id)
+        rows_stored = sum((await samples.stored_now(connection, job_id)).values())
         await connection.execute(
             f"""
             update workspace_backfill_jobs set
@@ -64,7 +65,7 @@ async def finish(connection: Connection, job_id: str, attempt: int, *, canceled:
             total,
             completed,
             failed,
-            await _proofs(connection, job_id) | _as_metadata(not_shown),
+            await _proofs(connection, job_id) | {"rows_stored": rows_stored} | _as_metadata(not_shown),
         )
         if await begin_waiting_retry(connection, job_id):
             status, message = "pending", "a retry that waited for this end is the next attempt"

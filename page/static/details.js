@@ -5,6 +5,7 @@ import { count, date, number, timeElement } from "./formats.js";
 import { hasNotes, isCancelable, isRetryable, STATUS_WORDS, typeName } from "./model.js";
 import { setStatusIcon, statusIcon } from "./icons.js";
 
+const NOUNS = { embeddings: "entries of the search index", timeline_events: "timeline entries" };
 const KINDS = { hidden: "counted but not shown", refused: "refused", unavailable: "not to be had" };
 
 export class RepositoryDetails {
@@ -63,7 +64,7 @@ class TypeDetails {
     setStatusIcon(this.#icon, type.status === "completed" && hasNotes(type) ? "notes" : type.status);
     this.#text.replaceChildren(...typeInWords(type));
     const counts = Object.entries(type.counts).filter(([, stored]) => stored);
-    setText(this.#counts, counts.map(([noun, stored]) => `${number(stored)} ${noun.replaceAll("_", " ")}`).join(" · "));
+    setText(this.#counts, counts.map(([noun, stored]) => `${number(stored)} ${NOUNS[noun] ?? noun.replaceAll("_", " ")}`).join(" · "));
     show(this.#counts, counts.length > 0);
     this.#updateError(type.error);
     const notes = notesOf(type);

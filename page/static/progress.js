@@ -8,6 +8,7 @@ export class Progress {
   #all = new Bar("All of the history");
   #types = el("ul", { class: "types", role: "list" });
   #recent = el("p", { class: "recent", "data-recent": true, hidden: true });
+  #counted = el("p", { class: "hint", "data-counted": true });
   element = el(
     "section",
     { class: "card", "aria-labelledby": "progress-title" },
@@ -15,6 +16,7 @@ export class Progress {
     this.#all.element,
     this.#recent,
     this.#types,
+    this.#counted,
   );
 
   update(job) {
@@ -22,6 +24,7 @@ export class Progress {
     show(this.element, Boolean(fields?.progress));
     if (!fields?.progress) return;
     this.#all.update(fields.progress, fields.failed_repositories ? "failed" : fields.status);
+    setText(this.#counted, countedInWords(fields, job.isEnded));
     this.#updateRecent(job);
     keepList(this.#types, fields.types ?? [], (each) => each.data_type, (each) => new TypeBar(each));
   }
@@ -85,6 +88,16 @@ class TypeBar {
     const failed = type.repositories?.failed ?? 0;
     this.#bar.update(type, type.status, repositoriesInWords(type.repositories), failed ? `, ${number(failed)} failed` : "");
   }
+}
+
+/** What the numbers count, and why a percentage need not be their quotient. */
+function countedInWords({ data_types: types }, isEnded) {
+  const [last, ...others] = types.filter((type) => type !== "events").map((type) => typeName(type).toLowerCase()).reverse();
+  const counted = others.length ? `${others.reverse().join(", ")} and ${last}` : last;
+  const words = counted ? [`“All of the history” counts ${counted}`] : [];
+  if (counted && types.includes("events")) words[0] += "; events come on top, because nobody counts them beforehand";
+  if (!isEnded) words.push("Counts are as of now and may be corrected. Percentages are of the work as it was first known, and never fall");
+  return words.map((each) => `${each}.`).join(" ");
 }
 
 function repositoriesInWords(of) {

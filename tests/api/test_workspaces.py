@@ -5,8 +5,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from store import job_end
+from store.database import Database
 from tests.support import shop
 from tests.support.api import world
+from tests.support.api.sweeps import sweep
 from tests.support.api.world import Api, Tenant
 
 
@@ -53,14 +56,13 @@ async def test_the_add_on_is_the_best_that_is_active_else_the_latest(api: Api, h
     assert (addon["retention_days"], addon["status"]) == (1825, "canceled")
 
 
-async def test_the_history_has_every_job_once_newest_first(api: Api, host: asyncpg.Connection) -> None:
-    tenant = await world.tenant(host)
+async def test_the_history_has_every_job_once_newest_first(api: Api, host: asyncpg.Connection, database: str) -> None:
+    tenant = await world.tenant(host, "octo/moon")
     jobs = [await world.job(host, tenant.workspace_id, status) for status in ("completed", "failed", "canceled")]
     jobs.append(await world.job(host, tenant.workspace_id, "in_progress"))
-    await host.execute(
-        "update workspace_backfill_progress set issues_count = 40, comments_count = 2 where backfill_job_id = $1",
-        jobs[0],
-    )
+    for job_id in (jobs[0], jobs[3]):
+        counts = {"issues": 40, "comments": 2, "timeline_events": 7}
+        await sweep(host, job_id, "octo/moon", "issues", counts=counts, expected=40)
     found: list[dict[str, Any]] = []
     page = await ask(api, tenant.workspace_id, "/backfills?limit=3")
     found += page["backfills"]
@@ -68,7 +70,12 @@ async def test_the_history_has_every_job_once_newest_first(api: Api, host: async
     found += page["backfills"]
     assert (page["next"], [each["id"] for each in found]) == (None, jobs[::-1])
     assert [each["headline"]["state"] for each in found] == ["fetching", "canceled", "failed", "completed"]
-    assert found[-1]["rows_stored"] == 42
+    async with Database(database) as pool, pool.transaction() as connection:
+        await job_end.finish(connection, jobs[3], 0, canceled=False)
+    ended = (await ask(api, tenant.workspace_id, "/backfills?limit=1"))["backfills"]
+    assert [each["rows_stored"] for each in (found[0], found[-1], *ended)] == [49, 49, 49]
+    charted = (await api.ask("GET", f"/api/backfills/{jobs[3]}/chart", token=world.SERVICE)).json["buckets"]
+    assert sum(sum(each["rows"].values()) for each in charted) == 49, "the chart counts the same"
 
 
 async def test_the_history_and_the_job_have_the_same_headline(api: Api, host: asyncpg.Connection) -> None:
