@@ -80,15 +80,16 @@ def _inherited(
     if left.absent and (source == "releases" or (left.total is not None and left.total <= SIZES[0])):
         # What was missing is looked at again: the whole list is one page, or is read whole by each sweep.
         return EventPlace(way=left.way)
-    if not left.way and ((left.missing and left.below is None) or (left.hidden + left.unserved and not left.odd)):
+    if not left.way and ((left.tail and left.below is None) or (left.hidden + left.unserved and not left.odd)):
         # An older release did not record where.
         return EventPlace()
     # REST numbers its pages from the top: what was deleted since would be skipped by going on below.
     below = None if left.way else left.below
-    again = [] if left.way else pages_to_look_at(left.odd)
-    ended_early = left.missing > 0 and below is not None
+    odd = [replace(page, offset=None) for page in left.odd]
+    again = [] if left.way else pages_to_look_at(odd)
+    ended_early = left.tail > 0 and below is not None
     if fresh and done and not ended_early:
-        return replace(left, status="open", again=again, only_again=True) if again else left
+        return replace(left, status="open", odd=odd, again=again, only_again=True) if again else left
     if left.way and source == "releases":
         # GraphQL tells less of them than REST, and all are read by each sweep.
         return EventPlace.look_again()
@@ -106,7 +107,7 @@ def _inherited(
         missing=left.missing,
         unserved=left.unserved,
         total=left.total,
-        odd=left.odd,
+        odd=odd,
         again=again,
     )
 
@@ -115,7 +116,7 @@ def go_below(position: EventPosition, source: EventSourceName, place: EventPlace
     """Returns the place from which a source is read below the part that an earlier sweep read; a complete place if
     nothing older is in scope.
     """
-    if place.missing and place.below is not None:
+    if place.tail and place.below is not None:
         # GitHub counts more than it showed before the list ended there.
         return place.move_below(place.below)
     if place.reached_end or is_deep_enough(position, cutoff_at) or source == "events":

@@ -3,12 +3,12 @@ events API.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from activities.events import inheritance
+from activities.events.odd_pages import OddPage
 from activities.events.order import is_recent
 from activities.events.position import EventPlace, EventPosition, EventSourceName
 from activities.events.source import OTHER_SIZE, PATIENCE, grow, is_failure_of_list, size_of
@@ -100,13 +100,13 @@ class ListSource:
             if not is_failure_of_list(error):
                 raise
             log.warning("an odd page is still not served", source=self.name, why=error.message)
-            return self._turn(position.with_place(self.name, place.look_at(page, page)))
-        absent = page
+            return self._turn(position.with_place(self.name, place.look_at(page)))
+        now = page
         if read.number:
-            absent = replace(page, hidden=read.hidden, unserved=read.unreadable)
+            now = page.now(number=read.number, hidden=read.hidden, unserved=read.unreadable)
         # Items that came since have moved the top page's items to the page after it.
         moved = page.cursor is None and read.total != place.total
-        looked_at = place.look_at(page, absent, beyond=read.cursor if moved else None)
+        looked_at = place.look_at(now, beyond=read.cursor if moved else None)
         return self._turn(position.with_place(self.name, looked_at), read)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
@@ -139,13 +139,17 @@ class ListSource:
         asked_at = read.page.asked_at
         if not read.number and await self._is_suspicious(place, read):
             return await self._after_blank(position, place, read)
-        begun_at = place.cursor
-        place = place.after_page(
-            asked_at,
+        page = OddPage(
+            cursor=place.cursor,
             size=size_of(position, self.name),
             number=read.number,
             hidden=read.hidden,
             unserved=read.unreadable,
+        )
+        place = place.after_page(
+            asked_at,
+            page,
+            more=read.more,
             depth=read.depth,
             ties=read.ties,
             oldest=self._oldest(place, read),
@@ -168,7 +172,7 @@ class ListSource:
         else:
             log.warning("GitHub says that there is more and not where, asking again", source=self.name)
         if not read.more:
-            place = place.count_missing(read.total, read.end or begun_at)
+            place = place.count_missing(read.total, page, read.end or page.cursor)
         after = position.with_place(self.name, place).after_answer(asked_at)
         after = grow(after, self.name, seconds=read.seconds, offset=self._offset(place))
         return self._turn(after, read)
@@ -225,7 +229,8 @@ class ListSource:
             return self._turn(position.with_place(self.name, place).with_size(self.name, size), read)
         position = position.with_place(self.name, place).with_size(self.name, None).after_answer(read.page.asked_at)
         if not place.is_at_top or (self.can_become_empty and not read.total):
-            ended = place.complete_at(None).count_missing(read.total, place.cursor)
+            page = OddPage(cursor=place.cursor, size=BLANK_SIZE)
+            ended = place.complete_at(None).count_missing(read.total, page, place.cursor)
             return self._turn(position.with_place(self.name, ended), read)
         if read.total:
             words = f"GitHub shows none of the {read.total} {self.name} to these tokens"
@@ -267,29 +272,6 @@ class Stargazers(ListSource):
         return await _place_behind(
             lambda: events.find_place_behind(self._github, self._repository, "StargazerPlace", place.cursor)
         )
-
-
-class StarHistory(ListSource):
-    """Reads stars by day, without their users, for repositories whose stargazers GitHub does not show."""
-
-    name: EventSourceName = "star_history"
-    builds_on: tuple[EventSourceName, ...] = ("stargazers",)
-    can_shrink = False
-
-    async def read(self, position: EventPosition) -> Turn[EventPosition]:
-        if position.places["stargazers"].status == "complete":
-            # Every star is stored, with who gave it.
-            return Turn(position.with_place(self.name, position.places[self.name].complete_at_end()))
-        return await super().read(position)
-
-    async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:  # noqa: ARG002 (always 30 weeks)
-        return await events.read_star_history(self._github, self._repository, int(cursor or 0))
-
-    def _oldest(self, place: EventPlace, read: Happenings) -> datetime | None:
-        return min(place.oldest or read.oldest, read.oldest) if read.oldest else None
-
-    async def _find_place_behind(self, place: EventPlace) -> str | None:  # noqa: ARG002 (a page is 30 weeks)
-        return None
 
 
 class Forks(ListSource):

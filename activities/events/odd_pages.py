@@ -1,12 +1,17 @@
 """Remembers the pages of a list on which GitHub did not show every item, so that later sweeps request them again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 MOST_ODD_PAGES = 400
 """Most odd pages that are remembered of one list: 40,000 items."""
-ITEMS_PER_LOOK = 10
-"""A later sweep requests one odd page again for so many items that GitHub did not show."""
+MOST_ITEMS = 100
+"""Most items of a page."""
+LOOKS = 5
+"""Odd pages of one list that each sweep requests again."""
+ITEMS_PER_LOOK = 4
+"""Where more items are odd, a sweep requests one page again for so many of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +26,50 @@ class OddPage:
     """Items that this account may not see."""
     unserved: int = 0
     """Items that GitHub failed to serve."""
+    missing: int = 0
+    """Items that the page should have, by its size or by GitHub's count of the list, and that GitHub left out."""
+    number: int = 0
+    """Items that GitHub showed, including those that are hidden."""
+    offset: int | None = None
+    """Items of the list above the page; None unless the present sweep read the list from its top."""
 
     @property
     def absent(self) -> int:
         """The number of items of the page that GitHub did not show."""
-        return self.hidden + self.unserved
+        return self.hidden + self.unserved + self.missing
+
+    def now(self, *, number: int, hidden: int, unserved: int) -> Self:
+        """The page as GitHub shows it now."""
+        missing = max(self.missing - max(number - self.number, 0), 0)
+        return replace(self, number=number, hidden=hidden, unserved=unserved, missing=missing)
+
+
+def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
+    """The odd pages and this one. It becomes one page with the last of them if both fit into one of the largest size.
+
+    GitHub's failures shrink pages, down to single items. One request then looks at all of them.
+    """
+    last = odd[-1] if odd else None
+    if last is None or last.offset is None or page.offset is None:
+        return [*odd, page][:MOST_ODD_PAGES]
+    size = page.offset + page.size - last.offset
+    if size > MOST_ITEMS:
+        return [*odd, page][:MOST_ODD_PAGES]
+    between = page.offset - last.offset - last.unserved - last.missing
+    return [
+        *odd[:-1],
+        replace(
+            last,
+            size=size,
+            number=between + page.number,
+            hidden=last.hidden + page.hidden,
+            unserved=last.unserved + page.unserved,
+            missing=last.missing + page.missing,
+        ),
+    ]
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """Returns the odd pages that the next sweep requests again: one for each `ITEMS_PER_LOOK` items that GitHub did not
-    show. Later sweeps request the others.
-    """
+    """The odd pages that the next sweep requests again. The others follow in the sweeps after it."""
     absent = sum(page.absent for page in odd)
-    return list(odd[: -(-absent // ITEMS_PER_LOOK)])
+    return list(odd[: max(LOOKS, -(-absent // ITEMS_PER_LOOK))])

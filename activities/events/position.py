@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self, get_args
 
-from activities.events.odd_pages import MOST_ODD_PAGES, OddPage
+from activities.events.counted import Counted
+from activities.events.odd_pages import OddPage, with_page
 from activities.position import Position
 from activities.progress import MOST_IDLE, Progress
 from rows import NoteKind
@@ -85,6 +86,16 @@ class EventPlace:
         """The number of items that exist and that GitHub does not show."""
         return self.hidden + self.missing + self.unserved
 
+    @property
+    def offset(self) -> int | None:
+        """Items of the list above the place; None if this sweep did not read the list from its top."""
+        return None if self.listed is None else self.listed + self.unserved + self.missing
+
+    @property
+    def tail(self) -> int:
+        """Items that GitHub counts and that no page was short of: they may lie behind the end that GitHub showed."""
+        return max(self.missing - sum(page.missing for page in self.odd), 0)
+
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
         """Returns the place at which a source begins that an earlier sweep skipped and noted."""
@@ -103,80 +114,93 @@ class EventPlace:
     def after_page(
         self,
         asked_at: datetime,
+        page: OddPage,
         *,
-        number: int = 0,
-        hidden: int = 0,
-        unserved: int = 0,
+        more: bool = False,
         depth: datetime | None = None,
         ties: Iterable[str] = (),
         oldest: datetime | None = None,
         total: int | None = None,
-        size: int = 100,
     ) -> Self:
-        """Returns the place with what a page shows about the whole source: counts and depth. It does not move the
+        """The place with what a page shows about the whole source: counts and depth. Another method then moves the
         cursor.
 
-        `size` is the number of items that were requested, `number` the number of items on the page. `depth` is the
-        earliest of the moments by which the list is ordered, `ties` are the ids of the items of that moment.
+        `more`: it is not the last page. `depth` is the earliest of the moments by which the list is ordered, `ties` are
+        the ids of the items of that moment, and `total` is GitHub's count of the list.
         """
-        from_top = self.is_at_top and self.until is None
-        listed = 0 if self.is_at_top else self.listed
-        missing = 0 if from_top else self.missing
-        if listed is None and self.until is None:
-            # The earlier sweep ended at this cursor, where GitHub showed no more: these are items that it lacked.
-            missing = max(missing - number, 0)
-        odd = [] if from_top else self.odd
-        if hidden or unserved:
-            page = OddPage(cursor=self.cursor, size=size, hidden=hidden, unserved=unserved)
-            odd = [*odd, page][:MOST_ODD_PAGES]
+        if self.is_at_top and self.until is None:
+            place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
+        else:
+            place = self.forget(page.cursor)
+            tail = min(page.number, place.tail) if self.listed is None and self.until is None else 0
+            place = replace(place, missing=place.missing - tail, listed=0 if self.is_at_top else self.listed)
+        if more and total is not None and page.number < page.size:
+            # A page that is not the last one lacks items.
+            page = replace(page, missing=page.size - page.number)
         return replace(
-            self,
+            place.remember(replace(page, offset=place.offset)),
             as_of=self.as_of or asked_at,
-            hidden=hidden if from_top else self.hidden + hidden,
-            unserved=unserved if from_top else self.unserved + unserved,
-            missing=missing,
-            odd=odd,
             oldest=oldest,
             progress=self.progress.descend(depth, ties),
             blanks=0,
             noted=False,
-            listed=None if listed is None else listed + number,
+            listed=None if place.listed is None else place.listed + page.number,
             total=total if self.total is None or self.is_at_top else self.total,
         )
+
+    def remember(self, page: OddPage) -> Self:
+        """The place that counts what this page lacks, for a later sweep to request it again."""
+        return replace(
+            self,
+            hidden=self.hidden + page.hidden,
+            unserved=self.unserved + page.unserved,
+            missing=self.missing + page.missing,
+            odd=with_page(self.odd, page) if page.absent else self.odd,
+        )
+
+    def forget(self, cursor: str | None) -> Self:
+        """The place without what the odd page at this cursor lacked."""
+        place = self
+        for page in self.odd:
+            if page.cursor == cursor:
+                place = replace(
+                    place,
+                    hidden=max(place.hidden - page.hidden, 0),
+                    unserved=max(place.unserved - page.unserved, 0),
+                    missing=max(place.missing - page.missing, 0),
+                    odd=[each for each in place.odd if each is not page],
+                )
+        return place
 
     def count_blank(self, asked_at: datetime) -> Self:
         """Returns the place after an answer without items, although the list has some. The page is requested again."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
-    def count_missing(self, total: int | None, end: str | None) -> Self:
-        """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
+    def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
+        """The place at the end of a list, with the number of items that GitHub counts and did not show.
 
-        `total` is GitHub's count, `end` the cursor at which GitHub showed no more. If items are missing, later sweeps
-        read on from there, since GitHub may have ended the list too early.
+        `last` is the list's last page, and `end` the cursor behind it. What the last page lacks is looked at there. If
+        more than that is missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
             place = replace(self, missing=max(total - self.listed - self.unserved, 0))
-        if not place.missing:
-            return place
-        return replace(place, reached_end=False, below=end or place.below)
+        of_last = min(place.tail, last.size - last.number) if last.number else 0
+        if of_last:
+            offset = None if self.offset is None else self.offset - last.number
+            last = replace(last, offset=offset, hidden=0, unserved=0, missing=of_last)
+            place = replace(place, missing=place.missing - of_last).remember(last)
+        return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
-    def look_at(self, page: OddPage, now: OddPage, *, beyond: str | None = None) -> Self:
-        """Returns the place after `page`, the first of `again`, was requested again. `now` is what GitHub shows now.
+    def look_at(self, now: OddPage, *, beyond: str | None = None) -> Self:
+        """The place after the first page of `again` was requested again. `now` is what GitHub shows now.
 
         `beyond` is the cursor of another page to request; None if there is none.
         """
         # Pages that this sweep does not request come first in the next one.
-        odd = [each for each in self.odd if each != page] + ([now] if now.absent else [])
-        again = self.again[1:] if beyond is None else [OddPage(cursor=beyond, size=page.size), *self.again[1:]]
-        return replace(
-            self,
-            hidden=max(self.hidden - page.hidden + now.hidden, 0),
-            unserved=max(self.unserved - page.unserved + now.unserved, 0),
-            odd=odd,
-            again=again,
-            status="complete" if self.only_again and not again else self.status,
-        )
+        place = self.forget(now.cursor).remember(now)
+        again = self.again[1:] if beyond is None else [OddPage(cursor=beyond, size=now.size), *self.again[1:]]
+        return replace(place, again=again, status="complete" if self.only_again and not again else self.status)
 
     def stop_looking(self) -> Self:
         """Returns the place that leaves the other pages of `again` to a later sweep."""
@@ -184,13 +208,11 @@ class EventPlace:
 
     def pass_over(self, cursor: str) -> Self:
         """Returns the place behind one item that GitHub fails to serve, at `cursor`."""
+        place = replace(self, listed=0) if self.is_at_top else self
         return replace(
-            self,
+            place.remember(OddPage(cursor=self.cursor, size=1, unserved=1, offset=place.offset)),
             cursor=cursor,
-            unserved=self.unserved + 1,
-            odd=[*self.odd, OddPage(cursor=self.cursor, size=1, unserved=1)][:MOST_ODD_PAGES],
             progress=self.progress.count(moved=False),
-            listed=0 if self.is_at_top else self.listed,
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
@@ -198,7 +220,7 @@ class EventPlace:
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Returns the place where an earlier sweep ended, once the news above it is read; without a cursor, the top."""
+        """The place below what an earlier sweep read, once its news is read. Without a cursor: the top of the list."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
@@ -206,9 +228,7 @@ class EventPlace:
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """Returns the place of a source that is complete down to the cutoff, where its cursor is `below`; None: at its
-        end.
-        """
+        """The place of a source that is complete down to the cutoff, at the cursor `below`; None: to the list's end."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
@@ -236,9 +256,7 @@ class EventPlace:
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Returns the place of a source that another sweep left at the end of its leg. It is complete, because this
-        sweep needs nothing older.
-        """
+        """The place of a source that another sweep left at its leg's end, and whose older items are out of scope."""
         return replace(self, status="complete")
 
     # history
@@ -277,22 +295,6 @@ class EventPlace:
 
     def complete_as_of(self, as_of: datetime | None) -> Self:
         return replace(self, status="complete", as_of=as_of)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counted:
-    """GitHub's counts of a repository from before its events were read. If they are unchanged within the hour, the
-    events API is not requested again.
-    """
-
-    stars: int
-    forks: int
-    releases: int
-    pushed_at: datetime | None
-    head: str | None
-    threads: int
-    latest: datetime | None
-    """The latest update of any thread."""
 
 
 @dataclass(frozen=True, kw_only=True)

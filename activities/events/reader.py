@@ -12,11 +12,12 @@ import structlog
 from activities import surveys
 from activities.events import inheritance
 from activities.events.history import CommitHistory
-from activities.events.lists import Activity, Forks, LatestEvents, Releases, Stargazers, StarHistory
+from activities.events.lists import Activity, Forks, LatestEvents, Releases, Stargazers
 from activities.events.order import Order
 from activities.events.position import EventPosition
 from activities.events.proof import noted_of, proof_of, reached_end, whole_of
 from activities.events.source import PATIENCE, EventSource, is_failure_of_list, shrink, size_of
+from activities.events.star_history import StarHistory
 from activities.events.stored_threads import StoredThreads
 from activities.events.surveyed import counted_by, without_news, without_what_is_empty
 from activities.turn import Sources, Turn

@@ -4,8 +4,11 @@ not read if nothing changed.
 
 from collections.abc import Mapping
 
+from activities.events.counted import Counted
 from activities.events.inheritance import is_stale
-from activities.events.position import Counted, EventPosition, EventSourceName
+from activities.events.odd_pages import OddPage
+from activities.events.position import EventPosition, EventSourceName
+from activities.events.source import SIZES
 from github.surveys.counts import Survey
 
 
@@ -46,7 +49,7 @@ def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mappi
             or stored.get(source)
         ):
             continue
-        place = place.after_page(survey.asked_at, total=0).complete_at(None)
+        place = place.after_page(survey.asked_at, OddPage(cursor=None, size=SIZES[0]), total=0).complete_at(None)
         position = position.with_place(source, place).after_answer(survey.asked_at)
         if source == "forks" and not position.fresh:
             position = position.with_branch(survey.branch, survey.head)

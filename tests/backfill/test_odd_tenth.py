@@ -1,10 +1,12 @@
 """A tenth of all that GitHub has is odd during one job, and right again for the next: nothing is lost, nor deleted."""
 
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from activities.events import inheritance
 from messages import DataType
 from sandbox.github.faults import OddTenth
 from sandbox.github.generation import Plan
@@ -12,6 +14,7 @@ from sandbox.github.world.repositories import Repository
 from tests.support.backfill.reading import Read
 from tests.support.shop import connected
 from tests.support.thoroughness import examples
+from tests.support.truth import check_feed
 
 PLAN = Plan(
     "acme/tenth",
@@ -86,3 +89,38 @@ async def test_what_turns_odd_is_not_deleted_and_is_whole_after_the_next_job(see
     for data_type in TYPES:
         assert (await reading.sweep_within(MOST_REQUESTS, data_type)).outcome == "completed"
     await reading.agrees()
+
+
+LISTS = Plan(
+    "acme/tenth",
+    pull_requests=1,
+    issues=1,
+    reviews=0,
+    review_comments=0,
+    comments=0,
+    events=1,
+    people=10,
+    stars=230,
+    forks=130,
+    releases=0,
+    pushes=110,
+    years=0.5,
+)
+"""Lists of several pages. REST's list of releases has no count: what it leaves out silently nobody can tell."""
+
+
+@pytest.mark.parametrize("soon", [True, False], ids=["soon", "later"])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_lists_that_were_odd_at_first_are_whole_after_the_next_job(
+    seed: int, soon: bool, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if soon:
+        # The stand-in's clock is weeks behind this machine's.
+        monkeypatch.setattr(inheritance, "FRESH", timedelta(days=10_000))
+    reading = read(LISTS)
+    odd = reading.github.faults.add(OddTenth(seed), times=None)
+    assert (await reading.sweep_within(MOST_REQUESTS, "events")).outcome == "completed"
+    reading.github.faults.remove(odd)
+    assert (await reading.sweep_within(MOST_REQUESTS, "events")).outcome == "completed"
+    await reading.rows("delete from repository_star_history")
+    await check_feed(reading.dsn, reading.repository, data_types=["events"])

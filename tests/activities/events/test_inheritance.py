@@ -81,14 +81,18 @@ def test_what_was_refused_is_read_whole_though_github_s_clock_says_that_hours_we
 
 
 @pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
-def test_odd_pages_are_asked_for_again_one_for_ten_items(now: datetime) -> None:
-    odd = [OddPage(cursor=str(number), size=100, hidden=3) for number in range(5)]
-    left = EventPlace(status="complete", reached_end=True, total=2_000, hidden=15, odd=odd)
+@pytest.mark.parametrize(("hidden", "looked_at"), [(1, 5), (3, 6), (9, 8)])
+def test_odd_pages_are_asked_for_again_a_bounded_number_in_each_sweep(
+    hidden: int, looked_at: int, now: datetime
+) -> None:
+    odd = [OddPage(cursor=str(number), size=100, hidden=hidden) for number in range(8)]
+    left = EventPlace(status="complete", reached_end=True, total=2_000, hidden=8 * hidden, odd=odd)
     forks = begun(covered(forks=left), cutoff_at=LOW, now=now).places["forks"]
-    assert (forks.status, forks.again, forks.odd) == ("open", odd[:2], odd)
-    for page in odd[:2]:
-        forks = forks.look_at(page, page)
-    assert forks.odd == [*odd[2:], *odd[:2]], "the others come first in the next sweep"
+    assert (forks.status, forks.again, forks.odd) == ("open", odd[:looked_at], odd)
+    for page in odd[:looked_at]:
+        forks = forks.look_at(page)
+    assert forks.odd == [*odd[looked_at:], *odd[:looked_at]], "the others come first in the next sweep"
+    assert forks.hidden == 8 * hidden
     assert forks.status == ("complete" if now == SOON else "open")
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from activities.events.odd_pages import OddPage
 from activities.events.position import SOURCES, EventPlace, EventPosition
 
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -73,8 +74,8 @@ def test_as_of_is_the_first_answer() -> None:
 
 
 def test_a_place_keeps_when_it_was_first_asked_for_and_adds_up_what_is_hidden() -> None:
-    first = EventPlace().after_page(AT, hidden=2).move_to("abc", recent=False)
-    place = first.after_page(AT + timedelta(hours=1), hidden=1)
+    first = EventPlace().after_page(AT, OddPage(cursor=None, size=100, hidden=2)).move_to("abc", recent=False)
+    place = first.after_page(AT + timedelta(hours=1), OddPage(cursor="abc", size=100, hidden=1))
     assert (place.as_of, place.hidden) == (AT, 3)
 
 

@@ -1,0 +1,20 @@
+"""GitHub's counts of a repository, by which a sweep tells whether anything has happened."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """GitHub's counts of a repository from before its events were read. If they are unchanged within the hour, the
+    events API is not requested again.
+    """
+
+    stars: int
+    forks: int
+    releases: int
+    pushed_at: datetime | None
+    head: str | None
+    threads: int
+    latest: datetime | None
+    """The latest update of any thread."""
