@@ -10,7 +10,7 @@ from github.events.lists import Happenings
 
 
 class StarHistory(ListSource):
-    """Stars by day, without their users, for repositories whose stargazers GitHub does not show."""
+    """Reads stars by day, without their users, for repositories whose stargazers GitHub does not show."""
 
     name: EventSourceName = "star_history"
     builds_on: tuple[EventSourceName, ...] = ("stargazers",)
