@@ -49,8 +49,9 @@ async def test_recent_legs_wait_for_no_history_and_historical_ones_say_for_whose
         return statuses == {"pending"} and len(await sweeps(backfill, job_id)) == len(types)
 
     await eventually(lambda: recent_leg_is_over(first))
-    # Its history takes long, from its first page on.
-    github.faults.add(Latency(2), times=None, kind="graphql", when=lambda it: bool(it.variables.get("after")))
+    # Its history takes long, from its first page on: longer than a busy machine takes to begin the second job's sweeps.
+    # A request that took 15 seconds would be given up.
+    github.faults.add(Latency(10), times=None, kind="graphql", when=lambda it: bool(it.variables.get("after")))
     await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "historical"})
 
     async def history_is_read() -> bool:
