@@ -3,7 +3,6 @@
 The older one is read from this repository's history.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,11 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.processes import Process
 from tests.support.backfill.whole import Backfill
-from tests.support.programs import ROOT, Programs
+from tests.support.programs import Programs
+from tests.support.releases import OLDER, older_release
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
-OLDER = "20153d07bef66d1174f159e3dea2e5211f23311d"
-"""The last commit of which a worker knows no surveys (28 November 2026)."""
 PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1)
 
 StartOlder = Callable[[], Process]
@@ -29,11 +27,9 @@ StartOlder = Callable[[], Process]
 @pytest.fixture(scope="session")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the older release."""
-    folder = tmp_path_factory.mktemp("older")
-    archive = subprocess.run(["git", "archive", OLDER], cwd=ROOT, capture_output=True, check=False)
-    if archive.returncode:
+    folder = older_release(tmp_path_factory.mktemp("older"))
+    if folder is None:
         pytest.skip(f"this clone's history does not reach back to {OLDER[:12]}: git fetch --unshallow")
-    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
     return folder
 
 

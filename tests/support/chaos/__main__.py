@@ -21,6 +21,7 @@ from sandbox.github.world.repositories import Repository
 from schema.migrate import migrate
 from tests.support.chaos.run import Run, run
 from tests.support.programs import ROOT, Programs, Zygote
+from tests.support.releases import older_release
 
 EXPORTS = ROOT.parent / "shared" / "data" / "github-exports"
 """Real repositories, each of which a customer has; there need be none."""
@@ -72,6 +73,7 @@ async def main() -> int:
             temporal=temporal.start(servers, durable=True),
             world=(world := World()),
             disk=disk,
+            older=await asyncio.to_thread(older_release, Path(directory) / "older"),
             given=await asyncio.to_thread(lambda: list(exports(world))),
             pooled=pgbouncer.program() is not None,
         )

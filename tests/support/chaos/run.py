@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.github import World
 from sandbox.github.world.repositories import Repository
@@ -17,6 +18,7 @@ from tests.support.chaos.schedule import KINDS, Kind, schedule
 from tests.support.chaos.strikes import ODD, Strikes, unavailable
 from tests.support.chaos.system import System, running
 from tests.support.programs import Programs
+from tests.support.waiting import eventually
 
 DAYS = "10000"
 """More than any repository is old."""
@@ -37,6 +39,8 @@ class Run:
     disk: SmallDisk | None = None
     """Under Postgres' files, if it can be full."""
     given: Sequence[Repository] = ()
+    older: Path | None = None
+    """The folder of the release over which this one is deployed in the middle of the first job."""
     kinds: Collection[Kind] = KINDS
     every: float = 4
     """Seconds between two faults, on average."""
@@ -58,18 +62,19 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
             tell(f"left out: {kind}: {reason}")
     strikes = schedule(seed, seconds, [each for each in at.kinds if each not in cannot], at.every)
     servers = at.programs, at.dsn, at.postgres, at.temporal, at.world
-    async with running(*servers, disk=at.disk, pooled=at.pooled, embeds=at.embeds) as system:
+    async with running(*servers, disk=at.disk, pooled=at.pooled, embeds=at.embeds, older=at.older) as system:
         customers = Customers(system, list(at.given), size=at.size)
         struck = Strikes(system, customers, tell)
         began = time.time() - time.monotonic()
         await customers.buy()
+        found = await _deployed(system, tell) if at.older else []
         buying = asyncio.create_task(_keep_busy(customers, at.busy))
         await struck.run(strikes)
         buying.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await buying
         tell("no more faults; every job goes on to its end")
-        found = await _ends(customers, tell)
+        found += await _ends(customers, tell)
         if not found:
             log = list(system.github.log)
             found += await verdict.rows(system, [each for each in customers.repositories if ODD not in each.name])
@@ -84,6 +89,19 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
         for line in _report(system, customers, struck, found):
             say(line)
     return found
+
+
+async def _deployed(system: System, say: Callable[[str], None]) -> list[str]:
+    """This release is deployed over workers of an older one, which are at it: whatever went wrong with that."""
+
+    async def pages() -> int:
+        [row] = await system.rows("select coalesce(sum(pages), 0) as pages from backfill_sweeps")
+        return int(row["pages"])
+
+    await eventually(pages)
+    exit_codes = [await each.upgrade() for each in system.workers]
+    say(f"this release is deployed over an older one, which had stored {await pages()} pages")
+    return [f"a worker of the older release ended with {each}" for each in exit_codes if each]
 
 
 async def _keep_busy(customers: Customers, jobs: int) -> None:

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
+import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,17 +70,29 @@ row tells that afterwards."""
 class Program:
     """One of the project's programs, which is started again whenever it ends, as by a supervisor."""
 
-    def __init__(self, programs: Programs, name: str, program: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        name: str,
+        program: str,
+        environment: Mapping[str, str],
+        older: Path | None = None,
+    ) -> None:
         self.name = name
         self.environment = dict(environment)
         self.exit_codes: Counter[int] = Counter()
         self.extra: dict[str, str] = {}
         """Of the environment, from the next start on."""
         self._programs, self._program = programs, program
+        self._older = older
+        """The folder of the release that it is of; None: this one."""
         self.process = self._start()
 
     def _start(self) -> Process:
         # In one log, whichever life it is.
+        if self._older is not None:
+            command: list[str | Path] = [sys.executable, self._older / self._program]
+            return self._programs.start(self.name, command, env=self.environment | self.extra)
         return self._programs.run(self.name, self._program, env=self.environment | self.extra)
 
     async def supervise(self) -> None:
@@ -88,6 +103,12 @@ class Program:
                 self.exit_codes[code] += 1
                 await asyncio.sleep(0.3)
                 self.process = self._start()
+
+    async def upgrade(self) -> int:
+        """Stops the older release as a deployment does, after which this one is started: its exit code."""
+        process, self._older = self.process, None
+        process.send(signal.SIGTERM)
+        return await asyncio.to_thread(process.wait, PATIENCE)
 
     async def runs(self) -> Process:
         """Its process, once there is one that runs."""
@@ -166,10 +187,11 @@ async def running(
     disk: SmallDisk | None,
     pooled: bool,
     embeds: bool,
+    older: Path | None,
 ) -> AsyncIterator[System]:
     """The system on these servers and on a migrated database; `disk`: the one under Postgres' files, if it can
     be full; `pooled`: with pgbouncer before Postgres; `embeds`: with
-    a server of embeddings."""
+    a server of embeddings; `older`: the folder of the release that workers begin as."""
     async with AsyncExitStack() as stack:
         async with connected(dsn) as connection:
             await connection.execute(RECORDS)
@@ -201,7 +223,7 @@ async def running(
         port = free_port()
         system = System(dsn, postgres, pooler, temporal, github, disk, embeddings, programs, proxies, environment, port)
         for name in WORKERS:
-            system.running[name] = Program(programs, name, "worker.py", of("worker"))
+            system.running[name] = Program(programs, name, "worker.py", of("worker"), older)
         system.running["webhook"] = Program(programs, "webhook", "webhook.py", of("webhook") | {"PORT": str(port)})
         await asyncio.to_thread(
             system.running["webhook"].process.wait_ready, answers_http(f"{system.webhook_url}/healthz"), within=PATIENCE
