@@ -1,7 +1,6 @@
 """One run of chaos: from the first purchase to the verdict."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,11 +67,11 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
         began = time.time() - time.monotonic()
         await customers.buy()
         found = await _deployed(system, tell) if at.older else []
-        buying = asyncio.create_task(_keep_busy(customers, at.busy))
-        await struck.run(strikes)
-        buying.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await buying
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_keep_busy(customers, at.busy, over))
+            await struck.run(strikes)
+            over.set()
         tell("no more faults; every job goes on to its end")
         found += await _ends(customers, tell)
         if not found:
@@ -104,9 +103,9 @@ async def _deployed(system: System, say: Callable[[str], None]) -> list[str]:
     return [f"a worker of the older release ended with {each}" for each in exit_codes if each]
 
 
-async def _keep_busy(customers: Customers, jobs: int) -> None:
+async def _keep_busy(customers: Customers, jobs: int, over: asyncio.Event) -> None:
     """An idle system breaks in no interesting way."""
-    while True:
+    while not over.is_set():
         if await customers.unfinished() < jobs:
             await customers.buy()
         await asyncio.sleep(0.5)
