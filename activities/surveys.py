@@ -239,6 +239,8 @@ async def unpack_answers(connection: Connection, sweep: Sweep, prefetched: Prefe
     """Loads the prefetched answers of the sweep's repository, unless the sweep has already sent a request of
     its own.
     """
+    if sweep.position:
+        return
     answers = await surveys.answers(connection, sweep.job_id, sweep.repository.repository_id)
-    if answers is not None and not sweep.position:
+    if answers is not None:
         prefetched.unpack(answers.packed, is_old=answers.is_old)

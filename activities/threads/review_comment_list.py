@@ -114,7 +114,7 @@ class ReviewCommentList:
         place, size = position.listing, self._sizes.ask("comments_since")
         since = place.since or self._begins
         read = await self._look_ahead.answer(self._request(since, size, place.path))
-        listed, again, strangers, first = await self._match(read)
+        listed, again, unmatched, first = await self._match(read)
         # In the last leg, up to where an earlier one has begun to read.
         enough = place.read_from is not None and read.latest is not None and read.latest >= place.read_from
         moved = read.latest if read.latest is not None and read.latest > since else None
@@ -127,7 +127,7 @@ class ReviewCommentList:
             path=path_on,
             last=sorted(of_its_second if moved else {*place.last, *of_its_second}),
             ended=read.next_path is None or enough,
-            strangers=strangers,
+            unmatched=unmatched,
             listed=_of_those_counted(place, read, first),
             latest=read.latest,
         )
@@ -171,9 +171,9 @@ class ReviewCommentList:
             keys = read.seen[part.parent or 0]
             first |= {*keys} - {*part.seen}
             part.seen = sorted({*part.seen, *keys})
-        strangers = len(known) < len(numbers) or bool(read.seen.keys() - {part.parent for part in listed})
+        unmatched = len(known) < len(numbers) or bool(read.seen.keys() - {part.parent for part in listed})
         again = [Part("thread", node_id, number, read.page.asked_at) for number, node_id in sorted(node_ids.items())]
-        return listed, again, strangers, first
+        return listed, again, unmatched, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Marks the reviews as whole that the list has shown entirely, if it listed as many comments as GitHub counted.

@@ -29,7 +29,9 @@ class ReviewCommentPlace:
     ended: bool = False
     """Whether the list was read to its end; its reviews are now being proved."""
     strangers: bool = False
-    """Whether it named pull requests that are not stored (yet)."""
+    """Whether the list had unmatched comments: on pull requests that are not stored, or of reviews without a part.
+    Stored positions have it under this name.
+    """
     read_from: datetime | None = None
     """An earlier leg read the list from this moment on and knew all its pull requests; that part is not read again."""
     read_number: int = 0
@@ -55,7 +57,7 @@ class ReviewCommentPlace:
         path: str | None,
         last: list[str],
         ended: bool,
-        strangers: bool,
+        unmatched: bool,
         listed: int,
         latest: datetime | None,
     ) -> Self:
@@ -67,7 +69,7 @@ class ReviewCommentPlace:
             last=last,
             ended=ended,
             progress=self.progress.ascend(latest, last),
-            strangers=self.strangers or strangers,
+            strangers=self.strangers or unmatched,
             shown=self.shown + listed,
         )
 

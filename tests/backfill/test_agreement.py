@@ -16,7 +16,8 @@ from sandbox.github.faults import Effect, Forbidden
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import connected, eventually
+from tests.support.shop import connected
+from tests.support.waiting import eventually
 
 ENDED = frozenset({"completed", "failed", "canceled"})
 COUNTS = ("pull_requests", "issues", "comments", "reviews")

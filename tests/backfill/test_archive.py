@@ -24,9 +24,8 @@ from sandbox.github.world.repositories import Repository
 from store import archive_reads, feed, pages
 from store.database import Database
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.started import Ended
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 
 FIRST = datetime(2025, 3, 31, 20, tzinfo=UTC)
 HOURS = 8

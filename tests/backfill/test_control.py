@@ -33,9 +33,8 @@ from tests.support.backfill.control import (
     workspace_workflow,
 )
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.truth import check
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 
 MIRROR = ("workspace_backfill_jobs", "workspace_backfill_progress", "backfill_sweeps", "backfill_parts")
 

@@ -17,9 +17,9 @@ from sandbox.github.generation import repository as generate
 from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.thoroughness import THOROUGH
 from tests.support.truth import check, differences, expected, stored
+from tests.support.waiting import eventually
 
 SIZE = 2 if THOROUGH else 1
 PLAN = Plan(

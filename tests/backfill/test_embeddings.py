@@ -15,9 +15,9 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import connected, eventually
+from tests.support.shop import connected
 from tests.support.truth import check
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 MODEL = "text-embedding-3-small"
 LITTLE: dict[str, Any] = {

@@ -7,8 +7,8 @@ from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.truth import check
+from tests.support.waiting import eventually
 
 
 async def test_a_removed_repository_stops_and_the_others_go_on(

@@ -14,8 +14,8 @@ from tests.support.backfill.events import of_events, page
 from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.truth import check, check_feed, differences, expected, stored
+from tests.support.waiting import eventually
 
 PLAN = Plan(
     "acme/rocket",

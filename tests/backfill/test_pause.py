@@ -25,8 +25,8 @@ from tests.support.backfill.control import (
     workspace_workflow,
 )
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import eventually
 from tests.support.truth import check
+from tests.support.waiting import eventually
 
 
 async def stands_still(backfill: Backfill, job_id: str) -> None:

@@ -13,7 +13,6 @@ from standardwebhooks import Webhook
 
 from sandbox.postgres import Postgres
 from store.job_requests import Actor
-from tests.support.waiting import eventually as eventually  # noqa: PLC0414
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
 """As in `conftest.environment`, and so is the product."""

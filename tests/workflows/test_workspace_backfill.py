@@ -29,8 +29,7 @@ from messages import (
     SweepSlice,
     repository_workflow_id,
 )
-from tests.support.shop import eventually
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 from tests.support.workflows.pretence import (
     AT_ONCE,
     DONE,

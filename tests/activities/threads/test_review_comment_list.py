@@ -264,7 +264,7 @@ async def test_a_count_that_github_does_not_tell_is_not_one(stored: Stored) -> N
     assert len(turn.position.fell_back) == 1
 
 
-async def test_a_comment_of_a_review_without_a_part_is_a_stranger(stored: Stored) -> None:
+async def test_a_comment_of_a_review_without_a_part_is_unmatched(stored: Stored) -> None:
     """Nothing remembers that it was listed: the last leg has to read it again, or it would be taken for deleted."""
     await reviewed(stored)
     await stored.remove([Part("review_comments", "PRR_501", PULL_REQUEST, NOW)])

@@ -14,7 +14,8 @@ from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from tests.support.backfill.kills import key
 from tests.support.backfill.whole import Backfill
-from tests.support.shop import checksum, connected, eventually
+from tests.support.shop import checksum, connected
+from tests.support.waiting import eventually
 
 DATA = ("contributors", "pull_requests", "issues", "reviews", "comments", "issue_events", "requested_reviewers")
 PAGES = ("PullRequests", "Issues")
