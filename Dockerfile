@@ -18,6 +18,7 @@ COPY cli/ cli/
 COPY progress/ progress/
 COPY embedding/ embedding/
 COPY github/ github/
+COPY messages/ messages/
 COPY metrics/ metrics/
 COPY notify/ notify/
 COPY page/ page/

@@ -75,7 +75,7 @@ def build_id() -> str:
     """
     root = Path(__file__).parent
     decides = hashlib.sha256()
-    for path in (root / "messages.py", *sorted((root / "workflows").glob("*.py"))):
+    for path in (*sorted((root / "messages").glob("*.py")), *sorted((root / "workflows").glob("*.py"))):
         decides.update(path.read_bytes())
     return decides.hexdigest()
 

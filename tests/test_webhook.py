@@ -25,7 +25,7 @@ from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
 from tests.support.started import StartWebhook
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 MIB = 1024 * 1024
 
@@ -329,14 +329,14 @@ class TestTheProgram:
         port = free_port()
         process, url = await start_webhook(environment | {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{port}"})
         assert (await post(http, url, shop.event(buyer=buyer)))[0] == 202
-        await shop.eventually(lambda: host.fetchval("select count(*) from workspace_backfill_jobs"))
+        await eventually(lambda: host.fetchval("select count(*) from workspace_backfill_jobs"))
         async with http.get(f"{url}/readyz") as response:
             assert (response.status, await response.json()) == (200, {"postgres": "ok", "temporal": "unreachable"})
         [job] = await shop.rows(host, "workspace_backfill_jobs")
         assert (str(job["workspace_id"]), job["status"], job["signaled_at"]) == (workspace_id, "pending", None)
 
         async with passage(port, temporal_host, int(temporal_port)):
-            await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
+            await eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
             async with http.get(f"{url}/readyz") as response:
                 assert await response.json() == {"postgres": "ok", "temporal": "ok"}
         assert process.log is not None
@@ -368,7 +368,7 @@ class TestTheProgram:
         await shop.workspace(host, buyer, "octo/a")
         process, url = await start_webhook(environment)
         assert (await post(http, url, shop.event(buyer=buyer)))[0] == 202
-        await shop.eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
+        await eventually(lambda: host.fetchval("select signaled_at from workspace_backfill_jobs"))
         process.send(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, PATIENCE) == 0
         assert process.log is not None

@@ -13,6 +13,7 @@ from tests.support.backfill.purchase import add, send
 from tests.support.backfill.whole import Backfill
 from tests.support.started import StartWebhook
 from tests.support.truth import check
+from tests.support.waiting import eventually
 
 KINDS = ("created", "active", "updated", "cycled", "uncanceled")
 
@@ -40,7 +41,7 @@ async def test_a_purchase_backfills_every_workspace_of_the_buyer_once(
         async def created() -> list[Any]:
             return await host.fetch("select * from workspace_backfill_jobs order by created_at, id")
 
-        await shop.eventually(created)
+        await eventually(created)
         jobs = await created()
         assert {str(job["workspace_id"]) for job in jobs} == {first, second}
 
@@ -56,7 +57,7 @@ async def test_a_purchase_backfills_every_workspace_of_the_buyer_once(
         async def all_processed() -> bool:
             return not await host.fetchval("select count(*) from webhook_deliveries where processed_at is null")
 
-        await shop.eventually(all_processed)
+        await eventually(all_processed)
         assert await host.fetchval("select count(*) from webhook_deliveries") == 11
         assert len(await created()) == 2
         [addon] = await shop.rows(host, "subscription_addons")

@@ -30,7 +30,7 @@ from tests.support.cli.operator import NOWHERE, Operator
 from tests.support.keys import private_key, public_key
 from tests.support.notify.mailbox import MailServer
 from tests.support.pooler import pooling
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 WEBHOOK = {"url": "https://backfill.example.com/webhooks/polar", "events": list(services.EVENTS), "enabled": True}
 pytestmark = pytest.mark.usefixtures("polled")
@@ -60,7 +60,7 @@ async def polled(temporal_client: Client, listened_queue: str) -> AsyncIterator[
             ]
             return all(polling)
 
-        await shop.eventually(known)
+        await eventually(known)
         yield
 
 

@@ -15,7 +15,7 @@ from tests.support import shop
 from tests.support.cli.operator import NOWHERE, Operator
 from tests.support.programs import ROOT
 from tests.support.started import RunStarter
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 
 
 @pytest.mark.executed
@@ -77,7 +77,7 @@ class TestTheProgram:
             return words in shown
 
         try:
-            await shop.eventually(so(lambda: shows("Ctrl-C ends the watching, not the job")))
+            await eventually(so(lambda: shows("Ctrl-C ends the watching, not the job")))
             os.killpg(watch.pid, signal.SIGINT)
             assert await asyncio.wait_for(watch.wait(), PATIENCE) == 130
             assert shows(f"the job goes on; `starter.py watch {job_id}` shows it again")

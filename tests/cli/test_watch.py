@@ -18,7 +18,7 @@ from sandbox.postgres import Postgres
 from store import job_changes
 from tests.support import shop
 from tests.support.cli.operator import ENDS, GONE, Operator, waits
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 
 COLORS = re.compile(r"\x1b\[(?:[0-9;]*;)?[349][0-7][;m]")
 """How a terminal is told of one."""
@@ -34,7 +34,7 @@ class Watching:
         self._task = asyncio.create_task(program.run(["watch", job_id]))
 
     async def says(self, words: str) -> None:
-        await shop.eventually(so(lambda: words in self._read()))
+        await eventually(so(lambda: words in self._read()))
 
     async def ends(self) -> int:
         exit_code = await asyncio.wait_for(self._task, PATIENCE)
@@ -117,7 +117,7 @@ class TestWatch:
 
         monkeypatch.setattr(job_changes, "fingerprints", counted)
         watching = asyncio.create_task(program.run(["watch", str(job_id)]))
-        await shop.eventually(so(lambda: watching.done() or looks > 2))
+        await eventually(so(lambda: watching.done() or looks > 2))
         assert not watching.done()
         await operator.set(job_id, status="completed")
         assert await watching == 0
@@ -127,7 +127,7 @@ class TestWatch:
         screen = self.on_a_terminal(monkeypatch)
         watching = asyncio.create_task(program.run(["watch", str(job_id)]))
         wanted = ("octo/a", "50 of 200", "Waiting for GitHub until", "Octo/B", "gone:", "→ remove it", "Ctrl-C ends")
-        await shop.eventually(so(lambda: not [words for words in wanted if words not in screen.getvalue()]))
+        await eventually(so(lambda: not [words for words in wanted if words not in screen.getvalue()]))
         assert COLORS.search(screen.getvalue())
         await operator.set(job_id, status="completed", failed_repositories=1)
         assert await watching == 1

@@ -16,7 +16,7 @@ from polar.inbox import LONGEST_PAUSE, Inbox, pause
 from sandbox.postgres import Postgres
 from store.database import Database
 from tests.support import shop
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -450,7 +450,7 @@ class TestDeliveries:
         working = asyncio.create_task(inbox.run(stop))
         await asyncio.sleep(0.1)
         await shop.deliver(host, {"type": "order.paid"})
-        await shop.eventually(lambda: host.fetchval("select processed_at from webhook_deliveries"))
+        await eventually(lambda: host.fetchval("select processed_at from webhook_deliveries"))
         stop.set()
         await asyncio.wait_for(working, PATIENCE)
 
@@ -471,7 +471,7 @@ class TestDeliveries:
             assert not working.done()
             await administrator.execute(f'alter database "{name}" allow_connections true')
         async with shop.connected(database) as again:
-            await shop.eventually(lambda: again.fetchval("select processed_at from webhook_deliveries"))
+            await eventually(lambda: again.fetchval("select processed_at from webhook_deliveries"))
         stop.set()
         await asyncio.wait_for(working, PATIENCE)
 

@@ -30,7 +30,7 @@ from store import addon_jobs, job_requests, job_signals, job_views
 from store.database import Database
 from tests.support import shop
 from tests.support.listener import heard
-from tests.support.waiting import PATIENCE, so
+from tests.support.waiting import PATIENCE, eventually, so
 
 
 @dataclass
@@ -205,7 +205,7 @@ class TestHearing:
         await world.begin(running)
         first_run_id = (await world.workflow.describe()).run_id
         await world.workflow.signal("obey", "continue")
-        await shop.eventually(lambda: changed(world, first_run_id))
+        await eventually(lambda: changed(world, first_run_id))
         late = await world.job()
         await world.reconciler.reconcile()
         await world.reconciler.reconcile()
@@ -291,7 +291,7 @@ class TestOrphans:
                 await world.workflow.cancel()
             case _:
                 await world.workflow.signal("obey", how)
-        await shop.eventually(lambda: ended(world))
+        await eventually(lambda: ended(world))
         if how == "replace":
             await world.signal(await world.job())
 
@@ -383,7 +383,7 @@ class TestOrphans:
                 request_id=str(uuid.uuid4()),
             )
         )
-        await shop.eventually(lambda: changed(world, before.run_id))
+        await eventually(lambda: changed(world, before.run_id))
         await world.reconciler.reconcile()
         assert (await world.look(job_id))["status"] == "in_progress"
 
@@ -556,11 +556,11 @@ class TestTheLoop:
     async def test_a_termination_is_in_the_row(self, world: World) -> None:
         job_id = await world.job()
         async with self.running(world.reconciler):
-            await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
+            await eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
             await world.begin(job_id)
             await world.workflow.terminate("by a test")
             failed = "select status = 'failed' from workspace_backfill_jobs"
-            await shop.eventually(lambda: world.host.fetchval(failed))
+            await eventually(lambda: world.host.fetchval(failed))
 
     async def test_a_job_that_was_announced_is_signaled_at_once(
         self, world: World, monkeypatch: pytest.MonkeyPatch
@@ -569,10 +569,10 @@ class TestTheLoop:
         first = await world.job()
         async with self.running(world.reconciler):
             # The first is found by the round that the loop begins with.
-            await shop.eventually(lambda: world.signaled(first))
+            await eventually(lambda: world.signaled(first))
             second = await world.job()
             world.reconciler.hurry()
-            await shop.eventually(lambda: world.signaled(second))
+            await eventually(lambda: world.signaled(second))
 
     async def test_temporal_away_is_said_once_and_changes_nothing(
         self, world: World, monkeypatch: pytest.MonkeyPatch, temporal: Temporal
@@ -585,12 +585,12 @@ class TestTheLoop:
         reconciler = Reconciler(world.database, task_queue=world.task_queue)
         with structlog.testing.capture_logs() as logs:
             async with self.running(reconciler):
-                await shop.eventually(lambda: trouble(reconciler))
+                await eventually(lambda: trouble(reconciler))
                 await asyncio.sleep(0.5)
                 assert [await world.look(each) for each in (waiting, running)] == before
                 monkeypatch.setenv("TEMPORAL_ADDRESS", temporal.address)
                 signaled = "select count(*) from workspace_backfill_jobs where signaled_at is not null"
-                await shop.eventually(lambda: world.host.fetchval(signaled))
+                await eventually(lambda: world.host.fetchval(signaled))
             assert reconciler.trouble is None
         assert [each["event"] for each in logs if "job" not in each] == [
             "jobs wait for a server",
@@ -602,10 +602,10 @@ class TestTheLoop:
         await world.host.execute("alter table workspace_backfill_jobs rename to elsewhere")
         with structlog.testing.capture_logs() as logs:
             async with self.running(world.reconciler):
-                await shop.eventually(so(lambda: "UndefinedTableError" in (world.reconciler.trouble or "")))
+                await eventually(so(lambda: "UndefinedTableError" in (world.reconciler.trouble or "")))
                 await world.host.execute("alter table elsewhere rename to workspace_backfill_jobs")
                 await world.job()
-                await shop.eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
+                await eventually(lambda: world.host.fetchval("select signaled_at from workspace_backfill_jobs"))
         assert [each["event"] for each in logs].count("jobs cannot be reconciled") == 1
 
 

@@ -31,7 +31,7 @@ from store import job_end, job_signals, job_start, signal_requests, transitions
 from store.database import Database
 from tests.support import shop
 from tests.support.polar.purchases import Shop, opened
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.workflows.pretence import TEST_SERVER, Pretence
 
 MONTH = timedelta(days=30)
@@ -130,7 +130,7 @@ class Story:
             still_open = "select count(*) from workspace_backfill_jobs where status in ('pending', 'in_progress')"
             return not await self.buys.host.fetchval(still_open)
 
-        await shop.eventually(over)
+        await eventually(over)
 
     async def months(self, number: int) -> None:
         """Renewals, paid for: nothing else happens."""

@@ -1,0 +1,78 @@
+"""Inputs and results of the workflow that reads GH Archive, and of its activities."""
+
+from datetime import datetime
+from typing import Literal
+
+from messages.failures import Failure
+from messages.pace import Pace
+from messages.terms import JobStatus, Message, Text
+
+
+class ArchivePlan(Message):
+    """Result of `begin_archive`. An hour is given by the moment at which it begins."""
+
+    read_id: str
+    workspace_id: str
+    workspace_name: Text
+    status: JobStatus
+    repositories: int
+    first_hour: datetime
+    last_hour: datetime
+    pace: Pace
+    search_attributes: list[str] = []
+    """The search attributes that the namespace has."""
+
+    def with_search_attributes(self, names: list[str]) -> "ArchivePlan":
+        """Returns the same plan, with these search attributes."""
+        return self.model_copy(update={"search_attributes": names})
+
+
+class ArchiveRead(Message):
+    """Input of `ArchiveWorkflow`: a reading whose row is committed. A run that continues as new hands its plan to the
+    next run.
+    """
+
+    read_id: str
+    plan: ArchivePlan | None = None
+
+
+class ArchiveSlice(Message):
+    """Input of `read_archive`: continue for one slice, which has at most `pace.slice_pages` hours."""
+
+    read_id: str
+    pace: Pace
+
+
+class ArchiveProgress(Message):
+    """The result of a slice, and of `ArchiveWorkflow`. `more`: run the next slice. `limited`: run it after
+    `limited_until`. Any other status ends the reading.
+    """
+
+    outcome: Literal["more", "limited", "completed", "failed", "canceled"]
+    next_hour: datetime
+    """Every hour before this one is stored."""
+    hours_missing: int = 0
+    hours_damaged: int = 0
+    lines_malformed: int = 0
+    events_stored: int = 0
+    bytes_read: int = 0
+    limited_until: datetime | None = None
+    failure: Failure | None = None
+    """For `failed`: the reason."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another slice follows."""
+        return self.outcome in ("more", "limited")
+
+    def as_failed(self, failure: Failure) -> "ArchiveProgress":
+        """Returns the same progress, ended by this failure."""
+        return self.model_copy(update={"outcome": "failed", "failure": failure})
+
+
+class EndArchive(Message):
+    """Input of `end_archive`: end the reading before its last hour, with this status."""
+
+    read_id: str
+    status: Literal["failed", "canceled"]
+    failure: Failure | None = None

@@ -1,0 +1,212 @@
+"""Inputs and results of a workspace's workflow and of the activities around a job."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from messages.pace import Pace
+from messages.signals import JobStanding, Retry, Run
+from messages.terms import DataType, JobStatus, Leg, Message, Text
+
+
+class FreePlaces(Message):
+    """Input of `free_places`: a paused job on which no activity works."""
+
+    job_id: str
+
+
+class BeginJob(Message):
+    """The input of `begin_job`. If the job is a retry, its row holds what is selected."""
+
+    job_id: str
+
+
+class NextRepositories(Message):
+    """The input of `next_repositories`: which page of the job's repositories to return."""
+
+    job_id: str
+    after: str | None
+    limit: Annotated[int, Field(ge=1, le=1_000)]
+    repository_ids: list[str] | None = None
+    """Only these repositories; None for all."""
+
+
+class SurveyRepositories(Message):
+    """Input of `survey_repositories` and `survey_page`: the next repositories of a job, whose workflows have
+    not begun.
+    """
+
+    job_id: str
+    repository_ids: Annotated[list[str], Field(max_length=1_000)]
+
+
+class WaitingRepositories(Message):
+    """Input of `repositories_that_may_go_on`: repositories of a job that wait for other jobs."""
+
+    job_id: str
+    repository_ids: list[str]
+
+
+class FinishJob(Message):
+    """The input of `finish_job`: the job, and whether it was canceled."""
+
+    job_id: str
+    attempt: int
+    canceled: bool = False
+
+
+class JobPlan(Message):
+    """The result of `begin_job`: the fields of the job's row that its workflow needs. `begin_job` has also created the
+    progress rows of the job's repositories.
+    """
+
+    job_id: str
+    workspace_id: str
+    workspace_name: Text
+    status: JobStatus
+    retention_days: int
+    cutoff_at: datetime
+    data_types: list[DataType]
+    total_repositories: int
+    attempt: int
+    """0 for the first attempt, one more with each retry. It orders the mirror's writes across runs."""
+    pace: Pace
+    search_attributes: list[str] = []
+    """The search attributes that the namespace has."""
+    recent_since: datetime | None = None
+    """The moment down to which the recent leg of every sweep reads. None: there is one leg, down to the cutoff."""
+    tier: str = ""
+    """The workspace's tier, which decides its share of scarce workers."""
+    cancel_requested: bool = False
+    paused_at: datetime | None = None
+    """Set if the job is paused: it must not continue before it is resumed."""
+    paused_by: Text = ""
+    stopping: list[str] = []
+    """Repositories, by our ids, that somebody canceled individually in this attempt."""
+
+    def with_search_attributes(self, names: list[str]) -> "JobPlan":
+        """Returns the same plan, with these search attributes."""
+        return self.model_copy(update={"search_attributes": names})
+
+    @property
+    def standing(self) -> JobStanding:
+        """The job's state as of `begin_job`."""
+        return JobStanding(
+            job_id=self.job_id,
+            status=self.status,
+            attempt=self.attempt,
+            cancel_requested=self.cancel_requested,
+            paused_at=self.paused_at,
+            paused_by=self.paused_by,
+            stopping=self.stopping,
+        )
+
+
+class RunningRepository(Message):
+    """A repository whose workflow runs, as the workspace's workflow shows it in its details."""
+
+    full_name: str
+    leg: Leg
+    since: datetime
+
+
+class FailedRepository(Message):
+    """A failed repository, as the workspace's workflow shows it in its details."""
+
+    full_name: str
+    why: Annotated[str, Field(max_length=500)]
+
+
+class JobPlace(Message):
+    """The progress of a job when its workflow continues as new. It holds only the ids of repositories."""
+
+    plan: JobPlan
+    after: str | None = None
+    """For releases without legs: repositories up to here were started. An older release begins at the top again."""
+    listed: str | None = None
+    """Repositories up to this one (in the order of `next_repositories`) were listed; they have ended, or are in the
+    lists below."""
+    recent: list[str] = []
+    """Repositories whose recent leg is not over."""
+    historical: list[str] = []
+    """Repositories whose recent leg is over, in the order in which it ended."""
+    completed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    latest_failed: Annotated[list[FailedRepository], Field(max_length=100)] = []
+    """The failed repositories that are shown."""
+    stopping: list[str] = []
+    """Repositories that somebody canceled individually, and that will not begin."""
+
+    def with_plan(self, plan: JobPlan) -> "JobPlace":
+        """Returns the same position in the job, with a new plan, without repositories that were canceled meanwhile."""
+        return self.model_copy(update={"plan": plan, "stopping": sorted({*self.stopping, *plan.stopping})})
+
+
+class WorkspaceBackfill(Message):
+    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new passes its inbox, and its place in the job,
+    to the next run.
+    """
+
+    workspace_id: str
+    inbox: Annotated[list[Run | Retry], Field(max_length=1_000)] = []
+    resume: JobPlace | None = None
+    canceled: Annotated[list[str], Field(max_length=1_000)] = []
+    paused: Annotated[list[JobStanding], Field(max_length=1_000)] = []
+    """Jobs that wait until somebody resumes them."""
+    pausing: JobStanding | None = None
+    """The job in `resume`, if it is to be paused."""
+    search_attributes: list[str] = []
+    """The search attributes that the namespace has."""
+
+
+class JobProgress(Message):
+    """Result of the query `progress` of a workspace's workflow: the job in progress, and the jobs after it.
+
+    `GET /api/backfills/{job_id}` returns more, from Postgres: rows by type, waits, time left.
+    """
+
+    job_id: str | None = None
+    """None if no job runs."""
+    attempt: int = 0
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    canceled: int = 0
+    between_legs: int = 0
+    """Repositories whose recent leg is over and that wait for their historical one."""
+    waiting_for_other_jobs: int = 0
+    running: list[RunningRepository] = []
+    latest_failed: list[FailedRepository] = []
+    paused_jobs: list[str] = []
+    jobs_behind: int = 0
+
+
+class JobOutcome(Message):
+    """The result of `finish_job`: how the job ended."""
+
+    job_id: str
+    status: JobStatus
+    total_repositories: int
+    completed_repositories: int
+    failed_repositories: int
+    error_message: Text | None = None
+    unshown: Text = ""
+    """How many things GitHub does not show of its repositories, and where."""
+
+
+class Reconciled(Message):
+    """Result of reconciling with Polar. `said` holds the first lines about differences and obstacles."""
+
+    listed: int
+    """Active subscriptions that Polar lists."""
+    active: int
+    """Add-ons that were active in our tables."""
+    differences: int
+    repaired: int
+    refused: int
+    """Add-ons that were not ended because they were too many at once."""
+    redelivered: int
+    forgotten: int
+    said: list[Text]

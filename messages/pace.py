@@ -1,0 +1,16 @@
+"""The pace of a job."""
+
+from messages.terms import Message
+
+
+class Pace(Message):
+    """The pace of a job: how many repositories run at once, and how long a slice is. It comes from the worker's
+    settings at the job's start.
+    """
+
+    heartbeat_timeout_seconds: float = 60
+    slice_seconds: float = 60
+    slice_pages: int = 20
+    repositories_at_once: int = 10
+    worker_patience_seconds: float = 30
+    """A slice that no worker has begun for this long is shown as waiting for one."""
