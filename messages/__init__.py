@@ -4,8 +4,8 @@ rows.
 Times are UTC, with their time zone. Ids of jobs, workspaces and repositories are Postgres' uuids as text.
 """
 
-# A field names only classes that stand above its own: the workflows' sandbox knows this package, but not its modules, so
-# pydantic finds no class there that is named before it exists.
+# A field names only classes that stand above its own: the workflows' sandbox knows this package, but not its modules,
+# so pydantic finds no class there that is named before it exists.
 
 from messages.archive import ArchivePlan as ArchivePlan
 from messages.archive import ArchiveProgress as ArchiveProgress
