@@ -114,7 +114,7 @@ class GitHub(_Part):
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        # Here and not above: it takes memory that those who have tokens only need not spend.
+        # Imported here, because it takes memory that a process with tokens only does not need.
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key

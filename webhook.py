@@ -70,7 +70,7 @@ class PolarWebhook:
         refusal = self._signatures.refusal(request.headers, body, datetime.now(UTC))
         if refusal:
             log.warning("delivery refused", reason=refusal, remote=request.remote)
-            # The log says which: a stranger learns nothing about our secrets and our clock.
+            # Only the log says which, so that a caller learns nothing about our secrets and our clock.
             return _error(
                 403, "bad_signature", "a signature or its time is missing or wrong; the server's log says which"
             )
@@ -88,7 +88,7 @@ class PolarWebhook:
             async with asyncio.timeout(KEEP_SECONDS), self._database.transaction() as connection:
                 new = await deliveries.keep(connection, webhook_id=webhook_id, event_type=event_type, text=text)
         except Exception:
-            # Whatever it was: only the answer of an error makes Polar send it again.
+            # Any error is answered with 503, because only then Polar sends the delivery again.
             log.exception("delivery not kept")
             return _error(503, "not_kept", "the delivery could not be stored; send it again")
         log.info("delivery kept" if new else "delivery repeated")

@@ -106,7 +106,7 @@ def build(
     apart = timedelta(seconds=worker.deletions_confirmed_after_seconds)
     sweeps = SweepActivity(Sources(database, github, embedder, apart))
     archives = ArchiveActivities(database, archive, pace, search_attributes)
-    # Sweeps began on the queue of workflows in releases that had no other: what waits there is still done.
+    # In older releases sweeps used the queue of workflows. Sweeps that wait there are still done.
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]
     decisions: list[Callable[..., Any]] = [
         *(
@@ -129,7 +129,7 @@ def build(
         "recent": (sweep_queue(task_queue, "recent"), [], [sweeps.sweep]),
         "historical": (sweep_queue(task_queue, "historical"), [], data),
     }
-    # The SDK sends a heartbeat at most every 80 % of the timeout: too late, if one is only a little late.
+    # By default the SDK sends heartbeats at 80 % of the timeout. Then one that is a little late is too late.
     throttle = min(HEARTBEAT_THROTTLE, timedelta(seconds=worker.heartbeat_timeout_seconds / 4))
     deployment = _deployment(versioning)
     decided_by = None if deployment else build_id()
@@ -211,13 +211,14 @@ async def work(stop: asyncio.Event) -> None:
             versioning,
         )
         reconciling = asyncio.create_task(reconciler.run(stop))
-        # What is loaded by now stays: full collections, which stop the event loop, need not look at it again.
+        # Objects that exist by now stay. Full garbage collections, which stop the event loop, need not look at them
+        # again.
         gc.collect()
         gc.freeze()
         running = [asyncio.create_task(each.run()) for each in workers]
         log.info(temporal.encryption_in_words())
         log.info("polling", task_queues=[each.task_queue for each in workers], namespace=client.namespace)
-        # One that cannot go on ends the process, which its supervisor starts again.
+        # If one of the workers cannot go on, the process ends, and its supervisor starts it again.
         stopping = asyncio.create_task(stop.wait())
         limit, ended = timedelta(seconds=worker_setting.temporal_silence_seconds), set[asyncio.Task[Any]]()
         while not ended and reconciler.silence < limit:
@@ -261,7 +262,7 @@ async def _github(
         async with asyncio.timeout(INTRODUCTION_SECONDS):
             await github.introduce()
     except (BackfillError, TimeoutError) as error:
-        # It is asked again before the first request; a job says what it waits for.
+        # The accounts are looked up again before the first request; until then jobs show that they wait for GitHub.
         log.warning("GitHub does not tell the accounts of the tokens yet", why=logs.redact(str(error)))
     return github
 
@@ -283,7 +284,7 @@ async def _embedder(stack: AsyncExitStack, setting: settings.Embeddings) -> "Emb
     if setting.key is None:
         log.warning("OPENAI_API_KEY is not set: embeddings are skipped")
         return None
-    # Here and not above: openai's package takes half a second, and memory, that others need not spend.
+    # Imported here, because the package openai takes half a second, and memory that other processes do not need.
     from embedding.client import Embedder
 
     return await stack.enter_async_context(

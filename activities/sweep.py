@@ -173,7 +173,7 @@ class _Slice:
                 if turn.waiting:
                     await sweeps.release(self._database, self._sweep)
                     return self._result("waiting", waiting_for=turn.waiting)
-                # A request that is under way is paid for: its page is stored first. It is one page, and no more.
+                # A request that was sent ahead is paid for, so its page is stored first: one page at most.
                 if over and (was_over or not self._reader.is_ahead):
                     await sweeps.release(self._database, self._sweep)
                     return self._result("more")
@@ -233,7 +233,7 @@ class _Slice:
     async def _commit(self, turn: Turn[Any]) -> None:
         """Stores everything that the turn brought, in one transaction."""
         sweep = self._sweep
-        # Between its legs nobody is at it: another job need not wait for a turn that may be hours away.
+        # Pending between its legs: another job does not wait for the next leg, which may be hours away.
         status = turn.outcome or ("pending" if turn.waiting == "next_leg" else "in_progress")
         if turn.page is not None:
             await contributors.write(self._database, turn.page.contributors.values(), turn.page.asked_at)
@@ -259,9 +259,9 @@ class _Slice:
                     proof = {**(proof or {}), "noted": noted}
                 self._noted = noted
             if not sweep.position or turn.outcome is not None:
-                # Counting costs more than adding: all at the first page and at the end, what is new between them.
+                # Counting is expensive: all rows at the first page and at the end, new rows in between.
                 counts = await sweeps.count_stored(connection, sweep)
-            # Of what is stored nothing can be missing; at the end it is what there was to fetch.
+            # At least as many were to be fetched as are stored; at the end, exactly as many.
             stored = counts[sweep.data_type]
             expected = stored if turn.outcome == "completed" else turn.expected and max(turn.expected, stored)
             await sweeps.commit(
@@ -370,7 +370,7 @@ class _Slice:
         ends: dict[str, SliceOutcome] = {"completed": "completed", "skipped": "skipped"}
         outcome, failure = ends.get(self._sweep.status, "failed"), self._sweep.error
         if self._sweep.status == "canceled":
-            # From outside, while we were at it: nobody waits for this result, but it must be one.
+            # The job was canceled meanwhile. Nobody waits for the result, but the activity has to return one.
             failure = Failure(code="canceled", message="the job was canceled")
         return self._result(outcome, failure=failure)
 

@@ -136,14 +136,14 @@ class PolarApi:
         it.
         """
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
-            return None  # it would be another route
+            return None  # a path with this id would be another route
         path = f"/v1/subscriptions/{polar_subscription_id}"
         try:
             answer = await self._ask("GET", path)
         except PartOver as error:
             if error.code == "forbidden":
                 raise _lacks("subscriptions:read") from error
-            if error.code in ("gone", "refused"):  # 422: it is no id of Polar's
+            if error.code in ("gone", "refused"):  # 422: the id is not in Polar's format
                 return None
             raise
         try:
@@ -165,7 +165,7 @@ class PolarApi:
             try:
                 delivery = _Delivery.model_validate(item)
             except ValidationError:
-                continue  # what cannot be read cannot be asked for, and the list of subscriptions tells the state
+                continue  # an unreadable delivery has no id to ask for; the list of subscriptions has the state
             if not delivery.succeeded and delivery.webhook_event.is_wanted:
                 events[delivery.webhook_event.id] = delivery.webhook_event
         never = datetime.min.replace(tzinfo=UTC)
@@ -177,7 +177,7 @@ class PolarApi:
         """
         found = []
         async for item in self._pages("/v1/webhooks/endpoints", {}):
-            with suppress(ValidationError):  # one of a newer kind is none of ours
+            with suppress(ValidationError):  # a webhook of an unknown kind is not ours
                 found.append(Endpoint.model_validate(item))
         return found
 
@@ -193,7 +193,7 @@ class PolarApi:
             except PartOver as error:
                 if error.code == "forbidden" and scope:
                     raise _lacks(scope) from error
-                if scope:  # every Polar has the list: this is none
+                if scope:  # Polar always has this list, so the server is not Polar
                     raise Unreachable("polar_answer", error.message, "check POLAR_API_URL") from error
                 raise
             items = answer.get("items") if isinstance(answer, dict) else None
@@ -237,7 +237,7 @@ class PolarApi:
         if self._session is None:
             raise RuntimeError("it is not open: use `async with PolarApi(...)`")
         try:
-            # Not redirected: the token is for this address alone.
+            # Redirects are not followed, because the token must not be sent to another address.
             async with self._session.request(
                 method, f"{self._url}{path}", params=query, allow_redirects=False
             ) as response:

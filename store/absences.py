@@ -23,7 +23,7 @@ DATA_TYPES: Mapping[ThreadKind, DataType] = {
     "discussion": "discussions",
 }
 
-# A child that was born after its parent's reading began cannot be missed by it.
+# A child that was created after the reading of its parent began is not absent.
 _RECORD = """
 insert into backfill_absences as a (
   repository_id, data_type, child, node_id, thread, first_missed_at, last_missed_at, many)
@@ -117,7 +117,7 @@ _OF_COMMENTS = _recording(
 
 _READERS = "select account from backfill_readers where repository_id = $1 and data_type = $2 order by 1"
 
-# The thread itself was asked for by its id: that is what counts here.
+# The thread itself was requested by its id, so GitHub's answer counts at once.
 _RECORD_THREADS = """
 insert into backfill_absences as a (
   repository_id, data_type, child, node_id, thread, first_missed_at, last_missed_at)
@@ -127,7 +127,7 @@ on conflict (repository_id, data_type, child) do update set last_missed_at = exc
 returning child
 """
 
-# Of those that went together with many others GitHub is asked only a while later.
+# If many children went missing together, GitHub is asked about them only some time later.
 _TO_ASK = """
 select a.child, a.node_id from backfill_absences a
 where a.repository_id = $1 and a.data_type = $2 and a.node_id is not null and not $4 = any(a.gone_to)

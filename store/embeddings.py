@@ -61,7 +61,7 @@ exists (
     and p.kind = 'embedding' and p.node_id = {key} and p.failure is not null)
 """
 
-# Hashing every text takes its time, so that while threads arrive only what has no vector of this model is looked for.
+# Hashing every text takes time. So while threads arrive, only texts without a vector of this model are looked for.
 _DUE = """
 select github_id, number, node_id, text, content_hash from (
   select *, sum(octet_length(text)) over (order by number) - octet_length(text) as before from (
@@ -263,7 +263,8 @@ async def nearest(
         arguments = "[" + ",".join(map(repr, vector)) + "]", workspace_id, model, limit
         rows = await connection.fetch(_NEAREST.format(table=table, url=_URL[table], exactly=""), *arguments)
         if len(rows) < limit:
-            # The index gives up after so many rows of other workspaces. This order it cannot give: all are compared.
+            # The index gives up after many rows of other workspaces. `+ 0` keeps Postgres from using it, so that all
+            # rows are compared.
             rows = await connection.fetch(_NEAREST.format(table=table, url=_URL[table], exactly=" + 0"), *arguments)
         hits += [Hit(table=table, **row) for row in rows]
     return sorted(hits, key=lambda hit: -hit.score)[:limit]

@@ -21,19 +21,19 @@ from store.database import Connection, Database
 _IDENTITY = (
     "coalesce(s.payload ->> 'head', s.payload ->> 'after', s.payload #>> '{forkee,id}', s.payload #>> '{release,id}')"
 )
-# As one text, so that Postgres looks by the identity, of which there is an index: by type and name it would go through
-# all of a repository's rows each time, and does where it has not counted them yet.
+# One text, so that Postgres uses the index on identity. With type and name apart, it reads all rows of a repository, as
+# long as it has no statistics.
 _KIND = "s.event_type || ' ' || s.repository_owner || '/' || s.repository_name = {} || ' ' || $1 || '/' || $2"
 _PUSHES = _KIND.format("'PushEvent'")
-# GH Archive keeps what the events API told, under the same ids: they are one source.
+# GH Archive has the events API's events with the same ids: they count as one source.
 _ANOTHER = "replace(s.source, 'archive', 'events') is distinct from replace(u.source, 'archive', 'events')"
 _NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
 """Sources whose events have GitHub's own ids."""
 
-# Pairs of what comes (by its place) and what is stored that may be one happening, with how far they are apart. By what
-# they are of; where one of the two does not say, and of stars always, by their actor. A source tells nothing twice
-# under two ids, so two rows of one source are two happenings. To plan a look into every month takes long:
-# only what may be there looks everywhere, all else between the moments $9 and $10, which leaves a month or two.
+# Pairs of an incoming event (by its place) and a stored row that may be the same, with the time between them. They are
+# matched by what they are about; stars, and events of which one side does not name it, by their actor. A source never
+# has one event under two ids. A look into every month is slow to plan: only rows that may be stored with another moment
+# need it, all others look between $9 and $10.
 _CANDIDATES = f"""
 with incoming as materialized (
   select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
@@ -78,7 +78,7 @@ select distinct on (apart, place, tableoid, ctid) place::int - 1 as place, table
 from pairs
 order by apart, place, tableoid, ctid
 """
-# The host keeps some ids without their type, and its own moments.
+# The host stores some ids without their type, with moments of its own.
 _BY_ID = """
   union all
   select u.place, s.tableoid, s.ctid, -1
@@ -86,7 +86,7 @@ _BY_ID = """
     on s.event_id in (u.event_id, substr(u.event_id, length(u.event_type) + 2)) and s.event_type = u.event_type
   where u.source in ('events', 'archive') and s.repository_owner = $1 and s.repository_name = $2
 """
-# A fork is made once and a release published once. What a history tells of a push is when its commit was made.
+# A fork is made once, and a release is published once. A push that was derived from the history has its commit's time.
 _BY_IDENTITY = f"""
   union all
   select u.place, s.tableoid, s.ctid, abs(extract(epoch from s.created_at - u.created_at))
@@ -205,21 +205,21 @@ from github_events_cache s
 where {_IDENTITY} = any($4::text[]) and payload ->> 'ref' = $3 and {_PUSHES}
 """
 
-# `offset 0`, here and above: each by the index. Of tables whose rows it has not counted yet Postgres thinks too little.
+# `offset 0`, here and above, makes Postgres use the index. Without statistics it underestimates the number of rows.
 _BROUGHT = f"""
   select s.payload ->> 'before' as before from github_events_cache s
   where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]'
     and s.payload ->> 'before' <> all($5::text[]) offset 0
 """
 
-# The branch's first commit, as its history told.
+# The branch's first commit, from the history.
 _BEGAN = f"""
   select from github_events_cache s
   where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' !~ '[^0]'
     and s.source = 'history' offset 0
 """
 
-# From commit to commit along the stored pushes of a branch, to those that none of them brought.
+# Follows the stored pushes of a branch from commit to commit, down to commits that no stored push contains.
 _ENDS = f"""
 with recursive chain(oid) as (
   select unnest($4::text[])
@@ -273,8 +273,8 @@ async def carry(connection: Connection, old: tuple[str, str], new: tuple[str, st
 
 # --- What threads tell ------------------------------------------------------------------------------------------------
 
-# A merged pull request is never opened again, so its last closing was the merge. Where the timeline lacks a closing
-# (the host stored the thread without), the thread knows its last one.
+# A merged pull request is never reopened, so its last closing was the merge. If the timeline has no closing (the host
+# stored the thread without one), the thread's own time is used.
 _OF_THREADS = """
 with threads as materialized (
   select t.id, t.github_id, t.number, t.title, t.created_at, t.closed_at, {merged} as merged,
@@ -353,7 +353,7 @@ def _as_github(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# GitHub's own payloads lack a title, an author and a state since October 2025.
+# Since October 2025 GitHub's payloads lack title, author and state.
 _COMPLETE = """
 update github_events_cache e set payload = jsonb_set(e.payload, '{{{word}}}', jsonb_strip_nulls(jsonb_build_object(
   'id', t.github_id, 'number', t.number, 'title', t.title,
@@ -384,7 +384,8 @@ _COMPLETIONS = (
 )
 
 
-# The host's purge takes what is older than 90 days and processed; what history was bought for stays, whoever stored it.
+# The host's purge deletes rows that are processed and older than 90 days. Rows that history was bought for stay, even
+# if the host stored them.
 _KEEP = """
 update github_events_cache set processed = false
 where repository_owner = $1 and repository_name = $2 and created_at >= $3 and processed

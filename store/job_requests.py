@@ -322,7 +322,8 @@ async def ask_to_stop_repositories(
     asked = [each for each in selected if each.status != "canceled" and not each.cancel_requested]
     if not asked:
         return job
-    # In the job's row: a progress row is locked by its pages, which lock it before the job's.
+    # Written to the job's row. A page's transaction locks the progress row before the job's row, so locking both here
+    # could deadlock.
     await connection.execute(
         """
         update workspace_backfill_jobs set updated_at = now(), metadata = metadata

@@ -34,8 +34,8 @@ _JOB = """
     from workspace_backfill_jobs job join workspaces on workspaces.id = job.workspace_id
 """
 
-# Repositories are the job's progress rows, or, before there are any, those that it is going to begin with. `limit 1`:
-# Postgres would read all names of a few thousand to join those of fifty.
+# The repositories are the job's progress rows; before these exist, the repositories that it will begin with. `limit 1`
+# keeps Postgres from reading the names of thousands of repositories to join fifty.
 _REPOSITORIES = """
     with parts as (
         select repository_id, status, error_message, started_at, completed_at, data_types_completed, data_types_failed,
@@ -256,7 +256,7 @@ async def _with_outlook(connection: Connection, job: JobState) -> JobView:
     its = totals.of(job)
     left = None if job.ended else await _outlook(connection, job, its)
     likely = eta(job, left)
-    # Shallow: what was validated is not validated again.
+    # Not validated again: these are fields of a model.
     return JobView.model_validate(
         {
             **{name: getattr(job, name) for name in JobState.model_fields},
@@ -312,7 +312,7 @@ def _type_status(data_type: str, row: Any, swept: str | None) -> str:
         if data_type in row[f"data_types_{status}"]:
             return status
     if row["status"] in ("pending", "in_progress"):
-        return "pending"  # whatever it failed of in an earlier attempt
+        return "pending"  # a failure of an earlier attempt does not count
     if data_type in row["data_types_failed"]:
         return "failed"
     ended: str = row["status"] if row["status"] in ("failed", "canceled", "skipped") else "pending"

@@ -59,7 +59,7 @@ on conflict (backfill_job_id, repository_id, data_type) do update set
 returning lease_token, status, attempts, position, counts, expected, error
 """
 
-# The workflow learns only later that a worker has begun the slice, or that somebody has unpaused it.
+# A worker has begun the slice, or somebody has unpaused it. The workflow learns this only later.
 _BEGUN = """
 update workspace_backfill_progress set metadata = metadata - 'waiting'
 where backfill_job_id = $1 and repository_id = $2 and (
@@ -82,7 +82,7 @@ update backfill_sweeps set
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3
 """
 
-# The change against what this sweep had told before, so that two types of one repository never overwrite each other.
+# Adds the difference to this sweep's last counts, so that two types of one repository do not overwrite each other.
 _PROGRESS = """
 update workspace_backfill_progress set
   pull_requests_count = pull_requests_count + $3, issues_count = issues_count + $4,
@@ -94,7 +94,7 @@ where backfill_job_id = $1 and repository_id = $2
 _NOUNS = ("pull_requests", "issues", "discussions", "comments", "reviews", "events", "embeddings")
 """The nouns in the order of `_PROGRESS`'s parameters."""
 
-# In the transaction of the sweep's last page, so that nobody sees one of the two without the other.
+# Written in the transaction of the sweep's last page, so that nobody sees the one without the other.
 _TYPE_ENDED = {
     status: f"""
       update workspace_backfill_progress set
@@ -126,7 +126,7 @@ _COUNTS: dict[DataType, str] = {
       select (select count(*) from threads) as discussions,
         (select count(*) from discussion_comments c join threads t on t.id = c.discussion_id) as comments
     """,
-    # Threads that have a vector, current or not: what is replaced is there all the time.
+    # Counts threads that have a vector, current or not, because an old vector stays until it is replaced.
     "embeddings": """
       select sum(number)::integer as embeddings from (
         select count(embedding) as number from pull_requests
@@ -183,7 +183,7 @@ async def take(
     Raises `JobOver` if the job or the repository was deleted.
     """
     async with database.transaction() as connection:
-        # One after the other, so that of two jobs that come to the same at once the later lease sees the earlier one.
+        # Leases of one type and repository are taken one after the other, so that the later one sees the earlier one.
         await connection.execute(
             "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{repository.repository_id}/{data_type}"
         )

@@ -184,7 +184,7 @@ class JobRun:
                 )
             )
             if looking.done():
-                looking.result()  # it never ends by itself: this raises what ended it
+                looking.result()  # this task ends only by an error, which is raised here
             if self.is_canceled:
                 await self.stop_children()
                 return None
@@ -230,7 +230,7 @@ class JobRun:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            # It cannot be told any more: each of them finds out by itself.
+            # The activity failed for good. Each repository finds out by itself whether it may resume.
             return waiting
 
     async def _make_room(self, line: RepositoryLine) -> None:
@@ -283,8 +283,8 @@ class JobRun:
                 raise
             if repository.repository_id in self.stopping and is_cancelled_exception(error):
                 return await repository_child.record_canceled(self.plan, repository)
-            # It was terminated, or canceled alone, or has a bug: it could not say so itself. Or an earlier attempt's
-            # has not ended yet.
+            # The child was terminated, was canceled by itself, or has a bug, so it could not record its outcome. Or the
+            # child of an earlier attempt has not ended yet.
             return await repository_child.record_lost(self.plan, repository, error)
         finally:
             self._children.pop(repository.repository_id, None)

@@ -84,7 +84,7 @@ class RepositoryBackfillWorkflow:
         self._asked_to_give_way = True
         self._stop()
 
-    # A run that ends meanwhile writes what became of it: this need not be awaited.
+    # A run need not wait for this signal: at its end it writes the repository's state itself.
     @workflow.signal(unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
     async def paused_in_temporal(self, paused: PausedSlices) -> None:
         """Shows these slices, and no others, as paused by an operator in Temporal, until they resume."""
@@ -131,7 +131,7 @@ class RepositoryBackfillWorkflow:
                 outcomes.append(result)
             elif isinstance(result, BaseException):
                 if is_cancelled_exception(result):
-                    # The parent writes what that means, once all its children have stopped.
+                    # The parent workflow writes what the cancel means, once all its children have stopped.
                     raise result
                 failure = failure_of(result).of_type(data_type).of_repository(self._repository.full_name)
                 lost.append(TypeOutcome(data_type=data_type, status="failed", failure=failure))
@@ -141,7 +141,7 @@ class RepositoryBackfillWorkflow:
         if LEG_OVER in ended:
             return await self._left("historical", lost)
         ended_as = {each.status for each in outcomes}
-        # Canceled are types that were so before, and that the retry which we are leaves as they were.
+        # A type is canceled here if it was before, and this retry did not select it.
         status: PartStatus = "completed"
         if "failed" in ended_as:
             status = "failed"
@@ -159,7 +159,7 @@ class RepositoryBackfillWorkflow:
         if self._stopping:
             self._stop()
         results = await asyncio.gather(*self._work, return_exceptions=True)
-        # One that the whole workflow's cancellation has stopped is not to go on.
+        # If the whole workflow was canceled, a stopped type must not continue in the next run.
         gave_way = self._stopping and workflow.cancellation_reason() is None
         return [
             None if gave_way and isinstance(each, BaseException) and is_cancelled_exception(each) else each
@@ -232,7 +232,7 @@ class RepositoryBackfillWorkflow:
             self._open.discard(data_type)
             await self._mirror_wait()
         elif not self._stopping and workflow.patched(GIVES_WAY):
-            # This run's history is long enough: nobody need await the end of an hour's limit.
+            # This run's history is long, so it need not wait for a limit that ends in an hour.
             self._stop()
         return outcome
 
@@ -248,7 +248,7 @@ class RepositoryBackfillWorkflow:
         busy = 0
         while not self._stopping and not workflow.info().is_continue_as_new_suggested():
             if workflow.cancellation_reason() is not None:
-                # A slice that ended by itself while it was being canceled has swallowed the cancellation.
+                # The slice ended by itself while it was being canceled, and so swallowed the cancellation.
                 raise asyncio.CancelledError
             seen = self._thread_slices
             result = await self._slice(
@@ -275,7 +275,7 @@ class RepositoryBackfillWorkflow:
             elif result.waiting_for == "next_leg":
                 return LEG_OVER
             elif result.outcome == "waiting":
-                # Nothing falls between: both were read before the slice was asked for.
+                # No change is missed: both were read before the slice was requested.
                 slices = seen if result.waiting_for == "more_threads" else None
                 self._idle[data_type] = may_go_on = partial(self._may_go_on, slices, threads_ended)
                 await self._mirror_wait()
@@ -341,7 +341,7 @@ class RepositoryBackfillWorkflow:
         except ActivityError as error:
             if not was_never_begun(error):
                 raise
-        # Its place in the queue is lost. That must not happen again and again where workers are merely few.
+        # The slice has lost its place in the queue, which must not happen often if workers are few.
         self._patience = min(max(self._patience, patience * 2), LONGEST_PATIENCE)
         self._waiting[slice_.data_type] = Waiting(reason="no_worker", since=workflow.now() - patience, detail=queue)
         await self._mirror_wait()
@@ -359,7 +359,7 @@ class RepositoryBackfillWorkflow:
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
-        # Spread: all who wait for one reset must not ask in the same instant.
+        # A random second more, so that not everything that waits for one reset asks at the same moment.
         pause = max(until - workflow.now(), timedelta(0)) + timedelta(seconds=workflow.random().uniform(0, 1))
         await workflow.sleep(pause, summary=f"{what}: waiting until {until:%H:%M:%S} UTC: {why}"[:200])
         del self._waiting[what]
@@ -376,7 +376,7 @@ class RepositoryBackfillWorkflow:
             summary = f"{data_type}: waiting for job {job_id}"
             await workflow.wait_condition(self._is_held_up, timeout=pause, timeout_summary=summary)
         except TimeoutError:
-            pass  # while others of our types go on, this one asks again
+            pass  # while other types of the repository run, this one tries again
         else:
             self._gives_place_back = True
             self._stop()

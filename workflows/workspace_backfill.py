@@ -76,7 +76,7 @@ class WorkspaceBackfillWorkflow:
             await self._work(backfill.resume)
         except BaseException as error:
             if is_cancelled_exception(error):
-                # The workflow itself is being canceled, from Temporal: so are the jobs that it holds.
+                # The workflow itself is being canceled in Temporal. So its paused jobs are canceled, too.
                 for each in self._paused.values():
                     await self._end_job(each.job_id, each.attempt, canceled=True)
             raise
@@ -91,7 +91,7 @@ class WorkspaceBackfillWorkflow:
             elif self._paused or not workflow.all_handlers_finished():
                 await self._rest()
             else:
-                # Nothing is awaited from here on: no signal can fall between.
+                # Nothing is awaited between the check and the end, so no signal can be lost.
                 return
 
     async def _rest(self) -> None:
@@ -139,7 +139,7 @@ class WorkspaceBackfillWorkflow:
             async with self._row:
                 standing = await self._carry_out("retry", retry)
             if standing is None or standing.status != "pending":
-                return  # refused, or it waits in the job's row for the end of the present attempt
+                return  # refused, or kept in the job's row until the present attempt has ended
             retry = retry.of_attempt(standing.attempt)
         if retry not in self._inbox:
             self._inbox.append(retry)
@@ -170,7 +170,8 @@ class WorkspaceBackfillWorkflow:
             return JobProgress(paused_jobs=paused, jobs_behind=behind)
         return self._job.progress(paused, behind)
 
-    # Updates do what signals of the same name do, and answer: how the job stands, or why it cannot be done.
+    # An update does what the signal of the same name does. It also answers with the job's state, or with the reason of
+    # a refusal.
 
     @workflow.update(name="retry")
     async def update_retry(self, retry: Retry) -> JobStanding:
@@ -250,7 +251,7 @@ class WorkspaceBackfillWorkflow:
         if self._job is not None and self._job.plan.job_id == standing.job_id:
             self._job.obey(standing)
             return
-        # What waits in the inbox reads its row when it begins.
+        # A job in the inbox reads its row when it begins.
         if self._paused.pop(standing.job_id, None) is None:
             return
         if standing.is_paused:
@@ -277,7 +278,7 @@ class WorkspaceBackfillWorkflow:
 
     async def _begin(self, work: Run | Retry) -> JobPlace | None:
         """Begins a job; returns its place. Returns None if it has ended, or was canceled, paused or deleted."""
-        # A cancel that was meant for an earlier attempt of this job is not meant for this one.
+        # A cancel of an earlier attempt does not count for this one.
         self._canceled.discard(work.job_id)
         self._paused.pop(work.job_id, None)
         self._pausing = None
@@ -332,7 +333,7 @@ class WorkspaceBackfillWorkflow:
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
-            # The workflow itself is being canceled, from Temporal: so is its job.
+            # The workflow itself is being canceled in Temporal. So its job is canceled, too.
             self._canceled.add(plan.job_id)
             await job.stop_children()
             await self._finish(job, canceled=True)

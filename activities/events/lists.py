@@ -93,7 +93,7 @@ class ListSource:
             log.warning("the cursor of an odd page is refused, reading from the top", why=error.message)
             return self._turn(position.with_place(self.name, place.restart()))
         except PartOver as error:
-            # The list as a whole is refused now. What is stored and what is noted stay as they are.
+            # GitHub now refuses the whole list. Stored rows and notes stay as they are.
             log.warning("odd pages are not shown", source=self.name, why=error.message)
             return self._turn(position.with_place(self.name, place.stop_looking()))
         except RetryNow as error:
@@ -104,7 +104,7 @@ class ListSource:
         now = page
         if read.number:
             now = page.now(number=read.number, hidden=read.hidden, unserved=read.unreadable)
-        # Items that came since have moved the top page's items to the page after it.
+        # New items have moved the items of the top page to the page after it.
         moved = page.cursor is None and read.total != place.total
         looked_at = place.look_at(now, beyond=read.cursor if moved else None)
         return self._turn(position.with_place(self.name, looked_at), read)
@@ -303,7 +303,7 @@ class Forks(ListSource):
     ) -> Turn[EventPosition]:
         turn = await super()._leave_way(position, words, kind, read, missing=missing)
         if position.head is None and not position.fresh:
-            # The other ways do not tell where the default branch is, and the pushes are read from there.
+            # The other APIs do not name the default branch, whose pushes are read next.
             turn.requests += 1
             try:
                 turn.position = turn.position.with_branch(*await commits.read_head(self._github, self._repository))
@@ -361,7 +361,7 @@ class LatestEvents(ListSource):
 
     async def _after(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
         if position.fresh and inheritance.is_stale(position, read.page.asked_at):
-            # By GitHub's clock more time went by than by ours: every source is asked for what is new.
+            # By GitHub's clock more time has passed than by ours, so every source is read for news.
             again = inheritance.inherit(position, self._sweep.cutoff_at, fresh=False)
             return Turn(again, page=read.page, requests=1)
         return await super()._after(position, place, read)

@@ -353,7 +353,7 @@ class EventPosition(Position):
         """
         return replace(self, places=dict(places), fresh=fresh, as_of=self.inherited_as_of if fresh else None)
 
-    # On from there
+    # Steps from there
 
     def with_place(self, source: EventSourceName, place: EventPlace) -> Self:
         return replace(self, places=self.places | {source: place})

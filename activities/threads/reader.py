@@ -123,7 +123,7 @@ class ThreadReader:
             return Turn(position, waiting="next_leg", coverage=await self._proof.of_leg(position))
         if position.phase == "review_comments":
             if self._unbumped_comments.are_due(position):
-                # Committed before its first request: if that fails for good, the phase says which list it was.
+                # Committed before the phase's first request: if it fails for good, the phase names the list.
                 return Turn(position.to_phase("comments"))
             position = position.to_phase("verify") if position.has_threads else position.end_comment_lists()
         if position.phase == "history":
@@ -175,7 +175,7 @@ class ThreadReader:
                 await surveys.unpack_answers(connection, self._sweep, self._prefetched)
             return position
         if await self._github.has_learned(covered.left_out):
-            # The server can be asked for more than it could then.
+            # The server's schema has gained fields since then, so everything is read again.
             return position
         async with self._database.transaction() as connection:
             counts = await sweeps.count_stored(connection, self._sweep)
@@ -187,7 +187,7 @@ class ThreadReader:
         if listing is not None and listing.asked_at >= covered.as_of:
             self._catch_up.begin_with(listing)
         position = position.resume_from_coverage(covered, stored=stored, phase="catch_up")
-        # What is new belongs to the recent leg, what is below to the last one.
+        # News belongs to the recent leg, older threads to the last one.
         return position if deep_enough else position.with_news_first()
 
     async def begin_next_leg(self, position: ThreadPosition) -> ThreadPosition:
@@ -197,7 +197,7 @@ class ThreadReader:
         covered = await self._begin(ThreadPosition())
         deeper = covered.low is not None and position.updated_at is not None and covered.low < position.updated_at
         if not deeper:
-            # What the survey listed was before the history that the catch-up follows.
+            # The survey's listing is older than the history that the catch-up follows.
             self._catch_up.begin_with(None)
         return (covered if deeper else position).in_next_leg()
 
@@ -238,13 +238,13 @@ class ThreadReader:
             ties=read.page.updated_at(read.last[0]) if read.last else [],
         )
         if after.progress.is_stuck:
-            # Pages that lead in a circle have no more to show. Whether that is all, the counts will tell.
+            # The pages lead in a circle and have no more threads. The counts will show whether any are missing.
             log.warning("the history does not go on", updated_at=str(after.updated_at))
             after = after.to_catch_up(below=None)
         elif read.end_cursor is None or (after.updated_at is not None and after.updated_at < cutoff_at):
             after = after.to_catch_up(below=read.end_cursor)
             if position.floor is None and not self._prefetched.is_old:
-                # Everything in scope came in one answer: there is nothing to catch up with.
+                # One answer held everything in scope, so no catch-up is needed.
                 after = after.to_verify(as_of=read.page.asked_at, with_comments=bool(self._type.comment_routes))
             self._catch_up.begin_with(read.changes)
         turn = Turn(after, page=read.page, put=list(read.parts), gone=read.gone, points=read.cost)

@@ -39,7 +39,7 @@ TOLD_ELSEWHERE = frozenset(
     {
         *("WatchEvent", "ForkEvent", "PushEvent", "ReleaseEvent", "CreateEvent", "DeleteEvent"),
         *("PullRequestEvent", "IssuesEvent"),
-        # The threads hold what these tell of. No thread holds a comment on a commit.
+        # Threads already hold what these events are about. No thread holds a comment on a commit.
         *("IssueCommentEvent", "PullRequestReviewEvent", "PullRequestReviewCommentEvent"),
         *("PullRequestReviewThreadEvent", "DiscussionCommentEvent"),
     }
@@ -56,9 +56,10 @@ PIECE = 2**20
 LONGEST_LINE = 2**24
 """Longest line that is read as an event. GitHub takes no payload above 25 MB, and its events leave out most of it."""
 
-# As the archive writes it. An actor is flat, so what follows is the event's own repository and none of its payload's.
+# The beginning of a line, as the archive writes it. An actor has no nested object, so the repository that follows is
+# the event's own, and not one in its payload.
 _BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d+),')
-# What no JSON can have inside it: two events in one line.
+# No JSON value contains this. It shows that a line holds two events.
 _SEAM = b'}{"id":'
 
 
@@ -118,7 +119,7 @@ class Archive:
 
     async def __aenter__(self) -> "Archive":
         self._session = aiohttp.ClientSession(
-            # A server that keeps the files under Content-Encoding would unpack them for who does not accept it.
+            # Without this header, a server that stores the files with Content-Encoding would unpack them.
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=HOUR_SECONDS, sock_connect=HEAD_SECONDS, sock_read=SILENCE_SECONDS),
@@ -164,7 +165,7 @@ class Archive:
                 if not self._is_there(response, at):
                     return None
                 async for chunk in response.content.iter_chunked(CHUNK):
-                    # Beside the event loop: there are others on it, and 100 MB take seconds.
+                    # In a thread, because 100 MB take seconds, and the event loop has other work.
                     await asyncio.to_thread(scan.feed, chunk)
                     if progress is not None:
                         progress(scan.hour.length)
@@ -207,7 +208,7 @@ class Archive:
 
 def _refusal(response: aiohttp.ClientResponse, what: str) -> BackfillError:
     refusal = of_http(response.status, response.headers, b"")
-    if refusal.kind == "limited" and response.status != 403:  # of files a 403 is a wrong address, whatever it says
+    if refusal.kind == "limited" and response.status != 403:  # a 403 for a file means a wrong address
         until = datetime.now(UTC) + timedelta(seconds=60 if refusal.wait is None else refusal.wait)
         return RetryLater("limited", f"asked too often for {what}", until)
     if refusal.kind in ("failed", "too_large"):

@@ -144,7 +144,7 @@ async def read_items(
         if kind.kind == "issue":
             closings = shown(connection["nodes"], part.kind).nodes
             issues.add_closings(closings, _parent(part), threads.page)
-        # `filteredCount` counts what follows `after`: only the first page tells of the whole timeline.
+        # `filteredCount` counts the items after `after`, so only the first page shows the count of the whole timeline.
         total = connection[kind.count] if part.cursor is None or part.expected is None else part.expected
         if _advance(part, connection, total, threads):
             if item_types is None:
@@ -331,8 +331,9 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
         return False
     missing = total - len(seen)
     if missing > 0 and not is_final(part, missing):
-        # Something went while we paged, or a page has a hole: from the start, counting as an attempt. More than were
-        # counted is what came meanwhile; the thread's updatedAt tells the catch-up of it.
+        # An item was deleted during the reading, or a page lacks one. The part is read from its beginning, and that
+        # counts as an attempt. If there are more items than counted, they are new; the thread's updatedAt shows that to
+        # the catch-up.
         part.reading = reading_of(part)
         part.cursor, part.seen, part.began_at = None, [], threads.page.asked_at
         part.attempts += 1

@@ -218,7 +218,7 @@ class App:
             suspended = "GitHub lists it as suspended" if listed.get("suspended_at") else ""
             if suspended and not installation.set_aside:
                 log.warning("credential is set aside", credential=label, account=installation.account, why=suspended)
-            # An owner's login may have changed.
+            # The owner's login may have changed.
             installation.label, installation.set_aside = label, suspended
             found[login.lower()] = installation
         for gone in known.values():
@@ -239,7 +239,7 @@ class App:
                 raise error
             for each in content:
                 yield each
-            # Only the query: the App proves itself to no other address.
+            # Only the query is used: the App's JSON web token must not be sent to another server.
             query = query_of(links(headers).get("next"))
 
     async def ask(self, method: str, path: str) -> tuple[int, Mapping[str, str], Any]:
@@ -274,7 +274,7 @@ class App:
 
     def _signed(self) -> str:
         """Returns a JSON web token that identifies the App for a few minutes."""
-        # Here and not above: with cryptography it takes 10 MB, which workers that have tokens only need not spend.
+        # Imported here, because with cryptography it takes 10 MB, which workers with tokens only do not need.
         import jwt
 
         now = int(self.now())
@@ -317,7 +317,7 @@ class _Shared(Generic[T]):
     async def done(self) -> T:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._make())
-        # One of them giving up must not take it from the others.
+        # If one caller is canceled, the others still get the value.
         return await asyncio.shield(self._task)
 
 
