@@ -31,9 +31,8 @@ _NUMBERED: frozenset[EventSource] = frozenset({"events", "archive"})
 """Sources whose events have GitHub's own ids."""
 
 # Pairs of an incoming event (by its place) and a stored row that may be the same, with the time between them. They are
-# matched by what they are about; stars, and events of which one side does not name it, by their actor. A source never
-# has one event under two ids. A look into every month is slow to plan: only rows that may be stored with another moment
-# need it, all others look between $9 and $10.
+# matched by what they are about; stars, and events of which one side does not name it, by their actor. A look into
+# every month is slow to plan: only rows that may have another moment need it, all others look between $9 and $10.
 _CANDIDATES = f"""
 with incoming as materialized (
   select u.*, event_happening(u.event_type, u.payload::jsonb) as happening,
@@ -205,7 +204,7 @@ from github_events_cache s
 where {_IDENTITY} = any($4::text[]) and payload ->> 'ref' = $3 and {_PUSHES}
 """
 
-# `offset 0`, here and above, makes Postgres use the index. Without statistics it underestimates the number of rows.
+# `offset 0`, here and above, makes Postgres use the index, also without statistics.
 _BROUGHT = f"""
   select s.payload ->> 'before' as before from github_events_cache s
   where {_IDENTITY} = c.oid and {_PUSHES} and s.payload ->> 'ref' = $3 and s.payload ->> 'before' ~ '[^0]'
@@ -384,8 +383,7 @@ _COMPLETIONS = (
 )
 
 
-# The host's purge deletes rows that are processed and older than 90 days. Rows that history was bought for stay, even
-# if the host stored them.
+# The host's purge deletes processed rows older than 90 days. Rows that were bought stay, even if the host stored them.
 _KEEP = """
 update github_events_cache set processed = false
 where repository_owner = $1 and repository_name = $2 and created_at >= $3 and processed
