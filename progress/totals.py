@@ -172,6 +172,18 @@ class _Threads:
         return self._expected if self._number and its.status in _OPEN else its.expected
 
 
+def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
+    """The repository with as many expected embeddings as its threads will need: the sweep itself knows only of threads
+    that are stored.
+    """
+    threads = _Threads.of(repository)
+    types = [
+        its.model_copy(update={"expected": threads.expected_of(its)}) if its.data_type == "embeddings" else its
+        for its in repository.types
+    ]
+    return repository.model_copy(update={"types": types})
+
+
 def _held(repository: RepositoryView) -> frozenset[str] | None:
     waiting = repository.waiting
     return None if waiting is None or waiting.reason == "turn" else frozenset(waiting.data_types)

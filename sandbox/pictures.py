@@ -20,6 +20,7 @@ from cli.jobs import find_job, follow_job
 from cli.rates import Rates
 from cli.screens.live import screen
 from errors import BackfillError, BadInput
+from messages import workspace_workflow_id
 from sandbox import chromium
 from sandbox.demo import Demo
 from sandbox.processes import Processes
@@ -54,7 +55,9 @@ ENDED = """
 """
 
 
-async def photograph(page_address: str, job_id: str, settings: Mapping[str, str], temporal_web: str | None) -> None:
+async def photograph(
+    page_address: str, job_id: str, workspace_id: str, settings: Mapping[str, str], temporal_web: str | None
+) -> None:
     """Takes all screenshots of the job: while it runs, and after its end. Raises `Unreachable` if there is no
     Chromium.
     """
@@ -69,6 +72,8 @@ async def photograph(page_address: str, job_id: str, settings: Mapping[str, str]
             await light.wait_for_function(PROGRESS, timeout=PATIENCE_SECONDS * 1_000)
             await _save(light, "page-light")
             await _save(phone, "page-phone")
+            if temporal_web:
+                await _details(browser, f"{temporal_web}/{workspace_workflow_id(workspace_id)}")
             await _terminal(browser, job_id, settings["DATABASE_URL"])
             await dark.wait_for_function(ENDED, timeout=PATIENCE_SECONDS * 1_000)
             await dark.get_by_role("button", name="Close this notification").first.click()  # it covers the chart
@@ -129,6 +134,15 @@ async def _web_ui(browser: Browser, address: str) -> None:
     await _save(page, "temporal")
 
 
+async def _details(browser: Browser, address: str) -> None:
+    """Takes a screenshot of the summary and the details of a workflow in Temporal's Web UI."""
+    page = await _open(browser, address, {"width": 1280, "height": 700}, "light")
+    await page.get_by_role("tab", name="User Metadata").click(timeout=PATIENCE_SECONDS * 1_000)
+    await page.get_by_text("Current Details").wait_for(timeout=PATIENCE_SECONDS * 1_000)
+    await page.wait_for_timeout(2_000)  # the details themselves are drawn in a frame of their own
+    await _save(page, "temporal-details")
+
+
 def main() -> int:
     PICTURES.mkdir(exist_ok=True)
     try:
@@ -140,7 +154,7 @@ def main() -> int:
             demo = Demo(processes, wish(environment), environment, pace=PACE)
             workspace, page = demo.begin()
             job_id = demo.buy(workspace)
-            asyncio.run(photograph(page, job_id, demo.settings, demo.temporal_web))
+            asyncio.run(photograph(page, job_id, workspace.workspace_id, demo.settings, demo.temporal_web))
     except BackfillError as error:
         print(f"pictures: {error.message}", file=sys.stderr)
         return 2 if isinstance(error, BadInput) else 3

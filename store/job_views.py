@@ -171,7 +171,7 @@ async def repositories(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
     )
     shown = not_shown or {}
-    return [
+    views = (
         RepositoryView.model_validate(
             {
                 **row,
@@ -184,7 +184,8 @@ async def repositories(
             }
         )
         for row in rows
-    ]
+    )
+    return [totals.with_expected_embeddings(each) if "embeddings" in job["data_types"] else each for each in views]
 
 
 def state(

@@ -164,3 +164,13 @@ def test_no_percentage_falls_whatever_is_committed(steps: list[tuple[int, str, i
 def test_a_share_counts_as_much_as_it_says(stored: int, share: float) -> None:
     its = part("issues", stored=stored, expected=100)
     assert totals.share_of(its, 100) == share
+
+
+def test_a_repository_shows_as_many_embeddings_to_come_as_its_type_does() -> None:
+    threads = part("issues", stored=40, expected=100)
+    its = totals.with_expected_embeddings(repository(threads, part("embeddings", stored=40, expected=40)))
+    over_all = totals.of(job(its, data_types=["issues", "embeddings"]))
+    assert [each.expected for each in its.types] == [100, 100]
+    assert [each.expected for each in over_all.types] == [100, 100]
+    ended = part("embeddings", "completed", stored=98, expected=98)
+    assert totals.with_expected_embeddings(repository(threads, ended)).types[-1].expected == 98
