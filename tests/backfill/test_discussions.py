@@ -103,7 +103,9 @@ async def test_what_is_too_large_is_asked_for_in_smaller_pages(
     effect: Effect, how: dict[str, Any], serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/large", 0, 0, discussions=40, deep_discussions=2, deep_replies=1, years=1))
+    repository = generate(
+        world, Plan("acme/large", 0, 0, discussions=40, deep_discussions=1, deep_comments=60, deep_replies=1, years=1)
+    )
     github = serve(world)
     fault = github.faults.add(effect, **({"times": None, "kind": "graphql"} | how))
     backfill.at(github)
