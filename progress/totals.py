@@ -178,10 +178,9 @@ def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
     """
     threads = _Threads.of(repository)
     types = [
-        its.model_copy(update={"expected": threads.expected_of(its)}) if its.data_type == "embeddings" else its
-        for its in repository.types
+        its.expecting(threads.expected_of(its)) if its.data_type == "embeddings" else its for its in repository.types
     ]
-    return repository.model_copy(update={"types": types})
+    return repository.with_types(types)
 
 
 def _held(repository: RepositoryView) -> frozenset[str] | None:

@@ -53,6 +53,10 @@ class TypeView(_View):
     requests_are_counted: bool = Field(default=False, exclude=True)
     """Whether GitHub has counted what these requests list: `requests_ahead` is exact then."""
 
+    def expecting(self, expected: int | None) -> "TypeView":
+        """The same type with this total."""
+        return self.model_copy(update={"expected": expected})
+
 
 class RepositoryView(_View):
     repository_id: str
@@ -68,6 +72,9 @@ class RepositoryView(_View):
     cancel_requested: bool = False
     """Whether it was canceled without the rest of the job, and stops at its next page."""
     types: list[TypeView]
+
+    def with_types(self, types: list[TypeView]) -> "RepositoryView":
+        return self.model_copy(update={"types": types})
 
 
 class AddonView(_View):
