@@ -141,6 +141,11 @@ def test_a_thread_without_a_vector_or_with_that_of_another_text_is_a_difference(
     ]
 
 
+def test_the_vector_of_a_text_that_was_too_long_to_embed_whole_is_no_difference() -> None:
+    vector = model().vector(model().tokens("one"), 8).tolist()
+    assert list(verdict.of_vectors([thread("one two " * 9_000, str(vector))], model())) == []
+
+
 def test_a_text_that_is_embedded_more_often_than_threads_have_it_is_a_difference() -> None:
     threads = [thread("one", None), thread("one", None), thread("two", None)]
     assert verdict.bought_twice(threads, {"one": 2, "two": 1, "of yesterday": 3}, 0) == []
