@@ -17,8 +17,6 @@ IN_FLIGHT = 2
 """Requests of a sweep that are under way at once, at most: the next page, and the one asked ahead."""
 ROUNDED = 1e-4
 """Greatest difference of a vector's number, as it is stored and as it was."""
-CLOCKS_APART = 0.1
-"""Seconds between Postgres' clock and that of GitHub's log, at most: both are this machine's."""
 
 
 async def rows(system: System, repositories: Sequence[Repository]) -> list[str]:
@@ -145,7 +143,7 @@ def paid_twice(committed: Mapping[Type, Committed], log: Sequence[Entry], began:
         if entry.operation in PAGES and entry.after is not None:
             of = f"{entry.variables['owner']}/{entry.variables['name']}", PAGES[entry.operation]
             at = committed[of].pages.get(entry.after) if of in committed else None
-            if at is not None and began + entry.started > at + CLOCKS_APART:
+            if at is not None and began + entry.started > at:
                 again[of].append(entry)
     for of, entries in again.items():
         if len(entries) > IN_FLIGHT * committed[of].takeovers:
