@@ -221,7 +221,7 @@ def _plain(repositories: int) -> str:
 
 
 async def _opened(run: Run, browser: Browser, address: str) -> list[Page]:
-    """The pages of the small job, each of them live."""
+    """Returns the pages of the small job, each of them live."""
     context = await browser.new_context(viewport=SIZE)  # type: ignore[arg-type]
     pages = []
     for number in range(run.pages):

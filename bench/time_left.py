@@ -157,7 +157,7 @@ async def _measure(processes: Processes, cases: Sequence[Case], console: Console
 
 
 def width(found: Sequence[Check]) -> dict[str, float]:
-    """The median width of the ranges by part, relative to the time that was really left."""
+    """Returns the median width of the ranges by part, relative to the time that was really left."""
     known = {part: [each.width for each in found if each.part == part and each.shown is not None] for part in PARTS}
     return {f"{part:.0%}": round(median(widths), 2) for part, widths in known.items() if widths}
 

@@ -39,13 +39,14 @@ class OddPage:
         return self.hidden + self.unserved + self.missing
 
     def now(self, *, number: int, hidden: int, unserved: int) -> Self:
-        """The page as GitHub shows it now."""
+        """Returns the page as GitHub shows it now."""
         missing = max(self.missing - max(number - self.number, 0), 0)
         return replace(self, number=number, hidden=hidden, unserved=unserved, missing=missing)
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """The odd pages and this one. It becomes one page with the last of them if both fit into one of the largest size.
+    """Returns the odd pages and this one. It becomes one page with the last of them if both fit into one of the
+    largest size.
 
     GitHub's failures shrink pages, down to single items. One request then looks at all of them.
     """
@@ -70,6 +71,6 @@ def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """The odd pages that the next sweep requests again. The others follow in the sweeps after it."""
+    """Returns the odd pages that the next sweep requests again. The others follow in the sweeps after it."""
     absent = sum(page.absent for page in odd)
     return list(odd[: max(LOOKS, -(-absent // ITEMS_PER_LOOK))])

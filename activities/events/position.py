@@ -88,12 +88,12 @@ class EventPlace:
 
     @property
     def offset(self) -> int | None:
-        """Items of the list above the place; None if this sweep did not read the list from its top."""
+        """The number of items above the place in the list; None if this sweep did not read the list from its top."""
         return None if self.listed is None else self.listed + self.unserved + self.missing
 
     @property
     def tail(self) -> int:
-        """Items that GitHub counts and that no page was short of: they may lie behind the end that GitHub showed."""
+        """The number of items that GitHub counts and no page lacks. They may follow the end that GitHub showed."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
@@ -122,8 +122,8 @@ class EventPlace:
         oldest: datetime | None = None,
         total: int | None = None,
     ) -> Self:
-        """The place with what a page shows about the whole source: counts and depth. Another method then moves the
-        cursor.
+        """Returns the place with what a page shows about the whole source: counts and depth. Another method then moves
+        the cursor.
 
         `more`: it is not the last page. `depth` is the earliest of the moments by which the list is ordered, `ties` are
         the ids of the items of that moment, and `total` is GitHub's count of the list.
@@ -149,7 +149,7 @@ class EventPlace:
         )
 
     def remember(self, page: OddPage) -> Self:
-        """The place that counts what this page lacks, for a later sweep to request it again."""
+        """Returns the place that counts what this page lacks, for a later sweep to request it again."""
         return replace(
             self,
             hidden=self.hidden + page.hidden,
@@ -159,7 +159,7 @@ class EventPlace:
         )
 
     def forget(self, cursor: str | None) -> Self:
-        """The place without what the odd page at this cursor lacked."""
+        """Returns the place without what the odd page at this cursor lacked."""
         place = self
         for page in self.odd:
             if page.cursor == cursor:
@@ -177,7 +177,7 @@ class EventPlace:
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
-        """The place at the end of a list, with the number of items that GitHub counts and did not show.
+        """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
 
         `last` is the list's last page, and `end` the cursor behind it. What the last page lacks is looked at there. If
         more than that is missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
@@ -193,7 +193,7 @@ class EventPlace:
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
     def look_at(self, now: OddPage, *, beyond: str | None = None) -> Self:
-        """The place after the first page of `again` was requested again. `now` is what GitHub shows now.
+        """Returns the place after the first page of `again` was requested again. `now` is what GitHub shows now.
 
         `beyond` is the cursor of another page to request; None if there is none.
         """
@@ -363,7 +363,7 @@ class EventPosition(Position):
         return replace(self, as_of=self.as_of or asked_at)
 
     def with_branch(self, branch: str | None, head: str | None) -> Self:
-        """The position with the default branch and the commit at its head; both are None for an empty repository."""
+        """Returns the position with the default branch and the commit at its head; both None if there are none."""
         return replace(self, branch=branch, head=head, no_head="")
 
     def with_counted(self, counted: Counted | None) -> Self:

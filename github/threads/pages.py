@@ -113,7 +113,9 @@ async def read_threads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) 
 
 
 async def read_heads(github: GitHub, kind: ThreadType, parts: Sequence[Part]) -> Threads:
-    """Returns the threads that `parts` (of kind head) name, without their children, for which it returns parts."""
+    """Returns the threads that `parts` (of kind head) name, without their children. It also returns parts for the
+    children.
+    """
     ids = [part.node_id for part in parts]
     answer = await github.graphql(kind.heads, {"ids": ids}, requests=kind.connections * len(parts), parents=len(parts))
     threads = _threads(answer, kind)

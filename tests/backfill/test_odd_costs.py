@@ -15,7 +15,7 @@ from tests.support.backfill.reading import Read, Reading
 
 THREADS, ODD = 200, 10
 AT_FIRST, AGAIN = 12, 1
-"""A fifth of issue 10's measure: 50 odd threads of 1,000 cost 60 requests more at first and 5 more in the next job."""
+"""A fifth of the measure: 50 odd threads of 1,000 cost 60 requests more at first and 5 more in the next job."""
 
 
 @dataclass

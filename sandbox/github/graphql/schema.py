@@ -193,7 +193,7 @@ def _snake(name: str) -> str:
 
 
 def _moment(value: Any) -> str:
-    """Returns the value of an argument that is a time, in the format that the world uses."""
+    """Converts an argument that is a time to the format that the world uses."""
     try:
         return stamp(moment(value))
     except (TypeError, ValueError) as error:

@@ -37,7 +37,7 @@ class Account:
     rest_name: str = field(default="", kw_only=True)
     """Its login in REST, if that differs from GraphQL's."""
     picture: str = field(default="", kw_only=True)
-    """Its name in GraphQL's avatar address (`?u=`), which REST's lacks. Source: reports.md B."""
+    """Its name in GraphQL's avatar address (`?u=`), which REST's address lacks."""
 
     def node_id(self, new: bool) -> str:
         if new:

@@ -47,8 +47,8 @@ class RepositoryIdentity:
     is_fork: bool = False
     state: State = "here"
     block_reason: str = "dmca"
-    """The reason why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403). Source:
-    reports.md A, PyGithub#1015, hecat#79."""
+    """The reason why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403); PyGithub#1015,
+    hecat#79."""
     parent: "RepositoryIdentity | None" = None
     modern: bool = False
     stargazers_refusal: Refusal | None = None
