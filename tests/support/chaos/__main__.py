@@ -1,7 +1,7 @@
-"""`make chaos`: customers buy and a whole system works for minutes, while one fault after the other strikes it.
+"""`make chaos`: customers buy, and a whole system works for minutes, while one fault after the other strikes it.
 
-`SEED` decides which faults strike when, `MINUTES` how long (10). Prints each fault as it happens, and at the end what
-is not as it should be: exit code 1 if anything, or if a fault did not happen.
+`SEED` decides which faults strike and when, `MINUTES` for how long (10). It prints each fault as it happens, and at
+the end everything that is wrong. The exit code is 1 if anything is wrong, or if a fault did not happen.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ KEPT = ROOT / ".bench" / "chaos"
 
 
 def keep_logs(directory: Path, seed: int) -> Path:
-    """Where they lie from now on."""
+    """Copies the logs; returns the folder that they are in from now on."""
     kept = KEPT / f"{seed}"
     kept.mkdir(parents=True, exist_ok=True)
     for log in directory.glob("*.log"):
@@ -44,7 +44,7 @@ def keep_logs(directory: Path, seed: int) -> Path:
 
 
 def exports(world: World) -> Iterator[Repository]:
-    """Real repositories, added to this world, with discussions and events that are generated beside them."""
+    """Adds real repositories to this world and yields them. Their discussions and events are generated."""
     for path in sorted(EXPORTS.glob("*.json.gz")):
         content = github_exports.read(path)
         for kind in ("issues", "pulls"):

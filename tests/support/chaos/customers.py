@@ -1,4 +1,4 @@
-"""Those who buy while all breaks, and who pause, resume, retry and cancel what they bought."""
+"""The customers, who buy while the system is struck, and pause, resume, retry and cancel what they bought."""
 
 import asyncio
 import uuid
@@ -56,8 +56,9 @@ where s.status in ('pending', 'in_progress') and j.status in ('pending', 'in_pro
 
 
 class Customers:
-    """Buyers, their workspaces, and what is in them: one repository that is large, two that are small, and one whose
-    GitHub may be odd."""
+    """Buyers, their workspaces, and the repositories of these: one large, two small, and one whose GitHub may
+    be odd.
+    """
 
     def __init__(self, system: System, repositories: list[Repository] | None = None, *, size: float = 1) -> None:
         self.repositories: list[Repository] = []
@@ -67,7 +68,9 @@ class Customers:
         self._size = size
 
     async def buy(self) -> int:
-        """Somebody new makes a workspace and buys ten years of history: 1, once the delivery was accepted."""
+        """Creates a new user with a workspace, who buys ten years of history. Returns 1 once the delivery is
+        accepted.
+        """
         number = len(self.buyers)
         plans = [
             _scaled(replace(LARGE, name=f"acme/large-{number}", seed=number), self._size),
@@ -95,12 +98,12 @@ class Customers:
         return 1
 
     async def _postgres(self) -> str:
-        """Its address, once it answers."""
+        """Returns the address of Postgres, once it answers."""
         await self._system.rows("select 1")
         return self._system.dsn
 
     async def _deliver(self, event: Any) -> None:
-        """As Polar does: again and again, under the same id, until it is accepted."""
+        """Delivers an event again and again under the same id, as Polar does, until it is accepted."""
         webhook_id = f"msg_{uuid.uuid4().hex}"
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http, asyncio.timeout(PATIENCE):
             while True:
@@ -115,7 +118,7 @@ class Customers:
                 await asyncio.sleep(0.5)
 
     async def pause(self, dice: int, seconds: float) -> int:
-        """A job that runs is paused for a while, and resumed."""
+        """Pauses a job in progress, and resumes it after `seconds`."""
         job_id = await self._pick(dice, "status in ('pending', 'in_progress') and metadata ->> 'paused_at' is null")
         if job_id is None or (await self._ask("pause", job_id)) != 0:
             return 0
@@ -125,7 +128,7 @@ class Customers:
         return 1
 
     async def retry(self, dice: int) -> int:
-        """What failed or was canceled is asked for again, or, if nothing was, it is asked for in vain."""
+        """Requests a retry of what failed or was canceled; if nothing was, requests a retry that is refused."""
         job_id = await self._pick(dice, "status in ('failed', 'canceled')") or await self._pick(dice, "true")
         if job_id is None:
             return 0
@@ -133,7 +136,7 @@ class Customers:
         return int(exit_code in (0, 2))
 
     async def cancel(self, dice: int) -> int:
-        """A job that runs is canceled."""
+        """Cancels a job in progress."""
         job_id = await self._pick(dice, "status in ('pending', 'in_progress')")
         if job_id is None:
             return 0
@@ -144,7 +147,7 @@ class Customers:
         return str(rows[dice % len(rows)]["id"]) if rows else None
 
     async def _ask(self, *arguments: str) -> int:
-        """The exit code; who cannot reach a server tries again."""
+        """Runs a command; returns its exit code. If it cannot reach a server, it is run again."""
         for _ in range(20):
             ended = await self._system.command(*arguments)
             if ended.exit_code in (0, 2):
@@ -153,14 +156,16 @@ class Customers:
         return 3
 
     async def unfinished(self) -> int:
-        """Jobs that have not ended."""
+        """Returns the number of jobs that have not ended."""
         [row] = await self._system.rows(
             "select count(*) from workspace_backfill_jobs where not status = any($1::text[])", DONE
         )
         return int(row["count"])
 
     async def wait(self, say: Callable[[str], None]) -> None:
-        """Until every job has ended; fails if one does not. `say` is told from time to time what they wait for."""
+        """Waits until every job has ended. Fails if one does not end. From time to time, `say` gets a line for each
+        sweep that still has to end.
+        """
 
         async def ended() -> bool:
             return await self.unfinished() == 0
@@ -178,7 +183,7 @@ class Customers:
                 say(f"  {row['full_name']}: {row['data_type']} {row['status']}: {row['state']}")
 
     async def resume_all(self) -> None:
-        """What is paused goes on."""
+        """Resumes every paused job."""
         for row in await self._system.rows(
             "select id::text from workspace_backfill_jobs where metadata ->> 'paused_at' is not null"
             " and not status = any($1::text[])",
@@ -187,7 +192,7 @@ class Customers:
             await self._ask("resume", row["id"])
 
     async def failures(self) -> list[str]:
-        """Of all jobs, with the repository's name."""
+        """Returns the failures of all jobs, with the names of the repositories."""
         rows = await self._system.rows(
             "select jsonb_array_elements(error_details) as failure from workspace_backfill_jobs"
         )
@@ -195,7 +200,7 @@ class Customers:
         return [": ".join(str(row["failure"].get(each)) for each in named) for row in rows]
 
     async def retry_all(self) -> None:
-        """What failed or was canceled is asked for again."""
+        """Retries everything that failed or was canceled."""
         for row in await self._system.rows(
             "select id::text from workspace_backfill_jobs where status <> 'completed' or failed_repositories > 0"
         ):

@@ -1,4 +1,4 @@
-"""One run of chaos: from the first purchase to the verdict."""
+"""One run of chaos, from the first purchase to the verdict."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ DAYS = "10000"
 
 @dataclass
 class Run:
-    """What a run stands on."""
+    """The servers and programs of a run."""
 
     programs: Programs
     dsn: str
@@ -49,7 +49,9 @@ class Run:
 
 
 async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
-    """Everything that is not as it should be at the end, in words. `say` is told what happens, line by line."""
+    """Runs chaos; returns everything that is wrong at the end, in words. `say` gets a line for each thing that
+    happens.
+    """
     beginning = time.monotonic()
 
     def tell(line: str) -> None:
@@ -91,7 +93,7 @@ async def run(at: Run, seed: int, seconds: float, say: Callable[[str], None]) ->
 
 
 async def _deployed(system: System, say: Callable[[str], None]) -> list[str]:
-    """This release is deployed over workers of an older one, which are at it: whatever went wrong with that."""
+    """Deploys this release over the workers of an older one, which are sweeping. Returns everything that went wrong."""
 
     async def pages() -> int:
         [row] = await system.rows("select coalesce(sum(pages), 0) as pages from backfill_sweeps")
@@ -104,7 +106,7 @@ async def _deployed(system: System, say: Callable[[str], None]) -> list[str]:
 
 
 async def _keep_busy(customers: Customers, jobs: int, over: asyncio.Event) -> None:
-    """An idle system breaks in no interesting way."""
+    """Keeps jobs running, because faults show little in an idle system."""
     while not over.is_set():
         if await customers.unfinished() < jobs:
             await customers.buy()
@@ -112,7 +114,9 @@ async def _keep_busy(customers: Customers, jobs: int, over: asyncio.Event) -> No
 
 
 async def _ends(customers: Customers, say: Callable[[str], None]) -> list[str]:
-    """Every job ends, and so does what is retried of it as customers do. What failed has to have been odd."""
+    """Returns what is wrong with the end of jobs: every job has to end, and every retry of it. A failure has to come
+    from something odd.
+    """
     await customers.resume_all()
     await customers.wait(say)
     found = [f"failed: {each}" for each in await customers.failures() if ODD not in each]
@@ -122,7 +126,9 @@ async def _ends(customers: Customers, say: Callable[[str], None]) -> list[str]:
 
 
 async def _once_more(system: System, customers: Customers, say: Callable[[str], None]) -> list[str]:
-    """What GitHub did not show while it was odd is there after the next job, and all else still is."""
+    """Returns what is wrong after one more job: what GitHub did not show while it was odd has to be there, and
+    everything else, too.
+    """
     for row in await system.rows("select distinct workspace_id::text from workspace_backfill_jobs"):
         ended = await system.command("start", "--workspace", row["workspace_id"], "--retention-days", DAYS)
         if ended.exit_code != 0:

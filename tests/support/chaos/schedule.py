@@ -1,4 +1,4 @@
-"""Which fault strikes when, decided by a seed alone."""
+"""Decides which fault strikes and when, by a seed alone."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ SECONDS: dict[Kind, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Strike:
-    """One fault: `at` seconds after the beginning, for `seconds`. `dice` decides what else there is to choose."""
+    """One fault: `at` seconds after the beginning, for `seconds`. `dice` decides everything else about it."""
 
     at: float
     kind: Kind
@@ -95,9 +95,10 @@ class Strike:
 
 
 def schedule(seed: int, seconds: float, kinds: Collection[Kind] = KINDS, every: float = 4) -> list[Strike]:
-    """The faults of a run of `seconds`, in their order, one `every` so many seconds on average: a pure function.
+    """Returns the faults of a run of `seconds`, in order of time; on average there is one every `every` seconds. It is
+    a pure function.
 
-    Kinds are dealt like cards, their targets too, so that each comes before any comes again.
+    Kinds of faults, and their targets, are dealt like cards: each comes once before any comes again.
     """
     random = Random(f"chaos {seed}")
     dealt = _dealt(random, [kind for kind in KINDS if kind in kinds])

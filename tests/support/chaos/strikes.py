@@ -1,4 +1,4 @@
-"""How each fault of the schedule is brought about, and the proof that it was."""
+"""Brings about each fault of the schedule, and checks that it has happened."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ EMBEDDINGS: dict[str, Callable[[], Refused]] = {
 
 
 def unavailable(*, pooled: bool, embeds: bool, disk: bool) -> dict[Kind, str]:
-    """Faults that cannot be brought about on this machine, with the reason."""
+    """Returns the faults that cannot be brought about on this machine, with the reason."""
     reasons: dict[Kind, str] = {}
     if FAKETIME is None:
         reasons["wrong clock"] = "Debian's libfaketime is not installed"
@@ -77,8 +77,9 @@ def unavailable(*, pooled: bool, embeds: bool, disk: bool) -> dict[Kind, str]:
 
 
 class Strikes:
-    """Strikes a running system. `done` is how often each fault has certainly happened, `missed` how often it met
-    nobody."""
+    """Strikes a running system. `done` counts how often each fault has certainly happened, `missed` how often it met
+    nothing.
+    """
 
     def __init__(self, system: System, customers: Customers, say: Callable[[str], None]) -> None:
         self.done: dict[Kind, int] = defaultdict(int)
@@ -112,7 +113,7 @@ class Strikes:
         }
 
     async def run(self, strikes: list[Strike]) -> None:
-        """All of them, at their times; returns when the last is over."""
+        """Brings about all of them, at their times; returns when the last one is over."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for strike in strikes:
@@ -133,7 +134,7 @@ class Strikes:
         self.missed[strike.kind] += 1
 
     async def _end(self, program: Program, number: signal.Signals) -> int:
-        """The supervisor starts it again."""
+        """Ends a program by a signal. The supervisor starts it again."""
         process = await program.runs()
         process.send(number)
         exit_code = await asyncio.to_thread(process.wait, PATIENCE)
@@ -141,7 +142,7 @@ class Strikes:
         return int(exit_code == -number or (number == signal.SIGTERM and exit_code == 0))
 
     async def _freeze(self, strike: Strike) -> int:
-        """For longer than Temporal waits for heartbeats: it is taken for dead, and comes back."""
+        """Freezes a worker for longer than Temporal waits for heartbeats. It counts as dead, and then continues."""
         process = await self._system.running[strike.target].runs()
         process.send(signal.SIGSTOP)
         await asyncio.sleep(0.1)
@@ -151,7 +152,7 @@ class Strikes:
         return int(stopped)
 
     async def _wrong_clock(self, strike: Strike) -> int:
-        """A worker whose clock is two hours ahead, or behind; its own count of seconds is right."""
+        """Starts a worker whose clock is two hours ahead, or behind. Its count of seconds is right."""
         program = self._system.running[strike.target]
         hours = -2 if strike.dice % 2 else 2
         size = len(program.log())
@@ -196,7 +197,7 @@ class Strikes:
         return int(system.temporal.process.pid != process.pid)
 
     async def _fill_postgres(self, strike: Strike) -> int:
-        """Takes every connection that the server has left, after it hung up on everybody: 1 if it refused the next."""
+        """Breaks all connections to Postgres and takes every free one. Returns 1 if the server refuses the next one."""
         async with AsyncExitStack() as stack:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 mine = await stack.enter_async_context(connected(self._system.dsn))
@@ -210,7 +211,7 @@ class Strikes:
         return 0
 
     async def _lock_postgres(self, strike: Strike) -> int:
-        """A table is locked, as by somebody's migration: how many waited for it at the end."""
+        """Locks a table, as somebody's migration would. Returns how many statements waited for it at the end."""
         table = ("backfill_sweeps", "pull_requests", "workspace_backfill_progress", "github_budgets")[strike.dice % 4]
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             async with connected(self._system.dsn) as connection, connection.transaction():
@@ -220,7 +221,9 @@ class Strikes:
         return 0
 
     async def _fill_disk(self, strike: Strike) -> int:
-        """Postgres' files cannot grow: how often it said so. Where it ends by that, it is started again."""
+        """Fills the disk under Postgres for a while, and starts Postgres again if it ended. Returns how many writes
+        failed.
+        """
         system = self._system
         assert system.disk is not None
         before = self._refused_by_disk()
@@ -279,7 +282,7 @@ class Strikes:
         return outage.requests or int(strike.target == "refused")
 
     async def _embeddings_fault(self, strike: Strike) -> int:
-        """The next requests for embeddings are refused."""
+        """Brings a fault about for each of the next requests for embeddings. Returns how many requests met one."""
         assert self._system.embeddings is not None
         faults = self._system.embeddings.faults
         added = 1 + strike.dice % 5
@@ -297,7 +300,7 @@ where datname = current_database() and pid <> pg_backend_pid() and application_n
 
 
 def _struck(strike: Strike) -> str:
-    """What can bear one fault at a time."""
+    """Returns what the fault strikes, which can bear one fault at a time."""
     first = strike.kind.split()[0]
     if first in ("postgres", "temporal", "webhook"):
         return first
@@ -305,7 +308,7 @@ def _struck(strike: Strike) -> str:
 
 
 def _state(pid: int) -> str:
-    """A process's state, as the kernel names it."""
+    """Returns the state of a process, as the kernel names it."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 

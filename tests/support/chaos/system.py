@@ -1,4 +1,4 @@
-"""All that runs while it is struck: real servers, programs under a supervisor, and a proxy between each pair."""
+"""Everything that runs while it is struck: real servers, programs under a supervisor, and a proxy between each two."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ row tells that afterwards."""
 
 
 class Program:
-    """One of the project's programs, which is started again whenever it ends, as by a supervisor."""
+    """One of the project's programs. Whenever it ends, it is started again, as by a supervisor."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Program:
         return self._programs.run(self.name, self._program, env=self.environment | self.extra)
 
     async def supervise(self) -> None:
-        """Until it is canceled."""
+        """Starts the program whenever it has ended, until this is canceled."""
         while True:
             await asyncio.sleep(0.2)
             if (code := self.process.exit_code) is not None:
@@ -105,13 +105,13 @@ class Program:
                 self.process = self._start()
 
     async def upgrade(self) -> int:
-        """Stops the older release as a deployment does, after which this one is started: its exit code."""
+        """Stops the older release as a deployment does, and returns its exit code. This release is started next."""
         process, self._older = self.process, None
         process.send(signal.SIGTERM)
         return await asyncio.to_thread(process.wait, PATIENCE)
 
     async def runs(self) -> Process:
-        """Its process, once there is one that runs."""
+        """Returns the program's process, once there is one that runs."""
         while self.process.exit_code is not None:  # noqa: ASYNC110 (a process tells nobody)
             await asyncio.sleep(0.05)
         return self.process
@@ -122,7 +122,7 @@ class Program:
 
 @dataclass
 class System:
-    """Everything, running."""
+    """The whole system, running."""
 
     dsn: str
     """Of Postgres itself, without proxy or pooler."""
@@ -154,7 +154,7 @@ class System:
         return f"http://{LOOPBACK}:{self.webhook_port}"
 
     async def rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """On a connection of its own; tries again while Postgres is away."""
+        """Runs a query on a connection of its own. Tries again while Postgres does not answer."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
@@ -163,7 +163,7 @@ class System:
                 await asyncio.sleep(0.2)
 
     async def command(self, *arguments: str) -> Ended:
-        """Runs `starter.py` to its end."""
+        """Runs `starter.py` to its end, with these arguments."""
         self.commands += 1
         name = f"command-{self.commands}"
         process = self.programs.run(name, "starter.py", *arguments, env=self.environment)
@@ -189,9 +189,10 @@ async def running(
     embeds: bool,
     older: Path | None,
 ) -> AsyncIterator[System]:
-    """The system on these servers and on a migrated database; `disk`: the one under Postgres' files, if it can
-    be full; `pooled`: with pgbouncer before Postgres; `embeds`: with
-    a server of embeddings; `older`: the folder of the release that workers begin as."""
+    """Starts the system on these servers and a migrated database. `disk` is the disk under the files of Postgres, if it
+    can be full; `pooled` puts pgbouncer in front of Postgres; `embeds` adds a server of embeddings; `older` is the
+    folder of the release that the workers begin with.
+    """
     async with AsyncExitStack() as stack:
         async with connected(dsn) as connection:
             await connection.execute(RECORDS)

@@ -1,4 +1,4 @@
-"""What must be true once all is over, as differences in words: rows, jobs, notifications, and what was paid for."""
+"""The verdict at the end: everything that is wrong, in words, with rows, jobs, notifications, and what was paid for."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ ROUNDED = 1e-4
 
 
 async def rows(system: System, repositories: Sequence[Repository]) -> list[str]:
-    """Whether every table holds of each repository what GitHub has."""
+    """Returns, for each repository, the differences between every table and what GitHub has."""
     found = []
     for each in repositories:
         try:
@@ -31,7 +31,9 @@ async def rows(system: System, repositories: Sequence[Repository]) -> list[str]:
 
 
 async def jobs(system: System) -> list[str]:
-    """Whether each job, its repositories and its sweeps have ended, and the job counts them rightly."""
+    """Returns what is wrong with jobs: each job, its repositories and its sweeps have to have ended, with the right
+    counts.
+    """
     found = []
     for job in await system.rows(JOBS):
         found += of_job(dict(job))
@@ -67,7 +69,7 @@ from workspace_backfill_jobs j
 
 
 def of_job(job: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a row of `JOBS`."""
+    """Returns what is wrong with a job, which is a row of the query `JOBS`."""
     found = []
     about = f"job {job['id']} ({job['status']})"
     if job["status"] not in ("completed", "failed", "canceled"):
@@ -87,12 +89,14 @@ def of_job(job: Mapping[str, Any]) -> list[str]:
 
 
 async def notifications(system: System) -> list[str]:
-    """Whether the owner was told of each attempt's beginning and end once, and of nothing else."""
+    """Returns what is wrong with notifications: the owner is told of each attempt's beginning and end once, and of
+    nothing else.
+    """
     return [each for job in await system.rows(TOLD) for each in told_of(dict(job))]
 
 
 def told_of(job: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a row of `TOLD`."""
+    """Returns what is wrong with the notifications of a job, which is a row of the query `TOLD`."""
     found = []
     about = f"job {job['id']} ({job['status']}, attempt {job['attempt']})"
     attempts = job["attempt"] + 1
@@ -109,12 +113,12 @@ Type = tuple[str, str]
 
 @dataclass
 class Committed:
-    """What the database recorded of one type of one repository."""
+    """The commits and takeovers of one data type of one repository, which the database recorded."""
 
     pages: dict[str, float] = field(default_factory=dict)
     """Cursor -> when the page behind it was first committed, in seconds since the epoch."""
     takeovers: int = 0
-    """How often it was taken from somebody who had not given it back: killed, or frozen and perhaps still at it."""
+    """How often a worker took over the sweep from another one that had been killed, or frozen."""
 
 
 async def committed(system: System) -> Mapping[Type, Committed]:
@@ -133,10 +137,11 @@ async def committed(system: System) -> Mapping[Type, Committed]:
 
 
 def paid_twice(committed: Mapping[Type, Committed], log: Sequence[Entry], began: float) -> Iterator[str]:
-    """Pages that were asked for although a commit had them. `began` is when the log's clock was zero.
+    """Yields the requests for pages that were committed before. `began` is the time at which the log's clock was zero,
+    in seconds since the epoch.
 
-    A worker that was frozen does not know that another one took its sweep, and may ask for `IN_FLIGHT` pages before a
-    commit tells it.
+    A worker that was frozen learns only by a commit that another one took its sweep, and may request `IN_FLIGHT` pages
+    before.
     """
     again: dict[Type, list[Entry]] = defaultdict(list)
     for entry in log:
@@ -152,7 +157,9 @@ def paid_twice(committed: Mapping[Type, Committed], log: Sequence[Entry], began:
 
 
 async def embeddings(system: System) -> list[str]:
-    """Whether each thread has the vector of its text, and no text was bought again that a commit had."""
+    """Returns what is wrong with embeddings: each thread must have the vector of its text, and no text may be paid for
+    again after the commit of its vector.
+    """
     if system.embeddings is None:
         return []
     rows = await system.rows(
@@ -173,7 +180,7 @@ def _text(thread: Mapping[str, Any]) -> str:
 
 
 def of_vectors(threads: Iterable[Mapping[str, Any]], model: Model) -> Iterator[str]:
-    """Threads without a vector, or with that of another text."""
+    """Yields a line for each thread that has no vector, or the vector of another text."""
     for thread in threads:
         if thread["vector"] is None:
             yield f"{thread['name']} is not embedded"
@@ -189,8 +196,9 @@ def of_vectors(threads: Iterable[Mapping[str, Any]], model: Model) -> Iterator[s
 
 
 def bought_twice(threads: Iterable[Mapping[str, Any]], bought: Mapping[str, int], takeovers: int) -> list[str]:
-    """Texts of which more vectors were bought than there are threads. What was under way when a sweep was taken over
-    may be bought again."""
+    """Returns a line if more vectors were paid for than there are threads. Texts whose request was in progress when
+    another worker took over the sweep may be paid for again.
+    """
     threads_of = Counter(map(_text, threads))
     again = sum(max(0, bought.get(text, 0) - number) for text, number in threads_of.items())
     if again > takeovers * MOST_TEXTS:
@@ -199,5 +207,5 @@ def bought_twice(threads: Iterable[Mapping[str, Any]], bought: Mapping[str, int]
 
 
 def faults(kinds: Iterable[str], done: Mapping[Any, int]) -> list[str]:
-    """Whether each kind of fault has happened."""
+    """Returns the kinds of faults that have not happened."""
     return [f"the fault did not happen: {kind}" for kind in sorted(set(kinds)) if not done.get(kind)]
