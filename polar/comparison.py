@@ -128,7 +128,7 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """Returns how many add-ons would end by these differences."""
+    """Returns the number of add-ons that would end if the differences were stored."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 

@@ -171,8 +171,8 @@ delete from backfill_absences where repository_id = $1 and data_type = $2 and ch
 
 
 class Answered(NamedTuple):
-    """GitHub's answer to a request for an absent child by its id. If neither `gone` nor found, GitHub did not
-    answer.
+    """GitHub's answer to a request for an absent child by its id: the child is gone, or it is found. If both are
+    false, GitHub did not answer.
     """
 
     child: str
@@ -181,8 +181,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """The answers that GitHub gave to one account. If `account` is empty, they are no answers of GitHub's: two whole
-    readings, far enough apart, did not show these children.
+    """The answers that GitHub gave to one account. If `account` is empty, GitHub was not asked: two complete readings
+    of the list, far enough apart, did not show these children.
     """
 
     account: str

@@ -220,7 +220,7 @@ class RepositoryBackfillWorkflow:
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
-        """Runs one type to its end or its leg's end. None: this run gives way; the type continues in the next one."""
+        """Sweeps one type until the sweep or its leg ends. Returns None if this run ends first: the next continues."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:

@@ -350,7 +350,7 @@ class ThreadPosition(Position):
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Returns the position behind a page of the relist with `listed` threads; 0 are counted without progress."""
+        """Returns the position after a page of the relist with `listed` threads, which count if it made progress."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words

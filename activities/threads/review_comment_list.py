@@ -217,11 +217,11 @@ class ReviewCommentList:
 
 
 def _of_those_counted(place: ReviewCommentPlace, read: ListedComments, first: set[str]) -> int:
-    """Returns how many of the page's comments existed when GitHub counted, and are listed for the first time.
+    """Returns how many comments of the page are part of GitHub's count and are listed for the first time.
 
-    A comment that has not changed since the count is listed once. A changed one may be listed twice: it counts only
-    if it is in `first`, the keys that its review's part had not recorded. Unmatched comments do not count, because
-    no part records them.
+    A comment is part of the count if it was created before GitHub counted. The list is ordered by changes, so a comment
+    that changed after the count may be listed twice. It is counted once: only if its key is in `first`, the keys that
+    no part had recorded before this page. Unmatched comments do not count, because no part records them.
     """
     if place.counted_at is None:
         return 0
