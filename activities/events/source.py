@@ -22,7 +22,7 @@ class EventSource(Protocol):
     builds_on: tuple[EventSourceName, ...]
     """Sources that have to be read to their end first."""
     is_long: bool
-    """Whether a recent leg may leave it before its end. Other sources are short, or their order does not allow it."""
+    """Whether a recent leg may leave the rest of the source to the next leg. Others are short, or in another order."""
     can_shrink: bool
     """Whether its pages can be made smaller."""
 
