@@ -73,8 +73,8 @@ class ArchiveActivities:
         """Reads further hours, until `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the last
         hour is read.
 
-        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the
-        current hour. When the activity is canceled, the current hour is dropped, unless it is already being stored.
+        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the current
+        hour. When the activity is canceled or paused, the current hour is dropped, unless it is already being stored.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:

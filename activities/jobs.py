@@ -195,7 +195,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Writes the state of a repository, as its workflow decided, to Postgres."""
+        """Records in Postgres the state of a repository that the repository's workflow decided on."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)

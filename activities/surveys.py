@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 SENDS_FOR = timedelta(seconds=60)
-"""Time in which requests are sent, so that all answers are stored before the activity times out: for an answer that is
-not stored the sweeps would pay again.
+"""Time in which requests are sent, so that all answers are stored before the activity times out. The sweeps pay again
+for an answer that is not stored.
 """
 
 SHORTEST_WAIT = 0.5

@@ -9,9 +9,9 @@ MOST_ODD_PAGES = 400
 MOST_ITEMS = 100
 """Most items of a page."""
 LOOKS = 5
-"""Odd pages of one list that each sweep requests again, at least."""
+"""Fewest odd pages of one list that each sweep requests again, if there are so many."""
 ITEMS_PER_LOOK = 4
-"""Absent items for each page that a sweep requests again, if that makes more pages than `LOOKS`."""
+"""A sweep requests one odd page again for this many absent items, and no fewer pages than `LOOKS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,7 @@ class OddPage:
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """Returns `odd` with `page` added. The page and the last one of `odd` become one page if that is not larger than
-    the largest size.
+    """Returns `odd` with `page` added. The last one of `odd` and `page` are merged if one request can return both.
 
     GitHub's failures shrink pages, down to single items. One request then looks at many of them.
     """

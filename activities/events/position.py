@@ -63,7 +63,7 @@ class EventPlace:
     unserved: int = 0
     """Items that were passed over, because GitHub failed to serve them at any page size or served nothing readable."""
     blanks: int = 0
-    """Answers without items in a row, although the list has some."""
+    """Answers without items, in a row, from a list that has items."""
     listed: int | None = None
     """Items shown since the top of the list; None if this sweep did not read it from the top."""
     total: int | None = None
@@ -108,7 +108,8 @@ class EventPlace:
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Returns the place at the top of the same list in the source's next API. `reason` says why it is used."""
+        """Returns the place at the top of the same list in the source's next API. `reason` says why this API is left.
+        """
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
@@ -179,8 +180,8 @@ class EventPlace:
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
         """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
 
-        `last` is the list's last page, `end` the cursor behind it. As many missing items as fit on it are looked for
-        there. If more are missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
+        `last` is the list's last page, `end` the cursor behind it. Missing items that fit on the last page are looked
+        for there. If more are missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
@@ -316,7 +317,7 @@ class EventPosition(Position):
     """GitHub's counts, surveyed before these places were read or left; None if there was no survey."""
     table: Literal["pull_requests", "issues"] = "pull_requests"
     number: int = 0
-    """For threads: stored threads of this table up to this number are done."""
+    """For threads: the stored threads of `table` up to this number are done."""
 
     @property
     def is_open(self) -> bool:

@@ -23,16 +23,16 @@ PARENTS = 49
 PARENTS_FROM_START = 100
 """Most parents whose connections start at their first child, in one request: a second look at notes fits into it."""
 ENOUGH_PARENTS = 25
-"""Parts of one kind that make a request worthwhile before the history is finished."""
+"""Parts of one kind that make a request worthwhile before the present list has ended."""
 ENOUGH_REVIEWS = 100
-"""Parts for comments of reviews that make a request worthwhile then."""
+"""Parts for comments of reviews that make a request worthwhile before the present list has ended."""
 CONNECTIONS: Collection[PartKind] = ("timeline", "comments", "reviews", "review_comments", "replies")
 ALONE: Collection[PartKind] = ("timeline_by_type", "timeline_by_rest")
 """Kinds of parts that are fetched one in each request."""
 NESTED_PARENTS = 10
 """Most parents in one request if each child has its own connection, so that one point still pays for it."""
 NESTED_CHILDREN = 600
-"""Most children with own connections in a request for more parents than that: its six points replace many requests."""
+"""Most children for a request with more than `NESTED_PARENTS` parents: its six points replace many requests."""
 
 
 class Due(NamedTuple):

@@ -39,7 +39,7 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 FRESH = timedelta(hours=1)
-"""Up to this age of another job's coverage, the recent leg reads the history first; the last leg lists the changes."""
+"""If another job's coverage is younger than this, the recent leg reads the history first; the last leg catches up."""
 MOST_SEEKS = 3
 NEW_THREADS_HEADROOM = 5
 """Threads that may be opened while the last page is in flight."""
