@@ -108,8 +108,7 @@ class EventPlace:
         return type(self)(status="skipped", reason=reason, kind=kind, missing=missing, as_of=self.as_of, way=self.way)
 
     def take_next_way(self, reason: str) -> Self:
-        """Returns the place at the top of the same list in the source's next API. `reason` says why this API is left.
-        """
+        """Returns the place at the top of the same list in the source's next API. `reason` says why it changes."""
         return type(self)(reason=reason, way=self.way + 1, as_of=self.as_of)
 
     def after_page(
