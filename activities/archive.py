@@ -36,8 +36,8 @@ from store.database import Database
 from store.sweeps import LeaseLostError
 
 DAMAGED_ATTEMPTS = 6
-"""Attempts that find a file damaged at the same byte, over half a minute, before the file in the archive counts as
-damaged.
+"""After this many attempts, over half a minute, that find a file damaged at the same byte, the archive's own file
+counts as damaged.
 """
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class ArchiveActivities:
     """The activities that read GH Archive. They share the worker's connections, its pace, and the search attributes of
     its namespace.
 
-    `archive` is None if the worker has no setting for it.
+    `archive` is None if `GH_ARCHIVE_URL` is not set.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class ArchiveActivities:
         """Reads further hours, until `pace.slice_seconds` have passed, `pace.slice_pages` hours are read, or the last
         hour is read.
 
-        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the
-        current hour. When the activity is canceled, the current hour is dropped, unless it is already being stored.
+        Raises a retryable ApplicationError for passing errors. When the worker stops, the slice ends after the current
+        hour. When the activity is canceled or paused, the current hour is dropped, unless it is already being stored.
         """
         stop, drop = asyncio.Event(), asyncio.Event()
         try:
@@ -105,7 +105,7 @@ class ArchiveActivities:
 
 
 class _Slice:
-    """One attempt's slice of a reading."""
+    """One attempt at a slice of a reading."""
 
     def __init__(
         self,
@@ -193,8 +193,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Returns whether the archive's own file is damaged, and not only its transfer: repeated attempts fail at the
-        same file. False if no file was ever read from this address, because it may then not be an archive's.
+        """Returns whether the archive's own file is damaged, and not only this transfer: `DAMAGED_ATTEMPTS` attempts
+        met the same damage. False if no file was ever read from this address, because it may then not be an archive's.
         """
         last = self._read.error
         same = last is not None and last.message == damage.message
@@ -231,8 +231,8 @@ class _Slice:
             log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
 
     async def _heartbeat(self) -> None:
-        """Sends the committed hour in a heartbeat. The heartbeat shows it to people, keeps the activity alive, and
-        brings back a cancel.
+        """Sends heartbeats, until nothing was downloaded for `HANG`. Each heartbeat shows people how far the reading
+        is, keeps the activity alive, and brings back a cancel.
         """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._moved_at < HANG.total_seconds():
@@ -242,7 +242,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the committed hour, and how many bytes of the next hour are downloaded."""
+        """The details of a heartbeat: the next hour, its downloaded bytes, and the number of stored events."""
         return {
             "next_hour": self._read.next_hour.isoformat(),
             "downloaded": self._downloaded,

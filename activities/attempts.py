@@ -21,7 +21,7 @@ LONGEST_PAUSE = timedelta(minutes=2)
 HANG = timedelta(minutes=5)
 """Heartbeats stop after this long without progress, so that Temporal ends a hanging attempt."""
 HEARTBEAT_SECONDS = 5.0
-"""Longest time until a cancel or a pause reaches an attempt: it comes with the answer to a heartbeat."""
+"""Longest interval of heartbeats. The answer to a heartbeat tells an attempt of a cancel or a pause."""
 ANSWER = timedelta(seconds=5)
 """Time limit for one answer from Temporal."""
 
@@ -87,12 +87,11 @@ async def stopping_at_a_boundary(
     canceled: asyncio.Event | None = None,
     out_of_time: asyncio.Event | None = None,
 ) -> ResultT:
-    """Runs a slice and returns its result. Once `stop` is set, the slice ends at its next boundary (a page, or an
-    hour), so that everything paid for is committed.
+    """Runs a slice and returns its result. Once the worker shuts down, or the activity is canceled or paused, sets
+    `stop`: the slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
 
-    `stop` is set when the worker shuts down or the activity is canceled, `canceled` when it is canceled or the worker's
-    `SHUTDOWN_SECONDS` are over, `out_of_time` when they are over. Raises the exception of `paused` if somebody paused
-    the activity meanwhile and work is left.
+    Sets `canceled` if the activity is canceled or paused, and `canceled` and `out_of_time` once the worker's
+    `SHUTDOWN_SECONDS` are over. Raises the exception of `paused` if the activity was paused and work is left.
     """
     work = asyncio.create_task(slice_)
     shutdown = asyncio.create_task(_stop_with_worker(stop))

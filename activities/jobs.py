@@ -78,7 +78,7 @@ class JobActivities:
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
         """Surveys these repositories before their sweeps; returns how many of them GitHub answered. Only workflows that
-        began before the change `short first` call it.
+        an earlier release began call it.
         """
         return (await self._surveyed(those)).number
 
@@ -195,7 +195,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Writes the state of a repository to Postgres. The repository's workflow decided on it."""
+        """Records in Postgres the state of a repository that the repository's workflow decided on."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)

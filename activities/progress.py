@@ -1,8 +1,8 @@
 """Counts answers without progress, so that every loop over GitHub's answers ends.
 
-Each answer either brings some part of a sweep forward, or is counted as an answer without progress. After
-`MOST_IDLE` answers without progress in a row, that part ends, and this is its reason. The count is committed with
-the position, so that it survives a kill.
+Each answer either brings some part of a sweep forward, or is counted as an answer without progress. After `MOST_IDLE`
+answers without progress in a row, that part of the sweep ends. The count is committed with the position, so that it
+survives a kill.
 """
 
 from collections.abc import Iterable
@@ -37,9 +37,9 @@ class Progress:
 
     idle: int = 0
     farthest: datetime | None = None
-    """For a list ordered by time: the last moment that it reached."""
+    """For a list ordered by time: the time of the last item reached."""
     ties: list[str] = field(default_factory=list)
-    """Ids of the items at exactly that moment."""
+    """Ids of the items at exactly the moment `farthest`."""
     restarts: int = 0
     """How often the list began again at its top."""
 

@@ -26,11 +26,12 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 SENDS_FOR = timedelta(seconds=60)
-"""Time after which no further request is sent, so that all answers are stored before the activity times out. Later
-answers would be requested and paid again by the sweeps."""
+"""Time in which requests are sent, so that all answers are stored before the activity times out. The sweeps pay again
+for an answer that is not stored.
+"""
 
 SHORTEST_WAIT = 0.5
-"""Seconds that a limit is waited for at least."""
+"""Shortest wait for the end of a limit, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Surveyed:
     number: int
     """How many repositories have a survey."""
     long: list[str]
-    """Ids of the repositories that the survey counts as long, and of which the job has read nothing yet."""
+    """Ids of the repositories whose history counts as long by the survey, and of which the job has read nothing yet."""
 
     @property
     def goes_on(self) -> bool:
@@ -114,8 +115,7 @@ class _Page:
         self._until = monotonic() + SENDS_FOR.total_seconds()
         self._answers: dict[str, Prefetched] = {}
         self._storing = asyncio.Lock()
-        """Held while the answers of a repository are stored, because they are stored as a whole and two requests may
-        add to them."""
+        """Held while a repository's answers are stored: they are stored as a whole, and two requests may add some."""
         self.found: dict[str, Survey] = {}
 
     def wanted(self, repository_id: str) -> frozenset[str]:

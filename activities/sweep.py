@@ -112,7 +112,7 @@ class SweepActivity:
 
 
 class _Slice:
-    """One attempt's slice of a sweep."""
+    """One attempt at a slice of a sweep."""
 
     def __init__(
         self, sources: Sources, slice_: SweepSlice, sweep: Sweep, stop: asyncio.Event, give_up: asyncio.Event
@@ -130,7 +130,7 @@ class _Slice:
         self._notes: list[str] = []
         self._noted: Noted = {}
         self._readers: set[str] = set()
-        """Accounts that Postgres records as readers of this type."""
+        """Accounts of which Postgres knows that they read this type."""
         self._pages = 0
         self._committed_at = monotonic()
 
@@ -289,7 +289,7 @@ class _Slice:
         self._committed_at = monotonic()
 
     async def _commit_absences(self, connection: Connection, turn: Turn[Any]) -> None:
-        """Records stored children that the page did not show, and GitHub's answers about earlier ones."""
+        """Records the account that read the page, the threads that are gone, and GitHub's answers about absences."""
         page = turn.page
         if page is not None and page.account and page.account not in self._readers:
             await absences.add_reader(connection, self._sweep, page.account)
@@ -303,8 +303,8 @@ class _Slice:
             await absences.put_off(connection, self._sweep, turn.put_off)
 
     async def _heartbeat(self) -> None:
-        """Sends the committed position in a heartbeat. The heartbeat shows it to people, keeps the activity alive, and
-        brings back a cancel.
+        """Sends heartbeats, until nothing was committed for `HANG`. Each heartbeat shows people the committed position,
+        keeps the activity alive, and brings back a cancel.
         """
         every = min(attempts.HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._committed_at < attempts.HANG.total_seconds():
@@ -314,7 +314,7 @@ class _Slice:
 
     @property
     def heartbeat(self) -> dict[str, Any]:
-        """The details of a heartbeat: the committed position."""
+        """The details of a heartbeat: the committed position, and the numbers of stored rows by noun."""
         return {"position": self._position.to_commit(), "stored": self._sweep.counts}
 
     async def _end(self, status: str, failure: Failure) -> SliceResult:

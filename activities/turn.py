@@ -47,7 +47,7 @@ class Turn(Generic[PositionT]):
     position: PositionT
     page: Page | None = None
     put: list[Part] = field(default_factory=list)
-    """New parts, and parts that moved."""
+    """Parts to store: new ones, and those whose reading continues."""
     done: list[Part] = field(default_factory=list)
     failed: list[tuple[Part, str]] = field(default_factory=list)
     """Parts that GitHub does not serve, with the reason."""
@@ -68,7 +68,7 @@ class Turn(Generic[PositionT]):
     """What the sweep waits for: more threads, the end of all threads, or the next leg."""
     outcome: Literal["completed", "failed", "skipped"] | None = None
     failure: Failure | None = None
-    """The reason, with the outcomes `failed` and `skipped`."""
+    """For the outcomes `failed` and `skipped`: the reason."""
     proof: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     """With an outcome: what GitHub refused, in words."""
@@ -80,7 +80,7 @@ class Reader(Protocol[PositionT]):
     """Decides which requests a sweep of one data type sends."""
 
     positions: type[PositionT]
-    """The class of this reader's resume points."""
+    """The class of this reader's positions."""
 
     async def begin_next_leg(self, position: PositionT) -> PositionT:
         """Returns the position after the end of a leg: unchanged, or after what other jobs have covered since."""

@@ -95,7 +95,7 @@ class Access:
 
 
 def _bearer(request: web.Request) -> str:
-    """Returns the bearer token; empty unless there is exactly one Authorization header, with this scheme."""
+    """Returns the bearer token; empty unless there is exactly one Authorization header, and its scheme is Bearer."""
     given = request.headers.getall("Authorization", [])
     scheme, _, token = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     return token.strip() if scheme.lower() == "bearer" else ""
@@ -114,7 +114,7 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """Returns the job that the request's address names. Otherwise as `workspace`."""
+    """Returns the job that the request's address names. `change` and the errors raised are those of `workspace`."""
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:
         raise not_found()

@@ -29,7 +29,7 @@ _STATUSES: dict[JobStatus, str] = {
 
 
 class HostRoutes:
-    """The handlers of the old routes. `hurry` is called after each commit that Temporal has to hear of."""
+    """The handlers of the host's old routes. `hurry` is called after each commit that Temporal has to hear of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

@@ -33,7 +33,7 @@ async def look(database: Database, job_id: str) -> Backfill:
 
 
 class Jobs:
-    """The handlers of the routes. `hurry` is called after each commit that Temporal has to hear of."""
+    """The handlers of the routes of one job. `hurry` is called after each commit that Temporal has to hear of."""
 
     def __init__(self, database: Database, hurry: Callable[[], None]) -> None:
         self._database = database

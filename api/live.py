@@ -42,7 +42,7 @@ SLOW_SECONDS = 10.0
 """A reader who does not take `CHUNK` bytes in this time is dropped."""
 CHUNK = 32 * 1024
 BUFFER = 64 * 1024
-"""Bytes buffered for a slow reader: here, and again in the kernel."""
+"""Bytes buffered for a slow reader: in this process, and again in the kernel."""
 MOST_STREAMS = 2_000
 MOST_STREAMS_OF_A_USER = 20
 FULL_SECONDS = 10

@@ -60,8 +60,8 @@ class Cancel(In):
 
 
 def _whole(value: Any) -> Any:
-    """Returns the whole number in plain digits. Python's own parser would also accept +5, 1_0, and digits of other
-    scripts.
+    """Returns `value`; raises `ValueError` for a text other than plain digits. Python's own parser would also accept
+    +5, 1_0, and digits of other scripts.
     """
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
@@ -114,7 +114,7 @@ class Waiting(Out):
     """Null if the end is unknown."""
     detail: str
     data_types: list[DataType]
-    """The types that wait while others of the repository continue; empty if all of it waits."""
+    """The types that wait while others of the repository continue; empty if the whole repository waits."""
 
 
 class TypeProgress(Out):
@@ -144,7 +144,7 @@ class RepositoryProgress(Out):
     waiting: Waiting | None
     waiting_until: datetime | None
     cancel_requested: bool
-    """Whether it was canceled without the rest of the job, and stops at its next page."""
+    """Whether the repository was canceled without the rest of the job, and stops at its next page."""
     types: list[TypeProgress]
 
 
@@ -189,11 +189,11 @@ class Backfill(Out):
     error_message: str | None
     as_of: datetime
     headline: Sentence
-    """The present state in a sentence. Its `state` is one of progress/headline.py."""
+    """The present state in a sentence. Its `state` is one of those in progress/headline.py."""
     progress: Progress
     types: list[TypeTotals]
     eta: datetime | None
-    """The likely end, within `time_left`; null if that is."""
+    """The likely end, a moment within the range `time_left`; null if `time_left` is null."""
     time_left: TimeLeft | None
     time_left_reason: Sentence | None
     """Why the remaining time is unknown; null if it is known, or if the job has ended."""
@@ -280,7 +280,7 @@ class ChartWait(Out):
 
     since: Annotated[datetime, Field(serialization_alias="from")]
     until: datetime
-    """When it continued, or will."""
+    """When the job continued, or will continue."""
     reason: WaitingReason
 
 

@@ -30,7 +30,7 @@ class Route:
     repeatable: bool = False
     """Whether requests with the same `Idempotency-Key` take effect once."""
     streams: bool = False
-    """Whether it answers as long as the caller listens: without time limit, as `text/event-stream`."""
+    """Whether the answer lasts as long as the caller listens: without time limit, as `text/event-stream`."""
 
     @property
     def refusals(self) -> frozenset[int]:

@@ -43,10 +43,10 @@ def application(
     more: Sequence[Route] = (),
     beside: Sequence[Route] = (),
 ) -> web.Application:
-    """Returns the API, to be mounted at `PREFIX`. `more` are routes of other modules. Pages of `origins` may call the
-    API from a browser.
+    """Returns the API, to be mounted at `PREFIX`. `hurry` is called after each commit that Temporal has to hear of.
+    `more` are routes of other modules. Pages of `origins` may call the API from a browser.
 
-    `beside` are routes that the server serves itself, outside the API. They are only described here.
+    `beside` are routes that the server serves itself, outside the API; the OpenAPI description has them, too.
     """
     parts = Workspaces(database, hurry), Jobs(database, hurry), HostRoutes(database, hurry)
     routes = [*(route for part in parts for route in part.routes), *more]
@@ -118,7 +118,7 @@ async def _errors_as_json(
 
 
 _FIELDS = {"--repo": "repositories", "--type": "data_types", "--retention-days": "retention_days"}
-"""The names in a request's body for options of the command line."""
+"""An option of the command line -> the field of a request's body that means the same."""
 
 
 def _in_words(wrong: BadInput) -> str:

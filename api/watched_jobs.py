@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 class WatchedJob:
     """One job as of the last poll. Each row has the number of the batch in which it last changed.
 
-    A batch holds the changes that one poll found. Its server-sent events are built once, as bytes, for all clients.
-    Its last event carries the version, so that a client that loses the connection before it gets the batch again.
+    A batch holds the changes that one poll found. Its server-sent events are built once, as bytes, for all clients. The
+    last of them carries the version: a client that loses the connection before that event gets the whole batch again.
     """
 
     def __init__(self, view: Backfill, fingerprint: str | None) -> None:
@@ -97,7 +97,7 @@ class WatchedJob:
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Waits for a change after `batch`, at most `within` seconds."""
+        """Waits at most `within` seconds for a batch after number `batch`, or for the job's deletion. None: no wait."""
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -129,7 +129,7 @@ def event(name: str, data: bytes, version: str | None = None) -> bytes:
 
 
 class _Watch:
-    """The state of a watched job, and the clients that share it."""
+    """A watched job, and the number of clients that watch it."""
 
     def __init__(self) -> None:
         self.readers = 0
@@ -168,7 +168,7 @@ class WatchedJobs:
                 del self._watches[job_id]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Polls until `stop`."""
+        """Polls until `stop` is set, while anybody watches a job."""
         while not stop.is_set():
             if self._watches:
                 await self._attempt()

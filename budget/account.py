@@ -20,8 +20,9 @@ Resource = Literal["graphql", "core"]
 MINUTE = timedelta(seconds=60)
 POINTS_A_MINUTE: dict[Resource, int] = {"graphql": 2_000, "core": 900}
 SECONDS_A_MINUTE: dict[Resource, float] = {"graphql": 60, "core": 30}
-"""Seconds of GitHub's time a minute, which are roughly the durations of answers. GitHub allows 90 s, 60 of them for
-GraphQL."""
+"""Most seconds of GitHub's own time in a minute, about the durations of its answers. GitHub allows 90, 60 of them for
+GraphQL.
+"""
 CONCURRENT = 100
 """Requests in flight of one account, for both resources together."""
 MARGIN = 0.95
@@ -38,7 +39,7 @@ LONGEST_SECONDARY_WAIT = timedelta(minutes=15)
 SAME_WINDOW = timedelta(seconds=2)
 """Two resets at most this far apart belong to the same window, because GitHub rounds to whole seconds."""
 WHOLE_SECOND = timedelta(seconds=1)
-"""How much later than announced a window may be reset, for the same reason."""
+"""How much later than announced a window may be reset, because GitHub rounds to whole seconds."""
 SILENCE = timedelta(minutes=1)
 """An account whose answers mention no window for this long counts as unlimited."""
 RECOVERY = timedelta(minutes=2)
@@ -46,9 +47,9 @@ RECOVERY = timedelta(minutes=2)
 SLOWEST = 0.1
 """Lowest share of a minute's limits to which secondary limits reduce the pace."""
 LOOK_AGAIN = timedelta(seconds=0.1)
-"""Pause before the next check if only requests in flight are in the way."""
+"""Pause before the next check of a request that has to wait only for requests in flight."""
 UNINFORMED = 5
-"""Most requests in flight while no window is known, since they may exceed it."""
+"""Most requests in flight while no window is known, since they may cost more than is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,13 @@ class Pool(Protocol):
         ...
 
     async def learn(self, operation: str) -> None:
-        """Records that an operation costs more or less than expected."""
+        """Records that an operation costs more or less than expected, for all workers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The points that are reserved of an account's budget now."""
+    """What unfinished requests reserve of an account's budget now."""
 
     points: int = 0
     """Points of this resource, including those of killed workers."""
@@ -166,7 +167,7 @@ class Budget(BaseModel):
     """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """Returns the points of this window that may still be reserved; infinite while no window is known."""
+        """Returns the points that may still be reserved before the reset; infinite while no window is known."""
         self._forget(now)
         return min(
             (max(1.0, each.limit * share) - each.used - held.points for each in self.windows), default=float("inf")
@@ -199,7 +200,7 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """Returns when `more` points can be spent within what a minute allows."""
+        """Returns when `more` points, or seconds, can be spent without exceeding `allowed`, the most in a minute."""
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now

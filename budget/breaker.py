@@ -17,7 +17,7 @@ from pydantic import BaseModel
 CONFIRMED = 3
 """Requests in a row without an answer, the last of them a probe, that mark an API as away."""
 CORROBORATED = 2
-"""The same number if another API of the server is away."""
+"""As many requests suffice if another API of the server is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Intervals:
     """The durations that the breaker uses."""
 
     probe_every: timedelta = timedelta(seconds=60)
-    """Between the starts of two probes while the server is away, whichever API they use."""
+    """Interval of the starts of two probes while the server is away, whichever API they use."""
     probe_takes: timedelta = timedelta(seconds=10)
     """A probe without an answer after this time has failed."""
     lease: timedelta = timedelta(seconds=15)
     """A probe without a result after this time belonged to a killed worker. Longer than `probe_takes`."""
     confirmed_after: timedelta = timedelta(seconds=1)
-    """Between a failed probe and the one that confirms it."""
+    """Pause between a failed probe and the probe that confirms the failure."""
     suspicion: timedelta = timedelta(seconds=60)
     """Failures further apart than this do not count as in a row."""
 
@@ -66,7 +66,7 @@ class Availability(Protocol):
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """Records that a request at this moment got no answer; returns the moment. `doubt` has to be called with it."""
+        """Records that a request got no answer; returns the moment of that, with which `doubt` has to be called."""
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:
@@ -89,15 +89,15 @@ class Api(BaseModel):
     failures: int = 0
     """Requests in a row without an answer, including probes."""
     since: datetime | None = None
-    """When the first of them failed."""
+    """When the first of these requests failed."""
     failed_at: datetime | None = None
-    """When the last of them failed."""
+    """When the latest request without an answer failed."""
     reason: str = ""
     answered_at: datetime | None = None
     """When a probe was last answered; other answers are not recorded."""
     probed_at: datetime | None = None
     probe_after: datetime | None = None
-    """When a probe may confirm the failed one."""
+    """The earliest moment at which a probe may confirm the failure of the last one."""
 
 
 class Breaker(BaseModel):

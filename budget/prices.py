@@ -54,7 +54,7 @@ class Prices:
         return self._factors.get(operation, 1.0)
 
     def learn(self, operation: str, factor: float) -> None:
-        """Adds a price that another process learned."""
+        """Records the operation's correction factor, which another process learned."""
         self._factors[operation] = factor
 
     def seconds(self, operation: str, default: float) -> float:

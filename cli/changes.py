@@ -9,8 +9,8 @@ from store.job_requests import Change
 
 
 async def change_job(reference: str, change: Change, *, workspaces: bool = False, json: bool = False) -> int:
-    """Makes the change and returns the exit code. With `workspaces`, `reference` may also name a workspace, whose
-    latest job is then changed. With `json`, it prints the job after the change.
+    """Makes `change` to a job and returns the exit code. With `workspaces`, `reference` may also name a workspace,
+    whose latest job is then changed. With `json`, it prints the job after the change.
     """
     client = (await connect_temporal()).client
     async with open_database() as database:

@@ -14,9 +14,9 @@ from store.database import Database
 LOOK_SECONDS = 0.5
 """Seconds between two readings of a job that is followed."""
 READ_SECONDS = 5.0
-"""Interval of complete readings although no row changed, because the remaining time does."""
+"""Longest time between two complete readings: the remaining time changes although no row does."""
 PAUSE_SHARE = 10.0
-"""The pause after a slow reading, of a job with many repositories, as a multiple of its duration."""
+"""The pause after a reading, as a multiple of the reading's duration: that of a job with many repositories is slow."""
 PATIENCE_SECONDS = 900.0
 """How long a job is followed while Postgres does not answer."""
 

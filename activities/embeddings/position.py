@@ -60,8 +60,8 @@ class EmbeddingPosition(Position):
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """Returns the position after this thread's text. After a refused batch, the size of batches returns to its
-        maximum.
+        """Returns the position after this thread's text. Behind the last thread of a refused batch, batches return to
+        their full size.
         """
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
@@ -87,7 +87,8 @@ class EmbeddingPosition(Position):
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
         """Returns the position after a batch up to this thread was refused because of one text in it. Further requests
-        hold `texts` texts until that text is found. A batch that was refused earlier is searched first.
+        hold `texts` texts until that text is found. If a larger batch is being searched, its last thread stays the
+        suspect.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 

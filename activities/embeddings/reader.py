@@ -26,9 +26,9 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 MOST_PASSES = 3
-"""Most passes over everything. The limit ends a job although texts keep changing while they are embedded."""
+"""Most passes that compare every text. The limit ends a sweep whose texts change again and again."""
 FEWEST_TOKENS = 32
-"""A shorter text that is refused as too long must be refused for another reason."""
+"""Texts are not cut below this many tokens. If so short a text is refused as too long, its length is not the reason."""
 HARMLESS = "Does this work?"
 """Sent after a refusal, to tell whether the server refuses one text or all texts."""
 
@@ -109,8 +109,8 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """Ends a pass: returns the type's last turn, or None if texts changed during the pass and another pass has to
-        follow.
+        """Ends a pass that compared every text: returns the type's last turn or, if texts changed during the pass, a
+        turn that another pass follows.
         """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
@@ -197,8 +197,8 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Records that one text is refused. If the server also refuses a harmless text, the type ends, because the
-        server refuses everything.
+        """Records that one text is refused. Raises `PartOver` if the server also refuses a harmless text, and so
+        refuses everything.
         """
         try:
             await self._send([HARMLESS])
@@ -225,8 +225,8 @@ def _limits(position: EmbeddingPosition) -> Limits:
 
 
 def _halved(position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge) -> EmbeddingPosition:
-    """Returns the position after a batch was refused: smaller batches follow, up to the last text of the refused batch,
-    until the refused text is sent alone.
+    """Returns the position after a batch was refused: its texts are sent again in batches of half the size, which
+    shrink until the refused text is sent alone.
     """
     texts = len(sent) // 2
     log.info("asking for less", texts=texts, why=error.message)

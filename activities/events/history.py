@@ -19,7 +19,7 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 MOST_HEADS = 3
-"""Most heads of the default branch in a row that GitHub no longer has."""
+"""How often the reading begins again at a new head of the default branch, because GitHub no longer has the old one."""
 
 
 class CommitHistory:
@@ -91,8 +91,8 @@ class CommitHistory:
         await probe(self._github)
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
-        """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the head of the branch,
-        which may have moved, too.
+        """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the head of the branch.
+        If `oid` is that head, GitHub is asked for the new one.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:
@@ -124,8 +124,8 @@ class CommitHistory:
     async def _along(
         self, connection: Connection, ref: str, place: EventPlace, oid: str, read: History
     ) -> tuple[Page, list[str]]:
-        """Follows the branch through the commits of one page, from `oid` on. Returns a page with one push for each
-        commit, and the commits at which the next page begins.
+        """Follows the branch through the commits of one page, from `oid` on. Returns a page with a push for each commit
+        to which no stored push leads, and the commits at which the next page begins.
         """
         pushed: dict[str, list[str]] = {}
         for push in await feed.pushed(connection, self._repository, ref, list(read.commits)):

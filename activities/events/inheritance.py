@@ -30,12 +30,12 @@ def begin(position: EventPosition, covered: Coverage | None, cutoff_at: datetime
 
 
 def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
-    """Returns whether the earlier sweep read down to `cutoff_at` or further."""
+    """Returns whether the earlier sweep that `position` resumes read down to `cutoff_at` or further."""
     return position.low is not None and position.low <= cutoff_at
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Returns whether the earlier sweep is so old that one request to the events API cannot return all news."""
+    """Returns whether one request to the events API cannot return all news since the sweep that `position` resumes."""
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 

@@ -28,16 +28,16 @@ log = structlog.get_logger(__name__)
 
 MOST_RESTARTS = 3
 MOST_BLANKS = 2
-"""Blank answers, at two page sizes, after which a list counts as not shown."""
+"""After this many answers without items, at two page sizes, a list counts as ended or as not shown."""
 MOST_UNSERVED = 3
 """Items in a row that GitHub fails to serve before the list is given up."""
 BLANK_SIZE = 50
-"""The page size of the request that repeats a blank answer."""
+"""The page size of the request that follows an answer without items."""
 
 
 class ListSource:
-    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, only the news
-    above its beginning is read, and then what is below its end.
+    """Reads one of GitHub's lists page by page, down to the cutoff. If an earlier sweep read the list, reads only the
+    items above the place where that sweep began, and then those below the place where it ended.
 
     `ways` are the APIs that have the list. If one refuses it, fails to serve it or never ends it, the next one is used.
     """
@@ -51,7 +51,7 @@ class ListSource:
     can_become_empty = True
     """Whether a list that had items before may count as empty after several empty answers."""
     reach: timedelta | None = None
-    """How much of the past an empty list covers; None: all of it."""
+    """How far back GitHub shows the list at least; None: to its beginning."""
 
     def __init__(self, sources: Sources, sweep: Sweep) -> None:
         self._database = sources.database
@@ -85,7 +85,7 @@ class ListSource:
         return await self._after(position, place, read)
 
     async def _look_again(self, position: EventPosition, place: EventPlace) -> Turn[EventPosition]:
-        """Requests one page again on which an earlier sweep was not shown every item."""
+        """Requests the first page of `place.again`, on which GitHub did not show every item to an earlier sweep."""
         page = place.again[0]
         try:
             read = await self._ask(place.way, page.cursor, page.size)
@@ -126,11 +126,11 @@ class ListSource:
             await probe(self._github)
 
     async def _ask(self, way: int, cursor: str | None, size: int) -> Happenings:
-        """Requests the page after `cursor`."""
+        """Requests the page after `cursor` from the API `ways[way]`."""
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Returns the cursor behind the item after `place`, found without loading it; None if GitHub returns none."""
+        """Returns the cursor behind the item after `place`, without loading that item; None if GitHub returns none."""
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -178,9 +178,7 @@ class ListSource:
         return self._turn(after, read)
 
     def _is_over(self, _position: EventPosition, place: EventPlace, read: Happenings) -> bool:
-        """Returns whether this is the last page: it reached the list's end, the cutoff, or the earlier sweep's
-        beginning.
-        """
+        """Returns whether the page reached the cutoff, or the place where an earlier sweep began."""
         return read.oldest is not None and read.oldest < (place.until or self._sweep.cutoff_at)
 
     def _oldest(self, _place: EventPlace, _read: Happenings) -> datetime | None:
@@ -190,7 +188,7 @@ class ListSource:
         return self.ways[place.way] == "REST"
 
     def _offset(self, place: EventPlace) -> int:
-        """Returns the number of items read so far, for lists with numbered pages."""
+        """Returns the number of items above the place, for lists with numbered pages; 0 for others."""
         return int(place.cursor or 0) if self._is_numbered(place) else 0
 
     def _turn(self, position: EventPosition, read: Happenings | None = None, requests: int = 1) -> Turn[EventPosition]:
@@ -204,7 +202,7 @@ class ListSource:
     # --- What GitHub does not give
 
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
-        """Returns whether the page is empty although GitHub counts items, or although earlier pages had some."""
+        """Returns whether an empty page is in doubt: GitHub counts more items than it showed, or some are stored."""
         if read.total:
             return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
         if not place.is_at_top:
@@ -217,8 +215,8 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Returns the turn after an empty page: it is requested again with another size, before the source counts as
-        ended.
+        """Returns the turn after an empty page: it is requested again with another size. If that is empty, too, the
+        list counts as ended, or as not shown.
 
         Stars and forks never count as empty if rows of them are stored.
         """

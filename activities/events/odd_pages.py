@@ -9,9 +9,9 @@ MOST_ODD_PAGES = 400
 MOST_ITEMS = 100
 """Most items of a page."""
 LOOKS = 5
-"""Odd pages of one list that each sweep requests again."""
+"""Fewest odd pages of one list that each sweep requests again, if there are so many."""
 ITEMS_PER_LOOK = 4
-"""Where more items are odd, a sweep requests one page again for so many of them."""
+"""A sweep requests one odd page again for this many absent items, and no fewer pages than `LOOKS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class OddPage:
     missing: int = 0
     """Items that the page should have, by its size or by GitHub's count of the list, and that GitHub left out."""
     number: int = 0
-    """Items that GitHub showed, including those that are hidden."""
+    """Items in GitHub's answer, including hidden ones."""
     offset: int | None = None
     """Items of the list above the page; None unless the present sweep read the list from its top."""
 
@@ -45,10 +45,9 @@ class OddPage:
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """Returns the odd pages and this one. It becomes one page with the last of them if both fit into one of the
-    largest size.
+    """Returns `odd` with `page` added. The last one of `odd` and `page` are merged if one request can return both.
 
-    GitHub's failures shrink pages, down to single items. One request then looks at all of them.
+    GitHub's failures shrink pages, down to single items. One request then looks at many of them.
     """
     last = odd[-1] if odd else None
     if last is None or last.offset is None or page.offset is None:
@@ -71,6 +70,6 @@ def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
-    """Returns the odd pages that the next sweep requests again. The others follow in the sweeps after it."""
+    """Returns the odd pages that the next sweep requests again. Later sweeps request the others."""
     absent = sum(page.absent for page in odd)
     return list(odd[: max(LOOKS, -(-absent // ITEMS_PER_LOOK))])

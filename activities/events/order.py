@@ -10,8 +10,8 @@ from store.sweeps import Sweep
 
 
 class Order:
-    """The order of one sweep's sources. `down_to` is the moment down to which the leg reads; None: each source is read
-    to its end.
+    """The order of one sweep's sources. `down_to` is the moment down to which the leg reads; None: the leg leaves
+    nothing to a next leg.
     """
 
     def __init__(self, sources: Iterable[EventSource], down_to: datetime | None) -> None:
@@ -46,5 +46,5 @@ class Order:
 
 
 def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page reached the end of this leg. `oldest` is the time of its oldest item."""
+    """Returns whether a page reached the end of this leg. `oldest` is the time of the page's oldest item."""
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

@@ -22,12 +22,12 @@ class EventPlace:
 
     status: Literal["open", "complete", "skipped"] = "open"
     reason: str = ""
-    """For skipped sources: the reason, in GitHub's words."""
+    """Why the source is skipped, or is read by another API than the first, in GitHub's words or in ours."""
     cursor: str | None = None
     until: datetime | None = None
     """The new part of the list is read down to this moment, where an earlier sweep began. None: down to the cutoff."""
     below: str | None = None
-    """The cursor at which the list crossed the cutoff. A sweep with a longer retention resumes there."""
+    """The cursor where the reading stopped, at the cutoff or at a leg's end. What is older is read from there."""
     reached_end: bool = False
     """Whether the list was read to its end."""
     oldest: datetime | None = None
@@ -43,7 +43,7 @@ class EventPlace:
     oids: list[str] | None = None
     """For history: the commits from which it resumes; None: not begun."""
     bottom: list[str] = field(default_factory=list)
-    """For history: commits below which nothing is in scope."""
+    """For history: commits that are out of scope, with all below them."""
     gone: list[str] = field(default_factory=list)
     """For history: commits that pushes name and GitHub no longer has."""
     asked: list[str] = field(default_factory=list)
@@ -59,11 +59,11 @@ class EventPlace:
     nothing is noted.
     """
     missing: int = 0
-    """Items that GitHub counts and no page shows. 0 for a skipped source, because its number is unknown."""
+    """Items that GitHub counts and no page shows. For a skipped source 0 if their number is unknown."""
     unserved: int = 0
     """Items that were passed over, because GitHub failed to serve them at any page size or served nothing readable."""
     blanks: int = 0
-    """Blank answers in a row although the list has items."""
+    """Answers without items, in a row, from a list that has items."""
     listed: int | None = None
     """Items shown since the top of the list; None if this sweep did not read it from the top."""
     total: int | None = None
@@ -71,7 +71,7 @@ class EventPlace:
     noted: bool = False
     """Whether an earlier sweep noted the source as not shown. One request then checks it again."""
     odd: list[OddPage] = field(default_factory=list)
-    """The pages that the items in `hidden` and `unserved` are on, as far as known."""
+    """The pages on which items are hidden, unserved or missing, as far as known."""
     again: list[OddPage] = field(default_factory=list)
     """The odd pages that this sweep still requests again, before it reads on."""
     only_again: bool = False
@@ -93,12 +93,12 @@ class EventPlace:
 
     @property
     def tail(self) -> int:
-        """The number of items that GitHub counts and no page lacks. They may follow the end that GitHub showed."""
+        """The number of missing items that no page is known to lack. They may follow the end that GitHub showed."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """Returns the place at which a source begins that an earlier sweep skipped and noted."""
+        """Returns the first place in a source that an earlier sweep skipped and noted."""
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
@@ -122,11 +122,11 @@ class EventPlace:
         oldest: datetime | None = None,
         total: int | None = None,
     ) -> Self:
-        """Returns the place with what a page shows about the whole source: counts and depth. Another method then moves
-        the cursor.
+        """Returns the place with the counts and the depth that a page of the list showed. The cursor stays: another
+        method moves it.
 
-        `more`: it is not the last page. `depth` is the earliest of the moments by which the list is ordered, `ties` are
-        the ids of the items of that moment, and `total` is GitHub's count of the list.
+        `more`: another page follows. `depth` is the earliest of the moments by which the list is ordered, `ties` are
+        the ids of the page's items of that moment, and `total` is GitHub's count of the list.
         """
         if self.is_at_top and self.until is None:
             place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
@@ -149,7 +149,7 @@ class EventPlace:
         )
 
     def remember(self, page: OddPage) -> Self:
-        """Returns the place that counts what this page lacks, for a later sweep to request it again."""
+        """Returns the place that counts the items that this page lacks. A later sweep requests the page again."""
         return replace(
             self,
             hidden=self.hidden + page.hidden,
@@ -159,7 +159,7 @@ class EventPlace:
         )
 
     def forget(self, cursor: str | None) -> Self:
-        """Returns the place without what the odd page at this cursor lacked."""
+        """Returns the place that no longer counts the items that the odd page at this cursor lacked."""
         place = self
         for page in self.odd:
             if page.cursor == cursor:
@@ -179,8 +179,8 @@ class EventPlace:
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
         """Returns the place at the end of a list, with the number of items that GitHub counts and did not show.
 
-        `last` is the list's last page, and `end` the cursor behind it. What the last page lacks is looked at there. If
-        more than that is missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
+        `last` is the list's last page, `end` the cursor behind it. Missing items that fit on the last page are looked
+        for there. If more are missing, GitHub may have ended the list too early, so later sweeps read on from `end`.
         """
         place = self
         if self.listed is not None and total is not None and total == self.total:
@@ -207,7 +207,7 @@ class EventPlace:
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
-        """Returns the place behind one item that GitHub fails to serve, at `cursor`."""
+        """Returns the place at `cursor`, behind one item that GitHub fails to serve."""
         place = replace(self, listed=0) if self.is_at_top else self
         return replace(
             place.remember(OddPage(cursor=self.cursor, size=1, unserved=1, offset=place.offset)),
@@ -216,11 +216,11 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Returns the place of the next page, at `cursor`. `recent`: the last page ended the recent leg."""
+        """Returns the place of the next page, at `cursor`. `recent`: the page before it ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """The place below what an earlier sweep read, once its news is read. Without a cursor: the top of the list."""
+        """Returns the place at `cursor`, below what an earlier sweep read, after its news. None: the list's top."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
@@ -228,7 +228,7 @@ class EventPlace:
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
-        """The place of a source that is complete down to the cutoff, at the cursor `below`; None: to the list's end."""
+        """Returns the place as complete down to the cutoff, at the cursor `below`; None: complete to the list's end."""
         return replace(self, status="complete", cursor=None, below=below, reached_end=below is None or self.reached_end)
 
     def complete_at_end(self) -> Self:
@@ -256,7 +256,7 @@ class EventPlace:
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """The place of a source that another sweep left at its leg's end, and whose older items are out of scope."""
+        """Returns the place as complete, because what is below the end of another sweep's leg is out of scope."""
         return replace(self, status="complete")
 
     # history
@@ -270,14 +270,14 @@ class EventPlace:
         return replace(self, asked=[*self.asked, short][-MOST_IDLE:], progress=self.progress.count(moved=moved))
 
     def at_commits(self, oids: list[str], asked_at: datetime, *, recent: bool | None) -> Self:
-        """Returns the place from which the reading of commits continues. `recent`: the page reached the end of the
-        recent leg; None: that is unknown.
+        """Returns the place after a page, from which reading continues at the commits `oids`. `recent`: the page
+        reached the end of the recent leg; None: that is unknown.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, recent=self.recent if recent is None else recent)
 
     def at_bottom(self, oids: list[str], bottom: Iterable[str], asked_at: datetime) -> Self:
-        """Returns the place from which reading continues at the commits `oids`. Nothing below the commits `bottom`
-        is in scope.
+        """Returns the place after a page below the cutoff. Reading continues at the commits `oids`, and skips the
+        commits `bottom` and all below them, because they are out of scope.
         """
         return replace(self, as_of=self.as_of or asked_at, oids=oids, bottom=[*self.bottom, *bottom])
 
@@ -303,9 +303,9 @@ class EventPosition(Position):
 
     places: dict[EventSourceName, EventPlace] = field(default_factory=dict)
     fresh: bool = False
-    """Whether an earlier sweep ended moments ago: one request finds the news, and only what is below `low` is read."""
+    """Whether an earlier sweep ended within the hour: one request finds the news; else only what is older is read."""
     branch: str | None = None
-    """The default branch, with its head as of before its pushes were read."""
+    """The default branch. `head` is the commit at its head before its pushes were read."""
     head: str | None = None
     no_head: str = ""
     """Why GitHub does not show the head of the default branch. Empty if it does, or if the repository is empty."""
@@ -313,10 +313,10 @@ class EventPosition(Position):
     """The moment down to which an earlier sweep read; None if nothing is inherited."""
     inherited_as_of: datetime | None = None
     counted: Counted | None = None
-    """The survey's counts before the sweep that read or left these places; None if there was no survey."""
+    """GitHub's counts, surveyed before these places were read or left; None if there was no survey."""
     table: Literal["pull_requests", "issues"] = "pull_requests"
     number: int = 0
-    """For threads: stored threads of this table up to this number are done."""
+    """For threads: the stored threads of `table` up to this number are done."""
 
     @property
     def is_open(self) -> bool:
@@ -380,11 +380,11 @@ class EventPosition(Position):
         return replace(self, sizes=others if size is None else others | {source: size})
 
     def after_thread(self, number: int) -> Self:
-        """Returns the position after one thread, for the source `threads`, which is ordered by number."""
+        """Returns the position of the source `threads` behind the thread `number`; threads are ordered by number."""
         return replace(self, number=number)
 
     def at_issues(self) -> Self:
-        """Returns the position after all pull requests, for the source `threads`: issues come next."""
+        """Returns the position of the source `threads` behind all pull requests: issues come next."""
         return replace(self, table="issues", number=0)
 
     def leave_for_next_leg(self) -> Self:

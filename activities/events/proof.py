@@ -9,7 +9,7 @@ INSTEAD: dict[EventSourceName, tuple[EventSourceName, str]] = {
     "stargazers": ("star_history", "stars are counted by day"),
     "activity": ("history", "pushes are told by the commits"),
 }
-"""Sources that another source replaces, and what that one shows."""
+"""For a source that GitHub does not show: the source that replaces it, and words on what the replacement shows."""
 
 
 def proof_of(position: EventPosition, stored: dict[str, int]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def reached_end(position: EventPosition) -> bool:
 
 
 def notes_of(position: EventPosition) -> list[str]:
-    """Returns what GitHub refuses, as sentences for people."""
+    """Returns what GitHub refuses or does not show, as lines for people."""
     notes = []
     counted = position.places["star_history"].status == "complete"
     for source in SOURCES:
@@ -79,7 +79,7 @@ def noted_of(position: EventPosition) -> list[Note]:
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """Returns the sources of which nothing is missing, as (what, ""). Earlier notes on them are deleted."""
+    """Returns the sources of which nothing is missing, as (source, ""). Earlier notes on them are deleted."""
     return [
         (source, "")
         for source, place in position.places.items()

@@ -12,7 +12,7 @@ SIZES = (100, 50, 25, 5, 1)
 OTHER_SIZE = 97
 """Page size for a list that is read again after its cursor was refused: none of its pages ends at that cursor."""
 PATIENCE = 4
-"""Failed attempts at a list's smallest page, over some seconds, before it is given up."""
+"""After this many failed attempts at a list's smallest page, over some seconds, the item or the list is given up."""
 
 
 class EventSource(Protocol):
@@ -22,7 +22,7 @@ class EventSource(Protocol):
     builds_on: tuple[EventSourceName, ...]
     """Sources that have to be read to their end first."""
     is_long: bool
-    """Whether a recent leg may leave it before its end. Other sources are short, or their order does not allow it."""
+    """Whether a recent leg may leave the rest of the source to the next leg. Others are short, or in another order."""
     can_shrink: bool
     """Whether its pages can be made smaller."""
 

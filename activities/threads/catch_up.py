@@ -29,8 +29,8 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Takes `listing`, which the request for the history's last page returned, as the first listing of the
-        catch-up.
+        """Keeps `listing`, which came with another answer, as the first listing of the catch-up. None: a request of its
+        own returns the first listing.
         """
         self._came_along = listing
 

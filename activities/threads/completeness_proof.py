@@ -20,7 +20,7 @@ from store.notes import NotedThreads
 from store.sweeps import Sweep
 
 FEW_THREADS = 500
-"""Up to this many threads are listed again in every sweep while some are noted as not listed; more, once a week."""
+"""While some threads are noted as not listed, each sweep lists up to this many threads again; more only once a week."""
 
 
 class CompletenessProof:
@@ -70,8 +70,7 @@ class CompletenessProof:
     def _note_withheld(self, turn: Turn[ThreadPosition]) -> None:
         """Adds a note on how many threads GitHub counts and does not show. Nobody knows which threads these are.
 
-        If there is no cutoff and the list was read to its end, it is the difference between GitHub's count and the
-        list. Otherwise an earlier note stays unchanged.
+        An earlier note is deleted only if the relist showed as many threads as GitHub counts.
         """
         position = turn.position
         if position.reached_end and not position.relisted:
@@ -112,10 +111,10 @@ class CompletenessProof:
         return Coverage(low, as_of, position.for_later_sweeps(below=position.below))
 
     async def of_leg(self, position: ThreadPosition) -> Coverage | None:
-        """Returns the coverage that a leg has earned, so that another job need not fetch the same again; None while
-        threads are missing.
+        """Returns the coverage that a leg has earned, so that another job need not fetch the same again; None if
+        threads failed, or if nothing was read.
 
-        Its floor is where the next sweep's listing of changes ends.
+        The coverage is as of the leg's floor: the next sweep lists changes down to there.
         """
         async with self._database.transaction() as connection:
             failures = await parts.failures(connection, self._sweep)
@@ -130,8 +129,8 @@ class CompletenessProof:
         )
 
     async def relist(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists the next page of all threads, in order of creation, which no update changes. Each missing thread
-        becomes a part.
+        """Lists the next page of all threads, in order of creation, which no update changes. Each thread that is not
+        stored, or only in an older version, becomes a part.
 
         A stored thread that is not listed is requested by its id; only that answer proves that the thread is gone.
         """

@@ -38,7 +38,7 @@ class LookAhead:
             self._under_way = request.key, asyncio.create_task(request.send())
 
     async def answer(self, request: Request[AnswerT]) -> AnswerT:
-        """Returns the answer to a request, which may have been sent ahead; sends it otherwise."""
+        """Returns the answer to a request. Sends the request, unless it was sent ahead."""
         self.sent += 1
         if self._under_way is not None and self._under_way[0] != request.key:
             # Nobody will ask for what is under way: kept, it would hold the slice open for ever.
@@ -58,7 +58,7 @@ class LookAhead:
         return await request()
 
     async def close(self) -> None:
-        """Cancels the request in flight."""
+        """Cancels the request that was sent ahead, if there is one."""
         if self._under_way is not None:
             _, task = self._under_way
             self._under_way = None

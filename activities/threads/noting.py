@@ -13,7 +13,7 @@ from rows import REVIEW_REQUESTS, Note, Part
 LISTS = ("labels", "assignees", REVIEW_REQUESTS, "linked pull requests")
 """Lists that a thread's own node holds."""
 OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
-"""What a thread has shown of itself once it is read whole."""
+"""What notes on one thread are about. Once the thread is read whole, such notes are deleted."""
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:

@@ -17,26 +17,26 @@ from store.sweeps import Sweep
 MOST_ATTEMPTS = 3
 """Most attempts at one part, while GitHub answers other requests."""
 FAILED_ALONE = "failed alone"
-"""The `reading` of a part that failed with a single child, so that larger requests would fail too."""
+"""The `reading` of a part that failed even with a single child: its next request is for one child, too."""
 PARENTS = 49
 """Most parents whose connections continue in one request: those that one point pays for."""
 PARENTS_FROM_START = 100
 """Most parents whose connections start at their first child, in one request: a second look at notes fits into it."""
 ENOUGH_PARENTS = 25
-"""Parts of one kind that make a request worthwhile before the history is finished."""
+"""Parts of one kind that make a request worthwhile before the present list has ended."""
 ENOUGH_REVIEWS = 100
-"""The same number for comments of reviews."""
+"""Parts for comments of reviews that make a request worthwhile before the present list has ended."""
 CONNECTIONS: Collection[PartKind] = ("timeline", "comments", "reviews", "review_comments", "replies")
 ALONE: Collection[PartKind] = ("timeline_by_type", "timeline_by_rest")
 """Kinds of parts that are fetched one in each request."""
 NESTED_PARENTS = 10
 """Most parents in one request if each child has its own connection, so that one point still pays for it."""
 NESTED_CHILDREN = 600
-"""Most children for which a request may have more parents: six points then replace many requests."""
+"""Most children for a request with more than `NESTED_PARENTS` parents: its six points replace many requests."""
 
 
 class Due(NamedTuple):
-    """Parts of one kind that are to be fetched now. `going_on`: their connection is partly read, and they have a cursor
+    """Parts of one kind that are to be fetched now. `going_on`: each has a connection that is partly read, and a cursor
     in it.
     """
 
@@ -162,8 +162,8 @@ def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
 
 
 def give_up(turn: Turn[Any]) -> None:
-    """Notes each part that was begun again too often: its readings never agreed with each other, or with GitHub's
-    count.
+    """Replaces each part of the turn that was begun again too often by a note: its readings never agreed with each
+    other, or with GitHub's count.
     """
     for part in [part for part in turn.put if part.attempts >= MOST_ATTEMPTS]:
         turn.put.remove(part)

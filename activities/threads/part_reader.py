@@ -59,7 +59,7 @@ class PartReader:
         """The batch of the last request, needed if GitHub says that it is too large."""
 
     async def turn(self, position: ThreadPosition, due: Due) -> Turn[ThreadPosition]:
-        """Fetches as many of the parts as fit into one request."""
+        """Fetches as many of the parts that are due as fit into one request."""
         size = self._sizes.ask(due.kind)
         batch = self._batch = self._without_what_has_to_be_sent(await self._queue.take(due, size))
         self._sizes.asks_for(min(size, batch.asks_for))

@@ -43,7 +43,7 @@ class ThreadPosition(Position):
     inherited_as_of: datetime | None = None
     """The moment up to which the inherited coverage was complete; None if there was none."""
     news_first: bool = False
-    """For catch_up: the history follows it, below the inherited coverage."""
+    """For catch_up: whether the history follows it, from below the inherited coverage."""
     listing: ReviewCommentPlace = field(default_factory=ReviewCommentPlace)
     """The place in the list of a leg's review comments."""
     round: int = 1
@@ -57,7 +57,7 @@ class ThreadPosition(Position):
     list_failures: int = 0
     """How often a list failed at every size, while GitHub answered other requests."""
     missed_from: datetime | None = None
-    """For catch_up: the floor of the round that listed threads which GitHub did not show; None if it showed all."""
+    """For catch_up: the floor of the first round in which GitHub did not list every thread; None if it always did."""
     by_totals: bool = False
     """For comments: whether the threads' numbers of comments are compared, because GitHub does not serve the present
     list.
@@ -69,15 +69,15 @@ class ThreadPosition(Position):
     route: int = 0
     """For comments: the index of the REST list that is being read."""
     comments_since: datetime | None = None
-    """For comments: the moment of change at which the present page begins."""
+    """For comments: the present page begins with comments that changed at this moment."""
     reached_end: bool = False
     """Whether the history was read to the list's end, so that counts can be compared."""
     progress: Progress = field(default_factory=Progress)
     """Progress of the history."""
     list_progress: Progress = field(default_factory=Progress)
-    """Progress of another phase's list."""
+    """Progress of the list that another phase reads."""
     seeks: int = 0
-    """How often a cursor was refused since one last worked."""
+    """How often GitHub refused the history's cursor since a cursor last worked."""
     relisted: bool = False
     """For verify: whether every thread was listed once and missing ones were fetched."""
     listed: int = 0
@@ -183,8 +183,8 @@ class ThreadPosition(Position):
         )
 
     def to_catch_up(self, *, below: str | None) -> Self:
-        """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff;
-        None: it has ended.
+        """Returns the position at the beginning of the catch-up. `below` is the history's cursor at the cutoff; None:
+        the list has ended.
         """
         return replace(
             self, phase="catch_up", cursor=None, below=below, reached_end=below is None, list_progress=Progress()
@@ -210,7 +210,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, list_progress=progress)
 
     def back_to_history(self, cursor: str | None) -> Self:
-        """Returns the position that returns to the history, at the cursor that seek found."""
+        """Returns the position that returns to the history, at the cursor that the phase seek found."""
         return replace(self, phase="history", cursor=cursor)
 
     # Catch-up
@@ -236,13 +236,13 @@ class ThreadPosition(Position):
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
-        """Returns the position after a listing that lacked a thread: the next sweep lists changes from the
-        same floor.
+        """Returns the position after a listing that lacked threads. A retry, and the next sweep, list changes down to
+        the present floor again.
         """
         return replace(self, missed_from=self.missed_from or self.floor)
 
     def continue_round(self, *, cursor: str | None, began: datetime, listed: int, progress: Progress) -> Self:
-        """Returns the position behind a page with `listed` threads; 0 are counted if the list made no progress."""
+        """Returns the position behind a page of the round. Its `listed` threads count if the list made progress."""
         return replace(
             self,
             cursor=cursor,
@@ -312,7 +312,7 @@ class ThreadPosition(Position):
         return replace(self, fell_back=[*self.fell_back, words[:500]], list_failures=0)
 
     def to_comment_totals(self) -> Self:
-        """Returns the position in which the present list is given up: the threads' numbers of comments are compared."""
+        """Returns the position in which the threads' numbers of comments are compared, because the list is given up."""
         return replace(self, by_totals=True, cursor=None, comments_since=None, list_progress=Progress())
 
     def next_comment_totals(self, cursor: str | None, progress: Progress) -> Self:
@@ -350,7 +350,7 @@ class ThreadPosition(Position):
     def after_relist_page(
         self, *, cursor: str | None, listed: int, withheld: list[str], born: datetime | None, progress: Progress
     ) -> Self:
-        """Returns the position after a page of the relist with `listed` threads, which count if it made progress."""
+        """Returns the position after a page of the relist. Its `listed` threads count if the list made progress."""
         if progress.idle:
             return replace(self, cursor=cursor, list_progress=progress)
         words = withheld[-1] if withheld else self.withheld_words
@@ -377,7 +377,7 @@ class ThreadPosition(Position):
     def to_retry(self) -> Self:
         """Returns the position for a retry of a failed type: it begins at the catch-up and compares the counts again.
 
-        If the history was not read to its end, it begins again at its top.
+        If the type failed during the history, the history begins again at its top.
         """
         if self.phase in ("history", "seek"):
             return replace(self, phase="history", cursor=None, progress=Progress(), list_progress=Progress(), seeks=0)

@@ -39,7 +39,7 @@ from store.sweeps import Sweep
 log = structlog.get_logger(__name__)
 
 FRESH = timedelta(hours=1)
-"""The recent leg accepts another job's coverage of this age; the last leg then catches up."""
+"""If another job's coverage is younger than this, the recent leg reads the history first; the last leg catches up."""
 MOST_SEEKS = 3
 NEW_THREADS_HEADROOM = 5
 """Threads that may be opened while the last page is in flight."""
@@ -270,8 +270,8 @@ class ThreadReader:
     # Seek: where GitHub refused the history's cursor (4)
 
     async def _seek(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Lists threads from the top, until all are passed that were updated after the lost place. Threads that were
-        updated at that moment are read again.
+        """Lists threads from the top, past all that were updated after the lost place, and returns to the history
+        there. Threads that were updated at the moment of the lost place are read again.
         """
         listing = await self._list.page(position.cursor)
         last = listing.entries[-1].updated_at if listing.entries else None
@@ -363,8 +363,8 @@ class ThreadReader:
     # One request ahead
 
     def look_ahead(self, turn: Turn[ThreadPosition]) -> None:
-        """Sends the request for the history's next page ahead, if that page comes next. Parts are not sent ahead,
-        because they are known only after the commit.
+        """Sends the next turn's request ahead, if it is for a page of the history or of the list of review comments.
+        Parts are not sent ahead, because they are known only after the commit.
         """
         position = turn.position
         if self._look_ahead.is_under_way:

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 WORTH_IT_FROM = 100
 """Waiting reviews from which on the list may be cheaper. Fewer do not fill a request."""
 PAGES_FOR_A_BATCH = 3
-"""Pages of the list that cost as much as one batch of a hundred reviews. REST has its own budget, and GitHub answers it
-in a third of the time, which is the limit that is reached first.
+"""Pages of the list that are read in the time of one batch of a hundred reviews. Time decides, because its limit is
+reached first; the requests to REST have a budget of their own.
 """
 COMMENTS_A_PAGE = 100
 COUNTED_AT_ONCE = 1_000
@@ -40,7 +40,7 @@ ONE_SECOND = timedelta(seconds=1)
 
 
 class ReviewCommentList:
-    """Reads the list for one sweep: decides whether to read it, reads its pages, and proves which reviews are whole."""
+    """Reads the list of review comments for one sweep, if that is cheaper, and proves which reviews are whole."""
 
     def __init__(
         self, database: Database, github: GitHub, sweep: Sweep, sizes: PageSizes, look_ahead: LookAhead
@@ -53,8 +53,8 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment from which on the list is read: the end of the leg. A comment on a pull request of the leg cannot
-        be older.
+        """The moment from which on the list is read: the end of the leg. The list then has every comment on pull
+        requests that were opened later.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
@@ -86,7 +86,7 @@ class ReviewCommentList:
         return ceil(most / COMMENTS_A_PAGE)
 
     def next(self, position: ThreadPosition) -> Request[ListedComments] | None:
-        """Returns the request of the next turn; None while the list is not read."""
+        """Returns the request for the list's next page; None if the list is not begun, has ended, or is not used."""
         place = position.listing
         if not place.in_bulk or place.ended or place.since is None:
             return None
@@ -94,8 +94,8 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Decides, by GitHub's count of the comments, whether to read the list. Comments that an earlier leg read from
-        it do not count.
+        """Decides, by GitHub's count of the comments, whether to read the list. Comments of the list that an earlier
+        leg read do not count. None if so few reviews wait that the list is not worth it.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
@@ -178,7 +178,7 @@ class ReviewCommentList:
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Marks the reviews as whole that the list has shown entirely, if it listed as many comments as GitHub counted.
 
-        It lists fewer if GitHub leaves a comment out, or if one was deleted meanwhile, which shifts numbered pages.
+        The list has fewer if GitHub leaves a comment out, or if one was deleted meanwhile, which shifts numbered pages.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number
@@ -209,8 +209,8 @@ class ReviewCommentList:
     def _request(self, since: datetime, size: int, path: str | None) -> Request[ListedComments]:
         """Returns the request for comments changed since `since`, or for the numbered page at `path`.
 
-        It asks for one second more, because GitHub may treat `since` as exclusive, and because a page may end within
-        a second.
+        The request begins one second earlier, because GitHub may treat `since` as exclusive, and because a page may end
+        within a second.
         """
         path = comments_path(self._sweep.repository, REVIEW_COMMENTS, since - ONE_SECOND, size, path)
         return Request(("comments", path), lambda: read_all_review_comments(self._github, path))

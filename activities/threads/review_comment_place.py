@@ -12,11 +12,11 @@ class ReviewCommentPlace:
     """The place in the list of all review comments: how far it is read, and what it has shown."""
 
     in_bulk: bool | None = None
-    """Whether the list is cheaper than fetching review by review; None while undecided."""
+    """Whether the list is read, because that is cheaper than to fetch review by review; None while undecided."""
     since: datetime | None = None
     """The next page lists changes from this moment on."""
     path: str | None = None
-    """The path of a numbered page, if one second's changes fill a page."""
+    """The path of the next page by its number, if one second's changes fill a page."""
     waiting: int = 0
     """Reviews shown by the history whose comments are still to fetch; one that is shown twice counts twice."""
     counted: int = 0
@@ -25,7 +25,7 @@ class ReviewCommentPlace:
     shown: int = 0
     """Comments listed so far of those that were counted."""
     last: list[str] = field(default_factory=list)
-    """Comments already listed of the second at `since`."""
+    """Keys of the comments already listed that changed in the second `since`."""
     ended: bool = False
     """Whether the list was read to its end; its reviews are now being proved."""
     strangers: bool = False

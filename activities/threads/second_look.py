@@ -36,12 +36,12 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 100
 """Connections in one request."""
 MOST_LOOKS = 3
-"""Requests for things that failed at every size: first for all, then for halves."""
+"""Most requests for connections that failed at every size: first for all of them, then for halves."""
 MOST_NOTES = 1_000
 MOST_LACKING = 5_000
 """Most pull requests that one job reads again after a permission was granted."""
 ASKED_OF_EACH = 5
-"""Pull requests that are requested to find out whether a permission was granted."""
+"""Pull requests that are requested for each permission, to find out whether it was granted."""
 MOST_GONE = 100
 """Most gone threads that are requested again, in one request: the latest to go."""
 CONNECTIONS: dict[str, PartKind] = {

@@ -9,7 +9,7 @@ from github.threads.thread_types import ThreadType
 from messages import RepositoryRef
 
 MOST_LIST_FAILURES = 3
-"""Failures in a row of a listing of one item, before that item is passed over."""
+"""After this many failed listings in a row of one thread alone, the thread is passed over."""
 
 
 class LostThread(TooLarge):

@@ -1,7 +1,7 @@
 """Reads a timeline by item type if it fails at every size, and reads by REST the types that still fail (decision 15).
 
-The part's kind and its `split` are the position. Each request is one turn, which stores items, asks for fewer types,
-or counts as a failure.
+The part's kind and its `split` record how far the timeline is read. Each request is one turn, which stores items, asks
+for fewer types, or counts as a failure.
 """
 
 from activities.threads.look_ahead import LookAhead
@@ -20,7 +20,7 @@ from messages import RepositoryRef
 from rows import Note, Part, PartKind, Split
 
 MOST_FAILURES = 20
-"""Failed requests for one timeline before the rest is no longer read type by type."""
+"""After this many failed requests for one timeline, all types that are left count as failing."""
 MOST_NAMED = 12
 """Most item types that a note names."""
 OWN_CONNECTIONS: dict[str, PartKind] = {COMMENT: "comments", REVIEW: "reviews"}
@@ -93,7 +93,7 @@ class TimelineByType:
         return self._end(Turn(position), part, f"REST: {error.message}")
 
     def _failed(self, position: ThreadPosition, part: Part, words: str) -> Turn[ThreadPosition]:
-        """Returns the part after a failure: a group of types is halved; a single type is read item by item, and then
+        """Returns the turn after a failure: a group of types is halved; a single type is read item by item, and then
         left to REST.
         """
         split = _split(part)

@@ -102,8 +102,8 @@ async def archive_status(read: str, /, *, json: Switch = False) -> int:
 
 
 def _hours(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """The first and the last whole hour between two moments. Raises `BadInput` if the archive cannot have any of these
-    hours.
+    """Returns the first and the last whole hour between two moments. Raises `BadInput` if the archive cannot have any
+    of these hours.
     """
     from github.events.archive import FIRST_HOUR
 

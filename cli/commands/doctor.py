@@ -45,7 +45,7 @@ async def doctor(*, json: Switch = False) -> int:
 
 
 async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
-    """The findings of one group of checks. If a group cannot read a setting, that is a finding, too."""
+    """Returns the findings of one group of checks. If a group cannot read a setting, that is a finding, too."""
     findings: list[Finding] = []
     try:
         async for each in found:
@@ -56,7 +56,7 @@ async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _of_work() -> list[Finding]:
-    """The findings on GitHub, and, if Postgres can be read, on the work in it."""
+    """Returns the findings on GitHub and, if Postgres can be read, on the stored work."""
     private, findings = 0, []
     try:
         async with open_database() as database:

@@ -18,7 +18,7 @@ from cli.screens.summary import unshown_lines
 from progress.views import JobView
 
 MOST_UNSHOWN = 12
-"""Most things that GitHub does not show that are named at the end."""
+"""How many of the things that GitHub does not show are named at the end, at most."""
 
 
 async def watch(reference: Reference, /) -> int:
