@@ -1,4 +1,4 @@
-"""The refusals of an embeddings server that texts themselves cause. All other refusals are classes of the taxonomy."""
+"""Errors for what an embeddings server refuses because of the texts. Its other refusals are classes of the taxonomy."""
 
 from errors import PartOver, TooLarge
 

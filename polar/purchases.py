@@ -26,13 +26,13 @@ class Recorded:
     """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
     looked_to: Listed | None = None
-    """For `follow`: where its search for added repositories stopped; None at the end."""
+    """For `follow`: where the search for added repositories stopped; None at the end."""
 
 
 async def record(
     connection: Connection, event: SubscriptionEvent, products: Mapping[str, int], now: datetime
 ) -> Recorded:
-    """Applies the event in the caller's transaction. To apply it a second time changes nothing.
+    """Applies the event in the caller's transaction. Applying the same event again changes nothing.
 
     Raises `RetryNow` (unknown_buyer) as long as the host's tables do not have the buyer.
     """

@@ -12,15 +12,15 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part that lacks `missing` noted children. A later reading that lacks as
-    many is final.
+    """Returns the value of `Part.reading` for a part of which `missing` children are noted as missing. A later reading
+    that lacks as many is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a thread whose lists lack `missing` noted items. A later reading that
-    lacks as many is final.
+    """Returns the value of `Part.reading` for a thread of whose lists `missing` items are noted as missing. A later
+    reading that lacks as many is final.
     """
     return f"lists: {noted(missing)}"
 
@@ -61,5 +61,5 @@ def hidden_in(part: Part) -> int:
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether this reading of a part is final: an earlier reading lacked as many children."""
+    """Returns whether a part need not be read again: an earlier reading was the same, or as many children are noted."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -92,8 +92,8 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """Returns the payload of the closing of a thread. REST names the commit that closed it, but not the pull
-    request.
+    """Returns the payload of an event `closed`; None if no commit closed the thread, because REST does not name a pull
+    request that did.
     """
     if not item.get("commit_id"):
         return None
@@ -127,4 +127,5 @@ _PAYLOADS: Mapping[str, Callable[[Node], dict[str, Any] | None]] = {
         _nothing,
     ),
 }
-"""By event: the payload that GraphQL's fields would make (`nodes.timeline`); None if REST lacks a part of it."""
+"""Event -> the function that returns its payload as `nodes.timeline` makes it of GraphQL's fields, or None if REST
+lacks a part of the payload."""

@@ -36,7 +36,7 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Returns why a request got no answer, in a few words; empty if the error has another cause."""
+    """Returns why the server did not answer, in a few words; empty if `error` has another cause."""
     if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
@@ -53,7 +53,7 @@ class Guard:
         self._answered: dict[str, float] = {}
         """API -> when a request of this worker was last answered."""
         self._looked: dict[str, float] = {}
-        """API -> when Postgres last showed it available."""
+        """API -> when Postgres last showed that the API is available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
         """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down, before or
