@@ -70,7 +70,7 @@ class BadInput(BackfillError):
 
 
 class Conflict(BadInput):
-    """The job's present state forbids the request (it has ended already). Commands exit with 2, HTTP answers 409."""
+    """The job's present state forbids the request (such as: it has ended). Commands exit with 2, HTTP answers 409."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)

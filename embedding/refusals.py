@@ -1,4 +1,4 @@
-"""Errors for what an embeddings server refuses because of the texts. Its other refusals are classes of the taxonomy."""
+"""Errors for requests that a server refuses, perhaps because of their texts. Other refusals are of the taxonomy."""
 
 from errors import PartOver, TooLarge
 

@@ -151,10 +151,10 @@ class GitHub:
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
-        each.
+        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
+        whose account is known is not looked up again.
 
-        Raises an error of the taxonomy if that fails; the next request then looks them up.
+        Raises an error of the taxonomy if that fails; the next request then looks up what is missing.
         """
         await self._transport.introduce()
 

@@ -17,7 +17,7 @@ class FreePlaces(Message):
 
 
 class BeginJob(Message):
-    """The input of `begin_job`. If the job is retried, its row says what of it."""
+    """The input of `begin_job`. For a retry, the job's row says which repositories and types are selected."""
 
     job_id: str
 

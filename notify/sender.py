@@ -1,5 +1,5 @@
-"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, unwanted or
-too old.
+"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, refused for
+good, or too old.
 """
 
 import asyncio

@@ -120,8 +120,8 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """Yields the lines of one repository. A failure or a wait stands beside the types if there is room, else below
-    them.
+    """Yields the lines of one repository. A wait stands beside the types if there is room, else below them; failures
+    always stand below.
     """
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")

@@ -165,7 +165,7 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """Returns the numbers of repositories by state."""
+    """Returns how many repositories are in each state, for one data type."""
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")
     shown = [name for name in names if numbers[name]]

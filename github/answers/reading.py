@@ -51,7 +51,7 @@ class Answer(ExecutionResult):
     missing: frozenset[Path] = frozenset()
     """Those paths of `refused` at which GitHub says that nothing exists."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
-    """Those paths of `refused` at which a field of a shown node is null, or a whole list, and not a node."""
+    """Those paths of `refused` at which a field, or a whole list, is null, and not a node."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Fields that were not requested because the account lacks the permission (`nodes.permissions`), with GitHub's
     words.

@@ -243,7 +243,7 @@ class _Scan:
             self._lines(piece)
 
     def end(self) -> None:
-        """Finishes the file. Raises `EOFError` if it is cut off."""
+        """Reads the file's last line. Raises `EOFError` if the file is cut off."""
         if not self._inflate.eof:
             raise EOFError
         if self._rest and not self._skipping:

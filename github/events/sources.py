@@ -46,7 +46,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Returns a page of the number of stars on each day up to today, for the weeks before the latest `weeks`. Today's
+    """Returns a page of the stars of each day, behind the latest `weeks` weeks. Days to come are left out; today's
     number may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
@@ -223,7 +223,7 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: Happenings) -> Happenings:
-    """Sets `oldest` of a page. The page has to be ordered by the times of its rows."""
+    """Sets `depth`, `ties` and `oldest` of a page whose rows are in the order of their times; returns the page."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read

@@ -1,5 +1,5 @@
 """Removes from documents what a server's schema lacks (fields, arguments, types, enum values), and adds the removed
-fields to the answers.
+fields to the answers, as None or as empty connections.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _empty(field: FieldNode) -> Any:
 
 
 class _Filling:
-    """Adds to one answer the fields of its operation that it lacks."""
+    """Adds to one answer the fields that were left out of its request, as None or as empty connections."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments

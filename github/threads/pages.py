@@ -306,7 +306,7 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """Returns parts for the comments of the page's reviews, without the first `before` reviews."""
+    """Returns a part for the comments of each review on the page behind the first `before` reviews."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))

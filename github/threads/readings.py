@@ -61,5 +61,5 @@ def hidden_in(part: Part) -> int:
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether a part need not be read again: an earlier reading was the same, or as many children are noted."""
+    """Returns whether a part need not be read again: an earlier reading was the same, or noted as many as missing."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

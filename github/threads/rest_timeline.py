@@ -92,8 +92,8 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """Returns the payload of an event `closed`; None if no commit closed the thread, because REST does not name a pull
-    request that did.
+    """Returns the payload of an event `closed`; None if it names no commit, because REST does not say whether a pull
+    request closed the thread.
     """
     if not item.get("commit_id"):
         return None

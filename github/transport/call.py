@@ -17,8 +17,7 @@ MOST_REQUESTS = 4
 class Call:
     """GitHub's answers to each account, for one operation on one repository.
 
-    `denied` holds the accounts that were refused in earlier calls. They are tried last. The call
-    updates `denied`.
+    `denied` holds the accounts that GitHub refused in earlier calls, which are tried last. The call updates it.
     """
 
     def __init__(self, denied: set[str]) -> None:

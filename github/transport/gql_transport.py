@@ -55,7 +55,7 @@ class GitHubTransport(AsyncTransport):
         self._guard = Guard(availability, self._probe) if availability else None
         self._accounts = Accounts(credentials, connection, pool)
         self._denied: dict[tuple[str, str], set[str]] = {}
-        """(repository, operation) -> accounts that GitHub refused. Another account is tried first."""
+        """(repository, operation) -> accounts that are tried last, because GitHub refused them."""
         self._withheld = Withheld()
         self.documents = ServerDocuments(self._introspect)
 
@@ -103,8 +103,8 @@ class GitHubTransport(AsyncTransport):
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
-        each.
+        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
+        whose account is known is not looked up again.
         """
         if self._guard is not None:
             await self._guard.admit("graphql")

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = 5.0
-"""Seconds between two checks whether other workers found the server away, while it answers this one."""
+"""Seconds between two checks whether other workers found the server down, as long as it answers this worker."""
 LOOK_AGAIN = 0.25
 """Seconds between two checks while another worker probes."""
 
