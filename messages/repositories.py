@@ -70,8 +70,8 @@ class SweepSlice(Message):
 class SliceResult(Message):
     """The result of a slice. `more`: run the next slice. `limited`: run it after `limited_until`.
 
-    `waiting`: nothing is left to do in this leg, or until more threads are stored. `busy`: another job sweeps this
-    type of this repository; this job need not fetch what that sweep stores.
+    `waiting`: nothing can be done before the next leg, or until more threads are stored. `busy`: another job sweeps
+    this type of this repository; this job need not fetch what that sweep stores.
     """
 
     outcome: SliceOutcome

@@ -1,4 +1,4 @@
-"""Signals and updates of a workspace's workflow, and the state of a job that answers them."""
+"""Signals and updates of a workspace's workflow, and the state of a job, with which updates are answered."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -25,7 +25,7 @@ LOOK = 1.0
 AT_ONCE = 4
 """Messages of a channel that one process sends at the same time."""
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
-"""After this time another sender takes over the message of a killed one. Sending and recording take less."""
+"""After this time another sender takes over the message of a killed sender. Sending and recording take less."""
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(days=3)

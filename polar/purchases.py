@@ -63,8 +63,8 @@ async def _left_alone(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Adapts workspaces to the active add-ons of their owners: their retention, and which jobs stop or resume. `owner`
-    is an `app_users.id`; None means every owner.
+    """Sets the retention of workspaces by the active add-ons of their owners, and stops or resumes jobs accordingly.
+    `owner` is an `app_users.id`; None means every owner.
     """
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)

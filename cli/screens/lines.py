@@ -61,7 +61,7 @@ class Lines:
 
     def _is_due(self, job: JobView) -> bool:
         """Returns whether a progress line is due: after a change of the job's state, after each further `STEP`
-        percent, and at intervals while the job fetches.
+        percent, and after `QUIET` while the job fetches.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress

@@ -64,8 +64,8 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """The choice of events to keep: those of these repositories (by GitHub id) and of these types. Without types, all
-    types are kept except `TOLD_ELSEWHERE`.
+    """Which events to keep, by their repository's GitHub id and by their type. `event_types` is None for all types
+    except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]

@@ -93,8 +93,8 @@ class Withheld:
         self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
 
     def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
-        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field, or under `TEAMS`.
-        An empty `repository` means every repository.
+        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field; under `TEAMS`
+        for the fields of teams. An empty `repository` means every repository.
         """
         until = monotonic() + REMEMBERED
         known = self._words.setdefault((account, repository), {})

@@ -32,12 +32,12 @@ older field the newer name, which the mappers read.
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """Returns the document as this server accepts it. Fragments and variables that are no longer used are removed."""
+    """Returns the document without what `schema` lacks, and without fragments and variables that are then unused."""
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """Returns the variables as this server accepts them: enum values that it lacks are removed from lists of values."""
+    """Returns the variables. Lists of timeline item types lose the types that `schema` lacks."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():

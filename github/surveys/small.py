@@ -108,7 +108,7 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
     """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
     if anything of it was refused, gone or left out.
 
-    `since` is the job's cutoff; commits are counted from there on. Raises the classes of the taxonomy; `TooLarge` if
+    `since` is the job's cutoff; only commits since then are counted. Raises the classes of the taxonomy; `TooLarge` if
     a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {

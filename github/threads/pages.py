@@ -51,7 +51,7 @@ class Threads:
     going_on: list[Part] = field(default_factory=list)
     """Requested parts that have more pages, or have to begin again, with their new cursor."""
     withheld: list[str] = field(default_factory=list)
-    """GitHub's message for each thread of the page that is refused as a whole. Its number and id are unknown."""
+    """GitHub's message for each thread of the page that is refused as a whole; its number and id are unknown."""
     refused: list[tuple[Part, str]] = field(default_factory=list)
     """Parts whose parent is refused as a whole, with GitHub's message. They are in `done`, too."""
 

@@ -8,7 +8,7 @@ from github.nodes.nulls import HIDDEN_KEY
 from rows import Note, Page, Part
 
 MOST_READINGS = 3
-"""Most readings of a thread whose short lists differ each time."""
+"""Most readings of a thread whose lists lack other items each time."""
 
 
 def noted(missing: int) -> str:

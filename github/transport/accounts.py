@@ -60,7 +60,7 @@ class Accounts:
         """Returns the accounts that can send the next request, each with the credential to use; only the account
         `only`, if it is given. Empty once all accounts were tried.
 
-        `repository` is its full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
+        `repository` is a full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """
         now = monotonic()
         credentials = await self._credentials.of(repository.partition("/")[0] or None)

@@ -43,8 +43,8 @@ def no_answer(error: RetryNow) -> str:
 
 
 class Guard:
-    """Guards one server. `probe` sends the smallest request of an API. If it returns, or raises anything but
-    `RetryNow`, the server has answered.
+    """Holds back requests to one server while it is down. `probe` sends the smallest request of an API. If `probe`
+    returns, or raises anything but `RetryNow`, the server has answered.
     """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:

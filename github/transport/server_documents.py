@@ -21,8 +21,8 @@ MOST_FITTINGS = 4
 
 
 class ServerDocuments:
-    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what its
-    schema lacks.
+    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what the
+    server's schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
