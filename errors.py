@@ -25,8 +25,8 @@ class RetryNow(BackfillError):
 
 
 class TooLarge(RetryNow):
-    """A request for less may succeed: what was requested is too large for GitHub (a timeout, a resource limit, a null
-    node).
+    """A request that is too large for the server (a timeout, a resource limit, a null node). A request for less may
+    succeed.
     """
 
 
@@ -70,7 +70,7 @@ class BadInput(BackfillError):
 
 
 class Conflict(BadInput):
-    """The request does not fit the present state of what it is about. Commands exit with 2, HTTP answers 409."""
+    """The job's present state forbids the request (such as: it has ended). Commands exit with 2, HTTP answers 409."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(name, message)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from embedding.tokens import cut
 
 MOST_TEXTS = 128
-"""OpenAI accepts 2,048. Fewer keep the cost of a kill small, and the time for which a batch's transaction blocks other
-writers of the repository (pgvector's index takes some milliseconds a vector)."""
+"""Most texts in one request. OpenAI accepts 2,048. Fewer cost less if the worker is killed, and a batch's transaction
+blocks other writers for less time (pgvector's index takes some milliseconds a vector)."""
 MOST_TOKENS = 100_000
-"""OpenAI accepts 300,000, but small accounts get only 1,000,000 a minute."""
+"""Most tokens in one request. OpenAI accepts 300,000, but small accounts get only 1,000,000 a minute."""
 TEXT_TOKENS = 8_191
 """Most tokens that OpenAI's models accept in one text."""
 
@@ -25,7 +25,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The texts of one request, each cut to the model's limit, and how many there are."""
+    """The texts of one request, each cut to the model's limit, and how many tokens they have together."""
 
     texts: list[str]
     tokens: int

@@ -16,7 +16,7 @@ from errors import BackfillError, PartOver, RetryLater, RetryNow, TooLarge
 
 TIMEOUT_SECONDS = 60.0
 UNTOLD_WAIT = timedelta(seconds=20)
-"""Wait at a rate limit that does not say how long. OpenAI's limits are by the minute and refill continuously."""
+"""Wait after a rate limit if OpenAI does not say how long. Its limits are by the minute and refill continuously."""
 LONGEST_WAIT = timedelta(hours=1)
 LONGEST_MESSAGE = 500
 

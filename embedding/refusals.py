@@ -1,4 +1,4 @@
-"""The refusals of an embeddings server that texts themselves cause. All other refusals are classes of the taxonomy."""
+"""Errors for requests that a server refuses, perhaps because of their texts. Other refusals are of the taxonomy."""
 
 from errors import PartOver, TooLarge
 

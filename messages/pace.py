@@ -13,4 +13,4 @@ class Pace(Message):
     slice_pages: int = 20
     repositories_at_once: int = 10
     worker_patience_seconds: float = 30
-    """A slice that no worker has begun for this long is shown as waiting for one."""
+    """A slice that no worker has begun for so many seconds is shown as waiting for a worker."""

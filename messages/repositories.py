@@ -15,7 +15,7 @@ class RepositoryRef(Message):
     github_id: int
     full_name: str
     name_at_start: str = ""
-    """Its name when the job began; empty if an older release began the job."""
+    """The repository's name when the job began; empty if an older release began the job."""
 
     def called(self, full_name: str, github_id: int) -> "RepositoryRef":
         """Returns the same repository, with the name and the id that GitHub shows now."""
@@ -38,7 +38,7 @@ class RepositoryBackfill(Message):
     """Sequence of the last recorded transition. A run that continues as new goes on counting from it."""
     leg: Leg = "recent"
     down_to: datetime | None = None
-    """Where this leg ends. None: at the cutoff, including everything that follows the history."""
+    """The moment down to which this leg reads. None: down to the cutoff, and all phases after the history."""
     tier: str = ""
 
     def going_on(self, sequence: int) -> "RepositoryBackfill":
@@ -60,9 +60,9 @@ class SweepSlice(Message):
     """Whether this run fetches no more threads of this repository, so that types derived from
     threads can be finished."""
     down_to: datetime | None = None
-    """Where this leg of the sweep ends; None: with the sweep itself."""
+    """The moment down to which this leg reads; None: the leg ends with the sweep."""
     leg: Leg | None = None
-    """None if the release that wrote it did not record the leg."""
+    """None if the release that wrote the message did not record the leg."""
     threads_behind: bool = False
     """Whether only the next leg brings more threads, so that types that wait for threads wait for that leg."""
 
@@ -70,8 +70,8 @@ class SweepSlice(Message):
 class SliceResult(Message):
     """The result of a slice. `more`: run the next slice. `limited`: run it after `limited_until`.
 
-    `waiting`: nothing is left to do in this leg, or until more threads are stored. `busy`: another job sweeps this
-    type of this repository; this job need not fetch what that sweep stores.
+    `waiting`: nothing can be done before the next leg, or until more threads are stored. `busy`: another job sweeps
+    this type of this repository; this job need not fetch what that sweep stores.
     """
 
     outcome: SliceOutcome
@@ -122,7 +122,7 @@ class RepositoryOutcome(Message):
     failure: Failure | None = None
     """Set if the repository as a whole could not be read."""
     next_leg: Leg | None = None
-    """For `in_progress`: the next leg to run; the present one again, if it had to give way."""
+    """For `in_progress`: the next leg to run; the present leg again, if it did not end."""
     waits_for_another: bool = False
     """For `next_leg`: whether it has to wait for another job's sweep of the same type."""
 

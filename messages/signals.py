@@ -1,4 +1,4 @@
-"""Signals and updates of a workspace's workflow, and the state of a job that answers them."""
+"""Signals and updates of a workspace's workflow, and the state of a job, with which updates are answered."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ class Retry(Message):
     of it.
 
     The job's row holds the retry in `metadata.retry`. The row decides, because a signal may arrive twice or late. If
-    `attempt` is given, here and in the signals below, the row already holds the request. If not, a person sent the
+    `attempt` is given, in this and the other signals, the row already holds the request. If not, a person sent the
     signal in Temporal, and the workflow writes the request into the row.
     """
 

@@ -19,9 +19,9 @@ from store.measures import Measures
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FRESH_SECONDS = 5.0
-"""Metrics from Postgres are read at most this often, however many scrapes arrive."""
+"""Seconds for which metrics from Postgres are not read again, however many scrapes arrive."""
 PATIENCE_SECONDS = 5.0
-"""A Postgres that takes longer is reported as down. Prometheus gives a scrape ten seconds."""
+"""Seconds without an answer after which Postgres is reported as down. Prometheus gives a scrape ten seconds."""
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10)
 LAG_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3_600)
 
@@ -81,7 +81,7 @@ class ServerMetrics:
                 self._seconds.labels(method, route).observe(monotonic() - began)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the metrics in Prometheus' text format. If Postgres does not answer, they only say so."""
+        """Answers with the metrics in Prometheus' text format; without those from Postgres if it does not answer."""
         if self._token is not None:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):

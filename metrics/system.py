@@ -9,7 +9,7 @@ from store.measures import Labelled, Measures
 
 
 class System(Collector):
-    """Metric families of `measures`. If `measures` is None, Postgres does not answer, and only that is reported."""
+    """The metric families of `measures`. `measures` is None if Postgres does not answer; then only that is reported."""
 
     def __init__(self, measures: Measures | None) -> None:
         self._measures = measures

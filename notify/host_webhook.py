@@ -140,8 +140,8 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _public_socket(address: Any) -> socket.socket:
-    """Returns a socket for the address, if the address is public. It is checked here, when the connection is made,
-    because a name can resolve to another address than at an earlier look-up.
+    """Returns a socket for the address, if the address is public. The check stands here, where the connection is
+    made, because a name can resolve to another address than at an earlier look-up.
     """
     host = str(address[4][0])
     if not is_public(host):

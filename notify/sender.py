@@ -1,5 +1,5 @@
-"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, unwanted or
-too old.
+"""Sends the outbox's messages. Each channel is independent. A message is tried until it is sent, refused for
+good, or too old.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ LOOK = 1.0
 AT_ONCE = 4
 """Messages of a channel that one process sends at the same time."""
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
-"""After this time another sender takes over a message whose sender was killed. Longer than sending and recording it."""
+"""After this time another sender takes over the message of a killed sender. Sending and recording take less."""
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(days=3)
-"""Older messages are given up: whoever switches e-mail on gets none of months ago."""
+"""Messages older than this are given up: whoever switches e-mail on gets none of months ago."""
 KEPT = timedelta(days=90)
 TIDY = 60.0
 """Seconds between checks for messages that are too old."""
@@ -90,8 +90,8 @@ class Sender:
             pass
 
     async def send_due(self, channel: Channel) -> int:
-        """Sends messages of this channel that are due; returns how many it took. Raises `RetryNow` if Postgres does not
-        answer.
+        """Tries to send at most `AT_ONCE` due messages of the channel; returns how many it tried. Raises `RetryNow` if
+        Postgres does not answer.
         """
         if channel.over or datetime.now(UTC) < self._not_before[channel.name]:
             return 0
@@ -147,8 +147,8 @@ class Sender:
         await self._record(lambda connection: outbox.postpone(connection, message, wait, reason))
 
     async def _record(self, write: Callable[[Connection], Awaitable[None]]) -> None:
-        """Writes the result of sending a message. While Postgres does not answer, it tries again, because no other
-        process may take the message before its lease expires.
+        """Writes the result of sending a message. If Postgres does not answer, tries again until the sender is stopped:
+        otherwise the message would be sent again once its lease expires.
         """
         while True:
             try:

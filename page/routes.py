@@ -68,7 +68,7 @@ class _File:
 
 
 class Page:
-    """The page and its files, which are read once. Pages of `origins` may load the component."""
+    """The settings page and its files, which are read once. Other pages, at `origins`, may load its component."""
 
     def __init__(self, origins: Collection[str] = ()) -> None:
         self._origins = frozenset(origins)

@@ -19,7 +19,8 @@ from errors import BadInput, Unreachable
 
 PREFIX = "/codec"
 LARGEST_BODY = 16 * 1024 * 1024
-"""The Web UI sends all payloads of a history together. Temporal's largest payload is 2 MiB, and base64 adds a third."""
+"""Most bytes of a request's body. The Web UI sends all payloads of a history together; one has up to 2 MiB, and base64
+adds a third."""
 BODY_SECONDS = 20.0
 PREFLIGHT_SECONDS = "600"
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Namespace"

@@ -72,5 +72,5 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """Returns the metadata of an encrypted payload that its tag covers."""
+    """Returns those metadata of an encrypted payload that its tag covers, as bytes."""
     return ENCODING + b" " + key_id.encode()

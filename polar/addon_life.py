@@ -51,8 +51,7 @@ class _Precedence(NamedTuple):
     """Orders two snapshots of one subscription: the greater one is newer. The order depends on the snapshots alone."""
 
     settled: bool
-    """False for an order's snapshot, which may be stale, and for an unpaid checkout: every event of a settled
-    subscription is newer."""
+    """False for an order's snapshot, which may be stale, and for an unpaid checkout: all other snapshots are newer."""
     at: datetime
     modified_at: datetime
     stage: int
@@ -85,7 +84,7 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """The meaning of the event for the add-on, if its product is one of ours."""
+        """The meaning of the event for the add-on, if the product is one of ours."""
         if self.polar_event == "subscription.revoked":
             return "ended"
         if self.polar_event == "subscription.paused":
@@ -124,15 +123,15 @@ class Known:
     """None if the product is not one of ours."""
     purchased_at: datetime
     activated_at: datetime | None
-    """When it was first paid for; None if it never was."""
+    """When the add-on was first paid for; None if it never was."""
     paid_at: datetime | None = None
-    """The time of the newest event that says that it is paid for."""
+    """The time of the newest event that says that the add-on is paid for."""
     unpaid_at: datetime | None = None
-    """The time of the newest event that says that it is not: unpaid, paused, ended."""
+    """The time of the newest event that says that the add-on is unpaid, paused or ended."""
 
     @property
     def may_owe(self) -> bool:
-        """Whether the add-on stays active while a payment is due. It does if it was active before."""
+        """Whether the add-on stays active although a payment is due: it does if it was active before."""
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 

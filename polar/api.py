@@ -30,7 +30,7 @@ PAGE = 100
 MOST_PAGES = 10_000
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
-"""Attempts at a request without an answer, or with a status of 500 and above."""
+"""Most attempts at a request that gets no answer, or a status of 500 and above."""
 PAUSE_SECONDS = 1.0
 MOST_LIMITED = 10
 """Rate limits in a row before a request is given up."""
@@ -83,7 +83,7 @@ class Endpoint(BaseModel):
     url: Required
     events: list[str]
     enabled: bool = True
-    """False if Polar sends nothing. It disables an endpoint after ten failed events in a row."""
+    """False if Polar sends nothing to it. Polar disables an endpoint after ten failed events in a row."""
 
 
 class PolarApi:
@@ -132,8 +132,8 @@ class PolarApi:
         return Listed(tuple(found.values()), frozenset(unreadable - found.keys()))
 
     async def subscription(self, polar_subscription_id: str) -> Subscription | None:
-        """Returns the subscription as it is now; None if there is none with this id, or if the token may not read
-        it.
+        """Returns the subscription as it is now; None if Polar shows none with this id. Raises `BadInput` if the token
+        may not read subscriptions.
         """
         if not polar_subscription_id.replace("-", "").replace("_", "").isalnum():
             return None  # a path with this id would be another route

@@ -63,7 +63,7 @@ def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEve
 
 
 def unexplained(known: Mapping[str, Known], listed: Collection[str], now: datetime) -> list[str]:
-    """Returns the Polar subscriptions whose add-ons are active, or may be again, and which Polar's list lacks. The
+    """Returns the ids of subscriptions that Polar's list lacks, and whose add-ons are active, or may be again. The
     caller requests each by its id.
 
     An add-on does not end only because it is missing from the list: a payment may be due, or a page may have shifted

@@ -26,13 +26,13 @@ class Recorded:
     """Jobs that end with the add-on."""
     notes: tuple[str, ...] = ()
     looked_to: Listed | None = None
-    """For `follow`: where its search for added repositories stopped; None at the end."""
+    """For `follow`: where the search for added repositories stopped; None at the end."""
 
 
 async def record(
     connection: Connection, event: SubscriptionEvent, products: Mapping[str, int], now: datetime
 ) -> Recorded:
-    """Applies the event in the caller's transaction. To apply it a second time changes nothing.
+    """Applies the event in the caller's transaction. Applying the same event again changes nothing.
 
     Raises `RetryNow` (unknown_buyer) as long as the host's tables do not have the buyer.
     """
@@ -63,8 +63,8 @@ async def _left_alone(connection: Connection, polar_subscription_id: str) -> lis
 
 
 async def settle(connection: Connection, owner: UUID | None) -> Recorded:
-    """Adapts workspaces to the active add-ons of their owners: their retention, and which jobs stop or resume. `owner`
-    is an `app_users.id`; None means every owner.
+    """Sets the retention of workspaces by the active add-ons of their owners, and stops or resumes jobs accordingly.
+    `owner` is an `app_users.id`; None means every owner.
     """
     await addons.update_retention(connection, owner)
     stopped = await addon_jobs.stop_unpaid(connection, owner)

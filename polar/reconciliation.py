@@ -41,7 +41,7 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     repaired: int = 0
     refused: list[Difference] = field(default_factory=list)
-    """Differences that would end an add-on and that the brake held back."""
+    """Differences that would end add-ons, and were not applied because they are too many at once."""
     failed_events: int = 0
     redelivered: int = 0
     forgotten: int = 0
@@ -67,7 +67,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Said:
-    """Polar's answers: the listed subscriptions, those requested by id, and the add-ons that Polar does not show."""
+    """Polar's answers: the subscriptions, listed or requested by id, and the add-ons that Polar does not show."""
 
     told: list[Subscription]
     unseen: list[str]

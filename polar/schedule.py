@@ -28,14 +28,14 @@ from store.database import Database
 
 EVERY = timedelta(hours=1)
 CATCH_UP = timedelta(minutes=10)
-"""A run missed for longer is skipped, since the next run finds the same."""
+"""A run that could not start for so long is skipped, since the next run finds the same."""
 ANSWER = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
 
 class ReconcileActivity:
-    """Holds the worker's connections. `api` is None if the worker has no access token of Polar's."""
+    """The activity that reconciles with Polar. `api` is None if the worker has no access token of Polar's."""
 
     def __init__(self, database: Database, api: PolarApi | None, products: Mapping[str, int]) -> None:
         self._database = database

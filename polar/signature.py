@@ -30,9 +30,10 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Signatures:
-    """Verifies signatures with the secrets of `POLAR_WEBHOOK_SECRET`, which holds one or several, separated by commas.
+    """Verifies signatures with the secrets in `setting`, the text of `POLAR_WEBHOOK_SECRET`: one or several, separated
+    by commas.
 
-    Raises `BadInput` if it holds none.
+    Raises `BadInput` if `setting` holds none.
     """
 
     def __init__(self, setting: str) -> None:

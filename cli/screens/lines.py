@@ -14,7 +14,7 @@ from progress.views import JobView, TypeView
 STEP = 5.0
 """Percentage points between two lines on the job's progress."""
 QUIET = timedelta(seconds=30)
-"""Longest time without a line, also if no percentage is known."""
+"""Longest time between two lines on the job's progress while the job fetches."""
 
 
 class _Progress(NamedTuple):
@@ -34,8 +34,8 @@ class Lines:
         self._away = False
 
     def of(self, look: Look) -> Iterator[str]:
-        """Yields the lines for the changes since the last view, such as `15:04:05 octo/a issues: completed, 30 of 30, 4
-        comments`.
+        """Yields a line for each change since the previous call, such as `15:04:05 octo/a issues: completed, 30 of
+        30, 4 comments`.
         """
         job = look.job
         if look.away_since is not None:
@@ -61,7 +61,7 @@ class Lines:
 
     def _is_due(self, job: JobView) -> bool:
         """Returns whether a progress line is due: after a change of the job's state, after each further `STEP`
-        percent, and at intervals while the job fetches.
+        percent, and after `QUIET` while the job fetches.
         """
         now = _Progress(job.headline.state, job.attempt, int((job.progress.percent or 0) // STEP), job.as_of)
         last = self._progress
@@ -74,7 +74,7 @@ class Lines:
 
 
 def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
-    """Yields (key, line) for everything that has ended or waits. A key that was printed before is not printed again."""
+    """Yields (key, line) for everything that has ended or waits. A line is printed if it is new for its key."""
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
@@ -97,7 +97,7 @@ def _ended(its: TypeView) -> str:
 
 
 def amount(its: TypeView) -> str:
-    """Returns the stored threads of a type with their children: `120 of 582, 30 reviews, 4 comments`."""
+    """Returns how much of a type is stored: `120 of 582, 30 reviews, 4 comments`."""
     stored = f"{its.stored} of {its.expected}" if its.expected is not None else str(its.stored)
     rest = [
         f"{count} {noun.replace('_', ' ')}" for noun, count in its.counts.items() if noun != its.data_type and count

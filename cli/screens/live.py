@@ -12,13 +12,13 @@ from progress.sentences import count
 from progress.views import JobView
 
 UNSHOWN = 3
-"""Most things that GitHub does not show that are named."""
+"""How many of the things that GitHub does not show are named, at most."""
 LEAST_LINES = 4
-"""Least lines for repositories, on however small a screen."""
+"""Lines kept for repositories, however small the screen is."""
 
 
 def screen(look: Look, rates: Rates, console: Console) -> RenderableType:
-    """Returns the screen of `watch`, at most as high as the console."""
+    """Returns the screen of `watch`. It is higher than the console only if `LEAST_LINES` would not fit otherwise."""
     job, width = look.job, console.width
     above = [*summary(job, width, rates), Text()]
     below = [Text(), *_notes(job, width), _foot(look)]

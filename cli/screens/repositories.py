@@ -1,5 +1,5 @@
-"""Shows a job's repositories by data type: first those that a person has to look at, then those in progress. The others
-are counted.
+"""Shows a job's repositories, with a column for each data type: failed ones first, then those in progress. Those that
+do not fit are counted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ class _Layout:
 
 
 def standing(repository: RepositoryView) -> Standing:
-    """Returns the one word for the state of all types of the repository together."""
+    """Returns the repository's state in one word: `failed` if any of its types has failed."""
     if repository.status == "failed" or any(each.status == "failed" for each in repository.types):
         return "failed"
     if repository.status in DONE:
@@ -120,8 +120,8 @@ def _heading(job: JobView, layout: _Layout) -> Text:
 
 
 def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int) -> Iterator[Text]:
-    """Yields the lines of one repository. A failure or a wait stands beside the types if there is room, else below
-    them.
+    """Yields the lines of one repository. A wait stands beside the types if there is room, else below them; failures
+    always stand below.
     """
     word = standing(repository)
     line = Text(no_wrap=True, overflow="ellipsis")
@@ -145,7 +145,7 @@ def _entry(repository: RepositoryView, job: JobView, layout: _Layout, width: int
 
 
 def _indented(what: str, to_do: str, width: int) -> Iterator[Text]:
-    """Yields the text on one line if it fits, else on two, where the rest is cut off. `status` shows the whole text."""
+    """Yields `what` and `to_do` on one line if they fit, else on two, each cut to `width`. `status` shows all of it."""
     room = width - len(INDENT)
     if to_do and len(what) + len(to_do) + 4 <= room:
         yield Text(f"{INDENT}{what}", style="red", no_wrap=True).append(f" → {to_do}", style="default")

@@ -18,14 +18,14 @@ from cli.screens.summary import summary, unshown_lines
 from progress.views import JobView, RepositoryView, TypeView
 
 ROOMY = 160
-"""Columns from which on a row has room for notes."""
+"""Least width, in columns, of a screen that shows notes in the rows of a table."""
 NAME = 60
 """Columns for a repository's name."""
 UNSHOWN = 12
 
 
 def report(job: JobView, width: int) -> Iterator[RenderableType]:
-    """Yields everything known of a job, failures first."""
+    """Yields the output of `status`: the summary, then every type of every repository, failed ones first."""
     yield from summary(job, width)
     yield from _table(job) if width >= ROOMY else _blocks(job)
     if job.unshown:
@@ -54,7 +54,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
 
 
 def _blocks(job: JobView) -> Iterator[RenderableType]:
-    """Yields the blocks of repositories. Notes stand below the numbers if there is no room beside them."""
+    """Yields a block for each repository, with notes below the numbers, for screens too narrow for a table."""
     for repository in in_order(job):
         yield Text()
         yield Text(repository.full_name, style="bold")
@@ -75,7 +75,7 @@ def _blocks(job: JobView) -> Iterator[RenderableType]:
 
 
 def _in_order(repository: RepositoryView) -> list[TypeView]:
-    """Returns the types, failed ones first."""
+    """Returns the repository's types, failed ones first."""
     return sorted(repository.types, key=lambda its: its.status != "failed")
 
 

@@ -19,7 +19,7 @@ from progress.sentences import count
 from progress.views import AddonView, JobView, TypeTotals
 
 WIDE = 120
-"""Columns from which on there is room for more than the essentials."""
+"""Least width, in columns, of a screen that shows more than the essentials."""
 _NAME = re.compile(r"^[^\s#:]+/[^\s#:]+")
 STATE_STYLES = {
     "queued": "bold",
@@ -109,7 +109,7 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
 
 
 def waits(job: JobView) -> Iterator[str]:
-    """Yields the waits of single repositories while others continue, one line for each reason."""
+    """Yields a line for each of the three most frequent waits of repositories; none if the whole job waits."""
     if job.waiting is not None:
         return  # the headline says it
     reasons = Counter(
@@ -122,7 +122,9 @@ def waits(job: JobView) -> Iterator[str]:
 
 
 def unshown_lines(job: JobView, most: int, width: int) -> list[str]:
-    """Returns what GitHub does not show, one line for each thing. Long names are cut, reasons are not."""
+    """Returns a line for each of the first `most` things that GitHub does not show, and one that counts the others.
+    Long names are cut, reasons are not.
+    """
     parts = [its.unshown for each in job.repositories for its in each.types if its.unshown]
     name = max(width // 3, 20)
     return [_NAME.sub(lambda its: words.cut_middle(its[0], name), line) for line in unshown.lines(parts, most)]
@@ -139,7 +141,7 @@ def _left(job: JobView) -> Iterator[RenderableType]:
 
 
 def _bar(percent: float | None, status: str) -> RenderableType:
-    """Returns a bar; empty if no total is known."""
+    """Returns a bar, or a text in its place if no percentage is known."""
     if percent is None:
         return Text("no total yet" if status == "in_progress" else "", style="dim")
     style = {"failed": "red", "canceled": "yellow", "completed": "green"}.get(status, "cyan")
@@ -163,7 +165,7 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """Returns the numbers of repositories by state."""
+    """Returns how many repositories are in each state, for one data type."""
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")
     shown = [name for name in names if numbers[name]]

@@ -9,8 +9,8 @@ STOPS = "canceled: stops at its next page"
 
 
 def of_repository(repository: RepositoryView) -> str:
-    """Returns the repository's wait, or that it is about to stop; empty if it goes on. Names the types if only some
-    of them wait.
+    """Returns what the repository waits for, or that it is about to stop; empty if neither. Names the types if only
+    some of them wait.
     """
     if repository.cancel_requested:
         return STOPS
@@ -22,7 +22,7 @@ def of_repository(repository: RepositoryView) -> str:
 
 
 def of_type(repository: RepositoryView, part: TypeView) -> str:
-    """Returns the type's wait, or that it is about to stop; empty if the type has ended, or continues."""
+    """Returns what the type waits for, or that it is about to stop; empty if it has ended, or does not wait."""
     if part.status not in ("pending", "in_progress"):
         return ""
     if repository.cancel_requested:
@@ -35,7 +35,7 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """Returns what the repository waits for. In rows of an older release, only the end of the wait is known."""
+    """Returns the repository's wait; None if it does not wait. Of rows of an older release, the reason is guessed."""
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 MOST_DIGITS = 15
-"""Longest number that is read; a longer one cannot be right."""
+"""How many digits of a number are read, at most; a longer number cannot be right."""
 
 
 def number(headers: Mapping[str, str], name: str) -> int | None:

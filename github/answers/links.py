@@ -26,7 +26,7 @@ def query_of(address: str | None) -> str:
 
 
 def page_of(address: str | None) -> int | None:
-    """Returns the page number in an address; None if it has none, because the list has cursors."""
+    """Returns the page number in an address; None if the address has none, as in a list with cursors."""
     return whole(parse_qs(query_of(address)).get("page", [""])[0])
 
 

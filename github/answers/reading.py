@@ -49,9 +49,9 @@ class Answer(ExecutionResult):
     account: str = ""
     """The account that sent the request."""
     missing: frozenset[Path] = frozenset()
-    """The paths of `refused` that GitHub says do not exist."""
+    """Those paths of `refused` at which GitHub says that nothing exists."""
     unmarked: Mapping[Path, str] = field(default_factory=dict)
-    """The paths of `refused` that are null fields of shown nodes, or whole lists."""
+    """Those paths of `refused` at which a field, or a whole list, is null, and not a node."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Fields that were not requested because the account lacks the permission (`nodes.permissions`), with GitHub's
     words.

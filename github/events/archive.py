@@ -44,7 +44,7 @@ TOLD_ELSEWHERE = frozenset(
         *("PullRequestReviewThreadEvent", "DiscussionCommentEvent"),
     }
 )
-"""Types that GitHub's own lists still show for the past."""
+"""Event types whose past events GitHub's own lists still show."""
 
 HEAD_SECONDS = 15
 SILENCE_SECONDS = 60
@@ -52,7 +52,7 @@ HOUR_SECONDS = 15 * 60
 """Time limit for one file: 150 MB at 170 kB/s."""
 CHUNK = 2**18
 PIECE = 2**20
-"""Bytes unpacked at once, however large a chunk becomes."""
+"""Most bytes that are unpacked at once, however large a chunk becomes."""
 LONGEST_LINE = 2**24
 """Longest line that is read as an event. GitHub takes no payload above 25 MB, and its events leave out most of it."""
 
@@ -64,8 +64,8 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """The choice of events to keep: those of these repositories (by GitHub id) and of these types. Without types, all
-    types are kept except `TOLD_ELSEWHERE`.
+    """Which events to keep, by their repository's GitHub id and by their type. `event_types` is None for all types
+    except `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -76,7 +76,7 @@ class Wanted(NamedTuple):
 
 
 class Size(NamedTuple):
-    """The length and the version (ETag) of a file. Both are known before it is read."""
+    """Whether the archive has a file, and the file's length. Both are known without reading the file."""
 
     there: bool
     length: int | None
@@ -135,7 +135,7 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """Returns the length of an hour's file without reading the file. Raises as `read` does."""
+        """Returns whether an hour's file exists, and its length, without reading the file. Raises as `read` does."""
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)
@@ -237,13 +237,13 @@ class _Scan:
         """Whether the current position is inside a line longer than `LONGEST_LINE`."""
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the file's next bytes. Raises `zlib.error` if they are not gzip."""
+        """Reads the file's next bytes. Raises `zlib.error` if they are not gzip."""
         self.hour.length += len(chunk)
         for piece in self._unpacked(chunk):
             self._lines(piece)
 
     def end(self) -> None:
-        """Finishes the file. Raises `EOFError` if it is cut off."""
+        """Reads the file's last line. Raises `EOFError` if the file is cut off."""
         if not self._inflate.eof:
             raise EOFError
         if self._rest and not self._skipping:

@@ -27,16 +27,16 @@ class Commit(NamedTuple):
     """The author's name in git."""
     headline: str
     parent: str | None
-    """The first parent: the branch's previous commit, if that one is on the branch."""
+    """The oid of the first parent: the commit before this one on its branch; None for a first commit."""
 
 
 @dataclass(slots=True)
 class History:
-    """Commits that one answer holds, by oid: a commit and its ancestors."""
+    """The commits in one answer, by oid: the requested commit and its ancestors."""
 
     commits: dict[str, Commit]
     in_scope: int
-    """How many of all ancestors were committed since `since`."""
+    """How many of the commit and all its ancestors were committed since the requested date."""
     asked_at: datetime
     seconds: float
     cost: int
@@ -65,8 +65,8 @@ async def read_history(
 ) -> History | None:
     """Returns the commit `oid` and its ancestors; None if GitHub no longer has the commit.
 
-    GitHub does not order them by date, and may list a parent before its child. The next request begins at the first
-    commit that was not listed, so it needs no cursor, and the branch may move in between.
+    GitHub does not order the ancestors by date, and may list a parent before its child. The next request begins at
+    the first commit that was not listed, so it needs no cursor, and the branch may move in between.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:

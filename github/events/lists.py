@@ -30,18 +30,18 @@ class Happenings:
     cursor: str | None = None
     """The cursor of the next page; None at the end, or if GitHub reports a next page without a cursor."""
     end: str | None = None
-    """The cursor behind the page's last item, whether or not GitHub reports a next page; None if it gives none."""
+    """The cursor behind the page's last item, also if GitHub reports no next page; None if GitHub gives no cursor."""
     more: bool = False
     """Whether GitHub reports a next page."""
     number: int = 0
     """Items on the page, including hidden ones and those that make no row."""
     depth: datetime | None = None
-    """The earliest moment on the page, of the moments by which the list is ordered."""
+    """The earliest time on the page, of the times by which the list is ordered."""
     ties: list[str] = field(default_factory=list)
-    """Ids of the page's items at exactly the moment `depth`."""
+    """Ids of the page's items whose time is exactly `depth`."""
     oldest: datetime | None = None
-    """The moment down to which the list is read. None if the page is empty, or if its order is not that of the rows'
-    moments.
+    """The time down to which this page has read the list. None if the page is empty, or if the list is not ordered by
+    the times of its rows.
     """
     hidden: int = 0
     """Items that this account may not see."""
@@ -50,9 +50,9 @@ class Happenings:
     seconds: float = 0.0
     cost: int = 0
     total: int | None = None
-    """GitHub's count of the whole list; None if it gives none."""
+    """GitHub's count of the whole list; None if GitHub gives no count."""
     branch: str | None = None
-    """For forks: the default branch and its head; None in an empty repository."""
+    """For forks: the default branch, and in `head` its last commit; None in an empty repository."""
     head: str | None = None
 
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
@@ -66,8 +66,8 @@ async def ask(
 ) -> Answer:
     """Returns the answer to an operation about one field of the repository, which `what` names.
 
-    Raises `Refused` if GitHub refuses the field (code gone: it does not exist), and `Gone` if GitHub refuses the
-    repository.
+    Raises `Refused` if GitHub refuses the field (with the code `gone` if the field does not exist), and `Gone` if
+    GitHub refuses the repository.
     """
     owner, _, name = repository.full_name.partition("/")
     answer = await github.graphql(operation, {"owner": owner, "name": name} | variables)
@@ -90,7 +90,7 @@ async def probe(github: GitHub) -> None:
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """Returns the answer to a REST route of a repository that exists. Raises `Refused` if GitHub refuses the route."""
+    """Returns the list at a REST route of the repository, which has to exist. Raises `Refused` if GitHub refuses it."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")
@@ -106,7 +106,7 @@ async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query:
 
 
 def of_connection(answer: Answer, connection: Node, things: Shown) -> Happenings:
-    """Returns a page of a GraphQL connection with these items. The caller adds the rows."""
+    """Returns a page of a GraphQL connection, with its counts and cursors. The caller adds the rows."""
     info = connection["pageInfo"]
     return Happenings(
         Page(answer.asked_at),

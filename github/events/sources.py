@@ -46,8 +46,8 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Returns the number of stars on each day, beginning `weeks` weeks ago. Today is left out, because it is not
-    over.
+    """Returns a page of the stars of each day, behind the latest `weeks` weeks. Days to come are left out; today's
+    number may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
@@ -129,7 +129,7 @@ async def read_releases_by_graphql(
 
 
 def _release_shape(node: Node) -> Node:
-    """Returns the release in REST's shape. The author is None if it is a bot or a deleted account."""
+    """Returns the release in REST's shape. The author is `ghost` if GraphQL names none (a bot, a deleted account)."""
     author = node["author"]
     user: Node = {"login": GHOST, "id": GHOST_ID, "avatar_url": None, "html_url": None, "type": "User"}
     if author is not None:
@@ -157,7 +157,7 @@ def _release(shape: Node) -> FeedEvent:
 
 
 async def read_activity(github: GitHub, repository: RepositoryRef, size: int, after: str | None) -> Happenings:
-    """Returns a page of the pushes, creations and deletions of branches of about a year. Raises `InvalidCursor`."""
+    """Returns a page of the last year's pushes, and creations and deletions of branches. Raises `InvalidCursor`."""
     query: dict[str, Any] = {"per_page": size, "direction": "desc"} | ({"after": after} if after else {})
     try:
         answer = await ask_rest(github, repository, "activity", query)
@@ -223,7 +223,7 @@ async def find_place_behind(
 
 
 def _down_to_rows(read: Happenings) -> Happenings:
-    """Sets `oldest` of a page. The page has to be ordered by the times of its rows."""
+    """Sets `depth`, `ties` and `oldest` of a page whose rows are in the order of their times; returns the page."""
     read.go_down_to({row.event_id: row.created_at for row in read.page.feed})
     read.oldest = read.depth
     return read

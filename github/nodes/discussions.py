@@ -13,7 +13,7 @@ BY_ID = "DiscussionsById"
 HEADS = "DiscussionHeads"
 COMMENTS = "DiscussionComments"
 CONNECTIONS = 6
-"""Connections in each node of `PAGE`; see the query."""
+"""Connections that the operation `PAGE` requests of each discussion."""
 
 
 def add(node: Node, page: Page) -> int:

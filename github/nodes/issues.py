@@ -16,7 +16,7 @@ HEADS = "IssueHeads"
 TIMELINES = "IssueTimelines"
 TIMELINE_FRAGMENT = "IssueTimelineItem"
 CONNECTIONS = 4
-"""Connections in each node of `PAGE`; see the query."""
+"""Connections that the operation `PAGE` requests of each issue."""
 
 
 def add(node: Node, page: Page) -> int:

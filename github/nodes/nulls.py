@@ -45,8 +45,8 @@ HIDDEN_KEY = "h:"
 def mark(data: Any, path: Path, mark: Hidden | GoneNode) -> bool:
     """Replaces the null at `path`, or the null above it, by `mark`.
 
-    Only a place where a node belongs is replaced: in a list, in an edge (`node`), or of a requested id. Returns
-    whether the place now holds a mark. A refused field that may be null stays None.
+    Only a null in place of a node is replaced: in a list, in an edge (`node`), or for a requested id. Returns
+    whether a mark now stands there. A refused field that may be null stays None.
     """
     here = data
     for step in path:

@@ -8,7 +8,7 @@ def next_cursor(page_info: Node, after: str | None) -> str | None:
     last page.
 
     GitHub sometimes reports a next page without a cursor, or with the cursor `after` again
-    (zerocracy/judges-action#2142). This returns None for both; `leads_nowhere` tells them from a real end.
+    (zerocracy/judges-action#2142). In both cases None is returned; `leads_nowhere` tells them from a real end.
     """
     cursor: str | None = page_info["endCursor"]
     return cursor if page_info["hasNextPage"] and cursor != after else None

@@ -22,13 +22,13 @@ FIELDS: Mapping[str, str] = {
 }
 """Field -> the repository permission that it needs. Mappers treat a missing field as unknown."""
 REMEMBERED = 3_600.0
-"""Seconds that a permission is taken for missing. Afterwards the field is requested again: it may have been granted."""
+"""Seconds for which a permission counts as missing. Then the field is requested again: it may have been granted."""
 REQUESTED_REVIEWERS = "requested_reviewers"
 NOTED = (*FIELDS, REQUESTED_REVIEWERS)
-"""The names that `notes` uses for what is missing."""
+"""What a note on a missing permission may name."""
 _REVIEWER = "requestedReviewer"
 HIDDEN_TEAM = "team"
-"""Replaces a team in events if the fields of teams were left out."""
+"""Stands in events in place of a team if the fields of teams were left out."""
 
 
 def field_of(path: Path) -> str | None:
@@ -93,8 +93,8 @@ class Withheld:
         self._words: dict[tuple[str, str], dict[str, tuple[str, float]]] = {}
 
     def add(self, account: str, repository: str, words: Mapping[str, str]) -> None:
-        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field, or under `TEAMS`.
-        An empty `repository` means every repository.
+        """Records that GitHub refused fields to the account. `words` holds GitHub's message by field; under `TEAMS`
+        for the fields of teams. An empty `repository` means every repository.
         """
         until = monotonic() + REMEMBERED
         known = self._words.setdefault((account, repository), {})

@@ -16,7 +16,7 @@ TIMELINES = "PullRequestTimelines"
 TIMELINE_FRAGMENT = "PullRequestTimelineItem"
 NO_SCOPE = "the names of requested teams need the scope read:org"
 CONNECTIONS = 6
-"""Connections in each node of `PAGE`; see the query."""
+"""Connections that the operation `PAGE` requests of each pull request."""
 
 
 def add(node: Node, page: Page) -> int:

@@ -79,7 +79,7 @@ OWN_VARIABLES = {
         *("withPullRequests", "withIssues", "withDiscussions", "withStars", "withForks", "withCommits"),
     ),
 }
-"""By the field that a template repeats: the variables that each alias gets its own copy of."""
+"""The field that `aliased` repeats -> the variables that each of the repeated fields has for itself."""
 
 
 @cache
@@ -193,7 +193,7 @@ class Request(GraphQLRequest):
     def __init__(
         self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
     ) -> None:
-        """`printed` is the document that is sent, if it is not the operation's own."""
+        """Makes the request. `printed` is sent in place of the operation's own document, if it is given."""
         self.operation = operation
         self.aliases = aliases
         self.variables = dict(variables)

@@ -1,4 +1,6 @@
-"""Fits a document to a server: removes what the server's schema lacks (fields, arguments, types, enum values)."""
+"""Removes from documents what a server's schema lacks (fields, arguments, types, enum values), and adds the removed
+fields to the answers, as None or as empty connections.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,18 +26,18 @@ from graphql import (
 from github.queries.server_schema import ServerSchema
 
 OLDER = {"fullDatabaseId": "databaseId", "assignedActors": "assignees"}
-"""Newer fields and the older ones that replace them on servers that lack them. The older field is aliased to the newer
-name, which the mappers read.
+"""Newer field -> the older field that is requested in its place from a server without the newer one. An alias gives the
+older field the newer name, which the mappers read.
 """
 
 
 def fit(document: DocumentNode, schema: ServerSchema) -> DocumentNode:
-    """Returns the document as this server accepts it. Fragments and variables that are no longer used are removed."""
+    """Returns the document without what `schema` lacks, and without fragments and variables that are then unused."""
     return _Fitting(document, schema).document()
 
 
 def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: ServerSchema) -> dict[str, Any]:
-    """Returns the variables as this server accepts them: enum values that it lacks are removed from lists of values."""
+    """Returns the variables. Lists of timeline item types lose the types that `schema` lacks."""
     fitted = dict(variables)
     for operation in _operations(document):
         for definition in operation.variable_definitions or ():
@@ -46,8 +48,8 @@ def fit_variables(document: DocumentNode, variables: Mapping[str, Any], schema: 
 
 
 def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-    """Adds to an answer each field that its document left out, as None or as an empty list, so that mappers find every
-    field that they read.
+    """Adds each field of `document` that the answer `data` lacks, as None or as an empty connection. So mappers find
+    every field that they read.
 
     A field that `@include` excludes for these variables is not added.
     """
@@ -71,7 +73,7 @@ def _empty(field: FieldNode) -> Any:
 
 
 class _Filling:
-    """Adds missing fields to one answer."""
+    """Adds to one answer the fields that were left out of its request, as None or as empty connections."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
@@ -109,7 +111,7 @@ class _Filling:
 
 
 class _Fitting:
-    """Fits one document to one server."""
+    """Removes from one document what one server's schema lacks, or puts an older field in its place."""
 
     def __init__(self, document: DocumentNode, schema: ServerSchema) -> None:
         self._document = document
@@ -201,7 +203,7 @@ def _operation(
 
 
 def _used_variables(definitions: list[Any]) -> set[str]:
-    """Returns the names of the variables that are used. GraphQL does not allow a document to declare any others."""
+    """Returns the names of the variables that `definitions` use. GraphQL lets a document declare no others."""
     used: set[str] = set()
 
     class Collect(Visitor):

@@ -51,7 +51,7 @@ def is_mismatch(error: Mapping[str, Any]) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Type:
     fields: Mapping[str, str]
-    """Field -> the name of its type, without list and non-null."""
+    """Field -> the name of its type, without `[]` and `!`."""
     arguments: Mapping[str, frozenset[str]]
     values: frozenset[str]
 
@@ -139,7 +139,7 @@ class ServerSchema:
         return self._noted(f"{of}.{value}", lacks=lacks or value in self.unknown)
 
     def type_of(self, on: str, name: str) -> str:
-        """Returns the name of a field's type, without list and non-null; empty if it is unknown."""
+        """Returns the name of the type of the field `name` of the type `on`, without `[]` and `!`; empty if unknown."""
         known = self.types.get(on)
         return known.fields.get(name, "") if known else ""
 
@@ -158,7 +158,7 @@ def _is_named(unknown: str, on: str, name: str) -> bool:
 
 
 def _named(found: Mapping[str, Any]) -> str:
-    """Returns the name of a type, without list and non-null."""
+    """Returns the name of a type, without `[]` and `!`."""
     here: Any = found
     while here and not here.get("name"):
         here = here.get("ofType")

@@ -22,7 +22,7 @@ CONNECTIONS = 4
 """Connections of one repository in a survey, without the comments of its discussions."""
 MOST_DISCUSSIONS = 100
 DISCUSSIONS_HEADROOM = 3
-"""Headroom for discussions that were opened since they were counted."""
+"""Discussions requested beyond the number that is stored, since more may have been opened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Survey:
     """Whether the repository has no branch, and had no push since it was created."""
     pushed_at: datetime | None
     shows_stargazers: bool
-    """Whether the account may push. GitHub shows the list of stargazers only to collaborators."""
+    """Whether GitHub shows the list of stargazers to the account: only if the account may push."""
     branch: str | None
     head: str | None
     """The oid of the default branch's head; None in an empty repository."""
@@ -81,7 +81,7 @@ async def read_surveys(
     github: GitHub, repositories: Sequence[RepositoryRef], discussions: Sequence[int]
 ) -> dict[str, Survey]:
     """Surveys repositories by one request; returns the surveys by repository id. A repository has no survey if GitHub
-    does not show it, or not all of it, under its name.
+    does not show it under its name.
 
     Raises the classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """

@@ -28,8 +28,8 @@ MOST_REVIEWS = 100
 """Reviews whose comments one request can fetch."""
 CHILDREN = 100
 TOGETHER = 249
-"""Requests that fill the connections of one answer: two points' worth, for which GitHub takes about five seconds of
-the ten that it takes at most. One point is worth two repositories only, since each commit is a connection."""
+"""Most requests that fill the connections of one answer, for two points. GitHub takes about five seconds for it, and
+gives up after ten. One point pays for two repositories only, since each commit has a connection."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """The number of requests that fill its connections, by which GitHub prices it (`budget.prices`)."""
+        """How many requests fill the repository's connections: GitHub's price depends on it (`budget.prices`)."""
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -108,7 +108,7 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
     """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
     if anything of it was refused, gone or left out.
 
-    `since` is the job's cutoff; commits are counted from there on. Raises the classes of the taxonomy; `TooLarge` if
+    `since` is the job's cutoff; only commits since then are counted. Raises the classes of the taxonomy; `TooLarge` if
     a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {

@@ -104,7 +104,7 @@ def comments_path(
     has the same page size, returns `path`.
 
     The path holds the repository's id. With the name, REST could answer about another repository that has taken the
-    name over, without showing it.
+    name over, and the answer would not show that.
     """
     if path is not None and "&page=" in path and f"per_page={per_page}&" in path:
         return path

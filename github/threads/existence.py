@@ -13,8 +13,8 @@ MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Existence:
-    """GitHub's answer about the existence of nodes: which of them exist, are gone, or are refused. The others got no
-    answer.
+    """GitHub's answer about the existence of nodes: which are found, gone, or refused. GitHub said nothing of a
+    node that is in none of the three.
     """
 
     gone: frozenset[str]

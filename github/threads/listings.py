@@ -64,7 +64,7 @@ async def read_listing(
     """Returns a listing of up to 100 threads for one point: latest update first, or with `by_birth` in order of
     creation, oldest first.
 
-    `comments` adds the number of comments of each thread, and makes the price two points. Lost threads are counted
+    `comments` adds the number of comments of each thread. Threads that are null without a reason are counted
     (`Listing.lost`).
     """
     variables: dict[str, Any] = {"first": first, "after": after}

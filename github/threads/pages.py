@@ -47,18 +47,18 @@ class Threads:
     gone: list[str] = field(default_factory=list)
     """Node ids that GitHub says no longer exist."""
     done: list[Part] = field(default_factory=list)
-    """Requested parts that are whole now."""
+    """Requested parts of which nothing is left to fetch."""
     going_on: list[Part] = field(default_factory=list)
     """Requested parts that have more pages, or have to begin again, with their new cursor."""
     withheld: list[str] = field(default_factory=list)
-    """GitHub's message for each thread of the page that is refused as a whole. Its number and id are unknown."""
+    """GitHub's message for each thread of the page that is refused as a whole; its number and id are unknown."""
     refused: list[tuple[Part, str]] = field(default_factory=list)
-    """Parts whose parent is refused as a whole, with GitHub's message. They are done."""
+    """Parts whose parent is refused as a whole, with GitHub's message. They are in `done`, too."""
 
     @property
     def hidden(self) -> list[Note]:
-        """Returns notes on the hidden items of shown threads: one for each thread and connection, with their number up
-        to this page's end.
+        """Notes on the hidden items of shown threads: one for each thread and connection, with the number of items
+        that were hidden up to the end of this page.
         """
         return self.page.hidden
 
@@ -157,8 +157,8 @@ async def read_items(
 
 
 async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Threads:
-    """Returns the next `first` reviews of each part's pull request. It is used if the timeline showed fewer reviews
-    than the pull request has.
+    """Returns the next `first` reviews of each part's pull request, for pull requests whose timeline showed fewer
+    reviews than they have.
     """
     answer = await _aliased(github, "PullRequestReviews", parts, {"first": first})
     threads = _threads(answer, THREAD_TYPES["pull_requests"])
@@ -174,8 +174,8 @@ async def read_reviews(github: GitHub, parts: Sequence[Part], first: int) -> Thr
 
 
 async def read_comments(github: GitHub, kind: ThreadType, parts: Sequence[Part], first: int) -> Threads:
-    """Returns the next `first` conversation comments of each part's thread. It is used if GitHub cannot answer the
-    thread's timeline.
+    """Returns the next `first` conversation comments of each part's thread, for threads whose timeline GitHub cannot
+    answer.
     """
     answer = await _aliased(github, "ThreadComments", parts, {"first": first})
     threads = _threads(answer, kind)
@@ -290,10 +290,10 @@ def _add_thread(kind: ThreadType, node: Node, threads: Threads, read_as: Part | 
 
 
 def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> None:
-    """Adds a part for the reviews of a pull request, if the pull request has more reviews than its whole timeline
-    showed.
+    """Adds a part for the reviews of a pull request, if it has more reviews than its whole timeline showed. The pull
+    request then does not count as whole.
 
-    `reviews` is None if the request did not ask for their number.
+    If the number of its reviews was not requested (`reviews` is None), the part is added, too.
     """
     shown = sum(key.startswith("r:") for key in part.seen)
     total = reviews["totalCount"] if reviews is not None else None
@@ -306,7 +306,7 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """Returns a part for each review that was just added to the page; it fetches the review's comments."""
+    """Returns a part for the comments of each review on the page behind the first `before` reviews."""
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
@@ -316,8 +316,8 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
 
 
 def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
-    """Moves the part behind its page. Returns True if the part is whole: all children that the connection counts were
-    seen.
+    """Moves the part's cursor behind the page that was read. Returns True if nothing is left to fetch: all `total`
+    children were seen, or those that GitHub does not show are noted.
 
     A page without new items counts as an attempt, so that a list that repeats its pages comes to an end.
     """

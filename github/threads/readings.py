@@ -8,19 +8,19 @@ from github.nodes.nulls import HIDDEN_KEY
 from rows import Note, Page, Part
 
 MOST_READINGS = 3
-"""Most readings of a thread whose short lists differ each time."""
+"""Most readings of a thread whose lists lack other items each time."""
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part that lacks `missing` noted children. A later reading that lacks as
-    many is final.
+    """Returns the value of `Part.reading` for a part of which `missing` children are noted as missing. A later reading
+    that lacks as many is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a thread whose lists lack `missing` noted items. A later reading that
-    lacks as many is final.
+    """Returns the value of `Part.reading` for a thread of whose lists `missing` items are noted as missing. A later
+    reading that lacks as many is final.
     """
     return f"lists: {noted(missing)}"
 
@@ -61,5 +61,5 @@ def hidden_in(part: Part) -> int:
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether this reading of a part is final: an earlier reading lacked as many children."""
+    """Returns whether a part need not be read again: an earlier reading was the same, or noted as many as missing."""
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

@@ -92,8 +92,8 @@ def _requested_reviewer(item: Node) -> dict[str, Any]:
 
 
 def _closing(item: Node) -> dict[str, Any] | None:
-    """Returns the payload of the closing of a thread. REST names the commit that closed it, but not the pull
-    request.
+    """Returns the payload of an event `closed`; None if it names no commit, because REST does not say whether a pull
+    request closed the thread.
     """
     if not item.get("commit_id"):
         return None
@@ -127,4 +127,5 @@ _PAYLOADS: Mapping[str, Callable[[Node], dict[str, Any] | None]] = {
         _nothing,
     ),
 }
-"""By event: the payload that GraphQL's fields would make (`nodes.timeline`); None if REST lacks a part of it."""
+"""Event -> the function that returns its payload as `nodes.timeline` makes it of GraphQL's fields, or None if REST
+lacks a part of the payload."""

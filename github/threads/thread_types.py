@@ -29,10 +29,10 @@ class ThreadType:
     by_id: str
     heads: str
     rest: str
-    """The template that fetches further `items` of many threads."""
+    """The operation that fetches further `items` of many threads."""
     items: str
     count: str
-    """The field of `items` that holds its count."""
+    """The field of the connection `items` that holds its count."""
     part: PartKind
     """The kind of the part that fetches the rest of `items`."""
     item_types: tuple[str, ...]

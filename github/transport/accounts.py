@@ -27,7 +27,7 @@ LIMITED_SECONDS = 5.0
 DOUBT = 5.0
 """Seconds until a token is tried again after its first 401."""
 SET_ASIDE = 60.0
-"""Seconds until a token is tried again after further 401s in a row."""
+"""Seconds until a credential is tried again after a second or later 401 in a row."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Accounts:
         """Returns the accounts that can send the next request, each with the credential to use; only the account
         `only`, if it is given. Empty once all accounts were tried.
 
-        `repository` is its full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
+        `repository` is a full name, or empty. Raises `JobOver` or `RetryLater` if GitHub accepts no credential.
         """
         now = monotonic()
         credentials = await self._credentials.of(repository.partition("/")[0] or None)
@@ -134,8 +134,8 @@ class Accounts:
         return f"user:{answer.data['id']}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
-        """Sets a credential aside after a 401: for `DOUBT` seconds after the first one, for `SET_ASIDE` seconds after
-        the next.
+        """Sets a credential aside after a 401: a token for `DOUBT` seconds after its first one, any credential for
+        `SET_ASIDE` seconds after each further one in a row.
         """
         standing = self._standing(credential)
         standing.strikes += 1

@@ -1,7 +1,7 @@
 """One call of the client: which accounts are still to be tried, and the answer or error with which the call ends.
 
-Each account is tried until it answers, or refuses for good. Refusals that may pass (a 401, a missing scope, a limit)
-are counted, so that a call ends after at most `MOST_REQUESTS` requests for each credential.
+Each account is tried until GitHub answers it, or refuses it for good. Other refusals may pass (a 401, a missing scope,
+a limit), so requests are counted: a call sends at most `MOST_REQUESTS` with each credential.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ MOST_REQUESTS = 4
 
 
 class Call:
-    """The answers of each account to one operation on one repository.
+    """GitHub's answers to each account, for one operation on one repository.
 
-    `denied` holds the accounts that were refused in earlier calls. They are tried last. The call updates it.
+    `denied` holds the accounts that GitHub refused in earlier calls, which are tried last. The call updates it.
     """
 
     def __init__(self, denied: set[str]) -> None:
@@ -25,19 +25,19 @@ class Call:
         self._answers: list[Answer] = []
         self._denials: list[PartOver] = []
         self._heard: set[str] = set()
-        """Accounts that were tried and gave a final result."""
+        """Accounts that GitHub has answered, or refused for good."""
         self._requests: Counter[str] = Counter()
         """Requests sent, by the credential's label."""
         self.limited = 0
-        """Passing refusals, of all accounts."""
+        """How many rate limits the call has met, with all accounts together."""
 
     @property
     def was_heard(self) -> bool:
-        """Whether the account answered, or refused for good."""
+        """Whether GitHub has answered any account, or refused one for good."""
         return bool(self._heard)
 
     def open_to(self, accounts: Iterable[str]) -> list[str]:
-        """Returns those of `accounts` that may be tried next; empty once each has answered or refused for good."""
+        """Returns those of `accounts` that may be tried next; empty once each was answered, or refused for good."""
         open_ = [account for account in accounts if account not in self._heard]
         return [account for account in open_ if account not in self._denied] or open_
 
@@ -49,8 +49,8 @@ class Call:
         self._requests[label] += 1
 
     def lacks_fields(self, account: str) -> None:
-        """Records that GitHub refuses some fields to the account. If no other account shows more, it is tried again
-        without these fields.
+        """Records that GitHub refuses some fields to the account. If no other account is shown more, this one is tried
+        again without these fields.
         """
         self._denied.add(account)
 
@@ -61,13 +61,13 @@ class Call:
         self._denials.append(_to(label, error))
 
     def shows_less(self, account: str, answer: Answer) -> None:
-        """Records an answer in which something was refused. Another account may see more."""
+        """Records an answer in which GitHub refused something. Another account may see more."""
         self._heard.add(account)
         self._denied.add(account)
         self._answers.append(answer)
 
     def end(self) -> Answer:
-        """Returns the answer with the fewest refusals. If no account answered, raises one of the refusals; "the
+        """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals; "the
         repository is gone" only if there is no other.
 
         Accounts that were refused are tried again by the next call if no other account is left.

@@ -17,10 +17,10 @@ from github.answers.refusals import Gone, Limited, Unauthorized
 from github.queries.documents import Request
 
 TIMEOUT_SECONDS = 15.0
-"""GitHub itself gives up after 10 s, so a connection that is silent for longer is dead."""
+"""Seconds until a request is given up. GitHub itself gives up after 10 s, so a connection silent for longer is dead."""
 USER_AGENT = "workspace-backfill"
 MOST_REDIRECTS = 3
-"""A repository renamed several times is redirected to its present name at once, so more redirects are a loop."""
+"""Most redirects of one request. A repository is redirected to its present name at once, so more are a loop."""
 
 
 class Connection:

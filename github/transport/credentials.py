@@ -27,9 +27,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 RENEWED_BEFORE = 300.0
-"""Seconds before its expiry at which an installation's token is renewed; half its life if it lives shorter."""
+"""Seconds before its expiry at which an installation's token is renewed; half of its lifetime if that is less."""
 LISTED_AGAIN_AFTER = 180.0
-"""Seconds for which the list of installations is cached if it lacks an owner."""
+"""Seconds after which the installations are listed again if the list lacks the wanted owner."""
 JWT_ISSUED_BEFORE = 60
 JWT_SECONDS = 540
 """Lifetime of a JSON web token. GitHub accepts 600 seconds at most, by its own clock."""

@@ -33,10 +33,10 @@ from github.transport.server_documents import ServerDocuments
 log = structlog.get_logger(__name__)
 
 MOST_LIMITED = 3
-"""Passing refusals of one request after which its slot is given back, however short GitHub says the wait is."""
+"""Rate limits that one request meets before it raises `RetryLater`, however short a wait GitHub names."""
 
 Send = Callable[[frozenset[str], str], Awaitable[Raw]]
-"""Sends a request with a secret of the account, without the fields that the account is withheld."""
+"""Sends a request with these arguments: the fields to leave out, and the token of the account."""
 
 
 class GitHubTransport(AsyncTransport):
@@ -55,7 +55,7 @@ class GitHubTransport(AsyncTransport):
         self._guard = Guard(availability, self._probe) if availability else None
         self._accounts = Accounts(credentials, connection, pool)
         self._denied: dict[tuple[str, str], set[str]] = {}
-        """(repository, operation) -> accounts that were denied, while another account may still be allowed."""
+        """(repository, operation) -> accounts that are tried last, because GitHub refused them."""
         self._withheld = Withheld()
         self.documents = ServerDocuments(self._introspect)
 
@@ -68,8 +68,8 @@ class GitHubTransport(AsyncTransport):
     async def execute(
         self, request: GraphQLRequest, ask: Ask | None = None, *, only: str | None = None, keep_lost: bool = False
     ) -> Answer:
-        """Sends a request and returns the answer. The document of an operation of `queries/` is first fitted to the
-        server's schema.
+        """Sends a request and returns the answer. An operation of `queries/` is sent without what the server's schema
+        lacks.
 
         Without `ask`, the request is taken to cost one point. `keep_lost` is as in `read_graphql`. Raises every
         class of the taxonomy; the answer that it returns has no errors.
@@ -103,8 +103,8 @@ class GitHubTransport(AsyncTransport):
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
-        """Looks up which accounts the tokens belong to, and their remaining budgets. It does so once, for one point
-        each.
+        """Looks up which accounts the tokens belong to, and their remaining budgets, for one point a token. A token
+        whose account is known is not looked up again.
         """
         if self._guard is not None:
             await self._guard.admit("graphql")
@@ -185,8 +185,8 @@ class GitHubTransport(AsyncTransport):
         return call.end()
 
     async def _reserve(self, ask: Ask, candidates: Mapping[str, Credential]) -> Reservation:
-        """Reserves budget of the owner's installation, which sees private repositories. If that is no candidate,
-        reserves of any candidate.
+        """Reserves budget of the owner's installation, which sees private repositories. If that is no candidate, or has
+        no budget left, reserves budget of any candidate.
         """
         owner = ask.repository.partition("/")[0]
         own = [account for account, each in candidates.items() if isinstance(each, Installation) and each.is_of(owner)]

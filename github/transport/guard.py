@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = 5.0
-"""Seconds between two checks whether other workers found the server away, while it answers this one."""
+"""Seconds between two checks whether other workers found the server down, as long as it answers this worker."""
 LOOK_AGAIN = 0.25
 """Seconds between two checks while another worker probes."""
 
@@ -36,15 +36,15 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 
 def no_answer(error: RetryNow) -> str:
-    """Returns why a request got no answer, in a few words; empty if the error has another cause."""
+    """Returns why the server did not answer, in a few words; empty if `error` has another cause."""
     if error.code.startswith(("http_5", "http_408")):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 
 
 class Guard:
-    """Guards one server. `probe` sends the smallest request of an API. If it returns, or raises anything but
-    `RetryNow`, the server has answered.
+    """Holds back requests to one server while it is down. `probe` sends the smallest request of an API. If `probe`
+    returns, or raises anything but `RetryNow`, the server has answered.
     """
 
     def __init__(self, availability: Availability, probe: Callable[[str], Awaitable[object]]) -> None:
@@ -53,7 +53,7 @@ class Guard:
         self._answered: dict[str, float] = {}
         """API -> when a request of this worker was last answered."""
         self._looked: dict[str, float] = {}
-        """API -> when Postgres last showed it available."""
+        """API -> when Postgres last showed that the API is available."""
 
     async def run(self, api: str, request: Callable[[], Awaitable[T]]) -> T:
         """Runs `request` and returns its result. Raises `RetryLater` (github_away) if the server is down, before or

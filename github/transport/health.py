@@ -47,7 +47,7 @@ class Health:
 
 
 async def examine(api_url: str, graphql_url: str, tokens: tuple[str, ...], app: tuple[str, str] | None) -> list[Health]:
-    """Checks every credential, by two requests each, which cost a point and a REST request."""
+    """Checks every token, by a GraphQL request of one point and a REST request; lists the App's installations."""
     found: list[Health] = []
     async with Connection(api_url, graphql_url) as connection, aiohttp.ClientSession() as session:
         for place, token in enumerate(tokens, 1):

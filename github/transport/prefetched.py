@@ -35,7 +35,7 @@ class Prefetched:
     told: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     reviews: dict[str, PrefetchedAnswer] = field(default_factory=dict)
     is_old: bool = False
-    """Whether it was read so long ago that later changes have to be requested."""
+    """Whether the answers were read so long ago that later changes have to be requested."""
     _taken: int = 0
 
     def take(self, operation: str, variables: Mapping[str, Any]) -> Answer | None:
@@ -56,8 +56,8 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of these reviews whose comments are in one prefetched answer. The comments of the others have
-        to be requested.
+        """Returns those of the reviews `ids` whose comments one prefetched answer holds. The comments of the others
+        have to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]

@@ -1,4 +1,4 @@
-"""Fits the project's documents to the server's schema."""
+"""Leaves out of the project's documents what the server's schema lacks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -17,12 +17,12 @@ from github.queries.server_schema import ServerSchema
 log = structlog.get_logger(__name__)
 
 MOST_FITTINGS = 4
-"""How often one request is fitted: first by the server's schema, then by the names in its errors."""
+"""How often one request is changed: first by the server's schema, then by the names in the server's errors."""
 
 
 class ServerDocuments:
-    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what its
-    schema lacks.
+    """The project's documents. They are unchanged until the server refuses one; afterwards they leave out what the
+    server's schema lacks.
 
     `introspect` sends `server_schema.INTROSPECTION`.
     """
@@ -36,7 +36,7 @@ class ServerDocuments:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Returns the names that documents use and the server's schema lacks, as far as known."""
+        """The names that documents use and the server's schema lacks, as far as known."""
         return frozenset(self._schema.left_out) if self._schema is not None else frozenset()
 
     async def has_learned(self, left_out: Collection[str]) -> bool:
@@ -66,8 +66,8 @@ class ServerDocuments:
         return request.sent_as(self._printed[key], fit_variables(request.document, request.variables, self._schema))
 
     async def fitting(self, request: Request, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Calls `ask`, which sends the request, and returns the answer. After a refusal, the request is fitted again
-        and `ask` is called again. In the answer, fields that were left out are None.
+        """Calls `ask`, which sends the request, and returns the answer. If the server refuses the document, finds out
+        what the schema lacks, and calls `ask` again. In the answer, fields that were left out are None.
 
         Raises `SchemaMismatch` if the server refuses every version.
         """
