@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from traces import Traces
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
-"""Runs until the event is set."""
+"""A program as a function, which works until the event is set."""
 
 
 def run(name: str, work: Work) -> int:

@@ -58,7 +58,7 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """Returns the headline of a job that has ended. `as_of` is the moment up to which everything in it is complete."""
+    """Returns the headline of a job that has ended and is complete up to `as_of`. `unshown` counts what is hidden."""
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
         why = "Stopped because its add-on ended" if job.addon_ended_at else "Canceled"
@@ -140,8 +140,8 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """Returns the sentence with those of `times` that its text names. A part of the text whose time is unknown is
-    left out.
+    """Returns the sentence, with those of `times` that `text` names in braces. If a time is None, the words around its
+    name, such as ` at {at}`, are left out.
     """
     for name, moment in times.items():
         if moment is None:

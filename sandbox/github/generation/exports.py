@@ -43,7 +43,7 @@ def load(world: World, path: Path) -> Repository:
 
 
 def from_content(world: World, content: dict[str, Any]) -> Repository:
-    """As `load`, of the content of an export file."""
+    """Adds the repository of an export to the world, as `load` does, from the content of the export's file."""
     return _Export(world, content).load()
 
 

@@ -102,7 +102,7 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """Yields the types of the definition's fields, and of the arguments of those fields that are kept."""
+    """Yields the types of the definition's fields; for fields that are kept, also the types of their arguments."""
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):

@@ -124,8 +124,8 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks the path of each error: it leads to a null, and the null of the refused field can have spread to that
-        place.
+        """Checks that the path of each error leads to a null, and that this null is where the null of the failed field
+        spreads to.
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
@@ -258,8 +258,8 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Returns the place to which the null of a failed field spreads. It is the nearest one above that may
-        be null.
+        """Returns the place to which the null of the failed field at `path` spreads: the nearest place on the
+        path that may be null.
         """
         reach: Path = ()
         type_: Any = self.query.schema.query_type

@@ -107,7 +107,7 @@ class Service:
         }
 
     async def answer(self, request: Request) -> Reply:
-        """Answers a request. It takes as long as GitHub would; it never returns if a fault says so."""
+        """Answers a request, after the time that GitHub would take. Never returns if a fault says so."""
         self._sequence += 1
         request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()

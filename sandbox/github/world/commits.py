@@ -103,7 +103,7 @@ def _newest_first(commit: Commit) -> float:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Activity:
-    """One change of a branch: the type that REST's `/activity` lists. A push also has a `PushEvent`."""
+    """One change of a branch, as REST's `/activity` lists it. If it is a push, there is a `PushEvent`, too."""
 
     typename: ClassVar[str] = "Push"
 

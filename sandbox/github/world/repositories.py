@@ -57,7 +57,7 @@ class Repository(RepositoryReleases):
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """Returns how many of each thing the repository has, by the contract's nouns. Pending reviews and draft
+        """Returns how many pull requests, reviews, stars, ... the repository has, by noun. Pending reviews and draft
         releases do not count. Merges count as pushes.
         """
         pulls = self.pull_requests.values()
