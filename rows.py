@@ -67,7 +67,7 @@ class PullRequest(NamedTuple):
     deletions: int
     changed_files: int
     commits: int | None
-    """None if this account may not see them; the stored ones then stay."""
+    """The number of commits. None if the account that asked may not see them; the stored number then stays."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
@@ -95,7 +95,7 @@ class Issue(NamedTuple):
     assignees: Json
     linked_prs: Json
     closer_told: bool = True
-    """Whether `closed_by` is certain. If not, later pages of the timeline tell."""
+    """Whether `closed_by` is certain. If not, a later page of the issue's timeline shows who closed it."""
 
 
 class Closing(NamedTuple):
@@ -203,7 +203,7 @@ class FeedEvent(NamedTuple):
     """An event of a repository, such as a star, a fork or a push: a row of `github_events_cache`.
 
     `event_id` is `{event_type}_{id}`. The id is that of the events API, or is derived from the event and always the
-    same. `payload` has the shape that the host's contract names for the type, or else GitHub's own.
+    same. `payload` has the shape that the host expects of the type, or else GitHub's own.
     """
 
     event_id: str
@@ -289,19 +289,19 @@ class Page:
     discussions: list[Discussion] = field(default_factory=list)
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     comment_counts: dict[int, int] = field(default_factory=dict)
-    """GitHub's counts of discussions' comments, by the discussion's GitHub id, from parts of discussions."""
+    """How many comments GitHub counts in a discussion, by the discussion's GitHub id; only on pages of parts."""
     reply_counts: dict[int, int] = field(default_factory=dict)
-    """GitHub's counts of replies to discussion comments, by the comment's GitHub id, from parts of discussions."""
+    """How many replies to a discussion comment GitHub counts, by the comment's GitHub id; only on pages of parts."""
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
     threads_told: bool = False
-    """Whether this page is the last of the events that are derived from stored threads: once it is stored, the threads
-    also complete the other events."""
+    """Whether this page is the last of the events that are derived from stored threads: once it is stored, the
+    other events are completed from the threads."""
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)
     whole_comments: list["Whole"] = field(default_factory=list)
-    """Discussion comments, with the ids of their replies."""
+    """Discussion comments, each with all its replies."""
     teams_hidden: list[int] = field(default_factory=list)
     """Pull requests, by GitHub id, with a requested team that is not shown: their stored teams stay."""
     hidden: list["Note"] = field(default_factory=list)

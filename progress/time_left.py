@@ -193,8 +193,8 @@ def simulate(
     delay: float,
     resume_seconds: float = RESUME_SECONDS,
 ) -> Future:
-    """Returns how long the work on `units` takes, if each unit costs `cost` by resource, and if the work stands still
-    while a budget is used up.
+    """Returns how long the work on `units` takes, and how often it waits, if each unit costs `cost` by resource and the
+    work stands still while a budget is used up.
 
     The work begins after `delay` seconds. A resource without a window has no limit.
     """
@@ -234,7 +234,7 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts the amount from `left`, at these places: from the largest first, as reservations are made."""
+    """Subtracts `amount` from the values in `left` at `places`, from the largest value first, as reservations do."""
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

@@ -178,9 +178,9 @@ class JobState(JobSummary):
 
     as_of: datetime
     waiting: Waiting | None
-    """Set if the whole job waits: the wait of its repositories that ends first."""
+    """The wait of the whole job: that of its repositories which ends first. None if one repository is at work."""
     waiting_until: datetime | None
-    """Set if nothing of the job can continue before this moment."""
+    """The moment before which nothing of the job can continue; None if there is no such moment."""
     addon: AddonView | None
     unshown: int
     """How many things GitHub does not show, of all types."""

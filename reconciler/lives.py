@@ -1,4 +1,4 @@
-"""Asks Temporal whether workflows run, and how those ended that do not."""
+"""Asks Temporal which workflows run, and how the others ended."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Returns whether the workflow runs and is the one that has heard of the job: it has the same first run, unless
-        one of the two first runs is not known.
+        """Returns whether the workflow runs and is the one that has heard of the job: their first runs are the same.
+        An unknown first run counts as the same.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)

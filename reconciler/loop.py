@@ -127,7 +127,9 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """Runs one round. Raises `Unreachable` if Temporal does not answer, `RetryNow` if Postgres does not."""
+        """Runs one round: tells Temporal what it has not heard, and ends jobs that it has lost. Raises `Unreachable` if
+        Temporal does not answer, `RetryNow` if Postgres does not.
+        """
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
         if self._client is None:
@@ -167,7 +169,8 @@ class Reconciler:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        """Ends jobs whose workflow is gone, and counts jobs in progress. Only one process at a time does this.
+        """Ends jobs whose workflow is gone, and counts what jobs in progress have stored. Only one process at a time
+        does this.
 
         No transaction is open during requests to Temporal, so a row is checked again when it is written.
         """

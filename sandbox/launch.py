@@ -27,7 +27,7 @@ def become(user: str) -> None:
 
 def die_with(parent: int, number: int) -> None:
     """Has this process get the signal `number` once the process `parent` has ended. To be called after the change of
-    user: before it, it would have no effect.
+    user, which would undo the effect.
     """
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
@@ -40,7 +40,7 @@ def die_with(parent: int, number: int) -> None:
 
 def watch(parent: int, number: int) -> None:
     """Starts a process that sends this one the signal `number` once the process `parent` has ended. It is no child of
-    this process, so that a program that waits for its children does not find one that it did not start.
+    this one, so that the program that this process becomes has no child but those that it starts.
     """
     program = os.getpid()
     child = os.fork()

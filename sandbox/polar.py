@@ -22,7 +22,7 @@ from sandbox.ports import LOOPBACK
 VERSION = "2026-10"
 SCOPES = frozenset({"subscriptions:read", "webhooks:read", "webhooks:write"})
 ACTIVE = ("trialing", "active")
-"""Statuses of the list of active subscriptions. A due payment (`past_due`) removes a subscription from it."""
+"""Statuses that Polar lists as active. A subscription whose payment is due has another one, `past_due`."""
 MOST_ON_A_PAGE = 100
 BEFORE_THE_EVENT = timedelta(seconds=1)
 """The time between a change of a subscription and the creation of the event about it."""

@@ -51,7 +51,7 @@ class Request:
     selected: Callable[[Any], bool] | None = None
     """Whether an item is listed and counted; None if all are."""
     noticed: set[str] = field(default_factory=set)
-    """What faults note about the request while it is processed, to read it when the answer is finished."""
+    """Notes of faults about the request, made while it is processed, and read when its answer is finished."""
     answering: str = ""
     """The response key of the connection whose items the faults may spoil at the moment (`Effect.spoil`)."""
 

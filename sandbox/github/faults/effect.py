@@ -14,7 +14,7 @@ class Effect:
 
     seconds: float = 0
     charged: ClassVar[bool] = False
-    """Whether the request costs its points, and `extra_cost`, although it is not processed."""
+    """Whether a request that `instead` answers nevertheless costs its points, and `extra_cost` more."""
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:

@@ -23,7 +23,7 @@ BY_APP = "Resource not accessible by integration"
 class Refused(Effect):
     """A field that is refused: FORBIDDEN at its path, and null; if the field cannot be null, its node is null.
 
-    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` is called with the field's object and its
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` decides by the field's object and
     value. Reported in entrius/gittensor#1582, cartography#2935 and #2008.
     """
 

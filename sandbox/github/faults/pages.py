@@ -67,7 +67,7 @@ class Blank(Effect):
     name: str
     counts: Literal["kept", "zero"] = "kept"
     number: int | None = None
-    """The only thread whose connections are blank; None: those of all threads."""
+    """The number of the only thread whose connections are blank; None: all threads."""
     resolves: ClassVar[bool] = True
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:

@@ -189,8 +189,8 @@ class Happenings:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Adds `count` commits that are pushed at `at`. Most were made hours before, some months before, and a few have
-        the time of a wrong clock.
+        """Adds `count` commits on top of `onto`, to be pushed at `at`; returns the last one. Most were committed soon
+        before, some up to months before, as by a wrong clock.
         """
         dice = self.dice
         for left in range(count, 0, -1):

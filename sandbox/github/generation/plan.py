@@ -35,7 +35,7 @@ class Plan:
     wide_ids: float = 0.05
     """Share of threads, reviews and comments with ids beyond 32 bits."""
     collisions: int = 0
-    """Review comments with the id of an issue comment."""
+    """How many review comments have the same id as an issue comment."""
     long_bodies: float = 0.002
     nuls: float = 0.005
     """Share of texts that contain a NUL character."""
@@ -47,9 +47,9 @@ class Plan:
     discussion_replies: float = 2.0
     """Average number of replies for each discussion."""
     deep_discussions: int = 0
-    """Discussions with `deep_comments` comments."""
+    """How many discussions have `deep_comments` comments."""
     deep_replies: int = 0
-    """Comments on discussions with `deep_comments` replies."""
+    """How many comments on discussions have `deep_comments` replies."""
     answers: float = 0.7
     """Share of discussions that have an answer, among those with comments in a category with answers."""
     stars: int = 0

@@ -83,8 +83,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """Returns this commit and its ancestors, in the order of `git log`. A commit can come once one of its children
-        is listed; of these, the one that was committed last comes next.
+        """Returns this commit and its ancestors, in the order of `git log`: after each commit comes the one that was
+        committed last among the parents of all commits listed so far.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:

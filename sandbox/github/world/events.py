@@ -28,7 +28,7 @@ ACTIONS = {
     "AssignedEvent": "assigned",
     "UnassignedEvent": "unassigned",
 }
-"""Timeline events that a repository's events show as well, with their action."""
+"""Types of timeline events that are also events of the repository, with the action in those events."""
 EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 

@@ -87,8 +87,8 @@ class ReviewComment(Written):
             self.position = None
 
     def delete(self) -> None:
-        """Deletes the comment. The pull request's `updated_at` stays. Replies to the comment stay, too, although it is
-        gone.
+        """Deletes the comment. The pull request's `updated_at` stays. Replies to the deleted comment
+        stay, without their `reply_to`.
         """
         with self.repository.changed():
             self.review.comments.remove(self)

@@ -33,7 +33,7 @@ class Repository(RepositoryReleases):
     """Stars that were taken back; their events stay."""
     forks: dict[int, "Repository"] = field(default_factory=dict)
     forked_by: dict[int, Account] = field(default_factory=dict)
-    """Who made each fork, which is not the owner if that is an organization."""
+    """The person who made each fork, which an organization may own."""
     raw_events: list[RawEvent] = field(default_factory=list)
     """Events that have no other source in the world."""
     events_latency: float = 0
