@@ -115,11 +115,11 @@ class JobSummary(_View):
     paused_at: datetime | None
     paused_by: str | None
     paused_seconds: float = Field(default=0, exclude=True)
-    """How long the present attempt was paused, without a pause that has not ended."""
+    """How long the present attempt was paused. A pause that has not ended is not included."""
     retries_waiting: int
     """How many retries wait for the present attempt to end; they run one after the other."""
     addon_ended_at: datetime | None
-    """Set if the job is, or was, stopped because its add-on ended."""
+    """When the job was told to stop because its add-on had ended; None if that did not happen."""
     error_message: str | None
 
     @property
@@ -178,7 +178,7 @@ class JobState(JobSummary):
 
     as_of: datetime
     waiting: Waiting | None
-    """The wait of the whole job: that of its repositories which ends first. None if one repository is at work."""
+    """The wait that ends first, if all repositories in progress wait. None if one of them is at work."""
     waiting_until: datetime | None
     """The moment before which nothing of the job can continue; None if there is no such moment."""
     addon: AddonView | None

@@ -10,7 +10,7 @@ from sandbox.github.graphql.context import Field
 
 
 class Effect:
-    """A fault that does nothing. A subclass overrides the moments at which it acts."""
+    """A fault that does nothing. A subclass overrides the methods of the moments at which it acts."""
 
     seconds: float = 0
     charged: ClassVar[bool] = False

@@ -41,13 +41,13 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """Refuses requested teams, as GitHub does for an App without the permission Members: read."""
+    """Returns a fault that refuses requested teams, as GitHub does for an App without the permission Members: read."""
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """Refuses the commits of every pull request, as GitHub does for an App without the permission Contents: read
-    (policy-bot#42).
+    """Returns a fault that refuses the commits of every pull request, as GitHub does for an App without the permission
+    Contents: read (policy-bot#42).
     """
     return Refused("PullRequest", "commits", BY_APP)
 

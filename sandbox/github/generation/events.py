@@ -27,7 +27,7 @@ RECENT = 0.1
 
 @dataclass(slots=True)
 class Step:
-    """A change of a branch; of the default branch if `topic` is 0."""
+    """A change of a topic branch, or of the default branch if `topic` is 0."""
 
     at: Stamp
     kind: Literal["merge", "push", "create", "force", "delete"]
@@ -177,8 +177,8 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """Returns the commit that the pull request names, on top of the default branch. In three of five cases it is
-        made a merge of new commits.
+        """Returns the commit that the pull request names, on top of the default branch. In three of five cases it is a
+        merge with new commits.
         """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]

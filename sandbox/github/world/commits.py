@@ -228,7 +228,7 @@ class RepositoryCode(RepositoryIdentity):
     """A repository's commits and branches, with the methods that change them."""
 
     git: Git = field(init=False)
-    """Its commits, branches and their activity."""
+    """The repository's commits, its branches and their activity."""
 
     def __post_init__(self) -> None:
         self.git = Git(self)

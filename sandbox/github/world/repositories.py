@@ -97,7 +97,7 @@ class Repository(RepositoryReleases):
             self.former_stars.append(self.stars.pop(account.database_id))
 
     def fork(self, account: Account, at: Stamp | None = None, *, by: Account | None = None) -> "Repository":
-        """Forks the repository for the account. If that is an organization, `by` is the person who did it."""
+        """Forks the repository for the account. If the account is an organization, `by` is the person who forked."""
         with self.changed():
             name, place = f"{account.login}/{self.name}", 0
             while self.world.is_present_name(name):
