@@ -197,7 +197,7 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """Starts the workflows of readings that have none yet. A reading whose workflow is gone becomes failed."""
+        """Starts workflows for readings of GH Archive that have none yet. Ends a reading whose workflow is gone."""
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

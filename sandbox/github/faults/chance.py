@@ -24,7 +24,7 @@ from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"
 NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
-"""Fields that stay correct: the viewer, costs, and page information, which `AlteredPage` changes."""
+"""Prefixes of fields whose values are not replaced one by one: the viewer, costs, and page information."""
 
 
 @dataclass

@@ -22,7 +22,7 @@ HEADS = "refs/heads/"
 ActivityType = Literal["push", "force_push", "branch_creation", "branch_deletion", "pr_merge", "merge_queue_merge"]
 ACTIVITY_TYPES: tuple[str, ...] = get_args(ActivityType)
 PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
-"""Activities that are pushes, whoever made them."""
+"""Types of activities that are pushes."""
 
 happened = attrgetter("timestamp", "database_id")
 
