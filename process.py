@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from traces import Traces
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
-"""Runs until the event is set."""
+"""The work of a program: a function that runs until the event is set."""
 
 
 def run(name: str, work: Work) -> int:
@@ -46,7 +46,7 @@ async def _until_signal(work: Work) -> None:
 
 
 def traced(program: str) -> AbstractAsyncContextManager["Traces | None"]:
-    """Sends traces while the context is open. The context's value is None if no setting says where to send them."""
+    """Returns a context in which traces are sent. Its value is None if no setting says where to send them."""
     endpoint = settings.load(settings.Traces).otel_exporter_otlp_endpoint
     if endpoint is None:
         return contextlib.nullcontext()

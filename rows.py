@@ -67,7 +67,7 @@ class PullRequest(NamedTuple):
     deletions: int
     changed_files: int
     commits: int | None
-    """None if this account may not see them; the stored ones then stay."""
+    """The number of commits. None if the account that asked may not see them; the stored number then stays."""
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None
@@ -95,7 +95,7 @@ class Issue(NamedTuple):
     assignees: Json
     linked_prs: Json
     closer_told: bool = True
-    """Whether `closed_by` is certain. If not, later pages of the timeline tell."""
+    """Whether `closed_by` is certain. If not, a later page of the issue's timeline shows who closed it."""
 
 
 class Closing(NamedTuple):
@@ -203,7 +203,7 @@ class FeedEvent(NamedTuple):
     """An event of a repository, such as a star, a fork or a push: a row of `github_events_cache`.
 
     `event_id` is `{event_type}_{id}`. The id is that of the events API, or is derived from the event and always the
-    same. `payload` has the shape that the host's contract names for the type, or else GitHub's own.
+    same. `payload` has the shape that the host expects of the type, or else GitHub's own.
     """
 
     event_id: str
@@ -254,8 +254,8 @@ class Note(NamedTuple):
 
 
 class Short(NamedTuple):
-    """A thread's list that shows fewer items than GitHub counts, without a reason. It belongs to the thread with this
-    GitHub id.
+    """A list of a thread that shows fewer items than GitHub counts, without a reason. `thread` is the thread's GitHub
+    id.
     """
 
     thread: int
@@ -263,7 +263,7 @@ class Short(NamedTuple):
     """GitHub's noun for the list: labels, assignees, review requests, linked pull requests."""
     missing: int
     reading: str
-    """What was shown, as text. Two equal readings agree."""
+    """The items that were shown, as text, to be compared with an earlier reading."""
 
 
 @dataclass(slots=True)
@@ -289,25 +289,25 @@ class Page:
     discussions: list[Discussion] = field(default_factory=list)
     discussion_comments: list[DiscussionComment] = field(default_factory=list)
     comment_counts: dict[int, int] = field(default_factory=dict)
-    """GitHub's counts of discussions' comments, by the discussion's GitHub id, from parts of discussions."""
+    """How many comments GitHub counts in a discussion, by the discussion's GitHub id; only on pages of parts."""
     reply_counts: dict[int, int] = field(default_factory=dict)
-    """GitHub's counts of replies to discussion comments, by the comment's GitHub id, from parts of discussions."""
+    """How many replies to a discussion comment GitHub counts, by the comment's GitHub id; only on pages of parts."""
     feed: list[FeedEvent] = field(default_factory=list)
     star_days: list[StarDay] = field(default_factory=list)
     threads_told: bool = False
-    """Whether the events of all stored threads are in the feed, so that its other events can be completed from the
-    threads."""
+    """Whether this page is the last of the events that are derived from stored threads: once it is stored, the
+    other events are completed from the threads."""
     embeddings: list[Embedding] = field(default_factory=list)
     whole_threads: list["Whole"] = field(default_factory=list)
     whole_reviews: list["Whole"] = field(default_factory=list)
     whole_comments: list["Whole"] = field(default_factory=list)
-    """Discussion comments, with the ids of their replies."""
+    """Discussion comments, each with all its replies."""
     teams_hidden: list[int] = field(default_factory=list)
     """Pull requests, by GitHub id, with a requested team that is not shown: their stored teams stay."""
     hidden: list["Note"] = field(default_factory=list)
-    """What GitHub counts of these threads and refuses to show."""
+    """What GitHub counts in the page's threads and refuses to show."""
     short: list[Short] = field(default_factory=list)
-    """Short lists of these threads: longer stored ones stay."""
+    """Lists of these threads that show fewer items than GitHub counts: if more items are stored, they stay."""
     account: str = ""
 
     @property
@@ -357,7 +357,7 @@ class Split:
     first: int = 100
     """Number of items that the next request asks for."""
     hidden: int = 0
-    """Items of the groups read so far that GitHub counts and does not show."""
+    """How many items of the groups read so far GitHub counts and does not show."""
     missing: dict[str, int] = field(default_factory=dict)
     """Events that REST shows only in part and that cannot be stored, by item type."""
     words: str = ""
@@ -385,8 +385,8 @@ class Part:
     """GitHub id of the thread (timeline, reviews, ...), the review (review_comments) or the comment (replies)."""
     attempts: int = 0
     reading: str | None = None
-    """The last complete reading of the connection, if GitHub counts more than it showed. Two equal
-    readings are final."""
+    """What an earlier reading of this part showed, as text, if GitHub counts more. If the next one shows
+    the same, it is final."""
     split: Split | None = None
 
     @property

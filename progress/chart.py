@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 MOST_BUCKETS = 120
 LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
-"""Seconds of a bucket; a longer history has buckets of whole days."""
+"""The lengths that a bucket may have, in seconds. If all are too short, a bucket has a number of whole days."""
 
 
 class Bucket(NamedTuple):
-    """One time span of a chart. `rows` were stored in it, by data type. Rows that were stored before the job are in the
-    first one.
+    """One time span of a chart, with the number of rows that were stored in it, by data type. The first bucket also
+    has the rows that were stored before the job.
     """
 
     at: datetime
@@ -27,9 +27,9 @@ class Buckets(NamedTuple):
 
 
 def of(samples: Sequence[tuple[datetime, Mapping[str, int]]], since: datetime, until: datetime) -> Buckets:
-    """Returns the buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. If a total
-    became smaller, because rows were deleted, there are no new rows. Rows between two samples are spread evenly over
-    the time between them.
+    """Returns the buckets from `since` to `until`. `samples` are the totals at some moments, oldest first. A total that
+    became smaller, because rows were deleted, adds nothing until it exceeds its former value. Rows between two samples
+    are spread evenly over the time between them.
     """
     seconds = max((until - since).total_seconds(), 1.0)
     length = next((each for each in LENGTHS if seconds / each < MOST_BUCKETS), 0)
@@ -59,7 +59,7 @@ def _spread(came: list[dict[str, float]], name: str, new: int, first: float, las
 
 
 def _whole(came: Sequence[Mapping[str, float]]) -> list[dict[str, int]]:
-    """Returns the buckets with whole numbers of rows, whose sum is the same."""
+    """Returns the rows of each bucket in whole numbers, rounded so that the sum of each data type stays the same."""
     over: dict[str, float] = {}
     found = []
     for rows in came:

@@ -33,7 +33,7 @@ def people(who: str | None) -> str:
 
 
 def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
-    """Returns the headline of a job, from all its details. `eta` is when it will probably end."""
+    """Returns the headline of a job. `eta` is when the job will probably end."""
     if job.status in ("completed", "failed", "canceled"):
         return of_ended(job, as_of=complete_as_of(job), unshown=job.unshown, percent=progress.percent)
     if job.cancel_requested_at:
@@ -58,7 +58,7 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """Returns the headline of a job that has ended. `as_of` is the moment up to which everything in it is complete."""
+    """Returns the headline of a job that has ended, complete up to `as_of`. `unshown` counts what GitHub hides."""
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
         why = "Stopped because its add-on ended" if job.addon_ended_at else "Canceled"
@@ -114,7 +114,7 @@ def _hourly(it: Waiting) -> str:
 
 
 def complete_as_of(job: JobState) -> datetime | None:
-    """Returns the moment up to which everything in the job is stored, for the types that are complete."""
+    """Returns the moment up to which every complete type of the job is stored."""
     moments = [its.as_of for each in job.repositories for its in each.types if its.status == "completed" and its.as_of]
     return min(moments, default=job.completed_at)
 
@@ -140,8 +140,8 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """Returns the sentence with those of `times` that its text names. A part of the text whose time is unknown is
-    left out.
+    """Returns the sentence, with those of `times` that `text` names in braces. If a time is None, the words around its
+    name, such as ` at {at}`, are left out.
     """
     for name, moment in times.items():
         if moment is None:

@@ -38,5 +38,5 @@ def rows(job: JobState) -> dict[str, int]:
 
 
 def at(moment: datetime, job: JobState) -> float:
-    """Returns the seconds from the moment of the job's view to `moment`."""
+    """Returns how many seconds `moment` is after `job.as_of`, the moment of the view; negative if it is before."""
     return (moment - job.as_of).total_seconds()

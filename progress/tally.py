@@ -14,16 +14,16 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """The state of some of a job's repositories: whether any of them is at work, and if none is, until when."""
+    """What some of a job's repositories do: whether any of them is at work, and if none is, how long they all wait."""
 
     model_config = ConfigDict(frozen=True)
 
     goes_on: bool = False
-    """Whether a repository in progress waits for nothing, or only with some of its types."""
+    """Whether a repository in progress can work on at least one of its types."""
     first: Waiting | None = None
     """The wait that ends first."""
     may_ask: bool = False
-    """Whether a repository in progress has no moment before which it cannot continue."""
+    """Whether a repository in progress may continue at any moment."""
     until: datetime | None = None
     """The earliest moment at which a waiting repository may continue."""
 
@@ -59,7 +59,7 @@ class Hold(BaseModel):
 
     @property
     def waiting_until(self) -> datetime | None:
-        """The moment before which none of the repositories can go on."""
+        """The moment before which none of the repositories can continue; None if one can continue at any moment."""
         return None if self.may_ask else self.until
 
 
@@ -90,7 +90,7 @@ class Tally(BaseModel):
     @classmethod
     def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
         """Returns the sums of `part`, a job view that holds only some of the job's repositories. `spent` is how many
-        GraphQL points and REST requests these have cost.
+        GraphQL points and REST requests these repositories have cost.
         """
         its = totals.of(part)
         return cls(

@@ -16,15 +16,15 @@ from progress.totals import COUNTED, Rest
 from progress.views import JobState, TimeLeft
 
 HOUR = 3_600.0
-"""GitHub's window, unless shorter ones were observed."""
+"""Seconds of a budget's window, unless a shorter one was observed."""
 JUST_BEGUN_SECONDS = 3.0
-"""Seconds of work before a pace is computed."""
+"""The least seconds of work from which a pace is computed."""
 MOST_WINDOWS = 3_000
 TAIL = 0.08
 """Work after the last thread (REST comments, proofs, events, vectors), as a share of the work so far."""
 TAIL_SECONDS = 2.0
 QUICK_REQUEST_SECONDS, REQUEST_SECONDS, SLOW_REQUEST_SECONDS = 0.2, 0.35, 0.6
-"""Duration of a page of REST's lists; pages follow one after the other."""
+"""Seconds for one page of a REST list: at best, probably, at worst. The pages of a list are requested in turn."""
 QUICK_RESUME_SECONDS, RESUME_SECONDS = 0.5, 1.5
 """Delay between a budget's reset and the next request: a second for differing clocks, and up to one at random."""
 
@@ -60,7 +60,7 @@ class Scenario:
     others: int = 0
     resume_seconds: float = RESUME_SECONDS
     longest_period: float = inf
-    """Most seconds of a window, if longer ones were observed: what is observed includes rounding."""
+    """Upper limit for the seconds of a window: an observed window may be too long, because it is rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
     """Returns the time left, or a sentence that says why it is unknown. `earlier` are marks of the same attempt, oldest
-    first.
+    first. `others` is how many other jobs may use the same budgets.
     """
     unknown = _unknown(job, rest)
     if unknown is not None:
@@ -156,7 +156,7 @@ def _pace(since: Mark, now: Mark) -> _Pace | None:
 
 
 def _delay(job: JobState) -> float:
-    """Returns the seconds until the job goes on, if it waits."""
+    """Returns the seconds until the job's waits are over; 0 if it does not wait."""
     moments = [job.waiting_until, job.waiting.until if job.waiting else None]
     return max((pace.at(each, job) for each in moments if each is not None), default=0.0)
 
@@ -193,10 +193,10 @@ def simulate(
     delay: float,
     resume_seconds: float = RESUME_SECONDS,
 ) -> Future:
-    """Simulates the work on `units`, each of which costs `cost` by resource. It waits for the reset of each budget that
-    is used up.
+    """Returns how long the work on `units` takes, and how often it waits, if each unit costs `cost` by resource and the
+    work stands still while a budget is used up.
 
-    A resource whose window is not known costs no time.
+    The work begins after `delay` seconds. A resource without a window has no limit.
     """
     left = [each.left for each in windows]
     resets = [each.resets_in for each in windows]
@@ -234,7 +234,7 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts the amount from the account that has the most left, because reservations are made in this way."""
+    """Subtracts `amount` from the values in `left` at `places`, from the largest value first, as reservations do."""
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

@@ -66,7 +66,7 @@ class Story:
     job: JobSummary
     bought_at: datetime | None
     began_at: datetime | None
-    """When its first attempt began."""
+    """When the job's first attempt began."""
     as_of: datetime | None
     unshown: int
     audit: Sequence[Mapping[str, Any]] = ()

@@ -15,16 +15,16 @@ from messages import THREADS, PartStatus
 from progress.views import DONE, JobState, JobSummary, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
 
 NEARLY = 0.99
-"""Largest share of a sweep that has not ended, because proofs and comments follow the last thread."""
+"""Upper limit for the share of a sweep that has not ended: after the last thread there are comments and proofs."""
 MOST_PERCENT = 99.9
-"""Largest percentage of what is not complete."""
+"""Upper limit for a percentage until everything is complete."""
 FEWEST_OF_UNCOUNTED = 1 / 3
 LIKELY_OF_UNCOUNTED = 0.45
-"""Of the requests for which a sweep allows until GitHub has counted what they list: it allows for three comments in a
-review (`activities.threads.review_comment_list`). Each review has one, and most have no more.
+"""The part of `requests_ahead` that will probably be sent, before GitHub has counted the comments to be listed. Until
+then `requests_ahead` assumes three comments in each review, but most reviews have one.
 """
 IN_FLIGHT = 3
-"""Requests of a list that may have been sent although their pages are not stored."""
+"""The most requests of one list that may be in flight: sent, and their pages not stored yet."""
 COUNTED = frozenset({*THREADS, "embeddings"})
 """Types with a total. GitHub counts threads, and each thread has an embedding; events have no count in advance."""
 _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
@@ -32,11 +32,11 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of further types without
-    a count.
+    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of sweeps whose
+    total is not known yet.
 
-    REST requests follow the last unit. In sweeps that have stored all their units, there are at least
-    `fewest_requests` and probably `requests` of them; in all sweeps together there are at most `most_requests`.
+    After its last unit a sweep sends REST requests. The sweeps that have stored all their units will send at least
+    `fewest_requests` and probably `requests`; all sweeps together will send at most `most_requests`.
     """
 
     units: int
@@ -54,8 +54,8 @@ class Totals:
 
 
 def of(job: JobState) -> Totals:
-    """Returns all sums, in one pass over the repositories: a job can have a thousand of them, and is read again for
-    every change of one.
+    """Returns the sums over all repositories of the job. It takes one pass over them, because a job may have a thousand
+    repositories, and its view is read again after each change of one.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
@@ -104,8 +104,8 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
-        """Adds a repository's type to the sum. `held` are the types of the repository that wait: None if none waits,
-        empty if all do.
+        """Adds the type of one more repository. `held` names the types that wait in that repository: None if none
+        waits, empty if all wait.
         """
         stored, status = its.stored, its.status
         is_open = status in _OPEN
@@ -173,8 +173,8 @@ class _Threads:
 
 
 def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
-    """The repository with as many expected embeddings as its threads will need: the sweep itself knows only of threads
-    that are stored.
+    """Returns the repository with one expected embedding for each expected thread: the sweep of the embeddings itself
+    knows only the stored threads.
     """
     threads = _Threads.of(repository)
     types = [

@@ -49,12 +49,12 @@ class TypeView(_View):
     weight: int | None = Field(default=None, exclude=True)
     """The factor for `share`: the expected total when it was first known; None if it is not known yet."""
     requests_ahead: int = Field(default=0, exclude=True)
-    """REST requests that follow the threads stored so far, at most."""
+    """The most REST requests that are still to be sent for the threads stored so far."""
     requests_are_counted: bool = Field(default=False, exclude=True)
-    """Whether GitHub has counted what these requests list: `requests_ahead` is exact then."""
+    """Whether `requests_ahead` is exact, because GitHub has counted what those requests list."""
 
     def expecting(self, expected: int | None) -> "TypeView":
-        """The same type with this total."""
+        """Returns a copy whose expected total is `expected`."""
         return self.model_copy(update={"expected": expected})
 
 
@@ -70,7 +70,7 @@ class RepositoryView(_View):
     waiting_until: datetime | None
     """The moment before which nothing of the repository can continue."""
     cancel_requested: bool = False
-    """Whether it was canceled without the rest of the job, and stops at its next page."""
+    """Whether this repository alone was canceled, and stops at its next page."""
     types: list[TypeView]
 
     def with_types(self, types: list[TypeView]) -> "RepositoryView":
@@ -85,11 +85,11 @@ class AddonView(_View):
     past_due: bool
     """Whether a payment is due. The add-on is kept until Polar revokes it."""
     renews: bool | None
-    """False if it was canceled, so that it ends at `expires_at`. None if it is not active."""
+    """Whether another period follows. False if it was canceled and ends at `expires_at`; None if it is not active."""
     changes_at: datetime | None
-    """When a change of plan takes effect that was ordered for the next period."""
+    """When another plan begins that the customer ordered for the next period."""
     changes_to_days: int | None
-    """The days of that plan; None if it is not one of our products."""
+    """The retention of the plan that begins at `changes_at`; None if it is not one of our products."""
 
 
 class JobSummary(_View):
@@ -115,11 +115,11 @@ class JobSummary(_View):
     paused_at: datetime | None
     paused_by: str | None
     paused_seconds: float = Field(default=0, exclude=True)
-    """How long the present attempt was paused earlier."""
+    """How long the present attempt was paused. A pause that has not ended is not included."""
     retries_waiting: int
     """How many retries wait for the present attempt to end; they run one after the other."""
     addon_ended_at: datetime | None
-    """Set if the job is, or was, stopped because its add-on ended."""
+    """When the job was told to stop because its add-on had ended; None if that did not happen."""
     error_message: str | None
 
     @property
@@ -143,7 +143,7 @@ class Progress(_View):
 
 
 class StatusCounts(_View):
-    """The number of repositories by the status of one of their data types. A repository is counted once."""
+    """How many repositories are in each status with one of their data types. Each repository is counted once."""
 
     completed: int = 0
     failed: int = 0
@@ -178,9 +178,9 @@ class JobState(JobSummary):
 
     as_of: datetime
     waiting: Waiting | None
-    """Set if the whole job waits: the wait of its repositories that ends first."""
+    """The wait that ends first, if all repositories in progress wait. None if one of them is at work."""
     waiting_until: datetime | None
-    """Set if nothing of the job can continue before this moment."""
+    """The moment before which nothing of the job can continue; None if there is no such moment."""
     addon: AddonView | None
     unshown: int
     """How many things GitHub does not show, of all types."""
@@ -196,4 +196,4 @@ class JobView(JobState):
     eta: datetime | None
     time_left: TimeLeft | None
     time_left_reason: Sentence | None
-    """Why `time_left` is unknown."""
+    """Why `time_left` is unknown; None if it is known."""

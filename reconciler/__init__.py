@@ -1,4 +1,4 @@
-"""Reconciles jobs between Postgres and Temporal after an outage, or a crash, of either side.
+"""Reconciles jobs between Postgres and Temporal after an outage or a crash of one of them.
 
 A committed job that Temporal has not heard of is signaled. If the workflow of a job is gone (no code of ours runs
 when it is terminated or crashes), the job is signaled again if it had not begun, else ended with the reason. The

@@ -11,5 +11,5 @@ ANSWER = timedelta(seconds=5)
 
 
 def unreachable(error: RPCError) -> Unreachable:
-    """Returns the error, for people, that Temporal did not answer a request."""
+    """Returns the error that tells people that Temporal did not answer a request."""
     return Unreachable("temporal_unreachable", f"Temporal: {error.status.name.lower()}: {error.message[:300]}")

@@ -1,4 +1,4 @@
-"""Asks Temporal whether workflows run, and how those ended that do not."""
+"""Asks Temporal which workflows run, and how the others ended."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Returns whether the workflow runs and has heard of the job. Both have to belong to the same chain of runs, if
-        both chains are known.
+        """Returns whether the workflow runs and is the one that has heard of the job: their first runs are the same.
+        An unknown first run counts as the same.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)
@@ -71,5 +71,5 @@ ENDS = {
 
 
 def how(life: Life) -> str:
-    """Returns how the workflow ended, in words that can end a sentence."""
+    """Returns how the workflow ended, as the end of a sentence: `was terminated in Temporal`."""
     return ENDS.get(life.end, f"is {life.end} in Temporal") if life.end else "was replaced in Temporal by another one"

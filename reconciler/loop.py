@@ -33,7 +33,7 @@ FORGETTING = timedelta(hours=1)
 REQUESTS_KEPT = timedelta(days=7)
 """How long the costs of single requests are kept; older ones are deleted every hour."""
 TURN = timedelta(seconds=6)
-"""How long one process alone compares jobs with Temporal: time for an answer and the write after it."""
+"""How long one process has the sole right to compare jobs with Temporal: time for an answer and a write."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ async def lost(client: Client, database: Database) -> list[str]:
 
 
 class Reconciler:
-    """Reconciles jobs, in rounds; one instance in each process. If Temporal is away at the start, it tries again."""
+    """Reconciles jobs, one round a second. Each process has one. If Temporal is away, the next round tries again."""
 
     def __init__(
         self,
@@ -80,20 +80,20 @@ class Reconciler:
 
     @property
     def trouble(self) -> str | None:
-        """The server that did not answer in the last round; None if all did."""
+        """Why the last round failed, such as a server that did not answer; None if it succeeded."""
         return self._trouble
 
     @property
     def silence(self) -> timedelta:
-        """The time since Temporal last answered. Zero if Temporal answers, or if Postgres does not."""
+        """How long Temporal has not answered. Zero if it answers, or if Postgres is what does not answer."""
         return timedelta(seconds=monotonic() - self._heard_at) if self._trouble else timedelta()
 
     def hurry(self) -> None:
-        """Starts a round at once, because a job was committed a moment ago."""
+        """Lets the next round begin at once. To be called when a job was committed."""
         self._hurried.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs rounds until `stop` is set. An outage is logged once, and nothing is changed while it lasts."""
+        """Runs rounds until `stop` is set. Of several failed rounds in a row only the first is logged."""
         stopped = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -127,7 +127,9 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """Runs one round. Raises `Unreachable` if Temporal does not answer, `RetryNow` if Postgres does not."""
+        """Runs one round: tells Temporal what it has not heard, and ends jobs that it has lost. Raises `Unreachable` if
+        Temporal does not answer, `RetryNow` if Postgres does not.
+        """
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()
         if self._client is None:
@@ -167,7 +169,8 @@ class Reconciler:
             log.info("add-ons followed", jobs=followed.job_ids, stopped=followed.stopped)
 
     async def _compare(self, client: Client) -> None:
-        """Ends jobs whose workflow is gone, and counts jobs in progress. Only one process at a time does this.
+        """Ends jobs whose workflow is gone, and counts what jobs in progress have stored. Only one process at a time
+        does this.
 
         No transaction is open during requests to Temporal, so a row is checked again when it is written.
         """
@@ -194,7 +197,7 @@ class Reconciler:
                     await _give_up(connection, job, lives[job.workspace_id])
 
     async def _compare_archive(self, client: Client) -> None:
-        """Starts the workflows of readings that have none yet. A reading whose workflow is gone becomes failed."""
+        """Starts workflows for readings of GH Archive that have none yet. Ends a reading whose workflow is gone."""
         async with self._database.transaction() as connection:
             silent = await archive_reads.silent(connection, quiet=QUIET)
         for read in silent:

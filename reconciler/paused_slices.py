@@ -20,7 +20,7 @@ from reconciler.answers import ANSWER
 
 LOOKED = timedelta(seconds=2)
 MOST = 200
-"""Most workflows with paused activities that are checked; beyond that, Temporal's own list shows them."""
+"""The most workflows with paused activities that are checked. Further ones are seen only in Temporal's list."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +81,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """Returns the paused slice of an activity, whose id is the data type. None if the activity is not paused, or still
-    finishes its page.
+    """Returns the slice that this activity is (its id names the data type), and who paused it. None if it is not
+    paused, or still finishes its page.
     """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:

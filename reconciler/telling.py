@@ -38,7 +38,8 @@ async def signal(client: Client, database: Database, job: Unheard, *, usable: Co
     """Signals a committed job to its workspace's workflow, and starts the workflow if none runs. Records that Temporal
     has heard of the job.
 
-    A repeated signal does no harm. Raises `Unreachable` if Temporal does not answer.
+    `usable` are the search attributes that Temporal has. A repeated signal does no harm. Raises `Unreachable` if
+    Temporal does not answer.
     """
     try:
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
@@ -67,7 +68,7 @@ async def stop(client: Client, database: Database, job: Stopping) -> None:
     """Signals a workspace's workflow to stop a job, or repositories of it, at a page boundary, and records that the
     workflow has heard.
 
-    The signal is the same for both: the workflow reads in the job's row what is to stop. If the workflow is gone,
+    The signal only names the job: the workflow reads in the job's row what is to stop. If the workflow is gone,
     `reconciler.loop` ends the job. Raises `Unreachable` if Temporal does not answer.
     """
     handle = client.get_workflow_handle(workspace_workflow_id(job.workspace_id))
@@ -112,8 +113,8 @@ async def start_archive(
     usable: Collection[str],
     task_queue: str,
 ) -> None:
-    """Starts the workflow of a committed reading of GH Archive, unless it has run before. Raises `Unreachable` if
-    Temporal does not answer.
+    """Starts the workflow of a committed reading of GH Archive, unless it has run before. `usable` are the search
+    attributes that Temporal has. Raises `Unreachable` if Temporal does not answer.
     """
     try:
         await client.start_workflow(

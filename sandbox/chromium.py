@@ -18,8 +18,8 @@ HOW_TO_GET_ONE = (
 
 
 def find(own: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Returns the path of Chromium: of the one that `CHROMIUM` names, else of the one on the PATH, else `own`
-    (Playwright's), if it exists.
+    """Returns the path of a Chromium: what the variable `CHROMIUM` names, else the one on the PATH, else `own`
+    (Playwright's). None if there is none of the three.
 
     Raises `BadInput` if `CHROMIUM` names no program.
     """

@@ -62,10 +62,10 @@ COUNTS = {
       where t.repository_id = r.id and t.embedding is not null
     """,
 }
-"""The counted rows of a repository `r` in the database, by noun."""
+"""The rows that the table at the end counts, by noun, as the rest of an SQL query after `from`; `r` is a repository."""
 
 MOST_COLUMNS = 4
-"""Repositories with a column in the table. The last column sums all of them; `starter.py status` shows each."""
+"""The most repositories with a column of their own in the table. Its last column sums all repositories."""
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -212,7 +212,7 @@ class Demo:
         return f"http://{LOOPBACK}:{port_file.read_text().strip()}"
 
     def _part(self, name: str, script: str, *arguments: str, terminal: bool = False, **settings: str) -> Process:
-        """Starts one of the product's programs, in a folder without a `.env`."""
+        """Starts one of the product's programs with the demo's environment and `settings`."""
         command: list[str | Path] = [sys.executable, ROOT / script, *arguments]
         return self._processes.start(name, command, env=self._environment | settings, terminal=terminal)
 
@@ -330,7 +330,7 @@ def _total(rows: list[Mapping[str, Any]], shown: list[str]) -> dict[str, Any]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """Ends the program so that every `finally` runs. A second signal does not interrupt them."""
+    """Ends the program so that every `finally` block runs. A second signal does not interrupt these blocks."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -110,11 +110,11 @@ class Answered:
     texts: tuple[str, ...]
     tokens: int
     started: float
-    """`time.monotonic()` at its arrival."""
+    """When the request arrived, by `time.monotonic()`."""
 
 
 class EmbeddingServer:
-    """Serves while the context is open. `url` is the value for `OPENAI_BASE_URL`.
+    """A server that answers while its context is open. `url` is the value for `OPENAI_BASE_URL`.
 
     `faults` are answered first, one to each request. A request that contains the text `poison` is refused as a
     whole. `meanwhile` is awaited before each answer, with the texts of the request.

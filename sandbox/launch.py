@@ -26,8 +26,8 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, number: int) -> None:
-    """Asks the kernel to send this process a signal when the parent ends. It has to be called after the change of user,
-    which would clear it.
+    """Has this process get the signal `number` once the process `parent` has ended. To be called after the change of
+    user, which would undo the effect.
     """
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
@@ -39,8 +39,8 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Starts a watchdog. It is a grandchild of this process, so that the program does not find a child that it did not
-    start.
+    """Starts a process that sends this one the signal `number` once the process `parent` has ended. It is no child of
+    this one, so that the program that this process becomes has no child but those that it starts.
     """
     program = os.getpid()
     child = os.fork()

@@ -32,7 +32,7 @@ max_client_conn = 1000
 server_login_retry = 1
 """
 CONNECTIONS = 20
-"""To Postgres, at most."""
+"""The most connections that pgbouncer opens to Postgres."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PgBouncer:
     command: tuple[str | Path, ...]
 
     async def restart(self, processes: Processes) -> "PgBouncer":
-        """Starts pgbouncer again at the same port, after it was stopped."""
+        """Stops pgbouncer and starts it again at the same port; returns the new one."""
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"pgbouncer-{uuid.uuid4().hex[:8]}", self.command)
         await process.until_ready(lambda: asyncio.to_thread(_is_up, process), within=30)
@@ -57,7 +57,7 @@ def program() -> str | None:
 
 
 def start(processes: Processes, postgres: Postgres, connections: int = CONNECTIONS) -> PgBouncer:
-    """Starts pgbouncer in front of `postgres`. Raises `Unreachable` with pgbouncer's log."""
+    """Starts pgbouncer in front of `postgres`. Raises `Unreachable` if it does not start, with its log."""
     executable = program()
     if executable is None:
         raise Unreachable("not_installed", "pgbouncer is not installed", "apt-get install pgbouncer")

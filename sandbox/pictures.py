@@ -30,14 +30,14 @@ from store.database import Database
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 DESK = {"width": 1180, "height": 1320}
 TALL = {"width": 1180, "height": 2080}
-"""A window that shows the whole page, because hidden parts of it are not updated."""
+"""The size of a window that shows the whole page: parts of the page that are not visible are not updated."""
 PHONE = {"width": 390, "height": 844}
 TERMINAL = (100, 30)
 """Columns and lines of the terminal."""
 PACE = "1"
 """GitHub's own speed, which leaves time for screenshots."""
 SHOWN_PERCENT = 40
-"""Percentage from which on a screenshot shows visible progress."""
+"""The percentage from which on the screenshots of a running job are taken."""
 PATIENCE_SECONDS = 120
 REMOTE_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
 """Matches remote fonts, which are removed so that a screenshot needs no server."""

@@ -22,10 +22,10 @@ from sandbox.ports import LOOPBACK
 VERSION = "2026-10"
 SCOPES = frozenset({"subscriptions:read", "webhooks:read", "webhooks:write"})
 ACTIVE = ("trialing", "active")
-"""Statuses of the list of active subscriptions. A due payment (`past_due`) removes a subscription from it."""
+"""Statuses that Polar lists as active. A subscription whose payment is due has another one, `past_due`."""
 MOST_ON_A_PAGE = 100
 BEFORE_THE_EVENT = timedelta(seconds=1)
-"""How long after the change an event is created."""
+"""The time between a change of a subscription and the creation of the event about it."""
 
 Deliver = Callable[["Event"], Awaitable[bool]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,7 +58,7 @@ class Delivery:
 
 
 class PolarServer:
-    """Serves while the context is open. `url` is the value for `POLAR_API_URL`.
+    """A server that answers while its context is open. `url` is the value for `POLAR_API_URL`.
 
     `faults` are answered first, one to each request: a status, or the text of a body with status 200.
     """
@@ -72,11 +72,11 @@ class PolarServer:
         self.events: list[Event] = []
         self.deliveries: list[Delivery] = []
         self.endpoint: Deliver | None = None
-        """Receives events, and returns whether it accepted one; None: nobody answers."""
+        """What receives each delivered event and returns whether it accepts it; None if nobody answers deliveries."""
         self.webhooks: list[dict[str, Any]] = []
         """Endpoints in Polar's shape: `url`, `events`, `enabled`, ..."""
         self.requests: list[tuple[str, int]] = []
-        """Method with path and query, and the status of the answer."""
+        """All requests so far: each as its method with path and query, and the status of its answer."""
         self._clock = clock
         self._times: deque[float] = deque()
         self._port = 0
@@ -106,7 +106,7 @@ class PolarServer:
     # --- What happens at Polar ----------------------------------------------------------------------------------------
 
     def change(self, subscription_id: str, kind: str, at: datetime, **fields: Any) -> Event:
-        """Creates a subscription, or changes it to these fields; returns the event `subscription.{kind}` about it.
+        """Creates a subscription with `fields`, or changes it to them; returns the event `subscription.{kind}`.
 
         A planned change of product (`pending_update`) does not change the subscription's other fields.
         """

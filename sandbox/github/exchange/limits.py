@@ -79,7 +79,7 @@ class Budget:
     _seconds: deque[tuple[datetime, float]] = field(default_factory=deque)
 
     def window(self, resource: Resource) -> Window:
-        """Returns the present window; a new one if the last one is over."""
+        """Returns the present window of the resource; a new one if the last one is over."""
         now = self.clock.now()
         window = self.windows.get(resource)
         if window is None or now >= window.reset:
@@ -94,11 +94,11 @@ class Budget:
         window.used = window.limit
 
     def took(self, seconds: float) -> None:
-        """Adds the time that GitHub took for a GraphQL answer."""
+        """Counts the seconds that GitHub took for a GraphQL answer, which are limited by the minute."""
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request. Returns whether it exceeds the limit of a minute, or of requests at once."""
+        """Counts a request. Returns whether it exceeds a limit by the minute, or that of concurrent requests."""
         now = self.clock.now()
         begin = now - timedelta(seconds=self.limits.minute_seconds)
         recent = self._minute.setdefault(resource, deque())

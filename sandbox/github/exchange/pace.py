@@ -25,7 +25,7 @@ class Pace:
     rest: float = 0.3
 
     def graphql(self, connections: int, nodes: int) -> float:
-        """Returns the seconds that GitHub takes for a query that resolved so many connections and nodes."""
+        """Returns the seconds that GitHub takes for a query whose answer has this many connections and nodes."""
         return self.base + self.per_connection * connections + self.per_node * nodes
 
 

@@ -19,8 +19,8 @@ DOCUMENTATION = "https://docs.github.com/rest"
 
 @dataclass(slots=True)
 class Request:
-    """A request. `operation` to `node_count` describe its price. They are set only for GraphQL, once the price is
-    computed.
+    """A request to GitHub or GH Archive. The fields from `operation` to `node_count` are set only for GraphQL, once the
+    price of the query is computed.
     """
 
     kind: Kind
@@ -36,7 +36,7 @@ class Request:
     """The account that asks; for an App and its installations, the App's bot."""
     installation: Installation | None = None
     app: App | None = None
-    """Set if it authenticates with a JSON web token."""
+    """The App that asks, if the request authenticates with a JSON web token."""
     id: str = field(default_factory=lambda: ":".join(secrets.token_hex(2).upper() for _ in range(5)))
     operation: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
@@ -47,13 +47,13 @@ class Request:
     node_count: int = 0
     charged: int = 0
     faults: tuple[str, ...] = ()
-    """Names of the effects that applied to it."""
+    """Names of the faults that applied to the request."""
     selected: Callable[[Any], bool] | None = None
     """Whether an item is listed and counted; None if all are."""
     noticed: set[str] = field(default_factory=set)
-    """Notes of effects about the request, kept until it is answered."""
+    """Notes of faults about the request, made while it is processed, and read when its answer is finished."""
     answering: str = ""
-    """The response key of the connection about whose items effects are asked."""
+    """The response key of the connection whose items the faults may spoil at the moment (`Effect.spoil`)."""
 
     @property
     def payer(self) -> str:
@@ -78,9 +78,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     cut: Literal["", "reset", "short", "endless"] = ""
     dropped: tuple[str, ...] = ()
-    """Headers that are removed, whoever adds them."""
+    """Headers that are not sent, even if the HTTP server adds them by itself."""
     github_seconds: float = 0
-    """GitHub's unscaled time for it by the `Pace`; 0 without one."""
+    """The seconds that GitHub itself would take for the answer; 0 without a `Pace`."""
     genuine: bytes = b""
     """The original body, if an effect replaced it."""
 
@@ -112,7 +112,7 @@ class Entry:
     github_seconds: float
     size: int
     started: float
-    """Start on a monotonic clock; with `seconds` it shows which requests overlapped."""
+    """When the request arrived, by `time.monotonic()`; with `seconds` it shows which requests overlapped."""
 
 
 def json_reply(status: int, content: Any, **headers: str) -> Reply:

@@ -10,8 +10,8 @@ from sandbox.github.faults.effect import Effect
 
 @dataclass
 class Poorer(Effect):
-    """Lists contain and count only the items for which `sees` returns True. Switched on for one `account`, it lets one
-    token see fewer children and smaller counts than others (0xB10C/github-metadata-backup#1).
+    """Lists contain and count only the items for which `sees` returns True. Switched on for one `account`, it shows
+    that account fewer children and smaller counts than others (0xB10C/github-metadata-backup#1).
     """
 
     sees: Callable[[Any], bool]

@@ -24,7 +24,7 @@ from sandbox.github.world.world import World
 
 WORDS = "Resource not accessible by personal access token"
 NOT_TOUCHED = ("Query.", "RateLimit.", "PageInfo.")
-"""Fields that stay correct: the viewer, costs, and page information, which `AlteredPage` changes."""
+"""Prefixes of fields whose values are not replaced one by one: the viewer, costs, and page information."""
 
 
 @dataclass
@@ -33,10 +33,10 @@ class Babble(Effect):
     pages, any cursor, any count. REST's lists get random items, links that lead anywhere, and statuses that refuse.
 
     `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
-    With `stubborn`, it does not help to repeat a request: a field or a route always gets the same answer (if the
-    seed is odd, a field of the same item does). Without `lone_nulls`, only lists are null without an error, because
-    an author that is null could also be a deleted account. See docs/faults.md, "Limits": anything that the schema
-    allows.
+    With `stubborn`, a repeated request gets the same answer again: each route has one answer, and each field has one,
+    for all items if the seed is even, for each item its own if it is odd. Without `lone_nulls`, only lists are null
+    without an error, because an author that is null could also be a deleted account. See docs/faults.md, "Limits":
+    anything that the schema allows.
     """
 
     seed: int = 0

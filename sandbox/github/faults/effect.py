@@ -10,11 +10,11 @@ from sandbox.github.graphql.context import Field
 
 
 class Effect:
-    """A fault that does nothing. A subclass overrides the moments at which it acts."""
+    """A fault that does nothing. A subclass overrides the methods of the moments at which it acts."""
 
     seconds: float = 0
     charged: ClassVar[bool] = False
-    """Whether the request costs its points, and `extra_cost`, although it is not processed."""
+    """Whether a request that `instead` answers nevertheless costs its points, and `extra_cost` more."""
     extra_cost: int = 0
 
     def instead(self, request: Request, budget: Budget) -> Reply | None:

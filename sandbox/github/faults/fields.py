@@ -23,7 +23,7 @@ BY_APP = "Resource not accessible by integration"
 class Refused(Effect):
     """A field that is refused: FORBIDDEN at its path, and null; if the field cannot be null, its node is null.
 
-    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` is called with the field's object and its
+    `type` and `field` are patterns (`CrossReferencedEvent`, `*`). `when` decides by the field's object and
     value. Reported in entrius/gittensor#1582, cartography#2935 and #2008.
     """
 
@@ -41,13 +41,13 @@ class Refused(Effect):
 
 
 def refused_teams() -> Refused:
-    """Refuses requested teams, as GitHub does for an App without the permission Members: read."""
+    """Returns a fault that refuses requested teams, as GitHub does for an App without the permission Members: read."""
     return Refused("*", "requestedReviewer", BY_APP, when=lambda _, value: isinstance(value, Team))
 
 
 def refused_commits() -> Refused:
-    """Refuses the commits of every pull request, as GitHub does for an App without the permission Contents: read
-    (policy-bot#42).
+    """Returns a fault that refuses the commits of every pull request, as GitHub does for an App without the permission
+    Contents: read (policy-bot#42).
     """
     return Refused("PullRequest", "commits", BY_APP)
 

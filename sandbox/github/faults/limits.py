@@ -22,7 +22,7 @@ class PrimaryLimit(Effect):
 
     status: int = 403
     type: str = "RATE_LIMITED"
-    """`RATE_LIMIT` has also been seen."""
+    """The type of the error. GitHub has also sent `RATE_LIMIT`."""
 
     def instead(self, request: Request, budget: Budget) -> Reply:
         budget.exhaust(resource_of(request.kind))

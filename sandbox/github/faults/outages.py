@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Way = Literal["502", "refused", "reset", "hangs", "endless"]
-"""Every answer is a 502; connections are refused, or accepted and reset; answers do not begin, or do not end."""
+"""What each request gets: a 502, a refused or a reset connection, an answer that never begins or never ends."""
 
 
 @dataclass
 class Outage:
-    """One outage. `requests` counts the requests that arrived meanwhile. With `refused`, connections are refused, so
-    none arrive.
+    """One outage. `requests` counts the requests that arrived during the outage. If `way` is `refused`, none can
+    arrive.
     """
 
     way: Way

@@ -15,7 +15,7 @@ from sandbox.github.graphql.context import Field
 class AlteredPage:
     """A page of a connection of which some fields are replaced. The same object serves as its `pageInfo`.
 
-    `nodes` are the nodes that are left: (place on the page, the item, an error or None).
+    `nodes` are the nodes that stay on the page, each as its former place and the item, an error, or None.
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:
@@ -67,7 +67,7 @@ class Blank(Effect):
     name: str
     counts: Literal["kept", "zero"] = "kept"
     number: int | None = None
-    """Only for this thread."""
+    """The number of the only thread whose connections are blank; None: all threads."""
     resolves: ClassVar[bool] = True
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:
@@ -132,7 +132,7 @@ class EndlessPages(Effect):
     cursor: Literal["null", "same", "alternating"] = "null"
     resolves: ClassVar[bool] = True
     _cursors: dict[str, list[str]] = field(default_factory=dict, init=False, repr=False)
-    """The two cursors of each connection, by the connection."""
+    """The two cursors between which each connection alternates, by the connection."""
     _turns: int = field(default=0, init=False, repr=False)
 
     def resolved(self, request: Request, field: Field, value: Any) -> Any:

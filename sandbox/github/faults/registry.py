@@ -84,8 +84,8 @@ class Faults:
         self._cursors: set[str] = set()
 
     def add(self, effect: Effect, **how: Any) -> Fault:
-        """Switches on a fault. `how` are the other fields of `Fault`; `times=None` means for ever. `hits` counts how
-        often it applied.
+        """Switches on a fault; returns it, so that `hits` can be read: how often it applied. `how` are the other fields
+        of `Fault`. With `times=None` it is never switched off.
         """
         fault = Fault(effect, **how)
         with self._lock:
@@ -113,8 +113,8 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """Returns the faults that apply to this request. Each is counted, and its name and what it selects are
-        recorded in the request.
+        """Returns the effects of the faults that apply to this request. Counts each of these faults, and records
+        their names in the request, and which items they select.
         """
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]
@@ -141,7 +141,7 @@ HOW: tuple[str, ...] = ("times", "kind", "operation", "path", "page_over", "acco
 
 
 def from_control(wanted: dict[str, Any]) -> tuple[Effect, dict[str, Any]]:
-    """Reads a control request's JSON. Returns the effect with the given name and fields, and how it is switched on.
+    """Reads a control request's JSON. Returns the effect with the given name and fields, and the `how` of `Faults.add`.
 
     Raises `ValueError` for an unknown name, `TypeError` for an unknown field.
     """

@@ -75,8 +75,8 @@ class Discussions(Dice):
         return comment
 
     def settle(self, discussion: Discussion, before: Discussion | None) -> None:
-        """Sets the discussion's answer, which is a comment or a reply, and its last change. A few discussions have the
-        same last change as the discussion before.
+        """Chooses the discussion's answer (a comment or a reply), if it gets one, and sets its `updated_at`. A few
+        discussions get the `updated_at` of the discussion `before`.
         """
         written = list(discussion.children())
         moments = [discussion.created_at, *(each.created_at for each in written)]

@@ -22,12 +22,12 @@ STRANGERS = ("Jane Doe", "root", "日本 太郎", "J. Random Hacker")
 """Authors of commits whose e-mail addresses belong to no account."""
 DAY = 86_400
 RECENT = 0.1
-"""Share of all events that fall within the days that a repository's events API covers."""
+"""Share of all events that are put into the last days, which the events API still shows."""
 
 
 @dataclass(slots=True)
 class Step:
-    """A change of a branch; of the default branch if `topic` is 0."""
+    """A change of a topic branch, or of the default branch if `topic` is 0."""
 
     at: Stamp
     kind: Literal["merge", "push", "create", "force", "delete"]
@@ -54,7 +54,7 @@ class Happenings:
         self.gone = self.world.account(f"{repo.owner.login}-{repo.name}-left")
         self.gone.delete()
         self.mainline: list[tuple[Stamp, Commit]] = []
-        """The heads of the default branch, each with its time."""
+        """The successive heads of the default branch, oldest first, each with its time."""
 
     def add(self) -> None:
         if self.plan.pushes:
@@ -177,8 +177,8 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """Creates the commit that the pull request names, on top of the branch. In three of five cases it merges a
-        branch.
+        """Returns the commit that the pull request names, on top of the default branch. In three of five cases it is a
+        merge with new commits.
         """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]
@@ -189,8 +189,8 @@ class Happenings:
         return commit
 
     def chain(self, onto: Commit, at: Stamp, count: int) -> Commit:
-        """Adds `count` commits that are pushed at `at`. Most were made hours before, some months before, and a few have
-        the time of a wrong clock.
+        """Adds `count` commits on top of `onto`, to be pushed at `at`; returns the last one. Most were committed soon
+        before, some up to months before, as by a wrong clock.
         """
         dice = self.dice
         for left in range(count, 0, -1):

@@ -25,7 +25,7 @@ from sandbox.github.world.threads import Issue, IssueComment, Thread, created
 from sandbox.github.world.world import World
 
 APPS = frozenset({"dependabot", "dependabot-preview", "github-actions", "renovate", "weekly-digest", "stale"})
-"""Logins that are bots on GitHub, which an export does not tell."""
+"""Logins of bots on GitHub. An export does not say that they are bots."""
 FILES = ("draft.md", "README.md", "Makefile", "src/tree.py", "test-vectors.md", ".circleci/config.yml")
 MILESTONES = ("Interim meeting", "Last call", "Next draft")
 
@@ -43,7 +43,7 @@ def load(world: World, path: Path) -> Repository:
 
 
 def from_content(world: World, content: dict[str, Any]) -> Repository:
-    """As `load`, of the content of an export file."""
+    """Adds the repository of an export to the world, as `load` does, from the content of the export's file."""
     return _Export(world, content).load()
 
 

@@ -21,7 +21,7 @@ class Plan:
     comments: float = 2.5
     """Average for each pull request or issue."""
     events: float = 5.0
-    """Average for each pull request or issue; higher if labels and ends of threads need more."""
+    """Average for each pull request or issue; higher if the labels and the closing of threads need more."""
     references: float = 0.0
     """Share of the pull requests that another one refers to."""
     deep_pull_requests: int = 0
@@ -35,7 +35,7 @@ class Plan:
     wide_ids: float = 0.05
     """Share of threads, reviews and comments with ids beyond 32 bits."""
     collisions: int = 0
-    """Review comments with the id of an issue comment."""
+    """How many review comments have the same id as an issue comment."""
     long_bodies: float = 0.002
     nuls: float = 0.005
     """Share of texts that contain a NUL character."""
@@ -47,17 +47,17 @@ class Plan:
     discussion_replies: float = 2.0
     """Average number of replies for each discussion."""
     deep_discussions: int = 0
-    """Discussions with `deep_comments` comments."""
+    """How many discussions have `deep_comments` comments."""
     deep_replies: int = 0
-    """Comments of deep discussions with `deep_replies` replies."""
+    """How many comments on discussions have `deep_comments` replies."""
     answers: float = 0.7
-    """Share of the discussions with comments, in a category with answers, that have an answer."""
+    """Share of discussions that have an answer, among those with comments in a category with answers."""
     stars: int = 0
     forks: int = 0
     releases: int = 0
     """Published releases; there is also one draft."""
     pushes: int = 0
-    """Pushes in addition to the merges, which are pushes too if there are any."""
+    """Pushes in addition to those of merged pull requests. If it is 0, merged pull requests have no pushes either."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -208,8 +208,8 @@ class Threads(Dice):
             )
 
     def add_references(self, pulls: list[PullRequest]) -> None:
-        """Adds references between pull requests. A plan without references makes no random choice here, so that its
-        later choices stay the same.
+        """Adds references between pull requests. For a plan without references it makes no random choice, so that later
+        choices stay the same.
         """
         for pull in pulls if self.plan.references else ():
             source = self.dice.choice(pulls)

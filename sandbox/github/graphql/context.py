@@ -14,7 +14,7 @@ from sandbox.github.world.world import World
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """The price of a query, and the account's window after it: the type `RateLimit`."""
+    """What the type `RateLimit` shows: the price of a query, and the account's window after it."""
 
     limit: int
     cost: int

@@ -57,8 +57,8 @@ TIMELINES = ("PullRequestTimelineItems", "IssueTimelineItems")
 
 
 def derive(source: str) -> str:
-    """Returns the text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type that is
-    named here.
+    """Returns the text of `schema.graphql`, with its header. Raises `ValueError` if the source lacks a type of
+    `NAMED`.
     """
     types: dict[str, TypeDefinitionNode] = {
         definition.name.value: definition
@@ -89,7 +89,7 @@ def _kept(types: dict[str, TypeDefinitionNode]) -> set[str]:
 
 
 def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], kept: set[str]) -> bool:
-    """Returns whether a type that is not named here is kept because a kept type mentions it."""
+    """Returns whether a type that is not in `NAMED` is kept because a kept type mentions it."""
     if isinstance(definition, ScalarTypeDefinitionNode | EnumTypeDefinitionNode | InputObjectTypeDefinitionNode):
         return True
     if not isinstance(definition, ObjectTypeDefinitionNode):
@@ -102,7 +102,7 @@ def _follows(definition: DefinitionNode, types: dict[str, TypeDefinitionNode], k
 
 
 def _mentioned(definition: TypeDefinitionNode, kept: set[str]) -> Iterator[str]:
-    """Yields the types of the definition's fields, and of the arguments of those fields that are kept."""
+    """Yields the types of the definition's fields; for fields that are kept, also the types of their arguments."""
     if isinstance(definition, InputObjectTypeDefinitionNode):
         yield from (named(field.type) for field in definition.fields or ())
     elif isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):

@@ -53,8 +53,8 @@ class PricingError(GitHubError):
 
 @dataclass(slots=True)
 class Price:
-    """The price of a query. `requests` is the number of requests in the formula. `page_size` is the largest page of its
-    outermost connections or lists of nodes.
+    """The price of a query. `requests` is the number of requests by GitHub's formula. `page_size` is the largest page
+    of the outermost connections or lists of nodes.
 
     `asked` names the connections whose nodes are requested, at any depth.
     """
@@ -70,7 +70,7 @@ class Price:
 
 
 def points(requests: int) -> int:
-    """Returns the price in points of so many requests. Halves are rounded up: 150 requests cost 2 points."""
+    """Returns the price in points: a hundredth of `requests`, at least 1. Halves are rounded up: 150 cost 2 points."""
     return max(1, floor(requests / 100 + 0.5))
 
 
@@ -101,7 +101,7 @@ class _Walk:
     price: Price = field(default_factory=Price)
 
     def selections(self, selected: SelectionSetNode, type_: Any, parents: int, path: list[str], depth: int) -> None:
-        """Adds the price of a selection. Fields that GraphQL merges (same type, same response key) are counted once."""
+        """Adds up the cost of a selection. Fields that GraphQL merges (same type, same response key) count once."""
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         types: dict[str, Any] = {}
         for parent, node in self._fields(selected, type_):

@@ -102,7 +102,7 @@ ALIASES = {"bodyText": "body"}
 
 @cache
 def schema(lacks: frozenset[str] = NOTHING) -> GraphQLSchema:
-    """Returns the schema with its resolvers, without what a server `lacks` (`servers.py`). A process builds it once.
+    """Returns the schema with its resolvers, without the names in `lacks` (`servers.py`), built once for each `lacks`.
     It is not validated, because GitHub's own schema breaks a rule about deprecations.
     """
     text = "\n".join(path.read_text(encoding="utf-8") for path in (SCHEMA, SINCE))

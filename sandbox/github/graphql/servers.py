@@ -28,8 +28,8 @@ ENTERPRISE_2024 = frozenset(
     BlockedByAddedEvent BlockedByRemovedEvent BlockingAddedEvent BlockingRemovedEvent
     """.split()  # noqa: SIM905 (a list of quoted words hides the groups)
 )
-"""Close to a GitHub Enterprise Server of two years ago: no release lacks exactly these names, but each was once
-lacking."""
+"""What a GitHub Enterprise Server of two years ago lacks, roughly: no release lacked exactly these names, but each
+name was once lacking."""
 
 
 def reduced(document: DocumentNode, lacks: frozenset[str]) -> DocumentNode:

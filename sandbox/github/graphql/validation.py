@@ -157,7 +157,7 @@ def _above(document: DocumentNode, wanted: Node) -> Iterator[Node]:
 
 def _path(above: list[Node]) -> list[str]:
     """Returns the path that GitHub gives an error. It leads from the operation or fragment through fields and
-    conditions to the argument, if the argument is wrong.
+    conditions, and to the argument if an argument is wrong.
     """
     path = []
     for node in above:

@@ -30,7 +30,7 @@ TRIMMED = "2025-10-07T00:00:00Z"
 """From this moment on payloads are trimmed."""
 ROOT = "https://api.github.com"
 STRANGERS = 5
-"""Events an hour of repositories that are not in the world."""
+"""How many events of each hour belong to repositories that are not in the world."""
 
 
 def name_of(at: Stamp) -> str:

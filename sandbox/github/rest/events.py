@@ -22,7 +22,7 @@ STARGAZERS_LIMIT = 40_000
 WEEKS_A_PAGE = 30
 STARS_WITH_DATES = "application/vnd.github.star+json"
 PERIODS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
-"""Days. Activity never reaches back more than a year."""
+"""The days of each `time_period`. Activity never reaches back more than a year."""
 
 
 def repository_events(call: Call, owner: str, name: str) -> Reply:
@@ -36,7 +36,7 @@ def repository_events(call: Call, owner: str, name: str) -> Reply:
 
 
 def activity(call: Call, owner: str, name: str) -> Reply:
-    """Returns the activity of branches, newest or oldest first. Its pages have cursors."""
+    """Returns the changes of branches, by default the newest first. The pages of this list have cursors."""
     needs_contents(call)
     found = find_repository(call, owner, name)
     try:

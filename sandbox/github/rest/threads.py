@@ -34,7 +34,7 @@ ONLY_IN_TIMELINES = frozenset({"CrossReferencedEvent"})
 
 
 def issues(call: Call, owner: str, name: str) -> Reply:
-    """Returns issues and pull requests. Numbered pages end at page 100; links have cursors, and do not end there."""
+    """Returns issues and pull requests. A page number above 100 is refused; the cursors in links lead further."""
     found = find_repository(call, owner, name)
     if not found.has_issues_enabled:
         raise NotModelled("the issues of a repository that has none")
@@ -71,7 +71,7 @@ def issues(call: Call, owner: str, name: str) -> Reply:
 
 
 def pull_requests(call: Call, owner: str, name: str) -> Reply:
-    """Returns pull requests. By default they are in order of creation, newest first; in any other order, ascending."""
+    """Returns pull requests, the newest first. With `sort=updated` those updated least recently come first."""
     found = find_repository(call, owner, name)
     _refuse(call, "head", "base")
     sort = call.one_of("sort", ("created", "updated"), "created")

@@ -124,8 +124,8 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks the path of each error: it leads to a null, and the null of the refused field can have spread to that
-        place.
+        """Checks that the path of each error leads to a null, and that this null is at a place to which the null of a
+        failed field spreads.
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
@@ -258,8 +258,8 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Returns the place to which the null of a failed field spreads. It is the nearest one above that may
-        be null.
+        """Returns the place to which the null of the failed field at `path` spreads: the nearest place on the
+        path that may be null.
         """
         reach: Path = ()
         type_: Any = self.query.schema.query_type
@@ -281,7 +281,7 @@ class _Answer:
     def _named(
         self, type_: Any, selections: list[SelectionSetNode], value: Any, key: str, path: Path
     ) -> tuple[Any, list[SelectionSetNode]]:
-        """Returns the type of the value under this response key, and what is selected in it."""
+        """Returns the type of the value under the response key `key`, and what the query selects in that value."""
         if is_list_type(type_) or is_leaf_type(type_):
             raise ImpossibleAnswer(path, "has an error, and was not asked for")
         possible = self._possible_types(type_)

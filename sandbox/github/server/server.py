@@ -124,8 +124,8 @@ class StandIn(Service):
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        """Listens at its former port, if it has listened before. Meanwhile a socket that does not listen has kept the
-        port reserved.
+        """Begins to listen: after an outage at the same port as before. During the outage `_kept`, a socket that does
+        not listen, has kept the port reserved.
         """
         assert self._runner is not None
         if self._kept is None:
@@ -136,7 +136,7 @@ class StandIn(Service):
         self._site = site
 
     async def _close(self) -> None:
-        """Refuses new connections from now on."""
+        """Refuses new connections from now on, and breaks the open ones."""
         assert self._runner is not None and self._site is not None
         address = self._runner.addresses[0]
         await self._site.stop()

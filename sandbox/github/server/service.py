@@ -46,9 +46,9 @@ class Service:
     """Answers requests from a world, and logs them.
 
     `tokens` maps a token to the login of an account. Tokens of the same account share its budget. The world's Apps
-    have tokens of their own. `log` has the requests in the order in which they ended. `failures` are requests that
-    the stand-in itself could not answer (because of a bug, or of something that it does not model); they are
-    answered with 501.
+    have tokens of their own. `log` has the requests in the order in which they ended. `failures` has an exception for
+    each request that the stand-in itself could not answer (because of a bug, or of something that it does not model)
+    and therefore answered with 501.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Service:
         }
 
     async def answer(self, request: Request) -> Reply:
-        """Answers a request. It takes as long as GitHub would; it never returns if a fault says so."""
+        """Answers a request, after the time that GitHub would take. Never returns if a fault says so."""
         self._sequence += 1
         request.world = self.world
         sequence, at, started = self._sequence, self.world.clock.stamp(), time.monotonic()

@@ -33,7 +33,7 @@ class Account:
     created_at: Stamp
     deleted: bool = False
     flagged: bool = field(default=False, init=False)
-    """Whether it is flagged as spam: its content is counted and shown to nobody."""
+    """Whether the account is flagged as spam: its content is counted and shown to nobody."""
     rest_name: str = field(default="", kw_only=True)
     """Its login in REST, if that differs from GraphQL's."""
     picture: str = field(default="", kw_only=True)

@@ -61,11 +61,11 @@ class Installation:
     permissions: dict[str, str]
     suspended_at: Stamp | None = None
     tokens: dict[str, datetime] = field(default_factory=dict)
-    """The expiry of each token."""
+    """When each token expires, by token."""
 
     @property
     def payer(self) -> str:
-        """The name of the installation's budget."""
+        """The owner of the installation's budget, as in `Request.payer`."""
         return f"installation:{self.database_id}"
 
     @property

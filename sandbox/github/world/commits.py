@@ -22,7 +22,7 @@ HEADS = "refs/heads/"
 ActivityType = Literal["push", "force_push", "branch_creation", "branch_deletion", "pr_merge", "merge_queue_merge"]
 ACTIVITY_TYPES: tuple[str, ...] = get_args(ActivityType)
 PUSHES = frozenset({"push", "force_push", "pr_merge", "merge_queue_merge"})
-"""Activities that are pushes, whoever made them."""
+"""Types of activities that are pushes."""
 
 happened = attrgetter("timestamp", "database_id")
 
@@ -83,8 +83,8 @@ class Commit:
         return self.url
 
     def history(self) -> "list[Commit]":
-        """Returns this commit and its ancestors, in the order of `git log`. A commit can come once one of its children
-        is listed; of these, the one that was committed last comes next.
+        """Returns this commit and its ancestors, in the order of `git log`: after each commit comes the one that was
+        committed last among the parents of all commits listed so far.
         """
         listed, queue, seen = [], [(_newest_first(self), 0, self)], {self.oid}
         while queue:
@@ -103,7 +103,7 @@ def _newest_first(commit: Commit) -> float:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Activity:
-    """One change of a branch: the type that REST's `/activity` lists. A push also has a `PushEvent`."""
+    """One change of a branch, as REST's `/activity` lists it. If it is a push, there is a `PushEvent`, too."""
 
     typename: ClassVar[str] = "Push"
 
@@ -228,7 +228,7 @@ class RepositoryCode(RepositoryIdentity):
     """A repository's commits and branches, with the methods that change them."""
 
     git: Git = field(init=False)
-    """Its commits, branches and their activity."""
+    """The repository's commits, its branches and their activity."""
 
     def __post_init__(self) -> None:
         self.git = Git(self)

@@ -19,7 +19,7 @@ from sandbox.github.world.repositories import Repository
 EVENTS_LIMIT = 300
 EVENTS_DAYS = 30
 SHIFT = 5
-"""Most seconds between the source's time and its event's."""
+"""The most seconds between the time of an object and the time of the event about it."""
 ACTIONS = {
     "ClosedEvent": "closed",
     "ReopenedEvent": "reopened",
@@ -28,12 +28,12 @@ ACTIONS = {
     "AssignedEvent": "assigned",
     "UnassignedEvent": "unassigned",
 }
-"""Timeline events that a repository's events show as well, with their action."""
+"""Types of timeline events that are also events of the repository, with the action in those events."""
 EPOCH = moment("2008-01-01T00:00:00Z").timestamp()
 
 
 class Happening(NamedTuple):
-    """Something that happened: the time, the object (`source`), who did it, and the action. Events are made of it."""
+    """Something that happened, from which an event is made: when, to which object (`source`), by whom, which action."""
 
     at: Stamp
     type: str

@@ -47,8 +47,8 @@ class RepositoryIdentity:
     is_fork: bool = False
     state: State = "here"
     block_reason: str = "dmca"
-    """The reason why it is taken down: `dmca` (451), or `tos`, `sensitive_data`, `unavailable` (403); PyGithub#1015,
-    hecat#79."""
+    """Why GitHub took it down, if `state` is `taken_down`: `dmca` (451), or `tos`, `sensitive_data`, `unavailable`
+    (403); PyGithub#1015, hecat#79."""
     parent: "RepositoryIdentity | None" = None
     modern: bool = False
     stargazers_refusal: Refusal | None = None
@@ -99,13 +99,13 @@ class RepositoryIdentity:
 
     @contextmanager
     def changed(self) -> Iterator[None]:
-        """Surrounds every change: holds the world's lock, and discards lists that were cached."""
+        """Surrounds every change: holds the world's lock during the change, and then discards the cached lists."""
         with self.world.lock:
             yield
             self.revision += 1
 
     def kept(self, key: Any, make: Callable[[], T]) -> T:
-        """Returns what `make` returns, cached until the next change. The caller must not change it."""
+        """Returns what `make` returns, cached until the next change. The caller must not change the result."""
         if self._kept_at != self.revision:
             self._kept.clear()
             self._kept_at = self.revision
@@ -138,8 +138,8 @@ class RepositoryIdentity:
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Sets the repository's state. The event about a fork stays in the original repository, even if the fork is
-        gone.
+        """Sets the repository's state. If a fork is gone, the event about it stays in the repository from which it was
+        forked.
         """
         with self.changed():
             self.state = state

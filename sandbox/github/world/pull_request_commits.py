@@ -38,8 +38,8 @@ class PullRequestCommit:
 
 
 def commits_of(pull: PullRequest) -> list[PullRequestCommit]:
-    """Returns the commits of the pull request: its head, and before it as many as the pull request counts. Each call
-    creates them anew.
+    """Returns as many commits as the pull request counts; the last one is its head. Each call creates the commits
+    anew.
     """
     oid = pull.repository.world.oid
     found = []

@@ -87,8 +87,8 @@ class ReviewComment(Written):
             self.position = None
 
     def delete(self) -> None:
-        """Deletes the comment. The pull request's `updated_at` stays. Replies to the comment stay, too, although it is
-        gone.
+        """Deletes the comment. The pull request's `updated_at` stays. Replies to the deleted comment
+        stay, without their `reply_to`.
         """
         with self.repository.changed():
             self.review.comments.remove(self)
@@ -360,7 +360,7 @@ class RepositoryPullRequests(RepositoryIssues):
             return pull_request
 
     def land(self, pull: PullRequest, by: Account | None, at: Stamp, *, queued: bool = False) -> Activity:
-        """Merges the head of a pull request into its base branch, as the commit that the pull request names."""
+        """Merges the head of a pull request into its base branch, by the merge commit that the pull request names."""
         with self.changed():
             git, oid = self.git, pull.merge_commit_oid
             assert oid is not None, "it has none yet"

@@ -106,7 +106,7 @@ class RepositoryReleases(RepositoryDiscussions):
     """A repository's releases."""
 
     releases: dict[int, Release] = field(default_factory=dict)
-    """Releases, including drafts, which nobody sees."""
+    """Releases by id, including drafts."""
 
     def shown_releases(self) -> list[Release]:
         """Returns the published releases, in order of creation."""

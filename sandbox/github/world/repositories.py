@@ -33,7 +33,7 @@ class Repository(RepositoryReleases):
     """Stars that were taken back; their events stay."""
     forks: dict[int, "Repository"] = field(default_factory=dict)
     forked_by: dict[int, Account] = field(default_factory=dict)
-    """Who made each fork, which is not the owner if that is an organization."""
+    """The person who made each fork, which an organization may own."""
     raw_events: list[RawEvent] = field(default_factory=list)
     """Events that have no other source in the world."""
     events_latency: float = 0
@@ -57,7 +57,7 @@ class Repository(RepositoryReleases):
         return self.kept("shown forks", lambda: [each for each in self.ordered("forks") if each.state == "here"])
 
     def counts(self) -> dict[str, int]:
-        """Returns how many of each thing the repository has, by the contract's nouns. Pending reviews and draft
+        """Returns how many pull requests, reviews, stars, ... the repository has, by noun. Pending reviews and draft
         releases do not count. Merges count as pushes.
         """
         pulls = self.pull_requests.values()
@@ -97,7 +97,7 @@ class Repository(RepositoryReleases):
             self.former_stars.append(self.stars.pop(account.database_id))
 
     def fork(self, account: Account, at: Stamp | None = None, *, by: Account | None = None) -> "Repository":
-        """Forks the repository for the account. If that is an organization, `by` is the person who did it."""
+        """Forks the repository for the account. If the account is an organization, `by` is the person who forked."""
         with self.changed():
             name, place = f"{account.login}/{self.name}", 0
             while self.world.is_present_name(name):

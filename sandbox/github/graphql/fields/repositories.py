@@ -117,7 +117,7 @@ def milestone(source: Repository, _info: Info, **args: Any) -> Any:
 
 @field("Repository.viewerPermission")
 def viewer_permission(source: Repository, info: Info, **_args: Any) -> str:
-    """Returns what the viewer may do. Collaborators may push. If everybody may see the stargazers, every viewer
+    """Returns WRITE for collaborators, and READ for other viewers. If everybody may see the stargazers, every viewer
     counts as a collaborator.
     """
     return "WRITE" if source.shows_stargazers_to(info.context.viewer, info.context.installation) else "READ"

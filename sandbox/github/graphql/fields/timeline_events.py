@@ -12,7 +12,7 @@ from sandbox.github.world.threads import Thread, TimelineEvent
 
 
 def event_field(names: str, value: Callable[[TimelineEvent], Any]) -> None:
-    """Registers a field. `names` holds one or more `Type.field`, separated by spaces."""
+    """Registers `value` as the resolver of fields. `names` holds one or more `Type.field`, separated by spaces."""
     field(*names.split())(lambda source, _info, **_args: value(source))
 
 

@@ -22,7 +22,7 @@ def user_shape(call: Call, account: Account) -> dict[str, Any]:
 
 
 def profile_shape(call: Call, account: Account) -> dict[str, Any]:
-    """Returns the account as its own route shows it, with fields that lists leave out."""
+    """Returns the account in the shape of a single account's route, with fields that lists leave out."""
     more = {"name": account.name, "company": None, "blog": "", "location": None, "email": None, "hireable": None}
     times = {"created_at": account.created_at, "updated_at": account.updated_at}
     return user_shape(call, account) | more | {"bio": None, "followers": 0, "following": 0} | times
