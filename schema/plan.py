@@ -16,11 +16,11 @@ _WIDER = {"integer": {"bigint"}, "text": {"character varying"}}
 
 @dataclass(frozen=True)
 class Step:
-    """One change, which is made whole or not at all. `says` describes it and is reported afterwards. It locks the
-    tables `name` and `also`.
+    """One change of the shape. `says` describes the change and is reported afterwards. The change locks the tables
+    `name` and `also`.
 
     With `concurrently`, each statement runs by itself and blocks nobody. Otherwise all statements run in one short
-    transaction.
+    transaction, so the change is made whole or not at all.
     """
 
     name: str

@@ -132,8 +132,8 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns notes of other jobs that the repository's threads lack one of `whats`, because a permission was missing.
-    Notes that this job has checked are left out.
+    """Returns the notes with which other jobs recorded that the repository's threads lack one of `whats`, for want of a
+    permission. Notes that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)

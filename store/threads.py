@@ -10,8 +10,8 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """Returns the stored updatedAt of the fetched threads among `github_ids`, by GitHub id. A thread is left out if it
-    may have changed once more at that time, or is gone.
+    """Returns the stored updatedAt of the fetched threads among `github_ids`, by GitHub id. Threads are
+    left out that are gone, or that may have changed again within the same second.
 
     updatedAt has whole seconds: a thread that was requested in the second of its last change may have changed again
     within that second.

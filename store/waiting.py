@@ -6,7 +6,7 @@ job if all of this holds for that sweep:
 - it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits
 for a limit that would stop every job;
 
-- it is in the middle of a leg, or took its lease earlier;
+- it is in the middle of a leg, or took its lease before the checking sweep did;
 
 - it is not in its historical leg while the checking sweep is in its recent leg (docs/decisions/0012-waiting.md);
 

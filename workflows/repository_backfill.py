@@ -301,8 +301,8 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Returns whether a type that waits for threads may look again. `thread_slices` and `threads_ended` are as of its
-        last look; if `thread_slices` is None, it does not look again after each slice of threads.
+        """Returns whether a type that waits for threads may look again. `thread_slices` and `threads_ended` are as of
+        its last look; if `thread_slices` is None, it does not look again after each slice of threads.
         """
         return (
             thread_slices not in (None, self._thread_slices)
