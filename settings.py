@@ -389,8 +389,8 @@ def _split(value: SecretStr | None) -> tuple[str, ...]:
 
 
 WorkerQueue = Literal["workflows", "recent", "historical"]
-"""`workflows` run workflows and the activities that record their decisions; `recent` and `historical` run the sweeps of
-these legs."""
+"""Workers of `workflows` run workflows and the activities that record their decisions; those of `recent` and
+`historical` run the sweeps of these legs."""
 WORKER_QUEUES: tuple[WorkerQueue, ...] = get_args(WorkerQueue)
 
 

@@ -177,8 +177,8 @@ def attributes(
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """Returns the argument of `workflow.upsert_search_attributes`; empty if the namespace does not have the
-    attribute.
+    """Returns the argument with which `workflow.upsert_search_attributes` sets `BackfillStatus`; empty if the namespace
+    does not have that attribute.
     """
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 

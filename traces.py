@@ -22,9 +22,9 @@ from budget.account import Ask, Told
 from release import VERSION
 
 EXPORT_SECONDS = 5.0
-"""What has not been taken by then is dropped."""
+"""Time in which the receiver has to take an export of spans; otherwise these are dropped."""
 END_SECONDS = 3.0
-"""A receiver that does not answer keeps no program from its end."""
+"""Longest time that a program at its end waits for the receiver to take the last spans."""
 
 
 class Traces:
@@ -38,7 +38,7 @@ class Traces:
         self.tracer = self._provider.get_tracer("workspace-backfill", VERSION)
         # Also of a workflow that a command told of its job, without a trace.
         self.interceptor = TracingInterceptor(self.tracer, always_create_workflow_spans=True)
-        """Of a client, and of its workers: what it adds to a history is a header, which a replay does not compare."""
+        """For a client and its workers. It adds only a header to a workflow's history, which replays do not compare."""
 
     async def __aenter__(self) -> "Traces":
         return self
@@ -51,7 +51,7 @@ class Traces:
         ending.join(END_SECONDS)
 
     def request_ended(self, account: str, ask: Ask, told: Told) -> None:
-        """Makes a span for a request that GitHub has answered, below the span of the activity that sent it."""
+        """Makes a span for a finished request to GitHub, below the span of the activity that sent it."""
         now = time.time_ns()
         attributes: dict[str, str | int] = {
             "github.account": account,
@@ -70,7 +70,7 @@ class Traces:
 
 
 class _WithoutTexts(SpanExporter):
-    """Passes spans on, in which the text of an error is replaced by the error's class."""
+    """Passes spans on without the texts of errors: only an error's class remains."""
 
     def __init__(self, sender: SpanExporter) -> None:
         self._sender = sender

@@ -69,7 +69,7 @@ def complete(of: Unshown | None) -> str:
 
 
 def kinds(noted: Noted) -> str:
-    """Returns the numbers by kind and reason: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
+    """Returns `noted` as text: `3 timeline, 1 comments counted but not shown; 2 thread refused`."""
     return "; ".join(
         ", ".join(f"{number} {what}" for what, number in sorted(by_what.items())) + f" {_IN_WORDS.get(kind, kind)}"
         for kind, by_what in sorted(noted.items())
@@ -87,8 +87,8 @@ def lines(of: Iterable[Unshown], most: int) -> list[str]:
 
 
 def threads(which: Sequence[UnshownThing], more: int, most: int = 10) -> str:
-    """Returns the names of the threads or lists in question, in few words: `octo/a#12, octo/a#14, octo/b (stargazers),
-    and 3 more`.
+    """Returns the names of the threads and lists in `which`, the first `most`, and the number of the other notes:
+    `octo/a#12, octo/a#14, octo/b (stargazers), and 3 more`. `more` are the notes that `which` leaves out.
     """
     places = [
         f"{each.repository}#{each.number}" if each.number is not None else f"{each.repository} ({each.what})"

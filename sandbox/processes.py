@@ -37,8 +37,8 @@ def answers(command: Sequence[str | Path]) -> Callable[[], bool]:
 
 
 def written(path: Path) -> Callable[[], bool]:
-    """Returns a condition for `Process.wait_ready`: the file has content. A file exists shortly before it has
-    content.
+    """Returns a condition for `Process.wait_ready`: the file has content. That it exists is not enough: it may still
+    be empty.
     """
     return lambda: path.exists() and path.stat().st_size > 0
 
@@ -103,8 +103,8 @@ class Process:
             raise Unreachable("still_running", f"{self.name} still runs after {within:g} s\n{self.tail()}") from None
 
     def wait_ready(self, ready: Callable[[], bool], within: float) -> None:
-        """Waits until `ready()` is true. Raises `Unreachable`, with the end of the log, if the process ends before, or
-        after `within` seconds.
+        """Waits until `ready()` is true. Raises `Unreachable`, with the end of the log, if the process ends first, or
+        if `within` seconds have passed.
         """
         deadline = time.monotonic() + within
         while not ready():
@@ -182,7 +182,7 @@ class Processes:
         return self.add(Process(name, popen, log, stop_signal))
 
     def add(self, process: Process) -> Process:
-        """Adds a process that was started in some other way."""
+        """Adds a process that was started in some other way, so that it is stopped with the others."""
         self._started.append(process)
         return process
 

@@ -18,7 +18,7 @@ from sandbox.ports import LOOPBACK
 Way = Literal["cut", "delayed", "halved", "truncated", "silent", "refused", "vanished"]
 WAYS: tuple[Way, ...] = get_args(Way)
 Direction = Literal["there", "back"]
-"""To the server, or from it."""
+"""`there` is from a client to the server, `back` is from the server to a client."""
 
 CHUNK = 64 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -33,7 +33,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     vanished: bool = False
-    """The server has not heard that its client is gone, and hears no more of it."""
+    """Whether the client's connection is broken and the server is not told."""
 
     def vanish(self) -> None:
         """Breaks the client's connection and tells the server nothing, as if the client's machine had lost its
@@ -60,8 +60,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Proxy:
-    """Stands in front of the server at `port` while the context is open. Clients connect to `self.port`. While the
-    server is away, their connections are broken.
+    """A proxy in front of the server at `port`, while the context is open. Clients connect to `self.port`. While the
+    server is away, the proxy breaks their connections.
 
     `struck` counts, by way, the connections that were broken, refused, halved or truncated, and the messages that
     were late.
@@ -101,7 +101,7 @@ class Proxy:
         waiting for them until the context ends. `halved` passes half of a connection's next message and breaks the
         connection. `truncated` passes half of it and closes the connection regularly. `delayed` holds each message
         for a moment. `silent` passes nothing; at the end it breaks the connections on which a message waits.
-        `refused` breaks every new connection.
+        `refused` breaks all present connections and every new one.
         """
         before = self.struck[way]
         if way in ("cut", "refused"):

@@ -44,7 +44,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A row of `workspaces` and its owner. `owner` is the id of the auth user, which Polar uses."""
+    """A row of `workspaces` and its owner. `owner` is the id of the auth user, by which Polar knows the customer."""
 
     workspace_id: str
     owner: str

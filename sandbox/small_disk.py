@@ -18,11 +18,11 @@ class SmallDisk:
 
     path: Path
     size: int
-    """Bytes that it may hold while it is not full."""
+    """Bytes that fit in it, except in a `full` block."""
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
-        """No byte more than it holds at the beginning fits in it, as long as this lasts."""
+        """Makes the disk full while the `with` block runs: shrinks the file system to what it holds."""
         used = shutil.disk_usage(self.path).used
         while not self._resize(used):
             # Somebody wrote meanwhile.
@@ -40,8 +40,8 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def mounted(path: Path, size: int) -> Iterator[SmallDisk | None]:
-    """Makes the folder `path`, a file system of `size` bytes as long as this lasts. None, and no folder, if this
-    machine lets nobody mount one."""
+    """Mounts a file system of `size` bytes at the new folder `path` while the `with` block runs. Yields None, and makes
+    no folder, if this process cannot mount one."""
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=711", "tmpfs", str(path)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:

@@ -169,8 +169,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def _alone(connection: asyncpg.Connection, report: Report) -> None:
-    """Waits until no other migration runs. It polls: a statement that waits for a lock holds a snapshot, and `create
-    index concurrently` in the other migration would wait until that snapshot is gone.
+    """Waits until no other migration runs, then keeps others out. It polls, because a statement that waits for a lock
+    holds a snapshot, and `create index concurrently` in the other migration would wait until that snapshot is gone.
     """
     said = False
     while not await connection.fetchval(f"select pg_try_advisory_lock({_LOCK})"):

@@ -16,11 +16,11 @@ _WIDER = {"integer": {"bigint"}, "text": {"character varying"}}
 
 @dataclass(frozen=True)
 class Step:
-    """One change, which is made whole or not at all. `says` describes it and is reported afterwards. It locks the
-    tables `name` and `also`.
+    """One change of the shape. `says` describes the change and is reported afterwards. The change locks the tables
+    `name` and `also`.
 
     With `concurrently`, each statement runs by itself and blocks nobody. Otherwise all statements run in one short
-    transaction.
+    transaction, so the change is made whole or not at all.
     """
 
     name: str
@@ -79,8 +79,8 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """Yields all steps in their order. The roles `hidden_from` get no access to new tables. It is called only if there
-    are no `conflicts`.
+    """Yields the steps from the shape `there` to the shape `wanted`, in order. The roles `hidden_from` get no access to
+    our new tables. With `replace_host_keys`, the `kept_keys` are dropped. There must be no `conflicts`.
     """
     for table in wanted.tables.values():
         ours = table.name in wanted.ours
@@ -111,8 +111,8 @@ def steps(
 
 
 def kept_keys(there: Shape) -> list[Index]:
-    """Returns the host's unique indexes on (github_id) of `comments`, under which comments of the two kinds can
-    collide.
+    """Returns the host's unique indexes on (github_id) of `comments`. They refuse a conversation comment and a review
+    comment with the same GitHub id.
     """
     comments = there.tables.get("comments")
     keys = comments.indexes if comments else []
@@ -239,8 +239,8 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """Returns the column as SQL. With `bare`, only its type. Without `filled`, existing rows may have no value, so that
-    `not null` needs a default.
+    """Returns the column as SQL; with `bare`, only its name and type. Unless `filled`, the table may have rows without
+    a value, so `not null` is left out if there is no default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

@@ -121,8 +121,8 @@ async def has_supabase(connection: asyncpg.Connection) -> bool:
 
 
 async def steps(connection: asyncpg.Connection, wanted: Shape, api_roles: Iterable[str]) -> list[Step]:
-    """Returns the steps that give our tables the row level security that they lack. The tables exist, and so do the
-    functions that policies call.
+    """Returns the steps that give our tables the row level security that they lack. The tables, and the functions that
+    policies call, have to exist.
     """
     ours = [table for table in wanted.tables if table in wanted.ours]
     policies, rights = await _wanted(connection, wanted)

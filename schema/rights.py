@@ -41,7 +41,7 @@ _OURS = {
     for name in re.findall(r"^create table (\w+)", file.read_text("utf-8"), re.MULTILINE)
 }
 RIGHTS = _HOSTS | _OURS
-"""Needed rights by table. A right to some columns counts as the right to the needed ones."""
+"""The rights that the programs need, by table. Except for `delete`, a right to any column of a table is enough."""
 
 _CHECK = """
 select relname as table, row_security_active(pg_class.oid) as filtered, array(
@@ -60,8 +60,8 @@ order by array_position($1::text[], relname::text)
 async def check_rights(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", setting: str = "DATABASE_URL"
 ) -> None:
-    """Checks that this role sees every row and may write what this release writes. Raises a `BadInput` that names
-    `setting`.
+    """Checks that the connection's role sees every row, and has the rights that this release needs. Raises a `BadInput`
+    that names `setting`.
 
     Tables that are missing are skipped; for these, other errors name `starter.py migrate`.
     """

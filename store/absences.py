@@ -101,7 +101,7 @@ _OF_THREADS: Mapping[ThreadKind, Sequence[tuple[str, str]]] = {
         ),
     ),
 }
-"""Each kind of thread's children: the prefix of their `seen` keys, and the statement."""
+"""The children of each kind of thread: the prefix of their `Whole.seen` keys, and the statement that records them."""
 _OF_REVIEWS = _recording(
     "review_comment", "comments", "reviews", "review_id", threads="pull_requests", thread="p.pull_request_id"
 )
@@ -181,8 +181,8 @@ class Answered(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """The answers that GitHub gave to one account. If `account` is empty, GitHub was not asked: two complete readings
-    of the list, far enough apart, did not show these children.
+    """The answers that GitHub gave to one account. If `account` is empty, GitHub was not asked: the children are gone
+    because two whole readings, far enough apart, did not show them.
     """
 
     account: str
@@ -191,8 +191,8 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records the stored children that the page's whole parents do not show. Records of children that are shown again
-    are deleted.
+    """Records as absent the stored children that the page's whole parents do not show. Deletes the absences of children
+    that the page shows.
     """
     if page.kind is None:
         return
@@ -251,7 +251,7 @@ async def record_threads(
 
 
 async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None:
-    """Records that this account has read something of the type."""
+    """Records that this account has read something of the sweep's data type."""
     _, repository_id, data_type = sweep.key
     await connection.execute(
         "insert into backfill_readers (repository_id, data_type, account) values ($1, $2, $3) on conflict do nothing",
@@ -262,7 +262,7 @@ async def add_reader(connection: Connection, sweep: Sweep, account: str) -> None
 
 
 async def readers(connection: Connection, sweep: Sweep) -> list[str]:
-    """Returns the accounts that have read the type, in this sweep or an earlier one."""
+    """Returns the accounts that have read the sweep's data type, in this sweep or an earlier one."""
     return [row["account"] for row in await connection.fetch(_READERS, *sweep.key[1:])]
 
 
@@ -289,11 +289,11 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Returns the threads of those absent children that have no node id by which GitHub could be asked: child -> (node
-    id, number) of its thread.
+    """Returns the threads to read again because of absent children without a node id, by which GitHub could be asked:
+    child -> (node id, number) of its thread.
 
-    Only children that went missing at least `apart` before `now` are returned. A child is not returned if a reading
-    at least `apart` after the first one missed it again.
+    A child counts if it went missing at least `apart` before `now`, no reading that long after has missed it again,
+    and this job has not put it off (`put_off`).
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(
@@ -341,7 +341,7 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 
 async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
-    """Leaves these absent children to the next job, because this job reads their threads again."""
+    """Records that this job reads these children's threads again: `to_read_again` leaves them out in this job."""
     job_id, repository_id, data_type = sweep.key
     await connection.execute(
         "update backfill_absences set asked_in = $3, asked = '{}'"

@@ -62,7 +62,7 @@ async def create_bought(
 
 
 class Listed(NamedTuple):
-    """A repository of a workspace, as `create_added` checks one after the other."""
+    """A repository of a workspace: a place in the list that `create_added` goes through."""
 
     workspace_id: UUID
     repository_id: UUID
@@ -153,9 +153,9 @@ async def create_added(connection: Connection, after: Listed | None = None) -> t
 async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
     """Stops open jobs whose add-on is over, or belongs to a former owner of the workspace. Returns their ids.
 
-    It checks the workspaces of one `app_users.id`, or all workspaces. A job that another add-on of the owner pays
-    for continues under that add-on. A waiting job is canceled here. A job in progress is marked, and the reconciler
-    tells its workflow to stop.
+    It checks the workspaces of `owner`, an `app_users.id`; None: all workspaces. A job that another add-on of the
+    owner pays for continues under that add-on. A job that waits is canceled at once. A job in progress is marked, and
+    the reconciler tells its workflow to stop.
     """
     await connection.execute(
         f"""
@@ -187,10 +187,10 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of the jobs that stopped with an add-on, if their owner again has an add-on with as many days.
+    """Requests a retry of the jobs that ended with an add-on, if the workspace's owner again has one of as many days.
     Returns their ids.
 
-    The next attempt resumes at the committed cursors.
+    It checks the workspaces of `owner`, as `stop_unpaid` does. The next attempt resumes at the committed cursors.
     """
     rows = await connection.fetch(
         f"""

@@ -158,7 +158,7 @@ async def covers(connection: Connection, workspace_id: UUID, retention_days: int
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
     """Writes the add-on and returns its id. Each Polar subscription has one row.
 
-    An older row of the buyer's that has no Polar subscription is used for it.
+    If the buyer's base subscription has an older row without a Polar subscription, that row is used.
     """
     addon_id: UUID = await connection.fetchval(
         """

@@ -136,8 +136,8 @@ class Read:
 
 
 async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan:
-    """Sets a pending reading to in progress. A second call changes nothing. Raises `JobOver` if there is no such
-    reading.
+    """Sets a pending reading to in progress; returns its plan. A second call changes nothing. Raises `JobOver` if there
+    is no such reading.
     """
     await connection.execute(
         "update archive_reads set status = 'in_progress', started_at = now() where id = $1 and status = 'pending'",
@@ -157,7 +157,7 @@ async def begin(connection: Connection, read_id: str, pace: Pace) -> ArchivePlan
 
 
 async def take(database: Database, read_id: str, owner: str) -> Read:
-    """Takes the lease, from its holder if it has one. Raises `JobOver` if the reading was deleted."""
+    """Takes a reading's lease, even if an earlier attempt holds it. Raises `JobOver` if the reading was deleted."""
     async with database.transaction() as connection:
         rows = await connection.fetch(
             """
@@ -304,8 +304,8 @@ class Silent:
 
 
 async def silent(connection: Connection, quiet: timedelta) -> list[Silent]:
-    """Returns unfinished readings that showed no sign of life for `quiet`: they were not requested, not begun, and not
-    moved to their next hour.
+    """Returns unfinished readings without a sign of life for `quiet`. A sign of life is the request, the beginning, a
+    taken lease, or a committed hour.
     """
     rows = await connection.fetch(
         """

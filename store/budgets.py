@@ -21,7 +21,7 @@ from store.database import Connection, Database
 from store.sweeps import LeaseLostError, Sweep
 
 IN_FLIGHT = timedelta(seconds=30)
-"""A request takes 15 s at most (`TIMEOUT_SECONDS` of github/); an older reservation was left by a killed worker."""
+"""A reservation older than this was left by a killed worker: a request takes 15 s at most (`TIMEOUT_SECONDS`)."""
 PATIENCE = timedelta(seconds=2)
 """Longest wait for a budget inside an activity. Longer waits give the activity's slot back."""
 
@@ -47,8 +47,8 @@ from github_reservations where account = any($1) group by account
 
 
 class Budgets:
-    """The budgets of all accounts. Backfills may use a share of each. The `fence` of an `Ask` is the sweep that sends
-    it, whose lease has to be held.
+    """The budgets of all accounts. Backfills may use a share of each. If the `fence` of an `Ask` is a sweep, points are
+    reserved only while that sweep holds its lease.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Budgets:
         prices: Prices,
         ended: Callable[[str, Ask, Told], None] | None = None,
     ) -> None:
-        """`ended` is called after each settled request, with its account."""
+        """`ended` is called after each finished request, with its account."""
         self._database = database
         self._ended = ended
         self._share = share
@@ -104,8 +104,8 @@ class Budgets:
             await asyncio.sleep(wait.total_seconds())
 
     async def _try(self, ask: Ask, accounts: Sequence[str]) -> tuple[Reservation | None, timedelta, datetime]:
-        """Tries once to reserve. Returns the reservation. If there is none, returns None, how long to wait, and the
-        moment at which the wait ends.
+        """Tries once to reserve. If no account can be used now, returns None in place of the reservation, how long to
+        wait, and the moment at which the wait ends.
         """
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, accounts, ask.resource)
@@ -134,7 +134,7 @@ class Budgets:
             await self._over(connection, budgets[reservation.account], reservation.account, ask, told, now)
 
     async def hear(self, account: str, told: Told, operation: str) -> None:
-        """Records the GraphQL request that looked up a token's account. It has no reservation."""
+        """Counts the cost of the GraphQL request that looked up a token's account, for which nothing was reserved."""
         async with self._database.transaction() as connection:
             budgets, now = await _locked(connection, [account], "graphql")
             ask = Ask("graphql", operation, points=told.points or 1)

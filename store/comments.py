@@ -69,7 +69,7 @@ async def write(
     Returns how many are new, counting only comments of threads that were updated at or after `since`.
 
     Raises `PartOver` (comment_id_collision) if an older key of the host does not allow a conversation comment and a
-    review comment with the same number. Nothing is overwritten then.
+    review comment with the same GitHub id. Nothing is overwritten then.
     """
     if not rows:
         return 0

@@ -105,8 +105,8 @@ class _Known(NamedTuple):
 async def write(database: Database, contributors: Iterable[Contributor], seen_at: datetime) -> None:
     """Adds and corrects people, in transactions of its own, before the page that names them is stored.
 
-    `seen_at` is when GitHub answered. Concurrent writers do not make it fail. A login that another account holds is
-    not written.
+    `seen_at` is when GitHub answered. A login that another account holds is taken from it only for the login's owner.
+    Raises `RetryNow` if somebody else adds the same people at the same moment.
     """
     people = sorted(contributors)
     if not people:
@@ -220,8 +220,8 @@ async def _correct(
 
 
 async def _take(database: Database, person: Contributor, seen_at: datetime) -> None:
-    """Gives a person the login that an answer showed, in several steps. If it is killed in between, the next call
-    continues.
+    """Gives a person the login that an answer showed, in several transactions. If the process dies between two of
+    them, the next call continues.
     """
     for _ in range(_MOST_STEPS):
         async with database.transaction() as connection:

@@ -30,14 +30,14 @@ class Coverage:
     as_of: datetime
     position: dict[str, Any]
     left_out: tuple[str, ...] = ()
-    """What the server's schema lacked then, so that it was not fetched."""
+    """What the sweep did not fetch because the server's schema lacked it."""
 
 
 async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
-    """Returns the coverage of the sweep's type, as the present version of the plan defines it; None for a job that
+    """Returns the coverage of the sweep's type; None if there is none of the present `PLAN_VERSION`, or if the job
     fetches everything again.
 
-    Also returns None if fewer rows are stored than the coverage counted: somebody deleted some, so it no longer holds.
+    If fewer rows are stored than the coverage counted, somebody deleted some: deletes the coverage and returns None.
     """
     row = await connection.fetchrow(
         """
@@ -68,8 +68,8 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    It replaces earlier coverage, unless that covers a longer range, which a longer retention has paid for.
-    `left_out` is what the server's schema lacks. Coverage holds only for requests with the same fields.
+    `left_out` is what was not fetched because the server's schema lacks it. Earlier coverage of the same version stays
+    if it covers a longer range, which a longer retention has paid for, and left out no more.
     """
     await connection.execute(
         """

@@ -37,8 +37,8 @@ _PASSING = (
 
 
 IDLE_SECONDS = 30.0
-"""How long a transaction may say nothing, before Postgres ends it with its locks: whoever began it is frozen, or gone
-without a word, and nobody else would come any further. Between two statements of ours lies only computing."""
+"""Seconds without a statement after which Postgres ends a transaction and frees its locks. Its process is then frozen
+or lost, because we only compute between two statements, and others may wait for the locks."""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -62,7 +62,7 @@ async def write(connection: Connection, asked_at: datetime, rows: Sequence[Discu
 
 
 async def count_replies(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the numbers of replies of comments. `counts` maps a comment's GitHub id to GitHub's present number."""
+    """Corrects how many replies comments have. `counts` maps a comment's GitHub id to GitHub's present number."""
     if counts:
         await connection.execute(
             """

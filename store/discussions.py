@@ -75,7 +75,7 @@ async def write(
 
 
 async def count_comments(connection: Connection, asked_at: datetime, counts: Mapping[int, int]) -> None:
-    """Corrects the numbers of comments of discussions. `counts` maps a discussion's GitHub id to GitHub's present
+    """Corrects how many comments discussions have. `counts` maps a discussion's GitHub id to GitHub's present
     number.
     """
     if counts:

@@ -37,7 +37,7 @@ class Text:
     github_id: int
     number: int
     node_id: str
-    """The node id; table and GitHub id for a row that we never fetched."""
+    """The node id; for a row that only the host has written, table and GitHub id."""
     text: str
     content_hash: str
 
@@ -118,7 +118,7 @@ async def due(
     """Returns the next texts in scope without a current vector, in the order of table and number. Texts that were given
     up are left out.
 
-    With `changed`, texts that have a vector of an older text are included. If texts are long, fewer than `most` are
+    Unless `changed`, texts are left out that have a vector of an older text. If texts are long, fewer than `most` are
     returned.
     """
     found: list[Text] = []
@@ -142,8 +142,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """Returns how many of the repository's threads are to be embedded, and how many of them are left. Texts that were
-    given up do not count.
+    """Counts the repository's threads in scope, those with a text, and those without a current vector. Texts that were
+    given up are not among the last.
     """
     threads = with_text = left = 0
     for table in TABLES:
@@ -173,7 +173,7 @@ async def count(connection: Connection, sweep: Sweep) -> tuple[int, datetime]:
 async def write(connection: Connection, rows: Sequence[Embedding], since: datetime) -> int:
     """Stores vectors, unless the text has changed since it was embedded.
 
-    Returns how many of the threads, of those updated at or after `since`, had no vector before.
+    Returns how many threads got their first vector, counting only threads that were updated at or after `since`.
     """
     new = 0
     for table in TABLES:

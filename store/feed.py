@@ -100,7 +100,7 @@ _BY_IDENTITY = f"""
 """
 _IDENTIFIED = frozenset({"ForkEvent", "ReleaseEvent", "PushEvent"})
 _FARTHEST = timedelta(minutes=10)
-"""The longest of `within`."""
+"""Most time between two reports of one event, if they are matched by time: the longest `within` of `_CANDIDATES`."""
 
 _INSERT = """
 insert into github_events_cache (
@@ -238,7 +238,7 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the commits at which the reading of the branch continues: stored pushes lead to them from `oids`.
+    """Returns the commits before which no push of the branch is stored: stored pushes lead back to them from `oids`.
 
     There can be several after a forced push. `gone` are commits that GitHub no longer has; they are not followed.
     """
@@ -319,8 +319,8 @@ _OF = {
 async def of_threads(
     connection: Connection, table: str, repository_id: str, since: datetime, after: int, limit: int
 ) -> tuple[list[FeedEvent], int | None]:
-    """Returns events of the next `limit` stored threads of `table`, since `since`: opened, closed, reopened. Also
-    returns the last thread's number; None at the end.
+    """Returns what happened at or after `since` to the next `limit` stored threads behind the number `after`: opened,
+    closed, reopened. Also returns the last thread's number; None at the end.
     """
     found = await connection.fetch(_OF[table], repository_id, since, after, limit)
     rows = [_of_thread(table, row) for row in found if row["action"]]
@@ -392,7 +392,7 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
     """Adds to our rows the fields that the events API left out, from stored threads. Also keeps the host's purge from
-    deleting rows that the host stored since `since`.
+    deleting events that were created at or after `since`.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

@@ -17,8 +17,8 @@ CONNECT_SECONDS = 10.0
 QUIET = timedelta(hours=1)
 """A job without a write for this long, and without a reason to wait, counts as stuck."""
 UNHEARD = timedelta(minutes=2)
-"""A pending job unknown to Temporal for longer is a problem: normally it hears within seconds, and the reconciler
-repeats.
+"""A pending job of which Temporal has not heard for longer is a problem: normally the reconciler tells it within
+seconds.
 """
 
 Way = Literal["direct", "session", "transaction"]
@@ -98,10 +98,10 @@ def _free(directory: str) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Work:
-    """Stored work that waits: how much there is, how old it is, and some ids."""
+    """What `doctor` reports of the jobs: ids of those that look stuck, at most ten of each kind, and two counts."""
 
     unheard: list[str]
-    """Pending jobs that Temporal has not heard of."""
+    """Pending jobs of which Temporal has not heard for `UNHEARD`."""
     quiet: list[str]
     """Jobs in progress that neither work nor wait for anything."""
     open_jobs: int

@@ -26,8 +26,8 @@ UNTIL_THE_END = "{waiting_until,paused_at,paused_by}"
 
 
 async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
-    """Begins the next attempt if a retry waits: sets the job to pending if it has ended and was not canceled. Returns
-    False if no retry waits. The caller has locked the job's row.
+    """Sets a completed or failed job to pending as its next attempt, if a retry waits for that; returns whether it did.
+    The caller has locked the job's row.
     """
     tag: str = await connection.execute(
         f"""

@@ -108,8 +108,8 @@ def _in_words(total: int, failed: int, message: str | None, not_shown: Unshown |
 
 
 async def _proofs(connection: Connection, job_id: str) -> dict[str, Any]:
-    """Returns the proofs in the job's metadata: `proofs` by repository and type; and `as_of` by type, which is the
-    earliest one of all repositories.
+    """Returns two fields for the job's metadata: `proofs` by repository and type, and `as_of` by type, the earliest one
+    of all repositories.
     """
     rows = await connection.fetch(
         """

@@ -20,7 +20,7 @@ from store.job_attempts import OF_AN_ATTEMPT, PENDING_AGAIN, end
 from store.job_views import read, uuid_of
 
 AUDITED = 100
-"""The latest requests that a job's `metadata.audit` keeps."""
+"""How many requests a job's `metadata.audit` keeps: the latest."""
 NAMED = 50
 """Most repositories of a request that `metadata.audit` names."""
 MOST_WAITING_RETRIES = 20

@@ -78,7 +78,7 @@ class Stopping:
     workspace_id: str
     attempt: int
     whole: bool
-    """Whether all of it is to stop."""
+    """Whether the whole job is to stop."""
     repositories: list[str]
     """The ids of the repositories that are to stop alone."""
 

@@ -1,5 +1,5 @@
-"""Reads the recorded past of a job, for its timeline and its chart. Only samples and waits are recorded for these
-alone.
+"""Reads the recorded past of a job, for its timeline and its chart. Samples and waits are recorded for this, the rest
+of it for other purposes.
 """
 
 from datetime import datetime

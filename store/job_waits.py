@@ -64,9 +64,9 @@ async def seconds(connection: Connection, job_id: str, since: datetime, now: dat
 class Wait:
     since: datetime
     until: datetime | None
-    """When it was expected to continue, if that was known."""
+    """When the job was expected to continue, if that was known."""
     ended_at: datetime | None
-    """None while it still waits."""
+    """None if the job still waits."""
     reason: WaitingReason
     detail: str
 

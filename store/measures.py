@@ -36,7 +36,7 @@ class Measures(NamedTuple):
     oldest_pending_notification: Labelled
     """Age by channel."""
     notes: Labelled
-    """Notes by kind."""
+    """Things that GitHub does not show, by the kind of note."""
     budget_limit: Labelled
     """By (account, resource): points or requests an hour, of the tightest window that GitHub reported."""
     budget_left: Labelled

@@ -58,7 +58,7 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
     """Returns the active workspaces with this repository that an auth user may see. Those that the user may change
-    come first, and of these those with the most days bought.
+    come first; in both groups, those with more bought days come first.
     """
     rows = await connection.fetch(
         f"""

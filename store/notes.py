@@ -70,12 +70,12 @@ where repository_id = $1 and data_type = $2 group by 1, 2 order by 1, 2
 
 @dataclass(frozen=True, slots=True)
 class NotedThreads:
-    """The number of noted whole threads of a data type, by the kind of note."""
+    """How many threads of a data type have a note on the thread itself, and not on a part of it."""
 
     unlisted: int
     """Threads that GitHub counts and does not list."""
     is_old: bool
-    """Whether all threads were last listed more than a week ago."""
+    """Whether `unlisted` was last found more than a week ago."""
     missing: int
     """Noted threads with a number that are not stored."""
     stored: int
@@ -132,8 +132,8 @@ async def to_look_again(connection: Connection, sweep: Sweep, *, limit: int = 10
 
 
 async def of_permissions(connection: Connection, sweep: Sweep, whats: Sequence[str]) -> list[Note]:
-    """Returns notes of other jobs on what all threads of the repository lack. Notes that this job has checked are left
-    out.
+    """Returns the notes with which other jobs recorded that the repository's threads lack one of `whats`, for want of a
+    permission. Notes that this job has checked are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_OF_PERMISSIONS, repository_id, data_type, sweep.job_id, whats)

@@ -25,8 +25,8 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 
 async def lock(connection: Connection, repository_id: str) -> None:
-    """Locks a repository's rows until the transaction ends. Two jobs or types write the same rows in different orders,
-    and could deadlock.
+    """Locks a repository's rows until the transaction ends. Otherwise two jobs or types, which write the same rows in
+    different orders, could deadlock.
     """
     await connection.execute("select pg_advisory_xact_lock(hashtextextended('repository ' || $1, 0))", repository_id)
 

@@ -21,7 +21,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Reads a place from `text`, which `str` of a place has written."""
+        """Reads a place from the text that `str` made of it."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

@@ -9,7 +9,7 @@ from store.database import Connection
 RowT = TypeVar("RowT", PullRequest, Issue)
 
 COLUMNS = {"labels": "labels", "assignees": "assignees", "linked pull requests": "linked_prs"}
-"""The jsonb column of each such list."""
+"""The jsonb column that stores each list, by the list's name in `Short.what`."""
 
 
 async def keep_longer(

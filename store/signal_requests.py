@@ -22,8 +22,8 @@ async def carry_out(connection: Connection, request: SignalRequest) -> JobStandi
     """Writes the request into the job's row, as the API and the command line do. Returns the job's state; None if the
     workspace has no such job.
 
-    If the request cannot be carried out, nothing changes. For an update (`refuses`) it raises `BadInput`; for a
-    signal it logs that.
+    If the request cannot be carried out, nothing changes: for an update (`refuses`) it raises `BadInput`, for a
+    signal it logs why.
     """
     if await _standing(connection, request) is None:
         if request.refuses:

@@ -30,8 +30,8 @@ async def keep(connection: Connection, job_id: str, surveys: Mapping[str, Mappin
 
 
 async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str, bytes]) -> None:
-    """Stores the prefetched answers of each repository, all that there are so far. A repository without a survey is
-    left out.
+    """Stores the prefetched answers of each repository, in place of those stored before. A repository without a survey
+    is left out.
     """
     await connection.executemany(
         """
@@ -43,7 +43,7 @@ async def keep_answers(connection: Connection, job_id: str, answers: Mapping[str
 
 
 async def read(connection: Connection, job_id: str, repository_id: str) -> dict[str, Any] | None:
-    """Returns the survey that this job made of the repository a moment ago; None if there is none."""
+    """Returns the survey that this job made of the repository; None if there is none that is younger than `FRESH`."""
     survey: dict[str, Any] | None = await connection.fetchval(
         "select survey from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and told_at > now() - $3::interval",
@@ -59,7 +59,7 @@ class Answers(NamedTuple):
 
     packed: bytes
     is_old: bool
-    """Whether they were fetched long ago."""
+    """Whether the first of them were stored at least `FRESH` ago."""
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:

@@ -1,7 +1,7 @@
 """`backfill_sweeps`: one row for each job, repository and data type, with the position, the lease and the counts.
 
-The lease is a fence: whoever takes it makes the commits of every earlier holder fail. So an attempt that Temporal
-has given up and its retry never both write. Times are from Postgres' clock.
+The lease is a fence: whoever takes it makes the commits of every earlier holder fail. So an attempt never writes
+once its retry has the lease, even if it still runs. Times are from Postgres' clock.
 """
 
 from collections import Counter
@@ -41,7 +41,7 @@ class Sweep:
     expected: int | None = None
     error: Failure | None = None
     down_to: datetime | None = None
-    """The moment at which the present leg ends; None: with the sweep itself."""
+    """The moment down to which the present leg reads; None if the leg reads to the end of the sweep."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -177,8 +177,8 @@ async def take(
     leg: Leg | None = None,
     down_to: datetime | None = None,
 ) -> Sweep:
-    """Takes the lease, from its holder if it has one. Temporal runs one attempt at a time, so the latest attempt is the
-    valid one.
+    """Takes a sweep's lease, even if an earlier attempt holds it: Temporal runs one attempt at a time, so the latest is
+    the valid one. Creates the sweep if there is none.
 
     Raises `JobOver` if the job or the repository was deleted.
     """
@@ -247,7 +247,7 @@ async def commit(
     requests: int = 0,
     points: int = 0,
 ) -> None:
-    """Stores the position and the counts, in the transaction that stores their rows. `counts` are totals, not
+    """Stores the sweep's position and counts, in the transaction that stores the page's rows. `counts` are totals, not
     increments.
     """
     await connection.execute(
@@ -284,7 +284,7 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
     """Returns how many GraphQL points and REST requests a job has cost so far. If `repository_ids` is given, only those
     repositories count.
 
-    Each GraphQL request is counted as one point, which nearly all of them cost.
+    REST requests are computed as all requests minus the points, as if each GraphQL request had cost one point.
     """
     [row] = await connection.fetch(
         """

@@ -10,11 +10,11 @@ from store.database import Connection
 
 
 async def versions(connection: Connection, table: DataType, github_ids: Sequence[int]) -> dict[int, datetime]:
-    """Returns the updatedAt of those of the threads `github_ids` whose rows are certain to be as of that moment, by
-    GitHub id.
+    """Returns the stored updatedAt of the fetched threads among `github_ids`, by GitHub id. Threads are
+    left out that are gone, or that may have changed again within the same second.
 
-    updatedAt has whole seconds. A thread that was requested in the second of its last change may have changed again
-    within that second, so it is left out.
+    updatedAt has whole seconds: a thread that was requested in the second of its last change may have changed again
+    within that second.
     """
     rows = await connection.fetch(
         f"select github_id, updated_at from {table} where github_id = any($1::bigint[]) and node_id is not null"
@@ -40,7 +40,7 @@ async def otherwise_commented(connection: Connection, table: DataType, counts: M
     """Returns the GitHub ids of the fetched discussions whose stored number of comments differs from their number in
     `counts`.
 
-    `counts` is by GitHub id. The result is empty for other types, because only discussions store GitHub's number.
+    `counts` is by GitHub id. It has to be empty for other types: only discussions store GitHub's number.
     """
     if not counts:
         return set()
@@ -86,7 +86,7 @@ async def by_number(
 async def github_ids(
     connection: Connection, table: DataType, repository_id: str, numbers: Sequence[int]
 ) -> dict[int, int]:
-    """Returns the GitHub ids of the stored threads with these numbers, by number."""
+    """Returns the GitHub ids of the fetched threads with these numbers, by number."""
     rows = await connection.fetch(
         f"select number, github_id from {table}"
         " where repository_id = $1 and number = any($2::integer[]) and node_id is not null",
@@ -127,7 +127,7 @@ async def unlisted(
 ) -> list[tuple[str, int]]:
     """Returns the fetched threads that one page of a listing by creation should name, and does not: (node id, number).
 
-    `listed` are the numbers that the page names. `born` is its range of creation times: from the last thread of the
+    `listed` are the GitHub ids on the page. `born` is its range of creation times: from the last thread of the
     previous page (included, because others may have the same second) to its own last thread (excluded).
     """
     rows = await connection.fetch(
@@ -192,7 +192,7 @@ _CHILDREN = {
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
     """Returns how many stored children the fetched threads with these node ids have, by node id.
 
-    A node id may also be that of a comment on a discussion. Then its replies are counted.
+    A node id may also be that of a comment on a discussion. Its number is the stored number of its replies.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids

@@ -14,8 +14,8 @@ from store.database import Connection
 async def next_repositories(
     connection: Connection, job_id: str, after: str | None, limit: int, repository_ids: list[str] | None = None
 ) -> list[RepositoryRef]:
-    """Returns the job's next pending repositories after the id `after`, in order of id. If `repository_ids` is given,
-    returns these instead.
+    """Returns the job's next repositories that have not ended, behind the id `after`, in order of id. With
+    `repository_ids`, returns only those among them.
     """
     rows = await connection.fetch(
         """

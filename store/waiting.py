@@ -6,11 +6,11 @@ job if all of this holds for that sweep:
 - it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits
 for a limit that would stop every job;
 
-- it is in the middle of a leg, or took its lease earlier;
+- it is in the middle of a leg, or took its lease before the checking sweep did;
 
 - it is not in its historical leg while the checking sweep is in its recent leg (docs/decisions/0012-waiting.md);
 
-- it committed a page within `PATIENCE`, counted from when the checking sweep first saw its position.
+- the checking sweep first saw its latest commit, or that it has none, at most `PATIENCE` ago.
 
 A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the one with the later
 lease waits. So no two sweeps wait for each other, however many jobs there are.
@@ -144,8 +144,8 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """Returns the jobs to wait for. Also returns, for each of them, its last commit and since when there was no later
-    one.
+    """Returns the jobs to wait for. Also returns, for each job in `others`, its last commit and when the checking sweep
+    first saw that.
     """
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}

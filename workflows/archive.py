@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 @workflow.defn(name=ARCHIVE)
 class ArchiveWorkflow:
-    """Reads hour after hour, up to the last one. A cancel stops it within an hour, and is recorded."""
+    """Reads hour after hour of the archive, up to the last one. A cancel drops the hour being read, and is recorded."""
 
     @workflow.init
     def __init__(self, read: ArchiveRead) -> None:

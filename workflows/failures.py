@@ -30,8 +30,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a slice only failed because Temporal makes no further attempt of what was canceled: its worker
-    died, or its attempt met a passing error, before it heard of the cancel.
+    """Returns whether a slice that failed counts as canceled: while it was being canceled, its worker died or it met a
+    passing error, and Temporal does not retry what is canceled.
 
     `stopping`: this run has asked its slices to stop.
     """

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from messages import FailedRepository, JobOutcome, JobPlan, JobStanding, RepositoryOutcome, RunningRepository
 
 GAP = "\u2003"
-"""Separates the columns of tables in the Web UI, which adds no space and drops ordinary ones."""
+"""Separates the columns of a table: the Web UI puts no space between them, and drops ordinary spaces."""
 MOST_ROWS = 20
 """Most failed repositories, and most running ones, with a row of their own."""
 

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import GIVES_WAY
 
 LONG = 3_000
-"""Events after which a run continues as new. The remaining events of 200 children keep its history under 5,000."""
+"""Events after which a run continues as new. With the remaining events of 200 children, it has fewer than 5,000."""
 LOOK_SECONDS = (2, 5, 10, 30)
 """Seconds between checks whether repositories may resume that wait for other jobs."""
 
@@ -131,7 +131,7 @@ class JobRun:
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
         """Starts the child workflows and waits for them. Returns where the next run continues; None if all repositories
-        have ended.
+        have ended or the job is canceled.
         """
         line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))

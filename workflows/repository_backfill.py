@@ -80,7 +80,7 @@ class RepositoryBackfillWorkflow:
 
     @workflow.signal
     def give_way(self) -> None:
-        """Ends this run with what is committed. The parent workflow continues as new, and starts this one again."""
+        """Ends this run with what is committed. The parent workflow starts this one again later."""
         self._asked_to_give_way = True
         self._stop()
 
@@ -301,8 +301,8 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Returns whether there may be new threads: another slice has ended since `thread_slices`, or all threads
-        ended.
+        """Returns whether a type that waits for threads may look again. `thread_slices` and `threads_ended` are as of
+        its last look; if `thread_slices` is None, it does not look again after each slice of threads.
         """
         return (
             thread_slices not in (None, self._thread_slices)

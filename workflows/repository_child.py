@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shape_changes import FOLLOWS_RESET
 
 LAST_WORD = 1_000_000
-"""Sequence of transitions that the parent records for a child that could not record them itself."""
+"""The number of a transition that the parent records for a child that could not record it itself."""
 FORMER_RUN_SECONDS = (1, 2, 5, 10, 30, 60, 60, 60)
 """Seconds between checks whether the workflow that an earlier run of the job started has stopped at its page."""
 

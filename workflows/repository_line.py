@@ -25,8 +25,8 @@ T = TypeVar("T")
 PAGE = 100
 """Repositories that one activity lists."""
 SURVEYED_PAGE = 29
-"""Those that are surveyed together: as many as one request counts. Of its time GitHub needs about a minute for the
-small ones among them, which is what it gives an account in a minute."""
+"""Repositories that are surveyed together: as many as one request counts. To read the small ones among them costs about
+a minute of GitHub's time, which is what it gives an account in a minute."""
 
 
 class RepositoryLine:
@@ -48,7 +48,7 @@ class RepositoryLine:
         self._ids: dict[Leg, list[str]] = {"recent": list(place.recent), "historical": list(place.historical)}
         self._page: dict[Leg, list[RepositoryRef]] = {"recent": [], "historical": []}
         self._long: list[str] = []
-        """Repositories that go behind all others of this leg, so that most of a workspace is done before the first of
+        """Repositories whose recent legs go behind all others, so that most of a workspace is done before the first of
         them starts."""
         self._back: dict[Leg, list[str]] = {"recent": [], "historical": []}
         """Repositories that have waited and may resume, by leg. They come first, since they had their turn before."""

@@ -39,11 +39,11 @@ _OUTCOMES = {
 
 
 class RepositoryMirror:
-    """Shows the types in `open_types`, which have not ended, and the `waits`. Both change while the workflow runs."""
+    """Shows the types that have not ended, `open_types`, and the `waits`. The workflow changes both while it runs."""
 
     def __init__(self, backfill: RepositoryBackfill, open_types: Collection[DataType], waits: Waits) -> None:
         self.sequence = backfill.sequence
-        """Sequence of the last recorded transition."""
+        """The number of the last recorded transition."""
         self.wait: Waiting | None = None
         """The last recorded wait."""
         self._until: datetime | None = None
@@ -101,7 +101,7 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Returns whether a recorded wait is over, so that the next transition has to delete it."""
+        """Forgets the wait. Returns whether rows still show until when it lasts, which the next transition deletes."""
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid

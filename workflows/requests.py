@@ -30,8 +30,8 @@ def check(update: Update) -> None:
 
 
 def of_signal(workspace_id: str, action: SignalAction, signal: Signal) -> SignalRequest:
-    """Returns the activity's input for a signal. A signal of ours has an attempt; the job's row is changed already, and
-    is only read. A signal from a person has none; its action is written into the row.
+    """Returns the activity's input for a signal. If it has an attempt, this system sent it: the job's row is changed
+    already, and is only read. Otherwise a person sent it: its action is written into the row.
     """
     return _request(workspace_id, action if signal.attempt is None else None, signal)
 

@@ -33,10 +33,10 @@ ONCE = RetryPolicy(maximum_attempts=1)
 
 MIRROR_TIMEOUT = timedelta(seconds=30)
 INSPECT_TIMEOUT = timedelta(minutes=2)
-"""Enough for a request without an answer, and for the probes that find out whether GitHub is away."""
+"""Time for a request without an answer, and for the probes that find out whether GitHub is away."""
 SURVEY_TIMEOUT = timedelta(seconds=100)
 """For the survey of a page of repositories. Without its answers each repository sends its own requests."""
 SURVEY_HEARTBEAT = timedelta(seconds=20)
-"""If a worker is killed, the survey is retried after this time and uses what is stored already."""
+"""If a worker is killed, its survey fails after this time. Sweeps use what it has stored already."""
 SLICE_TIMEOUT = timedelta(minutes=30)
 """Far above a slice's length. The heartbeat detects a dead worker; this limit only detects a bug."""
