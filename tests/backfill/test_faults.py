@@ -37,7 +37,7 @@ from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check
 
-SMALL = Plan("acme/small", pull_requests=40, issues=30, deep_pull_requests=1, deep_threads=1, years=2)
+SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
 
 
 def small() -> tuple[World, Repository]:
