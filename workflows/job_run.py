@@ -96,7 +96,7 @@ class JobRun:
         return len(self.line.waiting) if self.line else 0
 
     def obey(self, standing: JobStanding) -> None:
-        """Does what the job's row says, unless the row is about another attempt."""
+        """Takes over pause and cancel requests from the job's row, unless it is about another attempt or has ended."""
         if standing.attempt == self.plan.attempt and not standing.ended:
             self.pausing = standing if standing.is_paused else None
             self.stopping = set(standing.stopping)
@@ -240,8 +240,8 @@ class JobRun:
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """Returns the historical legs that have to end, as many as recent legs lack a place. A run that is giving way
-        itself starts no leg, so it returns none.
+        """Returns the ids of repositories whose historical leg has to end: one for each recent leg that may resume,
+        less those already asked. Returns none while this run is paused or draining, because it then starts no leg.
         """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]

@@ -40,10 +40,11 @@ def is_stale(position: EventPosition, now: datetime) -> bool:
 
 
 def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> EventPosition:
-    """Returns the position in which each source resumes where the earlier sweep left it. A source that has something
-    left to read is open, all others are complete.
+    """Returns the position in which each source takes over from the earlier sweep. A source that has something left to
+    read is open, all others are complete.
 
-    `fresh`: the earlier sweep ended within the hour.
+    `fresh`: the earlier sweep ended within the hour. Unfinished sources then resume at its cursor, and finished ones
+    are not read again. Otherwise, sources are read from the top down to where that sweep began.
     """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of

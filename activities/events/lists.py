@@ -215,10 +215,10 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Returns the turn after an empty page: it is requested again with another size. If that is empty, too, the
-        list counts as ended, or as not shown.
+        """Returns the turn after an empty page that is in doubt: it asks again with another page size. After a second
+        empty page the list counts as ended, or its source is left as not shown.
 
-        Stars and forks never count as empty if rows of them are stored.
+        If rows of stars or forks are stored and GitHub shows none of them any more, the source is skipped, not ended.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:

@@ -74,7 +74,7 @@ def fell_back_of(position: EventPosition) -> list[str]:
 
 
 def noted_of(position: EventPosition) -> list[Note]:
-    """Returns the notes on events that GitHub does not show, by source."""
+    """Returns the notes on sources of which GitHub does not show everything, at most one for each source."""
     return [note for source in SOURCES if (note := _note(source, position.places[source])) is not None]
 
 

@@ -17,7 +17,7 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds the notes of an answer to its turn. Notes on threads and lists that the answer shows whole are deleted."""
+    """Adds the answer's notes to its turn, and the earlier notes to delete: on what it shows whole, or is gone."""
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
     missing |= {(part.what, part.node_id) for part in turn.put}

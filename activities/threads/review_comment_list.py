@@ -59,7 +59,7 @@ class ReviewCommentList:
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the next turn at a leg's end; None once the remaining reviews are to be fetched by their ids."""
+        """Returns the turn that plans, reads or proves the list; None if it is not worth reading, or is done with."""
         place = position.listing
         if place.in_bulk is False:
             return None

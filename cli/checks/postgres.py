@@ -68,8 +68,8 @@ def disk(server: health.Server) -> Finding:
 
 
 async def _way(at: settings.Database) -> Finding:
-    """Returns the finding on the way to Postgres. Only `DATABASE_DIRECT_URL` has to lead there without a transaction
-    pooler, because migrations and locks need a session.
+    """Returns the finding on poolers. It fails only if the direct address (`DATABASE_DIRECT_URL`) leads through a
+    transaction pooler, because migrations and locks need a session.
     """
     way, direct = await health.way_to(at.database_url), await health.way_to(at.direct_url)
     if direct == "transaction":

@@ -64,8 +64,8 @@ _ADAPTER = TypeAdapter(Survey)
 def batches(discussions: Sequence[int]) -> list[range]:
     """Divides repositories among requests, each of which costs one point; returns ranges of their indexes.
 
-    `discussions` is how many discussions of each repository are stored, so that the survey can count the comments of
-    as many.
+    `discussions` holds how many discussions of each repository are stored. The survey lists a few more than these (at
+    most 100) to count their comments; the more it lists, the fewer repositories fit into a request.
     """
     found, begin, price = [], 0, 0
     for place, stored in enumerate(discussions):

@@ -15,9 +15,9 @@ MOST_REQUESTS = 4
 
 
 class Call:
-    """GitHub's answers to each account, for one operation on one repository.
+    """One call for one operation: tells which accounts may still be tried, and collects what GitHub answers to each.
 
-    `denied` holds the accounts that GitHub refused in earlier calls, which are tried last. The call updates it.
+    `denied` holds the accounts that GitHub refused in earlier calls, which are tried last. This object changes the set.
     """
 
     def __init__(self, denied: set[str]) -> None:

@@ -70,7 +70,7 @@ class Guard:
         return result
 
     async def admit(self, api: str) -> None:
-        """Waits until a request may be sent. Raises as `run` does."""
+        """Waits until a request may be sent. Raises `RetryLater` (github_away) if the server is down."""
         while monotonic() >= self._looked.get(api, float("-inf")) + LOOK_EVERY:
             verdict = await self._availability.admit(api)
             if verdict.do == "ask":

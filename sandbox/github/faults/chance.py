@@ -155,8 +155,9 @@ class OddTenth(Effect):
         return value
 
     def afterwards(self, request: Request, reply: Reply) -> Reply:
-        """Returns the REST answer without hidden and refused items; its links still count them. Items that are null
-        in GraphQL are shown.
+        """Removes hidden and refused items (see the class) from a REST list, but leaves the list's links unchanged.
+        Empties the lists of a blank thread. A hidden item that is requested alone gets a 404, a refused one a 403. Null
+        and miscounted items are shown as usual.
         """
         if request.kind != "rest" or reply.status != 200 or request.world is None:
             return reply
