@@ -225,4 +225,7 @@ async def record(connection: Connection, change: RepositoryTransition) -> None:
             each.model_dump(mode="json") | {"repository": outcome.repository.full_name} for each in failures
         ]
         await connection.execute(_ERRORS, change.job_id, details)
+    if not waits or change.attempt:
+        # Counted under the lock: of two repositories that end at once, each would be counted without the other.
+        await connection.execute("select from workspace_backfill_jobs where id = $1 for no key update", change.job_id)
     await connection.execute(_COUNTS, change.job_id)
