@@ -139,9 +139,12 @@ class JobPlace(Message):
     stopping: list[str] = []
     """Repositories that somebody canceled individually, and that will not begin."""
 
-    def with_plan(self, plan: JobPlan) -> "JobPlace":
-        """Returns the same progress with a new plan. Repositories that were canceled meanwhile will not begin."""
-        return self.model_copy(update={"plan": plan, "stopping": sorted({*self.stopping, *plan.stopping})})
+    def with_plan(self, plan: JobPlan, *, heeds_stopping: bool) -> "JobPlace":
+        """Returns the same progress with a new plan. `heeds_stopping`: repositories that were canceled meanwhile will
+        not begin.
+        """
+        stopping = sorted({*self.stopping, *plan.stopping}) if heeds_stopping else self.stopping
+        return self.model_copy(update={"plan": plan, "stopping": stopping})
 
 
 class WorkspaceBackfill(Message):

@@ -1,5 +1,7 @@
 """The changes of the workflows' shape, by the ids that histories record (`workflow.patched`)."""
 
+CANCELS_ALONE = "cancels alone"
+"""Heeds which repositories were canceled alone while their job did not run."""
 DIES_CANCELED = "dies canceled"
 """Takes a slice for canceled that was being canceled when its worker died, instead of counting its type as failed."""
 FAILS_CANCELED = "fails canceled"

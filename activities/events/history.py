@@ -42,6 +42,12 @@ class CommitHistory:
         self._repository = sweep.repository
 
     async def read(self, position: EventPosition) -> Turn[EventPosition]:
+        if self._must_ask_for_head(position):
+            try:
+                position = position.with_branch(*await commits.read_head(self._github, self._repository))
+            except PartOver as error:
+                words = f"GitHub does not tell where the default branch is: {error.message}"
+                return self._give_up(position, words, "unavailable")
         place, head = position.places[self.name], position.head
         activity = position.places["activity"]
         if head is None:
@@ -83,6 +89,16 @@ class CommitHistory:
         after = position.with_place(self.name, self._after(place, rest, ends, read))
         after = grow(after, self.name, seconds=read.seconds)
         return Turn(after, page=page, points=read.cost, requests=1)
+
+    def _must_ask_for_head(self, position: EventPosition) -> bool:
+        """Returns whether the head in the position is not the present one, although the forks were read.
+
+        Forks bring the head by GraphQL alone, and not within the hour after an earlier sweep.
+        """
+        if position.inherited_as_of is None or position.places[self.name].oids is not None:
+            return False
+        unknown = position.head is None and not position.no_head and position.places[self.name].noted
+        return unknown or (position.places["forks"].way > 0 and not position.fresh)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
         return self._give_up(position, f"GitHub fails at it at any size: {error.message}", "unavailable")

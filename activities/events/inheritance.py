@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from activities.events.odd_pages import pages_to_look_at
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
-from activities.events.source import SIZES
 from activities.turn import CLOCK_SLACK
 from store.coverage import Coverage
 
 FRESH = timedelta(hours=1)
 """Sources read more recently than this are not read again: one request to the events API finds the news."""
+SHORT = 1_000
+"""Most items of a list that is read whole again if an earlier sweep was not shown all of it."""
 EVENTS_LAG = timedelta(days=1)
 """Longest delay until GitHub's events API shows an event."""
 WEEK = timedelta(weeks=1)
@@ -72,31 +73,35 @@ def _inherited(
         # One that was skipped was not read at all.
         until = as_of - EVENTS_LAG if source == "events" and done and left.status == "complete" else None
         return EventPlace(until=until, reached_end=left.reached_end, noted=left.kind is not None)
-    if left == EventPlace(way=left.way, noted=left.noted):
+    if left == EventPlace(way=left.way, noted=left.noted, reason=left.reason):
         # Nothing of it was read.
         return left
     if left.status == "skipped":
         # GitHub may show now what it did not give then, however short a time ago that was.
         return EventPlace.look_again(left.way) if left.kind else EventPlace(way=left.way)
-    if left.absent and (source == "releases" or (left.total is not None and left.total <= SIZES[0])):
-        # What was missing is looked at again: the whole list is one page, or is read whole by each sweep.
-        return EventPlace(way=left.way)
-    if not left.way and ((left.tail and left.below is None) or (left.hidden + left.unserved and not left.odd)):
-        # An older release did not record where.
-        return EventPlace()
+    is_short = source == "releases" or (left.total is not None and left.total <= SHORT)
+    top = next((page for page in left.odd if page.cursor is None), None)
+    is_unknown = (left.tail and left.below is None) or (left.hidden + left.unserved and not left.odd)
+    if left.absent and (is_short or (not left.way and (is_unknown or (top is not None and top.oldest is None)))):
+        # The whole list is read again: it is short, or nobody knows where the items were missing.
+        return EventPlace(way=left.way, reason=left.reason if left.way else "")
     # REST numbers its pages from the top: what was deleted since would be skipped by going on below.
     below = None if left.way else left.below
     odd = [replace(page, offset=None) for page in left.odd]
-    again = [] if left.way else pages_to_look_at(odd)
+    again = [] if left.way else pages_to_look_at([page for page in odd if page.cursor is not None])
     ended_early = left.tail > 0 and below is not None
-    if fresh and done and not ended_early:
+    if fresh and done and not ended_early and top is None:
         return replace(left, status="open", odd=odd, again=again, only_again=True) if again else left
     if left.way and source == "releases":
         # GraphQL tells less of them than REST, and all are read by each sweep.
         return EventPlace.look_again()
+    # New items may have moved what was missing at the top: it is read again down to where the top ended then.
+    news = None if fresh else as_of - CLOCK_SLACK
+    if top is not None and top.oldest is not None and not left.way:
+        news = min(news or top.oldest, top.oldest)
     return EventPlace(
-        cursor=below if fresh else None,
-        until=None if fresh else as_of - CLOCK_SLACK,
+        cursor=below if news is None else None,
+        until=news,
         below=below,
         reason=left.reason if left.way else "",
         reached_end=left.reached_end,

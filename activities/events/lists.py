@@ -3,6 +3,7 @@ events API.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -103,11 +104,9 @@ class ListSource:
             return self._turn(position.with_place(self.name, place.look_at(page)))
         now = page
         if read.number:
-            now = page.now(number=read.number, hidden=read.hidden, unserved=read.unreadable)
-        # New items have moved the items of the top page to the page after it.
-        moved = page.cursor is None and read.total != place.total
-        looked_at = place.look_at(now, beyond=read.cursor if moved else None)
-        return self._turn(position.with_place(self.name, looked_at), read)
+            seen = replace(page, number=read.number, hidden=read.hidden, unserved=read.unreadable)
+            now = page.now(seen, more=read.more, total=read.total)
+        return self._turn(position.with_place(self.name, place.look_at(now)), read)
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
         place = position.places[self.name]
@@ -204,7 +203,12 @@ class ListSource:
     async def _is_suspicious(self, place: EventPlace, read: Happenings) -> bool:
         """Returns whether an empty page is in doubt: GitHub counts more items than it showed, or some are stored."""
         if read.total:
-            return place.is_at_top or (place.listed is not None and place.listed + place.unserved < read.total)
+            if place.is_at_top:
+                return True
+            if place.listed is None:
+                # Reading goes on below what an earlier sweep read: GitHub had said that more is there.
+                return place.until is None and not place.tail
+            return place.listed + place.unserved < read.total
         if not place.is_at_top:
             return False
         since = self._sweep.cutoff_at

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 MOST_ODD_PAGES = 400
@@ -12,6 +13,8 @@ LOOKS = 5
 """Fewest odd pages of one list that each sweep requests again, if there are so many."""
 ITEMS_PER_LOOK = 4
 """A sweep requests one odd page again for this many absent items, and no fewer pages than `LOOKS`."""
+MOST_LOOKS = 25
+"""Most odd pages of one list that a sweep requests again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class OddPage:
     """Items that the page should have, by its size or by GitHub's count of the list, and that GitHub left out."""
     number: int = 0
     """Items in GitHub's answer, including hidden ones."""
+    oldest: datetime | None = None
+    """The earliest moment on the page, of the moments by which the list is ordered."""
     offset: int | None = None
     """Items of the list above the page; None unless the present sweep read the list from its top."""
 
@@ -38,10 +43,15 @@ class OddPage:
         """The number of items of the page that GitHub did not show."""
         return self.hidden + self.unserved + self.missing
 
-    def now(self, *, number: int, hidden: int, unserved: int) -> Self:
-        """Returns the page as GitHub shows it now."""
-        missing = max(self.missing - max(number - self.number, 0), 0)
-        return replace(self, number=number, hidden=hidden, unserved=unserved, missing=missing)
+    def now(self, seen: Self, *, more: bool, total: int | None) -> Self:
+        """Returns the page with what it lacks at present. `seen` is the page as GitHub shows it now.
+
+        `more`: it is not the list's last page. `total`: GitHub's count of the list; None if it gives none.
+        """
+        missing = max(self.missing - max(seen.number - self.number, 0), 0)
+        if more and total is not None:
+            missing = max(seen.size - seen.number, 0)
+        return replace(self, number=seen.number, hidden=seen.hidden, unserved=seen.unserved, missing=missing)
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
@@ -50,26 +60,31 @@ def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
     GitHub's failures shrink pages, down to single items. One request then looks at many of them.
     """
     last = odd[-1] if odd else None
-    if last is None or last.offset is None or page.offset is None:
-        return [*odd, page][:MOST_ODD_PAGES]
+    if last is None:
+        return [page]
+    if len(odd) >= MOST_ODD_PAGES:
+        return [*odd[:-1], _added(last, page)]
+    if last.offset is None or page.offset is None or last.unserved or page.unserved:
+        # What GitHub fails to serve is requested alone: its neighbours would fail with it.
+        return [*odd, page]
     size = page.offset + page.size - last.offset
     if size > MOST_ITEMS:
-        return [*odd, page][:MOST_ODD_PAGES]
-    between = page.offset - last.offset - last.unserved - last.missing
-    return [
-        *odd[:-1],
-        replace(
-            last,
-            size=size,
-            number=between + page.number,
-            hidden=last.hidden + page.hidden,
-            unserved=last.unserved + page.unserved,
-            missing=last.missing + page.missing,
-        ),
-    ]
+        return [*odd, page]
+    between = page.offset - last.offset - last.missing
+    both = replace(_added(last, page), size=size, number=between + page.number, oldest=page.oldest or last.oldest)
+    return [*odd[:-1], both]
+
+
+def _added(page: OddPage, other: OddPage) -> OddPage:
+    return replace(
+        page,
+        hidden=page.hidden + other.hidden,
+        unserved=page.unserved + other.unserved,
+        missing=page.missing + other.missing,
+    )
 
 
 def pages_to_look_at(odd: Sequence[OddPage]) -> list[OddPage]:
     """Returns the odd pages that the next sweep requests again. Later sweeps request the others."""
     absent = sum(page.absent for page in odd)
-    return list(odd[: max(LOOKS, -(-absent // ITEMS_PER_LOOK))])
+    return list(odd[: min(max(LOOKS, -(-absent // ITEMS_PER_LOOK)), MOST_LOOKS)])

@@ -131,14 +131,19 @@ class EventPlace:
         if self.is_at_top and self.until is None:
             place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
         else:
+            tail = min(page.number, self.tail) if self.listed is None and self.until is None else 0
             place = self.forget(page.cursor)
-            tail = min(page.number, place.tail) if self.listed is None and self.until is None else 0
             place = replace(place, missing=place.missing - tail, listed=0 if self.is_at_top else self.listed)
+        if self.until is not None and depth is not None:
+            # What earlier sweeps lacked down to here has been requested again with the news.
+            for each in place.odd:
+                if each.offset is None and each.oldest is not None and each.oldest >= depth:
+                    place = place.forget(each.cursor)
         if more and total is not None and page.number < page.size:
             # A page that is not the last one lacks items.
             page = replace(page, missing=page.size - page.number)
         return replace(
-            place.remember(replace(page, offset=place.offset)),
+            place.remember(replace(page, offset=place.offset, oldest=depth)),
             as_of=self.as_of or asked_at,
             oldest=oldest,
             progress=self.progress.descend(depth, ties),
@@ -185,6 +190,9 @@ class EventPlace:
         place = self
         if self.listed is not None and total is not None and total == self.total:
             place = replace(self, missing=max(total - self.listed - self.unserved, 0))
+            if not place.missing:
+                odd = (replace(page, missing=0) for page in self.odd)
+                place = replace(place, odd=[page for page in odd if page.absent])
         of_last = min(place.tail, last.size - last.number) if last.number else 0
         if of_last:
             offset = None if self.offset is None else self.offset - last.number
@@ -192,15 +200,10 @@ class EventPlace:
             place = replace(place, missing=place.missing - of_last).remember(last)
         return replace(place, reached_end=False, below=end or place.below) if place.tail else place
 
-    def look_at(self, now: OddPage, *, beyond: str | None = None) -> Self:
-        """Returns the place after the first page of `again` was requested again. `now` is what GitHub shows now.
-
-        `beyond` is the cursor of another page to request; None if there is none.
-        """
-        # Pages that this sweep does not request come first in the next one.
-        place = self.forget(now.cursor).remember(now)
-        again = self.again[1:] if beyond is None else [OddPage(cursor=beyond, size=now.size), *self.again[1:]]
-        return replace(place, again=again, status="complete" if self.only_again and not again else self.status)
+    def look_at(self, now: OddPage) -> Self:
+        """Returns the place after the first page of `again` was requested. `now` is the page as GitHub shows it."""
+        place = replace(self.forget(now.cursor).remember(now), again=self.again[1:])
+        return place if place.again else place.stop_looking()
 
     def stop_looking(self) -> Self:
         """Returns the place that leaves the other pages of `again` to a later sweep."""
@@ -326,8 +329,6 @@ class EventPosition(Position):
     def left(self) -> dict[str, Any]:
         """Returns the fields that later sweeps need to resume. They are stored with the coverage."""
         return self.to_commit({"places", "branch", "head", "counted"})
-
-    # From a beginning
 
     def begin(self) -> Self:
         """Returns the position at the top of every source."""

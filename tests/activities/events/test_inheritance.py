@@ -1,5 +1,6 @@
 """Where a sweep of events goes on that an earlier one, of this or another job, went before."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -97,8 +98,30 @@ def test_odd_pages_are_asked_for_again_a_bounded_number_in_each_sweep(
 
 
 @pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
+def test_what_was_missing_at_the_top_is_read_again_down_to_where_the_top_ended(now: datetime) -> None:
+    oldest = AS_OF - timedelta(days=3)
+    top = OddPage(cursor=None, size=100, number=98, missing=2, oldest=oldest)
+    left = EventPlace(status="complete", reached_end=True, total=2_000, missing=2, odd=[top])
+    forks = begun(covered(forks=left), cutoff_at=LOW, now=now).places["forks"]
+    assert (forks.status, forks.cursor, forks.until, forks.again) == ("open", None, oldest, [])
+    # Fifty new ones have moved them: they are missing on the second page.
+    first = forks.after_page(AS_OF, OddPage(cursor=None, size=100, number=100), more=True, total=2_050, depth=AS_OF)
+    second = OddPage(cursor="b", size=100, number=98)
+    after = first.move_to("b", recent=False).after_page(AS_OF, second, more=True, total=2_050, depth=oldest)
+    assert (after.missing, [page.cursor for page in after.odd]) == (2, ["b"])
+    again = begun(covered(forks=after.complete_at_end()), cutoff_at=LOW, now=now).places["forks"]
+    assert [page.cursor for page in again.again] == ["b"]
+    assert again.look_at(again.again[0].now(replace(second, number=100), more=True, total=2_050)).absent == 0
+
+
+def test_a_short_list_is_read_whole_again() -> None:
+    left = EventPlace(status="complete", reached_end=True, total=900, hidden=2, odd=[OddPage(cursor="a", size=100)])
+    assert begun(covered(forks=left), cutoff_at=LOW, now=SOON).places["forks"] == EventPlace()
+
+
+@pytest.mark.parametrize("now", [SOON, LATER], ids=["soon", "later"])
 def test_a_list_that_ended_before_its_count_is_read_on_from_there(now: datetime) -> None:
-    left = EventPlace(status="complete", below="abc", total=500, missing=400)
+    left = EventPlace(status="complete", below="abc", total=2_000, missing=400)
     position = begun(covered(forks=left), cutoff_at=LOW, now=now)
     forks = position.places["forks"]
     if now == LATER:
