@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from messages import (
         FailedRepository,
         JobPlace,
+        JobPlan,
         JobProgress,
         JobStanding,
         Leg,
@@ -33,12 +34,18 @@ with workflow.unsafe.imports_passed_through():
     from workflows.repository_backfill import RepositoryBackfillWorkflow
     from workflows.repository_child import Child
     from workflows.repository_line import RepositoryLine
-    from workflows.shape_changes import GIVES_WAY
+    from workflows.shape_changes import CANCELS_ALONE, GIVES_WAY
 
 LONG = 3_000
 """Events after which a run continues as new. With the remaining events of 200 children, it has fewer than 5,000."""
 LOOK_SECONDS = (2, 5, 10, 30)
 """Seconds between checks whether repositories may resume that wait for other jobs."""
+
+
+def place_of(plan: JobPlan, left: JobPlace | None) -> JobPlace:
+    """Returns the place at which a job begins: where its present attempt was `left`, or at the top of its list."""
+    place = left if left and left.plan.attempt == plan.attempt else JobPlace(plan=plan)
+    return place.with_plan(plan, heeds_stopping=bool(plan.stopping) and workflow.patched(CANCELS_ALONE))
 
 
 class JobRun:

@@ -35,8 +35,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows import job_details, requests, retries
     from workflows.failures import failure_of
-    from workflows.job_run import LONG, JobRun
-    from workflows.shape_changes import CANCELS_ALONE, SIGNALS_ASK
+    from workflows.job_run import LONG, JobRun, place_of
+    from workflows.shape_changes import SIGNALS_ASK
 
 
 @workflow.defn(name=WORKSPACE_BACKFILL)
@@ -306,8 +306,7 @@ class WorkspaceBackfillWorkflow:
         if plan.cancel_requested:
             await self._end_job(plan.job_id, plan.attempt, canceled=True)
             return None
-        place = place if place and place.plan.attempt == plan.attempt else JobPlace(plan=plan)
-        return place.with_plan(plan, heeds_stopping=bool(plan.stopping) and workflow.patched(CANCELS_ALONE))
+        return place_of(plan, place)
 
     async def _run_job(self, place: JobPlace) -> None:
         """Runs a job until it has ended or is paused.
