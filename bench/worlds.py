@@ -42,8 +42,7 @@ class Sweep:
     spent_points: int = 0
     spent_requests: int = 0
     begun: bool = False
-    weight: int | None = None
-    share: float = 0.0
+    left: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -64,7 +63,7 @@ class Sweep:
             data_type=self.data_type,
             status=status,
             stored=self.stored,
-            expected=self.expected,
+            expected=None if self.left is None else self.stored + self.left,
             recent_done=False,
             counts={},
             as_of=None,
@@ -72,8 +71,9 @@ class Sweep:
             error=None,
             notes=[],
             unshown=None,
-            share=self.share,
-            weight=self.weight,
+            left=self.left,
+            most_stored=self.stored,
+            estimate=self.expected,
         )
 
 
@@ -207,8 +207,8 @@ class World:
             sweep.spent_requests += requests
         expected = sweep.expected
         if expected:
-            sweep.weight = sweep.weight or expected
-            sweep.share = max(sweep.share, min(sweep.stored / expected, 1.0))
+            left = max(expected - sweep.stored, 0)
+            sweep.left = left if sweep.left is None else min(sweep.left, left)
         seconds = pages * self.seconds_a_page * mood * self.luck.uniform(0.5, 1.5)
         self.moment += seconds
         for each in self.accounts:

@@ -132,7 +132,8 @@ def _fetching(job: JobState, progress: Progress, eta: datetime | None) -> Senten
 def _stored(job: JobState, progress: Progress) -> str:
     """Returns how much is stored, in words. It is a percentage only if every total is known."""
     if progress.percent is not None:
-        return f": {floor(progress.percent)} %"
+        follows = " (all threads stored; comments, events and checks follow)"
+        return f": {floor(progress.percent)} %" + (follows if progress.stored == progress.expected else "")
     types = THREADS.intersection(job.data_types) or set(job.data_types)
     stored = sum(its.stored for each in job.repositories for its in each.types if its.data_type in types)
     noun = "thread" if types <= THREADS else "row"

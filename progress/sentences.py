@@ -26,6 +26,11 @@ class Sentence(BaseModel):
         return text
 
 
+def type_name(data_type: str) -> str:
+    """Returns the name of a data type for people: `pull requests`, and `search index` for `embeddings`."""
+    return "search index" if data_type == "embeddings" else data_type.replace("_", " ")
+
+
 def count(number: int, noun: str, nouns: str = "") -> str:
     """Returns a number with its noun: `1 repository`, `1,234 repositories`. `nouns` is the plural, if it is not the
     noun with an s.

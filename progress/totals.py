@@ -1,9 +1,9 @@
-"""Sums over all repositories of a job: what is stored, what is expected, and a percentage that never falls.
+"""Sums over all repositories of a job: what is stored, what is expected, and the percentage that follows from both.
 
-Each sweep has a `weight`: its expected total when that was first known. It has a `share`: the largest fraction of
-its expected total that was ever stored. Weights do not change and shares do not fall, so the sum of their products
-does not fall. The present expected total is shown as a number, but no percentage uses it, because GitHub's counts
-and the progress of sweeps correct it again and again.
+The percentage is `stored` of `expected`, and never falls, because of each sweep the stored part only grows and the
+`left` part only shrinks: `left` is the smallest number that was ever left, and `expected` is `stored` and `left`. If
+GitHub's counts rise, `expected` follows as rows are stored. The time left is computed from the latest estimates, which
+may rise.
 """
 
 from collections import Counter
@@ -14,8 +14,6 @@ from math import ceil, floor
 from messages import THREADS, PartStatus
 from progress.views import DONE, JobState, JobSummary, Progress, RepositoryView, StatusCounts, TypeTotals, TypeView
 
-NEARLY = 0.99
-"""Upper limit for the share of a sweep that has not ended: after the last thread there are comments and proofs."""
 MOST_PERCENT = 99.9
 """Upper limit for a percentage until everything is complete."""
 FEWEST_OF_UNCOUNTED = 1 / 3
@@ -59,25 +57,20 @@ def of(job: JobState) -> Totals:
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:
-        threads = _Threads.of(repository) if "embeddings" in sums else None
         held = _held(repository)
         for its in repository.types:
-            if threads is None or its.data_type != "embeddings":
-                weight, expected = its.weight, its.expected
-            else:
-                weight, expected = threads.weight_of(its), threads.expected_of(its)
-            sums[its.data_type].add(its, weight, expected, held)
+            sums[its.data_type].add(its, held)
     counted = [its for name, its in sums.items() if name in COUNTED]
     progress = Progress(
         percent=100.0 if job.ended_well else _percent(counted),
         stored=sum(its.stored for its in counted),
-        expected=_expected(counted),
+        expected=_total(its.expected for its in counted),
     )
     return Totals(
         progress,
         [_of_type(name, its, job) for name, its in sums.items()],
         Rest(
-            units=sum(its.left for its in counted),
+            units=sum(its.units_left for its in counted),
             uncounted=sum(its.uncounted for its in counted),
             fewest_requests=sum(its.fewest_requests for its in counted),
             requests=sum(its.requests for its in counted),
@@ -91,19 +84,19 @@ class _Sum:
     """The sum of one data type, over the repositories that were added."""
 
     stored: int = 0
-    expected: int = 0
-    left: int = 0
+    units_left: int = 0
     uncounted: int = 0
     fewest_requests: int = 0
     requests: int = 0
     most_requests: int = 0
-    unweighted: int = 0
-    weight: int = 0
-    done: float = 0.0
+    unknown: int = 0
+    """Sweeps whose total was never known. `uncounted` are those without a present estimate."""
+    most_stored: int = 0
+    left: int = 0
     statuses: Counter[PartStatus] = field(default_factory=Counter)
     waiting: int = 0
 
-    def add(self, its: TypeView, weight: int | None, expected: int | None, held: frozenset[str] | None) -> None:
+    def add(self, its: TypeView, held: frozenset[str] | None) -> None:
         """Adds the type of one more repository. `held` names the types that wait in that repository: None if none
         waits, empty if all wait.
         """
@@ -114,14 +107,17 @@ class _Sum:
         if is_open and held is not None and (not held or its.data_type in held):
             self.waiting += 1
             self.statuses[status] -= 1
-        if expected is None or status in DONE:
-            self.expected += stored
-            self.uncounted += is_open
+        self.most_stored += max(its.most_stored, stored)
+        if its.left is None or status in DONE:
+            self.unknown += is_open
         else:
-            most = expected if expected > stored else stored
-            self.expected += most
-            self.left += most - stored if is_open else 0
-            if is_open and its.requests_ahead and stored:
+            self.left += its.left
+        if is_open and its.estimate is None:
+            self.uncounted += 1
+        elif is_open and its.estimate is not None:
+            most = max(its.estimate, stored)
+            self.units_left += most - stored
+            if its.requests_ahead and stored:
                 # What is not stored yet will have as many as what is.
                 self.most_requests += ceil(its.requests_ahead * most / stored)
                 if stored >= most:
@@ -129,58 +125,42 @@ class _Sum:
                     fewest = its.requests_ahead - IN_FLIGHT if is_exact else its.requests_ahead * FEWEST_OF_UNCOUNTED
                     self.fewest_requests += max(ceil(fewest), 0)
                     self.requests += ceil(its.requests_ahead * (1 if is_exact else LIKELY_OF_UNCOUNTED))
-        if weight is None:
-            self.unweighted += is_open
-        elif status != "skipped" or its.share:
-            # What was skipped from the start is no part of the whole; what was skipped midway is done.
-            self.weight += weight
-            self.done += weight * share_of(its, weight)
 
-
-def share_of(its: TypeView, weight: int) -> float:
-    if its.status in DONE:
-        return 1
-    share = its.stored / weight if its.data_type == "embeddings" and weight else its.share
-    return min(share, NEARLY)
-
-
-class _Threads:
-    """The threads of a repository, as far as they are known. From them follows how many embeddings are expected."""
-
-    def __init__(self, weight: int | None, expected: int | None, number: int) -> None:
-        self._weight = weight
-        self._expected = expected
-        self._number = number
-
-    @classmethod
-    def of(cls, repository: RepositoryView) -> "_Threads":
-        weight: int | None = 0
-        expected: int | None = 0
-        number = 0
-        for its in repository.types:
-            if its.data_type in THREADS and its.status != "skipped":
-                number += 1
-                weight = None if weight is None or its.weight is None else weight + its.weight
-                more = None if its.expected is None else max(its.expected, its.stored)
-                expected = None if expected is None or more is None else expected + more
-        return cls(weight, expected, number)
-
-    def weight_of(self, its: TypeView) -> int | None:
-        return self._weight if self._number else its.weight
-
-    def expected_of(self, its: TypeView) -> int | None:
-        return self._expected if self._number and its.status in _OPEN else its.expected
+    @property
+    def expected(self) -> int | None:
+        return None if self.unknown else self.stored + self.left
 
 
 def with_expected_embeddings(repository: RepositoryView) -> RepositoryView:
     """Returns the repository with one expected embedding for each expected thread: the sweep of the embeddings itself
     knows only the stored threads.
     """
-    threads = _Threads.of(repository)
+    threads = [its for its in repository.types if its.data_type in THREADS and its.status != "skipped"]
+    if not threads:
+        return repository
+    estimate = _total(None if its.estimate is None else max(its.estimate, its.stored) for its in threads)
+    # Until the first embedding is stored, the smallest total of each type counts: the present one may rise again.
+    least = _total(its.expected if its.least_expected is None else its.least_expected for its in threads)
     types = [
-        its.expecting(threads.expected_of(its)) if its.data_type == "embeddings" else its for its in repository.types
+        its.expecting(
+            its.left if its.has_begun else None if least is None else max(least - its.stored, 0),
+            estimate,
+        )
+        if its.data_type == "embeddings" and its.status not in DONE
+        else its
+        for its in repository.types
     ]
     return repository.with_types(types)
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    """Returns the sum; None if one of the numbers is unknown."""
+    total = 0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total
 
 
 def _held(repository: RepositoryView) -> frozenset[str] | None:
@@ -190,22 +170,13 @@ def _held(repository: RepositoryView) -> frozenset[str] | None:
 
 def _percent(sums: Iterable[_Sum]) -> float | None:
     """Returns the percentage; None if one of the totals is unknown, or if all of them are 0."""
-    weight, done = 0, 0.0
+    most_stored, left = 0, 0
     for its in sums:
-        if its.unweighted:
+        if its.unknown:
             return None
-        weight, done = weight + its.weight, done + its.done
-    return min(floor(1_000 * done / weight) / 10, MOST_PERCENT) if weight else None
-
-
-def _expected(sums: Iterable[_Sum]) -> int | None:
-    """Returns the sum of the expected totals; None if one of them is unknown."""
-    total = 0
-    for its in sums:
-        if its.uncounted:
-            return None
-        total += its.expected
-    return total
+        most_stored, left = most_stored + its.most_stored, left + its.left
+    whole = most_stored + left
+    return min(floor(1_000 * most_stored / whole) / 10, MOST_PERCENT) if whole else None
 
 
 def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
@@ -216,7 +187,7 @@ def _of_type(name: str, its: _Sum, job: JobSummary) -> TypeTotals:
         status=status,
         percent=100.0 if complete else _percent([its]) if name in COUNTED else None,
         stored=its.stored,
-        expected=_expected([its]),
+        expected=its.expected,
         repositories=StatusCounts(
             completed=its.statuses["completed"],
             failed=its.statuses["failed"],

@@ -24,6 +24,7 @@ class FailureView(Failure):
 
 class TypeView(_View):
     """One data type of one repository. `stored` and `expected` count threads, `counts` all stored rows.
+    `expected` is what is stored and what is left: it falls when an estimate falls, and rises only with `stored`.
 
     `notes` are sentences on what GitHub refuses of a type that is otherwise complete. `proof.sources` holds, for
     each source of events (rows.EventSource), its `status`, `rows` and `as_of`, and for a skipped source the
@@ -44,18 +45,25 @@ class TypeView(_View):
     notes: list[str]
     unshown: Unshown | None
     """What GitHub will not give for good, as far as known; None if it shows everything."""
-    share: float = Field(default=0, exclude=True)
-    """Stored fraction, between 0 and 1; it never falls."""
-    weight: int | None = Field(default=None, exclude=True)
-    """The factor for `share`: the expected total when it was first known; None if it is not known yet."""
+    left: int | None = Field(default=None, exclude=True)
+    """How many are still to be stored, which never rises; None if that is not known yet."""
+    most_stored: int = Field(default=0, exclude=True)
+    """The most that were ever stored; more than `stored` only after deletions."""
+    least_expected: int | None = Field(default=None, exclude=True)
+    """The smallest value that `expected` ever had; None if it is not known yet."""
+    estimate: int | None = Field(default=None, exclude=True)
+    """The latest estimate of the total, which may rise and fall; the time left is computed from it."""
+    has_begun: bool = Field(default=False, exclude=True)
+    """Whether a page of it was stored when its total was known."""
     requests_ahead: int = Field(default=0, exclude=True)
     """The most REST requests that are still to be sent for the threads stored so far."""
     requests_are_counted: bool = Field(default=False, exclude=True)
     """Whether `requests_ahead` is exact, because GitHub has counted what those requests list."""
 
-    def expecting(self, expected: int | None) -> "TypeView":
-        """Returns a copy whose expected total is `expected`."""
-        return self.model_copy(update={"expected": expected})
+    def expecting(self, left: int | None, estimate: int | None) -> "TypeView":
+        """Returns a copy of which `left` are still to be stored, and whose total is estimated as `estimate`."""
+        expected = None if left is None else self.stored + left
+        return self.model_copy(update={"left": left, "expected": expected, "estimate": estimate})
 
 
 class RepositoryView(_View):
@@ -136,8 +144,8 @@ class Progress(_View):
     """The stored part of a job, over all types that have a count: threads, and their embeddings."""
 
     percent: float | None
-    """0 to 100, and 100 only once everything is complete. It never falls within an attempt. None if
-    a total is unknown."""
+    """0 to 100: `stored` of `expected`, and 100 only once everything is complete. It never falls within an attempt.
+    None if a total is unknown."""
     stored: int
     expected: int | None
 

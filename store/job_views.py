@@ -61,8 +61,9 @@ _REPOSITORIES = """
     cross join lateral (select full_name from repositories where id = scope.repository_id limit 1) repositories
     left join lateral (
         select jsonb_object_agg(data_type, jsonb_build_object(
-            'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error, 'share', share,
-            'weight', weight, 'requests_ahead', position -> 'requests_ahead',
+            'status', status, 'counts', counts, 'expected', expected, 'proof', proof, 'error', error,
+            'most_stored', most_stored, 'least_left', least_left, 'least_expected', least_expected,
+            'requests_ahead', position -> 'requests_ahead',
             'requests_are_counted', (position #>> '{listing,in_bulk}') is not null,
             'recent_done', leg = 'historical' or coalesce((position ->> 'leg_over')::boolean, false)
         )) as by_type
@@ -281,19 +282,26 @@ def _type(data_type: str, row: Any) -> dict[str, Any]:
     sweep = row["sweeps"].get(data_type) or {}
     counts = sweep.get("counts") or {}
     status = _type_status(data_type, row, sweep.get("status"))
+    stored, expected = counts.get(data_type, 0), sweep.get("expected")
+    left = 0 if status in DONE else sweep.get("least_left")
+    if left is None and expected is not None:
+        left = max(expected - stored, 0)  # its row was written by an older release
     return {
         "data_type": data_type,
         "status": status,
-        "stored": counts.get(data_type, 0),
-        "expected": sweep.get("expected"),
+        "stored": stored,
+        "expected": expected if status in DONE or left is None else stored + left,
         "counts": counts,
         "recent_done": bool(sweep.get("recent_done")) or status in DONE,
         "as_of": (sweep.get("proof") or {}).get("as_of"),
         "proof": sweep.get("proof"),
         "error": _failure(sweep.get("error")),
         "notes": (sweep.get("proof") or {}).get("notes") or [],
-        "share": sweep.get("share") or 0,
-        "weight": sweep.get("weight"),
+        "left": left,
+        "most_stored": max(sweep.get("most_stored") or 0, stored),
+        "least_expected": sweep.get("least_expected"),
+        "estimate": expected,
+        "has_begun": sweep.get("least_left") is not None,
         "requests_ahead": sweep.get("requests_ahead") or 0,
         "requests_are_counted": sweep.get("requests_are_counted") or False,
     }

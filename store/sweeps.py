@@ -76,10 +76,28 @@ _COMMIT = """
 update backfill_sweeps set
   position = $4, counts = $5, expected = $6, status = $7, error = $8, proof = coalesce($9, proof),
   pages = pages + $10, requests = requests + $11, points = points + $12, attempts = 0, committed_at = now(),
-  weight = coalesce(weight, $6), share = greatest(share, $13),
+  most_stored = greatest(most_stored, $13), least_left = least(least_left, $14),
+  least_expected = least(least_expected, $13 + least(least_left, $14)),
   waits_for = null,
   completed_at = case when $7 in ('completed', 'failed', 'skipped', 'canceled') then now() end
 where backfill_job_id = $1 and repository_id = $2 and data_type = $3
+"""
+
+# The least total that was shown before the first embedding was stored is the most that may be left after it.
+_EXPECTED_THREADS = """
+with threads as (
+  select s.status, coalesce((s.counts ->> t.data_type)::integer, 0) + s.least_left as expected, s.least_expected
+  from workspace_backfill_jobs j cross join unnest(j.backfill_types) t(data_type)
+  left join backfill_sweeps s on s.backfill_job_id = j.id and s.repository_id = $2 and s.data_type = t.data_type
+  where j.id = $1 and t.data_type in ('pull_requests', 'issues', 'discussions') and s.status is distinct from 'skipped'
+)
+select count(*) as types, case
+    when not bool_and(expected is not null) then null
+    when (select least_left from backfill_sweeps
+          where backfill_job_id = $1 and repository_id = $2 and data_type = 'embeddings') is null
+      then least(sum(least_expected), sum(expected))
+    else sum(expected) end::integer as threads
+from threads
 """
 
 # Adds the difference to this sweep's last counts, so that two types of one repository do not overwrite each other.
@@ -262,13 +280,25 @@ async def commit(
         pages,
         requests,
         points,
-        min(counts[sweep.data_type] / expected, 1.0) if expected else 0.0,
+        counts[sweep.data_type],
+        await _left(connection, sweep, counts[sweep.data_type], expected, status),
     )
     change = {noun: counts[noun] - sweep.counts[noun] for noun in _NOUNS}
     if any(change.values()):
         await connection.execute(_PROGRESS, sweep.job_id, sweep.repository.repository_id, *change.values())
     if status in _TYPE_ENDED:
         await connection.execute(_TYPE_ENDED[status], *sweep.key)
+
+
+async def _left(connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str) -> int | None:
+    """Returns how many threads or embeddings are still to be stored; None if that is not known. As many embeddings are
+    expected as there will be threads, of which some are still being fetched.
+    """
+    if sweep.data_type == "embeddings" and status != "completed":
+        row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)
+        if row is not None and row["types"]:
+            expected = row["threads"]
+    return None if expected is None else max(expected - stored, 0)
 
 
 async def count_stored(connection: Connection, sweep: Sweep, since: datetime | None = None) -> Counter[str]:

@@ -9,6 +9,7 @@ from cli import words
 from cli.jobs import Look
 from cli.rates import Rates
 from cli.screens import waits
+from progress.sentences import type_name
 from progress.views import JobView, TypeView
 
 STEP = 5.0
@@ -78,7 +79,7 @@ def _worth_a_line(job: JobView) -> Iterator[tuple[str, str]]:
     for repository in job.repositories:
         for its in repository.types:
             if its.status not in ("pending", "in_progress"):
-                yield f"{repository.full_name} {its.data_type}", _ended(its)
+                yield f"{repository.full_name} {type_name(its.data_type)}", _ended(its)
         if repository.status == "in_progress" and (waiting := waits.of_repository(repository)):
             yield repository.full_name, waiting
         elif repository.status not in ("pending", "in_progress"):

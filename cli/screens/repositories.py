@@ -12,6 +12,7 @@ from cli import words
 from cli.screens import waits
 from cli.screens.status_word import STYLES
 from cli.screens.summary import WIDE
+from progress.sentences import type_name
 from progress.views import DONE, JobView, RepositoryView, TypeView
 
 Standing = Literal["failed", "running", "waiting", "canceled", "pending", "completed"]
@@ -27,7 +28,7 @@ SIGNS = {
     "pending": "·",
     "skipped": "–",
 }
-SHORT = {"pull_requests": "pulls", "discussions": "discuss."}
+SHORT = {"pull_requests": "pulls", "discussions": "discuss.", "embeddings": "search"}
 """Short names of types, for narrow columns."""
 LONGEST_NAME = 48
 CELL, WIDE_CELL = 11, 20
@@ -107,14 +108,14 @@ def why(repository: RepositoryView) -> list[tuple[str, str]]:
     for its in repository.types:
         if its.status == "failed" and its.error:
             reason = f"{its.error.code}: {its.error.message}", its.error.what_to_do
-            reasons.setdefault(reason, []).append(its.data_type)
+            reasons.setdefault(reason, []).append(type_name(its.data_type))
     if not reasons and repository.error:
         return [(repository.error, "")]
     return [(f"{', '.join(types)}: {what}", to_do) for (what, to_do), types in reasons.items()]
 
 
 def _heading(job: JobView, layout: _Layout) -> Text:
-    names = [SHORT.get(each, each) if layout.cell < WIDE_CELL else each for each in job.data_types]
+    names = [SHORT.get(each, each) if layout.cell < WIDE_CELL else type_name(each) for each in job.data_types]
     cells = "".join(f"{name:>{layout.cell}}" for name in names)
     return Text(f"  {'':{layout.name}}{cells}", style="dim", no_wrap=True, overflow="crop")
 

@@ -15,6 +15,7 @@ from cli.screens import waits
 from cli.screens.repositories import in_order
 from cli.screens.status_word import STYLES, status_word
 from cli.screens.summary import summary, unshown_lines
+from progress.sentences import type_name
 from progress.views import JobView, RepositoryView, TypeView
 
 ROOMY = 160
@@ -43,7 +44,7 @@ def _table(job: JobView) -> Iterator[RenderableType]:
         for its in _in_order(repository):
             table.add_row(
                 words.cut_middle(repository.full_name, NAME),
-                its.data_type,
+                type_name(its.data_type),
                 status_word(its.status),
                 f"{its.stored:,}",
                 "" if its.expected is None else f"{its.expected:,}",
@@ -60,7 +61,7 @@ def _blocks(job: JobView) -> Iterator[RenderableType]:
         yield Text(repository.full_name, style="bold")
         for its in _in_order(repository):
             of = f" of {its.expected:,}" if its.expected is not None else ""
-            line = Text(f"  {its.data_type:14}")
+            line = Text(f"  {type_name(its.data_type):14}")
             line.append_text(status_word(its.status)).append(f"{'':{13 - len(its.status)}}{its.stored:,}{of}")
             yield line
             if below := note(repository, its):

@@ -15,7 +15,7 @@ from cli import words
 from cli.rates import Rates
 from cli.screens.status_word import STYLES
 from messages import DATA_TYPES
-from progress.sentences import count
+from progress.sentences import count, type_name
 from progress.views import AddonView, JobView, TypeTotals
 
 WIDE = 120
@@ -45,7 +45,7 @@ def about(job: JobView) -> list[str]:
     """Returns facts about the job: its id, retention and types, its add-on, its retries, and its pause."""
     name = job.workspace_name
     named = name if name == job.workspace_slug else f"{name} ({job.workspace_slug})"
-    types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(job.data_types)
+    types = "all data types" if len(job.data_types) == len(DATA_TYPES) else ", ".join(map(type_name, job.data_types))
     lines = [
         f"Backfill {job.id} of {named}",
         f"{job.retention_days} days, back to {words.date(job.cutoff_at)}: {types}",
@@ -98,7 +98,7 @@ def bars(job: JobView, width: int, rates: Rates | None) -> Table:
     )
     for each in job.types:
         table.add_row(
-            each.data_type,
+            type_name(each.data_type),
             _bar(each.percent, each.status),
             _percent(each.percent),
             _amount(each.stored, each.expected),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from messages import Waiting
+from progress.sentences import type_name
 from progress.views import RepositoryView, TypeView
 
 STOPS = "canceled: stops at its next page"
@@ -17,7 +18,7 @@ def of_repository(repository: RepositoryView) -> str:
     waiting = _of(repository)
     if waiting is None:
         return ""
-    types = f"{', '.join(waiting.data_types)}: " if waiting.data_types else ""
+    types = f"{', '.join(map(type_name, waiting.data_types))}: " if waiting.data_types else ""
     return types + waiting.in_words(_clock)
 
 

@@ -26,6 +26,8 @@ export const STATUS_WORDS = {
   skipped: "skipped",
 };
 
+const NEARLY = 0.999;
+
 const ATTENTION = ["failed", "waiting", "in_progress", "stopping", "paused", "pending", "canceled", "notes", "skipped", "completed"];
 
 export const typeName = (dataType) => TYPES[dataType] ?? dataType;
@@ -51,17 +53,26 @@ export const attention = (state) => ATTENTION.indexOf(state);
 
 export const storedOf = (repository) => repository.types.reduce((sum, type) => sum + type.stored, 0);
 
-/** How much of a repository is there, of 1; a type whose total is unknown counts as nothing until it is done. */
-export function shareOf(repository) {
-  const shares = repository.types.map(shareOfType);
-  return shares.length ? shares.reduce((sum, share) => sum + share, 0) / shares.length : 0;
+const isDone = ({ status }) => status === "completed" || status === "skipped";
+
+/** How much of a repository is there, of 1: what its types store of what they expect. Nobody counts events beforehand.
+ * Null where a total is unknown; 1 only once the repository is complete. */
+export function shareOf({ status, types }) {
+  if (isDone({ status })) return 1;
+  const counted = types.filter((type) => type.data_type !== "events" && type.status !== "skipped");
+  if (counted.some((type) => type.expected === null && !isDone(type))) return null;
+  const [stored, expected] = ["stored", "expected"].map((name) => counted.reduce((sum, type) => sum + (type[name] ?? 0), 0));
+  return expected ? Math.min(NEARLY, stored / expected) : null;
 }
 
 /** Of 1; 0 where the total is unknown. */
-export function shareOfType({ status, stored, expected }) {
-  if (status === "completed" || status === "skipped") return 1;
-  return expected ? Math.min(1, stored / expected) : 0;
+export function shareOfType(type) {
+  if (isDone(type)) return 1;
+  return type.expected ? Math.min(NEARLY, type.stored / type.expected) : 0;
 }
+
+/** Whether all that is expected of a type is stored, and it goes on: with comments, and with the proof that nothing lacks. */
+export const isBeingChecked = ({ status, stored, expected }) => status === "in_progress" && stored > 0 && stored === expected;
 
 /** The moment up to which all of a repository's complete types are what GitHub had; null: none is complete. */
 export function asOf(repository) {
@@ -127,6 +138,6 @@ const byName = (one, other) => compareNames(one.full_name, other.full_name);
 export const ORDERS = {
   attention: (one, other) => attention(stateOf(one)) - attention(stateOf(other)) || byName(one, other),
   name: byName,
-  progress: (one, other) => shareOf(one) - shareOf(other) || byName(one, other),
+  progress: (one, other) => (shareOf(one) ?? 0) - (shareOf(other) ?? 0) || byName(one, other),
   rows: (one, other) => storedOf(other) - storedOf(one) || byName(one, other),
 };

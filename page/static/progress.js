@@ -1,8 +1,8 @@
 // One bar over all, and one for each data type. Without a known total there is no percentage, and the bar says so.
 
 import { el, keepList, setAttribute, setText, show } from "./dom.js";
-import { count, number, percent } from "./formats.js";
-import { typeName } from "./model.js";
+import { count, listed, number, percent } from "./formats.js";
+import { isBeingChecked, typeName } from "./model.js";
 
 export class Progress {
   #all = new Bar("All of the history");
@@ -24,7 +24,7 @@ export class Progress {
     show(this.element, Boolean(fields?.progress));
     if (!fields?.progress) return;
     this.#all.update(fields.progress, fields.failed_repositories ? "failed" : fields.status);
-    setText(this.#counted, countedInWords(fields, job.isEnded));
+    setText(this.#counted, countedInWords(fields));
     this.#updateRecent(job);
     keepList(this.#types, fields.types ?? [], (each) => each.data_type, (each) => new TypeBar(each));
   }
@@ -76,6 +76,9 @@ class Bar {
   }
 }
 
+/** What goes on once all that was counted is stored, where that is not about comments. */
+const CHECKS = { embeddings: "all stored; checks follow" };
+
 class TypeBar {
   #bar;
 
@@ -86,18 +89,17 @@ class TypeBar {
 
   update(type) {
     const failed = type.repositories?.failed ?? 0;
-    this.#bar.update(type, type.status, repositoriesInWords(type.repositories), failed ? `, ${number(failed)} failed` : "");
+    const more = isBeingChecked(type) ? CHECKS[type.data_type] ?? "all stored; comments and checks follow" : repositoriesInWords(type.repositories);
+    this.#bar.update(type, type.status, more, failed ? `, ${number(failed)} failed` : "");
   }
 }
 
-/** What the numbers count, and why a percentage need not be their quotient. */
-function countedInWords({ data_types: types }, isEnded) {
-  const [last, ...others] = types.filter((type) => type !== "events").map((type) => typeName(type).toLowerCase()).reverse();
-  const counted = others.length ? `${others.reverse().join(", ")} and ${last}` : last;
-  const words = counted ? [`“All of the history” counts ${counted}`] : [];
-  if (counted && types.includes("events")) words[0] += "; events come on top, because nobody counts them beforehand";
-  if (!isEnded) words.push("Counts are as of now and may be corrected. Percentages are of the work as it was first known, and never fall");
-  return words.map((each) => `${each}.`).join(" ");
+/** What the numbers over all types count. */
+function countedInWords({ data_types: types }) {
+  const counted = types.filter((type) => type !== "events").map((type) => typeName(type).toLowerCase());
+  if (!counted.length) return "";
+  const events = types.includes("events") ? "; events come on top, because nobody counts them beforehand" : "";
+  return `“All of the history” counts ${listed(counted)}${events}.`;
 }
 
 function repositoriesInWords(of) {

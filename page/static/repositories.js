@@ -210,7 +210,7 @@ class Row {
     setAttribute(this.element, "data-repository", repository.full_name);
     setAttribute(this.element, "data-status", state);
     setStatusIcon(this.#statusIcon, state);
-    this.#statusIcon.style.setProperty("--share", shareOf(repository));
+    this.#statusIcon.style.setProperty("--share", shareOf(repository) ?? 0);
     this.#statusText.replaceChildren(...statusInWords(repository, state));
     for (const type of repository.types) this.#updateCell(this.#cells.get(type.data_type), type);
     this.#updateProblem(repository, state);
@@ -287,7 +287,10 @@ const sentenceEnd = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 function statusInWords(repository, state) {
   const word = capitalized(STATUS_WORDS[state] ?? state);
   if (state === "waiting" || state === "paused") return [word, el("small", {}, ...reasonOf(repository.waiting))];
-  if (state === "in_progress") return [percent(shareOf(repository) * 100)];
+  if (state === "in_progress") {
+    const share = shareOf(repository);
+    return [share === null ? word : percent(share * 100)];
+  }
   const moment = asOf(repository);
   const isThere = state === "completed" || state === "notes";
   return isThere && moment ? [word, el("small", {}, "as of ", timeElement(moment))] : [word];

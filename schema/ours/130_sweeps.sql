@@ -9,8 +9,9 @@ create table backfill_sweeps (
   position jsonb not null default '{}',
   counts jsonb not null default '{}',
   expected integer,
-  weight integer,
-  share real not null default 0,
+  most_stored integer not null default 0,
+  least_left integer,
+  least_expected integer,
   pages integer not null default 0,
   requests integer not null default 0,
   points integer not null default 0,
@@ -37,9 +38,12 @@ comment on table backfill_sweeps is
 comment on column backfill_sweeps.position is 'The resume point: phase, cursor, floor, ... A killed worker goes on from here.';
 comment on column backfill_sweeps.counts is 'Rows in scope that are stored, by noun.';
 comment on column backfill_sweeps.expected is 'Threads that GitHub says there are; null: not asked yet.';
-comment on column backfill_sweeps.weight is
-  'What was expected when that was first known: the sweep''s part in the percentage of its job.';
-comment on column backfill_sweeps.share is 'The largest part of what is expected that was ever stored, 0 to 1. It never falls.';
+comment on column backfill_sweeps.most_stored is
+  'The most threads or embeddings that were ever stored: percentages are of it, so that no deletion makes one fall.';
+comment on column backfill_sweeps.least_left is
+  'The fewest that were ever left to store, as people see it; null: not known yet. It never rises.';
+comment on column backfill_sweeps.least_expected is
+  'The smallest total that people ever saw: as many embeddings are expected until the first one is stored.';
 comment on column backfill_sweeps.points is 'GraphQL points that were spent.';
 comment on column backfill_sweeps.attempts is 'Failures since the last commit. Waiting for a rate limit is none.';
 comment on column backfill_sweeps.lease_token is 'Every takeover adds 1, and a commit with an older token is refused.';

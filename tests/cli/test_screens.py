@@ -97,7 +97,7 @@ def test_bars_rates_and_the_time_left_are_there(width: int) -> None:
     with console.capture() as captured:
         console.print(screen(Look(later), rates, console))
     lines = captured.get().splitlines()
-    [pulls_line] = [line for line in lines if line.startswith("pull_requests ")]
+    [pulls_line] = [line for line in lines if line.startswith("pull requests ")]
     assert "━" in pulls_line and "62 %" in pulls_line and "270 of 400" in pulls_line and "2.0/s" in pulls_line
     [over_all] = [line for line in lines if line.startswith("all ")]
     assert "━" in over_all and "4.0" in over_all and "1 of 2" in over_all
@@ -184,3 +184,14 @@ class TestLines:
         assert [len(list(lines.of(away))) for _ in range(3)] == [1, 0, 0]
         [back] = lines.of(Look(view))
         assert back.endswith("Postgres answers again")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_types_have_the_names_that_customers_read(width: int) -> None:
+    view = job(["running", "failed"])
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(*report(view, width))
+    shown = "\n".join([*drawn(view, width, 40), *Lines().of(Look(view)), captured.get()])
+    assert "search index" in shown and "pull requests" in shown
+    assert not re.search(r"embeddings|pull_requests", shown)

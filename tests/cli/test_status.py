@@ -188,15 +188,15 @@ class TestStatus:
         lines = [" ".join(line.split()) for line in said.out.splitlines() if line.strip()]
         assert lines[0].startswith("Waiting for GitHub until ")
         assert lines[1] == f"Backfill {job_id} of acme"
-        assert lines[2].endswith(": pull_requests, issues")
+        assert lines[2].endswith(": pull requests, issues")
         assert lines[3].startswith("add-on: 365 days, active, bought 2026-11-01")
-        assert "Octo/B pull_requests failed 0" in lines
+        assert "Octo/B pull requests failed 0" in lines
         failure = lines.index("Octo/B issues failed 0 gone: octo/b is gone [404] (remove it)")
         assert failure < min(number for number, line in enumerate(lines) if line.startswith("octo/a ")), (
             "failures first"
         )
-        [done] = [line for line in lines if line.startswith("octo/a pull_requests")]
-        assert done.startswith("octo/a pull_requests completed 100 100 2026-11-23 ")
+        [done] = [line for line in lines if line.startswith("octo/a pull requests")]
+        assert done.startswith("octo/a pull requests completed 100 100 2026-11-23 ")
         assert done.endswith(" proved by count: 100 of GitHub's 100")
 
     @pytest.mark.parametrize(

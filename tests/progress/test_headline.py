@@ -30,6 +30,12 @@ def told(eta: datetime | None = None, *repositories: Any, **given: Any) -> tuple
     return sentence.state, sentence.in_words(clock)
 
 
+def test_a_job_of_which_all_threads_are_stored_says_what_follows() -> None:
+    whole = repository(part("issues", stored=633, expected=633), part("events", stored=900))
+    words = "Fetching 1 year of history: 99 % (all threads stored; comments, events and checks follow)"
+    assert told(None, whole) == ("fetching", words)
+
+
 def waits(reason: Any, detail: str = "", until: datetime | None = LATER) -> dict[str, Any]:
     return {"waiting": Waiting(reason=reason, since=EARLIER, until=until, detail=detail)}
 

@@ -89,10 +89,11 @@ async def job(host: asyncpg.Connection, repositories: int, *, owner: str = "octo
             select job.id, repository_id, 'in_progress' from job join workspace_repositories using (workspace_id)
         ), sweeps as (
             insert into backfill_sweeps (
-                backfill_job_id, repository_id, data_type, status, counts, expected, weight, share, points, requests
+                backfill_job_id, repository_id, data_type, status, counts, expected, most_stored, least_left,
+                least_expected, points, requests
             )
             select job.id, repository_id, data_type, 'in_progress', jsonb_build_object(data_type, 7, 'comments', 3),
-              10, 10, 0.7, 2, 3
+              10, 7, 3, 10, 2, 3
             from job join workspace_repositories using (workspace_id) cross join unnest($2::text[]) as data_type
         )
         select id::text from job

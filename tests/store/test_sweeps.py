@@ -359,3 +359,35 @@ async def test_a_list_since_a_moment_covers_the_reviews_of_pull_requests_that_ar
     async with held.database.transaction() as ours:
         covered_parts = await parts.covered_by_list(ours, held.sweep, NOON, limit=10)
     assert [each.parent for each in covered_parts] == [102, 302]
+
+
+# --- What people see of it
+
+
+async def shown(held: Held) -> dict[str, int | None]:
+    row = await held.row("backfill_sweeps")
+    return {name: row[name] for name in ("most_stored", "least_left", "least_expected")}
+
+
+async def test_a_commit_lowers_what_is_left_and_never_raises_it(held: Held) -> None:
+    await held.commit()
+    assert await shown(held) == {"most_stored": 0, "least_left": None, "least_expected": None}
+    for stored, expected, left, least in ((10, 950, 940, 950), (10, 633, 623, 633), (9, 950, 623, 632)):
+        await held.commit({"pull_requests": stored}, expected=expected)
+        assert await shown(held) == {"most_stored": 10, "least_left": left, "least_expected": least}
+    await held.commit({"pull_requests": 20}, expected=None)
+    assert await shown(held) == {"most_stored": 20, "least_left": 623, "least_expected": 632}
+
+
+async def test_as_many_embeddings_are_left_as_there_will_be_threads(held: Held) -> None:
+    await held.commit({"pull_requests": 10}, expected=50)
+    async with connected(held.dsn) as connection:
+        await connection.execute("update workspace_backfill_jobs set backfill_types = '{pull_requests,embeddings}'")
+    first = held.sweep
+    held.sweep = await sweeps.take(
+        held.database, first.job_id, first.repository, "embeddings", first.cutoff_at, "embedder"
+    )
+    await held.commit({"embeddings": 4}, expected=10)
+    async with connected(held.dsn) as connection:
+        left = await connection.fetchval("select least_left from backfill_sweeps where data_type = 'embeddings'")
+    assert left == 46

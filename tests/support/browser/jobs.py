@@ -115,10 +115,10 @@ async def _sweep(
         """
         insert into backfill_sweeps (
             backfill_job_id, repository_id, data_type, status, leg, counts, expected, error, proof, started_at,
-            committed_at, completed_at, weight, share
+            committed_at, completed_at, most_stored, least_left, least_expected
         ) select $1, id, $3, $4, $5, $6, $7::int, $8, $9::jsonb, $10, $11::timestamptz,
-            case when $9::jsonb is not null then $11::timestamptz end, $7::int,
-            coalesce($12::int / nullif($7::float, 0), 0)
+            case when $9::jsonb is not null then $11::timestamptz end, $12::int,
+            case when $7::int is not null then greatest($7::int - $12::int, 0) end, $7::int
         from repositories where full_name = $2
         """,
         job_id,

@@ -11,11 +11,9 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
 def part(data_type: str, status: str = "in_progress", **given: Any) -> TypeView:
-    """Makes a data type. If it has `expected` and no `weight`, its weight is `expected`, and its share is what is
-    stored of it.
-    """
+    """Makes a data type whose total was always `expected`, unless `given` says otherwise."""
     stored, expected = given.get("stored", 0), given.get("expected")
-    share = min(stored / expected, 1) if expected else 0
+    left = None if expected is None else max(expected - stored, 0)
     return TypeView.model_validate(
         {
             "data_type": data_type,
@@ -29,8 +27,11 @@ def part(data_type: str, status: str = "in_progress", **given: Any) -> TypeView:
             "error": None,
             "notes": [],
             "unshown": None,
-            "weight": expected,
-            "share": share,
+            "left": left,
+            "most_stored": stored,
+            "least_expected": expected,
+            "estimate": expected,
+            "has_begun": left is not None and stored > 0,
             **given,
         }
     )

@@ -66,7 +66,8 @@ reconciler_turns: name, ends_at timestamptz
 backfill_sweeps: backfill_job_id uuid, repository_id uuid, data_type, status, position jsonb, counts jsonb,
   expected integer, pages integer, requests integer, points integer, attempts integer, lease_token bigint, lease_owner,
   leased_at timestamptz, leg, waits_for jsonb, error jsonb, proof jsonb, started_at timestamptz,
-  committed_at timestamptz, completed_at timestamptz, weight integer, share real
+  committed_at timestamptz, completed_at timestamptz, most_stored integer,
+  least_left integer, least_expected integer
 backfill_parts: backfill_job_id uuid, repository_id uuid, data_type, kind, node_id, number integer, cursor,
   expected integer, seen text[], began_at timestamptz, attempts integer, failure jsonb, reading, split jsonb
 backfill_notes: repository_id uuid, data_type, what, node_id, kind, number integer, count integer, words,
