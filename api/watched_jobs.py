@@ -6,7 +6,7 @@ and nothing is queued for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
@@ -14,9 +14,10 @@ import structlog
 
 from api.answers import tag_of
 from api.jobs import MOVING
-from api.models import Backfill
+from api.models import Backfill, RepositoryProgress
 from errors import BadInput, RetryNow
 from messages import TERMINAL_JOB_STATUSES
+from progress.views import JobView, RepositoryView
 from store import job_changes, job_views
 from store.database import Database
 
@@ -40,7 +41,7 @@ class WatchedJob:
     last of them carries the version: a client that loses the connection before that event gets the whole batch again.
     """
 
-    def __init__(self, view: Backfill, fingerprint: str | None) -> None:
+    def __init__(self, view: JobView, fingerprint: str | None) -> None:
         self.batch = 0
         self.gone = False
         self._rows: dict[str, bytes] = {}
@@ -48,6 +49,7 @@ class WatchedJob:
         self._removed: dict[str, int] = {}
         self._batches: dict[str, int] = {}
         self._made: dict[int | None, bytes] = {}
+        self._seen: dict[str, RepositoryView] = {}
         self._news = asyncio.Event()
         self.update(view, fingerprint)
 
@@ -59,13 +61,22 @@ class WatchedJob:
         """Returns the number of the batch that ended with this version; None if the version is unknown or too old."""
         return self._batches.get(version or "")
 
-    def update(self, view: Backfill, fingerprint: str | None) -> None:
-        """Applies the result of a poll, and wakes the clients if the view changed."""
-        self.view, self.fingerprint = view, fingerprint
-        rows = {str(each.repository_id): each.model_dump_json().encode() for each in view.repositories}
+    def update(self, view: JobView, fingerprint: str | None) -> None:
+        """Applies the result of a poll, and wakes the clients if the view changed. A repository that is the same object
+        as in the poll before has not changed.
+        """
+        self.view = Backfill.model_validate(view.model_copy(update={"repositories": []}))
+        self.fingerprint = fingerprint
+        rows = {
+            each.repository_id: self._rows[each.repository_id]
+            if self._seen.get(each.repository_id) is each
+            else RepositoryProgress.model_validate(each).model_dump_json().encode()
+            for each in view.repositories
+        }
+        self._seen = {each.repository_id: each for each in view.repositories}
         removed = [key for key in self._rows if key not in rows and key != JOB]
         changed = [key for key, row in rows.items() if self._rows.get(key) != row]
-        job = view.model_dump_json(exclude={"repositories", *MOVING}).encode()
+        job = self.view.model_dump_json(exclude={"repositories", *MOVING}).encode()
         if not changed and not removed and self._rows.get(JOB) == job:
             return
         self.batch += 1
@@ -75,7 +86,7 @@ class WatchedJob:
         self._removed = {key: batch for key, batch in self._removed.items() if key not in rows}
         self._removed.update(dict.fromkeys(removed, self.batch))
         # The ETag of what `GET /api/backfills/{job_id}` answers at this moment.
-        self.version = tag_of(job[:-1] + b',"repositories":[' + b",".join(rows.values()) + b"]}")
+        self.version = tag_of(_whole(job, rows))
         self._batches.pop(self.version, None)
         self._batches[self.version] = self.batch
         while len(self._batches) > VERSIONS_KEPT:
@@ -108,8 +119,9 @@ class WatchedJob:
         self._news = asyncio.Event()
 
     def _snapshot(self) -> bytes:
-        job = b'{"version":"%s","job":%s}' % (self.version.encode(), self.view.model_dump_json().encode())
-        return event("snapshot", job, self.version)
+        fields = self.view.model_dump_json(exclude={"repositories"}).encode()
+        whole = _whole(fields, {key: row for key, row in self._rows.items() if key != JOB})
+        return event("snapshot", b'{"version":"%s","job":%s}' % (self.version.encode(), whole), self.version)
 
     def _changes(self, batch: int) -> bytes:
         parts = [event("repository", self._rows[key]) for key, at in self._changed.items() if at > batch and key != JOB]
@@ -120,6 +132,11 @@ class WatchedJob:
         ]
         job = self.view.model_dump_json(exclude={"repositories"}).encode()
         return b"".join([*parts, event("job", job, self.version)])
+
+
+def _whole(job: bytes, rows: Mapping[str, bytes]) -> bytes:
+    """Returns a job with its repositories: what `GET /api/backfills/{job_id}` answers."""
+    return job[:-1] + b',"repositories":[' + b",".join(rows.values()) + b"]}"
 
 
 def event(name: str, data: bytes, version: str | None = None) -> bytes:
@@ -136,6 +153,7 @@ class _Watch:
         self.reading = asyncio.Lock()
         self.read_at = float("-inf")
         self.job: WatchedJob | None = None
+        self.known = job_views.Known()
 
 
 class WatchedJobs:
@@ -217,7 +235,7 @@ class WatchedJobs:
         at = monotonic()
         try:
             async with self._reads, self._database.transaction() as connection:
-                view = Backfill.model_validate(await job_views.look(connection, job_id))
+                view = await job_views.look(connection, job_id, watch.known)
                 if fingerprint is None:
                     fingerprint = (await job_changes.fingerprints(connection, [job_id])).get(job_id)
         except BadInput:

@@ -44,6 +44,35 @@ from versions group by 1
 """
 
 
+# The same of each repository, in the order of names. A job that has not begun has no rows here, and is read whole.
+_BY_REPOSITORY = """
+with progress as (
+  select p.repository_id, p.xmin as row_version, r.full_name, r.xmin as name_version, j.backfill_types
+  from workspace_backfill_jobs j join workspace_backfill_progress p on p.backfill_job_id = j.id
+  join repositories r on r.id = p.repository_id
+  where j.id = $1
+), versions as (
+  select repository_id, row_version from progress
+  union all select repository_id, name_version from progress
+  union all select repository_id, xmin from backfill_sweeps where backfill_job_id = $1
+  union all
+  select progress.repository_id, note.xmin
+  from progress join backfill_notes note
+    on note.repository_id = progress.repository_id and note.data_type = any(progress.backfill_types)
+)
+select repository_id::text, count(*) || '.' || sum(hashtextextended(versions.row_version::text, 0)) as fingerprint
+from versions join progress using (repository_id) group by repository_id, full_name order by full_name
+"""
+
+
+async def by_repository(connection: Connection, job_id: str) -> dict[str, str]:
+    """Returns the fingerprint of each repository of a job, by repository id, in the order of the repositories' names;
+    empty if the job has not begun. It differs whenever the repository's view may differ.
+    """
+    rows = await connection.fetch(_BY_REPOSITORY, job_id)
+    return {row["repository_id"]: row["fingerprint"] for row in rows}
+
+
 async def fingerprints(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
     """Returns the fingerprint of each job; none for a job that was deleted.
 

@@ -1,6 +1,7 @@
 """Jobs as people see them: the latest jobs, and one job with all its details."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from progress.tally import Hold
 from progress.time_left import Outlook
 from progress.totals import Rest, Totals
 from progress.views import DONE, AddonView, JobState, JobSummary, JobView, RepositoryView
-from store import budgets, job_waits, samples, sweeps, unshown
+from store import budgets, job_changes, job_waits, samples, sweeps, unshown
 from store.database import Connection
 from unshown import Unshown
 
@@ -42,7 +43,8 @@ _REPOSITORIES = """
                data_types_skipped, metadata -> 'waiting' as waiting,
                (metadata ->> 'waiting_until')::timestamptz as waiting_until
         from workspace_backfill_progress
-        where backfill_job_id = $1 and ($4::uuid is null or repository_id > $4) order by repository_id limit $5
+        where backfill_job_id = $1 and ($4::uuid is null or repository_id > $4)
+          and ($6::uuid[] is null or repository_id = any($6)) order by repository_id limit $5
     ), scope as (
         select * from parts
         union all
@@ -52,7 +54,7 @@ _REPOSITORIES = """
             union
             select repository_id from workspace_repositories where workspace_id = $2 and $3::uuid[] is null
         ) selected
-        where $5::bigint is null and not exists (select 1 from parts)
+        where $5::bigint is null and $6::uuid[] is null and not exists (select 1 from parts)
     )
     select scope.repository_id::text, repositories.full_name, scope.status, scope.error_message as error,
            scope.started_at, scope.completed_at, scope.waiting, scope.waiting_until,
@@ -141,20 +143,54 @@ def recorded_as_of(job: Any) -> datetime | None:
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
-async def look(connection: Connection, job_id: str) -> JobView:
-    """Returns the job's view as of one moment. It has to be the first statement of the transaction."""
+@dataclass
+class Known:
+    """What an earlier reading of a job found: its repositories, and what shows whether they have changed since."""
+
+    job: tuple[Any, ...] = ()
+    """The fields of the job's own row that its repositories' views depend on."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    repositories: dict[str, RepositoryView] = field(default_factory=dict)
+
+
+async def look(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
+    """Returns the job's view as of one moment. It has to be the first statement of the transaction.
+
+    With `known`, reads only the repositories that have changed since it was last passed here, and keeps what it reads
+    in it. The others are the same objects as before.
+    """
     await connection.execute("set transaction isolation level repeatable read, read only")
-    return await read(connection, job_id)
+    return await read(connection, job_id, known)
 
 
-async def read(connection: Connection, job_id: str) -> JobView:
+async def read(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
     """Returns the job's view. Raises `BadInput` if there is none."""
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     not_shown = await unshown.of_job(connection, job["id"])
-    its = await repositories(connection, job, not_shown=not_shown)
+    its = await _changed(connection, job, not_shown, known if known is not None else Known())
     things = sum(each.things for each in not_shown.values())
     return await _with_outlook(connection, state(job, its, Hold.of(its), addon=addon, unshown=things))
+
+
+async def _changed(
+    connection: Connection, job: Any, not_shown: Mapping[tuple[str, str], Unshown], known: Known
+) -> list[RepositoryView]:
+    """Returns the job's repositories, in order of name. Reads those that differ from `known`, and updates it."""
+    its = tuple(job[name] for name in ("data_types", "stopping", "attempt", "status"))
+    if not known.repositories or known.job != its:
+        known.fingerprints, known.repositories = {}, {}
+    fingerprints = await job_changes.by_repository(connection, job["id"])
+    changed = [each for each, mark in fingerprints.items() if known.fingerprints.get(each) != mark]
+    if not fingerprints or len(changed) == len(fingerprints):
+        found = await repositories(connection, job, not_shown=not_shown)
+        known.repositories = {each.repository_id: each for each in found}
+    else:
+        again = await repositories(connection, job, not_shown=not_shown, only=changed) if changed else []
+        read_now = {each.repository_id: each for each in again}
+        known.repositories = {each: read_now.get(each) or known.repositories[each] for each in fingerprints}
+    known.job, known.fingerprints = its, fingerprints
+    return list(known.repositories.values())
 
 
 async def repositories(
@@ -164,12 +200,13 @@ async def repositories(
     not_shown: Mapping[tuple[str, str], Unshown] | None = None,
     after: str | None = None,
     limit: int | None = None,
+    only: Sequence[str] | None = None,
 ) -> list[RepositoryView]:
     """Returns the repositories of a job, in order of name. `job` is its row. With `limit`, returns the next
-    repositories that have begun, after the id `after`, in order of id.
+    repositories that have begun, after the id `after`, in order of id. With `only`, returns those with these ids.
     """
     rows = await connection.fetch(
-        _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit
+        _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit, only
     )
     shown = not_shown or {}
     views = (

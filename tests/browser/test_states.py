@@ -303,8 +303,9 @@ async def test_a_change_in_postgres_is_shown_without_a_reload(
     await expect(row).to_contain_text(re.compile(r"61\s*of 120"))
     await host.execute(
         """
-        update backfill_sweeps set counts = '{"pull_requests": 77}' where data_type = 'pull_requests' and repository_id
-        = (select id from repositories where full_name = 'acme/rocket')
+        update backfill_sweeps set counts = '{"pull_requests": 77}', most_stored = 77, least_left = 43
+        where data_type = 'pull_requests'
+          and repository_id = (select id from repositories where full_name = 'acme/rocket')
         """
     )
     await expect(row).to_contain_text(re.compile(r"77\s*of 120"))
