@@ -56,7 +56,7 @@ COUNTS = {
       discussion_comments t join discussions d on d.id = t.discussion_id where d.repository_id = r.id
     """,
     "events": "github_events_cache t where t.repository_owner = r.owner and t.repository_name = r.name",
-    "embeddings": """
+    "search index": """
       (select repository_id, embedding from pull_requests union all select repository_id, embedding from issues
        union all select repository_id, embedding from discussions) t
       where t.repository_id = r.id and t.embedding is not null

@@ -136,7 +136,7 @@ async def _web_ui(browser: Browser, address: str) -> None:
 
 async def _details(browser: Browser, address: str) -> None:
     """Takes a screenshot of the summary and the details of a workflow in Temporal's Web UI."""
-    page = await _open(browser, address, {"width": 1280, "height": 700}, "light")
+    page = await _open(browser, address, {"width": 1440, "height": 800}, "light")
     await page.get_by_role("tab", name="User Metadata").click(timeout=PATIENCE_SECONDS * 1_000)
     await page.get_by_text("Current Details").wait_for(timeout=PATIENCE_SECONDS * 1_000)
     await page.wait_for_timeout(2_000)  # the details themselves are drawn in a frame of their own

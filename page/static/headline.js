@@ -5,6 +5,7 @@ import { el, keepList, setAttribute, setText, show } from "./dom.js";
 import { ago, clockWithSeconds, count, date, moment, range, sentence, sentenceText, timeElement } from "./formats.js";
 
 const FRESH_SECONDS = 5;
+const WITHOUT_ADDON = "Until it is, 30 days of history are kept. With it, everything is fetched up to the days bought, and shown here as it comes.";
 
 export class Headline {
   #workspace = el("p", { class: "workspace" });
@@ -52,7 +53,7 @@ export class Headline {
     setAttribute(this.#icon, "class", `icon large ${headline.state}`);
     this.#icon.style.setProperty("--share", (fields?.progress?.percent ?? 0) / 100);
     if (this.#text.textContent !== sentenceText(headline)) this.#text.replaceChildren(...sentence(headline));
-    this.#updateDetail(fields);
+    this.#updateDetail(fields, session);
     this.#updateLeft(fields);
     show(this.#looksBack, session.isLookingBack && Boolean(fields));
     if (session.isLookingBack && fields) setText(this.#past, `This is an earlier backfill, of ${moment(fields.created_at)}.`);
@@ -85,8 +86,9 @@ export class Headline {
     return { element, update };
   }
 
-  #updateDetail(fields) {
+  #updateDetail(fields, { workspace }) {
     const parts = [];
+    if (!fields && workspace && !workspace.addon && !workspace.latest_job_id) parts.push(WITHOUT_ADDON);
     if (fields?.cancel_requested_at && !fields.completed_at) parts.push("It ends at the next page; what is stored stays.");
     if (fields?.retries_waiting) parts.push(`${count(fields.retries_waiting, "retry waits", "retries wait")} for this attempt to end.`);
     if (fields?.status === "failed" && fields.error_message) parts.push(fields.error_message);

@@ -3,16 +3,16 @@
 import { el, keepList, setAttribute, setText, show } from "./dom.js";
 import { clock, count, duration, moment, number, sentence, timeElement } from "./formats.js";
 
-const WHO = {
-  api: "a member of the workspace",
-  operator: "an operator",
-  purchase: "the purchase",
-  reconciler: "the workspace's change",
+const WHY = {
+  api: "asked for by a member of the workspace",
+  operator: "asked for by an operator",
+  purchase: "begun by the purchase",
+  reconciler: "begun by a change of the workspace",
 };
 const FIRST_EVENTS = 12;
 
-/** In words, who asked for a job. */
-export const whoInWords = (requestedBy) => WHO[requestedBy] ?? requestedBy ?? "somebody";
+/** In words, who asked for a job, or what began it. */
+const whyInWords = (requestedBy) => WHY[requestedBy] ?? `asked for by ${requestedBy ?? "somebody"}`;
 
 export class Timeline {
   #list = el("ol", { class: "timeline", role: "list" });
@@ -125,7 +125,7 @@ class HistoryEntry {
     this.#headline.replaceChildren(...(job.headline ? sentence(job.headline) : [job.status]));
     const facts = [
       moment(job.created_at),
-      `asked for by ${whoInWords(job.requested_by)}`,
+      whyInWords(job.requested_by),
       count(job.retention_days, "day", "days"),
       count(job.total_repositories, "repository", "repositories"),
       `${number(job.rows_stored ?? 0)} rows`,

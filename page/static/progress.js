@@ -23,7 +23,7 @@ export class Progress {
     const fields = job?.fields;
     show(this.element, Boolean(fields?.progress));
     if (!fields?.progress) return;
-    this.#all.update(fields.progress, fields.failed_repositories ? "failed" : fields.status);
+    this.#all.update(fields.progress, fields.failed_repositories && job.isEnded ? "failed" : fields.status);
     setText(this.#counted, countedInWords(fields));
     this.#updateRecent(job);
     keepList(this.#types, fields.types ?? [], (each) => each.data_type, (each) => new TypeBar(each));
@@ -70,7 +70,7 @@ class Bar {
     setAttribute(this.#track, "data-known", String(isKnown));
     this.#fill.style.setProperty("--share", isKnown ? done / 100 : 0);
     setText(this.#share, isKnown ? percent(done) : "");
-    const all = more ? `${words} · ${more}` : words;
+    const all = [words, more].filter(Boolean).join(" · ") + (bad ? ", " : "");
     if (this.#words.textContent === all + bad) return;
     this.#words.replaceChildren(all, ...(bad ? [el("span", { class: "bad" }, bad)] : []));
   }
@@ -90,7 +90,7 @@ class TypeBar {
   update(type) {
     const failed = type.repositories?.failed ?? 0;
     const more = isBeingChecked(type) ? CHECKS[type.data_type] ?? "all stored; comments and checks follow" : repositoriesInWords(type.repositories);
-    this.#bar.update(type, type.status, more, failed ? `, ${number(failed)} failed` : "");
+    this.#bar.update(type, type.status, more, failed ? `${number(failed)} failed` : "");
   }
 }
 
