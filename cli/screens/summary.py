@@ -165,11 +165,15 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """Returns how many repositories are in each state, for one data type."""
+    """Returns how many repositories are in each state, for one data type; of one whose threads are all stored, what
+    follows.
+    """
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")
     shown = [name for name in names if numbers[name]]
     text = Text()
+    if of.status == "in_progress" and of.stored and of.stored == of.expected and not numbers["failed"]:
+        return text.append("all stored; comments and checks follow" if wide else "stored; being checked", style="cyan")
     if len(shown) == 1:
         return text.append(shown[0], style=STYLES.get(shown[0], ""))
     if not wide and numbers["failed"]:

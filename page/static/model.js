@@ -59,9 +59,13 @@ const isDone = ({ status }) => status === "completed" || status === "skipped";
  * Null where a total is unknown; 1 only once the repository is complete. */
 export function shareOf({ status, types }) {
   if (isDone({ status })) return 1;
-  const counted = types.filter((type) => type.data_type !== "events" && type.status !== "skipped");
-  if (counted.some((type) => type.expected === null && !isDone(type))) return null;
-  const [stored, expected] = ["stored", "expected"].map((name) => counted.reduce((sum, type) => sum + (type[name] ?? 0), 0));
+  let [stored, expected] = [0, 0];
+  for (const type of types) {
+    if (type.data_type === "events" || type.status === "skipped") continue;
+    if (type.expected === null && !isDone(type)) return null;
+    stored += type.stored;
+    expected += type.expected ?? type.stored;
+  }
   return expected ? Math.min(NEARLY, stored / expected) : null;
 }
 

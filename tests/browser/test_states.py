@@ -32,6 +32,7 @@ FAILED = {
     "issues": Part("failed", stored=31, expected=80, error=GONE),
 }
 
+COUNTED = ("pull_requests", "issues", "discussions", "embeddings")
 ENDLESS_ANIMATIONS = """
 () => document.querySelector('data-retention').shadowRoot.getAnimations()
   .filter(each => each.effect.getTiming().iterations === Infinity)
@@ -309,6 +310,31 @@ async def test_a_change_in_postgres_is_shown_without_a_reload(
         """
     )
     await expect(row).to_contain_text(re.compile(r"77\s*of 120"))
+
+
+async def test_a_repositorys_percentage_is_that_of_its_numbers_and_what_follows_the_last_thread_is_said(
+    host: asyncpg.Connection, site: Served, open_reader: Open
+) -> None:
+    made = await tenant(host, STATES["fetching"])
+    page = (await open_reader()).page
+    await page.goto(site.settings(made.workspace_id, made.token("viewer")))
+    row, bar = page.locator("[data-repository='acme/rocket']"), page.locator(".types [data-type=pull_requests]")
+    await expect(row.locator("[data-type=pull_requests]")).to_contain_text(re.compile(r"61\s*of 120"))
+    cells = [await row.locator(f"[data-type={each}]").text_content() or "" for each in COUNTED]
+    shown = [re.match(r"(\d+)(?:of (\d+))?", each) for each in cells]
+    stored = sum(int(each[1]) for each in shown if each)
+    expected = sum(int(each[2] or each[1]) for each in shown if each)
+    assert expected > stored > 0
+    await expect(row.locator(".status")).to_have_text(f"{100 * stored // expected}\u00a0%")
+    await host.execute(
+        """
+        update backfill_sweeps set counts = '{"pull_requests": 120}', most_stored = 120, least_left = 0
+        where data_type = 'pull_requests'
+          and repository_id = (select id from repositories where full_name = 'acme/rocket')
+        """
+    )
+    await expect(bar).to_contain_text("all stored; comments and checks follow")
+    await expect(bar).to_contain_text("99\u00a0%")
 
 
 async def test_one_repository_is_canceled_by_its_button_and_a_viewer_has_none(

@@ -195,3 +195,14 @@ def test_types_have_the_names_that_customers_read(width: int) -> None:
     shown = "\n".join([*drawn(view, width, 40), *Lines().of(Look(view)), captured.get()])
     assert "search index" in shown and "pull requests" in shown
     assert not re.search(r"embeddings|pull_requests", shown)
+
+
+@pytest.mark.parametrize(
+    ("width", "what"), [(80, "stored; being checked"), (200, "all stored; comments and checks follow")]
+)
+def test_a_type_of_which_all_is_stored_says_what_follows(width: int, what: str) -> None:
+    view = job(["running"])
+    issues = view.types[1].model_copy(update={"status": "in_progress", "stored": 633, "expected": 633, "percent": 99.9})
+    whole = view.model_copy(update={"types": [view.types[0], issues, *view.types[2:]]})
+    [line] = [each for each in drawn(whole, width, 40) if each.startswith("issues ")]
+    assert line.split("  ")[0] == "issues" and "99 %" in line and "633 of 633" in line and line.endswith(what)
