@@ -17,11 +17,13 @@ def time_or_none(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
-def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """Returns when the server sent the answer, by its own clock; None if `Date` is missing or unreadable."""
+def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:
+    """Returns the HTTP date in a header, by default when the server sent the answer, by its own clock; None if it is
+    missing or unreadable.
+    """
     try:
-        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError):
+        return parsedate_to_datetime(headers[name]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 

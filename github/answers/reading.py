@@ -16,7 +16,7 @@ from budget.account import Ask
 from errors import RetryNow, TooLarge
 from github.answers.headers import number
 from github.answers.links import links, page_of, path_below
-from github.answers.refusals import FieldsRefused, SchemaMismatch, is_limit, message_of, of_error, of_http
+from github.answers.refusals import FieldsRefused, SchemaMismatch, is_limit, message_of, of_error, of_http, retry_after
 from github.clock import asked_at, now_by, time
 from github.nodes.nulls import GoneNode, Hidden, Path, mark
 from github.nodes.permissions import field_of
@@ -179,7 +179,7 @@ def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]
 
     Empty if there is a `retry-after`: it says how long to wait, and the reset may be much later.
     """
-    if number(headers, "retry-after") is not None:
+    if retry_after(headers) is not None:
         return ()
     limit, used, reset = (number(headers, f"x-ratelimit-{name}") for name in ("limit", "used", "reset"))
     if limit is None or used is None or reset is None:

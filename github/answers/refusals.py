@@ -15,7 +15,7 @@ from budget.account import LONGEST_WAIT
 from errors import PartOver, RetryNow, TooLarge
 from github.answers.grants import grant
 from github.answers.headers import number
-from github.clock import now_by
+from github.clock import date_of, now_by
 
 Kind = Literal[
     "limited",
@@ -134,6 +134,7 @@ _DENIES: dict[Kind, str] = {
 }
 _ERRORS: dict[Kind, type[PartOver]] = {"scope": ScopeMissing, "missing": Gone, "off": SwitchedOff}
 _OUT_OF_TIME = ("something went wrong", "timeout", "timed out", "resource limits")
+_QUOTED_NAME = re.compile(r"(['`\"])[^\s'`\"]+\1")
 _PASSING = ("SERVICE_UNAVAILABLE", "INTERNAL", "LOADING", "")
 _BUG = "this is a bug of ours"
 _GONE = "the repository was deleted, renamed away, or is private"
@@ -163,7 +164,8 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
         return refusal("off", "disabled")
     if status in (502, 504):
         return refusal("too_large", f"http_{status}")
-    if status >= 500 or status == 408:
+    if status >= 500 or status in (202, 408):
+        # 202: GitHub is still computing what was asked for, such as statistics.
         return refusal("failed", f"http_{status}")
     return refusal("not_understood", f"http_{status}", _BUG)
 
@@ -172,7 +174,7 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
     """Returns the refusal in an entry of `errors` inside HTTP 200."""
     kind = str(error.get("type") or (error.get("extensions") or {}).get("code") or "")
     message = str(error.get("message") or "")[:500]
-    words = message.lower()
+    words = _said(message)
 
     def refusal(kind: Kind, code: str, action: str = "", wait: float | None = None) -> Refusal:
         return Refusal(kind, code, message, 200, wait, action)
@@ -198,7 +200,7 @@ def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
 
 def is_limit(message: str) -> bool:
     """Returns whether the message says that a rate limit was reached. GitHub has many wordings for it."""
-    words = message.lower()
+    words = _said(message)
     return "rate limit" in words or "abuse" in words
 
 
@@ -209,14 +211,22 @@ def wait_of(headers: Headers) -> float | None:
     of the budget remains, and if it is not in the past.
     """
     longest = LONGEST_WAIT.total_seconds()
-    if (retry_after := number(headers, "retry-after")) is not None:
-        return min(retry_after, longest)
+    if (seconds := retry_after(headers)) is not None:
+        return min(seconds, longest)
     reset = number(headers, "x-ratelimit-reset")
     if headers.get("x-ratelimit-remaining") == "0" and reset is not None:
         wait = reset - now_by(headers).timestamp()
         if wait >= 0:
             return min(wait, longest)
     return None
+
+
+def retry_after(headers: Headers) -> float | None:
+    """Returns the seconds in the header retry-after, which may also be a date (RFC 9110); None if it says neither."""
+    if (seconds := number(headers, "retry-after")) is not None:
+        return float(seconds)
+    until = date_of(headers, "retry-after")
+    return None if until is None else max((until - now_by(headers)).total_seconds(), 0.0)
 
 
 def message_of(content: Any) -> str:
@@ -236,7 +246,14 @@ def _parsed(body: Any) -> Any:
 
 
 def _tells_of_a_limit(headers: Headers) -> bool:
-    return number(headers, "retry-after") is not None or headers.get("x-ratelimit-remaining") == "0"
+    return bool(headers.get("retry-after")) or headers.get("x-ratelimit-remaining") == "0"
+
+
+def _said(message: str) -> str:
+    """Returns the message in small letters, without the names that it quotes: a repository may be called
+    `abuse-reports` or `timeout`.
+    """
+    return _QUOTED_NAME.sub("", message).lower()
 
 
 def _block(status: int, content: Any) -> str:

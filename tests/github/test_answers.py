@@ -75,6 +75,12 @@ LIMITED: dict[str, tuple[Raw, float | None]] = {
     ),
     "retry-after goes before the reset": (raw(403, {"message": OVER}, HOUR | reset(3_600) | {"retry-after": "1"}), 1),
     "a retry-after that is no number": (raw(403, {"message": OVER}, HOUR | reset(900) | {"retry-after": "soon"}), 900),
+    "a retry-after that is a date": (
+        raw(403, {"message": "Slow down"}, {"retry-after": "Tue, 24 Nov 2026 12:02:00 GMT"}),
+        120,
+    ),
+    "a retry-after that is a date in the past": (raw(429, {"message": OVER}, {"retry-after": DATE}), 0),
+    "a retry-after that says nothing is of a limit": (raw(403, {"message": "Slow down"}, {"retry-after": "-1"}), None),
     "a reset while something remains says nothing": (
         raw(403, {"message": SECONDARY}, {"x-ratelimit-remaining": "4000"} | reset(900)),
         None,
@@ -127,6 +133,7 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
         "taken_down",
     ),
     "403, blocked without a reason": (raw(403, {"message": "Repository access blocked"}), PartOver, "taken_down"),
+    "202": (raw(202, {}), RetryNow, "http_202"),
     "408": (raw(408, {"message": "Request timeout"}), RetryNow, "http_408"),
     "500": (raw(500, {"message": "Server Error"}), RetryNow, "http_500"),
     "502 as HTML": (raw(502, UNICORN), TooLarge, "http_502"),
@@ -198,6 +205,17 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
         "bad_answer",
     ),
 }
+
+
+@pytest.mark.parametrize("word", ["abuse-reports", "timeout", "saml"])
+def test_a_name_in_a_message_is_no_word_of_github_s(word: str) -> None:
+    unknown = f"Could not resolve to a Repository with the name 'acme/{word}'."
+    assert type(refusal(raw(200, error("NOT_FOUND", unknown, path=["repository"])))) is Gone
+    forbids = f"Although you appear to have the correct authorization, the `{word}` organization forbids this."
+    for answer in (raw(403, {"message": forbids}), raw(200, error("FORBIDDEN", forbids))):
+        told = refusal(answer)
+        assert isinstance(told, PartOver), repr(told)
+        assert told.code == "forbidden"
 
 
 @pytest.mark.parametrize("name", ERRORS)
