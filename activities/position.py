@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+
+from errors import RetryNow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,18 @@ class Position:
         """
         position: Self = _adapter(cls).validate_python(dict(committed))
         return position
+
+    @classmethod
+    def read_or_begin(cls, committed: Mapping[str, Any]) -> tuple[Self, RetryNow | None]:
+        """Returns the position in `committed`; if this release cannot read it, the first position, and the error that
+        names what is wrong. A worker of another release may read it.
+        """
+        try:
+            return cls.read(committed), None
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
+            message = f"the stored position cannot be read: {wrong}"[:500]
+            return cls(), RetryNow("unreadable_position", message, "retry the job: the type is then read from its top")
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
         """Returns the position as JSON, without the fields that have their defaults. `only` names the fields to

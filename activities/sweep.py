@@ -28,7 +28,6 @@ from store.sweeps import LeaseLostError, Sweep
 
 log = structlog.get_logger(__name__)
 
-
 READERS: dict[DataType, Callable[[Sources, Sweep], Reader[Any]]] = {
     "pull_requests": ThreadReader,
     "issues": ThreadReader,
@@ -37,7 +36,6 @@ READERS: dict[DataType, Callable[[Sources, Sweep], Reader[Any]]] = {
     "embeddings": EmbeddingReader,
 }
 """The reader of each data type. A new data type needs one line here and a reader."""
-
 
 HANDOVER_SECONDS = 0.5
 """Interval at which a slice checks whether a former run's attempt has ended."""
@@ -126,7 +124,7 @@ class _Slice:
         self._stop = stop
         self._give_up = give_up
         self._reader = READERS[slice_.data_type](sources, sweep)
-        self._position = self._reader.positions.read(sweep.position)
+        self._position, self._unreadable = self._reader.positions.read_or_begin(sweep.position)
         self._notes: list[str] = []
         self._noted: Noted = {}
         self._readers: set[str] = set()
@@ -157,6 +155,8 @@ class _Slice:
         until, was_over = monotonic() + self._pace.slice_seconds, False
         heartbeat = asyncio.create_task(self._heartbeat())
         try:
+            if self._unreadable:
+                raise self._unreadable
             while True:
                 asking = self._reader.turn(self._position, threads_ended=self._threads_ended)
                 turn = await attempts.unless(self._give_up, asking)
