@@ -65,7 +65,7 @@ class WatchedJob:
         """Applies the result of a poll, and wakes the clients if the view changed. A repository that is the same object
         as in the poll before has not changed.
         """
-        self.view = Backfill.model_validate(view.model_copy(update={"repositories": []}))
+        self.view = Backfill.model_validate(view.without_repositories())
         self.fingerprint = fingerprint
         rows = {
             each.repository_id: self._rows[each.repository_id]

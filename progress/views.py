@@ -1,7 +1,7 @@
 """Views of a job with all its details, as `store/job_views.py` reads them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -193,6 +193,9 @@ class JobState(JobSummary):
     unshown: int
     """How many things GitHub does not show, of all types."""
     repositories: list[RepositoryView]
+
+    def without_repositories(self) -> Self:
+        return self.model_copy(update={"repositories": []})
 
 
 class JobView(JobState):

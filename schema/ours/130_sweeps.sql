@@ -9,6 +9,8 @@ create table backfill_sweeps (
   position jsonb not null default '{}',
   counts jsonb not null default '{}',
   expected integer,
+  weight integer,
+  share real not null default 0,
   most_stored integer not null default 0,
   least_left integer,
   least_expected integer,
@@ -38,6 +40,8 @@ comment on table backfill_sweeps is
 comment on column backfill_sweeps.position is 'The resume point: phase, cursor, floor, ... A killed worker goes on from here.';
 comment on column backfill_sweeps.counts is 'Rows in scope that are stored, by noun.';
 comment on column backfill_sweeps.expected is 'Threads that GitHub says there are; null: not asked yet.';
+comment on column backfill_sweeps.weight is 'Written and read by workers of older releases alone, which may run beside this one.';
+comment on column backfill_sweeps.share is 'As weight.';
 comment on column backfill_sweeps.most_stored is
   'The most threads or embeddings that were ever stored: percentages are of it, so that no deletion makes one fall.';
 comment on column backfill_sweeps.least_left is

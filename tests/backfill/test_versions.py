@@ -9,6 +9,7 @@ from temporalio.client import Client
 from messages import workspace_workflow_id
 from release import VERSION
 from sandbox.github import StandIn, World
+from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.temporal import TEMPORAL, Temporal
@@ -40,20 +41,23 @@ async def test_a_job_that_one_build_began_is_ended_by_the_next(
 ) -> None:
     world = World()
     repository = generate(world, PLAN)
-    backfill.at(serve(world, latency=0.2))
+    backfill.at(github := serve(world))
     deployment = f"backfill-{uuid.uuid4().hex[:8]}"
     versioned = {**backfill.environment, "TEMPORAL_DEPLOYMENT_NAME": deployment, "SLICE_PAGES": "1"}
     old = await backfill.start_worker({**versioned, "TEMPORAL_WORKER_BUILD_ID": "1"})
     await make_current(temporal, deployment, "1")
     workspace_id = await backfill.workspace(repository)
-    job_id = await backfill.start(workspace_id, types=())
 
     async def has_begun() -> bool:
-        return bool(await backfill.rows("select from backfill_sweeps where backfill_job_id = $1 and pages > 1", job_id))
+        return bool(await backfill.rows("select from backfill_sweeps where backfill_job_id = $1 and pages > 0", job_id))
 
+    # It has not ended when the next build takes over, however long that one needs to start.
+    github.faults.add(held := Held(), times=None, operation="Issues")
+    job_id = await backfill.start(workspace_id, types=())
     await eventually(has_begun)
     await backfill.start_worker({**versioned, "TEMPORAL_WORKER_BUILD_ID": "2"})
     await make_current(temporal, deployment, "2")
+    held.release()
     old.stop()
     await backfill.completed(job_id)
     await check(backfill.dsn, repository)

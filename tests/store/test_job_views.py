@@ -9,8 +9,8 @@ from sandbox.postgres import Postgres
 from store import job_views
 from store.database import Database
 from store.job_views import Known
-from tests.store.test_job_estimates import job
 from tests.support import shop
+from tests.support.store.jobs import job
 
 CHANGES = {
     "a page": """update backfill_sweeps set counts = '{"issues": 8}', most_stored = 8, least_left = 2

@@ -153,7 +153,8 @@ def paid_twice(committed: Mapping[Type, Committed], log: Sequence[Entry], began:
     for of, entries in again.items():
         if len(entries) > IN_FLIGHT * committed[of].takeovers:
             for entry in entries:
-                yield f"paid twice: {entry.operation} of {of[0]} after {entry.after}"
+                ago = began + entry.started - committed[of].pages[entry.after or ""]
+                yield f"paid twice: {entry.operation} of {of[0]} after {entry.after}, {ago:.1f} s after its commit"
 
 
 async def embeddings(system: System) -> list[str]:
