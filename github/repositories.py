@@ -40,8 +40,6 @@ async def inspect(github: GitHub, github_id: int | None, full_name: str) -> Fact
 def check_identity(found: Node, wanted: RepositoryRef) -> None:
     """Raises `PartOver` (renamed) if the answer is about another repository, which has taken over the name. Rows of
     that repository must not be stored as rows of `wanted`.
-
-    A retry looks the repository up by its id.
     """
     if found["databaseId"] not in (None, wanted.github_id):
         raise PartOver(

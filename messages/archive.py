@@ -23,7 +23,7 @@ class ArchivePlan(Message):
     """The search attributes that the namespace has."""
 
     def with_search_attributes(self, names: list[str]) -> "ArchivePlan":
-        """Returns the same plan, with these search attributes."""
+        """Returns the same plan, with `names` as the search attributes that the namespace has."""
         return self.model_copy(update={"search_attributes": names})
 
 

@@ -86,7 +86,7 @@ class JobPlan(Message):
     """Repositories, by our ids, that somebody canceled individually in this attempt."""
 
     def with_search_attributes(self, names: list[str]) -> "JobPlan":
-        """Returns the same plan, with these search attributes."""
+        """Returns the same plan, with `names` as the search attributes that the namespace has."""
         return self.model_copy(update={"search_attributes": names})
 
     @property
@@ -119,7 +119,9 @@ class FailedRepository(Message):
 
 
 class JobPlace(Message):
-    """The progress of a job when its workflow continues as new. It holds only the ids of repositories."""
+    """How far a job is, for the next run of its workflow when the workflow continues as new. Repositories that have not
+    ended are held by their ids only.
+    """
 
     plan: JobPlan
     after: str | None = None
@@ -140,16 +142,16 @@ class JobPlace(Message):
     """Repositories that somebody canceled individually, and that will not begin."""
 
     def with_plan(self, plan: JobPlan, *, heeds_stopping: bool) -> "JobPlace":
-        """Returns the same progress with a new plan. `heeds_stopping`: repositories that were canceled meanwhile will
-        not begin.
+        """Returns the same progress with a new plan. If `heeds_stopping`, the repositories in the new plan's `stopping`
+        will not begin; if not, that list is ignored.
         """
         stopping = sorted({*self.stopping, *plan.stopping}) if heeds_stopping else self.stopping
         return self.model_copy(update={"plan": plan, "stopping": stopping})
 
 
 class WorkspaceBackfill(Message):
-    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new passes its inbox, and its place in the job,
-    to the next run.
+    """The input of `WorkspaceBackfillWorkflow`. A run that continues as new gives the next run what it has not begun
+    yet (`inbox`), and how far its present job is (`resume`).
     """
 
     workspace_id: str

@@ -18,9 +18,9 @@ class Retry(Message):
     """Signal `retry`: retry what failed or was canceled in this job, with the same cutoff. An empty selection means all
     of it.
 
-    The job's row holds the retry in `metadata.retry`. The row decides, because a signal may arrive twice or late. If
-    `attempt` is given, in this and the other signals, the row already holds the request. If not, a person sent the
-    signal in Temporal, and the workflow writes the request into the row.
+    The job's row holds the retry in `metadata.retry`. The workflow does what the row says, because a signal may arrive
+    twice or late. `attempt` is None if a person sent the signal in Temporal: then the workflow first writes the retry
+    into the row.
     """
 
     job_id: str

@@ -54,7 +54,9 @@ class Waiting(Message):
 
 
 class PausedSlice(Message):
-    """A data type whose slice a person paused in Temporal. The slice has stopped behind a page."""
+    """A data type whose slice a person paused in Temporal. The slice stored the page that it was reading, and has
+    stopped.
+    """
 
     data_type: DataType
     since: datetime

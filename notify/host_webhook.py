@@ -28,8 +28,8 @@ class HostWebhook:
     """Posts each message to `url`, signed with each of `secrets`. It follows no redirect and does not read the answer's
     body.
 
-    Unless `allow_private`, it connects only to addresses of the public Internet, even if `url`'s name resolves to
-    others.
+    Unless `allow_private`, it never connects to an address outside the public Internet, whatever `url`'s name resolves
+    to.
     """
 
     name: Literal["webhook"] = "webhook"

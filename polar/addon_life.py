@@ -131,7 +131,9 @@ class Known:
 
     @property
     def may_owe(self) -> bool:
-        """Whether the add-on stays active although a payment is due: it does if it was active before."""
+        """Whether the add-on stays active while a payment is overdue: only if it was paid, and no event has said since
+        that it is unpaid, paused or ended.
+        """
         return self.paid_at is not None and (self.unpaid_at is None or self.unpaid_at < self.paid_at)
 
 

@@ -48,12 +48,12 @@ class Difference:
 
 
 def as_event(subscription: Subscription, known: Known | None) -> SubscriptionEvent:
-    """Returns the present state of a subscription in the form of an event. The event has the time of the subscription's
-    last change.
+    """Returns the present state of a subscription in the form of an event. `known` is what is stored of the
+    subscription; None if nothing is stored.
 
-    The time of the answer is not used: Polar may answer from an old copy, and a newer event has to win. If a planned
-    change of product was withdrawn, Polar gives no time; then the time is just after the event that announced the
-    change.
+    The time of the event is when the subscription last changed, not when Polar answered: Polar may answer with an old
+    state, which must not win over a newer event. Polar gives no time for the withdrawal of a planned change of product.
+    In that case the event is a microsecond later than the stored event that planned the change.
     """
     at = subscription.changed_at or _EVER
     its = known.told if known is not None else None

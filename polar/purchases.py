@@ -110,7 +110,8 @@ async def follow(connection: Connection, now: datetime, looked_to: Listed | None
     """Applies changes for which Polar sends no event: add-ons whose period is over, workspaces and repositories that
     were added or removed, workspaces with a new owner.
 
-    Resumes where the last call stopped (`looked_to`). Returns None if another process is changing add-ons.
+    `looked_to` is the `Recorded.looked_to` of the last call: the search for what was added resumes there. If
+    `looked_to` is None, the search starts at the beginning. Returns None if another process is changing add-ons.
     """
     if not await addons.lock_all(connection):
         return None

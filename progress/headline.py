@@ -28,7 +28,9 @@ _WHO = {"operator": "an operator", "service": "the application", "signal": "some
 
 
 def people(who: str | None) -> str:
-    """Returns who made a request, in words without a person's id: `a member`, `an operator`."""
+    """Returns who made a request, in words without a person's id: `a member` for `user:<id>`, `an operator` for
+    `operator`. Returns `somebody` if `who` is None or unknown.
+    """
     return _WHO.get((who or "").partition(":")[0], "somebody")
 
 
@@ -58,7 +60,9 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """Returns the headline of a job that has ended, complete up to `as_of`. `unshown` counts what GitHub hides."""
+    """Returns the headline of a job that has ended. `as_of` is the moment up to which its data is complete. `unshown`
+    counts what GitHub hides. `percent` is how much of a canceled job is stored; if None, no number is named.
+    """
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
         why = "Stopped because its add-on ended" if job.addon_ended_at else "Canceled"
@@ -107,8 +111,8 @@ def waiting(it: Waiting) -> Sentence:
 
 
 def _hourly(it: Waiting) -> str:
-    """Returns `hourly ` for a wait of more than a minute, because only hourly budgets take that long; otherwise an
-    empty text.
+    """Returns the word `hourly ` if the wait is longer than a minute, else an empty text. Only hourly budgets make a
+    wait that long.
     """
     return "hourly " if it.until and it.until - it.since > timedelta(minutes=1) else ""
 

@@ -90,7 +90,8 @@ class Tally(BaseModel):
     @classmethod
     def of(cls, part: JobState, spent: tuple[int, int], accounts: frozenset[str]) -> "Tally":
         """Returns the sums of `part`, a job view that holds only some of the job's repositories. `spent` is how many
-        GraphQL points and REST requests these repositories have cost.
+        GraphQL points and REST requests these repositories have cost. `accounts` are the accounts that read these
+        repositories.
         """
         its = totals.of(part)
         return cls(

@@ -30,11 +30,12 @@ _OPEN: frozenset[PartStatus] = frozenset({"pending", "in_progress"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of sweeps whose
-    total is not known yet.
+    """The work that is left. `units` counts threads and embeddings. `uncounted` is the number of sweeps whose total is
+    not known yet.
 
-    After its last unit a sweep sends REST requests. The sweeps that have stored all their units will send at least
-    `fewest_requests` and probably `requests`; all sweeps together will send at most `most_requests`.
+    After its last unit a sweep sends REST requests. `fewest_requests` and `requests` are for the sweeps that have
+    stored all their units: how many they will send at least, and probably. `most_requests` is how many all sweeps will
+    send at most.
     """
 
     units: int
@@ -97,8 +98,8 @@ class _Sum:
     waiting: int = 0
 
     def add(self, its: TypeView, held: frozenset[str] | None) -> None:
-        """Adds the type of one more repository. `held` names the types that wait in that repository: None if none
-        waits, empty if all wait.
+        """Adds the type of one more repository. `held` is None if nothing waits in that repository. Otherwise `held`
+        names the types that wait; if it is empty, all types wait.
         """
         stored, status = its.stored, its.status
         is_open = status in _OPEN

@@ -141,7 +141,7 @@ class JobSummary(_View):
 
 
 class Progress(_View):
-    """The stored part of a job, over all types that have a count: threads, and their embeddings."""
+    """How much of a job is stored, in threads and embeddings together. Events are not included."""
 
     percent: float | None
     """0 to 100: `stored` of `expected`, and 100 only once everything is complete. It never falls within an attempt.

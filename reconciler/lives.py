@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Returns whether the workflow runs and is the one that has heard of the job: their first runs are the same.
-        An unknown first run counts as the same.
+        """Returns whether the workflow is running and is the one that the job was given to: the id of the workflow's
+        first run is the id that the job's row holds. If either id is unknown, the workflow counts as that one.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)

@@ -1,8 +1,8 @@
 """Leaves fields out of queries for accounts that lack a permission or a scope.
 
-GitHub refuses a field without its permission in every thread. Because the field cannot be null, GitHub then hides
-the whole thread. After the first refusal, queries of this account for this repository leave the field out
-(palantir/policy-bot#42).
+An account may lack the permission that a field needs. GitHub then hides every thread that is requested with the field,
+because the field cannot be null. After the first refusal, queries of this account for this repository leave the field
+out (palantir/policy-bot#42).
 """
 
 from collections.abc import Mapping
@@ -62,10 +62,11 @@ def without(document: DocumentNode, names: frozenset[str]) -> DocumentNode:
 
 
 def notes(left_out: Mapping[str, str], unmarked: Mapping[Path, str]) -> list[Note]:
-    """Returns notes on what all pull requests of an answer lack, one for each missing permission.
+    """Returns notes on what the pull requests of an answer lack, one for each missing permission.
 
-    `left_out` maps each field that the query left out to GitHub's message. `unmarked` maps the path of each refused
-    field that may be null to GitHub's message.
+    `left_out` maps the name of each field that the query did not request to the message with which GitHub refused the
+    field earlier. `unmarked` holds the refusals of this answer: GitHub's messages, by the path in the answer at which a
+    null stands in place of a field.
     """
     found = {what: words for what, words in left_out.items() if what != TEAMS}
     refused = [words for path, words in unmarked.items() if path[-1:] == (_REVIEWER,)]

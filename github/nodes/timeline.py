@@ -32,8 +32,9 @@ def event_of(item_type: str) -> str:
 
 
 def add_items(nodes: list[Node], thread: int, kind: ThreadKind, page: Page) -> list[str]:
-    """Adds the items' rows to the page; returns their `seen` keys (`rows.Whole`). A pending review has a key and no
-    row.
+    """Adds the rows of a timeline's items to the page. Returns a key for each item, as `rows.Whole` lists the children
+    of a thread: `c:` and the id of a comment, `r:` of a review, `e:` of another event. A pending review has a key and
+    no row.
     """
     seen = []
     pull_request, issue = (thread, None) if kind == "pull_request" else (None, thread)
@@ -170,7 +171,7 @@ def _snake(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value of an event's field in the form of the payload: keys in snake case, accounts as logins, teams
+    """Returns the value of an event's field as the event's row stores it: keys in snake case, accounts as logins, teams
     as `team:slug`.
     """
     if not isinstance(value, dict):

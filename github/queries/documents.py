@@ -193,7 +193,9 @@ class Request(GraphQLRequest):
     def __init__(
         self, operation: str, variables: Mapping[str, Any], aliases: int = 0, printed: Printed | None = None
     ) -> None:
-        """Makes the request. `printed` is sent in place of the operation's own document, if it is given."""
+        """Makes the request. `aliases` is how often the document repeats the operation's repeated field; 0 for an
+        operation without one. `printed` is sent in place of the operation's own document, if it is given.
+        """
         self.operation = operation
         self.aliases = aliases
         self.variables = dict(variables)

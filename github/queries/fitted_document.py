@@ -64,9 +64,10 @@ def fill(data: Any, document: DocumentNode, variables: Mapping[str, Any]) -> Non
 
 
 def _empty(field: FieldNode) -> Any:
-    """Returns the value for a field that was left out: an empty connection if the list always fits into one page,
-    else None.
+    """Returns the value for a field that was left out: a connection without items if the query requests only
+    `totalCount` and `nodes` of the field, else None.
     """
+    # A query that does not ask for `pageInfo` takes the first page for the whole list.
     inner = field.selection_set.selections if field.selection_set is not None else ()
     names = {each.name.value for each in inner if isinstance(each, FieldNode)}
     return {"totalCount": 0, "nodes": []} if names == {"totalCount", "nodes"} and len(inner) == len(names) else None

@@ -106,7 +106,7 @@ class ServerSchema:
         return len(self.unknown) > before
 
     def has(self, what: str) -> bool:
-        """Returns whether the schema now has `what`, a name that an earlier `left_out` contains."""
+        """Returns whether the schema has `what`: a type, `Type.field`, `Type.field(argument)` or `Enum.VALUE`."""
         name = what.partition("(")[0]
         on, _, called = name.rpartition(".")
         known = self.types.get(on or name)
@@ -150,8 +150,8 @@ class ServerSchema:
 
 
 def _is_named(unknown: str, on: str, name: str) -> bool:
-    """Returns whether the name `unknown`, from a server's error, is the field `name` of the type `on`. If one of the
-    two types is unknown, equal field names are enough.
+    """Returns whether `unknown`, a name from a server's error, may be the field `name` of the type `on`. `unknown` is
+    `Type.field`, or only `field`; `on` may be empty. The types are compared only if both are given.
     """
     of, _, called = unknown.rpartition(".")
     return called == name and (not of or not on or of == on)

@@ -83,7 +83,8 @@ async def read_surveys(
     """Surveys repositories by one request; returns the surveys by repository id. A repository has no survey if GitHub
     does not show it under its name.
 
-    Raises the classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
+    `discussions` holds how many discussions are stored of each repository, in the order of `repositories`. Raises the
+    classes of the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {}
     for index, (repository, stored) in enumerate(zip(repositories, discussions, strict=True)):

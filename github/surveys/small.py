@@ -46,7 +46,9 @@ class Small:
 
     @property
     def requests(self) -> int:
-        """How many requests fill the repository's connections: GitHub's price depends on it (`budget.prices`)."""
+        """The repository's share in the price of the query: GitHub prices a query by how many requests would be needed
+        to fill its connections (`budget.prices`).
+        """
         threads = sum(page_requests(THREAD_TYPES[data_type], first) for data_type, first in self.firsts.items())
         return threads + self.stars + self.forks + (2 + COMMITS if self.commits else 0)
 
@@ -108,8 +110,8 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
     """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
     if anything of it was refused, gone or left out.
 
-    `since` is the job's cutoff; only commits since then are counted. Raises the classes of the taxonomy; `TooLarge` if
-    a request for fewer repositories may succeed.
+    `since` is the job's cutoff: the number of commits in the answer is of those since the cutoff. Raises the classes of
+    the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {
         "commits": COMMITS,

@@ -100,8 +100,9 @@ async def read_all_review_comments(github: GitHub, path: str) -> ListedComments:
 def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
-    """Returns the path of the first page of comments changed since `since`, oldest change first. If `path` is given and
-    has the same page size, returns `path`.
+    """Returns the REST path of the first page of comments changed since `since`, oldest change first. `route` is the
+    end of the list's path, after the repository. If `path` is given, it is the page at which an earlier reading
+    stopped: it is returned as it is, unless its page size is not `per_page`.
 
     The path holds the repository's id. With the name, REST could answer about another repository that has taken the
     name over, and the answer would not show that.

@@ -28,9 +28,7 @@ class Existence:
 
 
 async def read_existence(github: GitHub, node_ids: Sequence[str]) -> Existence:
-    """Asks which of these node ids exist, at most `MOST` of them. Raises as `GitHub.graphql` does, also if GitHub does
-    not show the repository.
-    """
+    """Asks which of these node ids exist, at most `MOST` of them. Raises as `GitHub.graphql` does."""
     answer = await github.graphql("Existing", {"ids": list(node_ids)})
     gone, found, refused = set(), set(), {}
     for node_id, node in zip(node_ids, answer.data["nodes"], strict=True):

@@ -47,7 +47,7 @@ class Listing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether GitHub neither counts nor shows a thread."""
+        """Whether the list has no threads: GitHub counts none and shows none."""
         return self.total == 0 and not self.entries and self.end_cursor is None and not self.leads_nowhere
 
 

@@ -72,10 +72,10 @@ async def read_page(
     *,
     changes: bool = False,
 ) -> Threads:
-    """Returns a page of whole threads, latest update first. Raises `TooLarge` if a node is lost.
+    """Returns a page of whole threads, latest update first. Raises `TooLarge` if GitHub failed to load a node.
 
-    `changes` adds a listing of the latest updates, which is the first page of the catch-up if this is the history's
-    last page.
+    `changes` also requests a listing of the threads that were updated last. If this page turns out to be the last of
+    the history, that listing serves as the first page of the catch-up.
     """
     variables = {"first": first, "after": after, "changes": changes, **kind.variables()}
     answer = await github.graphql(
@@ -306,7 +306,9 @@ def _reviews_that_lack(part: Part, reviews: Node | None, threads: Threads) -> No
 
 
 def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]) -> list[Part]:
-    """Returns a part for the comments of each review on the page behind the first `before` reviews."""
+    """Returns one part for each review that `nodes` added to the page: the part fetches the review's comments. The
+    first `before` reviews of the page were there earlier and get no part. `number` is the number of the thread.
+    """
     added = {review.github_id for review in page.reviews[before:]}
     return [
         Part("review_comments", node["id"], number, page.asked_at, parent=database_id(node))
@@ -319,7 +321,7 @@ def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool
     """Moves the part's cursor behind the page that was read. Returns True if nothing is left to fetch: all `total`
     children were seen, or those that GitHub does not show are noted.
 
-    A page without new items counts as an attempt, so that a list that repeats its pages comes to an end.
+    A page without new items adds one to the part's attempts, so that a list that repeats its pages comes to an end.
     """
     cursor = next_cursor(connection["pageInfo"], part.cursor)
     seen = list(dict.fromkeys(part.seen))

@@ -134,8 +134,9 @@ class Accounts:
         return f"user:{answer.data['id']}"
 
     async def refused(self, credential: Credential, secret: str) -> None:
-        """Sets a credential aside after a 401: a token for `DOUBT` seconds after its first one, any credential for
-        `SET_ASIDE` seconds after each further one in a row.
+        """Sets a credential aside after a 401. After the first 401 in a row, a token is set aside for `DOUBT` seconds;
+        an installation is not, because it makes another token. After each further 401 in a row, either is set aside for
+        `SET_ASIDE` seconds.
         """
         standing = self._standing(credential)
         standing.strikes += 1

@@ -70,7 +70,7 @@ class Call:
         """Returns the answer with the fewest refusals. If there is no answer, raises one of the refusals; "the
         repository is gone" only if there is no other.
 
-        Accounts that were refused are tried again by the next call if no other account is left.
+        Later calls try the accounts of this call again like all others.
         """
         self._denied.difference_update(self._heard)
         if self._answers:

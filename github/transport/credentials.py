@@ -50,8 +50,9 @@ class Credential(Protocol):
     async def secret(self) -> str:
         """Returns the token to send. An installation's token is created if there is none.
 
-        Raises `RetryNow`; also if the installation is suspended or gone, and then `Credentials.of` no longer returns
-        it. Raises `RetryLater`, and `JobOver` (unauthorized) if GitHub does not accept the App.
+        Raises `RetryNow` if no token can be had at the moment, `RetryLater` if GitHub limits the App, and `JobOver`
+        (unauthorized) if GitHub does not accept the App. An installation that is suspended or gone also raises
+        `RetryNow`, and `Credentials.of` no longer returns that installation.
         """
 
 
@@ -128,9 +129,9 @@ class Credentials:
     async def of(self, owner: str | None) -> Sequence[Credential]:
         """Returns the credentials that may read repositories of `owner`, a login; the best comes first.
 
-        The order is: the owner's installation, the tokens, then other installations, which see public repositories.
-        Raises `PartOver` (forbidden) if there is none, and the errors of `Credential.secret` if installations have
-        to be listed.
+        The order is: the owner's installation, the tokens, then other installations, which see public repositories. If
+        `owner` is None, all installations are others. Raises `PartOver` (forbidden) if there is none, and the errors of
+        `Credential.secret` if installations have to be listed.
         """
         own, others = await self._app.installations(owner) if self._app else ([], [])
         found: tuple[Credential, ...] = (*own, *self._tokens, *others)
@@ -185,8 +186,8 @@ class App:
         return self._clock() + self._ahead
 
     async def installations(self, owner: str | None) -> tuple[list[Installation], list[Installation]]:
-        """Returns the installations of `owner`, and all other installations, without those that cannot be used.
-        Raises as `Credential.secret` does.
+        """Returns two lists: the installation of `owner`, and all other installations. If `owner` is None, the first
+        list is empty. Installations that cannot be used are in neither. Raises as `Credential.secret` does.
         """
         name = (owner or "").lower()
         if self._lacks(name):
@@ -289,7 +290,9 @@ class App:
             self._ahead = date.timestamp() - self._clock()
 
     def refusal(self, status: int, headers: Mapping[str, str], content: Any, what: str) -> BackfillError:
-        """Returns the error for an answer that is not a success. It is `PartOver` if only `what` is concerned."""
+        """Returns the error for an answer that is not a success. `what` says in the error's message what was requested.
+        The error is `PartOver` if GitHub refuses the request, but not the App.
+        """
         refusal = of_http(status, headers, content)
         if refusal.kind == "limited":
             at = datetime.now(UTC) + timedelta(seconds=max(refusal.wait or LIMIT_WAIT, 1.0))

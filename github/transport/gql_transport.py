@@ -71,8 +71,9 @@ class GitHubTransport(AsyncTransport):
         """Sends a request and returns the answer. An operation of `queries/` is sent without what the server's schema
         lacks.
 
-        Without `ask`, the request is taken to cost one point. `keep_lost` is as in `read_graphql`. Raises every
-        class of the taxonomy; the answer that it returns has no errors.
+        Without `ask`, the request is taken to cost one point. With `keep_lost`, nodes that GitHub failed to load are
+        null in the answer; otherwise such a node raises `TooLarge`. Raises every class of the taxonomy; the answer that
+        it returns has no errors.
         """
         wanted = ask or Ask("graphql", request.operation_name or "")
         read = partial(read_graphql, keep_lost=keep_lost)

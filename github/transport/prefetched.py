@@ -56,8 +56,8 @@ class Prefetched:
         return self._answer(told.asked_at, told.account, told.data)
 
     def reviews_at_once(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of the reviews `ids` whose comments one prefetched answer holds. The comments of the others
-        have to be requested.
+        """Returns those of the reviews `ids` whose comments were prefetched by one account: the account of the first
+        review that was prefetched. The comments of the others have to be requested.
         """
         held = [each for each in ids if each in self.reviews]
         return [each for each in held if self.reviews[each].account == self.reviews[held[0]].account]
@@ -87,7 +87,7 @@ class Prefetched:
 
     def unpack(self, packed: bytes, *, is_old: bool = False) -> None:
         """Adds the answers in `packed`. Answers of another release are ignored, because its documents request other
-        fields. `is_old`: the answers are too old to be complete without a catch-up.
+        fields. `is_old` says that threads may have changed since the answers: then a catch-up follows.
         """
         content = {
             key: PrefetchedAnswer(datetime.fromisoformat(at), account, data)

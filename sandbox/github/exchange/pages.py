@@ -1,6 +1,6 @@
-"""Pages of connections. A cursor names a place in an order, not an item.
+"""Pages of connections. A cursor holds the sort key of an item, not the item's id.
 
-A cursor holds the sort key of its item, so it can be used after that item has moved or is gone.
+So the cursor can be used after that item has moved or is gone: the list goes on after the sort key.
 """
 
 import base64

@@ -32,11 +32,11 @@ class Babble(Effect):
     """Gives random answers that the schema allows: nulls, with or without an error, short and empty lists, false next
     pages, any cursor, any count. REST's lists get random items, links that lead anywhere, and statuses that refuse.
 
-    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order.
-    With `stubborn`, a repeated request gets the same answer again: each route has one answer, and each field has one,
-    for all items if the seed is even, for each item its own if it is odd. Without `lone_nulls`, only lists are null
-    without an error, because an author that is null could also be a deleted account. See docs/faults.md, "Limits":
-    anything that the schema allows.
+    `odds` is the probability of each. The same seed gives the same answers to the same requests in the same order. With
+    `stubborn`, a repeated request gets the same answer again. REST's answer then depends on the route only. If the seed
+    is even, a field behaves the same in all items; if the seed is odd, it behaves differently from item to item.
+    Without `lone_nulls`, only lists are null without an error, because an author that is null could also be a deleted
+    account. See docs/faults.md, "Limits": anything that the schema allows.
     """
 
     seed: int = 0

@@ -15,7 +15,8 @@ from sandbox.github.graphql.context import Field
 class AlteredPage:
     """A page of a connection of which some fields are replaced. The same object serves as its `pageInfo`.
 
-    `nodes` are the nodes that stay on the page, each as its former place and the item, an error, or None.
+    `nodes` holds a pair for each node that stays on the page: the node's former place, and what the page shows for it,
+    which is the item, an error or None.
     """
 
     def __init__(self, page: Any, *, nodes: list[tuple[int, Any]] | None = None, **said: Any) -> None:

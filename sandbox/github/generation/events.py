@@ -177,8 +177,8 @@ class Happenings:
             self.mainline.append((step.at, git.branches[branch]))
 
     def merge(self, pull: PullRequest) -> Commit:
-        """Returns the commit that the pull request names, on top of the default branch. In three of five cases it is a
-        merge with new commits.
+        """Returns the merge commit of the pull request, put on top of the default branch. In three of five cases the
+        commit has a second parent, with new commits; otherwise it has one parent, as after a squash.
         """
         dice, git = self.dice, self.repo.git
         commit = git.commits[pull.merge_commit_oid or ""]

@@ -70,7 +70,9 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """Returns the repository with that name. If it only had the name earlier, redirects the caller (301) to its id."""
+    """Returns the repository with that name. If the name is a former one of a renamed repository, redirects the caller
+    (301) to the repository's id.
+    """
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
     if not call.world.is_present_name(f"{owner}/{name}"):

@@ -28,8 +28,8 @@ def constant(value: Any, *names: str) -> None:
 
 
 def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **how: Any) -> Page:
-    """Returns the page that `args` request; its nodes are counted for the price. Cursors that `Faults.refuse_cursor`
-    named are refused.
+    """Returns the page that `args` request; its nodes are counted for the price. `how` is passed on to `page`:
+    `descending`, `total_count`. Cursors that `Faults.refuse_cursor` named are refused.
     """
     context: Context = info.context
     items, hidden = listed(context, items)
