@@ -10,8 +10,9 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def read_keys(setting: str) -> dict[str, bytes]:
-    """Returns the keys by their ids, in the order of the setting `id:key,id:key`. The first entry may be the word
-    `plain`: it stands in the result with an empty key.
+    """Returns the keys by their ids, in the order of the setting `id:key,id:key`. The first key encrypts; all of them
+    decrypt. The first entry may be the word `plain` instead: it stands in the result with an empty key, and means that
+    nothing is encrypted any more.
 
     Raises `ValueError`, whose message holds no key.
     """

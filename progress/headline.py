@@ -60,8 +60,9 @@ def of_job(job: JobState, progress: Progress, eta: datetime | None) -> Sentence:
 
 
 def of_ended(job: JobSummary, *, as_of: datetime | None, unshown: int, percent: float | None = None) -> Sentence:
-    """Returns the headline of a job that has ended. `as_of` is the moment up to which its data is complete. `unshown`
-    counts what GitHub hides. `percent` is how much of a canceled job is stored; if None, no number is named.
+    """Returns the headline of a job that has ended. `as_of` is the moment up to which its data is complete; the
+    headline of a job that was canceled, or failed in all repositories, does not name it. `unshown` counts what GitHub
+    hides. `percent` is how much of a canceled job is stored; if None, no number is named.
     """
     total, failed = job.total_repositories, job.failed_repositories
     if job.status == "canceled":
