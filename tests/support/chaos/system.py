@@ -46,14 +46,16 @@ PACE = {
 }
 """Waits are short: a fault that lasts as long as production's would take the whole run."""
 RECORDS = """
-create table chaos_pages (repository_id uuid, data_type text, cursor text, at timestamptz default clock_timestamp());
+create table chaos_pages (
+  backfill_job_id uuid, repository_id uuid, data_type text, cursor text, at timestamptz default clock_timestamp()
+);
 create table chaos_takeovers (repository_id uuid, data_type text);
 create function chaos_record() returns trigger language plpgsql as $$
 begin
   if coalesce(old.position ->> 'phase', 'history') = 'history'
     and old.position ->> 'cursor' is distinct from new.position ->> 'cursor'
   then
-    insert into chaos_pages values (new.repository_id, new.data_type, old.position ->> 'cursor');
+    insert into chaos_pages values (new.backfill_job_id, new.repository_id, new.data_type, old.position ->> 'cursor');
   end if;
   if old.lease_token <> new.lease_token and old.lease_owner is not null then
     insert into chaos_takeovers values (new.repository_id, new.data_type);
