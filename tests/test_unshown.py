@@ -144,13 +144,13 @@ async def test_status_says_how_many_and_which(
     assert await program.run(["status", "acme"]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0].startswith("Complete as of ") and lines[0].endswith(", 43 things GitHub does not show")
-    [row] = [line for line in lines if line.startswith("octo/a pull_requests")]
+    [row] = [line for line in lines if line.startswith("octo/a pull requests")]
     assert row.endswith("complete, 43 things GitHub does not show; proved by chain")
     today = datetime.now(UTC).date()
     assert f"octo/a#14: 1 thread refused since {today}: {SAML}" in lines
     assert f"octo/a: 40 stargazers refused since {today}" in lines
     assert await program.run(["watch", "acme"]) == 0
     watched = capsys.readouterr().out
-    assert "octo/a pull_requests: completed, 0: complete, 43 things GitHub does not show" in watched
+    assert "octo/a pull requests: completed, 0: complete, 43 things GitHub does not show" in watched
     assert "completed_with_notes: Complete as of " in watched
     assert f"octo/a#14: 1 thread refused since {today}: {SAML}" in watched
