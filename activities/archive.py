@@ -193,8 +193,8 @@ class _Slice:
         self._moved_at = monotonic()
 
     def _is_kept_so(self, damage: Damaged) -> bool:
-        """Returns whether the archive's own file is damaged, and not only this transfer: `DAMAGED_ATTEMPTS` attempts
-        met the same damage. False if no file was ever read from this address, because it may then not be an archive's.
+        """Returns whether the archive's own file is damaged, and not only this download: `DAMAGED_ATTEMPTS` attempts
+        met the same damage. False if no file was ever read from this address: it may not be the archive's address.
         """
         last = self._read.error
         same = last is not None and last.message == damage.message

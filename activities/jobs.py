@@ -41,8 +41,8 @@ INSPECTED = timedelta(hours=1)
 
 
 class JobActivities:
-    """The activities of jobs. They share the worker's connections, its pace, the search attributes of its namespace,
-    and whether it has an OpenAI key.
+    """The activities of jobs. `search_attributes` are those that the Temporal namespace has; `embeds`: the worker has
+    an OpenAI key.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from budget.account import Ask, Told
 
 
 def page_committed(data_type: str, new_rows: Mapping[str, int]) -> None:
-    """Counts a stored page, and its new rows by noun."""
+    """Counts a stored page and its new rows. `new_rows` maps each kind of row, such as `comments`, to a number."""
     meter = activity.metric_meter()
     meter.create_counter("backfill_pages", "Pages committed").add(1, {"data_type": data_type})
     rows = meter.create_counter("backfill_rows", "Rows that were not there, by noun")

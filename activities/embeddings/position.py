@@ -60,8 +60,8 @@ class EmbeddingPosition(Position):
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:
-        """Returns the position after this thread's text. Behind the last thread of a refused batch, batches return to
-        their full size.
+        """Returns the position after this thread's text. Once the last thread of the batch that the model refused is
+        done, batches return to their full size.
         """
         after = replace(self, table=table, number=number)
         if self.suspect is not None and _order(table, number) >= _order(*self.suspect):
@@ -86,9 +86,9 @@ class EmbeddingPosition(Position):
         return replace(self, sizes=_without(self.sizes, "text_tokens"))
 
     def suspecting(self, table: ThreadTable, number: int, *, texts: int) -> Self:
-        """Returns the position after a batch up to this thread was refused because of one text in it. Further requests
-        hold `texts` texts until that text is found. If a larger batch is being searched, its last thread stays the
-        suspect.
+        """Returns the position after the model refused a batch because of one text in it. This thread is the batch's
+        last one. Until that text is found, requests hold `texts` texts each. If the batch is part of a larger refused
+        batch, the last thread of the larger one stays recorded.
         """
         return replace(self.with_limit(texts=texts), suspect=self.suspect or (table, number))
 

@@ -109,8 +109,8 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """Ends a pass that compared every text: returns the type's last turn or, if texts changed during the pass, a
-        turn that another pass follows.
+        """Ends a pass that compared every text. Returns the type's last turn; if texts changed during the pass,
+        returns a turn after which another pass begins.
         """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """GitHub's counts of a repository from before its events were read. If they are unchanged within the hour, the
-    events API is not requested again.
+    """GitHub's counts of a repository from before its events were read. A sweep that begins less than an hour later
+    and finds the same counts does not request the events API.
     """
 
     stars: int

@@ -91,9 +91,10 @@ class CommitHistory:
         return Turn(after, page=page, points=read.cost, requests=1)
 
     def _must_ask_for_head(self, position: EventPosition) -> bool:
-        """Returns whether the head in the position is not the present one, although the forks were read.
+        """Returns whether the position's head may be out of date, so that GitHub has to be asked for it.
 
-        Forks bring the head by GraphQL alone, and not within the hour after an earlier sweep.
+        Normally the head comes with the list of forks. It does not if the forks are read by REST, or if an earlier
+        sweep read them less than an hour ago.
         """
         if position.inherited_as_of is None or position.places[self.name].oids is not None:
             return False

@@ -129,7 +129,7 @@ class ListSource:
         raise NotImplementedError
 
     async def _find_place_behind(self, place: EventPlace) -> str | None:
-        """Returns the cursor behind the item after `place`, without loading that item; None if GitHub returns none."""
+        """Returns a cursor that skips the next item after `place`, without loading it; None if GitHub returns none."""
         return str(int(place.cursor or 0) + 1) if self._is_numbered(place) else None
 
     # --- After an answer
@@ -219,10 +219,10 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Returns the turn after an empty page that is in doubt: it asks again with another page size. After a second
-        empty page the list counts as ended, or its source is left as not shown.
+        """Returns the turn after a doubtful empty page: the page is requested again with another size.
 
-        If rows of stars or forks are stored and GitHub shows none of them any more, the source is skipped, not ended.
+        After a second empty page the list counts as ended. If rows of its stars or forks are stored, but GitHub shows
+        none of them any more, the source is skipped instead, with a note.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:

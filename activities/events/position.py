@@ -93,7 +93,7 @@ class EventPlace:
 
     @property
     def tail(self) -> int:
-        """The number of missing items that no page is known to lack. They may follow the end that GitHub showed."""
+        """The number of missing items whose page is not known. They may follow the last item that GitHub showed."""
         return max(self.missing - sum(page.missing for page in self.odd), 0)
 
     @classmethod
@@ -223,11 +223,11 @@ class EventPlace:
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
-        """Returns the place at `cursor`, below what an earlier sweep read, after its news. None: the list's top."""
+        """Returns the place at `cursor`, behind all that an earlier sweep read. None: the list's top."""
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
-        """Returns the place of a complete source, which keeps what an earlier sweep recorded of its end."""
+        """Returns the place of a complete source. What an earlier sweep recorded of the list's end stays."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:

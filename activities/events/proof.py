@@ -79,7 +79,10 @@ def noted_of(position: EventPosition) -> list[Note]:
 
 
 def whole_of(position: EventPosition) -> list[tuple[str, str]]:
-    """Returns the sources of which nothing is missing, as (source, ""). Earlier notes on them are deleted."""
+    """Returns the sources of which nothing is missing, so that earlier notes on them are deleted.
+
+    Each is a pair of what a note is about and a node's id; the id is empty because a source is no node.
+    """
     return [
         (source, "")
         for source, place in position.places.items()

@@ -66,7 +66,8 @@ def shrink(position: EventPosition, source: EventSourceName) -> EventPosition:
 
 def grow(position: EventPosition, source: EventSourceName, *, seconds: float, offset: int = 0) -> EventPosition:
     """Returns the position after an answer that took `seconds`. After a fast answer, pages of this source become larger
-    again; pages with numbers only if `offset` is a multiple of the larger size.
+    again. `offset`: how many items precede the next page, if pages have numbers. Pages with numbers become larger
+    only if `offset` is a multiple of the larger size.
     """
     larger = next((each for each, smaller in pairwise(SIZES) if smaller == position.sizes.get(source)), None)
     if larger is None or seconds >= FAST_SECONDS or offset % larger:

@@ -17,7 +17,9 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds the answer's notes to its turn, and the earlier notes to delete: on what it shows whole, or is gone."""
+    """Adds to the turn the notes of its answer, and which earlier notes to delete: those on what the answer shows
+    whole, and those on what is gone.
+    """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
     missing |= {(part.what, part.node_id) for part in turn.put}

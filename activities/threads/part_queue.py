@@ -45,7 +45,7 @@ class Due(NamedTuple):
 
     @property
     def whole_reviews(self) -> bool:
-        """Whether all parts are comments of reviews of which nothing has been fetched yet."""
+        """Whether all parts are reviews whose comments are to be fetched from the first one on."""
         return self.kind == "review_comments" and not self.going_on
 
 

@@ -90,8 +90,8 @@ class PartReader:
         return turn
 
     def _without_what_has_to_be_sent(self, batch: Batch) -> Batch:
-        """Returns the batch with only those reviews whose comments are prefetched. If there are none, returns the whole
-        batch.
+        """Removes from a batch of reviews those whose comments are not prefetched, because they need a request. Returns
+        the batch unchanged if none is prefetched.
         """
         if not batch.due.whole_reviews:
             return batch

@@ -331,8 +331,8 @@ class ThreadReader:
         return Turn(after, put=[Part("head", entry.node_id, entry.number, listing.asked_at)], points=1)
 
     def _lost_thread(self, position: ThreadPosition, listing: Listing) -> Turn[ThreadPosition]:
-        """Returns the turn after GitHub showed the page's thread neither in the page nor in the listing. After some
-        attempts the thread is left out.
+        """Returns the turn after GitHub showed a page's only thread neither in the page nor in the listing. After
+        `MOST_LIST_FAILURES` attempts the thread is left out.
         """
         if position.list_failures + 1 < MOST_LIST_FAILURES:
             return Turn(position.count_list_failure(), points=1)

@@ -53,7 +53,7 @@ class ReviewCommentList:
 
     @property
     def _begins(self) -> datetime:
-        """The moment from which on the list is read: the end of the leg. The list then has every comment on pull
+        """The oldest moment that the list is read from: the leg's lower bound. The list then has every comment on pull
         requests that were opened later.
         """
         return max(self._sweep.cutoff_at, self._sweep.down_to or self._sweep.cutoff_at)
@@ -94,8 +94,8 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Decides, by GitHub's count of the comments, whether to read the list. Comments of the list that an earlier
-        leg read do not count. None if so few reviews wait that the list is not worth it.
+        """Decides, by GitHub's count of the comments, whether to read the list. Subtracts the comments that an earlier
+        leg has read from the list. Returns None if so few reviews wait that the list is not worth a request.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
@@ -178,7 +178,7 @@ class ReviewCommentList:
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
         """Marks the reviews as whole that the list has shown entirely, if it listed as many comments as GitHub counted.
 
-        The list has fewer if GitHub leaves a comment out, or if one was deleted meanwhile, which shifts numbered pages.
+        The list has fewer if GitHub leaves a comment out, or if one was deleted while the list was read.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number

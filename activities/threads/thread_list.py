@@ -30,7 +30,7 @@ class ThreadList:
         self._accepts_lost = False
 
     def begin_turn(self, *, failures: int) -> None:
-        """Begins a turn. `failures` is how many listings of one thread in a row did not show it."""
+        """Begins a turn. `failures`: how many times in a row a listing of only one thread did not show that thread."""
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
