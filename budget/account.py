@@ -167,7 +167,9 @@ class Budget(BaseModel):
     """The length of a window; known once one window directly followed another."""
 
     def left(self, now: datetime, share: float, held: Held) -> float:
-        """Returns the points that may still be reserved before the reset; infinite while no window is known."""
+        """Returns the points that may still be reserved before the reset; infinite while no window is known. `share`
+        is the part of the budget, 0 to 1, that backfills may use.
+        """
         self._forget(now)
         return min(
             (max(1.0, each.limit * share) - each.used - held.points for each in self.windows), default=float("inf")

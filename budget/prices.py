@@ -24,7 +24,9 @@ class Prices:
         self._seconds: dict[str, float] = {}
 
     def estimate(self, operation: str, requests: int) -> int:
-        """Returns the estimated price, in points, of a query that needs this many requests."""
+        """Returns the estimated price, in points, of a query. `requests` is the number that GitHub's price formula
+        starts from: how many requests would fill each of the query's connections.
+        """
         return points(requests * self._factors.get(operation, 1.0))
 
     def largest_page(self, operation: str, connections: int, most: int) -> int:

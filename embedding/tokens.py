@@ -18,8 +18,8 @@ def _vocabulary() -> "splintr.AnyTokenizer":
 
 
 def cut(text: str, most: int) -> tuple[str, int]:
-    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and how many tokens it
-    has.
+    """Returns the beginning of `text` with at most `most` tokens, cut between characters, and the number of tokens of
+    that beginning.
     """
     vocabulary = _vocabulary()
     tokens = vocabulary.encode_ordinary(text)

@@ -131,7 +131,7 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of the reviews `ids` whose comments one prefetched answer holds."""
+        """Returns those of the reviews `ids` whose comments were prefetched with one account."""
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:

@@ -56,7 +56,9 @@ class Happenings:
     head: str | None = None
 
     def go_down_to(self, moments: Mapping[str, datetime]) -> None:
-        """Sets `depth` and `ties` of the page. `moments` is the time of each item on the page, by the item's id."""
+        """Sets `depth`, the time of the page's oldest item, and `ties`, the ids of all items of that time. `moments`
+        maps each item's id to its time.
+        """
         self.depth = min(moments.values(), default=None)
         self.ties = [thing for thing, moment in moments.items() if moment == self.depth]
 
@@ -90,7 +92,7 @@ async def probe(github: GitHub) -> None:
 
 
 async def ask_rest(github: GitHub, repository: RepositoryRef, route: str, query: dict[str, Any]) -> Answer:
-    """Returns the list at a REST route of the repository, which has to exist. Raises `Refused` if GitHub refuses it."""
+    """Returns the list at a REST route of the repository. Raises `Refused` if GitHub refuses it or has no such list."""
     try:
         # By id: the name may be another repository's by now.
         answer = await github.rest(f"/repositories/{repository.github_id}/{route}?{urlencode(query)}")

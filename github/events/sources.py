@@ -46,7 +46,7 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Returns a page of the stars of each day, behind the latest `weeks` weeks. Days to come are left out; today's
+    """Returns a page of the stars of each day, from before the latest `weeks` weeks. Days to come are left out; today's
     number may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
@@ -213,8 +213,8 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """Requests one item behind `after`, without loading it. Returns the cursor behind that item, and whether the list
-    has more items.
+    """Finds a place in the list without loading an item, because GitHub may be unable to load it. Returns the cursor
+    behind the next item after `after`, and whether the list has more items.
     """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})
