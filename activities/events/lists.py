@@ -222,7 +222,7 @@ class ListSource:
         """Returns the turn after a doubtful empty page: the page is requested again with another size.
 
         After a second empty page the list counts as ended. If rows of its stars or forks are stored, but GitHub shows
-        none of them any more, the source is skipped instead, with a note.
+        none of them any more, the source is skipped instead.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
