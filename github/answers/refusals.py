@@ -158,14 +158,15 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
         return refusal("forbidden", "forbidden", grant(words, headers))
     if status == 404:
         return refusal("missing", "gone", _GONE)
-    if status == 409:
+    if status == 409 and "is empty" in words.lower():
         return refusal("empty", "empty")
     if status == 410:
         return refusal("off", "disabled")
     if status in (502, 504):
         return refusal("too_large", f"http_{status}")
-    if status >= 500 or status in (202, 408):
-        # 202: GitHub is still computing what was asked for, such as statistics.
+    if status >= 500 or status in (202, 408, 409):
+        # 202: GitHub is still computing what was asked for, such as statistics. 409: it does not say that the
+        # repository is empty, so nothing is known of it.
         return refusal("failed", f"http_{status}")
     return refusal("not_understood", f"http_{status}", _BUG)
 

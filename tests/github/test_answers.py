@@ -124,6 +124,7 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
     ),
     "404": (raw(404, {"message": "Not Found"}), Gone, "gone"),
     "409": (raw(409, {"message": "Git Repository is empty."}), PartOver, "empty"),
+    "409 of something before GitHub": (raw(409, b"<html>Conflict</html>"), RetryNow, "http_409"),
     "410": (raw(410, {"message": "Issues are disabled for this repo"}), SwitchedOff, "disabled"),
     "422": (raw(422, {"message": "Pagination with the page parameter is limited"}), PartOver, "http_422"),
     "451": (raw(451, {"message": "Repository access blocked"}), PartOver, "taken_down"),
