@@ -104,7 +104,7 @@ async def rows_read(dsn: str, client: Client, task_queue: str, job_id: str, *, t
     return counted
 
 
-async def test_a_second_reads_as_many_rows_of_a_thousand_repositories_as_of_ten(
+async def test_a_second_reads_about_as_many_rows_of_a_thousand_repositories_as_of_ten(
     dsn: str, temporal_client: Client, task_queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ours, "FOLLOWED", timedelta(0))
@@ -117,7 +117,8 @@ async def test_a_second_reads_as_many_rows_of_a_thousand_repositories_as_of_ten(
             with steps_of(STEP):
                 turns = await rows_read(dsn, temporal_client, task_queue, job_id, turns=4)
                 most[repositories] = max(turns, key=Counter.total)
-    assert most[1_000].total() <= most[STEP].total(), most
+    # A plan may change as statistics do; what grows with the job would read a hundred times as many.
+    assert most[1_000].total() < 2 * most[STEP].total(), most
 
 
 async def test_a_job_that_is_counted_in_steps_has_the_estimate_of_one_that_is_counted_whole(
