@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -230,7 +231,7 @@ def _path(error: Mapping[str, Any]) -> Path:
 
 def decode(raw: bytes) -> Any:
     """Returns parsed JSON without NUL characters and lone surrogates, which Postgres cannot store. None if `raw` is
-    not JSON.
+    not JSON, or is nested too deeply to be an answer.
     """
     nul = b"\\u0000" in raw
     if nul and b"\\\\u0000" not in raw:
@@ -239,14 +240,27 @@ def decode(raw: bytes) -> Any:
     try:
         content = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        if b"\\ud" not in raw.lower():
-            return None
-        try:
-            content = json.loads(raw)
-        except ValueError:
-            return None
-        return _storable(content)
-    return _storable(content) if nul else content
+        # orjson refuses lone surrogates, json reads them.
+        return _decode_surrogates(raw) if b"\\ud" in raw.lower() else None
+    try:
+        return _storable(content) if nul else content
+    except RecursionError:
+        return None
+
+
+def _decode_surrogates(raw: bytes) -> Any:
+    """Returns parsed JSON, with `?` for each lone surrogate. None if `raw` is not JSON."""
+    try:
+        return _storable(json.loads(raw, parse_constant=_number, parse_float=_number))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(text: str) -> float:
+    """Returns the number in `text`. Raises ValueError for NaN and infinities, which `json` reads and JSON lacks."""
+    if isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _storable(value: Any) -> Any:
@@ -255,5 +269,5 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list):
         return [_storable(each) for each in value]
     if isinstance(value, dict):
-        return {key: _storable(each) for key, each in value.items()}
+        return {_storable(key): _storable(each) for key, each in value.items()}
     return value

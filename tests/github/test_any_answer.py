@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from budget.account import Ask
 from errors import BackfillError, PartOver, RetryNow
-from github.answers.reading import Raw, all_windows, read_graphql, read_rest
+from github.answers.reading import Raw, all_windows, decode, read_graphql, read_rest
 from github.answers.refusals import Limited, Unauthorized
 
 MEANT = (BackfillError, Limited, Unauthorized)
@@ -84,3 +84,25 @@ def test_an_error_in_an_unreadable_place_is_one_of_all_that_was_asked() -> None:
     content = {"data": {"repository": {}}, "errors": [{"type": "FORBIDDEN", "message": "no", "path": 7}]}
     with pytest.raises(PartOver, match="forbidden"):
         read_graphql(Ask("graphql", "Issues", points=2), answer(200, {}, json.dumps(content).encode()))
+
+
+@pytest.mark.parametrize("key", [r"a\u0000b", r"a\ud83d", r"\\u0000\u0000", r"\u0000\ud800"])
+def test_names_of_fields_are_as_storable_as_values(key: str) -> None:
+    content = decode(f'{{"data": [{{"{key}": "{key}"}}]}}'.encode())
+    ((name, value),) = content["data"][0].items()
+    assert name == value == name.encode().decode()
+    assert "\x00" not in name
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_is_no_number_of_json_makes_an_answer_unreadable(number: str) -> None:
+    assert decode(f'{{"data": {{"title": "\\ud83d", "size": {number}}}}}'.encode()) is None
+    assert decode(f'{{"data": {{"size": {number}}}}}'.encode()) is None
+    assert decode(rb'{"title": "\ud83d", "size": -1.5e3}') == {"title": "?", "size": -1500.0}
+
+
+@pytest.mark.parametrize("text", [r"\ud83d", r"\\u0000\u0000", r"\u0000", ""])
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_an_answer_that_is_nested_too_deeply_is_unreadable(text: str, depth: int) -> None:
+    content = decode(b"[" * depth + f'"{text}"'.encode() + b"]" * depth)
+    assert content is None or isinstance(content, list)
