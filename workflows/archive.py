@@ -19,7 +19,9 @@ HOUR = timedelta(hours=1)
 
 @workflow.defn(name=ARCHIVE)
 class ArchiveWorkflow:
-    """Reads hour after hour of the archive, up to the last one. A cancel drops the hour being read, and is recorded."""
+    """Reads the hours of a reading of GH Archive, first to last. A cancel drops the hour that is being read, and ends
+    the reading as canceled.
+    """
 
     @workflow.init
     def __init__(self, read: ArchiveRead) -> None:
@@ -29,7 +31,11 @@ class ArchiveWorkflow:
 
     @workflow.run
     async def run(self, _read: ArchiveRead) -> ArchiveProgress | None:
-        """Runs the reading and returns how it ended; None if there was nothing (left) to do."""
+        """Runs the reading and returns how it ended, also if it failed after a slice. Returns None if the reading had
+        ended before this run.
+
+        Raises if the reading is canceled, or fails before its first slice has ended.
+        """
         try:
             if self._plan is None:
                 self._plan = await self._begin()

@@ -11,8 +11,8 @@ with workflow.unsafe.imports_passed_through():
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Returns the failure that the error of an activity or of a child workflow holds; else one with the error's
-    message.
+    """Returns the failure that the error of an activity or of a child workflow holds. If it holds none, returns a
+    failure `workflow_error` with the message of the innermost cause.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -30,8 +30,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def ended_canceled(error: ActivityError, *, stopping: bool) -> bool:
-    """Returns whether a slice that failed counts as canceled: while it was being canceled, its worker died or it met a
-    passing error, and Temporal does not retry what is canceled.
+    """Returns whether a slice that failed counts as canceled: it was being canceled when its worker died, or when its
+    last attempt met a passing error. Temporal does not retry an activity that is being canceled.
 
     `stopping`: this run has asked its slices to stop.
     """

@@ -43,7 +43,9 @@ LOOK_SECONDS = (2, 5, 10, 30)
 
 
 def place_of(plan: JobPlan, left: JobPlace | None) -> JobPlace:
-    """Returns the place at which a job begins: where its present attempt was `left`, or at the top of its list."""
+    """Returns the place at which a job begins. `left` is where the job stopped in this run; if that was in the job's
+    present attempt, the job resumes there. Otherwise it begins with its first repository.
+    """
     place = left if left and left.plan.attempt == plan.attempt else JobPlace(plan=plan)
     return place.with_plan(plan, heeds_stopping=bool(plan.stopping) and workflow.patched(CANCELS_ALONE))
 
@@ -103,7 +105,9 @@ class JobRun:
         return len(self.line.waiting) if self.line else 0
 
     def obey(self, standing: JobStanding) -> None:
-        """Takes over pause and cancel requests from the job's row, unless it is about another attempt or has ended."""
+        """Takes over pause and cancel requests from the job's row. Does nothing if the row is of another attempt, or
+        the job has ended.
+        """
         if standing.attempt == self.plan.attempt and not standing.ended:
             self.pausing = standing if standing.is_paused else None
             self.stopping = set(standing.stopping)
@@ -137,8 +141,11 @@ class JobRun:
         )
 
     async def fan_out(self, place: JobPlace) -> JobPlace | None:
-        """Starts the child workflows and waits for them. Returns where the next run continues; None if all repositories
-        have ended or the job is canceled.
+        """Starts the child workflows and waits for them. Returns None if all repositories have ended, or the job is
+        canceled.
+
+        Otherwise returns where the job resumes: it is paused, or this run's history is long and the next run has to
+        continue.
         """
         line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))
@@ -260,12 +267,14 @@ class JobRun:
         )
 
     def _is_to_stop(self, line: RepositoryLine) -> bool:
-        """Returns whether a repository that somebody canceled alone is running, or waits for another job."""
+        """Returns whether a repository that runs, or waits for another job, has to stop: somebody canceled it without
+        the rest of the job.
+        """
         return any(each in self.stopping for each in (*self._children, *line.waiting))
 
     def _stop_canceled(self, line: RepositoryLine) -> None:
-        """Stops the repositories that somebody canceled alone, at their next page. Those that wait are moved to the
-        front of the line, where they end at once.
+        """Stops the repositories that somebody canceled without the rest of the job, at their next page. Those that
+        wait for another job are moved to the front of the line, where they end at once.
         """
         for repository_id in self.stopping & self._children.keys():
             self._children.pop(repository_id)

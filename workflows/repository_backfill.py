@@ -1,6 +1,7 @@
 """The workflow of one repository: looks up its current name, then runs its data types side by side, slice by slice.
 
-One run is one leg. The recent leg ends with the types that ended in it; the historical leg resumes at their cursors.
+The parent workflow starts it once for each leg. Some types end in the recent leg; the others resume at their cursors in
+the historical leg.
 """
 
 import asyncio
@@ -174,8 +175,11 @@ class RepositoryBackfillWorkflow:
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Returns the outcome of a run that is not the last. Records types that lost their worker; they are not tried
-        again.
+        """Ends a run that leaves work for a later one. Continues as new if the only reason is this run's long history;
+        otherwise returns the outcome.
+
+        `next_leg` is the leg of the later run. `lost` are types whose slice failed without a result; they are recorded
+        as failed.
         """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
@@ -240,7 +244,9 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Returns whether threads that are still missing come in the next leg."""
+        """Returns whether all threads that are still missing come in the next leg: no type of threads is open in this
+        leg, and at least one continues in the next.
+        """
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -301,8 +307,9 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Returns whether a type that waits for threads may look again. `thread_slices` and `threads_ended` are as of
-        its last look; if `thread_slices` is None, it does not look again after each slice of threads.
+        """Returns whether a type that waits for stored threads may run another slice. `thread_slices` and
+        `threads_ended` are what its last slice knew. If `thread_slices` is None, another slice of threads is no reason
+        to run.
         """
         return (
             thread_slices not in (None, self._thread_slices)
@@ -366,7 +373,9 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits for another job's sweep: for `pause` while other types run; else it frees the repository's place."""
+        """Waits for another job's sweep, at most for `pause`. As soon as no type of the repository can run, stops this
+        run, so that another repository gets its place.
+        """
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -384,12 +393,14 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Returns whether all types of the repository that are left wait for another job."""
+        """Returns whether each type that has not ended waits, for another job or for threads that are not stored
+        yet.
+        """
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 
     async def _mirror_wait(self, lost: list[TypeOutcome] | None = None) -> None:
-        """Records the present waits, and types that lost their worker, if either has changed."""
+        """Records the present waits, if they have changed, and types whose slice failed without a result (`lost`)."""
         await self._mirror.record_wait(self._repository, self._idle.keys(), lost or [])
 
     async def _end(self, outcome: RepositoryOutcome) -> RepositoryOutcome:

@@ -103,7 +103,9 @@ async def record_lost(plan: JobPlan, repository: RepositoryRef, error: FailureEr
 
 
 async def record_canceled(plan: JobPlan, repository: RepositoryRef) -> RepositoryOutcome:
-    """Records that the repository was canceled alone, once it has stopped; returns its outcome."""
+    """Records that this repository was canceled without the rest of the job; returns its outcome. The repository has
+    stopped.
+    """
     return await _record(plan, RepositoryOutcome(repository=repository, status="canceled"))
 
 

@@ -30,8 +30,10 @@ a minute of GitHub's time, which is what it gives an account in a minute."""
 
 
 class RepositoryLine:
-    """Decides which repository starts next: every recent leg before every historical one, and among recent legs first
-    those that a survey counts as short. It holds the ids of repositories, and the details of one page of them.
+    """Decides which repository starts next: every recent leg comes before every historical one. Recent legs with a
+    short history, by the count of a survey, come before the other recent legs.
+
+    It holds the ids of repositories, and the details of one page of them.
     """
 
     def __init__(self, job_id: str, place: JobPlace, stops: Callable[[], bool] = lambda: False) -> None:

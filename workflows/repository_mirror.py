@@ -39,7 +39,9 @@ _OUTCOMES = {
 
 
 class RepositoryMirror:
-    """Shows the types that have not ended, `open_types`, and the `waits`. The workflow changes both while it runs."""
+    """Shows people which types of a repository have not ended (`open_types`), and what they wait for (`waits`). The
+    workflow changes both while it runs.
+    """
 
     def __init__(self, backfill: RepositoryBackfill, open_types: Collection[DataType], waits: Waits) -> None:
         self.sequence = backfill.sequence
@@ -72,8 +74,8 @@ class RepositoryMirror:
         )
 
     async def record_wait(self, repository: RepositoryRef, idle: Collection[DataType], lost: list[TypeOutcome]) -> None:
-        """Records the present wait, and types that lost their worker, if either has changed. `idle` are the types that
-        wait for other types of the repository.
+        """Records the present wait, if it has changed, and `lost`, the types whose slice failed without a result.
+        `idle` are the types that wait for other types of the repository.
         """
         wait = self._wait_of_all(idle)
         until = wait.until if wait and not wait.data_types else None
@@ -87,7 +89,9 @@ class RepositoryMirror:
         await self.record(RepositoryOutcome(repository=repository, status="in_progress", types=lost))
 
     def _wait_of_all(self, idle: Collection[DataType]) -> Waiting | None:
-        """Returns the wait that ends first. It names the waiting types, if other types go on."""
+        """Returns the wait that ends first; None if nothing waits. If other types still run, the wait names those that
+        wait for the same reason.
+        """
         if not self._waits:
             return None
         first = min(self._waits.values(), key=lambda its: (its.until is None, its.until or its.since))
@@ -101,7 +105,9 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Forgets the wait. Returns whether rows still show until when it lasts, which the next transition deletes."""
+        """Forgets the wait. Returns whether the repository's row still shows the end of a wait. The next recorded
+        transition deletes it there.
+        """
         unsaid = self._until is not None
         self.wait = self._until = None
         return unsaid
@@ -149,7 +155,7 @@ class RepositoryMirror:
 
 
 def _gist(wait: Waiting | None) -> object:
-    """Returns those fields of a wait that make it be recorded again when they change."""
+    """Returns the fields of a wait that matter for whether it has changed; None if there is no wait."""
     return wait and (wait.reason, wait.until, wait.job_id, wait.data_types)
 
 

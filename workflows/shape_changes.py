@@ -1,4 +1,6 @@
-"""The changes of the workflows' shape, by the ids that histories record (`workflow.patched`)."""
+"""The ids of changes to the workflows' code (`workflow.patched`). A recorded history names the changes with which it
+ran; a replay follows only those.
+"""
 
 CANCELS_ALONE = "cancels alone"
 """Heeds which repositories were canceled alone while their job did not run."""

@@ -229,7 +229,9 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """Writes an update into the job's row; returns the job's state. Raises the reason if the update is refused."""
+        """Writes an update into the job's row; returns the job's state. Raises an `ApplicationError` with the reason if
+        the update is refused.
+        """
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -240,7 +242,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _obey(self, action: Literal["cancel", "pause", "resume"], signal: Cancel | Pause | Resume) -> None:
-        """Does what the job's row says. A signal is only the reason to read the row."""
+        """Carries out a signal, then does what the job's row says. Does nothing if the workspace has no such job."""
         async with self._row:
             standing = await self._carry_out(action, signal)
             if standing is not None:
@@ -264,7 +266,9 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """Writes a signal into the job's row; returns the job's state. None if the workspace has no such job."""
+        """Returns the state of the signal's job, after writing the signal into the job's row if a person sent it.
+        Returns None if the workspace has no such job.
+        """
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
@@ -364,7 +368,7 @@ class WorkspaceBackfillWorkflow:
         )
 
     async def _free_places(self, job_id: str) -> None:
-        """Frees the places of the running job, on which no activity works until it is resumed."""
+        """Frees the places of a paused job on which no activity works: other jobs no longer wait for its sweeps."""
         await workflow.execute_activity_method(
             JobActivities.free_places,
             FreePlaces(job_id=job_id),
