@@ -112,11 +112,12 @@ class JobActivities:
 
     @activity.defn(name="inspect_repository")
     async def inspect_repository(self, backfill: RepositoryBackfill) -> RepositoryScope:
-        """Looks the repository up at GitHub; returns its current name and the types that are still to do. Raises if
-        GitHub does not show it.
+        """Looks the repository up at GitHub. Returns its current name and the types that are still to do; if a rate
+        limit forbids the request, also when the limit ends. Raises an ApplicationError if GitHub does not show the
+        repository.
 
-        A historical leg uses the result of the recent leg, unless that is old: the repository may have been renamed
-        since.
+        A historical leg uses the result of the recent leg, unless that is older than `INSPECTED`: the repository may
+        have been renamed since.
         """
         ref = backfill.repository
         try:
@@ -195,7 +196,7 @@ class JobActivities:
 
     @activity.defn(name="record_repository")
     async def record_repository(self, change: RepositoryTransition) -> None:
-        """Records in Postgres the state of a repository that the repository's workflow decided on."""
+        """Records in Postgres the new state of a repository, which its workflow decided."""
         try:
             async with self._database.transaction() as connection:
                 await transitions.record(connection, change)
@@ -208,7 +209,11 @@ class JobActivities:
 
     @activity.defn(name="carry_out_signal")
     async def carry_out_signal(self, request: SignalRequest) -> JobStanding | None:
-        """Writes what a signal requests into the job's row, unless it is there already. Returns the job's state."""
+        """Writes what a signal or an update requests into the job's row. Returns the job's state; None if the workspace
+        has no such job.
+
+        If the request cannot be carried out, nothing changes: a signal is logged, an update raises an ApplicationError.
+        """
         try:
             async with self._database.transaction() as connection:
                 return await signal_requests.carry_out(connection, request)
@@ -217,7 +222,9 @@ class JobActivities:
 
     @activity.defn(name="free_places")
     async def free_places(self, job: FreePlaces) -> None:
-        """Frees the places of a paused job on which no activity works. Other jobs then need not wait for them."""
+        """Frees the places of a paused job once none of its activities runs, so that other jobs need not wait for them.
+        Nothing changes if the job was resumed meanwhile.
+        """
         try:
             async with self._database.transaction() as connection:
                 await job_pauses.free_places(connection, job.job_id)

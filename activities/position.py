@@ -42,8 +42,9 @@ class Position:
 
     @classmethod
     def read_or_begin(cls, committed: Mapping[str, Any]) -> tuple[Self, RetryNow | None]:
-        """Returns the position in `committed`; if this release cannot read it, the first position, and the error that
-        names what is wrong. A worker of another release may read it.
+        """Returns the position in `committed`, and None. If this release cannot read it, returns the first position,
+        and an error that names what is wrong. The error is retried, because a worker of another release may read the
+        position.
         """
         try:
             return cls.read(committed), None
@@ -62,7 +63,7 @@ class Position:
         return committed
 
     def expect_requests(self, number: int) -> Self:
-        """Returns the position with the number of REST requests that are expected to follow the last thread."""
+        """Returns the position that expects `number` REST requests to be left once the last thread is stored."""
         return replace(self, requests_ahead=number)
 
     def at_leg_end(self) -> Self:

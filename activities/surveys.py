@@ -217,8 +217,8 @@ class _Page:
 
 
 async def read(connection: Connection, job_id: str, repository: RepositoryRef) -> Survey | None:
-    """Returns the survey that this job made of the repository a moment ago; None if there is none, or if another
-    release wrote it in a form that this one cannot read.
+    """Returns the survey that this job made of the repository in the last ten minutes. None if there is none, if it
+    shows another GitHub id, or if another release wrote it in a form that this one cannot read.
     """
     content = await surveys.read(connection, job_id, repository.repository_id)
     if content is None:

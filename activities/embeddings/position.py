@@ -38,7 +38,11 @@ class EmbeddingPosition(Position):
     """Texts that were cut because they exceed the model's limit."""
 
     def begin_pass(self, *, whole: bool, threads: int, as_of: datetime | None) -> Self:
-        """Returns the position at the beginning of the next pass, over `threads` threads."""
+        """Returns the position at the beginning of the next pass, over `threads` threads.
+
+        `whole`: the pass compares every text with the hash of its vector's text; else it only embeds threads without a
+        vector. `as_of`: when a whole pass begins; None for other passes.
+        """
         return replace(
             self,
             between=False,
@@ -56,7 +60,9 @@ class EmbeddingPosition(Position):
         return replace(self, between=True)
 
     def start_over(self) -> Self:
-        """Returns the position for a retry: it begins at the first pass and keeps the learned limits."""
+        """Returns the position for a retry. It begins a new pass, counts whole passes from 0 again, and keeps the
+        learned limits.
+        """
         return replace(self, between=True, whole_passes=0, table=TABLES[0], number=None)
 
     def after_text(self, table: ThreadTable, number: int) -> Self:

@@ -66,7 +66,9 @@ class EmbeddingReader:
         return position.in_next_leg()
 
     async def turn(self, position: EmbeddingPosition, *, threads_ended: bool) -> Turn[EmbeddingPosition]:
-        """Embeds the next batch after `position`; after the last batch, ends the pass."""
+        """Returns the next turn: it embeds the batch after `position`, or ends the pass. After a pass, the sweep waits
+        for more threads, begins another pass, or ends. Without an OpenAI key the type is skipped.
+        """
         if self._embedder is None:
             failure = without_key(self._sweep.repository.full_name)
             return Turn(position, outcome="skipped", failure=failure)
@@ -109,8 +111,8 @@ class EmbeddingReader:
             )
 
     async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
-        """Ends a pass that compared every text. Returns the type's last turn; if texts changed during the pass,
-        returns a turn after which another pass begins.
+        """Ends a pass that compared every text. Returns the type's last turn, completed or failed. If texts changed
+        during the pass, returns a turn after which another pass begins, up to `MOST_PASSES` of them.
         """
         assert self._embedder is not None, "a pass has an embedder"
         async with self._database.transaction() as connection:
@@ -197,8 +199,8 @@ class EmbeddingReader:
     async def _refused(
         self, position: EmbeddingPosition, sent: list[Text], error: InputRefused | TooLarge
     ) -> Turn[EmbeddingPosition]:
-        """Records that one text is refused. Raises `PartOver` if the server also refuses a harmless text, and so
-        refuses everything.
+        """Returns the turn that records the only text of `sent` as refused. Raises `PartOver` if the server also
+        refuses a harmless text, and so refuses everything.
         """
         try:
             await self._send([HARMLESS])

@@ -91,10 +91,12 @@ class CommitHistory:
         return Turn(after, page=page, points=read.cost, requests=1)
 
     def _must_ask_for_head(self, position: EventPosition) -> bool:
-        """Returns whether the position's head may be out of date, so that GitHub has to be asked for it.
+        """Returns whether GitHub has to be asked for the head of the default branch before this sweep reads its first
+        commits.
 
-        Normally the head comes with the list of forks. It does not if the forks are read by REST, or if an earlier
-        sweep read them less than an hour ago.
+        Normally the head comes with the list of forks. Only a sweep that resumes an earlier one has to ask, in two
+        cases: REST lists the forks and the earlier sweep ended over an hour ago; or the earlier sweep noted the
+        history, and neither the head nor a reason for its absence is known.
         """
         if position.inherited_as_of is None or position.places[self.name].oids is not None:
             return False
@@ -109,7 +111,8 @@ class CommitHistory:
 
     async def _without(self, position: EventPosition, place: EventPlace, oid: str, head: str) -> Turn[EventPosition]:
         """Returns the turn after GitHub lost commit `oid` to a forced push: reading resumes at the head of the branch.
-        If `oid` is that head, GitHub is asked for the new one.
+        If `oid` is that head, GitHub is asked for the new one. The source is skipped if there is no other head, or
+        after `MOST_HEADS` new ones.
         """
         log.info("a commit is gone", oid=oid)
         if oid != head:

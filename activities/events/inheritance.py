@@ -36,7 +36,9 @@ def is_deep_enough(position: EventPosition, cutoff_at: datetime) -> bool:
 
 
 def is_stale(position: EventPosition, now: datetime) -> bool:
-    """Returns whether one request to the events API cannot return all news since the sweep that `position` resumes."""
+    """Returns whether the sweep that `position` resumes ended over an hour ago. One request to the events API may then
+    not return all news since. False if `position` resumes none.
+    """
     return position.inherited_as_of is not None and now - position.inherited_as_of > FRESH
 
 
@@ -44,8 +46,9 @@ def inherit(position: EventPosition, cutoff_at: datetime, *, fresh: bool) -> Eve
     """Returns the position in which each source takes over from the earlier sweep. A source that has something left to
     read is open, all others are complete.
 
-    `fresh`: the earlier sweep ended within the hour. Unfinished sources then resume at its cursor, and finished ones
-    are not read again. Otherwise, sources are read from the top down to where that sweep began.
+    `fresh`: the earlier sweep ended within the hour, so only the events API is read for news. An unfinished source
+    resumes where that sweep stopped; a finished one is read again only where items were absent. If not `fresh`, sources
+    are read from the top down to where that sweep began, and then on from where it stopped.
     """
     deep_enough = is_deep_enough(position, cutoff_at)
     as_of = position.inherited_as_of

@@ -219,10 +219,12 @@ class ListSource:
         return stored.get(self.name, 0) > 0
 
     async def _after_blank(self, position: EventPosition, place: EventPlace, read: Happenings) -> Turn[EventPosition]:
-        """Returns the turn after a doubtful empty page: the page is requested again with another size.
+        """Returns the turn after an empty page in doubt. The page is requested once more, with another size, unless an
+        earlier sweep noted the source.
 
-        After a second empty page the list counts as ended. If rows of its stars or forks are stored, but GitHub shows
-        none of them any more, the source is skipped instead.
+        If that page is empty too, the list counts as ended, with two exceptions at its top. If GitHub counts items but
+        shows none, the source continues with its next API, or is skipped with a note if it has none. If GitHub counts
+        none but rows of stars or forks are stored, the source is skipped without a note.
         """
         place = place.count_blank(read.page.asked_at)
         if place.blanks < MOST_BLANKS and not place.noted:
@@ -250,7 +252,10 @@ class ListSource:
         missing: int = 0,
     ) -> Turn[EventPosition]:
         """Returns the turn that leaves the present API: the source continues with its next API, or is skipped if it has
-        none. `words` is the reason, `kind` the kind of the note on a skipped source.
+        none.
+
+        `words` is the reason, `kind` the kind of the note on a skipped source, and `missing` the number of items in
+        that note; 0: unknown. `read` is an answer whose rows the turn stores.
         """
         place = position.places[self.name]
         log.warning("a list is given up", source=self.name, way=self.ways[place.way], kind=kind, why=words)

@@ -55,9 +55,10 @@ class OddPage:
 
 
 def with_page(odd: Sequence[OddPage], page: OddPage) -> list[OddPage]:
-    """Returns `odd` with `page` added. The last one of `odd` and `page` are merged if one request can return both.
+    """Returns `odd` with `page` added. The page is merged into the last one of `odd` if one request can return both, or
+    if `odd` is full (`MOST_ODD_PAGES`).
 
-    GitHub's failures shrink pages, down to single items. One request then looks at many of them.
+    GitHub's failures shrink pages, down to single items. Merged, many of them are requested again at once.
     """
     last = odd[-1] if odd else None
     if last is None:

@@ -46,5 +46,9 @@ class Order:
 
 
 def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
-    """Returns whether a page reached the end of this leg. `oldest` is the time of the page's oldest item."""
+    """Returns whether a page reached the end of this leg: `oldest` lies before the moment down to which the leg reads.
+    False if `oldest` is None, or if the leg reads to the end of the sweep.
+
+    `oldest` is the time of the page's oldest item; of a page of commits, whose dates are in no order, of the latest.
+    """
     return sweep.down_to is not None and oldest is not None and oldest < sweep.down_to

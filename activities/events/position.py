@@ -125,8 +125,9 @@ class EventPlace:
         """Returns the place with the counts and the depth that a page of the list showed. The cursor stays: another
         method moves it.
 
-        `more`: another page follows. `depth` is the earliest of the moments by which the list is ordered, `ties` are
-        the ids of the page's items of that moment, and `total` is GitHub's count of the list.
+        `more`: another page follows. `depth`: the earliest time on the page, of the times by which the list is ordered.
+        `ties`: the ids of the page's items of that time. `oldest`: for star_history, the earliest week read so far.
+        `total`: GitHub's count of the list.
         """
         if self.is_at_top and self.until is None:
             place = replace(self, hidden=0, unserved=0, missing=0, odd=[], listed=0)
@@ -178,7 +179,7 @@ class EventPlace:
         return place
 
     def count_blank(self, asked_at: datetime) -> Self:
-        """Returns the place after an answer without items, although the list has some. The page is requested again."""
+        """Returns the place after one more empty page in a row that is in doubt, because the list has items."""
         return replace(self, as_of=self.as_of or asked_at, blanks=self.blanks + 1)
 
     def count_missing(self, total: int | None, last: OddPage, end: str | None) -> Self:
@@ -206,7 +207,7 @@ class EventPlace:
         return place if place.again else place.stop_looking()
 
     def stop_looking(self) -> Self:
-        """Returns the place that leaves the other pages of `again` to a later sweep."""
+        """Returns the place without `again`; a later sweep reads the rest. With `only_again` the source is complete."""
         return replace(self, again=[], status="complete" if self.only_again else self.status)
 
     def pass_over(self, cursor: str) -> Self:
@@ -227,7 +228,7 @@ class EventPlace:
         return replace(self, cursor=cursor, until=None, progress=Progress(), listed=None)
 
     def complete(self) -> Self:
-        """Returns the place of a complete source. What an earlier sweep recorded of the list's end stays."""
+        """Returns the place as complete. `below` and `reached_end` stay as an earlier sweep left them."""
         return replace(self, status="complete", cursor=None)
 
     def complete_at(self, below: str | None) -> Self:
@@ -259,7 +260,7 @@ class EventPlace:
         return replace(self, below=self.cursor or self.below, cursor=None, oids=None)
 
     def assume_complete(self) -> Self:
-        """Returns the place as complete, because what is below the end of another sweep's leg is out of scope."""
+        """Returns the place as complete: another sweep's leg read the source down to this job's cutoff or below."""
         return replace(self, status="complete")
 
     # history

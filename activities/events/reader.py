@@ -80,8 +80,8 @@ class EventReader:
         """Reads one page of this source. The page becomes smaller while GitHub says that it is too large.
 
         A failure at the smallest size counts as an attempt. After `PATIENCE` attempts, if GitHub answers other
-        requests, the source continues without that page. Errors that do not concern the list, such as an outage of
-        GitHub, are raised.
+        requests, the source passes over an item, changes its API, or is skipped (`EventSource.fail`). Errors that do
+        not concern the list, such as an outage of GitHub, are raised.
         """
         failed = 0
         while True:
@@ -113,8 +113,11 @@ class EventReader:
     async def _after_failure(
         self, source: EventSource, position: EventPosition, error: RetryNow, failed: int
     ) -> Turn[EventPosition]:
-        """Returns the turn after a failure at the smallest page. Raises the error as long as another attempt may
-        succeed.
+        """Returns the turn after a failure at the smallest page. It commits a smaller page size, or goes on without
+        what GitHub fails to serve (`EventSource.fail`).
+
+        Raises the error until `PATIENCE` attempts have failed, and the probe's error if GitHub answers no other
+        request. A source that an earlier sweep noted gets one attempt.
         """
         if position.places[source.name].noted:
             return await source.fail(position, error)

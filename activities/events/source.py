@@ -35,7 +35,10 @@ class EventSource(Protocol):
         ...
 
     async def fail(self, position: EventPosition, error: RetryNow) -> Turn[EventPosition]:
-        """Returns the turn after GitHub failed repeatedly at the smallest page although it answers other requests."""
+        """Returns the turn that goes on without what GitHub fails to serve: the source passes over an item, changes to
+        its next API, or is skipped. Called after repeated failures at the smallest page while GitHub answers other
+        requests, or after the first failure of a source that an earlier sweep noted.
+        """
         ...
 
     async def probe(self) -> None:

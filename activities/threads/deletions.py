@@ -37,7 +37,12 @@ class Deletions:
         self._apart = apart
 
     async def turn(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Returns the next turn that asks GitHub for absent children; None if this job has asked for all of them."""
+        """Returns the next turn about absent children; None if this job has nothing left to ask.
+
+        Each account that read the type asks GitHub for the children by their node ids. A child without a node id is
+        looked for by reading its thread again; if only one account reads the type, two whole readings without the child
+        confirm its deletion.
+        """
         assert position.as_of is not None, "what is verified is as of a moment"
         async with self._database.transaction() as connection:
             if not await absences.are_any(connection, self._sweep):
@@ -69,8 +74,10 @@ class Deletions:
         return None
 
     async def _ask(self, position: ThreadPosition, account: str, many_since: datetime) -> Turn[ThreadPosition] | None:
-        """Asks GitHub about the absent children that `account` has not asked for yet; returns None if there
-        are none.
+        """Returns the turn with GitHub's answer about the absent children for which `account` has not asked in this
+        job; None if there are none. Children that GitHub still has are read again with their threads.
+
+        If many children went missing at once, only those that went missing before `many_since` are asked for.
         """
         async with self._database.transaction() as connection:
             asked = await absences.to_ask(connection, self._sweep, account, many_since, limit=MOST)

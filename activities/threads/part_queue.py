@@ -36,8 +36,8 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """Parts of one kind that are to be fetched now. `going_on`: each has a connection that is partly read, and a cursor
-    in it.
+    """Says which parts are to be fetched now: those of one `kind`. `going_on`: of these, the ones whose connection is
+    partly read, so that they have a cursor; else the ones without a cursor.
     """
 
     kind: PartKind
@@ -86,7 +86,7 @@ class PartQueue:
         self._waiting = {Due(cast("PartKind", kind), going_on): number for (kind, going_on), number in pending.items()}
 
     def expect(self, put: Collection[Part]) -> None:
-        """Adds parts that are about to be committed to the numbers of waiting parts."""
+        """Counts these parts as waiting, before they are committed."""
         for part in put:
             due = Due(part.kind, part.cursor is not None)
             self._waiting[due] = self._waiting.get(due, 0) + 1
@@ -144,8 +144,10 @@ class PartQueue:
 
 
 def fitting(waiting: list[Part], most: int, *, nested: bool) -> list[Part]:
-    """Returns the first of `waiting` that together have at most `most` children left, as far as known; at least one
-    part.
+    """Returns the first parts of `waiting` that together have at most `most` children left to read, but at least one
+    part. A part of unknown size counts as a full page, `CHILDREN`.
+
+    `nested`: each child has a connection of its own, so that fewer of the parts may fit (`NESTED_CHILDREN`).
     """
     taken: list[Part] = []
     children = widest = 0

@@ -191,12 +191,17 @@ class ThreadPosition(Position):
         )
 
     def to_verify(self, *, as_of: datetime, with_comments: bool) -> Self:
-        """Returns the position in the phase verify. One answer held everything in scope, so no catch-up is needed."""
+        """Returns the position in the phase verify, without a catch-up: one answer held everything in scope.
+        `with_comments`: its comments count as stored up to `as_of`, too; so for types that have REST's lists of
+        comments.
+        """
         comments_as_of = as_of if with_comments else self.comments_as_of
         return replace(self, phase="verify", as_of=as_of, comments_as_of=comments_as_of)
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
-        """Returns the position behind a list that GitHub counted as empty at `asked_at`."""
+        """Returns the position in the phase verify, behind a list that GitHub counted as empty at `asked_at`.
+        `with_comments` is as in `to_verify`.
+        """
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
         )
@@ -230,8 +235,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """Returns the position after a listing: GitHub counts `total` threads; `new` of the listed ones are
-        not stored.
+        """Returns the position after a listing. GitHub counts `total` threads; `new` of the listed ones are not stored.
         """
         return replace(self, total=total, seen=self.seen + new)
 
@@ -278,7 +282,7 @@ class ThreadPosition(Position):
         return replace(self, looked_again=True)
 
     def end_review_comments(self) -> Self:
-        """Returns the position after the phase review_comments: the comments of this leg's reviews are stored."""
+        """Returns the position once the comments of this leg's reviews are stored."""
         return replace(self, listing=self.listing.for_next_leg())
 
     def to_phase(self, phase: Literal["comments", "verify"]) -> Self:
@@ -302,9 +306,7 @@ class ThreadPosition(Position):
         return replace(self, list_failures=self.list_failures + 1)
 
     def end_list_failures(self) -> Self:
-        """Returns the position in which the present list of comments has no failures, because a request for it
-        succeeded.
-        """
+        """Returns the position without list failures, because a request for a list succeeded."""
         return replace(self, list_failures=0)
 
     def fall_back(self, words: str) -> Self:
@@ -340,7 +342,7 @@ class ThreadPosition(Position):
     # Verify and relist
 
     def to_relist(self) -> Self:
-        """Returns the position in the phase relist, because the counts differ."""
+        """Returns the position in the phase relist: the counts differ, or GitHub has not listed every thread."""
         return replace(self, phase="relist", cursor=None, list_progress=Progress())
 
     def begin_relist_again(self) -> Self:
@@ -358,9 +360,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=cursor, listed=listed, withheld_words=words, born=born, list_progress=progress)
 
     def end_relist(self, *, counted: int) -> Self:
-        """Returns the position after the relist: all threads are listed, so their number is known. GitHub counts
-        `counted`.
-        """
+        """Returns the position after the relist. GitHub counts `counted` threads; those not listed are withheld."""
         total, withheld = self.listed, max(0, counted - self.listed)
         return replace(
             self,

@@ -162,7 +162,7 @@ class ThreadReader:
     # Beginning (9), and legs (13)
 
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
-        """Returns the sweep's first position: after what other jobs covered, or at the end of a list that is empty."""
+        """Returns the first position: behind other jobs' coverage, at the end of an empty list, or at the top."""
         async with self._database.transaction() as connection:
             covered = await coverage.read(connection, self._sweep)
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)

@@ -94,8 +94,10 @@ class ReviewCommentList:
         return self._request(place.since, size, place.path)
 
     async def _plan(self, position: ThreadPosition) -> Turn[ThreadPosition] | None:
-        """Decides, by GitHub's count of the comments, whether to read the list. Subtracts the comments that an earlier
-        leg has read from the list. Returns None if so few reviews wait that the list is not worth a request.
+        """Returns the turn that decides whether to read the list; None if fewer than `WORTH_IT_FROM` reviews wait.
+
+        The list is read if GitHub counts at most `PAGES_FOR_A_BATCH` comments in it for each review that waits, not
+        counting those that an earlier leg read. If GitHub gives no count, the comments are fetched review by review.
         """
         async with self._database.transaction() as connection:
             waiting = await parts.count(connection, self._sweep, "review_comments")
@@ -176,9 +178,12 @@ class ReviewCommentList:
         return listed, again, unmatched, first
 
     async def _prove(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Marks the reviews as whole that the list has shown entirely, if it listed as many comments as GitHub counted.
+        """Returns the next turn after the list was read: it marks a batch of reviews as whole, and the last one leaves
+        the list.
 
-        The list has fewer if GitHub leaves a comment out, or if one was deleted while the list was read.
+        Only reviews that the list has shown entirely are marked, and only if it showed as many comments as GitHub
+        counted. It shows fewer if GitHub leaves a comment out, or if one was deleted while the list was read. If an
+        earlier leg read a part of the list, GitHub is first asked once more for the count of that part.
         """
         place = position.listing
         short = place.shown < place.counted - place.read_number

@@ -61,7 +61,12 @@ class ReviewCommentPlace:
         listed: int,
         latest: datetime | None,
     ) -> Self:
-        """Returns the place behind a page that listed `listed` of the comments that GitHub counted."""
+        """Returns the place behind a page that listed `listed` of the comments that GitHub counted.
+
+        `since`, `path` and `last` are for the next page, as the fields describe them. `ended`: no page follows.
+        `unmatched`: comments of the page belong to no stored pull request, or to a review without a part. `latest`: the
+        latest change on the page; None if it is empty.
+        """
         return replace(
             self,
             since=since,

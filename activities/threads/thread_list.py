@@ -34,11 +34,11 @@ class ThreadList:
         self._accepts_lost = failures >= MOST_LIST_FAILURES - 1
 
     async def page(self, cursor: str | None, *, by_birth: bool = False, comments: bool = False) -> Listing:
-        """Returns the listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest
-        first.
+        """Returns the listing behind `cursor`, ordered by the latest update; with `by_birth` by creation, oldest first.
+        `comments` adds the number of comments of each thread.
 
-        `comments` adds the number of comments of each thread. Raises `LostThread` for a thread that is null without
-        a reason, while a smaller page, or one of three requests for that thread alone, may still show it.
+        Raises `LostThread` if a thread is null without a reason. A smaller page may then show it. The third request in
+        a row for that thread alone does not raise: its listing counts the thread as lost.
         """
         first = self._sizes.ask("listing")
         listing = await self._read(first, cursor, by_birth=by_birth, comments=comments)
