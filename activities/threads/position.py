@@ -235,8 +235,7 @@ class ThreadPosition(Position):
         return replace(self, cursor=None, round_began=None, round_pages=0, round_listed=0, list_progress=Progress())
 
     def after_listing(self, *, total: int, new: int) -> Self:
-        """Returns the position after a listing. GitHub counts `total` threads; `new` of the listed ones are not stored.
-        """
+        """Returns the position after a listing. GitHub counts `total` threads; `new` of those listed are not stored."""
         return replace(self, total=total, seen=self.seen + new)
 
     def miss(self) -> Self:
