@@ -1,7 +1,6 @@
 """The workflow of one repository: looks up its current name, then runs its data types side by side, slice by slice.
 
-The parent workflow starts it once for each leg. Some types end in the recent leg; the others resume at their cursors in
-the historical leg.
+One run is one leg. A type that has not ended in the recent leg resumes at its cursors in the historical leg.
 """
 
 import asyncio
@@ -175,11 +174,8 @@ class RepositoryBackfillWorkflow:
                 task.cancel()
 
     async def _left(self, next_leg: Leg, lost: list[TypeOutcome]) -> RepositoryOutcome:
-        """Ends a run that leaves work for a later one. Continues as new if the only reason is this run's long history;
-        otherwise returns the outcome.
-
-        `next_leg` is the leg of the later run. `lost` are types whose slice failed without a result; they are recorded
-        as failed.
+        """Ends a run that leaves work for a later one, of `next_leg`. Returns its outcome, or continues as new if only
+        its history is long. Records `lost`, the types whose slice failed without a result, as failed.
         """
         same_leg = next_leg == self._backfill.leg
         goes_on_itself = same_leg and not self._asked_to_give_way and not self._gives_place_back
@@ -244,9 +240,7 @@ class RepositoryBackfillWorkflow:
         return not (self._open | self._behind) & THREADS
 
     def _threads_behind(self) -> bool:
-        """Returns whether all threads that are still missing come in the next leg: no type of threads is open in this
-        leg, and at least one continues in the next.
-        """
+        """Returns whether a type of threads continues in the next leg, and none is open in this one."""
         return bool(self._behind & THREADS) and not self._open & THREADS
 
     async def _slices(self, data_type: DataType) -> TypeOutcome | LegOver | None:
@@ -307,9 +301,8 @@ class RepositoryBackfillWorkflow:
         return None
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
-        """Returns whether a type that waits for stored threads may run another slice. `thread_slices` and
-        `threads_ended` are what its last slice knew. If `thread_slices` is None, another slice of threads is no reason
-        to run.
+        """Returns whether a type that waits for stored threads may run a slice. `thread_slices` and `threads_ended` are
+        as of its last slice. If `thread_slices` is None, the end of a slice of threads is no reason to run.
         """
         return (
             thread_slices not in (None, self._thread_slices)
@@ -373,9 +366,7 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits for another job's sweep, at most for `pause`. As soon as no type of the repository can run, stops this
-        run, so that another repository gets its place.
-        """
+        """Waits up to `pause` for another job's sweep. Stops this run once nothing else in the repository can run."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)
@@ -393,9 +384,7 @@ class RepositoryBackfillWorkflow:
             self._held.discard(data_type)
 
     def _is_held_up(self) -> bool:
-        """Returns whether each type that has not ended waits, for another job or for threads that are not stored
-        yet.
-        """
+        """Returns whether each type that has not ended waits, for another job or for stored threads."""
         idle = {data_type for data_type, may_go_on in self._idle.items() if not may_go_on()}
         return self._gives_place_back or self._open - idle <= self._held
 

@@ -229,9 +229,7 @@ class WorkspaceBackfillWorkflow:
         return standing
 
     async def _asked(self, action: SignalAction, update: requests.Update) -> JobStanding:
-        """Writes an update into the job's row; returns the job's state. Raises an `ApplicationError` with the reason if
-        the update is refused.
-        """
+        """Writes an update into its job's row; returns the job's state. A refusal raises `ApplicationError`."""
         try:
             standing = await self._write(requests.of_update(self._workspace_id, action, update))
         except ActivityError as error:
@@ -266,9 +264,7 @@ class WorkspaceBackfillWorkflow:
                 self._show_end(outcome)
 
     async def _carry_out(self, action: SignalAction, signal: requests.Signal) -> JobStanding | None:
-        """Returns the state of the signal's job, after writing the signal into the job's row if a person sent it.
-        Returns None if the workspace has no such job.
-        """
+        """Writes a person's signal into the job's row. Returns the job's state; None if the job is unknown."""
         return await self._write(requests.of_signal(self._workspace_id, action, signal))
 
     async def _write(self, request: SignalRequest) -> JobStanding | None:
