@@ -93,14 +93,16 @@ class GitHub:
         parents: int = 1,
         keep_lost: bool = False,
     ) -> Answer:
-        """Sends an operation of `queries/` and returns the answer. Raises every class of the taxonomy, also
-        `InvalidCursor`.
+        """Sends an operation of `queries/` and returns the answer; a prefetched answer is returned without a request.
+        Raises every class of the taxonomy, also `InvalidCursor`.
 
-        `$owner` and `$name` are filled in. `aliases` says how often the operation's field is repeated (`aliased`).
-        `requests` and `parents` determine the price (`budget.prices`): how many requests fill the operation's
-        connections, and for how many parents. `keep_lost` is as in `read_graphql`. In `data`, nodes that are gone or
-        hidden are marked (`nodes.nulls`). A nested field that this token may not see, such as a reference into a
-        private repository, is None; any other error is raised.
+        `$owner` and `$name` are filled in. `aliases` says how often the operation's field is repeated (`aliased`); 0 if
+        it is not. The price follows from `requests`, the number of requests that would fill the operation's
+        connections, and from `parents`, the number of parents that have these connections (`budget.prices`).
+        `keep_lost` is as in `read_graphql`.
+
+        In `data`, nodes that are gone or hidden are marked (`nodes.nulls`). A field that may be null and that this
+        account may not see, such as a reference into a private repository, is None. Any other error is raised.
         """
         if self._prefetched is not None and (had := self._prefetched.take(operation, variables)) is not None:
             return had
@@ -131,7 +133,9 @@ class GitHub:
         return answer
 
     def prefetched_reviews(self, ids: Sequence[str]) -> list[str]:
-        """Returns those of the reviews `ids` whose comments were prefetched with one account."""
+        """Returns those of the reviews `ids` whose comments were prefetched by one account: the account of the first
+        review that was prefetched. Empty if none was.
+        """
         return self._prefetched.reviews_at_once(ids) if self._prefetched is not None else []
 
     async def rest(self, path: str) -> Answer:
@@ -147,7 +151,9 @@ class GitHub:
         return answer
 
     async def accounts(self) -> list[str]:
-        """Returns the accounts that may read the repository now."""
+        """Returns the accounts that can send requests for the repository now: GitHub accepts their credentials. Whether
+        it shows them the repository is not checked.
+        """
         return await self._transport.accounts(self._repository, only=self._account)
 
     async def introduce(self) -> None:

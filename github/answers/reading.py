@@ -178,7 +178,8 @@ def _no_answer(raw: Raw, operation: str) -> Exception:
 def windows_of(headers: Mapping[str, str]) -> tuple[tuple[int, int, float], ...]:
     """Returns the budget's window from the headers: (limit, used, seconds to the reset).
 
-    Empty if there is a `retry-after`: it says how long to wait, and the reset may be much later.
+    Empty if a header is missing, or if there is a `retry-after`: it says how long to wait, and the reset may be much
+    later.
     """
     if retry_after(headers) is not None:
         return ()

@@ -64,8 +64,8 @@ _SEAM = b'}{"id":'
 
 
 class Wanted(NamedTuple):
-    """Which events to keep, by their repository's GitHub id and by their type. `event_types` is None for all types
-    except `TOLD_ELSEWHERE`.
+    """Which events to keep, by their repository's GitHub id and by their type. If `event_types` is None, all types are
+    kept that are not in `TOLD_ELSEWHERE`.
     """
 
     github_ids: frozenset[int]
@@ -135,7 +135,9 @@ class Archive:
             self._session = None
 
     async def size(self, at: datetime) -> Size:
-        """Returns whether an hour's file exists, and its length, without reading the file. Raises as `read` does."""
+        """Returns whether an hour's file exists, and its length, without reading the file. Sends the request even while
+        the archive is down. Raises `RetryNow`, `RetryLater` and `PartOver` as `read` does.
+        """
         try:
             async with self._open().head(
                 self._url(at), allow_redirects=True, timeout=aiohttp.ClientTimeout(total=HEAD_SECONDS)

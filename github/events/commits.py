@@ -63,10 +63,11 @@ def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
 async def read_history(
     github: GitHub, repository: RepositoryRef, oid: str, first: int, since: datetime
 ) -> History | None:
-    """Returns the commit `oid` and its ancestors; None if GitHub no longer has the commit.
+    """Returns up to `first` commits: the commit `oid` and ancestors of it. None if GitHub no longer has the commit.
+    `since` limits only the count `History.in_scope`.
 
-    GitHub does not order the ancestors by date, and may list a parent before its child. The next request begins at
-    the first commit that was not listed, so it needs no cursor, and the branch may move in between.
+    GitHub does not order the ancestors by date, and may list a parent before its child. The next request begins at the
+    first commit that was not listed, so it needs no cursor, and the branch may move in between.
     """
     variables = {"oid": oid, "first": first, "since": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     try:

@@ -50,7 +50,10 @@ def add(node: Node, page: Page) -> int:
 
 def add_comments(nodes: list[Node], discussion: int, number: int | None, page: Page) -> tuple[list[str], list[Part]]:
     """Adds comments with their replies to the page. Returns the comments' `seen` keys (`rows.Whole`), and parts for the
-    replies that did not fit. `discussion` is the discussion's database id, `number` its number for messages.
+    replies that did not fit.
+
+    `discussion` is the discussion's GitHub id. `number` is its number, for notes, parts and messages; None only if the
+    part that is read has no number.
     """
     seen, rest = [], []
     for node in nodes:

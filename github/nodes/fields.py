@@ -12,11 +12,11 @@ from rows import Note, Page, Short
 
 
 def whole(node: Node, connection: str, what: str, page: Page) -> list[Node]:
-    """Returns all nodes of a connection that always fits into one page, such as labels. Hidden nodes are noted on the
-    page.
+    """Returns the nodes that GitHub shows of a connection that always fits into one page, such as labels. Hidden nodes
+    are noted on the page.
 
-    GitHub limits these connections (100 labels, 10 assignees, ...). If it shows fewer nodes than it counts, or no
-    list at all, that is recorded in `page.short`.
+    GitHub limits these connections (100 labels, 10 assignees, ...). If it shows fewer nodes than it counts, or no list
+    at all, that is recorded in `page.short`.
     """
     found = node[connection] or {"nodes": None}
     came = [each for each in found["nodes"] or () if isinstance(each, dict | Hidden)]

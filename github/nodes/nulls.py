@@ -30,7 +30,7 @@ class GoneNode:
 
 @dataclass(slots=True)
 class Shown:
-    """The nodes of one page of a connection. `hidden` lists the ones that GitHub does not show."""
+    """The nodes of one page of a connection. `hidden` has an entry for each node that GitHub does not show."""
 
     nodes: list[Node]
     hidden: list[str] = field(default_factory=list)

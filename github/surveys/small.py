@@ -110,8 +110,8 @@ async def read_small(github: GitHub, every: Sequence[Small], since: datetime) ->
     """Reads small repositories by one request; returns the prefetched answers by repository id. A repository has none
     if anything of it was refused, gone or left out.
 
-    `since` is the job's cutoff: the number of commits in the answer is of those since the cutoff. Raises the classes of
-    the taxonomy; `TooLarge` if a request for fewer repositories may succeed.
+    `since` is the job's cutoff: the answer counts the commits since then. Raises the classes of the taxonomy;
+    `TooLarge` if a request for fewer repositories may succeed.
     """
     variables: dict[str, Any] = {
         "commits": COMMITS,
@@ -169,8 +169,9 @@ def reviews_of(prefetched: Prefetched) -> list[str]:
 
 
 async def read_reviews(github: GitHub, repository: RepositoryRef, ids: Sequence[str]) -> dict[str, PrefetchedAnswer]:
-    """Reads reviews with their comments by one request; returns them by node id. The reviews may belong to several
-    repositories.
+    """Reads reviews with their comments by one request; returns them by node id, without those that GitHub refuses or
+    fails to show. The reviews may belong to several repositories; `repository` is any of these, and decides whose
+    credentials are used.
     """
     answer = await github.on_behalf_of(repository.full_name).graphql(
         "ReviewComments", {"ids": list(ids), "first": CHILDREN}, requests=len(ids), parents=len(ids), keep_lost=True

@@ -101,8 +101,10 @@ def comments_path(
     repository: RepositoryRef, route: str, since: datetime, per_page: int, path: str | None = None
 ) -> str:
     """Returns the REST path of the first page of comments changed since `since`, oldest change first. `route` is the
-    end of the list's path, after the repository. If `path` is given, it is the page at which an earlier reading
-    stopped: it is returned as it is, unless its page size is not `per_page`.
+    end of the list's path, after the repository.
+
+    `path` is the page at which an earlier reading stopped. If it has a page number and the page size `per_page`, it is
+    returned instead.
 
     The path holds the repository's id. With the name, REST could answer about another repository that has taken the
     name over, and the answer would not show that.

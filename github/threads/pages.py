@@ -319,7 +319,8 @@ def _review_parts(page: Page, before: int, number: int | None, nodes: list[Node]
 
 def _advance(part: Part, connection: Node, total: int, threads: Threads) -> bool:
     """Moves the part's cursor behind the page that was read. Returns True if nothing is left to fetch: all `total`
-    children were seen, or those that GitHub does not show are noted.
+    children were seen, or those that GitHub does not show are noted. Returns False if the part continues or begins
+    again.
 
     A page without new items adds one to the part's attempts, so that a list that repeats its pages comes to an end.
     """

@@ -200,7 +200,9 @@ class App:
         return {login: each for login, each in self._installations.items() if not each.set_aside}
 
     def _lacks(self, name: str) -> bool:
-        """Returns whether installations have to be listed: none were listed yet, or the owner has no usable one."""
+        """Returns whether installations have to be listed: none were listed yet, or the owner `name` has no usable one
+        and the last listing is at least `LISTED_AGAIN_AFTER` seconds old. If `name` is empty, any usable one is enough.
+        """
         if self._listed_at is None:
             return True
         usable = self._usable()

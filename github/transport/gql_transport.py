@@ -40,8 +40,9 @@ Send = Callable[[frozenset[str], str], Awaitable[Raw]]
 
 
 class GitHubTransport(AsyncTransport):
-    """Sends each request as the account with the largest remaining budget. If that account is limited or refused,
-    another account sends it. While GitHub is down, every request raises `RetryLater` (github_away).
+    """Sends each request as the installation of the repository's owner if that has budget left, else as the account
+    with the largest remaining budget. If that account is limited or refused, another account sends it. While GitHub is
+    down, every request raises `RetryLater` (github_away).
 
     All requests to one server share one transport. `only` restricts a request to one account.
     """
@@ -100,7 +101,9 @@ class GitHubTransport(AsyncTransport):
         )
 
     async def accounts(self, repository: str, *, only: str | None = None) -> list[str]:
-        """Returns the accounts that may read the repository now."""
+        """Returns the accounts that can send requests for the repository now: GitHub accepts their credentials. Whether
+        it shows them the repository is not checked. `only`: no other account than this one.
+        """
         return sorted(await self._accounts.candidates(repository, Call(set()), only=only))
 
     async def introduce(self) -> None:
