@@ -132,10 +132,11 @@ def _as_host(job: Backfill) -> HostJob:
 
 
 def progress(job: Backfill) -> int:
-    """Returns how much of the job is done, in percent. A type in progress counts by its share of stored threads; 100
-    only if every type is complete.
+    """Returns how much of the job is done, in percent: 100 only if the job completed and no repository failed,
+    otherwise at most 99.
 
-    A failed or canceled type counts with the share that it stored, and never as whole.
+    Every type of every repository has the same weight. A complete or skipped type counts as whole, any other by the
+    share of it that is stored; as 0 while its total is unknown.
     """
     types = [each for repository in job.repositories for each in repository.types]
     if job.status == "completed" and not job.failed_repositories:

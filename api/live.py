@@ -169,7 +169,7 @@ class LiveJobs:
             del self._streams[stream]
 
     async def close(self, _app: web.Application) -> None:
-        """Cuts off all streams without an `end`, so that their clients reconnect to another process."""
+        """Cuts off all streams. No `end` is sent, so that their clients reconnect to another process."""
         for task in list(self._streams.values()):
             task.cancel()
 

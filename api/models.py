@@ -118,7 +118,9 @@ class Waiting(Out):
 
 
 class TypeProgress(Out):
-    """One data type of one repository. `stored` and `expected` count threads, `counts` all rows by noun."""
+    """One data type of one repository. `stored` and `expected` count threads; for events they count events, for
+    embeddings threads with a vector. `expected` is null while it is unknown. `counts` counts all stored rows, by noun.
+    """
 
     data_type: str
     status: PartStatus

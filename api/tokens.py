@@ -90,9 +90,9 @@ class SigningKeys:
         self._asking = asyncio.Lock()
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Returns the key with this id; None if it is not listed.
+        """Returns the key with this id; None if the server does not list it.
 
-        Raises `Unreachable` if Supabase does not answer.
+        Raises `Unreachable` if the key is not known and the server's latest list could not be read.
         """
         if not self._is_fresh or key_id not in self._keys:
             async with self._asking:

@@ -108,7 +108,9 @@ class WatchedJob:
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Waits at most `within` seconds for a batch after number `batch`, or for the job's deletion. None: no wait."""
+        """Waits at most `within` seconds for a batch after number `batch`, or for the job's deletion. Does not wait if
+        `batch` is not the latest one, or None.
+        """
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -167,8 +169,8 @@ class WatchedJobs:
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncIterator[WatchedJob]:
-        """Watches a job while the context is open. The job is never older than the call. Raises `BadInput` if there is
-        no such job, `RetryNow` if Postgres does not answer.
+        """Watches a job while the context is open; yields the job as it was read after this call. Raises `BadInput` if
+        there is no such job, `RetryNow` if Postgres does not answer.
         """
         now = monotonic()
         watch = self._watches.setdefault(job_id, _Watch())

@@ -113,7 +113,9 @@ class Pool(Protocol):
         ...
 
     async def learn(self, operation: str) -> None:
-        """Records that an operation costs more or less than expected, for all workers."""
+        """Stores the price of an operation that this worker learned from GitHub's answer, so that all workers estimate
+        with it.
+        """
         ...
 
 
@@ -202,7 +204,11 @@ class Budget(BaseModel):
     def _below(
         self, now: datetime, spent: Sequence[tuple[datetime, float]], held: float, more: float, allowed: float
     ) -> datetime:
-        """Returns when `more` points, or seconds, can be spent without exceeding `allowed`, the most in a minute."""
+        """Returns when `more` points, or seconds, can be spent without exceeding `allowed`, the most in a minute.
+
+        `spent` is what was spent in the last minute, with the moments. `held` is what requests in flight reserve; if
+        only they stand in the way, the answer is `LOOK_AGAIN` from now.
+        """
         total = sum(each for _, each in spent)
         if total + held + more <= allowed or (total == 0 and held == 0):
             return now

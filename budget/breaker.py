@@ -179,7 +179,9 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Returns whether the next probe of the API has to wait, so that it can confirm the last one."""
+        """Returns whether the API's next probe has to wait: sent too soon after the last one, it could not confirm that
+        one's failure.
+        """
         return api.probe_after is not None and now < api.probe_after
 
     def _is_probing(self, now: datetime) -> bool:

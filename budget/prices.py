@@ -38,8 +38,10 @@ class Prices:
         return max(1, min(most, floor((affordable - 1) / connections)))
 
     def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
-        """Records what a query with this many requests and parents cost. Returns True if the operation's price
-        changed.
+        """Records what a query cost. Returns True if this changed the operation's price.
+
+        `requests` is as in `estimate`. `parents` is the number of parents that the connections belong to; each has the
+        same number of them.
         """
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False

@@ -81,7 +81,9 @@ class ServerMetrics:
                 self._seconds.labels(method, route).observe(monotonic() - began)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the metrics in Prometheus' text format; without those from Postgres if it does not answer."""
+        """Answers with the metrics in Prometheus' text format, or with 401 if the request does not hold the token. If
+        Postgres does not answer, the metrics of its state are left out.
+        """
         if self._token is not None:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
