@@ -270,10 +270,10 @@ class Short(NamedTuple):
 class Page:
     """Everything that one answer brings, to be written in one transaction.
 
-    `asked_at` is when the answer was requested, by GitHub's clock: of two versions of a row that are equally old,
-    the one that was requested later wins. `kind` is the kind of the page's threads, if it has any. `whole_*` name
-    the parents whose children are all on the page: a stored child that is not on the page may be deleted. `account`
-    is the account that asked; empty if that does not matter.
+    `asked_at` is when the answer was requested, by GitHub's clock: of two versions of a row that are equally old, the
+    one that was requested later wins. `kind` is the kind of the page's threads, if it has any. `whole_*` hold the
+    parents whose children have all been read, on this page or before it: a stored child that is not among them may be
+    deleted. `account` is the account that asked; empty if that does not matter.
     """
 
     asked_at: datetime

@@ -421,8 +421,8 @@ class Worker(_Part):
 
 
 class Versioning(_Part):
-    """Temporal's Worker Versioning: the name of the deployment, and this worker's build. It is used only if both are
-    set.
+    """Temporal's Worker Versioning: the name of the deployment, and this worker's build. Without both it is not used;
+    only one of them is an error.
     """
 
     temporal_deployment_name: str | None = None
