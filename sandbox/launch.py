@@ -26,8 +26,8 @@ def become(user: str) -> None:
 
 
 def die_with(parent: int, number: int) -> None:
-    """Has this process get the signal `number` once the process `parent` has ended. To be called after the change of
-    user, which would undo the effect.
+    """Arranges that this process gets the signal `number` once the process `parent` has ended. Call it after the change
+    of user, which would undo that.
     """
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
@@ -39,8 +39,8 @@ def die_with(parent: int, number: int) -> None:
 
 
 def watch(parent: int, number: int) -> None:
-    """Starts a process that sends this one the signal `number` once the process `parent` has ended. It is no child of
-    this one, so that the program that this process becomes has no child but those that it starts.
+    """Starts a watchdog process, which sends this process the signal `number` once the process `parent` has ended. The
+    watchdog is not a child of this process, so that PROGRAM has only children that it started itself.
     """
     program = os.getpid()
     child = os.fork()

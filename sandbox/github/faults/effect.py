@@ -21,8 +21,8 @@ class Effect:
         """Returns an answer that is sent without processing the request; None if the request is to be processed."""
 
     def spoil(self, request: Request, thing: Any, place: int, size: int) -> Exception | None:
-        """Returns what replaces an item that is not served; None if it is served. An item is a thread, or anything that
-        `node` or `nodes` found.
+        """Returns the error that stands in place of an item that is not served; None if the item is served. An item is
+        a thread, or anything that `node` or `nodes` found. `place` is its index on a page of `size` items.
         """
 
     resolves: ClassVar[bool] = False
