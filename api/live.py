@@ -1,10 +1,10 @@
 """`GET /api/backfills/{job_id}/events`: sends a job as server-sent events, until the job has ended.
 
-The first event is a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then come changes, in
-batches: a `repository` with its types for each that changed, a `removed` with its `repository_id`, and at the end of
-the batch the `job` without its repositories. The version of the job is that last event's id. A client that
-reconnects with the id as `Last-Event-ID` gets the changes since then, or a snapshot if the server no longer knows
-the version. The event `end` says why no more events follow.
+The first event is a `snapshot`, whose `job` is the answer of `GET /api/backfills/{job_id}`. Then come batches of
+changes: a `repository` with its types for every repository that changed, a `removed` with the `repository_id` of every
+one that was removed, and at last the `job` without its repositories. The id of this last event is the job's version. A
+client that reconnects with it as `Last-Event-ID` gets the changes since then, or a snapshot if the server no longer
+knows the version. The event `end` says why no more events follow.
 """
 
 import asyncio

@@ -63,8 +63,8 @@ class GitHub:
         account: str | None = None,
         prefetched: Prefetched | None = None,
     ) -> "GitHub":
-        """Returns a client for the requests of one repository. If `account` is given, only that account sends them. The
-        pool checks `fence` before each request.
+        """Returns a client for the requests of one repository. If `account` is given, only that account sends them.
+        `fence` is the sweep whose lease the pool checks before each request; None: no check.
 
         If `prefetched` holds the answer to a request, the request is not sent. Each of these answers is used once.
         """

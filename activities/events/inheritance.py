@@ -122,8 +122,8 @@ def _inherited(
 
 
 def go_below(position: EventPosition, source: EventSourceName, place: EventPlace, cutoff_at: datetime) -> EventPlace:
-    """Returns the place from which a source is read below the part that an earlier sweep read; a complete place if
-    nothing older is in scope.
+    """Returns the place at which a source continues below what an earlier sweep read; a complete place if nothing older
+    is in scope.
     """
     if place.tail and place.below is not None:
         # GitHub counts more than it showed before the list ended there.

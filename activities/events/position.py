@@ -98,7 +98,7 @@ class EventPlace:
 
     @classmethod
     def look_again(cls, way: int = 0) -> Self:
-        """Returns the first place in a source that an earlier sweep skipped and noted."""
+        """Returns the top of a source that an earlier sweep skipped and noted. `way` is the index of its API."""
         return cls(way=way, noted=True)
 
     def give_up(self, reason: str, kind: NoteKind | None, missing: int = 0) -> Self:
@@ -220,7 +220,7 @@ class EventPlace:
         )
 
     def move_to(self, cursor: str, *, recent: bool) -> Self:
-        """Returns the place of the next page, at `cursor`. `recent`: the page before it ended the recent leg."""
+        """Returns the place of the next page, at `cursor`. `recent`: the page just read ended the recent leg."""
         return replace(self, cursor=cursor, recent=recent)
 
     def move_below(self, cursor: str | None) -> Self:
@@ -286,8 +286,8 @@ class EventPlace:
         return replace(self, as_of=self.as_of or asked_at, oids=oids, bottom=[*self.bottom, *bottom])
 
     def without_commit(self, oid: str, head: str) -> Self:
-        """Returns the place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because the
-        commit that replaced it has other parents.
+        """Returns the place without commit `oid`, which GitHub no longer has. Reading resumes at `head`, because a
+        forced push has replaced a part of the branch.
         """
         return replace(self, gone=[*self.gone, oid], oids=[head])
 

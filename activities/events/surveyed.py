@@ -26,7 +26,7 @@ def counted_by(survey: Survey) -> Counted:
 
 
 def without_what_is_empty(position: EventPosition, survey: Survey, stored: Mapping[str, int]) -> EventPosition:
-    """Returns the position in which each list is complete that GitHub counts as empty.
+    """Returns the position in which the lists that GitHub counts as empty are complete.
 
     `stored` is the number of stored rows in scope, by source. A source with stored rows is read in any case, because
     the rows contradict the count.

@@ -29,8 +29,8 @@ class CatchUp:
         self._came_along: Listing | None = None
 
     def begin_with(self, listing: Listing | None) -> None:
-        """Keeps `listing`, which came with another answer, as the first listing of the catch-up. None: a request of its
-        own returns the first listing.
+        """Keeps `listing`, which came with another answer, as the first listing of the catch-up. None: the catch-up
+        requests its first listing itself.
         """
         self._came_along = listing
 

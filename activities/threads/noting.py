@@ -17,8 +17,8 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds to the turn the notes of its answer, and which earlier notes to delete: those on what the answer shows
-    whole, and those on what is gone.
+    """Adds to the turn the notes of its answer. Also adds which earlier notes to delete: their subject is whole in the
+    answer, or gone.
     """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}

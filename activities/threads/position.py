@@ -107,10 +107,10 @@ class ThreadPosition(Position):
     # Beginning, and legs
 
     def resume_from_coverage(self, covered: Coverage, *, stored: int, phase: Literal["history", "catch_up"]) -> Self:
-        """Returns the position that resumes where the sweep ended that earned the coverage `covered`.
+        """Returns the position that resumes from `covered`, the coverage that an earlier sweep earned.
 
-        `phase` is the first one: with catch_up, changes come first, and the history follows if older threads are
-        still to be read. `stored` is the number of stored threads in scope.
+        `phase` is the first one: with catch_up, changes come first, and the history follows if older threads are still
+        to be read. `stored` is the number of stored threads in scope.
         """
         left = self.read(covered.position)
         comments_as_of = left.comments_as_of or covered.as_of

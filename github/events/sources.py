@@ -46,8 +46,8 @@ async def read_stargazers(github: GitHub, repository: RepositoryRef, first: int,
 
 
 async def read_star_history(github: GitHub, repository: RepositoryRef, weeks: int) -> Happenings:
-    """Returns a page of the stars of each day, from before the latest `weeks` weeks. Days to come are left out; today's
-    number may still grow.
+    """Returns a page of the number of stars of each day, newest weeks first. `weeks` is how many weeks the earlier
+    pages showed. Days to come are left out; today's number may still grow.
     """
     page = weeks // WEEKS_A_PAGE + 1
     answer = await ask_rest(github, repository, "stargazers/history", {"per_page": WEEKS_A_PAGE, "page": page})
