@@ -331,12 +331,12 @@ class Page:
 
 
 class Whole(NamedTuple):
-    """A parent (a thread or review, by GitHub id) and all its children, as `seen` keys.
+    """A parent (a thread, review or discussion comment, by GitHub id) and all its children, as `seen` keys.
 
-    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, or `d:` + a
-    discussion comment's GitHub id. `began_at` is when the first of the children was requested: a stored child that
-    is older and not among them is absent (`store.absences`). A parent with a hidden child (key `h:`) is never
-    recorded as whole, because a hidden child could be taken for a deleted one.
+    A key is `c:` + a comment's GitHub id, `r:` + a review's, `e:` + a timeline event's node id, or `d:` + a discussion
+    comment's GitHub id. `began_at` is when the first of the children was requested: a stored child that is older and
+    not among them is absent (`store.absences`). A parent with a hidden child (key `h:`) is never recorded as whole,
+    because a hidden child could be taken for a deleted one.
     """
 
     parent: int

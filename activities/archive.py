@@ -231,8 +231,8 @@ class _Slice:
             log.warning("the archive has lines that are no events", hour=name, lines=hour.malformed, of=hour.lines)
 
     async def _heartbeat(self) -> None:
-        """Sends heartbeats, until nothing was downloaded for `HANG`. Each heartbeat shows people how far the reading
-        is, keeps the activity alive, and brings back a cancel.
+        """Sends heartbeats, and stops once nothing has been downloaded for `HANG`. Each heartbeat shows people how far
+        the reading is, keeps the activity alive, and brings back a cancel.
         """
         every = min(HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._moved_at < HANG.total_seconds():

@@ -77,8 +77,8 @@ class JobActivities:
 
     @activity.defn(name="survey_repositories")
     async def survey_repositories(self, those: SurveyRepositories) -> int:
-        """Surveys these repositories before their sweeps; returns how many of them GitHub answered. Only workflows that
-        an earlier release began call it.
+        """Surveys these repositories before their sweeps; returns how many of them GitHub answered. Kept for workflows
+        that an earlier release began; others call `survey_page`.
         """
         return (await self._surveyed(those)).number
 

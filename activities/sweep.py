@@ -88,11 +88,11 @@ class SweepActivity:
             return result
 
     async def _former_run_has_stopped(self, slice_: SweepSlice, stop: asyncio.Event) -> bool:
-        """Waits until the attempt of an earlier run of the workflow, which was reset, has committed its page. Returns
+        """After a reset of the workflow, waits until the attempt of its earlier run has committed its page. Returns
         False if this slice is told to stop first.
 
-        The earlier attempt is told to stop when it sends its next heartbeat. If its worker was killed, the wait
-        lasts until the heartbeat would have timed out.
+        The earlier attempt is told to stop when it sends its next heartbeat. If its worker was killed, the wait lasts
+        until the heartbeat would have timed out.
         """
         run_id = activity.info().workflow_run_id or ""
         until = monotonic() + slice_.pace.heartbeat_timeout_seconds
@@ -303,8 +303,8 @@ class _Slice:
             await absences.put_off(connection, self._sweep, turn.put_off)
 
     async def _heartbeat(self) -> None:
-        """Sends heartbeats, until nothing was committed for `HANG`. Each heartbeat shows people the committed position,
-        keeps the activity alive, and brings back a cancel.
+        """Sends heartbeats, and stops once nothing has been committed for `HANG`. Each heartbeat shows people the
+        committed position, keeps the activity alive, and brings back a cancel.
         """
         every = min(attempts.HEARTBEAT_SECONDS, self._pace.heartbeat_timeout_seconds / 4)
         while monotonic() - self._committed_at < attempts.HANG.total_seconds():

@@ -18,8 +18,8 @@ def time_or_none(value: str | None) -> datetime | None:
 
 
 def date_of(headers: Mapping[str, str], name: str = "Date") -> datetime | None:
-    """Returns the HTTP date in a header, by default when the server sent the answer, by its own clock; None if it is
-    missing or unreadable.
+    """Returns the HTTP date in the header `name`; None if the header is missing or unreadable. `Date` is when the
+    server sent the answer, by its own clock.
     """
     try:
         return parsedate_to_datetime(headers[name]).astimezone(UTC)

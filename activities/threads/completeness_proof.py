@@ -36,8 +36,8 @@ class CompletenessProof:
         self._sizes = sizes
 
     async def verify(self, position: ThreadPosition) -> Turn[ThreadPosition]:
-        """Returns the turn that begins the relist, if counts have to be compared thread by thread; else the type's last
-        turn: completed, with its proof and coverage, or failed, with what is missing.
+        """Returns the turn that begins the relist, if there has to be one; else the type's last turn: completed, with
+        its proof and coverage, or failed, with what is missing.
 
         The relist is needed once if the history was read to its end, and the counts differ or GitHub did not show every
         thread. If the history ends at a cutoff, the unbroken chain of pages down to it is the proof, because GitHub's

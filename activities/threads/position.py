@@ -256,11 +256,11 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """Returns the position at the beginning of the next round, which lists changes since the last round began."""
+        """Returns the position at the beginning of the next round, which lists changes since the last one (`began`)."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:
-        """Returns the position in the history where the earlier sweep left it, once all changes are listed."""
+        """Returns the position in the history where the earlier sweep left it. All changes up to `began` are listed."""
         return replace(
             self.end_round(), phase="history", cursor=self.below, news_first=False, floor=began - CLOCK_SLACK
         )

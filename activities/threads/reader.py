@@ -1,6 +1,6 @@
 """Reads one thread sweep (pull requests, issues or discussions), phase by phase.
 
-docs/sweep.md has the rules; numbers in comments are theirs. Phases that are longer than a screen have their own
+docs/sweep.md has the rules; comments name them by their numbers. Phases that are longer than a screen have their own
 modules.
 """
 

@@ -144,9 +144,10 @@ class ReviewCommentList:
         """Matches the comments of a page to pull requests and reviews; comments without a stored pull request or review
         are removed from the page.
 
-        Returns four things: the parts of the reviews, with the comments listed; parts for the threads whose review
-        is not stored; whether the page had unmatched comments (on a pull request that is not stored, or of a review
-        without a part); and the keys of the comments that the parts list for the first time.
+        Returns four things. First, the parts of the reviews; they record the page's comments. Second, parts for the
+        threads with a review that is not stored. Third, whether the page had unmatched comments: on a pull request that
+        is not stored, or of a review without a part. Fourth, the keys of the comments that the parts had not recorded
+        before.
         """
         repository_id = self._sweep.repository.repository_id
         comments = read.page.comments

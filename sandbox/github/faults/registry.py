@@ -113,8 +113,8 @@ class Faults:
             return frozenset(self._cursors)
 
     def meeting(self, request: Request) -> list[Effect]:
-        """Returns the effects of the faults that apply to this request. Counts each of these faults, and records
-        their names in the request, and which items they select.
+        """Returns the effects of the faults that apply to this request, and counts each of these faults. Records in the
+        request the names of the effects, and a function that tells which items they select.
         """
         with self._lock:
             met = [fault for fault in self._faults if fault.matches(request)]

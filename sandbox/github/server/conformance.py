@@ -124,8 +124,8 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks that the path of each error leads to a null, and that this null is at a place to which the null of a
-        failed field spreads.
+        """Checks that the path of each error leads to a null, and that an error explains this null: it stands where
+        GraphQL puts the null of this error or of another one (`_reaches`).
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():

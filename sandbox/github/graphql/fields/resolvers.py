@@ -52,7 +52,7 @@ def serve(info: Info, items: Sequence[Any], key: Key, args: dict[str, Any], **ho
 
 
 def listed(context: Context, items: Sequence[T]) -> tuple[Sequence[T], int]:
-    """Returns the items that the viewer sees, and how many items are counted without being shown to anybody."""
+    """Returns the items that the viewer sees, and the number of items that are counted and shown to nobody."""
     if context.selected is not None:
         items = [each for each in items if context.selected(each)]
     if not context.world.flagged:
