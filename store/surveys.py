@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from store.coverage import PLAN_VERSION
 from store.database import Connection
 
 FRESH = timedelta(minutes=10)
@@ -114,16 +115,19 @@ async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetim
 
 
 async def covered(connection: Connection, job_id: str, repository_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the data types that have coverage, by repository id; none for a job that fetches everything again."""
+    """Returns the data types that have coverage of the present `PLAN_VERSION`, by repository id; none for a job that
+    fetches everything again.
+    """
     rows = await connection.fetch(
         """
         select repository_id::text, array_agg(data_type) as data_types from backfill_coverage
-        where repository_id = any($2::uuid[])
+        where repository_id = any($2::uuid[]) and plan_version = $3
           and not exists (select from workspace_backfill_jobs where id = $1 and metadata ? 'fresh')
         group by 1
         """,
         job_id,
         list(repository_ids),
+        PLAN_VERSION,
     )
     return {row["repository_id"]: row["data_types"] for row in rows}
 

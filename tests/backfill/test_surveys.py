@@ -237,6 +237,14 @@ async def test_small_repositories_come_whole_several_in_one_request(stage: Stage
     assert (told["requests"], told["points"]) == (4, 0), "what came together is no sweep's own"
 
 
+async def test_small_repositories_come_whole_again_once_a_plan_fetches_more(stage: Stage) -> None:
+    them = stage.of(*(small(f"r{number}", issues=4, pull_requests=3) for number in range(3)))
+    first = await them.job(types=THREADS)
+    await them.rows("update backfill_coverage set plan_version = plan_version - 1")
+    assert await them.job(types=THREADS) == first
+    await them.agrees()
+
+
 @pytest.mark.parametrize("what", ["SmallRepositories", "ReviewComments", "stargazers"])
 async def test_what_does_not_come_with_the_others_is_asked_for_by_its_sweep(what: str, stage: Stage) -> None:
     them = stage.of(small("one", **SOME), small("two", **SOME))
