@@ -191,8 +191,8 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records as absent the stored children that the page's whole parents do not show. Deletes the absences of children
-    that the page shows.
+    """Records as absent each stored child that its parent, whole on this page, does not show. Deletes the absences of
+    children that the page shows.
     """
     if page.kind is None:
         return
@@ -278,8 +278,8 @@ async def to_ask(
 ) -> dict[str, str]:
     """Returns the absent children that GitHub has not yet reported to this account as gone: child -> node id.
 
-    Each account asks for each child once in a job. If many children went missing at once, only those are returned
-    that went missing before `many_since`.
+    Each account asks for each child once in a job. A child that went missing together with many others is returned only
+    if that was at or before `many_since`.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_TO_ASK, repository_id, data_type, sweep.job_id, account, many_since, limit)
@@ -289,11 +289,11 @@ async def to_ask(
 async def to_read_again(
     connection: Connection, sweep: Sweep, now: datetime, apart: timedelta, *, limit: int = 100
 ) -> dict[str, tuple[str, int]]:
-    """Returns the threads to read again because of absent children without a node id, by which GitHub could be asked:
-    child -> (node id, number) of its thread.
+    """Returns the absent children whose threads have to be read again: child -> (node id, number) of its thread. These
+    children have no node id, so GitHub cannot be asked about them.
 
-    A child counts if it went missing at least `apart` before `now`, no reading that long after has missed it again,
-    and this job has not put it off (`put_off`).
+    A child is returned if it was first missed at least `apart` before `now`, and was not missed again `apart` or more
+    after that. It is left out if this job has put it off (`put_off`).
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(

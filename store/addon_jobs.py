@@ -28,8 +28,8 @@ _PAID = """
 async def create_bought(
     connection: Connection, owner: UUID, *, addon_id: UUID, retention_days: int, purchase_key: str
 ) -> tuple[str, ...]:
-    """Creates a job for each active workspace of the owner; returns the jobs' ids. A workspace gets none if it has a
-    job of this add-on with as many days.
+    """Creates a job for each active workspace of the owner; returns the jobs' ids. A workspace gets none if a purchase
+    of this add-on has already created a job of at least as many days for it, unless the add-on's end canceled that job.
     """
     rows = await connection.fetch(
         """
@@ -99,12 +99,12 @@ _ADDED = """
 
 
 async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
-    """Creates a job for each workspace with the add-on that has repositories without a job of this retention.
+    """Creates jobs for repositories that an add-on pays for, and that are in no job of at least as many days. A
+    workspace with such repositories gets one job. Returns the ids of the jobs, and where the next call resumes (None at
+    the end).
 
-    Such repositories were added after the purchase, or their workspace was created later, or given to the buyer
-    later. One call checks the next `LOOKED_AT` repositories behind `after`. A workspace with such a repository is
-    checked as a whole, so that it gets one job. Returns the ids of the jobs, and where the next call resumes (None
-    at the end).
+    Such a repository was added to its workspace after the purchase; or the workspace was created, or given to the
+    buyer, after the purchase. One call checks the next `LOOKED_AT` repositories behind `after`.
     """
     [looked_at] = await connection.fetch(
         f"""
@@ -187,8 +187,8 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of the jobs that ended with an add-on, if the workspace's owner again has one of as many days.
-    Returns their ids.
+    """Requests a retry of the jobs that were canceled when their add-on ended, if the workspace's owner again has an
+    add-on of at least as many days. Returns their ids.
 
     It checks the workspaces of `owner`, as `stop_unpaid` does. The next attempt resumes at the committed cursors.
     """

@@ -1,20 +1,20 @@
 """`contributors`: everyone who wrote, reviewed, merged or closed. GitHub's id identifies them, never the login.
 
-A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts
-share one. One account may also have several logins, because REST and GraphQL name some bots differently. These rules
-keep rows stable and let no write fail:
+A login is unique in the table, but not on GitHub: a mannequin has the login of a user, and two Copilot accounts share
+one. One account may also have several logins, because REST and GraphQL name some bots differently. These rules keep
+rows stable and let no write fail:
 
 - REST adds people but changes nobody, because its names and avatar addresses differ from GraphQL's.
 
-- A row holds what an answer said together with its login. An answer that gives the account another login does not
-change the row.
+- Avatar, profile and bot flag of a row come from an answer that showed the account with the login in the row.
 
-- If an account is seen with a new login, the first answer decides, for a week (`DECIDED_FOR`), whether the account
-gets it. So a real change is made at once, and two logins in use at the same time do not alternate.
+- The first answer that shows an account with a new login decides whether the account gets that login. A login that an
+account lost or did not get is refused to it for a week (`DECIDED_FOR`). So a real change is made at once, and two
+logins in use at the same time do not alternate.
 
-- The owner of a login (a user, an organization, or a bot by its GraphQL name) takes the login from any other
-account, unless both own it and one page shows both with it. An account that is not the owner gets a login only if
-nobody has it.
+- The owner of a login (a user, an organization, or a bot by its GraphQL name) takes the login from any other account.
+But if the other account owns the login, too, and the same page shows it with the login, the other one keeps it. An
+account that is not the owner gets a login only if nobody has it.
 
 - An account without a login gets the name `renamed-{id}`.
 """

@@ -69,7 +69,8 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
     `left_out` is what was not fetched because the server's schema lacks it. Earlier coverage of the same version stays
-    if it covers a longer range, which a longer retention has paid for, and left out no more.
+    if it goes further back, which a longer retention has paid for, and if this sweep left out everything that was left
+    out then.
     """
     await connection.execute(
         """

@@ -115,11 +115,10 @@ def _statement(template: str, table: ThreadTable, job: str = "") -> str:
 async def due(
     connection: Connection, sweep: Sweep, model: str, dimensions: int, after: Place, *, changed: bool, most: int
 ) -> list[Text]:
-    """Returns the next texts in scope without a current vector, in the order of table and number. Texts that were given
-    up are left out.
+    """Returns the next texts in scope without a vector of this model, in the order of table and number: at most `most`,
+    and fewer if texts are long. With `changed`, texts whose vector is of an older text are returned, too.
 
-    Unless `changed`, texts are left out that have a vector of an older text. If texts are long, fewer than `most` are
-    returned.
+    Texts that this job gave up are left out.
     """
     found: list[Text] = []
     for table in TABLES[TABLES.index(after.table) :]:
@@ -142,8 +141,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """Counts the repository's threads in scope, those with a text, and those without a current vector. Texts that were
-    given up are not among the last.
+    """Counts the repository's threads in scope, those with a text, and those without a current vector. Texts that this
+    job gave up are not counted as without a vector.
     """
     threads = with_text = left = 0
     for table in TABLES:

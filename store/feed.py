@@ -117,7 +117,7 @@ _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
 class Chain(NamedTuple):
-    """A stored push. It moved the branch from the commit `before` (empty or zeros: it was new) to the commit `head`."""
+    """A stored push: it moved the branch from the commit `before` to `head`. A new branch has no `before`, or zeros."""
 
     head: str
     before: str
@@ -238,9 +238,9 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the commits before which no push of the branch is stored: stored pushes lead back to them from `oids`.
-
-    There can be several after a forced push. `gone` are commits that GitHub no longer has; they are not followed.
+    """Follows the stored pushes of a branch back from `oids`. Returns the commits at which they end because no stored
+    push brought them (several after a forced push), except the branch's first commit. No push is followed to a commit
+    in `gone`, which GitHub no longer has.
     """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 

@@ -47,7 +47,8 @@ async def begin_waiting_retry(connection: Connection, job_id: str) -> bool:
 async def end(connection: Connection, job_id: str, *, status: JobStatus, reason: Failure | None) -> None:
     """Ends a job that its workflow cannot end, with everything in it that has not ended. The caller has locked its row.
 
-    Leases are taken away and every `transition` is closed, so that an activity that still runs cannot write.
+    Takes away all leases, and sets every `transition` so high (`CLOSED`) that a write of an activity that still runs
+    changes nothing.
     """
     failed = reason.model_dump(mode="json") if reason else None
     # Sweeps first, progress after: the order in which a page's transaction locks them.

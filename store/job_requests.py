@@ -144,8 +144,8 @@ async def _known(connection: Connection, workspace_id: UUID, idempotency_key: st
 
 
 async def _workspace(connection: Connection, reference: str) -> tuple[UUID, tuple[UUID, int] | None, int | None]:
-    """Returns the workspace's id, its owner's best active add-on with its days, and the days that the workspace
-    keeps.
+    """Returns the workspace's id; its owner's best active add-on as (id, days), None if there is none; and the days
+    that the workspace keeps, None if they are not set. Raises `BadInput` if there is no such workspace.
     """
     row = await connection.fetchrow(
         """

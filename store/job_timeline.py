@@ -1,5 +1,5 @@
-"""Reads the recorded past of a job, for its timeline and its chart. Samples and waits are recorded for this, the rest
-of it for other purposes.
+"""Reads the recorded past of a job for its timeline and its chart: samples, waits, the audit of requests, and the ends
+of its repositories.
 """
 
 from datetime import datetime

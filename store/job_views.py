@@ -139,7 +139,9 @@ async def row(connection: Connection, job_id: str) -> Any:
 
 
 def recorded_as_of(job: Any) -> datetime | None:
-    """Returns the moment as of which everything in an ended job is complete, from its row only."""
+    """Returns the moment up to which everything in an ended job is complete, from the job's own row: the earliest
+    `as_of` of its types, or the job's end if there is none.
+    """
     return min(map(datetime.fromisoformat, (job["as_of_by_type"] or {}).values()), default=job["completed_at"])
 
 
@@ -154,17 +156,17 @@ class Known:
 
 
 async def look(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
-    """Returns the job's view as of one moment. It has to be the first statement of the transaction.
+    """Returns the job's view as of one moment. This call has to be the first in its transaction.
 
-    With `known`, reads only the repositories that have changed since it was last passed here, and keeps what it reads
-    in it. The others are the same objects as before.
+    `known` holds what earlier calls have read. With it, only the repositories that have changed since are read, and
+    `known` is updated. The views of the others are the same objects as before.
     """
     await connection.execute("set transaction isolation level repeatable read, read only")
     return await read(connection, job_id, known)
 
 
 async def read(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
-    """Returns the job's view. Raises `BadInput` if there is none."""
+    """Returns the job's view; `known` is as in `look`. Raises `BadInput` if there is no such job."""
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     not_shown = await unshown.of_job(connection, job["id"])
@@ -286,7 +288,7 @@ async def outlook(
 
 
 def eta(job: JobState, outlook: Outlook | Sentence | None) -> datetime | None:
-    """Returns the moment at which the job will most likely end."""
+    """Returns the moment at which the job will most likely end; None if the time left is unknown."""
     return job.as_of + timedelta(seconds=outlook.likely_seconds) if isinstance(outlook, Outlook) else None
 
 

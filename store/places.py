@@ -21,7 +21,7 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """Reads a place from the text that `str` made of it."""
+        """Returns the place that `text` stands for, as `str` wrote it. Raises `ValueError` for any other text."""
         microseconds, _, identifier = text.partition("-")
         return cls(int(microseconds), UUID(identifier))
 

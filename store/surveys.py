@@ -64,7 +64,9 @@ class Answers(NamedTuple):
 
 
 async def answers(connection: Connection, job_id: str, repository_id: str) -> Answers | None:
-    """Returns the repository's prefetched answers. They are used even if they are old, because they are paid for."""
+    """Returns the repository's prefetched answers; None if there are none. Old answers are returned, too, because they
+    are paid for.
+    """
     row = await connection.fetchrow(
         "select answers, answered_at <= now() - $3::interval as is_old from backfill_surveys"
         " where backfill_job_id = $1 and repository_id = $2 and answers is not null and answered_at is not null",

@@ -291,8 +291,8 @@ async def commit(
 
 
 async def _left(connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str) -> int | None:
-    """Returns how many threads or embeddings are still to be stored; None if that is not known. As many embeddings are
-    expected as there will be threads, of which some are still being fetched.
+    """Returns how many threads or embeddings are still to be stored; None if that is not known. Until the embeddings
+    are complete, one is expected for each expected thread. Only if the job reads no threads, `expected` says how many.
     """
     if sweep.data_type == "embeddings" and status != "completed":
         row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)

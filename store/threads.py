@@ -127,8 +127,9 @@ async def unlisted(
 ) -> list[tuple[str, int]]:
     """Returns the fetched threads that one page of a listing by creation should name, and does not: (node id, number).
 
-    `listed` are the GitHub ids on the page. `born` is its range of creation times: from the last thread of the
-    previous page (included, because others may have the same second) to its own last thread (excluded).
+    `listed` are the GitHub ids on the page. `born` is the page's range of creation times. It begins with the last
+    thread of the previous page (included, because others may have the same second; None for the first page), and ends
+    before the page's own last thread.
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is null"

@@ -54,7 +54,7 @@ async def begun_types(connection: Connection, job_id: str, repository_id: str) -
 
 
 class LastTransition(NamedTuple):
-    """The number of a repository's last transition in an attempt; 0 if there was none."""
+    """A repository's last transition in an attempt: its number, 0 if there was none, and the wait that it recorded."""
 
     sequence: int = 0
     waiting: Waiting | None = None

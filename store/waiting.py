@@ -1,16 +1,16 @@
 """Decides whether a sweep waits for another job's sweep of the same type and repository, and for how long at most.
 
-A sweep checks this at the beginning of each of its legs, after it took its lease. It waits for a sweep of another
-job if all of this holds for that sweep:
+A sweep checks this at the beginning of each of its legs, after it took its lease. It waits for a sweep of another job
+if all of this holds for that other sweep:
 
-- it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits
-for a limit that would stop every job;
+- it is in progress and gave a sign of life: it took its lease or committed a page less than `SILENCE` ago, or waits for
+a limit that would stop every job;
 
 - it is in the middle of a leg, or took its lease before the checking sweep did;
 
 - it is not in its historical leg while the checking sweep is in its recent leg (docs/decisions/0012-waiting.md);
 
-- the checking sweep first saw its latest commit, or that it has none, at most `PATIENCE` ago.
+- it has not stood still for longer than `PATIENCE`, counted from the check that first saw its latest commit.
 
 A sweep in the middle of a leg never waits. If two sweeps are at the beginning of a leg, only the one with the later
 lease waits. So no two sweeps wait for each other, however many jobs there are.
@@ -144,8 +144,8 @@ async def may_go_on(connection: Connection, job_id: str, repository_ids: Sequenc
 
 
 def _blocking(others: Iterable[Any]) -> tuple[list[str], dict[str, dict[str, str | None]]]:
-    """Returns the jobs to wait for. Also returns, for each job in `others`, its last commit and when the checking sweep
-    first saw that.
+    """Returns the ids of the jobs to wait for. Also returns, for each job in `others`, its last commit and the time of
+    the check that first saw that commit.
     """
     blocking: list[str] = []
     seen: dict[str, dict[str, str | None]] = {}
