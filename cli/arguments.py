@@ -29,7 +29,9 @@ def _whole_number(most: int) -> Callable[[Any, Sequence[Any]], int]:
 
 
 def _read_moment(_type: Any, tokens: Sequence[Any]) -> datetime:
-    """Returns a date or a moment in ISO 8601; UTC if it has no zone."""
+    """Returns the moment that a text in ISO 8601 gives, in UTC. A text without a time zone is in UTC; a date is its
+    midnight.
+    """
     text = tokens[0].value
     try:
         moment = datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Changes a running job: the request is committed first, and then signaled to the job's workflow."""
+"""Changes a job that exists: the request is committed first, and then signaled to the job's workflow."""
 
 from api.models import Backfill
 from cli.actor import operator

@@ -45,9 +45,10 @@ async def read_job(database: Database, job_id: str) -> JobView:
 
 
 async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
-    """Yields the job each time its view may have changed, and once more when it has ended.
+    """Yields the job each time its view may have changed, and once more when it has ended. While Postgres does not
+    answer, yields the last view again, with `away_since`.
 
-    Raises `Unreachable` if Postgres does not answer at the start, or stays away for long.
+    Raises `Unreachable` if Postgres does not answer at the start, or for `PATIENCE_SECONDS`.
     """
     look: Look | None = None
     fingerprint, read_at, answered = None, 0.0, time.monotonic()

@@ -70,8 +70,8 @@ def trouble(check: str, error: BackfillError, to_do: str = "") -> Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Returns the exit code of `doctor`: 2 if a setting cannot be read, 3 if no server answered, 1 if another check
-    failed, else 0.
+    """Returns the exit code of `doctor`: 2 if a setting cannot be read; 3 if a server did not answer and no check
+    passed; 1 if a check failed otherwise; else 0.
     """
     if any(each.cause == "setting" for each in findings):
         return 2

@@ -37,7 +37,7 @@ async def examine(private_repositories: int) -> AsyncIterator[Finding]:
 
 def credential(of: "Health", share: float, private_repositories: int) -> Finding:
     """Returns the finding on one credential. `share` is the fraction of its budget that backfills may use.
-    `private_repositories` is how many private repositories they have to read.
+    `private_repositories` is the number of private repositories in all workspaces.
     """
     check = f"GitHub, {of.credential}"
     if of.error is not None:

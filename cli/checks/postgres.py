@@ -57,7 +57,9 @@ def clock(check: str, ahead: float, whose: str) -> Finding:
 
 
 def disk(server: health.Server) -> Finding:
-    """Returns the finding on the free space of the disk that Postgres uses, if it is known."""
+    """Returns the finding on the free space of Postgres' disk. It is `ok` if the free space cannot be seen from this
+    machine.
+    """
     if server.free_share is None or server.free_bytes is None:
         return ok("disk of Postgres", "not to be known from here: watch it where Postgres runs")
     what = f"{size(server.free_bytes)} free, {server.free_share:.0%}"

@@ -24,7 +24,7 @@ async def archive(
     event_type: EventTypes = (),
     yes: Switch = False,
 ) -> int:
-    """Show the cost of reading events from GH Archive that GitHub no longer shows; with --yes, read them.
+    """Show what it costs to read old events, which GitHub no longer shows, from GH Archive. With --yes, read them.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ async def archive(
     repo
         Only this repository of the workspace (owner/name). May be repeated.
     event_type
-        Only this type of events. Without it, all that no other source gives. May be repeated.
+        Only this type of events. Without it, all types that no other source gives. May be repeated.
     yes
         Start it, print the reading's id and return.
     """
@@ -87,8 +87,12 @@ async def archive(
 async def archive_status(read: str, /, *, json: Switch = False) -> int:
     """Show the progress of a reading of GH Archive.
 
+    Exit codes: 1 the reading failed or was canceled; else 0.
+
     Parameters
     ----------
+    read
+        The reading's id, as `archive --yes` prints it.
     json
         As JSON.
     """

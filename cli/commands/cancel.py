@@ -12,10 +12,12 @@ async def cancel(job: str, /, *, repo: Repositories = (), json: Switch = False) 
 
     Parameters
     ----------
+    job
+        The job's id.
     repo
         Only this repository of the job (owner/name), while the others go on. May be repeated.
     json
-        As JSON: the job as it stands then, as `GET /api/backfills/JOB` answers it.
+        Print the job after the change as JSON, as `GET /api/backfills/JOB` answers it.
     """
     change = partial(job_requests.ask_to_stop_repositories, repositories=repo) if repo else job_requests.ask_to_stop
     return await change_job(job, change, json=json)

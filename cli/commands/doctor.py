@@ -16,14 +16,15 @@ from store import health
 
 
 async def doctor(*, json: Switch = False) -> int:
-    """Check everything that a backfill needs, and say what is wrong and what to do. Changes nothing.
+    """Check everything that a backfill needs; print what is wrong, and what to do about it. Changes nothing.
 
-    Exit codes: 0 all is well, or warnings only; 1 something fails; 2 a setting is wrong; 3 no server answers.
+    Exit codes: 0 no check failed; 1 a check failed; 2 a setting is missing or unreadable; 3 a server did not answer,
+    and no check passed.
 
     Parameters
     ----------
     json
-        As JSON.
+        Print the findings as JSON.
     """
     groups = await asyncio.gather(
         _all("Postgres", postgres.examine()),
@@ -56,7 +57,9 @@ async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _of_work() -> list[Finding]:
-    """Returns the findings on GitHub and, if Postgres can be read, on the stored work."""
+    """Returns the findings on GitHub, then those on the stored work. If Postgres cannot be read, that is a finding,
+    too.
+    """
     private, findings = 0, []
     try:
         async with open_database() as database:

@@ -6,12 +6,13 @@ from schema.migrate import migrate as migrate_database
 
 
 async def migrate(*, replace_host_keys: Switch = False) -> int:
-    """Bring the database into the shape this release needs; repeatable.
+    """Bring the database into the shape that this release needs, and print each change. A second call changes nothing.
 
     Parameters
     ----------
     replace_host_keys
-        Drop the host's unique (github_id) of comments, under which two kinds of comments can collide.
+        Drop the host's unique index on (github_id) of comments. It refuses a conversation comment and a review comment
+        with the same GitHub id. The host's own upserts need it.
     """
     await migrate_database(
         settings.load(settings.Database).direct_url,

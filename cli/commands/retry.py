@@ -7,12 +7,14 @@ from store import job_requests
 
 
 async def retry(job: str, /, *, repo: Repositories = (), data_type: DataTypes = ()) -> int:
-    """Retry what failed or was canceled in a job: same job, same cutoff, from where it stopped.
+    """Retry what failed or was canceled in a job. It resumes where it stopped, with the same cutoff.
 
-    While the job runs, what failed so far is retried once the present attempt has ended.
+    If the job has not ended, the retry is kept, and begins after the present attempt.
 
     Parameters
     ----------
+    job
+        The job's id.
     repo
         Only this repository of the job (owner/name). May be repeated.
     data_type

@@ -20,7 +20,7 @@ async def search(
     Parameters
     ----------
     text
-        The text, in any words; the model of the threads embeds it.
+        The text, in any words. It is embedded by the same model as the threads.
     workspace
         Its id or slug.
     limit

@@ -14,14 +14,14 @@ async def start(
     data_type: DataTypes = (),
     fresh: Switch = False,
 ) -> int:
-    """Start a backfill, print its job's id and return.
+    """Start a backfill of a workspace, and print the id of its job. Does not wait for the job's end.
 
     Parameters
     ----------
     workspace
         Its id or slug.
     retention_days
-        How many days back: without it as many as were bought, else as many as the workspace keeps.
+        Days of history to fetch. Without it, the days that the owner bought, or else the days that the workspace keeps.
     repo
         Only this repository of the workspace (owner/name). May be repeated.
     data_type

@@ -9,7 +9,9 @@ from cli.screens.status import report
 
 
 async def status(reference: Reference, /, *, json: Switch = False) -> int:
-    """Show a job, or the latest of a workspace (id or slug), with everything that is known of it.
+    """Show everything that is known of a job, or of the latest job of a workspace (id or slug).
+
+    Exit codes: 1 the job was canceled, failed, or ended with failures; else 0.
 
     Parameters
     ----------

@@ -22,7 +22,10 @@ MOST_UNSHOWN = 12
 
 
 async def watch(reference: Reference, /) -> int:
-    """Show a job's progress until it has ended. Ctrl-C ends the watching, not the job."""
+    """Show a job's progress until it has ended. Ctrl-C ends the watching, not the job.
+
+    Exit codes: 1 the job was canceled, failed, or ended with failures; else 0.
+    """
     output = console()
     draws = output.is_terminal and not output.is_dumb_terminal
     async with open_database() as database:

@@ -81,7 +81,9 @@ def _in_order(repository: RepositoryView) -> list[TypeView]:
 
 
 def note(repository: RepositoryView, its: TypeView) -> str:
-    """Returns one line about a type: why it waits or failed, or why it is complete."""
+    """Returns one line about a type: why it waits or failed, or why it is complete. Empty if there is nothing to
+    say.
+    """
     if waiting := waits.of_type(repository, its):
         return waiting
     if its.status == "failed" and not its.error:

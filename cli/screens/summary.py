@@ -165,8 +165,8 @@ def _repositories(job: JobView, *, wide: bool) -> Text:
 
 
 def _standing(of: TypeTotals, *, wide: bool) -> Text:
-    """Returns how many repositories are in each state, for one data type; of one whose threads are all stored, what
-    follows.
+    """Returns how many repositories are in each state, for one data type. If all its expected threads are stored and
+    the type is still in progress, returns a text that says what follows.
     """
     numbers = of.repositories.model_dump()
     names = ("failed", "running", "waiting", "canceled", "pending", "skipped", "completed")

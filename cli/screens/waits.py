@@ -36,7 +36,9 @@ def of_type(repository: RepositoryView, part: TypeView) -> str:
 
 
 def _of(repository: RepositoryView) -> Waiting | None:
-    """Returns the repository's wait; None if it does not wait. Of rows of an older release, the reason is guessed."""
+    """Returns the repository's wait; None if it does not wait. Rows of an older release hold no reason, so it is
+    guessed.
+    """
     if repository.waiting is not None or repository.waiting_until is None:
         return repository.waiting
     at_work = {part.data_type for part in repository.types if part.status == "in_progress"}
