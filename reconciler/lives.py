@@ -22,8 +22,8 @@ class Life:
     end: str | None
 
     def carries(self, job: Open) -> bool:
-        """Returns whether the workflow is running and is the one that the job was given to: the id of the workflow's
-        first run is the id that the job's row holds. If either id is unknown, the workflow counts as that one.
+        """Returns whether the workflow is running, and is the one that was given the job: the id of its first run is
+        the id in the job's row. If either id is unknown, they count as the same.
         """
         known = self.first_run_id and job.first_run_id
         return self.end is None and (not known or self.first_run_id == job.first_run_id)

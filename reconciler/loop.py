@@ -127,8 +127,8 @@ class Reconciler:
             self._trouble, self._heard_at = None, monotonic()
 
     async def reconcile(self) -> None:
-        """Runs one round: tells Temporal what it has not heard, and ends jobs that it has lost. Raises `Unreachable` if
-        Temporal does not answer, `RetryNow` if Postgres does not.
+        """Runs one round: tells Temporal of jobs and changes of which it has not heard, and ends jobs whose workflow is
+        gone. Raises `Unreachable` if Temporal does not answer, `RetryNow` if Postgres does not.
         """
         # An add-on ends, and what it paid for stops to be kept, whether Temporal is there or not.
         await self._follow_addons()

@@ -81,8 +81,8 @@ TYPES: Mapping[str, DataType] = {each: each for each in get_args(DataType)}
 
 
 def _slice(activity: PendingActivityInfo) -> PausedSlice | None:
-    """Returns the slice that this activity is (its id names the data type), and who paused it. None if it is not
-    paused, or still finishes its page.
+    """Returns the slice that this activity runs (its id names the data type), and who paused it. None if the activity
+    is no slice, is not paused, or still finishes its page.
     """
     data_type = TYPES.get(activity.activity_id)
     if data_type is None or activity.state != PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED:
