@@ -119,7 +119,9 @@ def _hourly(it: Waiting) -> str:
 
 
 def complete_as_of(job: JobState) -> datetime | None:
-    """Returns the moment up to which every complete type of the job is stored."""
+    """Returns the moment up to which every complete type of the job is stored: the earliest `as_of` among them. Without
+    any, returns the end of the job; None if it has not ended.
+    """
     moments = [its.as_of for each in job.repositories for its in each.types if its.status == "completed" and its.as_of]
     return min(moments, default=job.completed_at)
 

@@ -14,7 +14,9 @@ from progress.views import JobState, RepositoryView
 
 
 class Hold(BaseModel):
-    """What some of a job's repositories do: whether any of them is at work, and if none is, how long they all wait."""
+    """The state of some of a job's repositories: whether one of them is at work, and otherwise which waits hold them
+    up.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +56,7 @@ class Hold(BaseModel):
 
     @property
     def waiting(self) -> Waiting | None:
-        """The wait that ends first; None if a repository is at work."""
+        """The wait that ends first; None if a repository is at work, or if none waits."""
         return None if self.goes_on else self.first
 
     @property

@@ -1,9 +1,8 @@
 """Sums over all repositories of a job: what is stored, what is expected, and the percentage that follows from both.
 
-The percentage is `stored` of `expected`, and never falls, because of each sweep the stored part only grows and the
-`left` part only shrinks: `left` is the smallest number that was ever left, and `expected` is `stored` and `left`. If
-GitHub's counts rise, `expected` follows as rows are stored. The time left is computed from the latest estimates, which
-may rise.
+The percentage is `stored` of `expected`, where `expected` is `stored` plus `left`. It never falls: in each sweep
+`stored` only grows, and `left`, the smallest number that was ever left, only shrinks. If GitHub's counts rise,
+`expected` rises as rows are stored. The time left is computed from the latest estimates, which may rise.
 """
 
 from collections import Counter
