@@ -206,7 +206,9 @@ def lapse(known: Known, now: datetime) -> Change:
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """Returns the days that the product buys. If the setting no longer has the product, the add-on keeps its days."""
+    """Returns the days that the product of `told` buys; None if it is not one of ours. If the setting has lost the
+    product of a stored add-on, the add-on keeps its days.
+    """
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
         return known.retention_days
