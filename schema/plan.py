@@ -239,8 +239,8 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """Returns the column as SQL; with `bare`, only its name and type. Unless `filled`, the table may have rows without
-    a value, so `not null` is left out if there is no default.
+    """Returns the column as SQL; with `bare`, only its name and type. `filled` is False for a column that is added to
+    rows: then `not null` is written only if there is a default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

@@ -227,8 +227,8 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """Returns the part of the shape `like` that this database has, in any schema of its search_path. The partitions of
-    its tables are included; their key is `Table.sql`.
+    """Returns the part of the shape `like` that this database has, in any schema of its search_path. The tables'
+    partitions are included, under the key `Table.sql`; other tables are under their names.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]
