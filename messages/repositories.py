@@ -114,7 +114,9 @@ class TypeOutcome(Message):
 
 
 class RepositoryOutcome(Message):
-    """The result of `RepositoryBackfillWorkflow`: how the repository and each of its types ended."""
+    """The result of a run of `RepositoryBackfillWorkflow`: the status of the repository, and the result of each type
+    that has ended.
+    """
 
     repository: RepositoryRef
     status: PartStatus
