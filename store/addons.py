@@ -14,8 +14,8 @@ EXTENDED_DATA_RETENTION = "extended_data_retention"
 
 @dataclass(frozen=True)
 class Buyer:
-    """A person who bought something. `auth_user_id` identifies the person at Polar and in `subscriptions`,
-    `app_user_id` as the owner of workspaces.
+    """A person who bought something. `auth_user_id` identifies the person at Polar and in `subscriptions`;
+    `app_user_id` identifies the same person as the owner of workspaces.
     """
 
     auth_user_id: UUID

@@ -23,7 +23,7 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 class Coverage:
     """A time range of a type: everything that changed in [`low`, `as_of`] is stored as it was at `as_of`.
 
-    A reader resumes from `position`, for what is older than `low` and newer than `as_of`.
+    To fetch what is older than `low`, or has changed after `as_of`, a reader resumes from `position`.
     """
 
     low: datetime
@@ -69,8 +69,7 @@ async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_o
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
     `left_out` is what was not fetched because the server's schema lacks it. Earlier coverage of the same version stays
-    if it goes further back, which a longer retention has paid for, and if this sweep left out everything that was left
-    out then.
+    if it goes further back, which a longer retention has paid for, and left out nothing that this sweep fetched.
     """
     await connection.execute(
         """

@@ -141,8 +141,8 @@ async def due(
 
 
 async def scope(connection: Connection, sweep: Sweep, model: str, dimensions: int) -> Scope:
-    """Counts the repository's threads in scope, those with a text, and those without a current vector. Texts that this
-    job gave up are not counted as without a vector.
+    """Counts the repository's threads in scope, those with a text, and those without a current vector. The last number
+    leaves out texts that this job gave up.
     """
     threads = with_text = left = 0
     for table in TABLES:

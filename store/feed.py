@@ -149,8 +149,8 @@ async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
 async def write(connection: Connection, repository: RepositoryRef, rows: Sequence[FeedEvent], since: datetime) -> int:
     """Adds events that are not stored yet; returns how many, of those created at or after `since`.
 
-    A stored row matches one incoming event, the nearest in time: closed, reopened, closed within a minute are two
-    closings.
+    A stored row matches at most one incoming event, the nearest in time. So a thread that was closed, reopened and
+    closed within a minute has two closings.
     """
     rows = list({(row.event_id, row.source not in _NUMBERED and row.created_at): row for row in rows}.values())
     if not rows:

@@ -291,8 +291,9 @@ async def commit(
 
 
 async def _left(connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str) -> int | None:
-    """Returns how many threads or embeddings are still to be stored; None if that is not known. Until the embeddings
-    are complete, one is expected for each expected thread. Only if the job reads no threads, `expected` says how many.
+    """Returns how many threads or embeddings are still to be stored (`expected` minus `stored`); None if that is not
+    known. For embeddings that are not complete, the number of expected threads replaces `expected`, if the job reads
+    threads.
     """
     if sweep.data_type == "embeddings" and status != "completed":
         row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)

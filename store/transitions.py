@@ -35,8 +35,8 @@ async def next_repositories(
 
 
 async def begun_types(connection: Connection, job_id: str, repository_id: str) -> dict[DataType, TypeOutcome]:
-    """Returns the outcome of each data type of a repository that this job has begun. For a failed type it holds the
-    reason.
+    """Returns the outcome of each data type whose sweep this job has begun in the repository. The outcome of a failed
+    type holds the reason.
     """
     rows = await connection.fetch(
         "select data_type, status, error from backfill_sweeps where backfill_job_id = $1 and repository_id = $2",

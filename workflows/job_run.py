@@ -254,8 +254,8 @@ class JobRun:
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """Returns the ids of repositories whose historical leg has to end: one for each recent leg that may resume,
-        less those already asked. Returns none while this run is paused or draining, because it then starts no leg.
+        """Returns the ids of repositories whose historical leg has to end: as many as recent legs may resume, minus the
+        legs that were asked before. Returns none while this run is paused or draining, because it then starts no leg.
         """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]
