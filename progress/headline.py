@@ -148,8 +148,8 @@ def _stored(job: JobState, progress: Progress) -> str:
 
 
 def _say(state: State, text: str, **times: datetime | None) -> Sentence:
-    """Returns the sentence, with those of `times` that `text` names in braces. If a time is None, the words around its
-    name, such as ` at {at}`, are left out.
+    """Returns the sentence. `text` names times in braces, and only those of `times` that it names are kept. If a time
+    is None, the words around its name, such as ` at {at}`, are left out.
     """
     for name, moment in times.items():
         if moment is None:

@@ -53,7 +53,7 @@ class Totals:
 
 def of(job: JobState) -> Totals:
     """Returns the sums over all repositories of the job. It takes one pass over them, because a job may have a thousand
-    repositories, and its view is read again after each change of one.
+    repositories, and is summed again whenever one of them changes.
     """
     sums = {name: _Sum() for name in job.data_types}
     for repository in job.repositories:

@@ -143,8 +143,8 @@ class Index(_Fact):
 
     @property
     def operators(self) -> str:
-        """The access method, the keys and the operator classes. A vector index for one distance is of no use to queries
-        by another.
+        """The access method, the keys and the operator classes. They matter for a vector index: one for one distance
+        does not serve queries by another distance.
         """
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 

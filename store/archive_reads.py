@@ -228,10 +228,11 @@ async def commit(
     length: int,
     seconds: float,
 ) -> Read:
-    """Commits the hour at `read.next_hour`: as stored, as missing, or as damaged, with the events before the damage
-    stored.
+    """Commits the hour at `read.next_hour`, and returns the reading, which continues with the hour after it.
 
-    Returns the reading, whose next hour is the following one.
+    `missing`: the archive has no file of the hour. `damaged`: the file is damaged, and only the events before the
+    damage are stored. `malformed` lines were skipped. `stored` counts new events. `length` is in bytes; `seconds` is
+    how long the hour took.
     """
     [row] = await connection.fetch(
         """

@@ -191,7 +191,7 @@ def _array(vector: Sequence[float]) -> str:
 
 
 async def check_dimensions(connection: Connection, dimensions: int) -> None:
-    """Raises `BadInput` if an embedding column holds vectors of another length. A column may be missing."""
+    """Raises `BadInput` if an embedding column holds vectors of another length. A missing column is no error."""
     rows = await connection.fetch(
         """
         select relname as table, atttypmod as dimensions from pg_attribute join pg_class on pg_class.oid = attrelid

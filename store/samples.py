@@ -66,8 +66,8 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Returns two marks of this attempt: the first one, and the one at half of its work so far. If they are the same,
-    returns one.
+    """Returns two marks of this attempt, oldest first: the first one, and the first from half of `worked_seconds` on.
+    Returns one if both are the same, and none if the attempt has no sample.
     """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))

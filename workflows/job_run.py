@@ -52,10 +52,10 @@ def place_of(plan: JobPlan, left: JobPlace | None) -> JobPlace:
 
 class JobRun:
     """Runs the child workflows of the job at `place`. It stops once the job's id is in `canceled`, which the
-    workspace's workflow changes.
+    workspace's workflow changes. `pausing` is set if the job is to stop until it is resumed.
 
-    `making_room` are historical legs that were asked to give way to a recent leg that had waited for another job.
-    `show` is called when the details change. `tell` is called with the job's status, for the search attribute.
+    `making_room` holds the ids of repositories whose historical leg was asked to give way to a recent leg. `show` is
+    called when the details change. `tell` is called with the job's status, for the search attribute.
     """
 
     def __init__(
