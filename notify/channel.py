@@ -24,7 +24,8 @@ class Channel(Protocol):
     async def send(self, message: Outgoing) -> None:
         """Sends a message; returns once the receiver has accepted it, within `SEND_SECONDS`.
 
-        Raises `PartOver` if the receiver will never accept it (`unwanted`: the owner switched it off), `RetryLater`
-        if it names a time before which it accepts nothing, `RetryNow` for passing errors.
+        Raises `PartOver` if the receiver will never accept the message (`unwanted`: the workspace's owner switched
+        e-mails off, or has no address), `RetryLater` if the receiver names a time before which it accepts nothing,
+        `RetryNow` for passing errors.
         """
         ...

@@ -125,7 +125,8 @@ def type_of(payload: object) -> str:
 
 
 def read(payload: object, received_at: datetime) -> SubscriptionEvent | None:
-    """Returns the event; None if it is not about a subscription, or lacks the ids of the subscription.
+    """Returns the event that `payload` holds; None if it is not about a subscription, or the subscription's ids are
+    missing.
 
     An event without a readable `timestamp` gets the time of its arrival.
     """

@@ -1,15 +1,14 @@
 """Verifies that a delivery comes from Polar: Standard Webhooks' signatures, checked on the raw body before it is
 parsed.
 
-Polar signs in two ways (polar#14117, #14400). If the merchant chose the secret, or if it begins with `polar_whs_`,
-or with `whsec_` and was made between 2026-06-29 and 2026-09-08, the key is the secret's text with its prefix. For
-newer generated secrets it is the part after `whsec_`, base64-decoded. A secret does not tell of which kind it is, so
-both keys are tried.
+Polar signs in two ways (polar#14117, #14400). If the merchant chose the secret, or if it begins with `polar_whs_`, or
+with `whsec_` and was made between 2026-06-29 and 2026-09-08, the key is the secret's text with its prefix. For newer
+generated secrets it is the part after `whsec_`, base64-decoded. A secret does not tell of which kind it is, so both
+keys are tried.
 
-The package `standardwebhooks`, with which the tests sign, does not suffice: its `verify` takes one key, raises
-`ValueError` for an entry of the header that it cannot parse even if a valid one stands beside it, takes only UTF-8
-bodies, reads the real clock, and says neither which header was missing nor whether a timestamp was too old or too
-new.
+The package `standardwebhooks`, with which the tests sign, does not suffice. Its `verify` takes one key, only UTF-8
+bodies, and only the real clock. One unreadable entry in the header makes it raise `ValueError`, even beside a valid
+entry. It does not say which header was missing, or whether a timestamp was too old or too new.
 """
 
 import base64

@@ -152,7 +152,7 @@ class Progress(_View):
 
 
 class StatusCounts(_View):
-    """How many repositories are in each status with one of their data types. Each repository is counted once."""
+    """How many repositories are in each status, for one data type. Each repository is counted once."""
 
     completed: int = 0
     failed: int = 0

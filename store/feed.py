@@ -180,7 +180,7 @@ async def write(connection: Connection, repository: RepositoryRef, rows: Sequenc
 
 
 def _candidates(rows: Sequence[FeedEvent]) -> str:
-    """Returns the statement that finds candidates. It looks into all months only if one of these rows needs it."""
+    """Returns the statement that finds stored events that may be one of `rows`: in all months, if a row needs that."""
     by_id = _BY_ID if not _NUMBERED.isdisjoint(row.source for row in rows) else ""
     by_identity = _BY_IDENTITY if not _IDENTIFIED.isdisjoint(row.event_type for row in rows) else ""
     return _CANDIDATES.replace("-- and anywhere", by_id + by_identity)

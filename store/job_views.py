@@ -178,7 +178,7 @@ async def read(connection: Connection, job_id: str, known: Known | None = None) 
 async def _changed(
     connection: Connection, job: Any, not_shown: Mapping[tuple[str, str], Unshown], known: Known
 ) -> list[RepositoryView]:
-    """Returns the job's repositories, in order of name. Reads those that differ from `known`, and updates it."""
+    """Returns the job's repositories, in order of name. Reads those that differ from `known`, and updates `known`."""
     its = tuple(job[name] for name in ("data_types", "stopping", "attempt", "status"))
     if not known.repositories or known.job != its:
         known.fingerprints, known.repositories = {}, {}

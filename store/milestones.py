@@ -28,7 +28,7 @@ class NamedFailure(BaseModel):
 
 
 class Milestone(BaseModel):
-    """The beginning or end of a job. The host's webhook sends it as its data, and e-mails are written from it."""
+    """The beginning or end of a job: the data of the host's webhook, from which e-mails are written, too."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -116,8 +116,8 @@ async def count(connection: Connection, sweep: Sweep, kind: PartKind) -> int:
 
 
 async def take(connection: Connection, sweep: Sweep, kind: str, going_on: bool, limit: int) -> list[Part]:
-    """Returns up to `limit` parts of one kind, newest threads first: if `going_on`, those with a cursor inside their
-    connection, else those without.
+    """Returns up to `limit` parts of one kind, newest threads first. With `going_on`, returns parts with a cursor
+    inside their connection; otherwise, parts without such a cursor.
     """
     rows = await connection.fetch(_NEXT, *sweep.key, kind, going_on, limit)
     return [_part(row) for row in rows]

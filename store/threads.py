@@ -193,7 +193,7 @@ _CHILDREN = {
 async def count_children(connection: Connection, table: DataType, node_ids: Sequence[str]) -> dict[str, int]:
     """Returns how many stored children the fetched threads with these node ids have, by node id.
 
-    A node id may also be that of a comment on a discussion. Its number is the stored number of its replies.
+    `node_ids` may also hold comments on discussions. For each of these, returns the stored number of its replies.
     """
     rows = await connection.fetch(
         f"select t.node_id, {_CHILDREN[table]} as number from {table} t where t.node_id = any($1::text[])", node_ids

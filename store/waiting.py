@@ -74,7 +74,7 @@ where backfill_job_id = $1 and repository_id = $2 and data_type = $3 and status 
 async def wait_for_another(connection: Connection, sweep: Sweep) -> str | None:
     """Returns the id of the job whose sweep this sweep has to wait for; None if there is none.
 
-    If it has to wait, it gives its lease back, so that no other sweep waits for it, and its attempt is not counted.
+    A sweep that has to wait gives its lease back, so that no other sweep waits for it. Its attempt is not counted.
     """
     await fence(connection, sweep)
     leased_at = await connection.fetchval(_LEASED_AT, *sweep.key)
