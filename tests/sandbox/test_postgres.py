@@ -1,14 +1,18 @@
 """The embedded Postgres is an 18 with pgvector that copies databases."""
 
+import os
+
 import asyncpg
 
+from sandbox import postgres as postgres_server
 from sandbox.postgres import Postgres
 
 
-async def test_version_and_vectors(empty_database: str) -> None:
+async def test_version_and_vectors(postgres: Postgres, empty_database: str) -> None:
     connection = await asyncpg.connect(empty_database)
     try:
-        assert connection.get_server_version().major == 18
+        assert connection.get_server_version().major == postgres_server.major(postgres.programs)
+        assert os.environ.get(postgres_server.PROGRAMS_VARIABLE) or connection.get_server_version().major == 18
         await connection.execute("create extension vector")
         distance = await connection.fetchval("select '[1,0]'::vector(2) <=> '[0,1]'::vector(2)")
     finally:
