@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
+from errors import RetryNow
 from github.answers.headers import whole
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w*]+\s*=\s*(?:\"[^\"]*\"|[^\s\",;]+))*)")
@@ -11,9 +12,16 @@ _RELATIONS = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]+))", re.IGNOR
 
 
 def links(headers: Mapping[str, str]) -> dict[str, str]:
-    """Returns the addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`)."""
+    """Returns the addresses in a `Link` header, by relation (`next`, `last`, `prev`, `first`).
+
+    Raises `RetryNow` if one of them cannot be read. To leave it out could end a list before its last page.
+    """
     found: dict[str, str] = {}
     for address, parameters in _LINK.findall(headers.get("Link", "")):
+        try:
+            urlsplit(address)
+        except ValueError as error:
+            raise RetryNow("bad_answer", f"a Link header holds an address that is none: {error}") from error
         for quoted, bare in _RELATIONS.findall(parameters):
             for relation in (quoted or bare).lower().split():
                 found.setdefault(relation, address)
