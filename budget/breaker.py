@@ -66,7 +66,7 @@ class Availability(Protocol):
         ...
 
     async def failed(self, api: str, reason: str) -> datetime:
-        """Records that a request got no answer; returns the moment of that, with which `doubt` has to be called."""
+        """Records that a request got no answer. Returns when that was recorded; `doubt` takes this moment."""
         ...
 
     async def doubt(self, api: str, failed_at: datetime) -> Verdict:

@@ -36,8 +36,8 @@ NESTED_CHILDREN = 600
 
 
 class Due(NamedTuple):
-    """Says which parts are to be fetched now: those of one `kind`. `going_on`: of these, the ones whose connection is
-    partly read, so that they have a cursor; else the ones without a cursor.
+    """A group of parts that are to be fetched now, all of one `kind`. If `going_on`, each has a cursor, because its
+    connection is partly read; else none has one.
     """
 
     kind: PartKind

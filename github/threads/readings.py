@@ -12,15 +12,15 @@ MOST_READINGS = 3
 
 
 def noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a part of which `missing` children are noted as missing. A later reading
+    """Returns the value of `Part.reading` for a part that lacks `missing` children, as a note says. A later reading
     that lacks as many is final.
     """
     return f"{missing} missing"
 
 
 def lists_noted(missing: int) -> str:
-    """Returns the value of `Part.reading` for a thread of whose lists `missing` items are noted as missing. A later
-    reading that lacks as many is final.
+    """Returns the value of `Part.reading` for a thread whose lists lack `missing` items, as notes say. A later reading
+    that lacks as many is final.
     """
     return f"lists: {noted(missing)}"
 
