@@ -146,7 +146,7 @@ class _Slice:
                 try:
                     hour = await self._download(self._archive)
                 except Damaged as error:
-                    if not self._is_kept_so(error):
+                    if not self._is_damaged_in_archive(error):
                         raise
                     hour, damage = error.hour, error
                 await self._commit(hour, started, damage)
@@ -192,7 +192,7 @@ class _Slice:
         self._downloaded = downloaded
         self._moved_at = monotonic()
 
-    def _is_kept_so(self, damage: Damaged) -> bool:
+    def _is_damaged_in_archive(self, damage: Damaged) -> bool:
         """Returns whether the archive's own file is damaged, and not only this download: `DAMAGED_ATTEMPTS` attempts
         met the same damage. False if no file was ever read from this address: it may not be the archive's address.
         """

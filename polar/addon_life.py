@@ -130,7 +130,7 @@ class Known:
     """The time of the newest event that says that the add-on is unpaid, paused or ended."""
 
     @property
-    def may_owe(self) -> bool:
+    def stays_active_while_overdue(self) -> bool:
         """Whether the add-on stays active while a payment is overdue: only if it was paid, and no event has said since
         that it is unpaid, paused or ended.
         """
@@ -236,7 +236,7 @@ def _status(known: Known, now: datetime) -> AddonStatus:
     says = known.told.says
     if known.retention_days is None and says in ("paid", "owing"):
         says = "other product"
-    if says == "owing" and not known.may_owe:
+    if says == "owing" and not known.stays_active_while_overdue:
         says = "unpaid"
     if _BECOMES[says] == "active" and known.told.lapses_at is not None and known.told.lapses_at <= now:
         return "expired"

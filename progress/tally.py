@@ -24,7 +24,7 @@ class Hold(BaseModel):
     """Whether a repository in progress can work on at least one of its types."""
     first: Waiting | None = None
     """The wait that ends first."""
-    may_ask: bool = False
+    may_continue: bool = False
     """Whether a repository in progress may continue at any moment."""
     until: datetime | None = None
     """The earliest moment at which a waiting repository may continue."""
@@ -42,7 +42,7 @@ class Hold(BaseModel):
         return cls(
             goes_on=any(each is None or each.data_types for each in waits),
             first=_first(each for each in waits if each is not None and each.reason != "turn"),
-            may_ask=None in moments,
+            may_continue=None in moments,
             until=min((each for each in moments if each is not None), default=None),
         )
 
@@ -50,7 +50,7 @@ class Hold(BaseModel):
         return Hold(
             goes_on=self.goes_on or other.goes_on,
             first=_first(each for each in (self.first, other.first) if each is not None),
-            may_ask=self.may_ask or other.may_ask,
+            may_continue=self.may_continue or other.may_continue,
             until=min((each for each in (self.until, other.until) if each is not None), default=None),
         )
 
@@ -62,7 +62,7 @@ class Hold(BaseModel):
     @property
     def waiting_until(self) -> datetime | None:
         """The moment before which none of the repositories can continue; None if one can continue at any moment."""
-        return None if self.may_ask else self.until
+        return None if self.may_continue else self.until
 
 
 def _first(waits: Iterable[Waiting]) -> Waiting | None:

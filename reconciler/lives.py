@@ -21,7 +21,7 @@ class Life:
     first_run_id: str | None
     end: str | None
 
-    def carries(self, job: Open) -> bool:
+    def runs(self, job: Open) -> bool:
         """Returns whether the workflow is running, and is the one that was given the job: the id of its first run is
         the id in the job's row. If either id is unknown, they count as the same.
         """

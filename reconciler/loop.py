@@ -48,7 +48,7 @@ async def lost(client: Client, database: Database) -> list[str]:
     return [
         f"job {job.job_id}: {job.status.replace('_', ' ')}, and its workflow {how(lives[job.workspace_id])}"
         for job in heard
-        if not lives[job.workspace_id].carries(job)
+        if not lives[job.workspace_id].runs(job)
     ]
 
 
@@ -192,7 +192,7 @@ class Reconciler:
             heard = await job_signals.heard_and_open(connection, quiet=QUIET)
         lives = await describe_all(client, list(dict.fromkeys(job.workspace_id for job in heard)))
         for job in heard:
-            if not lives[job.workspace_id].carries(job):
+            if not lives[job.workspace_id].runs(job):
                 async with self._database.transaction() as connection:
                     await _give_up(connection, job, lives[job.workspace_id])
 

@@ -116,7 +116,7 @@ returning created_at
 _ensured: WeakKeyDictionary[Database, set[date]] = WeakKeyDictionary()
 
 
-class Chain(NamedTuple):
+class PushMove(NamedTuple):
     """A stored push: it moved the branch from the commit `before` to `head`. A new branch has no `before`, or zeros."""
 
     head: str
@@ -229,10 +229,10 @@ select oid from chain c where not exists ({_BROUGHT}) and not exists ({_BEGAN}) 
 """
 
 
-async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[Chain]:
+async def pushed(connection: Connection, repository: RepositoryRef, ref: str, heads: Sequence[str]) -> list[PushMove]:
     """Returns the stored pushes of a branch that moved it to one of the commits `heads`."""
     found = await connection.fetch(_PUSHED, *_names(repository), ref, heads)
-    return [Chain(row["head"], row["before"] or "") for row in found]
+    return [PushMove(row["head"], row["before"] or "") for row in found]
 
 
 async def unexplained(

@@ -281,7 +281,7 @@ async def commit(
         requests,
         points,
         counts[sweep.data_type],
-        await _left(connection, sweep, counts[sweep.data_type], expected, status),
+        await _still_to_store(connection, sweep, counts[sweep.data_type], expected, status),
     )
     change = {noun: counts[noun] - sweep.counts[noun] for noun in _NOUNS}
     if any(change.values()):
@@ -290,7 +290,9 @@ async def commit(
         await connection.execute(_TYPE_ENDED[status], *sweep.key)
 
 
-async def _left(connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str) -> int | None:
+async def _still_to_store(
+    connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str
+) -> int | None:
     """Returns how many threads or embeddings are still to be stored (`expected` minus `stored`); None if that is not
     known. For embeddings that are not complete, the number of expected threads replaces `expected`, if the job reads
     threads.

@@ -213,7 +213,7 @@ class JobRun:
                         self.latest_failed.append(job_details.failed(outcome))
                         del self.latest_failed[: -job_details.MOST_ROWS]
                 elif outcome.waits_for_another:
-                    line.wait(repository_id, outcome.next_leg)
+                    line.set_aside(repository_id, outcome.next_leg)
                 else:
                     line.join(repository_id, outcome.next_leg)
 

@@ -67,7 +67,7 @@ class RepositoryLine:
         """Adds a repository to the end of the line for this leg."""
         self._ids[leg].append(repository_id)
 
-    def wait(self, repository_id: str, leg: Leg) -> None:
+    def set_aside(self, repository_id: str, leg: Leg) -> None:
         """Takes a repository out of the line. It comes back once another job lets it resume."""
         self.waiting[repository_id] = leg
 

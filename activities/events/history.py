@@ -2,7 +2,7 @@
 
 import structlog
 
-from activities.events.order import is_recent
+from activities.events.order import reached_leg_end
 from activities.events.position import EventPlace, EventPosition, EventSourceName
 from activities.events.source import grow, size_of
 from activities.progress import MOST_IDLE
@@ -138,7 +138,7 @@ class CommitHistory:
         if not read.in_scope and all(moment < self._sweep.cutoff_at for moment in moments):
             return place.at_bottom(rest, ends, read.asked_at)
         # Dates say nothing of the order of commits, but any place along the branch is one to go on from.
-        recent = is_recent(self._sweep, max(moments)) if moments else None
+        recent = reached_leg_end(self._sweep, max(moments)) if moments else None
         return place.at_commits([*rest, *ends], read.asked_at, recent=recent)
 
     async def _along(

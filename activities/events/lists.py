@@ -10,7 +10,7 @@ import structlog
 
 from activities.events import inheritance
 from activities.events.odd_pages import OddPage
-from activities.events.order import is_recent
+from activities.events.order import reached_leg_end
 from activities.events.position import EventPlace, EventPosition, EventSourceName
 from activities.events.source import OTHER_SIZE, PATIENCE, grow, is_failure_of_list, size_of
 from activities.progress import MOST_IDLE
@@ -165,7 +165,7 @@ class ListSource:
             else:
                 place = place.complete_at(read.cursor)
         elif read.cursor is not None:
-            place = place.move_to(read.cursor, recent=is_recent(self._sweep, read.oldest))
+            place = place.move_to(read.cursor, recent=reached_leg_end(self._sweep, read.oldest))
         elif not read.more:
             place = place.complete_at(None)
         else:

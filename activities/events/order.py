@@ -45,7 +45,7 @@ class Order:
         )
 
 
-def is_recent(sweep: Sweep, oldest: datetime | None) -> bool:
+def reached_leg_end(sweep: Sweep, oldest: datetime | None) -> bool:
     """Returns whether a page reached the end of this leg: `oldest` lies before the moment down to which the leg reads.
     False if `oldest` is None, or if the leg reads to the end of the sweep.
 

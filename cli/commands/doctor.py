@@ -29,7 +29,7 @@ async def doctor(*, json: Switch = False) -> int:
     groups = await asyncio.gather(
         _all("Postgres", postgres.examine()),
         _all("Temporal", temporal.examine()),
-        _of_work(),
+        _github_and_work(),
         _all("OpenAI", services.openai()),
         _all("Polar", services.polar()),
         _all("e-mail", services.mail()),
@@ -56,7 +56,7 @@ async def _all(check: str, found: AsyncIterator[Finding]) -> list[Finding]:
     return findings
 
 
-async def _of_work() -> list[Finding]:
+async def _github_and_work() -> list[Finding]:
     """Returns the findings on GitHub, then those on the stored work. If Postgres cannot be read, that is a finding,
     too.
     """

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.events.order import Order, is_recent
+from activities.events.order import Order, reached_leg_end
 from activities.events.position import SOURCES, EventPlace, EventPosition, EventSourceName
 from activities.events.source import EventSource
 from activities.turn import Turn
@@ -87,4 +87,4 @@ def test_a_leg_leaves_what_lies_below_an_earlier_sweep_that_was_deep_enough() ->
 def test_a_page_below_the_leg_s_end_ends_it(down_to: datetime | None, oldest: datetime | None, recent: bool) -> None:
     repository = RepositoryRef(repository_id="r", github_id=1, full_name="acme/wide")
     sweep = Sweep("j", repository, "events", DOWN_TO, 1, "in_progress", 1, {}, down_to=down_to)
-    assert is_recent(sweep, oldest) is recent
+    assert reached_leg_end(sweep, oldest) is recent
