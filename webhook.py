@@ -128,6 +128,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
             raise
         code = error.reason.lower().replace(" ", "_")
         return _error(error.status, code, error.reason)
+    except web.RequestPayloadError:
+        # Its Content-Encoding names a compression that it does not have.
+        return _error(400, "bad_body", "the body cannot be read")
 
 
 def own_routes(

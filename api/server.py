@@ -110,6 +110,9 @@ async def _errors_as_json(
             raise
         allow = {"Allow": other.headers["Allow"]} if "Allow" in other.headers else {}
         return error(other.status, other.reason.lower().replace(" ", "_"), other.reason, allow)
+    except web.RequestPayloadError:
+        # Its Content-Encoding names a compression that it does not have.
+        return error(400, "bad_body", "the body cannot be read")
     except Exception:
         # The caller gets the number under which the log has the rest.
         incident = uuid.uuid4().hex[:12]

@@ -231,6 +231,14 @@ class TestAnswers:
         body = '{"type": "é"}'.encode("latin-1")
         assert (await send(http, url, body, sign_bytes(body)))[0] == 400
 
+    async def test_a_body_that_is_not_compressed_as_it_says_is_400(
+        self, http: aiohttp.ClientSession, url: str, host: asyncpg.Connection
+    ) -> None:
+        body, headers = shop.signed(shop.event())
+        status, answer = await send(http, url, body, headers | {"Content-Encoding": "gzip"})
+        assert (status, answer["error"]["code"]) == (400, "bad_body")
+        assert await kept(host) == []
+
     @pytest.mark.parametrize("chunked", [False, True])
     async def test_a_mebibyte_is_taken_and_more_is_413(
         self, http: aiohttp.ClientSession, url: str, host: asyncpg.Connection, chunked: bool

@@ -69,6 +69,11 @@ class TestErrors:
         answer = await api.ask("POST", trigger, token=SERVICE, data=body, headers=headers)
         assert (answer.status, answer.json["error"]["code"]) == (415, "unsupported_media_type")
 
+    async def test_what_is_not_compressed_as_it_says(self, api: Api, trigger: str) -> None:
+        headers = {**JSON, "Content-Encoding": "gzip"}
+        answer = await api.ask("POST", trigger, token=SERVICE, data=b"{}", headers=headers)
+        assert (answer.status, answer.json["error"]["code"]) == (400, "bad_body")
+
     async def test_a_broken_server_tells_a_number_and_its_log_the_rest(
         self, api: Api, host: asyncpg.Connection, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
