@@ -6,12 +6,15 @@ of a sweep is a method that returns the next position by `dataclasses.replace`; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+import structlog
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from errors import RetryNow
+from store.coverage import Coverage
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class Position:
     """The cursor of the next page of the present list; None at its beginning."""
     sizes: dict[str, int] = field(default_factory=dict)
     """The largest request that GitHub answers, by kind; learned from refusals."""
-    as_of: datetime | None = None
+    as_of: AwareDatetime | None = None
     """Every change up to this moment is stored."""
     requests_ahead: int = 0
     """REST requests still to be sent once the last thread is stored, as far as known."""
@@ -52,6 +55,17 @@ class Position:
             wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
             message = f"the stored position cannot be read: {wrong}"[:500]
             return cls(), RetryNow("unreadable_position", message, "retry the job: the type is then read from its top")
+
+    @classmethod
+    def if_readable(cls, covered: Coverage | None) -> Coverage | None:
+        """Returns the coverage; None if this release cannot read its position. The type is then read from its top, as
+        if nothing were covered.
+        """
+        _, unreadable = cls.read_or_begin(covered.position) if covered else (None, None)
+        if unreadable is None:
+            return covered
+        log.warning("what was covered cannot be resumed: read again from the top", why=unreadable.message)
+        return None
 
     def to_commit(self, only: set[str] | None = None) -> dict[str, Any]:
         """Returns the position as JSON, without the fields that have their defaults. `only` names the fields to

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
+from pydantic import AwareDatetime
+
 from errors import PartOver
 
 MOST_RESTARTS = 5
@@ -36,7 +38,7 @@ class Progress:
     """
 
     idle: int = 0
-    farthest: datetime | None = None
+    farthest: AwareDatetime | None = None
     """For a list ordered by time: the time of the last item reached."""
     ties: list[str] = field(default_factory=list)
     """Ids of the items at exactly the moment `farthest`."""

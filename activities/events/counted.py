@@ -1,7 +1,8 @@
 """GitHub's counts of a repository, by which a sweep tells whether anything has happened."""
 
 from dataclasses import dataclass
-from datetime import datetime
+
+from pydantic import AwareDatetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +14,8 @@ class Counted:
     stars: int
     forks: int
     releases: int
-    pushed_at: datetime | None
+    pushed_at: AwareDatetime | None
     head: str | None
     threads: int
-    latest: datetime | None
+    latest: AwareDatetime | None
     """The latest update of any thread."""

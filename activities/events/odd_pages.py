@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Self
+
+from pydantic import AwareDatetime
 
 MOST_ODD_PAGES = 400
 """Most odd pages that are remembered of one list: 40,000 items."""
@@ -33,7 +34,7 @@ class OddPage:
     """Items that the page should have, by its size or by GitHub's count of the list, and that GitHub left out."""
     number: int = 0
     """Items in GitHub's answer, including hidden ones."""
-    oldest: datetime | None = None
+    oldest: AwareDatetime | None = None
     """The earliest moment on the page, of the moments by which the list is ordered."""
     offset: int | None = None
     """Items of the list above the page; None unless the present sweep read the list from its top."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self, get_args
 
+from pydantic import AwareDatetime
+
 from activities.events.counted import Counted
 from activities.events.odd_pages import OddPage, with_page
 from activities.position import Position
@@ -24,15 +26,15 @@ class EventPlace:
     reason: str = ""
     """Why the source is skipped, or is read by another API than the first, in GitHub's words or in ours."""
     cursor: str | None = None
-    until: datetime | None = None
+    until: AwareDatetime | None = None
     """The new part of the list is read down to this moment, where an earlier sweep began. None: down to the cutoff."""
     below: str | None = None
     """The cursor where the reading stopped, at the cutoff or at a leg's end. What is older is read from there."""
     reached_end: bool = False
     """Whether the list was read to its end."""
-    oldest: datetime | None = None
+    oldest: AwareDatetime | None = None
     """For star_history: the earliest week that was read."""
-    as_of: datetime | None = None
+    as_of: AwareDatetime | None = None
     """When the first page was requested."""
     recent: bool = False
     """Whether the source is read down to the end of the recent leg."""
@@ -313,9 +315,9 @@ class EventPosition(Position):
     head: str | None = None
     no_head: str = ""
     """Why GitHub does not show the head of the default branch. Empty if it does, or if the repository is empty."""
-    low: datetime | None = None
+    low: AwareDatetime | None = None
     """The moment down to which an earlier sweep read; None if nothing is inherited."""
-    inherited_as_of: datetime | None = None
+    inherited_as_of: AwareDatetime | None = None
     counted: Counted | None = None
     """GitHub's counts, surveyed before these places were read or left; None if there was no survey."""
     table: Literal["pull_requests", "issues"] = "pull_requests"

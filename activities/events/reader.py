@@ -131,7 +131,7 @@ class EventReader:
 
     async def _begin(self, position: EventPosition) -> EventPosition:
         async with self._database.transaction() as connection:
-            covered = await coverage.read(connection, self._sweep)
+            covered = EventPosition.if_readable(await coverage.read(connection, self._sweep))
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
             stored = await feed.by_source(connection, self._sweep.repository, self._sweep.cutoff_at) if survey else {}
         if covered is not None and await self._github.has_learned(covered.left_out):

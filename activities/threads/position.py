@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from pydantic import AwareDatetime
+
 from activities.position import Position
 from activities.progress import Progress
 from activities.threads.review_comment_place import ReviewCommentPlace
@@ -29,25 +31,25 @@ class ThreadPosition(Position):
     phase: Phase = "history"
     below: str | None = None
     """The history's cursor at the cutoff. A sweep with a longer retention resumes there."""
-    updated_at: datetime | None = None
+    updated_at: AwareDatetime | None = None
     """updatedAt of the thread at the history's cursor, to find the place again if GitHub refuses the cursor."""
     node_id: str | None = None
-    floor: datetime | None = None
+    floor: AwareDatetime | None = None
     """Everything updated before this moment is swept; the catch-up lists later updates."""
-    first_floor: datetime | None = None
+    first_floor: AwareDatetime | None = None
     """Comments that did not bump their thread are read from this moment on."""
-    comments_as_of: datetime | None = None
+    comments_as_of: AwareDatetime | None = None
     """Every comment up to this moment is stored, including those that did not bump their thread."""
-    low: datetime | None = None
+    low: AwareDatetime | None = None
     """The moment down to which the type was complete when this sweep began; None if nothing was stored."""
-    inherited_as_of: datetime | None = None
+    inherited_as_of: AwareDatetime | None = None
     """The moment up to which the inherited coverage was complete; None if there was none."""
     news_first: bool = False
     """For catch_up: whether the history follows it, from below the inherited coverage."""
     listing: ReviewCommentPlace = field(default_factory=ReviewCommentPlace)
     """The place in the list of a leg's review comments."""
     round: int = 1
-    round_began: datetime | None = None
+    round_began: AwareDatetime | None = None
     """For catch_up: when the round's first page was requested; None before."""
     round_pages: int = 0
     round_listed: int = 0
@@ -56,7 +58,7 @@ class ThreadPosition(Position):
     """What was not read in bulk, and why; the proof includes it."""
     list_failures: int = 0
     """How often a list failed at every size, while GitHub answered other requests."""
-    missed_from: datetime | None = None
+    missed_from: AwareDatetime | None = None
     """For catch_up: the floor of the first round in which GitHub did not list every thread; None if it always did."""
     by_totals: bool = False
     """For comments: whether the threads' numbers of comments are compared, because GitHub does not serve the present
@@ -68,7 +70,7 @@ class ThreadPosition(Position):
     """Whether the notes of earlier sweeps were checked again."""
     route: int = 0
     """For comments: the index of the REST list that is being read."""
-    comments_since: datetime | None = None
+    comments_since: AwareDatetime | None = None
     """For comments: the present page begins with comments that changed at this moment."""
     reached_end: bool = False
     """Whether the history was read to the list's end, so that counts can be compared."""
@@ -82,7 +84,7 @@ class ThreadPosition(Position):
     """For verify: whether every thread was listed once and missing ones were fetched."""
     listed: int = 0
     """For relist: threads listed so far, oldest first."""
-    born: datetime | None = None
+    born: AwareDatetime | None = None
     """For relist: when the last listed thread was created."""
     total: int | None = None
     """GitHub's count of threads."""

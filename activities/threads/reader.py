@@ -164,7 +164,7 @@ class ThreadReader:
     async def _begin(self, position: ThreadPosition) -> ThreadPosition:
         """Returns the first position: behind other jobs' coverage, at the end of an empty list, or at the top."""
         async with self._database.transaction() as connection:
-            covered = await coverage.read(connection, self._sweep)
+            covered = ThreadPosition.if_readable(await coverage.read(connection, self._sweep))
             survey = await surveys.read(connection, self._sweep.job_id, self._sweep.repository)
         listing = survey.threads.get(self._sweep.data_type) if survey is not None else None
         if covered is None or covered.as_of - CLOCK_SLACK < self._sweep.cutoff_at:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
+from pydantic import AwareDatetime
+
 from activities.progress import Progress
 
 
@@ -13,7 +15,7 @@ class ReviewCommentPlace:
 
     in_bulk: bool | None = None
     """Whether the list is read, because that is cheaper than to fetch review by review; None while undecided."""
-    since: datetime | None = None
+    since: AwareDatetime | None = None
     """The next page lists changes from this moment on."""
     path: str | None = None
     """The path of the next page by its number, if one second's changes fill a page."""
@@ -21,7 +23,7 @@ class ReviewCommentPlace:
     """Reviews shown by the history whose comments are still to fetch; one that is shown twice counts twice."""
     counted: int = 0
     """GitHub's count of the comments before the list was read."""
-    counted_at: datetime | None = None
+    counted_at: AwareDatetime | None = None
     shown: int = 0
     """Comments listed so far of those that were counted."""
     last: list[str] = field(default_factory=list)
@@ -32,7 +34,7 @@ class ReviewCommentPlace:
     """Whether the list had unmatched comments: on pull requests that are not stored, or of reviews without a part.
     Stored positions have it under this name.
     """
-    read_from: datetime | None = None
+    read_from: AwareDatetime | None = None
     """An earlier leg read the list from this moment on and knew all its pull requests; that part is not read again."""
     read_number: int = 0
     """Comments in the list from `read_from` on."""
