@@ -10,12 +10,14 @@ _URL = re.compile(r"https://[^\s'\"<>]+[^\s'\"<>.,;)]")
 _ORGANIZATION = re.compile(r"the [`'\"]([\w.-]+)[`'\"] organization|^[`'\"]([\w.-]+)[`'\"] forbids", re.IGNORECASE)
 _SCOPES = re.compile(r"one of the following scopes: \[([^\]]*)\]")
 _SSO = re.compile(r"/(?:orgs|enterprises)/([\w.-]+)/sso")
+_NAME = re.compile(r"(['`\"])[^\s'`\"]+\1|\S+/\S+")
+"""A quoted name, owner/name, or an address. A repository may be called `saml-test`."""
 OTHERWISE = "give the token access to the repository"
 
 
 def grant(words: str, headers: Mapping[str, str]) -> str:
     """Returns what a person can do about a 403, or a FORBIDDEN, with the message `words`."""
-    said = words.lower()
+    said = _NAME.sub("", words).lower()
     named = _organization(words)
     organization = named or "the organization"
     if "saml" in said or headers.get("X-GitHub-SSO", "").startswith("required"):

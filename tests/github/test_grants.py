@@ -79,6 +79,27 @@ SAID: dict[str, tuple[str, dict[str, str], str]] = {
         "give the GitHub App read permission on Contents, Discussions, Issues, Metadata and Pull requests and accept "
         "that for the installation",
     ),
+    "a repository called after SAML": (
+        "Resource not accessible by personal access token: 'acme/saml-test'",
+        {"X-Accepted-GitHub-Permissions": "contents=read"},
+        "give the fine-grained token the repository, and the permission contents: read",
+    ),
+    "a repository called after SAML, without quotes": (
+        "Resource not accessible by integration (acme/saml-test, see https://github.com/acme/saml-test/settings)",
+        {"X-Accepted-GitHub-Permissions": "contents=read"},
+        "give the GitHub App the permission contents: read and accept that for the installation",
+    ),
+    "an organization called after SAML": (
+        "`saml` forbids access via a personal access token (classic). Please use a GitHub App.",
+        {},
+        "saml forbids classic tokens: use a fine-grained one, or a GitHub App",
+    ),
+    "SAML of an organization called after it": (
+        "Resource protected by organization SAML enforcement. You must grant access to the `saml` organization.",
+        {},
+        "authorize the token for the SAML single sign-on of saml: "
+        "https://github.com/settings/tokens, under Configure SSO",
+    ),
     "anything else": ("Must have admin rights to Repository.", {}, OTHERWISE),
 }
 
