@@ -291,8 +291,8 @@ class ThreadReader:
     # What is too large by itself (8)
 
     def _is_too_large(self, error: RetryNow) -> bool:
-        """Returns whether a smaller request may succeed: GitHub says so, or answers the same request with 500 again."""
-        return isinstance(error, TooLarge) or (error.code.startswith("http_5") and self._sweep.attempts > 1)
+        """Returns whether a smaller request may succeed: GitHub says so, or fails at the same request again."""
+        return isinstance(error, TooLarge) or (error.code.startswith("http_") and self._sweep.attempts > 1)
 
     async def _too_large(self, position: ThreadPosition, error: RetryNow) -> Turn[ThreadPosition]:
         """Returns the turn after a request for a single thread or part proved too large.

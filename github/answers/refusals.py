@@ -34,7 +34,7 @@ Kind = Literal[
 """limited: a rate limit. unauthorized: the token is unknown. forbidden, scope: this token lacks a right. missing: it
 does not exist, or this token may not see it. off: switched off. blocked: taken down. empty: a repository without
 commits. cursor: the cursor is no longer known. too_large: a smaller request may succeed. failed: a passing failure.
-not_understood: the request is wrong.
+not_understood: the request is wrong, in GitHub's own words.
 """
 Headers = Mapping[str, str]
 
@@ -135,6 +135,10 @@ _DENIES: dict[Kind, str] = {
 _ERRORS: dict[Kind, type[PartOver]] = {"scope": ScopeMissing, "missing": Gone, "off": SwitchedOff}
 _OUT_OF_TIME = ("something went wrong", "timeout", "timed out", "resource limits")
 _QUOTED_NAME = re.compile(r"(['`\"])[^\s'`\"]+\1")
+_PASSING_STATUSES = (408, 409, 421, 425)
+"""Statuses of RFC 9110 and RFC 8470 that ask for another attempt: a timeout, a conflict, a connection to the wrong
+server, a request that came too early. A 409 that does not say that the repository is empty says nothing of it.
+"""
 _PASSING = ("SERVICE_UNAVAILABLE", "INTERNAL", "LOADING", "")
 _BUG = "this is a bug of ours"
 _GONE = "the repository was deleted, renamed away, or is private"
@@ -156,19 +160,19 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
         return Refusal("blocked", "taken_down", f"{words} {block}".strip(), status)
     if status == 403:
         return refusal("forbidden", "forbidden", grant(words, headers))
-    if status == 404:
+    if status == 404 and _is_githubs(content):
         return refusal("missing", "gone", _GONE)
     if status == 409 and "is empty" in words.lower():
         return refusal("empty", "empty")
-    if status == 410:
+    if status == 410 and _is_githubs(content):
         return refusal("off", "disabled")
-    if status in (502, 504):
+    if status in (413, 502, 504):
         return refusal("too_large", f"http_{status}")
-    if status >= 500 or status in (202, 408, 409):
-        # 202: GitHub is still computing what was asked for, such as statistics. 409: it does not say that the
-        # repository is empty, so nothing is known of it.
-        return refusal("failed", f"http_{status}")
-    return refusal("not_understood", f"http_{status}", _BUG)
+    if 400 <= status < 500 and status not in _PASSING_STATUSES and _is_githubs(content):
+        return refusal("not_understood", f"http_{status}", _BUG)
+    # Also 202, with which GitHub says that it is still computing what was asked for; every other status that is no
+    # refusal; and what a proxy or a CDN before GitHub answers in its place.
+    return refusal("failed", f"http_{status}")
 
 
 def of_error(error: Mapping[str, Any], headers: Headers) -> Refusal:
@@ -235,6 +239,11 @@ def message_of(content: Any) -> str:
     if isinstance(content, bytes):
         return " ".join(content[:200].decode("utf-8", "replace").split())
     return str(content.get("message", ""))[:500] if isinstance(content, dict) else ""
+
+
+def _is_githubs(content: Any) -> bool:
+    """Returns whether a refusal has GitHub's shape: JSON with a `message`. If not, it may be from a proxy or a CDN."""
+    return isinstance(content, dict) and isinstance(content.get("message"), str)
 
 
 def _parsed(body: Any) -> Any:

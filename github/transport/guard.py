@@ -37,7 +37,7 @@ _NAMES = {"graphql": "GitHub's GraphQL API", "core": "GitHub's REST API", "archi
 
 def no_answer(error: RetryNow) -> str:
     """Returns why the server did not answer, in a few words; empty if `error` has another cause."""
-    if error.code.startswith(("http_5", "http_408")):
+    if error.code.startswith("http_") and error.code not in ("http_202", "http_413"):
         return error.code.removeprefix("http_")
     return _NO_ANSWER.get(error.code, "")
 

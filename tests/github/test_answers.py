@@ -137,6 +137,8 @@ ERRORS: dict[str, tuple[Raw, type[Exception], str]] = {
     "202": (raw(202, {}), RetryNow, "http_202"),
     "408": (raw(408, {"message": "Request timeout"}), RetryNow, "http_408"),
     "500": (raw(500, {"message": "Server Error"}), RetryNow, "http_500"),
+    "413": (raw(413, b"<html>Request Entity Too Large</html>"), TooLarge, "http_413"),
+    "413 in GitHub's words": (raw(413, {"message": "Too large"}), TooLarge, "http_413"),
     "502 as HTML": (raw(502, UNICORN), TooLarge, "http_502"),
     "502 as JSON": (raw(502, error(None, "We had issues (status 502)")), TooLarge, "http_502"),
     "504": (raw(504, UNICORN), TooLarge, "http_504"),
@@ -217,6 +219,34 @@ def test_a_name_in_a_message_is_no_word_of_github_s(word: str) -> None:
         told = refusal(answer)
         assert isinstance(told, PartOver), repr(told)
         assert told.code == "forbidden"
+
+
+OF_A_PROXY = [
+    *(203, 204, 206, 226, 300, 304, 307, 400, 402, 404, 405, 406, 410, 411, 412, 414, 415, 416, 417, 418, 421, 422),
+    *(423, 424, 425, 426, 428, 431, 444, 499, 501, 505, 520, 530),
+]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[]", b'{"message": null}', b'"Not Found"', b"{"])
+@pytest.mark.parametrize("status", OF_A_PROXY)
+def test_what_is_not_in_githubs_words_is_asked_again(status: int, body: bytes) -> None:
+    told = refusal(raw(status, body))
+    assert type(told) is RetryNow, repr(told)
+    assert told.code == f"http_{status}"
+
+
+@pytest.mark.parametrize("status", [400, 405, 406, 411, 414, 415, 422, 428, 431])
+def test_what_github_says_of_a_request_ends_the_part_in_its_words(status: int) -> None:
+    told = refusal(raw(status, {"message": "Problems parsing JSON", "documentation_url": "https://docs.github.com"}))
+    assert type(told) is PartOver, repr(told)
+    assert told.code == f"http_{status}"
+    assert told.message.endswith(": Problems parsing JSON")
+
+
+@pytest.mark.parametrize("status", [206, 304, 421, 425])
+def test_a_status_that_refuses_nothing_is_asked_again_in_any_words(status: int) -> None:
+    told = refusal(raw(status, {"message": "Misdirected Request"}))
+    assert type(told) is RetryNow, repr(told)
 
 
 @pytest.mark.parametrize("name", ERRORS)

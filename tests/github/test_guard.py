@@ -29,6 +29,7 @@ from sandbox.github.faults import (
     Effect,
     Fault,
     GatewayTimeout,
+    ProxyPage,
     Reset,
     ServerError,
     SomethingWentWrong,
@@ -187,11 +188,13 @@ async def test_while_github_answers_nobody_workers_share_a_probe_and_lose_no_att
         (ServerError(500), "500"),
         (ServerError(503), "503"),
         (GatewayTimeout(), "504"),
+        (ProxyPage(421), "421"),
+        (ProxyPage(405), "405"),
         (Reset(), "its connections break"),
         (Truncated(), "its answers are cut short"),
         (SomethingWentWrong(), "it finishes nothing"),
     ],
-    ids=["500", "503", "504", "reset", "half an answer", "nothing inside 200"],
+    ids=["500", "503", "504", "421", "a proxy's page", "reset", "half an answer", "nothing inside 200"],
 )
 async def test_whatever_is_no_answer_counts(scene: Scene, effect: Effect, reason: str) -> None:
     client = await scene.worker(SLOW)

@@ -74,6 +74,16 @@ class ServerError(Effect):
         return message_reply(self.status, "Server Error")
 
 
+@dataclass
+class ProxyPage(Effect):
+    """A page of HTML from something that stands before GitHub, without any of GitHub's headers."""
+
+    status: int = 405
+
+    def instead(self, request: Request, budget: Budget) -> Reply:
+        return Reply(self.status, b"<html><h1>Request blocked</h1></html>", {"Content-Type": "text/html"})
+
+
 def gateway_error(status: int, words: str, *, json: bool) -> Reply:
     if json:
         return json_reply(status, {"data": None, "errors": [{"message": f"{words} (status {status})"}]})
