@@ -393,10 +393,6 @@ class EventPosition(Position):
 
     def leave_for_next_leg(self) -> Self:
         """Returns the position from which the next leg resumes every open source."""
-        return replace(
-            self,
-            places={
-                source: place.leave_for_next_leg() if place.status == "open" else place
-                for source, place in self.places.items()
-            },
-        )
+        places = self.places.items()
+        left = {source: place.leave_for_next_leg() if place.status == "open" else place for source, place in places}
+        return replace(self, places=left)
