@@ -10,14 +10,16 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import aiohttp
+import orjson
 
 from budget.breaker import Availability
 from errors import BackfillError, PartOver, RetryLater, RetryNow
+from github.answers.headers import number
 from github.answers.reading import decode
 from github.answers.refusals import of_http
 from github.clock import time
@@ -55,10 +57,12 @@ PIECE = 2**20
 """Most bytes that are unpacked at once, however large a chunk becomes."""
 LONGEST_LINE = 2**24
 """Longest line that is read as an event. GitHub takes no payload above 25 MB, and its events leave out most of it."""
+LONGEST_NAME = 255
+"""Most characters of an event's id or of a login. Postgres' indexes refuse texts of some thousands."""
 
 # The beginning of a line, as the archive writes it. An actor has no nested object, so the repository that follows is
 # the event's own, and not one in its payload.
-_BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d+),')
+_BEGINNING = re.compile(rb'\{"id":"\d+","type":"([A-Za-z]+)","actor":\{[^{}]*\},"repo":\{"id":(\d{1,19}),')
 # No JSON value contains this. It shows that a line holds two events.
 _SEAM = b'}{"id":'
 
@@ -144,8 +148,7 @@ class Archive:
             ) as response:
                 if not self._is_there(response, at):
                     return Size(there=False, length=None)
-                length = response.headers.get("Content-Length", "")
-                return Size(there=True, length=int(length) if length.isdigit() else None)
+                return Size(there=True, length=number(response.headers, "Content-Length"))
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._broken(error) from error
 
@@ -314,11 +317,16 @@ def _repository_of(content: Any) -> int:
 
 
 def _feed_event(content: dict[str, Any]) -> FeedEvent:
+    """Returns the event of a line. Raises `ValueError`, `TypeError` or `OverflowError` for one that Postgres could not
+    hold: it would keep the whole hour from being stored.
+    """
     event_type, actor = content["type"], content.get("actor") or {}
-    if not isinstance(content["payload"], dict) or not isinstance(event_type, str):
+    event_id, login = f"{event_type}_{content['id']}", actor.get("login") or GHOST
+    if not isinstance(content["payload"], dict) or not isinstance(event_type, str) or not isinstance(login, str):
         raise TypeError
     at = time(content["created_at"])
-    if at.tzinfo is None:
+    if at.tzinfo is None or at.astimezone(UTC).year == MAXYEAR or max(len(event_id), len(login)) > LONGEST_NAME:
         raise ValueError
     payload = payload_of(content | {"actor": actor or None})
-    return FeedEvent(f"{event_type}_{content['id']}", event_type, actor.get("login") or GHOST, at, payload, "archive")
+    orjson.dumps(payload)  # a TypeError for a number that `decode` takes and no writer does
+    return FeedEvent(event_id, event_type, login, at, payload, "archive")
