@@ -89,7 +89,9 @@ Tls = Literal["implicit", "required", "if_offered", "never"]
 
 
 class SmtpServer(NamedTuple):
-    """A mail server. `tls` is how its connections are encrypted: from the first byte, or by STARTTLS."""
+    """A mail server. `tls` is how its connections are encrypted: from the first byte (`implicit`), by STARTTLS or not
+    at all (`required`: it fails without STARTTLS; `if_offered`: it then sends in the clear), or `never`.
+    """
 
     host: str
     port: int

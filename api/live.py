@@ -175,7 +175,9 @@ class LiveJobs:
 
 
 async def _follow(stream: _Stream, job: WatchedJob, batch: int | None, reader: "_Reader") -> None:
-    """Sends the client every change that it has not seen, and at the end of the job an `end` with the reason."""
+    """Sends the client every change that it has not seen, then an `end` with the reason: the job ended or was deleted,
+    or the caller lost access. `batch` is the last batch that the client has; None: it has nothing.
+    """
     reason: Reason | None = None
     while reason is None:
         if await reader.is_out():

@@ -170,8 +170,11 @@ def snapshot(event: SubscriptionEvent) -> Snapshot:
 
 
 def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], now: datetime) -> Change:
-    """Returns the change that an event causes. `products` maps a product to the days that it buys. `now` decides
-    which periods are over.
+    """Returns the change that the event `told` makes to the add-on `known`; None: no add-on of this subscription is
+    stored yet.
+
+    `products` maps the id of a product to the days that it buys. At `now`, a canceled subscription whose last period is
+    over has expired.
     """
     days = _days(known, told, products)
     if known is None and days is None:

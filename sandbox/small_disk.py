@@ -14,7 +14,7 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A mounted file system. It takes no more of this machine's memory than is stored in it."""
+    """A mounted tmpfs of limited size, which a test can make full. It uses memory only for the files in it."""
 
     path: Path
     size: int

@@ -239,8 +239,10 @@ def _comments(wanted: Table, there: Table | None) -> Iterator[str]:
 
 
 def _column(column: Column, *, bare: bool = False, filled: bool = True) -> str:
-    """Returns the column as SQL; with `bare`, only its name and type. `filled` is False for a column that is added to
-    rows: then `not null` is written only if there is a default.
+    """Returns the column as SQL; with `bare`, only its name and type.
+
+    `filled=False`: the column is added to an existing table, whose rows have no value for it. `not null` is then left
+    out, unless there is a default.
     """
     sql = f"{quoted(column.name)} {column.type}"
     if bare:

@@ -341,7 +341,9 @@ async def confirm(connection: Connection, sweep: Sweep, confirmation: Confirmati
 
 
 async def put_off(connection: Connection, sweep: Sweep, children: Sequence[str]) -> None:
-    """Records that this job reads these children's threads again: `to_read_again` leaves them out in this job."""
+    """Records that this job has queued the threads of these absent children to be read again. `to_read_again` then
+    returns them no more for this job.
+    """
     job_id, repository_id, data_type = sweep.key
     await connection.execute(
         "update backfill_absences set asked_in = $3, asked = '{}'"

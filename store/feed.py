@@ -124,7 +124,8 @@ class PushMove(NamedTuple):
 
 
 async def ensure_months(database: Database, rows: Iterable[FeedEvent]) -> None:
-    """Creates the monthly partitions that rows need, once in a process, in transactions of its own.
+    """Creates the monthly partitions of the feed that these rows need, in transactions of its own. A process asks for
+    each month once.
 
     Raises `PartOver` (no_partition) if the role must not create them.
     """

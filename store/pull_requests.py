@@ -192,7 +192,9 @@ async def write(
 
 
 async def derive(connection: Connection, github_ids: Sequence[int]) -> None:
-    """Computes again what is derived from events and reviews: when each review was requested, and `reviewer_data`."""
+    """Computes again what is derived from events and reviews of these pull requests (GitHub's ids): when each review
+    was requested, and `reviewer_data`.
+    """
     if github_ids:
         await connection.execute(_REQUESTED_AT, github_ids)
         await connection.execute(_REVIEWER_DATA, github_ids)

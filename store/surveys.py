@@ -109,7 +109,7 @@ async def forget_completed(connection: Connection, job_id: str, repository_id: s
 
 
 async def scope(connection: Connection, job_id: str) -> tuple[list[str], datetime]:
-    """Returns the data types and the cutoff of the job."""
+    """Returns the data types and the cutoff of the job. If the job was deleted: no types, and the present moment."""
     row = await connection.fetchrow(
         "select backfill_types, cutoff_at from workspace_backfill_jobs where id = $1", job_id
     )

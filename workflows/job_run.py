@@ -144,8 +144,8 @@ class JobRun:
         """Starts the child workflows and waits for them. Returns None if all repositories have ended, or the job is
         canceled.
 
-        Otherwise returns where the job resumes: it is paused, or this run's history is long and the next run has to
-        continue.
+        Otherwise returns where a later run of the workflow resumes the job, because the job is paused or this run's
+        history is long.
         """
         line = self.line = RepositoryLine(self.plan.job_id, place, lambda: self.is_canceled or self.pausing is not None)
         looking = asyncio.create_task(self._look_after_waiting(line))

@@ -12,11 +12,12 @@ from store.embeddings import TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingPosition(Position):
-    """The position of an embedding sweep: the last embedded thread, by table and number, in a pass over all stored
-    threads.
+    """The position of an embedding sweep: the last thread, by table and number, that its pass over the stored threads
+    has embedded.
 
-    `sizes` holds the learned limits: `texts` and `tokens` in a request, `text_tokens` in a text. `as_of` is when a
-    pass over all texts began.
+    A pass either compares every text with its vector's hash (`whole`), or only finds threads without a vector. `as_of`
+    is when the present pass began if it is `whole`, else None. `sizes` holds the learned limits: `texts` and `tokens`
+    in a request, `text_tokens` in a text.
     """
 
     between: bool = True
@@ -25,9 +26,7 @@ class EmbeddingPosition(Position):
     number: int | None = None
     """The pass resumes behind this thread; None: at the beginning of the table."""
     whole: bool = False
-    """Whether this pass compares every text with its vector's hash. Otherwise it only finds threads
-    without a vector.
-    """
+    """Whether the present pass compares every text with its vector's hash."""
     passes: int = 0
     whole_passes: int = 0
     threads: int | None = None

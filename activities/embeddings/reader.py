@@ -110,7 +110,7 @@ class EmbeddingReader:
                 most=most,
             )
 
-    async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition] | None:
+    async def _end_pass(self, position: EmbeddingPosition) -> Turn[EmbeddingPosition]:
         """Ends a pass that compared every text. Returns the type's last turn, completed or failed. If texts changed
         during the pass, returns a turn after which another pass begins, up to `MOST_PASSES` of them.
         """

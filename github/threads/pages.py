@@ -236,8 +236,8 @@ def _threads(answer: Answer, kind: ThreadType) -> Threads:
 
 
 def _shown(connection: Node, part: Part, page: Page) -> list[Node]:
-    """Returns the nodes of a part's page that GitHub shows. Hidden nodes are added to `part.seen` and noted on the
-    page.
+    """Returns the nodes of a part's page that GitHub shows, which the caller adds to `part.seen`. Hidden nodes are
+    added to it here, and noted on the page.
     """
     found = shown(connection["nodes"], f"{part.kind} of #{part.number}", part.cursor)
     if found.hidden:

@@ -122,8 +122,9 @@ class Happenings:
     # --- pushes
 
     def add_pushes(self) -> None:
-        """Replaces the history of the default branch: the commits of merged and squashed pull requests, with pushes
-        between them. Adds topic branches that are created, pushed to (sometimes by force) and mostly deleted.
+        """Gives the default branch a new history, made of the commits by which pull requests were merged or squashed,
+        with pushes between them. Adds topic branches that are created, pushed to (sometimes by force) and mostly
+        deleted.
         """
         repo = self.repo
         pulls = {each.merge_commit_oid: each for each in repo.pull_requests.values() if each.merged_at}

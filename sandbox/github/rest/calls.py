@@ -42,8 +42,8 @@ class Call:
     """Whether an item is listed and counted for the caller; None if all are."""
 
     def chosen(self, things: list[T]) -> list[T]:
-        """Returns the items that are listed or counted for the caller. Items of flagged accounts are among them,
-        because they are counted.
+        """Returns the items that `selected` accepts; all if it is None. Items of flagged accounts stay, because GitHub
+        counts them; `shown` leaves them out.
         """
         return things if self.selected is None else [each for each in things if self.selected(each)]
 

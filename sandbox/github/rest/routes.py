@@ -59,7 +59,9 @@ def answer(world: World, root: str, new_ids: bool, request: Request, etag: str |
 
 
 def _conditional(reply: Reply, request: Request, etag: str | None) -> Reply:
-    """Returns the reply with its ETag, or 304. An ETag is valid for one token."""
+    """Returns a reply of status 200 with its ETag, or 304 if the caller sent that ETag; any other reply as it is. An
+    ETag is valid for one token.
+    """
     if reply.status != 200:
         return reply
     made = f'W/"{hashlib.sha256(request.token.encode() + reply.body).hexdigest()}"'

@@ -138,9 +138,7 @@ class RepositoryIdentity:
         self.world.rename_repository(self, name_with_owner)
 
     def become(self, state: State) -> None:
-        """Sets the repository's state. If a fork is gone, the event about it stays in the repository from which it was
-        forked.
-        """
+        """Sets the repository's state. If it is a fork, its parent counts as changed, too."""
         with self.changed():
             self.state = state
             if self.parent is not None:
