@@ -160,11 +160,11 @@ def of_http(status: int, headers: Headers, body: Any) -> Refusal:
         return Refusal("blocked", "taken_down", f"{words} {block}".strip(), status)
     if status == 403:
         return refusal("forbidden", "forbidden", grant(words, headers))
-    if status == 404 and _is_githubs(content):
+    if status == 404 and not _is_html(content):
         return refusal("missing", "gone", _GONE)
     if status == 409 and "is empty" in words.lower():
         return refusal("empty", "empty")
-    if status == 410 and _is_githubs(content):
+    if status == 410 and not _is_html(content):
         return refusal("off", "disabled")
     if status in (413, 502, 504):
         return refusal("too_large", f"http_{status}")
@@ -244,6 +244,11 @@ def message_of(content: Any) -> str:
 def _is_githubs(content: Any) -> bool:
     """Returns whether a refusal has GitHub's shape: JSON with a `message`. If not, it may be from a proxy or a CDN."""
     return isinstance(content, dict) and isinstance(content.get("message"), str)
+
+
+def _is_html(content: Any) -> bool:
+    """Returns whether an answer is a page for people, which a proxy or a CDN sends. GitHub's 404 and 410 are none."""
+    return isinstance(content, bytes) and content.lstrip().startswith(b"<")
 
 
 def _parsed(body: Any) -> Any:

@@ -222,8 +222,8 @@ def test_a_name_in_a_message_is_no_word_of_github_s(word: str) -> None:
 
 
 OF_A_PROXY = [
-    *(203, 204, 206, 226, 300, 304, 307, 400, 402, 404, 405, 406, 410, 411, 412, 414, 415, 416, 417, 418, 421, 422),
-    *(423, 424, 425, 426, 428, 431, 444, 499, 501, 505, 520, 530),
+    *(203, 204, 206, 226, 300, 304, 307, 400, 402, 405, 406, 411, 412, 414, 415, 416, 417, 418, 421, 422, 423, 424),
+    *(425, 426, 428, 431, 444, 499, 501, 505, 520, 530),
 ]
 
 
@@ -233,6 +233,17 @@ def test_what_is_not_in_githubs_words_is_asked_again(status: int, body: bytes) -
     told = refusal(raw(status, body))
     assert type(told) is RetryNow, repr(told)
     assert told.code == f"http_{status}"
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "gone"), (410, "disabled")])
+def test_what_is_not_there_is_gone_unless_a_proxys_page_says_so(status: int, code: str) -> None:
+    for body in (b"", b"{}", b"Not Found"):
+        told = refusal(raw(status, body))
+        assert isinstance(told, PartOver), repr(told)
+        assert told.code == code
+    for page in (b"<html><h1>404 Not Found</h1></html>", b"\n <!DOCTYPE html>"):
+        told = refusal(raw(status, page))
+        assert type(told) is RetryNow, repr(told)
 
 
 @pytest.mark.parametrize("status", [400, 405, 406, 411, 414, 415, 422, 428, 431])
