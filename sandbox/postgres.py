@@ -44,6 +44,10 @@ FAST = {
     "timezone": "UTC",
 }
 
+FRUGAL = {"autovacuum": "off", "shared_buffers": "64MB"}
+"""Settings for many databases that live for seconds each. Autovacuum looks into every database, and to drop one
+searches all shared buffers.
+"""
 
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 """Settings as in production: a commit is on disk when it returns, and takes as long as there."""
@@ -62,14 +66,19 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
 
-    async def create_database(self, name: str, template: str = "template0") -> str:
-        """Creates the database `name` and returns its DSN. It copies `template`, to which nobody may be connected."""
-        await self._administer(f'create database "{name}" template "{template}" strategy file_copy')
+    async def create_database(
+        self, name: str, template: str = "template0", *, by: asyncpg.Connection | None = None
+    ) -> str:
+        """Creates the database `name` and returns its DSN. It copies `template`, to which nobody may be connected.
+
+        `by` is a connection to another database (None: one of its own).
+        """
+        await self._administer(f'create database "{name}" template "{template}" strategy file_copy', by)
         return self.url(name)
 
-    async def drop_database(self, name: str) -> None:
-        """Drops the database, and ends all connections to it."""
-        await self._administer(f'drop database "{name}" with (force)')
+    async def drop_database(self, name: str, *, by: asyncpg.Connection | None = None) -> None:
+        """Drops the database, and ends all connections to it. `by` as for `create_database`."""
+        await self._administer(f'drop database "{name}" with (force)', by)
 
     async def restart(self, processes: Processes) -> "Postgres":
         """Stops the server, which breaks all connections, and starts it again. Raises `Unreachable` with the server's
@@ -81,7 +90,10 @@ class Postgres:
         await process.until_ready(lambda: asyncio.to_thread(ready), within=30)
         return replace(self, process=process)
 
-    async def _administer(self, statement: str) -> None:
+    async def _administer(self, statement: str, by: asyncpg.Connection | None) -> None:
+        if by is not None:
+            await by.execute(statement)
+            return
         connection = await asyncpg.connect(self.url())
         try:
             await connection.execute(statement)
@@ -90,12 +102,17 @@ class Postgres:
 
 
 def start(
-    processes: Processes, directory: Path | None = None, *, durable: bool = False, programs: Path | None = None
+    processes: Processes,
+    directory: Path | None = None,
+    *,
+    durable: bool = False,
+    frugal: bool = False,
+    programs: Path | None = None,
 ) -> Postgres:
     """Creates a new cluster in `directory` (None: in the directory of `processes`) and starts it.
 
-    `durable`: a commit is on disk when it returns, as in production. `programs`: the folder of another server's
-    programs. Raises `Unreachable` with the server's log.
+    `durable`: a commit is on disk when it returns, as in production. `frugal`: for the short lives of tests' databases.
+    `programs`: the folder of another server's programs. Raises `Unreachable` with the server's log.
     """
     user = unprivileged()
     home = (directory or processes.directory) / "postgres"
@@ -115,7 +132,7 @@ def start(
     for attempt in range(3):
         port = free_port()
         settings = FAST | {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
-        settings |= DURABLE if durable else {}
+        settings |= (DURABLE if durable else {}) | (FRUGAL if frugal else {})
         process = _launch(processes, "postgres" if attempt == 0 else f"postgres-{attempt}", programs, home, settings)
         try:
             process.wait_ready(_answering(programs, port), within=30)
