@@ -15,6 +15,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Effect, Forbidden
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.waiting import eventually
@@ -137,8 +138,8 @@ async def test_postgres_and_temporal_agree_at_every_moment_of_a_job(
     serve: Callable[..., StandIn], backfill: Backfill, temporal_client: Client
 ) -> None:
     world = World()
-    one, two = (generate(world, Plan(f"acme/{name}", 90, 60, years=2)) for name in ("one", "two"))
-    half, gone = (generate(world, Plan(f"acme/{name}", 20, 10)) for name in ("half", "gone"))
+    one, two = (generate(world, Plan(f"acme/{name}", 90, 60, years=2, **LITTLE)) for name in ("one", "two"))
+    half, gone = (generate(world, Plan(f"acme/{name}", 20, 10, **LITTLE)) for name in ("half", "gone"))
     gone.become("gone")
     github = serve(world)
     github.faults.add(watched := Watched(), times=None, kind="graphql", when=lambda it: it.operation in PAGES)

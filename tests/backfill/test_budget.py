@@ -20,7 +20,7 @@ from tests.support.truth import check
 WINDOW_SECONDS = 5.0
 """Twice what is waited for in place (store.budgets.PATIENCE), so that there is time to see that no slot is held."""
 SHARE = 0.8
-PLAN = Plan("acme/thrifty", pull_requests=70, issues=70, reviews=3, review_comments=1, years=1)
+PLAN = Plan("acme/thrifty", pull_requests=70, issues=70, reviews=1, review_comments=1, comments=1, events=2, years=1)
 """About eight points."""
 
 

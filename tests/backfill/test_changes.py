@@ -13,10 +13,22 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.pull_requests import PullRequest
 from sandbox.github.world.repositories import Repository
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 
-PLAN = Plan("acme/busy", pull_requests=240, issues=370, deep_pull_requests=2, deep_threads=2, years=2)
+PLAN = Plan(
+    "acme/busy",
+    pull_requests=240,
+    issues=370,
+    reviews=1.5,
+    review_comments=1,
+    comments=1,
+    events=2,
+    deep_pull_requests=2,
+    deep_threads=2,
+    years=2,
+)
 
 
 def change(repository: Repository, chance: random.Random) -> str:
@@ -84,7 +96,7 @@ async def test_what_changes_during_the_catch_up_is_found_by_its_next_round(
 ) -> None:
     """More than a listing's page of threads changes, so the round is not atomic and another one follows."""
     world = World()
-    repository = generate(world, Plan("acme/storm", pull_requests=10, issues=230, years=1))
+    repository = generate(world, Plan("acme/storm", pull_requests=10, issues=230, years=1, **LITTLE))
     github = serve(world)
     issues = itertools.cycle(list(repository.issues.values()))
 

@@ -14,6 +14,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Latency
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.whole import Backfill
@@ -141,7 +142,7 @@ async def test_comments_without_a_bump_are_looked_for_once_the_last_look_is_an_h
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/quiet", pull_requests=60, issues=120, years=4))
+    repository = generate(world, Plan("acme/quiet", pull_requests=60, issues=120, years=4, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
@@ -174,7 +175,7 @@ async def test_comments_without_a_bump_are_looked_for_once_the_last_look_is_an_h
 
 async def test_a_plan_that_fetches_more_takes_nothing_over(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world = World()
-    repository = generate(world, Plan("acme/small", 30, 30))
+    repository = generate(world, Plan("acme/small", 30, 30, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
@@ -191,7 +192,7 @@ async def test_a_short_retention_does_not_forget_what_a_longer_one_covers(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/old", pull_requests=0, issues=200, years=4))
+    repository = generate(world, Plan("acme/old", pull_requests=0, issues=200, years=4, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
@@ -211,7 +212,7 @@ async def test_a_short_retention_does_not_forget_what_a_longer_one_covers(
 async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     """The host may purge what is older than a workspace keeps; bought again, all of it must come back."""
     world = World()
-    repository = generate(world, Plan("acme/small", 30, 30, years=2))
+    repository = generate(world, Plan("acme/small", 30, 30, years=2, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)

@@ -14,20 +14,13 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process, Processes
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check
 from tests.support.waiting import PATIENCE, eventually
 
 MODEL = "text-embedding-3-small"
-LITTLE: dict[str, Any] = {
-    "reviews": 0.5,
-    "review_comments": 0.5,
-    "comments": 0.5,
-    "events": 1,
-    "discussion_comments": 0.5,
-}
-"""Below a thread: nobody embeds it."""
 PLAN = Plan("acme/words", pull_requests=40, issues=30, discussions=20, years=2, **LITTLE)
 TABLES = ("pull_requests", "issues", "discussions")
 THREADS = " union all ".join(

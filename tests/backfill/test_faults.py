@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,11 +34,26 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.accounts import Team
 from sandbox.github.world.identity import State
 from sandbox.github.world.repositories import Repository
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.shop import connected
 from tests.support.truth import check
 
-SMALL = Plan("acme/small", pull_requests=60, issues=40, deep_pull_requests=1, deep_threads=1, years=2)
+SMALL = Plan(
+    "acme/small",
+    pull_requests=50,
+    issues=30,
+    reviews=3,
+    review_comments=1,
+    comments=2,
+    events=2,
+    deep_pull_requests=1,
+    deep_threads=1,
+    years=2,
+)
+"""Three pages of pull requests and two of issues. 120 of the 150 reviews are of one pull request, and 130 of the 160
+comments are of one thread.
+"""
 
 
 def small() -> tuple[World, Repository]:
@@ -101,7 +116,7 @@ async def test_what_passes_costs_no_record(name: str, serve: Callable[..., Stand
 
 async def test_pages_recover_their_size(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world = World()
-    repository = generate(world, Plan("acme/wide", pull_requests=300, issues=0, years=2))
+    repository = generate(world, Plan("acme/wide", pull_requests=150, issues=0, years=2, **LITTLE))
     github = serve(world)
     github.faults.add(BadGateway(), times=3, operation="PullRequests", page_over=5)
     await backfill.completed(await run(backfill, github, repository))
@@ -211,8 +226,8 @@ async def test_a_repository_that_goes_while_it_is_read_ends_with_its_word(
     state: State, serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    kept = generate(world, Plan("acme/small", 30, 20))
-    lost = generate(world, Plan("acme/lost", pull_requests=60, issues=60, discussions=60))
+    kept = generate(world, Plan("acme/small", 30, 20, **LITTLE))
+    lost = generate(world, Plan("acme/lost", pull_requests=60, issues=60, discussions=60, **LITTLE))
     github = serve(world)
     backfill.at(github)
     lose = Touch(lambda _: lost.become(state))
@@ -232,7 +247,7 @@ async def test_a_repository_that_is_transferred_and_archived_while_it_is_read_go
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/small", pull_requests=60, issues=60))
+    repository = generate(world, Plan("acme/small", pull_requests=60, issues=60, **LITTLE))
     github = serve(world)
 
     def transfer(_: Request) -> None:
@@ -290,7 +305,7 @@ async def test_a_repository_without_anything_is_completed_with_nothing(
 
 async def test_only_what_the_retention_reaches_is_in_scope(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     world = World()
-    repository = generate(world, Plan("acme/old", pull_requests=100, issues=60, years=4))
+    repository = generate(world, Plan("acme/old", pull_requests=100, issues=60, years=4, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
@@ -331,7 +346,8 @@ COMMENTS: dict[str, Any] = {"kind": "rest", "path": "*/comments?*"}
 async def test_a_list_of_comments_that_fails_is_asked_again(
     pages: str, serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
-    world, repository = small()
+    world = World()
+    repository = generate(world, replace(SMALL, issues=40, comments=2.5))
     github = serve(world)
     backfill.environment["SLICE_PAGES"] = pages
     fault = github.faults.add(BadGateway(), times=3, **COMMENTS)

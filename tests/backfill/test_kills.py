@@ -15,6 +15,7 @@ from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.processes import Process
 from tests.support.backfill.kills import key, kill_at
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import PULLS_AND_ISSUES, Backfill
 from tests.support.thoroughness import THOROUGH
 from tests.support.truth import check, stored
@@ -61,7 +62,7 @@ async def test_a_worker_whose_heartbeats_stay_away_is_replaced(
 ) -> None:
     """As in production: nobody tells Temporal that it was killed."""
     world = World()
-    repository = generate(world, Plan("acme/small", pull_requests=30, issues=30, years=0.2))
+    repository = generate(world, Plan("acme/small", pull_requests=30, issues=30, years=0.2, **LITTLE))
     github = serve(world)
     backfill.at(github)
     backfill.environment["HEARTBEAT_TIMEOUT_SECONDS"] = "2"

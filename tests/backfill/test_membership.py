@@ -6,6 +6,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 from tests.support.waiting import eventually
@@ -15,7 +16,7 @@ async def test_a_removed_repository_stops_and_the_others_go_on(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    removed, kept = (generate(world, Plan(f"acme/{name}", 200, 200, years=2)) for name in ("removed", "kept"))
+    removed, kept = (generate(world, Plan(f"acme/{name}", 100, 100, years=2, **LITTLE)) for name in ("removed", "kept"))
     github = serve(world)
     held = Held()
     for operation in ("PullRequests", "Issues"):

@@ -11,6 +11,7 @@ from sandbox.github.exchange.requests import Entry
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from tests.support.backfill.events import of_events, page
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.questions import PAGES, THREADS, questions, threads_shown
 from tests.support.backfill.rows import all_rows
 from tests.support.backfill.whole import Backfill
@@ -29,6 +30,10 @@ PLAN = Plan(
     # Fewer than a batch of them come with a page of pull requests.
     reviews=2,
     review_comments=2,
+    comments=1,
+    events=2,
+    discussion_comments=1,
+    discussion_replies=1,
     years=2,
 )
 
@@ -105,7 +110,7 @@ async def test_what_is_new_since_another_job_comes_in_the_recent_leg(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/old", pull_requests=0, issues=100, years=1))
+    repository = generate(world, Plan("acme/old", pull_requests=0, issues=100, years=1, **LITTLE))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment | {"WORKER_QUEUES": "workflows,recent"})

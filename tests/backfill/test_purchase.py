@@ -9,6 +9,7 @@ from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from tests.support import shop
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.purchase import add, send
 from tests.support.backfill.whole import Backfill
 from tests.support.started import StartWebhook
@@ -22,7 +23,7 @@ async def test_a_purchase_backfills_every_workspace_of_the_buyer_once(
     serve: Callable[..., StandIn], backfill: Backfill, start_webhook: StartWebhook
 ) -> None:
     world = World()
-    shared, other = (generate(world, Plan(f"acme/{name}", 40, 30, years=0.9)) for name in ("shared", "other"))
+    shared, other = (generate(world, Plan(f"acme/{name}", 40, 30, years=0.9, **LITTLE)) for name in ("shared", "other"))
     backfill.at(serve(world))
     (_, url), _ = await asyncio.gather(start_webhook(backfill.environment), backfill.start_worker(backfill.environment))
     async with shop.connected(backfill.dsn) as host:

@@ -13,13 +13,14 @@ from sandbox.github import StandIn, World
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.processes import Process
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.programs import Programs
 from tests.support.releases import OLDER, older_release
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
-PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1)
+PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1, **LITTLE)
 
 StartOlder = Callable[[], Process]
 

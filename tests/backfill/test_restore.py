@@ -23,6 +23,7 @@ from sandbox.processes import Process
 from sandbox.temporal import TEMPORAL
 from tests.support import shop
 from tests.support.backfill.control import assert_nothing_twice
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.layout import ROOT
 from tests.support.programs import Programs
@@ -30,7 +31,7 @@ from tests.support.started import run_worker
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
-PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1)
+PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1, **LITTLE)
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SECTION = RUNBOOK.partition("## Restore from a backup\n")[2].partition("\n## ")[0]
 

@@ -13,11 +13,12 @@ from sandbox.github.faults import Held
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
 from sandbox.temporal import TEMPORAL, Temporal
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
-PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1)
+PLAN = Plan("acme/long", pull_requests=24, issues=16, years=1, **LITTLE)
 
 
 async def make_current(temporal: Temporal, deployment: str, build: str) -> None:

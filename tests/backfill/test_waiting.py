@@ -10,12 +10,13 @@ from sandbox.github import StandIn, World
 from sandbox.github.faults import Latency
 from sandbox.github.generation import Plan
 from sandbox.github.generation import repository as generate
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.questions import THREADS, threads_shown
 from tests.support.backfill.whole import Backfill
 from tests.support.truth import check
 from tests.support.waiting import eventually
 
-PLAN = Plan("acme/old", pull_requests=120, issues=120, discussions=80, years=3)
+PLAN = Plan("acme/old", pull_requests=120, issues=120, discussions=80, years=3, **LITTLE)
 
 
 async def waits(backfill: Backfill, job_id: str) -> dict[str, Any] | None:
@@ -96,7 +97,7 @@ async def test_a_queue_without_a_worker_is_named_until_one_begins_its_work(
     serve: Callable[..., StandIn], backfill: Backfill
 ) -> None:
     world = World()
-    repository = generate(world, Plan("acme/small", 30, 30, years=0.1))
+    repository = generate(world, Plan("acme/small", 30, 30, years=0.1, **LITTLE))
     github = serve(world)
     backfill.at(github)
     backfill.environment |= {"WORKER_PATIENCE_SECONDS": "1"}

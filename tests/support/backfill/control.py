@@ -13,6 +13,7 @@ from sandbox.github.generation import repository as generate
 from sandbox.github.world.repositories import Repository
 from sandbox.processes import Process
 from tests.support.backfill.kills import key
+from tests.support.backfill.plans import LITTLE
 from tests.support.backfill.whole import Backfill
 from tests.support.shop import checksum, connected
 from tests.support.waiting import eventually
@@ -25,7 +26,7 @@ def repositories(world: World, *names: str, pages: int = 1) -> list[Repository]:
     """Creates repositories with this many pages of each type. All of it is in the recent leg, so a workflow has one
     run.
     """
-    return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2)) for name in names]
+    return [generate(world, Plan(f"acme/{name}", 20 * pages, 20 * pages, years=0.2, **LITTLE)) for name in names]
 
 
 def is_late(request: Request) -> bool:
