@@ -84,7 +84,9 @@ class Snapshot(BaseModel):
 
     @property
     def says(self) -> Says:
-        """The meaning of the event for the add-on, if the product is one of ours."""
+        """What the event means for an add-on of one of our products. Whether the product is one of them is not checked
+        here.
+        """
         if self.polar_event == "subscription.revoked":
             return "ended"
         if self.polar_event == "subscription.paused":
@@ -95,7 +97,9 @@ class Snapshot(BaseModel):
 
     @property
     def lapses_at(self) -> datetime | None:
-        """The moment at which a canceled subscription ends without another event; None if it renews."""
+        """The moment at which a canceled subscription ends, whether or not Polar then sends an event; None if it
+        renews.
+        """
         if self.cancel_at_period_end or self.ends_at:
             return self.ends_at or self.current_period_end
         return None
@@ -196,7 +200,9 @@ def advance(known: Known | None, told: Snapshot, products: Mapping[str, int], no
 
 
 def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mapping[str, int], now: datetime) -> Change:
-    """Returns the change that several events cause together. Their order does not matter."""
+    """Returns the change that the events in `story` cause together, in whatever order they are. The other arguments are
+    those of `advance`.
+    """
     new = known
     for told in story:
         new = advance(new, told, products, now).known
@@ -204,13 +210,16 @@ def advance_all(known: Known | None, story: Iterable[Snapshot], products: Mappin
 
 
 def lapse(known: Known, now: datetime) -> Change:
-    """Returns the change that the passing of time causes: a canceled add-on ends with its last period."""
+    """Returns the change that the passing of time causes for a stored add-on: once its subscription is canceled, it
+    ends with its last period.
+    """
     return _settled(known, known, now)
 
 
 def _days(known: Known | None, told: Snapshot, products: Mapping[str, int]) -> int | None:
-    """Returns the days that the product of `told` buys; None if it is not one of ours. If the setting has lost the
-    product of a stored add-on, the add-on keeps its days.
+    """Returns the days that the product of `told` buys; None if it is not one of ours.
+
+    If the setting no longer has the product of a stored add-on (`known`), the add-on keeps its days.
     """
     days = products.get(told.product_id)
     if days is None and known is not None and known.told.product_id == told.product_id:
@@ -231,7 +240,7 @@ def _do(before: Known | None, after: Known | None) -> Do:
 
 
 def _granted(known: Known | None) -> int:
-    """Returns the days that the add-on grants; 0 unless it is active."""
+    """Returns the days that the add-on grants; 0 if it is not active, or does not exist (None)."""
     return (known.retention_days or 0) if known is not None and known.status == "active" else 0
 
 

@@ -207,10 +207,11 @@ class PolarApi:
             page += 1
 
     async def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, *, empty: bool = False) -> Any:
-        """Sends a request, and sends it again after passing errors. Returns the JSON of the answer.
+        """Sends a request, and sends it again after passing errors. Returns the JSON of the answer; None if the answer
+        has no content, which only `empty` allows.
 
-        With `empty`, an answer without content is accepted and None is returned. Raises `Unreachable`, and what
-        `_read` raises.
+        Raises `BadInput` for a refused token, `PartOver` for a missing scope (forbidden), a missing thing (gone) or a
+        refused request (refused), and `Unreachable` if Polar does not answer or the answer is unreadable.
         """
         failed = limited = 0
         while True:
@@ -284,8 +285,8 @@ def _id(item: object) -> str:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:
-    """Returns the seconds to wait, at least one. If the header is missing or unreadable, it is a minute, which is
-    Polar's window.
+    """Returns the seconds to wait before the next request, at least one. If the header is missing or unreadable, this
+    is a minute: Polar counts requests by the minute.
     """
     text = headers.get("Retry-After", "").strip()
     try:

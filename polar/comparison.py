@@ -97,10 +97,11 @@ def compare(
     products: Mapping[str, int],
     now: datetime,
 ) -> list[Difference]:
-    """Returns all differences, in the order in which they arose.
+    """Returns all differences, in the order in which they arose. After they are applied, a second comparison finds
+    none.
 
-    `unseen` are add-ons that Polar shows neither in its list nor by their id. After all differences are applied, a
-    second comparison finds none.
+    `known` are the stored add-ons, by subscription id. `told` are the subscriptions that Polar shows. `unseen` are the
+    ids of stored add-ons that Polar shows neither in its list nor by id.
     """
     differences = []
     for subscription in told:
@@ -128,7 +129,7 @@ def ending(
     products: Mapping[str, int],
     now: datetime,
 ) -> int:
-    """Returns the number of add-ons that would end if the differences were stored."""
+    """Returns how many add-ons would end if the differences were applied. It takes the arguments of `compare`."""
     return sum(each.repair == "end" for each in compare(known, told, unseen, products, now))
 
 

@@ -191,8 +191,8 @@ class Confirmation(NamedTuple):
 
 
 async def record(connection: Connection, repository_id: str, page: Page) -> None:
-    """Records as absent each stored child that its parent, whole on this page, does not show. Deletes the absences of
-    children that the page shows.
+    """Records absences: the stored children of each parent that is whole on this page, if the page does not show them.
+    Deletes the absences of children that the page shows.
     """
     if page.kind is None:
         return
@@ -241,7 +241,7 @@ async def record_threads(
     connection: Connection, sweep: Sweep, node_ids: Sequence[str], account: str, asked_at: datetime
 ) -> None:
     """Records that GitHub told this account that these threads do not exist. They count as gone once GitHub has told
-    every account that read the type.
+    the same to every account that has read the type.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(_RECORD_THREADS.format(table=data_type), repository_id, data_type, asked_at, node_ids)
@@ -292,8 +292,8 @@ async def to_read_again(
     """Returns the absent children whose threads have to be read again: child -> (node id, number) of its thread. These
     children have no node id, so GitHub cannot be asked about them.
 
-    A child is returned if it was first missed at least `apart` before `now`, and was not missed again `apart` or more
-    after that. It is left out if this job has put it off (`put_off`).
+    A child is returned if it was first missed at least `apart` before `now`, and last missed less than `apart` after
+    that. Children that this job has put off (`put_off`) are left out.
     """
     _, repository_id, data_type = sweep.key
     rows = await connection.fetch(

@@ -62,7 +62,9 @@ async def create_bought(
 
 
 class Listed(NamedTuple):
-    """A repository of a workspace: a place in the list that `create_added` goes through."""
+    """A repository in a workspace. The list of all of them is ordered by these two ids, so each also marks a place in
+    it.
+    """
 
     workspace_id: UUID
     repository_id: UUID
@@ -99,12 +101,13 @@ _ADDED = """
 
 
 async def create_added(connection: Connection, after: Listed | None = None) -> tuple[tuple[str, ...], Listed | None]:
-    """Creates jobs for repositories that an add-on pays for, and that are in no job of at least as many days. A
-    workspace with such repositories gets one job. Returns the ids of the jobs, and where the next call resumes (None at
-    the end).
+    """Creates jobs for repositories that an add-on pays for, and that no job reads for as many days as the add-on
+    grants. Returns the ids of the jobs, and the repository after which the next call continues (None if this call
+    reached the end).
 
-    Such a repository was added to its workspace after the purchase; or the workspace was created, or given to the
-    buyer, after the purchase. One call checks the next `LOOKED_AT` repositories behind `after`.
+    Such repositories came to a workspace, or their workspace came to the buyer, after the purchase. A workspace gets
+    one job for all of them. One call checks the next `LOOKED_AT` repositories of all workspaces: those after `after`,
+    or the first ones if it is None.
     """
     [looked_at] = await connection.fetch(
         f"""
@@ -187,10 +190,11 @@ async def stop_unpaid(connection: Connection, owner: UUID | None) -> tuple[str, 
 
 
 async def resume_paid(connection: Connection, owner: UUID | None) -> tuple[str, ...]:
-    """Requests a retry of the jobs that were canceled when their add-on ended, if the workspace's owner again has an
-    add-on of at least as many days. Returns their ids.
+    """Requests a retry of the jobs that were canceled because their add-on ended, if the workspace's owner has an
+    add-on again, and it grants at least the job's days. Returns the jobs' ids.
 
-    It checks the workspaces of `owner`, as `stop_unpaid` does. The next attempt resumes at the committed cursors.
+    Only workspaces of `owner`, an `app_users.id`, are checked; None: all workspaces. The next attempt resumes at the
+    committed cursors.
     """
     rows = await connection.fetch(
         f"""

@@ -158,7 +158,7 @@ async def covers(connection: Connection, workspace_id: UUID, retention_days: int
 async def record(connection: Connection, buyer: Buyer, polar_subscription_id: str, addon: AddonRow) -> UUID:
     """Writes the add-on and returns its id. Each Polar subscription has one row.
 
-    If the buyer's base subscription has an older row without a Polar subscription, that row is used.
+    If the buyer's base subscription has an add-on row without a Polar subscription, that row is used.
     """
     addon_id: UUID = await connection.fetchval(
         """
@@ -204,8 +204,9 @@ async def record(connection: Connection, buyer: Buyer, polar_subscription_id: st
 
 
 async def _link(connection: Connection, buyer: Buyer) -> None:
-    """Links the base subscription to one of the buyer's add-ons. The host's key allows one: an active add-on comes
-    before others, then the one with most days, then the one that was bought first.
+    """Links the base subscription to one of the buyer's add-ons, because the host's key allows only one.
+
+    It is an active add-on if there is one; of several the one with most days; of these the one that was bought first.
     """
     if buyer.subscription_id is None:
         return
@@ -236,7 +237,7 @@ async def _link(connection: Connection, buyer: Buyer) -> None:
 
 
 async def expire(connection: Connection, polar_subscription_id: str, status: AddonStatus) -> None:
-    """Sets the status of an active add-on whose time is over."""
+    """Sets the status of this add-on to `status`, if it is still active."""
     await connection.execute(
         """
         update subscription_addons set status = $2, updated_at = now()
@@ -266,10 +267,12 @@ OWNED = """
 
 
 async def update_retention(connection: Connection, owner: UUID | None) -> None:
-    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant, for one `app_users.id` or for all.
+    """Sets `workspaces.data_retention_days` to what the owner's add-ons grant, for the workspaces of `owner` (an
+    `app_users.id`); None: for all workspaces.
 
-    A workspace never keeps fewer days than it would without an add-on. The earlier value is remembered, and restored
-    when the last add-on ends. If somebody else has changed the column meanwhile, the changed value is restored.
+    A workspace never keeps fewer days than it would without an add-on. The value before the add-on is remembered, and
+    restored when the last add-on ends. If somebody sets the column while an add-on is active, the value that they set
+    is restored instead.
     """
     await connection.execute(
         f"""

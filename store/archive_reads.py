@@ -34,9 +34,9 @@ class Scope:
 
 
 async def scope(connection: Connection, workspace: str, repositories: Sequence[str] = ()) -> Scope:
-    """Returns the repositories of a workspace (its id or slug). If `repositories` names some, only those.
+    """Returns the repositories of a workspace (its id or slug). If `repositories` (full names) are given, only those.
 
-    Raises `BadInput` for an unknown name, and if no repository is left.
+    Raises `BadInput` for an unknown name, and if no repository has a known GitHub id.
     """
     rows = await connection.fetch(
         """
@@ -263,7 +263,9 @@ def _with(read: Read, row: Any) -> Read:
 
 
 async def release(database: Database, read: Read, *, failure: Failure | None = None) -> None:
-    """Gives the lease back between two commits. If there is a `failure`, it is recorded, and the attempt counts."""
+    """Gives the lease back; the reading resumes at the last committed hour. A `failure` is recorded. Without one, this
+    attempt is not counted in `attempts`.
+    """
     async with database.transaction() as connection:
         await connection.execute(
             """

@@ -58,7 +58,9 @@ class Budgets:
         prices: Prices,
         ended: Callable[[str, Ask, Told], None] | None = None,
     ) -> None:
-        """`ended` is called after each finished request, with its account."""
+        """`share` is the part of each budget that backfills may use, from 0 to 1. `ended` is called after each finished
+        request, with its account.
+        """
         self._database = database
         self._ended = ended
         self._share = share
@@ -66,13 +68,13 @@ class Budgets:
         self._owner = f"{os.getpid()}@{socket.gethostname()}"
 
     async def load_prices(self) -> None:
-        """Loads the prices that other workers learned."""
+        """Loads the prices of GraphQL operations that other workers have learned."""
         async with self._database.transaction() as connection:
             for row in await connection.fetch("select operation, factor from github_prices"):
                 self._prices.learn(row["operation"], row["factor"])
 
     async def learn(self, operation: str) -> None:
-        """Stores a price that this worker learned, so that other workers learn it."""
+        """Stores this worker's price of an operation, so that other workers can load it."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 """

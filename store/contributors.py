@@ -151,7 +151,9 @@ async def _held(connection: Connection, usernames: Iterable[str]) -> dict[str, i
 
 
 def _is_news(person: Contributor, known: _Known | None, seen_at: datetime) -> bool:
-    """Returns whether the person's row is missing or differs, so that it may have to be written."""
+    """Returns whether an answer's view of a person may have to be written. `known` is the person's stored row, None if
+    there is none.
+    """
     if known is None:
         return True
     if person.source == "rest":

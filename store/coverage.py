@@ -68,8 +68,9 @@ async def read(connection: Connection, sweep: Sweep) -> Coverage | None:
 async def write(connection: Connection, sweep: Sweep, coverage: Coverage, left_out: Collection[str] = ()) -> None:
     """Writes the coverage of a complete sweep, in the transaction that completes the sweep.
 
-    `left_out` is what was not fetched because the server's schema lacks it. Earlier coverage of the same version stays
-    if it goes further back, which a longer retention has paid for, and left out nothing that this sweep fetched.
+    `left_out` is what was not fetched because the server's schema lacks it. The stored coverage is kept in place of the
+    new one if it has the same `PLAN_VERSION`, goes further back, and left out nothing that this sweep fetched: a longer
+    retention has paid for it.
     """
     await connection.execute(
         """

@@ -239,9 +239,9 @@ async def pushed(connection: Connection, repository: RepositoryRef, ref: str, he
 async def unexplained(
     connection: Connection, repository: RepositoryRef, ref: str, oids: Sequence[str], gone: Sequence[str] = ()
 ) -> list[str]:
-    """Follows the stored pushes of a branch back from `oids`. Returns the commits at which they end because no stored
-    push brought them (several after a forced push), except the branch's first commit. No push is followed to a commit
-    in `gone`, which GitHub no longer has.
+    """Returns the commits of a branch that no stored push explains: follows stored pushes back from `oids`, each push
+    from the commit it brought to the commit before it, as far as they reach. The branch's first commit is not returned.
+    Pushes from a commit in `gone`, which GitHub no longer has, are ignored. Forced pushes may make it several commits.
     """
     return [row["oid"] for row in await connection.fetch(_ENDS, *_names(repository), ref, oids, gone)]
 
@@ -392,8 +392,8 @@ where repository_owner = $1 and repository_name = $2 and created_at >= $3 and pr
 
 
 async def complete(connection: Connection, repository: RepositoryRef, since: datetime) -> None:
-    """Adds to our rows the fields that the events API left out, from stored threads. Also keeps the host's purge from
-    deleting events that were created at or after `since`.
+    """Fills in the fields that the events API left out of the rows that this system wrote, from stored threads. Also
+    keeps the host's purge from deleting events that were created at or after `since`.
     """
     for statement in _COMPLETIONS:
         await connection.execute(statement, *_names(repository), repository.repository_id)

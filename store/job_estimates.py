@@ -18,9 +18,11 @@ AT_ONCE = 50
 
 
 async def estimate(connection: Connection) -> None:
-    """Counts the next repositories of each job. When all repositories of a job are counted, stores its progress
-    (`backfill_samples`, `backfill_waits`), from which its chart, timeline and pace are made, and its estimated end.
-    The estimate in the job's row is for readers of the table; the API shows `JobView.eta`.
+    """Counts the next repositories of each job in progress. When all repositories of a job are counted, stores two
+    things: its progress (`backfill_samples`, `backfill_waits`), from which chart, timeline and pace are made, and its
+    estimated end.
+
+    The estimated end in the job's row is for those who read the table. The API shows `JobView.eta`.
     """
     for row in await connection.fetch("select id::text from workspace_backfill_jobs where status = 'in_progress'"):
         job = await job_views.row(connection, row["id"])

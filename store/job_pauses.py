@@ -53,8 +53,8 @@ async def end(connection: Connection, job_id: str) -> None:
 
 
 async def free_places(connection: Connection, job_id: str) -> None:
-    """Frees the places of a paused job on which no activity works: other jobs no longer wait for its sweeps, and its
-    repositories show what they wait for. If the job was resumed meanwhile, nothing changes.
+    """Frees the places of a paused job on which no activity works. Then other jobs no longer wait for its sweeps, and
+    its repositories show that they wait because of the pause. If the job is no longer paused, nothing changes.
     """
     paused_at = await connection.fetchval(
         """

@@ -147,7 +147,9 @@ def recorded_as_of(job: Any) -> datetime | None:
 
 @dataclass
 class Known:
-    """What an earlier reading of a job found: its repositories, and what shows whether they have changed since."""
+    """What earlier readings of a job found: the views of its repositories, and the fingerprints that show which of them
+    have changed since.
+    """
 
     job: tuple[Any, ...] = ()
     """The fields of the job's own row that its repositories' views depend on."""
@@ -166,7 +168,10 @@ async def look(connection: Connection, job_id: str, known: Known | None = None) 
 
 
 async def read(connection: Connection, job_id: str, known: Known | None = None) -> JobView:
-    """Returns the job's view; `known` is as in `look`. Raises `BadInput` if there is no such job."""
+    """Returns the job's view. Raises `BadInput` if there is no such job.
+
+    `known` holds what earlier calls have read, and is updated; None: everything is read.
+    """
     job = await row(connection, job_id)
     addon = await addon_of(connection, job["subscription_addon_id"])
     not_shown = await unshown.of_job(connection, job["id"])
@@ -204,8 +209,11 @@ async def repositories(
     limit: int | None = None,
     only: Sequence[str] | None = None,
 ) -> list[RepositoryView]:
-    """Returns the repositories of a job, in order of name. `job` is its row. With `limit`, returns the next
-    repositories that have begun, after the id `after`, in order of id. With `only`, returns those with these ids.
+    """Returns the repositories of a job, whose row is `job`, in order of name.
+
+    With `limit`, returns that many repositories that have begun, those after the id `after`, in order of id. With
+    `only`, returns those with these ids. `not_shown` is put into the views: what GitHub does not show, by (repository
+    id, data type).
     """
     rows = await connection.fetch(
         _REPOSITORIES, job["id"], UUID(job["workspace_id"]), job["repositories_selected"], after, limit, only
@@ -236,7 +244,11 @@ def state(
     addon: AddonView | None = None,
     unshown: int = 0,
 ) -> JobState:
-    """Returns the state of a job. `job` is its row, `its` are its repositories, `hold` is what they wait for."""
+    """Returns the state of a job.
+
+    `job` is its row, `its` are its repositories, `hold` is what they wait for. `unshown` is the number of things that
+    GitHub does not show.
+    """
     goes_on = job["status"] == "in_progress" and not job["paused_at"]
     return JobState.model_validate(
         {
@@ -269,7 +281,9 @@ async def addon_of(connection: Connection, addon_id: UUID | None) -> AddonView |
 
 
 async def marked(connection: Connection, job: JobState, stored: int, spent: tuple[int, int]) -> Mark:
-    """Returns how much the job has stored and spent (points, requests), and how long it has worked."""
+    """Returns a mark of the job's progress now: the seconds that it has worked, `stored`, and `spent` (points,
+    requests).
+    """
     waited = await job_waits.seconds(connection, job.id, job.started_at, job.as_of) if job.started_at else 0.0
     return Mark(pace.worked_seconds(job, waited), stored, *spent)
 
@@ -277,8 +291,9 @@ async def marked(connection: Connection, job: JobState, stored: int, spent: tupl
 async def outlook(
     connection: Connection, job: JobState, rest: Rest, now: Mark, accounts: Collection[str]
 ) -> Outlook | Sentence:
-    """Returns the time left, or a sentence that says why it is unknown. `accounts` are those that read the job's
-    repositories.
+    """Returns the time left, or a sentence that says why it is unknown.
+
+    `rest` is what the job has still to do, `now` is its progress, `accounts` are those that read its repositories.
     """
     if job.status == "pending" or job.paused_at is not None:
         return time_left.outlook(job, rest, Mark(0, 0, 0, 0), (), ())
@@ -351,8 +366,8 @@ def _failure(error: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _type_status(data_type: str, row: Any, swept: str | None) -> str:
-    """Returns the status of a type. If the repository ended before the type's sweep began, the status comes from the
-    progress row.
+    """Returns the status of a type: `swept`, the status of its sweep. If that is None, because the sweep never began,
+    the status follows from `row`, the repository's progress.
     """
     if swept:
         return swept

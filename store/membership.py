@@ -43,7 +43,9 @@ async def of_workspace(connection: Connection, workspace_id: UUID, user_id: UUID
 
 
 async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> Seen | None:
-    """Returns a job, its workspace, and the user's role, as `of_workspace` does."""
+    """Returns a job, its workspace, and the role that an auth user has in the workspace; None if there is no such job,
+    or if the user has no role. The service, whose `user_id` is None, sees every job.
+    """
     row = await connection.fetchrow(
         f"""
         select workspaces.id, {_ROLE} as role
@@ -57,8 +59,8 @@ async def of_job(connection: Connection, job_id: UUID, user_id: UUID | None) -> 
 
 
 async def with_repository(connection: Connection, full_name: str, user_id: UUID | None) -> list[Seen]:
-    """Returns the active workspaces with this repository that an auth user may see. Those that the user may change
-    come first; in both groups, those with more bought days come first.
+    """Returns the active workspaces with this repository that an auth user may see; all of them if `user_id` is None
+    (the service). Those that the user may change come first; in both groups, those with more bought days come first.
     """
     rows = await connection.fetch(
         f"""

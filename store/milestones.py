@@ -104,7 +104,9 @@ _FOUND: TypeAdapter[list[NamedFailure]] = TypeAdapter(list[NamedFailure])
 async def look(
     connection: Connection, job_id: str, status: Name, what: str, message: str, not_shown: Unshown | None
 ) -> Milestone:
-    """Returns the milestone of a job in its present state. The title is `Backfill of {workspace} {what}`."""
+    """Returns the milestone of a job in its present state. The title is `Backfill of {workspace} {what}`. `not_shown`
+    is what GitHub does not show of the job; None if it shows everything.
+    """
     [job] = await connection.fetch(_JOB, job_id)
     failures = await connection.fetch(_FAILURES, job_id, NAMED) if status != "started" else []
     facts: dict[str, Any] = dict(job)

@@ -114,7 +114,9 @@ async def sent(connection: Connection, message: Outgoing) -> None:
 
 
 async def close(connection: Connection, message: Outgoing, status: Literal["off", "given_up"], error: str) -> None:
-    """Ends a message that was not sent. It is not tried again."""
+    """Ends a message that was not sent. It is not tried again. `status` is `off` if the workspace's owner has switched
+    the channel off or has no address in it, otherwise `given_up`.
+    """
     await connection.execute(
         """
         update notification_outbox set status = $3, ended_at = now(), leased_until = null, error = $4

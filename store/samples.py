@@ -1,4 +1,4 @@
-"""`backfill_samples`: how much a job had stored, at a limited number of moments. Its chart and its pace are computed
+"""`backfill_samples`: how much a job had stored, at a limited number of moments. The job's chart and pace are computed
 from them.
 
 One process at a time takes the samples of all jobs (`job_estimates`), and no page's transaction waits for it.
@@ -66,8 +66,10 @@ async def take(connection: Connection, job: JobState, mark: Mark, rows: Mapping[
 
 
 async def marks(connection: Connection, job_id: str, attempt: int, worked_seconds: float) -> list[Mark]:
-    """Returns two marks of this attempt, oldest first: the first one, and the first from half of `worked_seconds` on.
-    Returns one if both are the same, and none if the attempt has no sample.
+    """Returns the marks of this attempt from which its pace is computed, oldest first: its first mark, and the first
+    one after half of `worked_seconds`.
+
+    Returns one mark if both are the same, and none if the attempt has no sample.
     """
     rows = await connection.fetch(_MARKS, job_id, attempt, worked_seconds / 2)
     return list(dict.fromkeys(Mark(**dict(row)) for row in rows))

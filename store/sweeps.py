@@ -198,6 +198,9 @@ async def take(
     """Takes a sweep's lease, even if an earlier attempt holds it: Temporal runs one attempt at a time, so the latest is
     the valid one. Creates the sweep if there is none.
 
+    `leg` is the leg that the caller reads, `down_to` the moment at which that leg ends; None: the leg reads to the end
+    of the sweep.
+
     Raises `JobOver` if the job or the repository was deleted.
     """
     async with database.transaction() as connection:
@@ -265,8 +268,10 @@ async def commit(
     requests: int = 0,
     points: int = 0,
 ) -> None:
-    """Stores the sweep's position and counts, in the transaction that stores the page's rows. `counts` are totals, not
-    increments.
+    """Stores the sweep's position and counts, in the transaction that stores the page's rows.
+
+    `counts` and `expected` are totals. `pages`, `requests` and `points` are added to what earlier commits stored. A
+    `proof` of None keeps the stored one; a `failure` of None deletes the stored one.
     """
     await connection.execute(
         _COMMIT,
@@ -293,9 +298,11 @@ async def commit(
 async def _still_to_store(
     connection: Connection, sweep: Sweep, stored: int, expected: int | None, status: str
 ) -> int | None:
-    """Returns how many threads or embeddings are still to be stored (`expected` minus `stored`); None if that is not
-    known. For embeddings that are not complete, the number of expected threads replaces `expected`, if the job reads
-    threads.
+    """Returns how many threads or embeddings are still to be stored: `expected` minus `stored`. None if the number is
+    not known.
+
+    As long as embeddings are not complete, and if the job reads threads, the number of expected threads is taken in
+    place of `expected`.
     """
     if sweep.data_type == "embeddings" and status != "completed":
         row = await connection.fetchrow(_EXPECTED_THREADS, sweep.job_id, sweep.repository.repository_id)
@@ -332,7 +339,9 @@ async def spent(connection: Connection, job_id: str, repository_ids: Sequence[st
 
 
 async def release(database: Database, sweep: Sweep, *, failure: Failure | None = None) -> None:
-    """Gives the lease back between two commits. If there is a `failure`, it is recorded, and the attempt counts."""
+    """Gives the lease back; the sweep resumes at its last commit. A `failure` is recorded. Without one, this attempt is
+    not counted in `attempts`.
+    """
     async with database.transaction() as connection:
         await connection.execute(
             """

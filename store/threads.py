@@ -155,8 +155,8 @@ async def mark_gone(connection: Connection, table: DataType, github_ids: Sequenc
 async def gone(
     connection: Connection, table: DataType, repository_id: str, since: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """Returns the gone threads that were updated since `since`, as (node id, number). Those that went last
-    come first.
+    """Returns the gone threads that were updated since `since`, as (node id, number). Those that were marked as gone
+    last come first.
     """
     rows = await connection.fetch(
         f"select node_id, number from {table} where repository_id = $1 and node_id is not null and gone_at is not null"

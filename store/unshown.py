@@ -34,7 +34,9 @@ from counted c join named n using (repository_id, data_type) group by 1, 2, 3
 
 
 async def of_job(connection: Connection, job_id: str, *, named: int = NAMED) -> dict[tuple[str, str], Unshown]:
-    """Returns what GitHub does not show, by (repository id, data type). A type without notes is left out."""
+    """Returns what GitHub does not show of a job's repositories, by (repository id, data type). A type without notes is
+    left out. At most `named` notes of each type are returned one by one; all are counted.
+    """
     found = {}
     for row in await connection.fetch(_OF_JOB, job_id, named):
         by_kind: dict[str, dict[str, int]] = {}

@@ -57,6 +57,9 @@ def of_running_job(
 ) -> str:
     """Returns the details of a job in progress: failed and running repositories by name, then the numbers of the
     others.
+
+    `pausing` is set while the job stops because it is paused. `paused` are the workspace's paused jobs. `jobs_behind`
+    is the number of jobs that run after this one.
     """
     ended = counts.completed + counts.failed + counts.canceled
     pending = counts.total - ended - len(running) - counts.historical - counts.waiting

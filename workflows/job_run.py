@@ -43,8 +43,10 @@ LOOK_SECONDS = (2, 5, 10, 30)
 
 
 def place_of(plan: JobPlan, left: JobPlace | None) -> JobPlace:
-    """Returns the place at which a job begins. `left` is where the job stopped in this run; if that was in the job's
-    present attempt, the job resumes there. Otherwise it begins with its first repository.
+    """Returns the place at which a job begins.
+
+    `left` is where the job stopped earlier in this run, or None. If it is of the job's present attempt, the job resumes
+    there. Otherwise the job begins with its first repository.
     """
     place = left if left and left.plan.attempt == plan.attempt else JobPlace(plan=plan)
     return place.with_plan(plan, heeds_stopping=bool(plan.stopping) and workflow.patched(CANCELS_ALONE))
@@ -254,8 +256,9 @@ class JobRun:
             await self._ask_to_give_way(historical)
 
     def _in_the_way(self, line: RepositoryLine) -> list[str]:
-        """Returns the ids of repositories whose historical leg has to end: as many as recent legs may resume, minus the
-        legs that were asked before. Returns none while this run is paused or draining, because it then starts no leg.
+        """Returns the ids of repositories whose historical leg has to give way: one for each recent leg that may
+        resume, minus those that were asked before. Returns none while this run is paused or draining, because it then
+        starts no leg.
         """
         wanted = 0 if self._draining or self.pausing else max(line.returned - len(self._making_room), 0)
         return [each for each in self._children if self._legs[each] == "historical"][:wanted]

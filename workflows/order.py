@@ -23,7 +23,9 @@ def sweep_queue(task_queue: str, leg: Leg) -> str:
 
 
 def priority(workspace_id: str, tier: str, leg: Leg, *, retry: bool) -> Priority:
-    """Returns the priority of a repository's workflow and of its activities."""
+    """Returns the priority of a repository's workflow and of its activities. `tier` is the workspace's subscription
+    tier.
+    """
     return Priority(
         priority_key=RETRY if retry else RECENT if leg == "recent" else HISTORICAL,
         fairness_key=workspace_id,

@@ -220,7 +220,7 @@ class RepositoryBackfillWorkflow:
             await self._wait("repository", scope.waiting_reason, scope.limited_until, why, scope.waiting_since)
 
     async def _sweep(self, data_type: DataType) -> TypeOutcome | LegOver | None:
-        """Sweeps one type until the sweep or its leg ends. Returns None if this run ends first: the next continues."""
+        """Sweeps one type until it or its leg ends. Returns None if this run ends first; the next run continues."""
         try:
             outcome = await self._slices(data_type)
         except BaseException:
@@ -302,7 +302,7 @@ class RepositoryBackfillWorkflow:
 
     def _may_go_on(self, thread_slices: int | None, threads_ended: bool) -> bool:
         """Returns whether a type that waits for stored threads may run a slice. `thread_slices` and `threads_ended` are
-        as of its last slice. If `thread_slices` is None, the end of a slice of threads is no reason to run.
+        as of its last slice. `thread_slices` None: another slice of threads alone is no reason to run.
         """
         return (
             thread_slices not in (None, self._thread_slices)
@@ -355,7 +355,7 @@ class RepositoryBackfillWorkflow:
         why: str,
         since: datetime | None,
     ) -> None:
-        """Sleeps until `until`, and shows the reason. No worker is occupied meanwhile."""
+        """Sleeps until `until`, and shows the reason (None: GitHub's limit). No worker is occupied meanwhile."""
         since = since or workflow.now()
         self._waiting[what] = Waiting(reason=reason or "github_limit", since=since, until=until, detail=why)
         await self._mirror_wait()
@@ -366,7 +366,7 @@ class RepositoryBackfillWorkflow:
         await self._mirror_wait()
 
     async def _wait_for_another(self, data_type: DataType, job_id: str | None, pause: timedelta) -> None:
-        """Waits up to `pause` for another job's sweep. Stops this run once nothing else in the repository can run."""
+        """Waits up to `pause` for the sweep of job `job_id`. Stops this run once nothing else here can run."""
         before = self._waiting.get(data_type)
         since = before.since if before and before.reason == "another_job" else workflow.now()
         self._waiting[data_type] = Waiting(reason="another_job", since=since, job_id=job_id)

@@ -105,8 +105,8 @@ class RepositoryMirror:
         return first.of_types(alike)
 
     def forget_wait(self) -> bool:
-        """Forgets the wait. Returns whether the repository's row still shows the end of a wait. The next recorded
-        transition deletes it there.
+        """Forgets the wait. Returns True if the repository's row still shows the moment at which that wait ends; the
+        next recorded transition deletes it from the row.
         """
         unsaid = self._until is not None
         self.wait = self._until = None
@@ -160,7 +160,9 @@ def _gist(wait: Waiting | None) -> object:
 
 
 def _status(wait: Waiting | None) -> str:
-    """Returns the value of `BackfillStatus` for a wait."""
+    """Returns the value of `BackfillStatus`: `paused` or `waiting` if everything waits, `in_progress` if there is no
+    wait or it holds up only some data types.
+    """
     if wait is None or wait.data_types:
         return "in_progress"
     return "paused" if wait.reason == "paused" else "waiting"
