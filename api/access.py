@@ -114,7 +114,11 @@ async def workspace(connection: Connection, request: web.Request, *, change: boo
 
 
 async def job(connection: Connection, request: web.Request, *, change: bool = False) -> Seen:
-    """Returns the job that the request's address names. `change` and the errors raised are those of `workspace`."""
+    """Returns the job that the request's address names, if `request[CALLER]` may see it. With `change` the caller has
+    to be allowed to change it.
+
+    Raises a `Refusal`: 404 if the caller may not see the job, 403 if the caller may see it but not change it.
+    """
     job_id = _uuid(request.match_info["job_id"])
     if job_id is None:
         raise not_found()

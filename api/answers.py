@@ -32,7 +32,7 @@ def answer(model: BaseModel, status: int = 200) -> web.Response:
 
 
 def tag_of(lasting: bytes) -> str:
-    """Returns the ETag of an answer; a stream uses the same text as its version. `lasting` is the answer without the
+    """Returns the ETag of an answer. A stream has the same text as its version. `lasting` is the answer without the
     fields that change with time alone.
     """
     return hashlib.sha256(lasting).hexdigest()[:32]

@@ -19,8 +19,10 @@ KEY = r"[!-~]{1,255}"
 
 
 async def json_of(request: web.Request, model: type[ModelT]) -> ModelT:
-    """Returns the body, parsed as `model`; an empty body counts as `{}`. Raises a `Refusal`: 415 if the body is not
-    declared as JSON, 400 if it is invalid, 408 or 413 as `body_of` does.
+    """Returns the body, parsed as `model`; an empty body counts as `{}`.
+
+    Raises a `Refusal`: 415 if the body is not declared as JSON or is compressed, 400 if it is invalid, 413 if it is too
+    large, 408 if it does not come in time.
     """
     body = await body_of(request)
     if not body:

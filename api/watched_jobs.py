@@ -108,8 +108,8 @@ class WatchedJob:
         return self._made[batch]
 
     async def news(self, batch: int | None, within: float) -> None:
-        """Waits at most `within` seconds for a batch after number `batch`, or for the job's deletion. Does not wait if
-        `batch` is not the latest one, or None.
+        """Waits at most `within` seconds until there is a batch after number `batch`, or the job is deleted. Returns at
+        once if either has happened already, or if `batch` is None, because the client has received nothing.
         """
         if self.batch == batch and not self.gone:
             with suppress(TimeoutError):

@@ -73,5 +73,5 @@ async def follow_job(database: Database, job_id: str) -> AsyncIterator[Look]:
 
 
 def exit_code(job: JobSummary) -> int:
-    """Returns the exit code for a job: 1 if it was canceled, failed or ended with failures."""
+    """Returns the exit code for a job: 1 if it was canceled, failed or ended with failures, else 0."""
     return 1 if job.ended and not job.ended_well else 0

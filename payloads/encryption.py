@@ -72,5 +72,7 @@ class PayloadEncryption(PayloadCodec):
 
 
 def _bound(key_id: str) -> bytes:
-    """Returns those metadata of an encrypted payload that its tag covers, as bytes."""
+    """Returns the metadata of an encrypted payload (the encoding and the id of the key) as the bytes that its tag
+    covers.
+    """
     return ENCODING + b" " + key_id.encode()

@@ -82,8 +82,10 @@ class Outlook:
 def outlook(
     job: JobState, rest: Rest, now: Mark, earlier: Sequence[Mark], windows: Sequence[Window], others: int = 0
 ) -> Outlook | Sentence:
-    """Returns the time left, or a sentence that says why it is unknown. `earlier` are marks of the same attempt, oldest
-    first. `others` is how many other jobs may use the same budgets.
+    """Returns the time left, or a sentence that says why it is unknown.
+
+    `rest` is the work left. `now` is the job's present mark, `earlier` are marks of the same attempt, oldest first.
+    `windows` are the budgets that the job spends from; `others` is how many other jobs may use the same ones.
     """
     unknown = _unknown(job, rest)
     if unknown is not None:
@@ -196,7 +198,8 @@ def simulate(
     """Returns how long the work on `units` takes, and how often it waits, if each unit costs `cost` by resource and the
     work stands still while a budget is used up.
 
-    The work begins after `delay` seconds. A resource without a window has no limit.
+    The work begins after `delay` seconds, and after each wait it needs `resume_seconds` to resume. A resource without a
+    window has no limit.
     """
     left = [each.left for each in windows]
     resets = [each.resets_in for each in windows]
@@ -234,7 +237,9 @@ def simulate(
 
 
 def _spend(left: list[float], places: Sequence[int], amount: float) -> None:
-    """Subtracts `amount` from the values in `left` at `places`, from the largest value first, as reservations do."""
+    """Subtracts `amount` in all from the values in `left` at `places`: first from the largest value, down to 0, then
+    from the next, because requests are reserved from the largest budget.
+    """
     for place in sorted(places, key=lambda each: -left[each]):
         taken = min(max(left[place], 0.0), amount)
         left[place] -= taken

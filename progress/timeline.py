@@ -75,8 +75,8 @@ class Story:
 
 
 def events(story: Story, me: str | None) -> list[Event]:
-    """Returns the latest events of the job, newest first. `me` is the reader's name in the audit. The reader's own
-    actions have `you` as their `who`.
+    """Returns the latest events of the job, newest first. `me` is the reader's name in the audit; the reader's own
+    actions have `you` as their `who`. If `me` is None, no action is the reader's.
     """
     found = [*_of_job(story, me), *_of_waits(story), *_of_repositories(story)]
     # Of one moment the end comes last: it is the newest.

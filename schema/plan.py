@@ -79,8 +79,11 @@ def _demanding(column: Column) -> bool:
 def steps(
     wanted: Shape, there: Shape, relaxed: list[Relaxation], *, hidden_from: list[str], replace_host_keys: bool
 ) -> Iterator[Step]:
-    """Yields the steps from the shape `there` to the shape `wanted`, in order. The roles `hidden_from` get no access to
-    our new tables. With `replace_host_keys`, the `kept_keys` are dropped. There must be no `conflicts`.
+    """Yields the steps from the shape `there` to the shape `wanted`, in order. There must be no `conflicts` between
+    them.
+
+    `relaxed` are the host's constraints to relax. The roles `hidden_from` get no access to our new tables. With
+    `replace_host_keys`, the `kept_keys` are dropped.
     """
     for table in wanted.tables.values():
         ours = table.name in wanted.ours

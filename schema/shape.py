@@ -143,8 +143,8 @@ class Index(_Fact):
 
     @property
     def operators(self) -> str:
-        """The access method, the keys and the operator classes. They matter for a vector index: one for one distance
-        does not serve queries by another distance.
+        """The access method, the keys and the operator classes. They matter for a vector index: an index for one
+        distance does not serve queries by another distance.
         """
         return self.using.partition(" WITH (")[0].partition(" WHERE ")[0]
 
@@ -227,8 +227,9 @@ async def wanted(connection: asyncpg.Connection, *, dimensions: int, supabase: b
 
 
 async def found(connection: asyncpg.Connection, like: Shape) -> Shape:
-    """Returns the part of the shape `like` that this database has, in any schema of its search_path. The tables'
-    partitions are included, under the key `Table.sql`; other tables are under their names.
+    """Returns the part of the shape `like` that this database has, in any schema of its search_path: tables by name.
+
+    The tables' partitions are included, too; they are found by `Table.sql`.
     """
     tables = await _tables(connection, _VISIBLE_TABLES, list(like.tables))
     partitions = [name for table in tables.values() for name in table.partitions]

@@ -1,5 +1,5 @@
-"""Shows a job's repositories, with a column for each data type: failed ones first, then those in progress. Those that
-do not fit are counted.
+"""Shows a job's repositories, one below the other, with a column for each data type. Failed repositories come first,
+then those in progress. Repositories that do not fit are counted.
 """
 
 from collections.abc import Iterator, Mapping
