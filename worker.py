@@ -104,7 +104,7 @@ def build(
     )
     jobs = JobActivities(database, github, pace, search_attributes, embeds=embedder is not None)
     apart = timedelta(seconds=worker.deletions_confirmed_after_seconds)
-    sweeps = SweepActivity(Sources(database, github, embedder, apart))
+    sweeps = SweepActivity(Sources(database, github, embedder, apart, worker.shutdown_seconds))
     archives = ArchiveActivities(database, archive, pace, search_attributes)
     # In older releases sweeps used the queue of workflows. Sweeps that wait there are still done.
     data: list[Callable[..., Any]] = [sweeps.sweep, archives.read_archive]

@@ -86,19 +86,22 @@ async def stopping_at_a_boundary(
     *,
     canceled: asyncio.Event | None = None,
     out_of_time: asyncio.Event | None = None,
+    shutdown_seconds: float | None = None,
 ) -> ResultT:
     """Runs a slice and returns its result. Once the worker shuts down, or the activity is canceled or paused, sets
     `stop`: the slice then ends at its next boundary (a page, or an hour), so that everything paid for is committed.
 
     Sets `canceled` if the activity is canceled or paused, and `canceled` and `out_of_time` once the worker's
-    `SHUTDOWN_SECONDS` are over. Raises the exception of `paused` if the activity was paused and work is left.
+    `SHUTDOWN_SECONDS` are over: with `shutdown_seconds` also if the activity was canceled or paused before. Raises the
+    exception of `paused` if the activity was paused and work is left.
     """
     work = asyncio.create_task(slice_)
-    shutdown = asyncio.create_task(_stop_with_worker(stop))
+    shutdown = asyncio.create_task(_stop_with_worker(stop, out_of_time, shutdown_seconds))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         why = activity.cancellation_details()
+        # An attempt that begins while its worker shuts down is told of that by this cancel alone.
         is_late = why is not None and why.worker_shutdown
         for event in (stop, canceled, out_of_time if is_late else None):
             if event is not None:
@@ -134,6 +137,12 @@ async def unless(event: asyncio.Event, work: Coroutine[Any, Any, WorkT]) -> Work
         await asyncio.wait((working, waiting))
 
 
-async def _stop_with_worker(stop: asyncio.Event) -> None:
+async def _stop_with_worker(
+    stop: asyncio.Event, out_of_time: asyncio.Event | None, shutdown_seconds: float | None
+) -> None:
     await activity.wait_for_worker_shutdown()
     stop.set()
+    if out_of_time is not None and shutdown_seconds is not None:
+        # By our own clock: Temporal tells an attempt of one cancel only, and this one may have been told of another.
+        await asyncio.sleep(shutdown_seconds)
+        out_of_time.set()

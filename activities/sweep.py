@@ -1,8 +1,7 @@
 """The activity that fetches data: one loop for every data type of a repository, in slices.
 
-Each turn is one request and one transaction. The transaction first checks the lease (the fence); then it stores the
-rows, the position, the counts and the parts that are still to be fetched. A heartbeat follows. After a kill, the
-sweep resumes from the last transaction.
+Each turn is one request and one transaction, which first checks the lease (the fence), then stores rows, position,
+counts and the parts still to be fetched. A heartbeat follows. After a kill, the sweep resumes from the last one.
 """
 
 import asyncio
@@ -59,7 +58,8 @@ class SweepActivity:
         """
         stop, give_up = asyncio.Event(), asyncio.Event()
         try:
-            return await attempts.stopping_at_a_boundary(self._slice(slice_, stop, give_up), stop, out_of_time=give_up)
+            work, seconds = self._slice(slice_, stop, give_up), self._sources.shutdown_seconds
+            return await attempts.stopping_at_a_boundary(work, stop, out_of_time=give_up, shutdown_seconds=seconds)
         except BackfillError as error:
             failure = as_failure(error, repository=slice_.repository.full_name).of_type(slice_.data_type)
             raise as_application_error(error, failure=failure) from error

@@ -38,6 +38,8 @@ class Sources:
     """If many children went missing at once, they are deleted only if GitHub confirms it this much
     later (decision 13).
     """
+    shutdown_seconds: float | None = None
+    """The worker's `SHUTDOWN_SECONDS`; None: only Temporal tells when they are over."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,80 @@
+"""An attempt stops at its boundary, and gives up once the worker's time is over, whatever it was told before."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities import attempts
+
+SHUTDOWN_SECONDS = 0.5
+began, stopped = asyncio.Event(), asyncio.Event()
+"""Whether the attempt runs, and whether the attempt was told to stop."""
+
+
+@dataclass
+class Result:
+    goes_on: bool = True
+
+
+@activity.defn
+async def held() -> Result:
+    """Waits at no boundary, as for an answer of GitHub's that does not come, until its time is over."""
+    stop, out_of_time = asyncio.Event(), asyncio.Event()
+
+    async def slice_() -> Result:
+        began.set()
+        while not stop.is_set():
+            activity.heartbeat()
+            await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=0.1)
+        stopped.set()
+        await out_of_time.wait()
+        return Result()
+
+    return await attempts.stopping_at_a_boundary(
+        slice_(), stop, out_of_time=out_of_time, shutdown_seconds=SHUTDOWN_SECONDS
+    )
+
+
+@workflow.defn
+class Holding:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(
+            held,
+            start_to_close_timeout=timedelta(minutes=5),
+            heartbeat_timeout=timedelta(seconds=2),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+
+
+@pytest.mark.parametrize("canceled_before", [False, True])
+async def test_a_worker_that_stops_does_not_wait_for_what_does_not_come(
+    temporal_client: Client, canceled_before: bool
+) -> None:
+    began.clear()
+    stopped.clear()
+    queue = f"test-{uuid.uuid4().hex[:12]}"
+    worker = Worker(
+        temporal_client,
+        task_queue=queue,
+        workflows=[Holding],
+        activities=[held],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        graceful_shutdown_timeout=timedelta(seconds=SHUTDOWN_SECONDS),
+    )
+    running = asyncio.create_task(worker.run())
+    handle = await temporal_client.start_workflow(Holding.run, id=queue, task_queue=queue)
+    async with asyncio.timeout(60):
+        await began.wait()
+        if canceled_before:
+            await handle.cancel()
+            await stopped.wait()
+        await worker.shutdown()
+        await running
+    assert stopped.is_set()
