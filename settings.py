@@ -49,6 +49,16 @@ def _postgres_url(value: str) -> str:
     return value
 
 
+def _sendable(value: SecretStr) -> SecretStr:
+    """Returns a token without white space around it, such as the line end of a file that it was read from."""
+    token = value.get_secret_value().strip()
+    if not re.fullmatch("[!-~]*", token):
+        raise ValueError("must be visible characters of ASCII, without spaces between them")
+    return SecretStr(token)
+
+
+Token = Annotated[SecretStr, AfterValidator(_sendable)]
+"""A token that an HTTP header can hold."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ExactHttpUrl = Annotated[str, AfterValidator(_exact_http_url)]
 """An address that is used exactly as given, including a final slash."""
@@ -88,8 +98,8 @@ class GitHub(_Part):
     `GITHUB_PROBE_SECONDS` is the time between probes while GitHub is down.
     """
 
-    github_tokens: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    github_token: SecretStr | None = None
+    github_tokens: Annotated[tuple[Token, ...], NoDecode] = ()
+    github_token: Token | None = None
     github_app_id: str | None = None
     github_app_private_key: SecretStr | None = None
     github_api_url: HttpUrl = "https://api.github.com"
@@ -105,7 +115,7 @@ class GitHub(_Part):
     @field_validator("github_app_id")
     @classmethod
     def _is_an_id(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"\d+|Iv[\w.]+", value):
+        if value and not re.fullmatch(r"\d+|Iv[\w.]+", value, re.ASCII):
             raise ValueError("must be the App's id, a number, or its client id")
         return value
 
@@ -142,7 +152,8 @@ class GitHub(_Part):
     def tokens(self) -> tuple[str, ...]:
         if self.github_tokens:
             return tuple(token.get_secret_value() for token in self.github_tokens)
-        return (self.github_token.get_secret_value(),) if self.github_token else ()
+        token = self.github_token.get_secret_value() if self.github_token else ""
+        return (token,) if token else ()
 
     @property
     def app(self) -> tuple[str, str] | None:
@@ -528,6 +539,8 @@ def load(part: type[PartT]) -> PartT:
     """
     try:
         return part()
+    except UnicodeDecodeError:
+        raise BadInput(".env", "is no text in UTF-8") from None
     except ValidationError as error:
         problems = []
         for problem in error.errors(include_input=False, include_url=False, include_context=False):

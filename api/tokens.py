@@ -202,5 +202,6 @@ class UserTokens:
                 options={"require": ["exp", "aud", "sub"], "verify_iat": False},
             )
             return Verified(UUID(claims["sub"]), datetime.fromtimestamp(int(claims["exp"]), UTC))
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError) as error:
+            # OSError: a time of expiry beyond what the system's clock can name.
             return Rejected(type(error).__name__)

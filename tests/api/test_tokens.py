@@ -320,6 +320,7 @@ CLAIMS = st.dictionaries(
     st.none()
     | st.booleans()
     | st.integers()
+    | st.integers(10**9, 10**20)
     | st.floats()
     | st.sampled_from(["authenticated", str(uuid.uuid4()), "4e9", [], {}, ["authenticated"]])
     | st.text(max_size=10),
@@ -338,3 +339,10 @@ async def test_whatever_is_signed_is_somebody_or_nobody(claims: Any, head: Any, 
     for token in (f"{unsigned}.{signature.rstrip('=')}", other):
         verified = await verifier.verify(token)
         assert isinstance(verified, Rejected) or verified.user_id == uuid.UUID(claims["sub"])
+
+
+@pytest.mark.parametrize("expires", [10**11, 10**15, 10**18, 10**20])
+async def test_a_token_that_never_expires_is_refused(expires: int) -> None:
+    claims = {"sub": str(uuid.uuid4()), "aud": "authenticated", "exp": expires}
+    verified = await UserTokens(SECRET, None).verify(jwt.encode(claims, SECRET, "HS256"))
+    assert isinstance(verified, Rejected) or verified.expires_at.year < 9999
