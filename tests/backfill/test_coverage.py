@@ -212,7 +212,7 @@ async def test_a_short_retention_does_not_forget_what_a_longer_one_covers(
 async def test_what_somebody_deleted_here_is_fetched_again(serve: Callable[..., StandIn], backfill: Backfill) -> None:
     """The host may purge what is older than a workspace keeps; bought again, all of it must come back."""
     world = World()
-    repository = generate(world, Plan("acme/small", 30, 30, years=2, **LITTLE))
+    repository = generate(world, Plan("acme/small", 30, 30, years=2))
     github = serve(world)
     backfill.at(github)
     await backfill.start_worker(backfill.environment)
