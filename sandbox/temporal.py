@@ -41,10 +41,10 @@ class Temporal:
     environment: Mapping[str, str] | None
 
     async def restart(self, processes: Processes) -> "Temporal":
-        """Stops the server, if it still runs, and starts it again. It has then forgotten everything, unless it was
-        started as `durable` or with `web`.
+        """Stops the server, if it still runs, and starts it again; returns the new one. It has then forgotten
+        everything, unless it was started as `durable` or with `web`.
 
-        Raises `Unreachable` with the server's log.
+        Raises `Unreachable`, with the server's log, if it does not start.
         """
         await asyncio.to_thread(self.process.stop)
         process = processes.start(f"temporal-{uuid.uuid4().hex[:8]}", self.command, env=self.environment)
@@ -54,11 +54,12 @@ class Temporal:
 
 
 def start(processes: Processes, *, web: bool = False, durable: bool = False, frugal: bool = False) -> Temporal:
-    """Starts a server with the namespace `default`; with `web` it has a Web UI, with `frugal` the settings `FRUGAL`.
+    """Starts a server with the namespace `default`. With `web` it has a Web UI. With `frugal` it takes less processor
+    time and more memory (`FRUGAL`).
 
     Its workflows are in memory. With a Web UI, or if `durable`, they are in a file in the directory of `processes`.
 
-    Raises `Unreachable` with the server's log.
+    Raises `Unreachable`, with the server's log, if it does not start.
     """
     environment = {**os.environ, **FRUGAL} if frugal else None
     for attempt in range(3):

@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Window:
-    """One window. `used` can exceed `limit` by one query, which was begun while points were left."""
+    """One window of one resource. `used` can exceed `limit` by one query, which was begun while points were left."""
 
     limit: int
     reset: datetime
@@ -69,7 +69,9 @@ class Window:
 
 @dataclass(slots=True)
 class Budget:
-    """An account's use of each resource, and its present rate. All tokens of the account share it."""
+    """What an account has used of each resource, and how fast its requests come at present. All tokens of the account
+    share it.
+    """
 
     clock: Clock
     limits: Limits
@@ -94,11 +96,13 @@ class Budget:
         window.used = window.limit
 
     def took(self, seconds: float) -> None:
-        """Counts the seconds that GitHub took for a GraphQL answer, which are limited by the minute."""
+        """Counts `seconds` that GitHub took for a GraphQL answer. Their sum within a minute is limited."""
         self._seconds.append((self.clock.now(), seconds))
 
     def too_fast(self, resource: Resource) -> bool:
-        """Counts a request. Returns whether it exceeds a limit by the minute, or that of concurrent requests."""
+        """Counts a request. Returns whether the account exceeds a limit by the minute, or the limit of concurrent
+        requests.
+        """
         now = self.clock.now()
         begin = now - timedelta(seconds=self.limits.minute_seconds)
         recent = self._minute.setdefault(resource, deque())

@@ -23,7 +23,8 @@ class Page:
     """One page of a connection. The same object serves as its `pageInfo`. `total_count` is the number of items on all
     pages.
 
-    `nodes` are the items of the page. In `shown`, an item that GitHub fails to answer is replaced by an exception.
+    `nodes` are the items of the page. `shown` is what the answer has in their places: an item, or an exception if
+    GitHub fails to answer the item. If `shown` is None, the answer has `nodes`.
     """
 
     nodes: list[Any]

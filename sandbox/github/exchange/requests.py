@@ -69,8 +69,8 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer to send. With `cut`, only half of the body is sent. Then `reset` breaks the connection, `short` ends it
-    as if the body were complete, and `endless` leaves it open.
+    """An answer to send. If `cut` is set, only half of the body is sent, and `cut` says what happens then: `reset`
+    breaks the connection, `short` ends it as if the body were complete, `endless` leaves it open.
     """
 
     status: int

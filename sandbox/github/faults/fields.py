@@ -103,7 +103,9 @@ class BrokenTimeline(BrokenField):
 
 @dataclass
 class GoneCommits(Effect):
-    """Commits with these oids, or all commits, are gone: `object` is NOT_FOUND, as after a forced push."""
+    """Commits that are gone, as after a forced push: `Repository.object` is NOT_FOUND for them. `oids` are their oids;
+    None: all commits are gone.
+    """
 
     oids: frozenset[str] | None = None
     resolves: ClassVar[bool] = True

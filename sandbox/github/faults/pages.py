@@ -59,8 +59,8 @@ def is_page(field: Field, value: Any) -> bool:
 
 @dataclass
 class Blank(Effect):
-    """Connections (`Type.field`, a pattern) that are empty, with HTTP 200 and without an error. Their counts are
-    unchanged, or 0.
+    """Connections that are empty, with HTTP 200 and without an error. `name` is a pattern of `Type.field`. `counts`
+    says whether the connections' counts are unchanged, or 0.
 
     A user reported 45 empty timelines in an answer with 69 pull requests.
     """
@@ -125,8 +125,8 @@ class Miscounted(Effect):
 
 @dataclass
 class EndlessPages(Effect):
-    """Connections (`Type.field`, a pattern) that always have a next page. The cursor is null, or always the same, or
-    alternates between two (zerocracy/judges-action#2142).
+    """Connections that always have a next page. `name` is a pattern of `Type.field`. `cursor` says whether the next
+    page's cursor is null, always the same, or one of two in turn (zerocracy/judges-action#2142).
     """
 
     name: str
@@ -151,7 +151,9 @@ class EndlessPages(Effect):
 
 @dataclass
 class CircularLinks(Effect):
-    """A REST list whose next page is the page itself, or the first one (zerocracy/judges-action#2142)."""
+    """A REST list whose link to the next page leads to the page itself, or to the first page
+    (zerocracy/judges-action#2142).
+    """
 
     to: Literal["itself", "first"] = "itself"
 

@@ -128,7 +128,7 @@ class Faults:
         return effects
 
     def described(self) -> list[dict[str, Any]]:
-        """Returns the faults that are switched on, in words."""
+        """Returns a description of each fault that is switched on, as JSON for GET `faults`."""
         with self._lock:
             return [_described(fault) for fault in self._faults]
 

@@ -37,7 +37,9 @@ class Dice:
         self.dice = Random(seed)
 
     def spread(self, threads: list[Any], total: int, deep: int, depth: int) -> Iterator[Any]:
-        """Yields threads, `total` in all: first `deep` random ones, each of them `depth` times, then random ones."""
+        """Yields `total` threads, many of them several times: first `deep` random threads, `depth` times each; then
+        random ones of the other threads.
+        """
         order = self.dice.sample(threads, len(threads))
         chosen: Counter[int] = Counter()
         for place in range(min(deep, len(order))):

@@ -8,7 +8,9 @@ from sandbox.github.world.repositories import Repository
 
 
 class Discussions(Dice):
-    """Generates discussions by random choices of its own, so that other threads do not depend on them."""
+    """Generates discussions. It makes its random choices apart from those for other threads, so that these are the same
+    with or without discussions.
+    """
 
     def __init__(self, repo: Repository, plan: Plan) -> None:
         super().__init__(repo.world, plan, repo.updated_at, f"discussions of {repo.name_with_owner} {plan.seed}")

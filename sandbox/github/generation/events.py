@@ -36,7 +36,9 @@ class Step:
 
 
 class Happenings:
-    """Generates events by random choices of its own, so that threads do not depend on them."""
+    """Generates stars, forks, pushes and releases. It makes its random choices apart from those for threads, so that
+    threads are the same with or without events.
+    """
 
     def __init__(self, repo: Repository, plan: Plan, end: Stamp) -> None:
         self.repo, self.plan, self.end = repo, plan, end
@@ -83,8 +85,8 @@ class Happenings:
             self.repo.former_stars.append(Star(self.repo, self.world.next_id("Star"), self.gone, moments[-1]))
 
     def stranger(self, number: int) -> Account:
-        """Returns an account with this number that does nothing else in the world. It is the same in every repository.
-        Some of these accounts are machines.
+        """Returns the account with this number, of accounts that do nothing else in the world. It is the same in every
+        repository. The login of one account in twenty ends in `-bot`, as if it were a machine's.
         """
         return self.world.account(f"gazer-{number}-bot" if number % 20 == 7 else f"gazer-{number}")
 

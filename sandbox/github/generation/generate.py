@@ -22,8 +22,9 @@ def repository(world: World, plan: Plan, *, end: Stamp | None = None) -> Reposit
 
 
 def add_discussions(to: Repository, plan: Plan) -> None:
-    """Adds the plan's discussions to a repository, and switches discussions on. Their numbers follow the repository's
-    last one. Their dates are between its creation and its `updated_at`. The authors of its threads write them.
+    """Adds the plan's discussions to the repository, and switches discussions on. The discussions are numbered from the
+    repository's next number. They are dated between the repository's creation and its `updated_at`, and written by the
+    authors of its threads.
     """
     if plan.discussions:
         with to.changed():

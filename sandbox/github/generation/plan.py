@@ -77,10 +77,12 @@ class Plan:
 
 
 def measured(name: str, scale: float = 1.0, seed: int = 1) -> Plan:
-    """Returns the plan by which costs are measured. It has 1,000 pull requests and 500 issues, with 4,361 reviews,
-    4,343 review comments, 3,849 comments and about 7,544 events. 20 pull requests have 120 reviews each, and 7
-    threads have 130 comments each. A tenth of the pull requests is referred to by another one, which only timelines
-    show.
+    """Returns the plan of the repository `name`, by which costs are measured. `scale` multiplies its numbers of
+    threads.
+
+    With `scale` 1 it has 1,000 pull requests and 500 issues, with 4,361 reviews, 4,343 review comments, 3,849 comments
+    and about 7,544 events. 20 pull requests have 120 reviews each, and 7 threads have 130 comments each. A tenth of the
+    pull requests is referred to by another one, which only timelines show.
     """
     return Plan(
         name,

@@ -226,7 +226,9 @@ class Threads(Dice):
             self.chance_event(thread)
 
     def needed_events(self, thread: Thread) -> None:
-        """Adds the events that have to precede the thread's state, such as its closing."""
+        """Adds the events by which the thread got its present state: labels, assignees, milestone, requested reviewers,
+        merge, closing.
+        """
         for label in thread.labels:
             self.event(thread, "LabeledEvent", self.somebody(), self.later(thread.created_at, days=2), label=label)
         for assignee in thread.assignees:

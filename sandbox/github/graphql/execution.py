@@ -104,7 +104,9 @@ def run(query: Query, context: Context, request_id: str) -> dict[str, Any]:
 
 
 def _asking(resolved: Callable[[Field, Any], Any]) -> Callable[..., Any]:
-    """Returns a function that graphql-core calls for each field. It calls the field's resolver, and then `resolved`."""
+    """Returns a function that graphql-core calls for each field. It calls the field's resolver, and then `resolved`,
+    which returns the field's value.
+    """
 
     def resolve(resolver: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         value = resolver(source, info, **arguments)
@@ -154,4 +156,6 @@ def _entry(error: GraphQLError, request_id: str) -> dict[str, Any]:
 
 
 class Broken(Exception):
-    """Stands in place of something that GitHub tried to answer and failed at."""
+    """The error of a node or field that GitHub fails to answer. The answer has null there, and "Something went wrong"
+    in `errors`.
+    """

@@ -101,7 +101,9 @@ class _Walk:
     price: Price = field(default_factory=Price)
 
     def selections(self, selected: SelectionSetNode, type_: Any, parents: int, path: list[str], depth: int) -> None:
-        """Adds up the cost of a selection. Fields that GraphQL merges (same type, same response key) count once."""
+        """Adds to `price` what a selection costs if it is made on `parents` objects. Fields that GraphQL merges (same
+        type, same response key) count once.
+        """
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         types: dict[str, Any] = {}
         for parent, node in self._fields(selected, type_):

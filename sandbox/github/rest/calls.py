@@ -48,7 +48,9 @@ class Call:
         return things if self.selected is None else [each for each in things if self.selected(each)]
 
     def shown(self, things: list[T]) -> list[T]:
-        """Returns the items without those of flagged accounts, which are counted and not shown."""
+        """Returns the items without those of accounts that are flagged as spam. GitHub counts the latter, but does not
+        show them.
+        """
         return [each for each in things if not self.world.hides(each)] if self.world.flagged else things
 
     def number(self, name: str, otherwise: int) -> int:
@@ -70,8 +72,8 @@ class Call:
 
 
 def find_repository(call: Call, owner: str, name: str) -> Repository:
-    """Returns the repository with that name. If the name is a former one of a renamed repository, redirects the caller
-    (301) to the repository's id.
+    """Returns the repository with that name. Raises `Refusal` if the caller may not see it. If the repository was
+    renamed, and the name is an earlier one, the refusal redirects the caller (301) to the repository's id.
     """
     found = call.world.find(f"{owner}/{name}")
     here = visible(call, found)
@@ -104,8 +106,8 @@ def needs_contents(call: Call) -> None:
 
 
 def find_thread(call: Call, repository: Repository, number: int) -> Thread:
-    """Returns the thread with that number. Answers 301 if it was transferred, 410 if it was deleted, 404 if there never
-    was one.
+    """Returns the thread with that number. Raises `Refusal` with status 301 if it was transferred, 410 if it was
+    deleted or issues are switched off, 404 if there never was one.
     """
     if number in repository.moved:
         to = repository.moved[number]
@@ -132,8 +134,8 @@ def find_pull_request(repository: Repository, number: int) -> PullRequest:
 def listed(
     call: Call, things: list[Any], shape: Callable[[Any], dict[str, Any]], *, largest: int = 100, limit: int = 0
 ) -> Reply:
-    """Returns one page of a list, with links to the other pages. Answers 422 for a page beyond the first `limit` items,
-    if there is a limit.
+    """Returns one page of a list, with links to the other pages. `largest` is the greatest `per_page`. `limit` is the
+    number of items that can be reached, or 0 for all: raises `Refusal` with status 422 for a page beyond them.
     """
     size = min(call.number("per_page", 30), largest)
     page = call.number("page", 1)

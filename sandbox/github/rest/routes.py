@@ -33,9 +33,10 @@ PAGES_LIMIT = 100
 
 
 def answer(world: World, root: str, new_ids: bool, request: Request, etag: str | None) -> Reply:
-    """Answers a REST request, with 304 if `etag` is still valid. If `new_ids`, node ids in the answer have GitHub's
-    newer format, otherwise the older one. Raises `NotModelled` for a path that GitHub may have and the stand-in does
-    not.
+    """Answers a REST request. `etag` is the one that the client has, or None: if it is still valid, the status is 304.
+    With `new_ids`, node ids in the answer have GitHub's newer format, otherwise the older one.
+
+    Raises `NotModelled` for a path that GitHub may have and the stand-in does not.
     """
     assert request.account is not None
     path, _, query = request.path.partition("?")

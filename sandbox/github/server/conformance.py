@@ -124,8 +124,10 @@ class _Answer:
         self._object(root, [self.query.operation.selection_set], data, ())
 
     def check_paths(self, data: Any, paths: list[Path]) -> None:
-        """Checks that the path of each error leads to a null, and that an error explains this null: it stands where
-        GraphQL puts the null of this error or of another one (`_reaches`).
+        """Raises `ImpossibleAnswer` unless the path of each error leads to a null that an error explains.
+
+        If a failed field cannot be null, GraphQL puts the error's null further up, at the nearest place that can be
+        null (`_reaches`). So the null has to be at that place for this error, or for another error of the answer.
         """
         nulls = {path: self._reaches(data, path) for path in paths}
         for path, reach in nulls.items():
@@ -258,8 +260,8 @@ class _Answer:
         return None
 
     def _reaches(self, data: Any, path: Path) -> Path:
-        """Returns the place to which the null of the failed field at `path` spreads: the nearest place on the
-        path that may be null.
+        """Returns the place of the null that an error at `path` causes: the place on the path that is nearest to the
+        failed field and may be null.
         """
         reach: Path = ()
         type_: Any = self.query.schema.query_type

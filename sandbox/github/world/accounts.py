@@ -8,7 +8,7 @@ from sandbox.github.world.clock import Stamp
 
 
 class Register(Protocol):
-    """An index of accounts."""
+    """The part of a world that accounts use. The world takes note when an account is renamed, deleted or flagged."""
 
     def rename_account(self, account: "Account", login: str) -> None: ...
 

@@ -28,8 +28,8 @@ class RepositoryIdentity:
     """A repository without its contents. The state `gone` also stands for a private repository that the caller may not
     see. A private repository is visible to its owner, to `collaborators`, and to installations of its owner.
 
-    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody but `collaborators`. Their number
-    is public.
+    `stargazers_refusal` is how GitHub hides the list of stargazers from everybody but `collaborators`; None: everybody
+    may see the list. The number of stargazers is public.
     """
 
     typename: ClassVar[str] = "Repository"

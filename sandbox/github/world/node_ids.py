@@ -205,7 +205,10 @@ def _unpacked(packed: bytes) -> list[int | str]:
 
 
 def of(thing: Any, is_new: bool, *path: int) -> str:
-    """Returns the id of an object with a `typename` and a `database_id`."""
+    """Returns the node id of an object with a `typename` and a `database_id`, in the new format if `is_new`, else in
+    the old one. `path` is needed for the new format: the id of the repository, and for an event also the id of its
+    thread.
+    """
     if is_new:
         return new(thing.typename, *path, thing.database_id)
     return old(thing.typename, thing.database_id)

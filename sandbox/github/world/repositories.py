@@ -22,7 +22,7 @@ ORDERS: dict[Order, Callable[[Any], tuple[Stamp, int]]] = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Repository(RepositoryReleases):
-    """A repository with everything in it. Its lists are by number or id; `ordered` sorts them.
+    """A repository with everything in it. Its items are in dicts by number or id; `ordered` returns them sorted.
 
     `events_latency` is how many seconds pass until the API shows an event.
     """
@@ -137,7 +137,7 @@ class Repository(RepositoryReleases):
                     fork.become("gone")
 
     def empty(self) -> None:
-        """Removes everything but stars and forks, which need no commit."""
+        """Removes everything but stars and forks, which a repository without commits can have."""
         with self.changed():
             for thread in [*self.pull_requests.values(), *self.issues.values()]:
                 self.drop(thread)

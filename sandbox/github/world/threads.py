@@ -280,7 +280,7 @@ class Issue(Thread):
 
 @dataclass(slots=True, eq=False, repr=False)
 class RepositoryIssues(RepositoryCode):
-    """The issues of a repository, with its labels and milestones. Lists are by number or id."""
+    """The issues of a repository, with its labels and milestones. They are in dicts by number, id or name."""
 
     has_issues_enabled: bool = True
     issues: dict[int, Issue] = field(default_factory=dict)

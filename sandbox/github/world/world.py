@@ -23,8 +23,8 @@ GHOST = 10137
 
 
 class World:
-    """All accounts and repositories. `sequences` are the last database ids by type; set one to continue from there, for
-    collisions or for ids above 2^31.
+    """All accounts and repositories. `sequences` holds the last database id of each type. A test sets one to choose the
+    next id, so that ids of two types are equal, or an id is above 2^31.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:

@@ -38,7 +38,7 @@ def spoilt(info: Info, served: Page) -> Page:
 
 
 def whole(thing: Any) -> Any:
-    """Returns the item; raises if GitHub fails to answer it."""
+    """Returns the item. If GitHub fails to answer it, `thing` is an exception, and is raised."""
     if isinstance(thing, Exception):
         raise thing
     return thing
