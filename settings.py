@@ -186,7 +186,7 @@ class Embeddings(_Part):
 
     @property
     def key(self) -> str | None:
-        """The key; None if it is missing or blank."""
+        """The OpenAI key; None if it is missing or blank."""
         return (self.openai_api_key.get_secret_value().strip() or None) if self.openai_api_key else None
 
 
@@ -237,7 +237,7 @@ class PolarApi(_Part):
 
     @property
     def token(self) -> str | None:
-        """The token; None if it is missing or blank."""
+        """Polar's access token; None if it is missing or blank."""
         return (self.polar_access_token.get_secret_value().strip() or None) if self.polar_access_token else None
 
 
@@ -307,12 +307,12 @@ class Api(_Part):
 
     @property
     def jwt_secret(self) -> str | None:
-        """The secret; None if it is missing or blank."""
+        """The secret that signs the tokens of the host's Supabase project; None if it is missing or blank."""
         return _text(self.supabase_jwt_secret)
 
     @property
     def service_token(self) -> str | None:
-        """The token; None if it is missing or blank."""
+        """The bearer token of the service that calls the API; None if it is missing or blank."""
         return _text(self.backfill_api_token)
 
 

@@ -170,15 +170,15 @@ def attributes(
     status: str | None = None,
     retention_days: int | None = None,
 ) -> TypedSearchAttributes:
-    """Returns the search attributes with which a workflow is started: those that are given and that its namespace
-    has.
+    """Returns the search attributes with which a workflow is started: those that are given, without those that its
+    namespace lacks. `usable` holds the names that the namespace has.
     """
     return TypedSearchAttributes(list(_pairs(usable, workspace_id, repository, status, retention_days)))
 
 
 def updates(usable: Collection[str], *, status: str) -> list[SearchAttributeUpdate[str]]:
-    """Returns the argument with which `workflow.upsert_search_attributes` sets `BackfillStatus`; empty if the namespace
-    does not have that attribute.
+    """Returns the argument with which `workflow.upsert_search_attributes` sets `BackfillStatus`. Empty if that
+    attribute is not among `usable`, the names that the workflow's namespace has.
     """
     return [BACKFILL_STATUS.value_set(status)] if BACKFILL_STATUS.name in usable else []
 

@@ -51,7 +51,9 @@ class Traces:
         ending.join(END_SECONDS)
 
     def request_ended(self, account: str, ask: Ask, told: Told) -> None:
-        """Makes a span for a finished request to GitHub, below the span of the activity that sent it."""
+        """Makes a span for a finished request to GitHub, below the span of the activity that sent it. `ask` says what
+        was requested, `told` how it ended.
+        """
         now = time.time_ns()
         attributes: dict[str, str | int] = {
             "github.account": account,

@@ -136,7 +136,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 def own_routes(
     database: Database, signatures: Signatures, inbox: Inbox, reconciler: Reconciler, metrics: ServerMetrics | None
 ) -> list[Route]:
-    """Returns the routes that the server serves itself, outside the API."""
+    """Returns the routes that the server serves itself, outside the API: for Polar, for health checks and, if `metrics`
+    is given, for Prometheus.
+    """
     polar, ready = PolarWebhook(database, signatures, inbox).post, Readiness(database, reconciler).get
     refused = frozenset({400, 403, 413, 503})
     routes = [
@@ -162,7 +164,9 @@ def application(
     page: Page | None = None,
     metrics: ServerMetrics | None = None,
 ) -> web.Application:
-    """Returns the application with all its routes. The caller has to run inbox, reconciler and the other loops."""
+    """Returns the application with its own routes, and with those of `api`, `codec`, `page` and `metrics` as far as
+    they are given. The caller has to run inbox, reconciler and the other loops.
+    """
     counting = [metrics.count] if metrics is not None else []
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[*counting, _errors_as_json])
     for route in own_routes(database, signatures, inbox, reconciler, metrics):

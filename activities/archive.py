@@ -201,7 +201,9 @@ class _Slice:
         return same and self._read.attempts >= DAMAGED_ATTEMPTS and self._read.bytes_read > 0
 
     async def _commit(self, hour: Hour | None, started: float, damage: Damaged | None) -> None:
-        """Stores the hour's rows and moves to the next hour, in one transaction."""
+        """Stores the hour's rows and moves to the next hour, in one transaction. `hour` is None if the archive has no
+        file for it. If the file is damaged, `damage` is that error, and `hour` has only the events before the damage.
+        """
         read, name = self._read, name_of(self._read.next_hour)
         events = hour.events if hour is not None else {}
         await feed.ensure_months(self._database, (row for rows in events.values() for row in rows))

@@ -35,7 +35,10 @@ def texts_embedded(texts: int, tokens: int) -> None:
 
 
 def request_ended(account: str, ask: Ask, told: Told) -> None:
-    """Counts a request to GitHub. Requests that a worker sends at its start, outside any activity, are not counted."""
+    """Counts a request to GitHub that has ended. `ask` says what was requested and what it was expected to cost; `told`
+    says how it ended and what GitHub charged. Requests that a worker sends at its start, outside any activity, are not
+    counted.
+    """
     if not activity.in_activity():
         return
     meter, of = activity.metric_meter(), {"account": account, "resource": ask.resource}

@@ -70,7 +70,7 @@ class Progress:
 
     def ascend(self, to: datetime | None, ties: Iterable[str] = ()) -> Self:
         """Returns the progress after a page of a list that is ordered oldest first. `to` is the moment of the page's
-        newest item; `ties` is as in `descend`.
+        newest item, None for an empty page. `ties` are the ids of the page's items of that moment.
         """
         return self._reach(to, ties, farther=to is not None and (self.farthest is None or to > self.farthest))
 

@@ -174,8 +174,8 @@ class _Page:
     async def _each_batch(
         self, what: str, every: Sequence[Sequence[T]], ask: Callable[[Sequence[T]], Awaitable[None]]
     ) -> None:
-        """Sends a request for each batch, side by side. A batch that is too large is halved. A batch that fails, or
-        that cannot be sent in time, is left out.
+        """Sends a request for each batch of `every`, side by side. A batch that is too large is halved. A batch that
+        fails, or that cannot be sent in time, is left out. `what` names the requested things in the log.
         """
 
         async def ask_all(batch: Sequence[T]) -> None:

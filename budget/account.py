@@ -258,7 +258,9 @@ class Budget(BaseModel):
             self.spent.append((second, points, round(seconds, 3)))
 
     def _hear(self, now: datetime, limit: int, used: int, wait: timedelta) -> None:
-        """Records a window that GitHub reported. A window whose reset is past, or whose limit is 0, is ignored."""
+        """Records a window that GitHub reported: `limit` points, of which `used` are used, until it is reset after
+        `wait`. A window whose reset is past, or whose limit is 0, is ignored.
+        """
         if wait <= timedelta(0) or limit <= 0 or used < 0:
             return
         resets_at = now + wait + WHOLE_SECOND
@@ -273,8 +275,8 @@ class Budget(BaseModel):
             self.period_seconds = (resets_at - self.last_reset).total_seconds()
 
     def _limited(self, now: datetime, wait: float | None, held: Held) -> None:
-        """Pauses the account after a rate limit: for as long as GitHub says, else for a minute, which doubles with each
-        further limit.
+        """Pauses the account after a rate limit: for `wait` seconds, if GitHub says how long to wait; if `wait` is
+        None, for a minute, which doubles with each further limit.
         """
         first = self.paused_until is None or now >= self.paused_until
         if first:

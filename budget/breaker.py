@@ -179,8 +179,8 @@ class Breaker(BaseModel):
         return Verdict("probe", now, api)
 
     def _pauses(self, now: datetime, api: Api) -> bool:
-        """Returns whether the API's next probe has to wait: sent too soon after the last one, it could not confirm that
-        one's failure.
+        """Returns whether it is too early for the API's next probe. After a probe without an answer, the next one
+        proves something only if some time has passed.
         """
         return api.probe_after is not None and now < api.probe_after
 

@@ -40,8 +40,8 @@ class Prices:
     def observe(self, operation: str, requests: int, cost: int, parents: int = 1) -> bool:
         """Records what a query cost. Returns True if this changed the operation's price.
 
-        `requests` is as in `estimate`. `parents` is the number of parents that the connections belong to; each has the
-        same number of them.
+        `requests` is the number that GitHub's price formula starts from. `parents` is the number of parents that the
+        query's connections belong to; each has the same number of connections.
         """
         if cost <= 0 or requests <= 0 or self.estimate(operation, requests) == cost:
             return False

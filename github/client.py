@@ -98,8 +98,8 @@ class GitHub:
 
         `$owner` and `$name` are filled in. `aliases` says how often the operation's field is repeated (`aliased`); 0 if
         it is not. The price follows from `requests`, the number of requests that would fill the operation's
-        connections, and from `parents`, the number of parents that have these connections (`budget.prices`).
-        `keep_lost` is as in `read_graphql`.
+        connections, and from `parents`, the number of parents that have these connections (`budget.prices`). With
+        `keep_lost`, nodes that GitHub failed to load are null in the answer; otherwise such a node raises `TooLarge`.
 
         In `data`, nodes that are gone or hidden are marked (`nodes.nulls`). A field that may be null and that this
         account may not see, such as a reference into a private repository, is None. Any other error is raised.

@@ -9,7 +9,9 @@ from store.measures import Labelled, Measures
 
 
 class System(Collector):
-    """The metric families of `measures`. `measures` is None if Postgres does not answer; then only that is reported."""
+    """The metric families of `measures`, which holds numbers read from Postgres. `measures` is None if Postgres does
+    not answer; then only that is reported.
+    """
 
     def __init__(self, measures: Measures | None) -> None:
         self._measures = measures

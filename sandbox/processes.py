@@ -112,7 +112,9 @@ class Process:
             time.sleep(0.02)
 
     async def until_ready(self, ready: Callable[[], Awaitable[bool]], within: float) -> None:
-        """Waits as `wait_ready` does, without blocking the event loop."""
+        """Waits until `ready()` is true, without blocking the event loop. Raises `Unreachable`, with the end of the
+        log, if the process ends first, or if `within` seconds have passed.
+        """
         deadline = time.monotonic() + within
         while not await ready():
             self._may_become_ready(deadline)

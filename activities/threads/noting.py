@@ -17,8 +17,8 @@ OF_A_THREAD = ("thread", "timeline", "comments", "reviews", *LISTS)
 
 
 def note(turn: Turn[ThreadPosition], kind: ThreadType, read: Threads) -> None:
-    """Adds to the turn the notes of its answer. Also adds which earlier notes to delete: their subject is whole in the
-    answer, or gone.
+    """Adds to the turn the notes on what GitHub does not show in the answer `read`. Also adds which notes of earlier
+    sweeps to delete: those on something that is whole in the answer, or gone.
     """
     turn.noted += read.hidden
     missing = {(each.what, each.node_id) for each in turn.noted}
@@ -39,7 +39,7 @@ def _is_shown(kind: ThreadType, what: str) -> bool:
 
 
 def unavailable(part: Part, words: str) -> Note:
-    """Returns the note on a part that failed at every size and by every API."""
+    """Returns the note on a part that failed at every size and by every API. `words` is the reason that people see."""
     left = (part.expected or 0) - len(set(part.seen)) + hidden_in(part)
     what = "thread" if part.kind in ("thread", "head") else part.kind
     return Note("unavailable", what, part.number, part.node_id, 1 if what == "thread" else max(1, left), words)

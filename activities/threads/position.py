@@ -202,7 +202,7 @@ class ThreadPosition(Position):
 
     def at_empty_list(self, *, asked_at: datetime, with_comments: bool) -> Self:
         """Returns the position in the phase verify, behind a list that GitHub counted as empty at `asked_at`.
-        `with_comments` is as in `to_verify`.
+        `with_comments`: REST's lists of comments count as read up to then, too.
         """
         empty = self.after_page(
             cursor=None, last=None, asked_at=asked_at, total=0, swept=0, seen=0, withheld=[], ties=[]
@@ -258,7 +258,7 @@ class ThreadPosition(Position):
         )
 
     def next_round(self, *, began: datetime) -> Self:
-        """Returns the position at the beginning of the next round, which lists changes since the last one (`began`)."""
+        """Returns the position at the next round's beginning. It lists changes since the previous round `began`."""
         return replace(self.end_round(), floor=began - CLOCK_SLACK, round=self.round + 1)
 
     def to_history_below(self, *, began: datetime) -> Self:

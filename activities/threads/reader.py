@@ -387,8 +387,8 @@ class ThreadReader:
         await self._look_ahead.close()
 
     def _expected(self, position: ThreadPosition) -> int | None:
-        """Returns the number of threads in scope: exact once the history is read; before that, estimated from how
-        much of the time range is read.
+        """Returns the number of threads in scope; None if it is unknown. It is exact once the history is read. Before
+        that, it is estimated from how much of the time range is read.
         """
         if position.phase != "history" and not position.news_first:
             return position.swept

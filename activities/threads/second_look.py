@@ -117,8 +117,8 @@ class SecondLook:
         )
 
     async def _look_at_permissions(self, position: ThreadPosition, left: list[Note]) -> Turn[ThreadPosition]:
-        """Checks what all pull requests lack because a permission was missing. If some of them show it now, all that
-        lack it are read again.
+        """Checks the notes `left`, each on something that all pull requests lack because a permission was missing. If
+        some pull requests show it now, all that lack it are read again.
         """
         repository_id, since = self._sweep.repository.repository_id, self._sweep.cutoff_at
         async with self._database.transaction() as connection:
@@ -150,7 +150,9 @@ class SecondLook:
         return turn
 
     def _threads_with_lists(self, left: list[Note], position: ThreadPosition) -> list[Part]:
-        """Returns parts for the threads whose own lists (labels, assignees, ...) lack entries."""
+        """Returns a part for each thread whose own lists (labels, assignees, ...) lack entries according to the notes
+        `left`.
+        """
         missing: Counter[tuple[str, int | None]] = Counter()
         for note in left:
             missing[note.node_id, note.number] += note.count
@@ -160,7 +162,9 @@ class SecondLook:
         ]
 
     async def _look_at_threads(self, turn: Turn[ThreadPosition], left: list[Note], gone: list[tuple[str, int]]) -> None:
-        """Checks threads that were noted as missing or marked as gone. Those that GitHub shows are read again."""
+        """Checks the threads of the notes `left`, which GitHub did not show, and the threads `gone` (node id and
+        number), which are marked as gone. Threads that GitHub shows now are read again.
+        """
         of_notes = {note.node_id: note for note in left}
         numbers: dict[str, int | None] = {**dict(gone), **{note.node_id: note.number for note in left}}
         node_ids = list(numbers)
@@ -186,7 +190,8 @@ class SecondLook:
     async def _look_at_unavailable(
         self, turn: Turn[ThreadPosition], left: list[Note], ids: dict[str, int], position: ThreadPosition
     ) -> None:
-        """Checks connections that failed at every size. Those that return something now are read again.
+        """Checks the connections of the notes `left`, which failed at every size. Those that return something now are
+        read again. `ids` maps a thread's node id to its GitHub id.
 
         One item of each connection is requested; of a timeline, the item types that failed.
         """
@@ -205,9 +210,11 @@ class SecondLook:
     async def _answered(
         self, turn: Turn[ThreadPosition], parts: dict[str, Part], item_types: list[str] | None
     ) -> set[str]:
-        """Returns which of these nodes GitHub answers, by their ids. It sends at most `MOST_LOOKS` requests.
+        """Returns the keys of those `parts` for which GitHub answers; a key is the node id of the part's thread.
+        Timelines are asked for `item_types`; None: for one item of any type.
 
         If one node fails, GitHub fails the whole request. Each further request then asks for another half of the nodes.
+        At most `MOST_LOOKS` requests are sent.
         """
         answered: set[str] = set()
         groups = [random.sample(sorted(parts), len(parts))]  # nosec B311 # an order, no secret

@@ -33,7 +33,9 @@ def begin(part: Part, item_types: list[str]) -> Part:
 
 
 def types_in(words: str, known: tuple[str, ...]) -> list[str]:
-    """Returns the item types that a note's words begin with; empty if the note does not name every missing type."""
+    """Returns the item types that a note's `words` begin with. Empty if `words` begin with anything that is not a type
+    in `known`.
+    """
     named = words.partition(": ")[0].split(", ")
     return named if all(each in known for each in named) else []
 

@@ -140,7 +140,8 @@ class Archive:
 
     async def size(self, at: datetime) -> Size:
         """Returns whether an hour's file exists, and its length, without reading the file. Sends the request even while
-        the archive is down. Raises `RetryNow`, `RetryLater` and `PartOver` as `read` does.
+        the archive is down. Raises `RetryNow` for passing failures, `RetryLater` for a limit, `PartOver` if the address
+        is not an archive's.
         """
         try:
             async with self._open().head(

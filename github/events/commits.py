@@ -51,8 +51,8 @@ async def read_head(github: GitHub, repository: RepositoryRef) -> tuple[str | No
 
 
 def branch_and_head(repository: Node) -> tuple[str | None, str | None]:
-    """Returns the default branch and its head as `read_head` does, from an answer that includes the repository's
-    `defaultBranchRef`.
+    """Returns the name of the default branch and the oid of the commit at its head; both are None for an empty
+    repository. `repository` is from an answer that includes `defaultBranchRef`.
     """
     reference = repository["defaultBranchRef"]
     if reference is None or reference["target"] is None:

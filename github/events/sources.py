@@ -213,8 +213,8 @@ async def read_events(github: GitHub, repository: RepositoryRef, size: int, offs
 async def find_place_behind(
     github: GitHub, repository: RepositoryRef, operation: Literal["StargazerPlace", "ForkPlace"], after: str | None
 ) -> tuple[str | None, bool]:
-    """Finds a place in the list without loading an item, because GitHub may be unable to load it. Returns the cursor
-    behind the next item after `after`, and whether the list has more items.
+    """Finds a place in the list of stars or of forks (`operation`) without loading an item, because GitHub may be
+    unable to load it. Returns the cursor behind the next item after `after`, and whether the list has more items.
     """
     field = "stargazers" if operation == "StargazerPlace" else "forks"
     answer = await ask(github, operation, repository, field, {"after": after})

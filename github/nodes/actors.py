@@ -43,7 +43,9 @@ def contributor(actor: Node | None, page: Page) -> int | None:
 
 
 def user(account: Node | None, page: Page) -> int | None:
-    """Returns the account's GitHub id as `contributor` does. The account is in the shape of REST's answers."""
+    """Returns the GitHub id of an account in the shape of REST's answers; the account's row is added to the page. None
+    for a deleted account.
+    """
     if account is None:
         return None
     github_id = int(account["id"])

@@ -61,5 +61,7 @@ def hidden_in(part: Part) -> int:
 
 
 def is_final(part: Part, missing: int) -> bool:
-    """Returns whether a part need not be read again: an earlier reading was the same, or noted as many as missing."""
+    """Returns whether a part need not be read again, although this reading lacks `missing` children: an earlier reading
+    showed the same children, or notes say already that as many are missing.
+    """
     return part.reading in (reading_of(part), noted(missing + hidden_in(part)))

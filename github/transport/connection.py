@@ -58,7 +58,9 @@ class Connection:
         return await self._exchange("POST", self._graphql_url, orjson.dumps(request.payload), secret)
 
     async def get(self, path: str, secret: str) -> Raw:
-        """Sends a GET to a REST path with its query, and returns the answer. Raises as `graphql` does."""
+        """Sends a GET to a REST path with its query, and returns the answer. Raises `TooLarge` or `RetryNow` if there
+        is none, and `Gone` for redirects in a circle.
+        """
         return await self._exchange("GET", f"{self.api_url}{path}", None, secret)
 
     async def viewer(self, secret: str) -> Raw:

@@ -123,7 +123,9 @@ class GitHubTransport(AsyncTransport):
         await self._connection.probe(api, await credential.secret())
 
     async def _guarded(self, ask: Ask, send: Send, read: Callable[[Ask, Raw], Answer], only: str | None) -> Answer:
-        """Sends a request as `_ask` does, but raises `RetryLater` at once while GitHub is down."""
+        """Sends a request, if need be from one account after the other (`_ask`). Raises `RetryLater` at once while
+        GitHub is down. `read` interprets GitHub's raw answer. If `only` is given, only that account sends.
+        """
         if self._guard is None:
             return await self._ask(ask, send, read, only)
         return await self._guard.run(ask.resource, lambda: self._ask(ask, send, read, only))

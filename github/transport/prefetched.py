@@ -75,7 +75,7 @@ class Prefetched:
         return Answer(data, asked_at, seconds=0.0, account=account)
 
     def spared(self) -> int:
-        """Returns how many requests prefetched answers have saved since the last call."""
+        """Returns how many requests prefetched answers have saved since this method was last called."""
         taken, self._taken = self._taken, 0
         return taken
 

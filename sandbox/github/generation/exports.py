@@ -43,7 +43,9 @@ def load(world: World, path: Path) -> Repository:
 
 
 def from_content(world: World, content: dict[str, Any]) -> Repository:
-    """Adds the repository of an export to the world, as `load` does, from the content of the export's file."""
+    """Adds the repository of an export to the world, from the content of the export's file. Raises `ValueError` if the
+    world has a repository of that name.
+    """
     return _Export(world, content).load()
 
 
